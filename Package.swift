@@ -1,0 +1,56 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+// Targets stand in dependency order: nothing depends on anything below it.
+let package = Package(
+  name: "MVAR",
+  products: [
+    .library(name: "TensorCore", targets: ["TensorCore"]),
+    .library(name: "NeuralLayers", targets: ["NeuralLayers"]),
+    .library(name: "MVAR", targets: ["MVAR"]),
+    .library(name: "Checkpoints", targets: ["Checkpoints"]),
+    .library(name: "Media", targets: ["Media"]),
+    .executable(name: "mvar", targets: ["MVARTool"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"),
+  ],
+  targets: [
+    // MARK: System libraries
+    .systemLibrary(
+      name: "COpenBLAS", pkgConfig: "openblas",
+      providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
+    .systemLibrary(
+      name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"]), .brew(["libpng"])]),
+    .systemLibrary(
+      name: "CTurboJPEG", pkgConfig: "libturbojpeg",
+      providers: [.apt(["libturbojpeg0-dev"]), .brew(["jpeg-turbo"])]),
+
+    // MARK: Libraries
+    .target(name: "TensorCore", dependencies: ["COpenBLAS"]),
+    .target(name: "NeuralLayers", dependencies: ["TensorCore"]),
+    .target(name: "Checkpoints"),
+    .target(name: "Media", dependencies: ["CPNG", "CTurboJPEG"]),
+    .target(name: "MVAR", dependencies: ["TensorCore", "NeuralLayers", "Checkpoints"]),
+    .target(name: "Verification", dependencies: ["MVAR", "Checkpoints", "Media"]),
+
+    // MARK: Executables
+    .executableTarget(
+      name: "MVARTool",
+      dependencies: [
+        "MVAR", "Checkpoints", "Media", "Verification",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+
+    // MARK: Tests
+    .target(
+      name: "TestSupport", dependencies: ["TensorCore", "Checkpoints"], path: "Tests/TestSupport"),
+    .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "TestSupport"]),
+    .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"]),
+    .testTarget(name: "MediaTests", dependencies: ["Media", "TestSupport"]),
+    .testTarget(name: "MVARTests", dependencies: ["MVAR", "Verification", "TestSupport"]),
+    .testTarget(name: "MVARToolTests", dependencies: ["Media", "Checkpoints", "TestSupport"]),
+  ],
+  swiftLanguageModes: [.v6]
+)

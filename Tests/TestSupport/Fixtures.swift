@@ -1,0 +1,33 @@
+// Where the test data lies: `Fixtures/` at the root of the package, found from this source file's own place.
+
+import Foundation
+
+/// The files under `Fixtures/` that ship with the package.
+package enum Fixtures {
+  /// The folder `Fixtures` of this checkout.
+  package static let root = URL(filePath: #filePath)
+    .deletingLastPathComponent()  // TestSupport
+    .deletingLastPathComponent()  // Tests
+    .deletingLastPathComponent()  // package
+    .appending(path: "Fixtures")
+
+  /// A file or folder below `Fixtures`, for example `golden/tiny.mvar.safetensors`.
+  package static func url(_ path: String) -> URL {
+    root.appending(path: path)
+  }
+
+  /// The path of a file or folder below `Fixtures`.
+  package static func path(_ path: String) -> String {
+    url(path).path(percentEncoded: false)
+  }
+}
+
+/// A folder of its own for one test, removed afterwards.
+///
+/// - Parameter body: receives the folder's path, without a trailing slash.
+package func withTemporaryFolder<Result>(_ body: (String) throws -> Result) throws -> Result {
+  let folder = FileManager.default.temporaryDirectory.appending(path: "mvar-test-\(UUID().uuidString)")
+  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+  defer { try? FileManager.default.removeItem(at: folder) }
+  return try body(folder.path(percentEncoded: false))
+}
