@@ -1,0 +1,193 @@
+// Attention in three steps a reader finds in the paper: cut the joint projection into heads (and normalise), then attend
+// either densely inside spans of tokens or within a window on a map.
+//
+// Which tokens see which is never a mask: it is a list of spans, or a window. Nothing that is not needed is computed.
+
+/// Attention.
+public protocol AttentionOps: BackendTypes {
+  /// Cuts the joint projection into queries, keys and values; with a logit scale, q ← q/max(‖q‖, 1e-12)·exp(min(s, ln 100))
+  /// and k ← k/max(‖k‖, 1e-12) per head.
+  ///
+  /// - Parameters:
+  ///   - joint: [B, N, 3C], laid out as 3 × heads × c
+  ///   - logitScale: s [H], or nil for no normalisation.
+  /// - Returns: q, k and v, each [B, N, H, c]
+  static func splitHeads(_ joint: Tensor<Self>, heads: Int, logitScale: Tensor<Self>?) -> Heads<Self>
+  /// The gradients of `splitHeads`; that of the logit scale is zero where s > ln 100.
+  ///
+  /// - Parameter dHeads: gradients of q, k and v, each [B, N, H, c]
+  static func dSplitHeads(_ dHeads: Heads<Self>, joint: Tensor<Self>, logitScale: Tensor<Self>?)
+    -> SplitHeadsGradients<Self>
+
+  /// softmax(scale·q kᵀ) v, each span of queries seeing its span of keys.
+  ///
+  /// - Parameters:
+  ///   - heads: q [B, N, H, c], k and v [B, M, H, c]
+  ///   - spans: together they hold every query exactly once; no key range is empty.
+  /// - Returns: the output [B, N, H, c], and what the backward needs.
+  static func attention(_ heads: Heads<Self>, spans: [AttentionSpan], scale: Scalar)
+    -> (output: Tensor<Self>, saved: AttentionSaved<Self>)
+  /// The gradients of `attention` with respect to q, k and v.
+  static func dAttention(_ dOutput: Tensor<Self>, _ saved: AttentionSaved<Self>, spans: [AttentionSpan], scale: Scalar)
+    -> Heads<Self>
+
+  /// softmax(scale·q kᵀ) v on maps, query (i, j) seeing keys [w(i), w(i)+window) × [w(j), w(j)+window) with
+  /// w(i) = clamp(i − ⌊window/2⌋, 0, side − window).
+  ///
+  /// - Parameters:
+  ///   - heads: q, k and v [B, h, w, H, c]
+  ///   - window: at least 1, at most h and w.
+  /// - Returns: the output [B, h, w, H, c], and what the backward needs.
+  static func neighborhoodAttention(_ heads: Heads<Self>, window: Int, scale: Scalar)
+    -> (output: Tensor<Self>, saved: AttentionSaved<Self>)
+  /// The gradients of `neighborhoodAttention` with respect to q, k and v.
+  static func dNeighborhoodAttention(_ dOutput: Tensor<Self>, _ saved: AttentionSaved<Self>, window: Int, scale: Scalar)
+    -> Heads<Self>
+}
+
+/// Queries, keys and values, or their gradients.
+public struct Heads<B: BackendTypes>: Sendable {
+  /// [B, N, H, c], or [B, h, w, H, c] on a map.
+  public let queries: Tensor<B>
+  /// [B, M, H, c], or [B, h, w, H, c] on a map.
+  public let keys: Tensor<B>
+  /// The shape of the keys.
+  public let values: Tensor<B>
+
+  /// Bundles the three.
+  public init(queries: Tensor<B>, keys: Tensor<B>, values: Tensor<B>) {
+    self.queries = queries
+    self.keys = keys
+    self.values = values
+  }
+}
+
+/// A run of queries and the run of keys that each of them sees.
+public struct AttentionSpan: Hashable, Sendable {
+  /// Positions of the queries.
+  public let queries: Range<Int>
+  /// Positions of the keys.
+  public let keys: Range<Int>
+
+  /// `queries` see `keys`.
+  public init(queries: Range<Int>, keys: Range<Int>) {
+    self.queries = queries
+    self.keys = keys
+  }
+}
+
+/// What the backward of attention needs; probabilities are recomputed from it.
+public struct AttentionSaved<B: BackendTypes>: Sendable {
+  /// Queries, keys and values.
+  public let heads: Heads<B>
+  /// The output, the shape of the queries.
+  public let output: Tensor<B>
+  /// ln Σ exp of the scaled logits of every query and head [B, N, H].
+  public let logSumExp: Tensor<B>
+
+  /// Bundles what is kept.
+  public init(heads: Heads<B>, output: Tensor<B>, logSumExp: Tensor<B>) {
+    self.heads = heads
+    self.output = output
+    self.logSumExp = logSumExp
+  }
+}
+
+/// The gradients of `splitHeads`.
+public struct SplitHeadsGradients<B: BackendTypes>: Sendable {
+  /// With respect to the joint projection [B, N, 3C].
+  public let joint: Tensor<B>
+  /// With respect to the logit scale [H]; nil where there is none.
+  public let logitScale: Tensor<B>?
+
+  /// Bundles the gradients.
+  public init(joint: Tensor<B>, logitScale: Tensor<B>?) {
+    self.joint = joint
+    self.logitScale = logitScale
+  }
+}
+
+/// The smallest norm that L2 normalisation divides by.
+package let smallestNorm = 1e-12
+/// The largest logit scale, ln 100.
+package let largestLogitScale = 4.605_170_185_988_092
+
+/// The sizes of a joint projection, checked.
+package struct SplitHeadsSizes {
+  package let batch: Int
+  package let tokens: Int
+  package let heads: Int
+  package let width: Int
+  /// [B, N, H, c]
+  package let partShape: Shape
+
+  package init(joint: Shape, heads: Int, logitScale: Shape?) {
+    precondition(
+      joint.rank == 3 && heads > 0 && joint[2] % (3 * heads) == 0 && (logitScale == nil || logitScale! == [heads]),
+      "splitHeads: joint \(joint), \(heads) heads, logit scale \(logitScale.map { "\($0)" } ?? "none")")
+    batch = joint[0]
+    tokens = joint[1]
+    self.heads = heads
+    width = joint[2] / (3 * heads)
+    partShape = [batch, tokens, heads, width]
+  }
+}
+
+/// The sizes of attention's operands, checked.
+package struct AttentionSizes {
+  package let batch: Int
+  package let queries: Int
+  package let keys: Int
+  package let heads: Int
+  package let width: Int
+
+  package init<B>(_ parts: Heads<B>, spans: [AttentionSpan]) {
+    let (q, k, v) = (parts.queries.shape, parts.keys.shape, parts.values.shape)
+    precondition(
+      q.rank == 4 && k.rank == 4 && k == v && q[0] == k[0] && q[2] == k[2] && q[3] == k[3],
+      "attention: queries \(q), keys \(k), values \(v)")
+    batch = q[0]
+    queries = q[1]
+    keys = k[1]
+    heads = q[2]
+    width = q[3]
+    var next = 0
+    for span in spans.sorted(by: { $0.queries.lowerBound < $1.queries.lowerBound }) {
+      precondition(
+        span.queries.lowerBound == next && !span.keys.isEmpty && span.keys.lowerBound >= 0
+          && span.keys.upperBound <= keys,
+        "attention: spans \(spans) for \(queries) queries and \(keys) keys")
+      next = span.queries.upperBound
+    }
+    precondition(next == queries, "attention: spans \(spans) do not hold all \(queries) queries")
+  }
+}
+
+/// The sizes of neighbourhood attention's operands, checked.
+package struct NeighborhoodSizes {
+  package let batch: Int
+  package let height: Int
+  package let width: Int
+  package let heads: Int
+  package let headWidth: Int
+
+  package init<B>(_ parts: Heads<B>, window: Int) {
+    let (q, k, v) = (parts.queries.shape, parts.keys.shape, parts.values.shape)
+    precondition(
+      q.rank == 5 && q == k && q == v && window >= 1 && window <= q[1] && window <= q[2],
+      "neighborhoodAttention: queries \(q), keys \(k), values \(v), window \(window)")
+    batch = q[0]
+    height = q[1]
+    width = q[2]
+    heads = q[3]
+    headWidth = q[4]
+  }
+}
+
+/// The first row (or column) of the window of a query: centred where it fits, shifted inward at the border.
+///
+/// w(i) = clamp(i − ⌊window/2⌋, 0, side − window)
+@inlinable
+public func windowStart(_ position: Int, window: Int, side: Int) -> Int {
+  min(max(position - window / 2, 0), side - window)
+}

@@ -1,0 +1,47 @@
+// What an optimiser does to one parameter. These change memory in place and have no gradient.
+
+/// Optimiser steps.
+public protocol OptimizerOps: BackendTypes {
+  /// Σx², accumulated in double precision: the square of a gradient's norm.
+  static func sumOfSquares(_ x: Tensor<Self>) -> Double
+
+  /// One step of AdamW with decoupled decay.
+  ///
+  ///     m ← β₁m + (1 − β₁)g          v ← β₂v + (1 − β₂)g²
+  ///     w ← w·(1 − lr·decay) − lr·m̂/(√v̂ + ε),  m̂ = m/(1 − β₁ᵗ),  v̂ = v/(1 − β₂ᵗ)
+  ///
+  /// - Parameters:
+  ///   - gradient: the shape of the parameter; multiplied by `settings.gradientFactor` first.
+  static func adamW(
+    _ parameter: inout Tensor<Self>, gradient: Tensor<Self>, firstMoment: inout Tensor<Self>,
+    secondMoment: inout Tensor<Self>, _ settings: AdamWSettings)
+}
+
+/// The numbers of one AdamW step for one parameter.
+public struct AdamWSettings: Hashable, Sendable {
+  /// The learning rate.
+  public var learningRate: Double
+  /// β₁ and β₂.
+  public var betas: SIMD2<Double>
+  /// ε.
+  public var epsilon: Double
+  /// Decoupled weight decay.
+  public var decay: Double
+  /// t: which step of this parameter it is, from 1.
+  public var step: Int
+  /// What the gradient is multiplied by first: the clip factor.
+  public var gradientFactor: Double
+
+  /// The settings of one step.
+  public init(
+    learningRate: Double, betas: SIMD2<Double> = [0.9, 0.95], epsilon: Double = 1e-8, decay: Double, step: Int,
+    gradientFactor: Double = 1
+  ) {
+    self.learningRate = learningRate
+    self.betas = betas
+    self.epsilon = epsilon
+    self.decay = decay
+    self.step = step
+    self.gradientFactor = gradientFactor
+  }
+}

@@ -1,0 +1,56 @@
+// Spreading independent pieces of work over the processors.
+//
+// Dispatch owns all threads: OpenBLAS is told to use one thread per call and is called from the pieces. The pieces are the
+// same whatever the number of threads, so results are too.
+
+import COpenBLAS
+import Dispatch
+import Foundation
+import Synchronization
+
+/// How many threads operators use; set it before the first operator runs.
+public enum ThreadCount {
+  private static let chosen = Atomic<Int>(ProcessInfo.processInfo.activeProcessorCount)
+
+  /// The number of threads; at least 1. By default one per processor.
+  public static var current: Int {
+    get { chosen.load(ordering: .relaxed) }
+    set { chosen.store(max(newValue, 1), ordering: .relaxed) }
+  }
+}
+
+/// OpenBLAS is set to one thread per call, once, before the first parallel piece runs.
+private let singleThreadedBLAS: Void = openblas_set_num_threads(1)
+
+/// Runs `body` once for each piece 0 ..< count; pieces may run at the same time and in any order.
+///
+/// Pieces are handed out one by one, so they should be long enough (tens of microseconds) and a few per thread.
+@inline(__always)
+func parallel(_ count: Int, _ body: (Int) -> Void) {
+  _ = singleThreadedBLAS
+  let threads = min(ThreadCount.current, count)
+  if threads <= 1 {
+    for piece in 0..<count { body(piece) }
+    return
+  }
+  let next = Atomic<Int>(0)
+  withoutActuallyEscaping(body) { body in
+    nonisolated(unsafe) let body = body
+    DispatchQueue.concurrentPerform(iterations: threads) { _ in
+      while true {
+        let piece = next.wrappingAdd(1, ordering: .relaxed).oldValue
+        if piece >= count { return }
+        body(piece)
+      }
+    }
+  }
+}
+
+/// Runs `body` on ranges that together make up 0 ..< count, each of at most `grain` elements.
+@inline(__always)
+func parallel(_ count: Int, grain: Int, _ body: (Range<Int>) -> Void) {
+  let grain = max(grain, 1)
+  parallel((count + grain - 1) / grain) { piece in
+    body(piece * grain..<min((piece + 1) * grain, count))
+  }
+}
