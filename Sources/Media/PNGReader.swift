@@ -1,7 +1,8 @@
 // Reads PNG through libpng's simplified interface, to the pixels of Pillow's `Image.open(path).convert("RGB")`:
 // alpha is dropped and never composed on a background, gamma and profiles are ignored, 16-bit colour keeps the high
-// byte, 16-bit grey (Pillow's mode I;16) is clipped at 255. One difference remains: with 16 bits and an alpha channel,
-// pixels that are not opaque may be one level away, because libpng hands them out multiplied or rounded only.
+// byte, 16-bit grey (Pillow's mode I;16) is clipped at 255. One difference: 16 bits with alpha, where libpng hands out
+// colours either multiplied by alpha or rounded. Opaque pixels are exact, others at most one level away; interlaced
+// ones, which libpng 1.6.39 rounds wrongly, are as exact as the multiplied colour allows.
 
 import CPNG
 
@@ -29,7 +30,7 @@ enum PNGReader {
     case (true, true):
       pixels = highBytes(
         multiplied: try samples(of: stream, as: [.colour, .linear, .alpha], subject: subject),
-        rounded: try samples(of: stream, as: [.colour, .alpha], subject: subject))
+        rounded: stream.isInterlaced ? nil : try samples(of: stream, as: [.colour, .alpha], subject: subject))
     }
     return PixelImage(trustedWidth: stream.width, height: stream.height, pixels: pixels)
   }
@@ -83,18 +84,18 @@ enum PNGReader {
     return pixels
   }
 
-  /// The high byte of c, known through round(c · alpha / 65535) and through round(c / 257).
-  private static func highBytes(multiplied: [UInt16], rounded: [UInt8]) -> [UInt8] {
-    var pixels = [UInt8](repeating: 0, count: rounded.count / 4 * 3)
-    for pixel in 0..<(rounded.count / 4) {
+  /// The high byte of c, known through round(c · alpha / 65535) and, where there, through round(c / 257).
+  private static func highBytes(multiplied: [UInt16], rounded: [UInt8]?) -> [UInt8] {
+    var pixels = [UInt8](repeating: 0, count: multiplied.count / 4 * 3)
+    for pixel in 0..<(multiplied.count / 4) {
       let alpha = Int(multiplied[4 * pixel + 3])
       for channel in 0..<3 {
-        let middle = 257 * Int(rounded[4 * pixel + channel])
-        var value = middle
-        if alpha > 0 {
-          value = (Int(multiplied[4 * pixel + channel]) * 65_535 + alpha / 2) / alpha
+        let product = Int(multiplied[4 * pixel + channel]) * 65_535
+        var value = alpha > 0 ? min((product + alpha / 2) / alpha, 65_535) : 0
+        if let rounded {
+          let middle = 257 * Int(rounded[4 * pixel + channel])
+          value = min(max(value, middle - 128, 0), middle + 128, 65_535)
         }
-        value = min(max(value, middle - 128, 0), middle + 128, 65_535)
         pixels[3 * pixel + channel] = UInt8(value >> 8)
       }
     }

@@ -10,6 +10,7 @@ struct PNGStream {
   let height: Int
   let bitDepth: Int
   let colourType: Int
+  let isInterlaced: Bool
 
   /// Bytes of compressed pixels.
   private(set) var compressedCount = 0
@@ -38,6 +39,7 @@ struct PNGStream {
     height = PNGStream.number(bytes, 20)
     bitDepth = Int(bytes[24])
     colourType = Int(bytes[25])
+    isInterlaced = bytes[28] != 0
     try ImageLimits.check(width: width, height: height, of: subject)
 
     essential = Array(bytes[..<8])

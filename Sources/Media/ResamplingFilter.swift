@@ -32,6 +32,18 @@ public enum ResamplingFilter: Sendable {
   }
 }
 
+/// Which of the two passes comes first; it matters because the step in between is rounded to bytes.
+public enum ResamplingOrder: Sendable {
+  /// Always the horizontal one, as in Pillow up to 12 and in the tools the published models were trained with.
+  case horizontalFirst
+  /// The vertical one when it removes more than twice as many rows as the other removes columns, as in Pillow 13.
+  case pillow13
+
+  func isVerticalFirst(from: (width: Int, height: Int), to: (width: Int, height: Int)) -> Bool {
+    self == .pillow13 && from.height - to.height > 2 * max(from.width - to.width, 0)
+  }
+}
+
 /// For each place of one output axis: where its window starts in the input, and the window's weights.
 struct ResamplingTaps {
   /// Fractional bits of a weight: 8 bits of pixel and 2 of headroom leave 22 of 32.
