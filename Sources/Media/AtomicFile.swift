@@ -4,9 +4,9 @@
 
 import Foundation
 
-enum AtomicFile {
+package enum AtomicFile {
   /// Replaces or creates the file at `path`.
-  static func write(_ bytes: [UInt8], to path: String) throws(MediaError) {
+  package static func write(_ bytes: [UInt8], to path: String) throws(MediaError) {
     try FileBytes.checkPath(path)
     var target = path
     var permissions: mode_t?
