@@ -40,12 +40,12 @@ struct FuzzTests {
   }
 
   /// True when the file decodes, false when it is refused properly.
-  private func decodes(_ file: [UInt8]) throws -> Bool {
+  private func decodes(_ file: [UInt8]) -> Bool {
     do {
       let image = try PixelImage(decoding: file)
       #expect(image.pixels.count == 3 * image.width * image.height)
       return true
-    } catch let error as MediaError {
+    } catch {
       #expect(!error.description.isEmpty)
       return false
     }
@@ -66,11 +66,11 @@ struct FuzzTests {
       files.append(sample.file)
     }
     var decoded = 0
-    for round in 0..<900 {
+    for round in 0..<3000 {
       let file = damaged(files[round % files.count], keeping: 8, &numbers)
-      if try decodes(round % 2 == 0 ? file : repaired(file)) { decoded += 1 }
+      if decodes(round % 2 == 0 ? file : repaired(file)) { decoded += 1 }
     }
-    #expect(decoded > 0 && decoded < 900)
+    #expect(decoded > 0 && decoded < 3000)
   }
 
   @Test("damaged JPEG files", arguments: [1, 2, 3, 4] as [UInt64])
@@ -84,9 +84,9 @@ struct FuzzTests {
       JPEGSample.file(cmyk: numbers.bytes(4 * 64), width: 8, height: 8),
     ]
     var decoded = 0
-    for round in 0..<600 {
-      if try decodes(damaged(files[round % files.count], keeping: 3, &numbers)) { decoded += 1 }
+    for round in 0..<2000 {
+      if decodes(damaged(files[round % files.count], keeping: 3, &numbers)) { decoded += 1 }
     }
-    #expect(decoded > 0 && decoded < 600)
+    #expect(decoded > 0 && decoded < 2000)
   }
 }

@@ -61,7 +61,7 @@ struct PNGTests {
         let result = try pixels(
           PNGSample(width: 40, height: 1, bitDepth: 16, colourType: colourType, rows: [row]))
         let worst = zip(result, expected).map { abs(Int($0) - Int($1)) }.max()
-        #expect(try #require(worst) <= (isOpaque ? 0 : 1))
+        #expect(worst ?? 255 <= (isOpaque ? 0 : 1))
       }
     }
   }

@@ -13,7 +13,8 @@ struct ResamplingTests {
       let image = try PixelImage(width: size.0, height: size.1, filledWith: colour)
       for (width, height) in ResamplingTests.sizes {
         let result = try image.resized(width: width, height: height, filter: filter)
-        #expect(try result == PixelImage(width: width, height: height, filledWith: colour))
+        let expected = try PixelImage(width: width, height: height, filledWith: colour)
+        #expect(result == expected)
       }
     }
   }
@@ -32,7 +33,8 @@ struct ResamplingTests {
     let image = try numbers.image(width: size.0, height: size.1)
     for (width, height) in ResamplingTests.sizes {
       let fast = try image.resized(width: width, height: height, filter: filter)
-      #expect(fast.pixels == plain(plain(image, columns: width, filter), rows: height, filter).pixels)
+      let slow = try plain(plain(image, columns: width, filter), rows: height, filter)
+      #expect(fast == slow)
     }
   }
 
@@ -49,7 +51,8 @@ struct ResamplingTests {
     #expect(try tall.resized(width: 10, height: 30, filter: .bicubic) == horizontalFirst)
     // 20 rows against 10 columns is not more than twice as many.
     let edge = try tall.resized(width: 10, height: 70, filter: .box, order: .pillow13)
-    #expect(try edge == tall.resized(width: 10, height: 70, filter: .box, order: .horizontalFirst))
+    let plainEdge = try tall.resized(width: 10, height: 70, filter: .box)
+    #expect(edge == plainEdge)
   }
 
   @Test("crops of every shape have the size that was asked for", arguments: [1, 2, 3, 16, 100])
@@ -88,7 +91,8 @@ struct ResamplingTests {
   func thin() throws {
     let image = try PixelImage(width: 1, height: ImageLimits.side, filledWith: .init(red: 3, green: 4, blue: 5))
     let crop = try image.centreCrop(256)
-    #expect(try crop == PixelImage(width: 256, height: 256, filledWith: .init(red: 3, green: 4, blue: 5)))
+    let expected = try PixelImage(width: 256, height: 256, filledWith: .init(red: 3, green: 4, blue: 5))
+    #expect(crop == expected)
   }
 
   @Test("sizes outside the limits are refused in one sentence")

@@ -44,13 +44,12 @@ struct PNGSample {
   static let signature: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
 
   var file: [UInt8] {
-    let pixels = rows.flatMap { [0] + $0 }
-    return PNGSample.signature + header
-      + early
-      + (palette.isEmpty ? [] : PNGSample.chunk("PLTE", palette))
-      + late
-      + PNGSample.chunk("IDAT", PNGSample.stored(pixels))
-      + PNGSample.chunk("IEND", [])
+    let pixels: [UInt8] = rows.reduce(into: []) { $0 += [0] + $1 }
+    var file = PNGSample.signature + header + early
+    if !palette.isEmpty { file += PNGSample.chunk("PLTE", palette) }
+    file += late
+    file += PNGSample.chunk("IDAT", PNGSample.stored(pixels))
+    return file + PNGSample.chunk("IEND", [])
   }
 
   var header: [UInt8] {
