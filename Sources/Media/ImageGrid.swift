@@ -1,0 +1,119 @@
+// Puts several pictures into one: a grid of equal ones, or rows of different ones (a picture after each scale).
+// It places whole pixels and never blends; pictures that should match in size are enlarged before with `scaled(by:)`.
+
+/// How pictures are put side by side.
+public struct ImageGrid: Sendable {
+  /// Where a picture stands in a row that is higher than itself.
+  public enum Alignment: Sendable {
+    /// At the row's upper edge.
+    case top
+    /// In the middle, half a pixel higher when it does not fit evenly.
+    case centre
+    /// At the row's lower edge.
+    case bottom
+  }
+
+  /// Pixels between neighbours; the outside has no margin.
+  public var gap: Int
+
+  /// The colour of everything that no picture covers.
+  public var background: PixelImage.Colour
+
+  /// A layout with the given gap and background.
+  public init(gap: Int = 2, background: PixelImage.Colour = .white) {
+    self.gap = gap
+    self.background = background
+  }
+
+  /// Equal pictures in a grid, row after row; the last row may be shorter.
+  ///
+  /// - Parameters:
+  ///   - images: at least one, all of the same size.
+  ///   - columns: pictures in a row; ⌈√count⌉ when not given.
+  /// - Throws: `MediaError` when there is nothing to show, the sizes differ, or the result is outside ``ImageLimits``.
+  public func grid(_ images: [PixelImage], columns: Int? = nil) throws(MediaError) -> PixelImage {
+    guard let first = images.first else { throw MediaError("the grid", "has no pictures") }
+    if let other = images.first(where: { $0.width != first.width || $0.height != first.height }) {
+      throw MediaError(
+        "the grid",
+        "needs pictures of one size, and has \(first.width) × \(first.height) and \(other.width) × \(other.height)")
+    }
+    let columns = columns ?? ImageGrid.defaultColumns(images.count)
+    guard columns >= 1 else { throw MediaError("the grid", "cannot have \(columns) columns") }
+    let rows = stride(from: 0, to: images.count, by: min(columns, images.count)).map { start in
+      Array(images[start..<min(start + min(columns, images.count), images.count)])
+    }
+    return try self.rows(rows)
+  }
+
+  /// Rows of pictures of any size, each row starting at the left.
+  ///
+  /// - Parameters:
+  ///   - rows: the rows from top to bottom, none of them empty.
+  ///   - alignment: where a low picture stands in its row.
+  /// - Throws: `MediaError` when a row is empty, the gap is negative, or the result is outside ``ImageLimits``.
+  public func rows(_ rows: [[PixelImage]], alignment: Alignment = .bottom) throws(MediaError) -> PixelImage {
+    if rows.isEmpty { throw MediaError("the grid", "has no rows") }
+    if rows.contains(where: \.isEmpty) { throw MediaError("the grid", "has a row without pictures") }
+    guard gap >= 0 && gap <= ImageLimits.side else {
+      throw MediaError("the grid", "cannot have a gap of \(gap) pixels")
+    }
+    // Sides and gap are at most 2¹⁶ and an array's count is below 2⁴⁸, so these sums stay inside 64 bits.
+    let heights = rows.map { row in row.map(\.height).max() ?? 0 }
+    let widths = rows.map { row in row.map(\.width).reduce(0, +) + gap * (row.count - 1) }
+    let width = widths.max() ?? 0
+    let height = heights.reduce(0, +) + gap * (rows.count - 1)
+    try ImageLimits.check(width: width, height: height, of: "the grid")
+
+    var canvas = try PixelImage(width: width, height: height, filledWith: background)
+    var top = 0
+    for (row, rowHeight) in zip(rows, heights) {
+      var left = 0
+      for image in row {
+        let slack = rowHeight - image.height
+        let offset =
+          switch alignment {
+          case .top: 0
+          case .centre: slack / 2
+          case .bottom: slack
+          }
+        canvas.paste(image, row: top + offset, column: left)
+        left += image.width + gap
+      }
+      top += rowHeight + gap
+    }
+    return canvas
+  }
+
+  /// ⌈√count⌉, the columns of a grid that is as square as can be.
+  public static func defaultColumns(_ count: Int) -> Int {
+    var columns = max(Int(Double(max(count, 1)).squareRoot()), 1)
+    while columns * columns < count { columns += 1 }
+    return columns
+  }
+}
+
+extension PixelImage {
+  /// Every pixel as a square of `factor` × `factor` equal ones.
+  ///
+  /// - Throws: `MediaError` when the factor is below 1 or the result is outside ``ImageLimits``.
+  public func scaled(by factor: Int) throws(MediaError) -> PixelImage {
+    guard factor >= 1 && factor <= ImageLimits.side else {
+      throw MediaError("the picture", "cannot be enlarged \(factor) times")
+    }
+    if factor == 1 { return self }
+    try ImageLimits.check(width: width * factor, height: height * factor, of: "the enlarged picture")
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(3 * width * factor * height * factor)
+    for row in 0..<height {
+      let start = bytes.count
+      for column in 0..<width {
+        let place = 3 * (row * width + column)
+        for _ in 0..<factor { bytes += pixels[place..<(place + 3)] }
+      }
+      let line = bytes[start...]
+      for _ in 1..<factor { bytes += line }
+    }
+    return PixelImage(trustedWidth: width * factor, height: height * factor, pixels: bytes)
+  }
+}

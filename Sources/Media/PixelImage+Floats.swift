@@ -1,0 +1,89 @@
+// Between bytes and the numbers a model works with: [3, h, w] planes, −1…1 on the way in, 0…1 on the way out.
+// The arithmetic is float32, operation by operation as in numpy, so the same bytes give the same bits.
+// No colour management and no batching: one picture, one array.
+
+extension PixelImage {
+  /// How a number in 0…1 becomes a byte.
+  public enum Rounding: Sendable {
+    /// `⌊255 · x⌋`, what the authors' scripts do when they save a picture.
+    case truncate
+    /// The nearest byte, ties to even.
+    case nearest
+  }
+
+  /// How many numbers could not be shown as they are.
+  public struct ClampedCounts: Equatable, Sendable {
+    /// Numbers that were not numbers; they became 0.
+    public var notANumber = 0
+    /// Numbers below 0; they became 0.
+    public var below = 0
+    /// Numbers above 1; they became 255.
+    public var above = 0
+
+    /// No clamped numbers.
+    public init() {}
+
+    /// All of them together.
+    public var total: Int { notANumber + below + above }
+  }
+
+  /// The picture as the model's input: `2 · x / 255 − 1` in float32.
+  ///
+  /// - Returns: `3 · height · width` numbers in −1…1, plane by plane.
+  public func planarFloats() -> [Float] {  // [3, h, w]
+    let values = (0...255).map { Float($0) / 255 * 2 - 1 }
+    let plane = width * height
+    return [Float](unsafeUninitializedCapacity: 3 * plane) { result, count in
+      for channel in 0..<3 {
+        for pixel in 0..<plane {
+          result.initializeElement(at: channel * plane + pixel, to: values[Int(pixels[3 * pixel + channel])])
+        }
+      }
+      count = 3 * plane
+    }
+  }
+
+  /// A picture from a model's output. Numbers outside 0…1 are clamped and what is not a number becomes 0.
+  ///
+  /// - Parameters:
+  ///   - planar01: [3, height, width], 0 is black and 1 is full.
+  ///   - width: columns.
+  ///   - height: rows.
+  ///   - rounding: how the product with 255 becomes a byte.
+  /// - Throws: `MediaError` when the size is outside ``ImageLimits`` or does not match the count of numbers.
+  public init(planar01: [Float], width: Int, height: Int, rounding: Rounding = .truncate) throws(MediaError) {
+    var ignored = ClampedCounts()
+    try self.init(planar01: planar01, width: width, height: height, rounding: rounding, countingClampedIn: &ignored)
+  }
+
+  /// The same, adding the number of clamped values to `clamped`, so that a broken model is noticed.
+  public init(
+    planar01: [Float], width: Int, height: Int, rounding: Rounding = .truncate,
+    countingClampedIn clamped: inout ClampedCounts
+  ) throws(MediaError) {
+    try ImageLimits.check(width: width, height: height, of: "the picture")
+    let plane = width * height
+    guard planar01.count == 3 * plane else {
+      throw MediaError(
+        "the picture", "of \(width) × \(height) pixels needs \(3 * plane) numbers, not \(planar01.count)")
+    }
+    var pixels = [UInt8](repeating: 0, count: 3 * plane)
+    for channel in 0..<3 {
+      for pixel in 0..<plane {
+        let value = planar01[channel * plane + pixel]
+        if value >= 0 && value <= 1 {
+          let scaled = value * 255
+          pixels[3 * pixel + channel] = UInt8(rounding == .truncate ? scaled : scaled.rounded(.toNearestOrEven))
+        } else if value > 1 {
+          pixels[3 * pixel + channel] = 255
+          clamped.above += 1
+        } else if value < 0 {
+          clamped.below += 1
+        } else {
+          clamped.notANumber += 1
+        }
+      }
+    }
+    self.init(trustedWidth: width, height: height, pixels: pixels)
+  }
+}

@@ -1,0 +1,115 @@
+// A picture in memory: 8-bit RGB, row after row.
+// No alpha, no colour profile, no orientation: readers drop all three, as `Image.open(path).convert("RGB")` does in
+// Pillow, because that is what the models were trained on.
+
+/// An 8-bit RGB picture, rows from top to bottom, three bytes a pixel.
+public struct PixelImage: Equatable, Hashable, Sendable {
+  /// Columns of pixels, at least 1.
+  public let width: Int
+
+  /// Rows of pixels, at least 1.
+  public let height: Int
+
+  /// Red, green, blue of every pixel, row after row: `3 · width · height` bytes.
+  public private(set) var pixels: [UInt8]  // [height, width, 3]
+
+  /// A picture from its bytes.
+  ///
+  /// - Parameters:
+  ///   - width: columns, 1 to ``ImageLimits/side``.
+  ///   - height: rows, 1 to ``ImageLimits/side``.
+  ///   - pixels: red, green, blue interleaved, row-major.
+  /// - Throws: `MediaError` when the size is outside ``ImageLimits`` or does not match the number of bytes.
+  public init(width: Int, height: Int, pixels: [UInt8]) throws(MediaError) {
+    try ImageLimits.check(width: width, height: height, of: "the picture")
+    guard pixels.count == 3 * width * height else {
+      let needed = 3 * width * height
+      throw MediaError("the picture", "of \(width) × \(height) pixels needs \(needed) bytes, not \(pixels.count)")
+    }
+    self.width = width
+    self.height = height
+    self.pixels = pixels
+  }
+
+  /// A picture of one colour.
+  ///
+  /// - Throws: `MediaError` when the size is outside ``ImageLimits``.
+  public init(width: Int, height: Int, filledWith colour: Colour) throws(MediaError) {
+    try ImageLimits.check(width: width, height: height, of: "the picture")
+    var pixels = [UInt8](repeating: colour.red, count: 3 * width * height)
+    if colour.green != colour.red || colour.blue != colour.red {
+      for pixel in 0..<(width * height) {
+        pixels[3 * pixel + 1] = colour.green
+        pixels[3 * pixel + 2] = colour.blue
+      }
+    }
+    self.init(trustedWidth: width, height: height, pixels: pixels)
+  }
+
+  /// For this module's own results, whose sizes were checked already.
+  init(trustedWidth width: Int, height: Int, pixels: [UInt8]) {
+    precondition(pixels.count == 3 * width * height)
+    self.width = width
+    self.height = height
+    self.pixels = pixels
+  }
+
+  /// One pixel's colour; the place must be inside the picture.
+  public subscript(row row: Int, column column: Int) -> Colour {
+    get {
+      let place = offset(row: row, column: column)
+      return Colour(red: pixels[place], green: pixels[place + 1], blue: pixels[place + 2])
+    }
+    set {
+      let place = offset(row: row, column: column)
+      pixels[place] = newValue.red
+      pixels[place + 1] = newValue.green
+      pixels[place + 2] = newValue.blue
+    }
+  }
+
+  private func offset(row: Int, column: Int) -> Int {
+    precondition(row >= 0 && row < height && column >= 0 && column < width, "a pixel outside the picture")
+    return 3 * (row * width + column)
+  }
+
+  /// Copies another picture into this one; both corners must lie inside.
+  mutating func paste(_ other: PixelImage, row: Int, column: Int) {
+    precondition(row >= 0 && column >= 0 && row + other.height <= height && column + other.width <= width)
+    let rowBytes = 3 * other.width
+    for y in 0..<other.height {
+      let target = 3 * ((row + y) * width + column)
+      let source = y * rowBytes
+      pixels.replaceSubrange(target..<(target + rowBytes), with: other.pixels[source..<(source + rowBytes)])
+    }
+  }
+}
+
+extension PixelImage {
+  /// An 8-bit RGB colour.
+  public struct Colour: Equatable, Hashable, Sendable {
+    /// The red part.
+    public var red: UInt8
+    /// The green part.
+    public var green: UInt8
+    /// The blue part.
+    public var blue: UInt8
+
+    /// A colour from its three parts.
+    public init(red: UInt8, green: UInt8, blue: UInt8) {
+      self.red = red
+      self.green = green
+      self.blue = blue
+    }
+
+    /// A grey of the given brightness.
+    public init(grey: UInt8) {
+      self.init(red: grey, green: grey, blue: grey)
+    }
+
+    /// 255, 255, 255.
+    public static let white = Colour(grey: 255)
+    /// 0, 0, 0.
+    public static let black = Colour(grey: 0)
+  }
+}
