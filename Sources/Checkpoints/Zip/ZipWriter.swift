@@ -27,10 +27,7 @@ struct ZipWriter {
     try output.write(localHeader(record))
     let start = output.position
     records.append(record)
-    // The closure cannot capture an inout noncopyable value, so writing goes through a mutable copy of the reference.
-    try withUnsafeMutablePointer(to: &output) { pointer in
-      try contents { try pointer.pointee.write($0) }
-    }
+    try contents { try output.write($0) }
     precondition(output.position - start == size, "an entry's contents have the size announced for it")
   }
 
