@@ -9,7 +9,9 @@ import Testing
 
 struct NumberTests {
   private func tensor(_ type: ScalarType, _ bits: [some FixedWidthInteger]) throws -> StoredTensor {
-    try StoredTensor(scalarType: type, shape: [bits.count], bytes: bits.flatMap { value in withUnsafeBytes(of: value) { [UInt8]($0) } })
+    try StoredTensor(
+      scalarType: type, shape: [bits.count], bytes: bits.flatMap { value in withUnsafeBytes(of: value) { [UInt8]($0) } }
+    )
   }
 
   @Test func allHalvesWidenExactly() throws {
@@ -46,7 +48,9 @@ struct NumberTests {
       if exponent == 31 {
         #expect(mantissa == 0 ? e5m2[Int(bit)] == sign * .infinity : e5m2[Int(bit)].isNaN)
       } else {
-        #expect(e5m2[Int(bit)] == (exponent == 0 ? sign * mantissa * exp2(-14) : sign * (1 + mantissa) * exp2(Double(exponent - 15))))
+        #expect(
+          e5m2[Int(bit)]
+            == (exponent == 0 ? sign * mantissa * exp2(-14) : sign * (1 + mantissa) * exp2(Double(exponent - 15))))
       }
     }
   }
@@ -112,7 +116,8 @@ struct RoundTripTests {
   func torchToSafetensorsToTorchKeepsEveryByte(name: String) throws {
     try withTemporaryFolder { folder in
       let original = try Checkpoint.open(Fixtures.path("golden/files/checkpoint_\(name).pth"))
-      try SafetensorsWriter.write(original.tensors, metadata: ["kind": "a \"test\" \u{1} ü"], to: "\(folder)/a.safetensors")
+      try SafetensorsWriter.write(
+        original.tensors, metadata: ["kind": "a \"test\" \u{1} ü"], to: "\(folder)/a.safetensors")
       let middle = try Checkpoint.open("\(folder)/a.safetensors")
       #expect(middle.format == .safetensors && middle.metadata == ["kind": "a \"test\" \u{1} ü"])
       expectSame(original, middle)
@@ -132,9 +137,17 @@ struct RoundTripTests {
 
   @Test func everyTypeSurvivesEveryFormat() throws {
     try withTemporaryFolder { folder in
-      let tensors = try ScalarType.allCases.map { type in
-        (name: "a.\(type)", tensor: try StoredTensor(scalarType: type, shape: [2, 3], bytes: (0..<(6 * type.byteWidth)).map { UInt8($0 % 2) }))
-      } + [(name: "scalar", tensor: StoredTensor([7] as [Float], shape: [])), (name: "empty", tensor: StoredTensor([] as [Int], shape: [0, 3]))]
+      let tensors =
+        try ScalarType.allCases.map { type in
+          (
+            name: "a.\(type)",
+            tensor: try StoredTensor(
+              scalarType: type, shape: [2, 3], bytes: (0..<(6 * type.byteWidth)).map { UInt8($0 % 2) })
+          )
+        } + [
+          (name: "scalar", tensor: StoredTensor([7] as [Float], shape: [])),
+          (name: "empty", tensor: StoredTensor([] as [Int], shape: [0, 3])),
+        ]
       try SafetensorsWriter.write(tensors, to: "\(folder)/a")
       try TorchWriter.write(tensors, to: "\(folder)/b")
       let numeric = tensors.filter { $0.tensor.scalarType.numpyDescriptor != nil }
@@ -143,7 +156,8 @@ struct RoundTripTests {
         let checkpoint = try Checkpoint.open("\(folder)/\(path)")
         #expect(checkpoint.tensors.map(\.name) == expected.map(\.name))
         for ((name, one), (_, two)) in zip(checkpoint.tensors, expected) {
-          #expect(one.shape == two.shape && one.scalarType == two.scalarType && bytes(one) == bytes(two), "\(path) \(name)")
+          #expect(
+            one.shape == two.shape && one.scalarType == two.scalarType && bytes(one) == bytes(two), "\(path) \(name)")
         }
       }
       try NPYWriter.write(tensors[0].tensor, to: "\(folder)/d")
@@ -213,7 +227,8 @@ struct AtomicFileTests {
   @Test func placesThatCannotBeWrittenAreErrors() throws {
     try withTemporaryFolder { folder in
       for (path, reason) in [
-        ("\(folder)", "is a folder"), ("\(folder)/", "is a folder"), ("\(folder)/missing/file", "No such file"), ("/dev/null", "not a regular file"),
+        ("\(folder)", "is a folder"), ("\(folder)/", "is a folder"), ("\(folder)/missing/file", "No such file"),
+        ("/dev/null", "not a regular file"),
         ("", "not a usable"), ("\(folder)/a\0b", "not a usable"), ("/proc/version/x", "Not a directory"),
       ] {
         let error = #expect(throws: CheckpointError.self) { try AtomicFile.write(to: path) { try $0.write("x") } }

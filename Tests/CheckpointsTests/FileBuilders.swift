@@ -27,16 +27,22 @@ enum Pickle {
   }
   static func tensor(_ storage: [UInt8], offset: Int = 0, shape: [Int], strides: [Int]) -> [UInt8] {
     global("torch._utils", "_rebuild_tensor_v2")
-      + tuple(storage, int(offset), ints(shape), ints(strides), [0x89], global("collections", "OrderedDict") + [0x29, 0x52])
+      + tuple(
+        storage, int(offset), ints(shape), ints(strides), [0x89], global("collections", "OrderedDict") + [0x29, 0x52])
       + [0x52]
   }
-  static func program(_ body: [UInt8]) -> [UInt8] { [0x80, 2] + body + [0x2e] }
+  static func program(_ parts: [UInt8]...) -> [UInt8] { [0x80, 2] + parts.flatMap { $0 } + [0x2e] }
 
   /// Two tensors of one storage of six floats, and a nested list.
   static let sample = program(
     dictionary([
       ("a", tensor(storage("0", count: 6), shape: [2, 3], strides: [3, 1])),
-      ("b", [0x5d, 0x71, 1, 0x28] + tensor(storage("0", count: 6), offset: 1, shape: [2, 2], strides: [1, 2]) + [0x4e, 0x65]),
+      (
+        "b",
+        [0x5d, 0x71, 1, 0x28] + tensor(storage("0", count: 6), offset: 1, shape: [2, 2], strides: [1, 2]) + [
+          0x4e, 0x65,
+        ]
+      ),
       ("c", [0x47] + [0x3f, 0xf0, 0, 0, 0, 0, 0, 0]), ("d", [0x68, 1]),
     ]))
 }
@@ -69,11 +75,13 @@ enum Zip {
       let offset = UInt32(file.count)
       func fields(_ name: String) -> [UInt8] {
         le(entry.flags) + le(entry.method) + [0, 0, 0x21, 0] + le(entry.checksum ?? checksum(entry.bytes))
-          + le(UInt32(entry.bytes.count)) + le(entry.size ?? UInt32(entry.bytes.count)) + le(UInt16(name.utf8.count)) + [0, 0]
+          + le(UInt32(entry.bytes.count)) + le(entry.size ?? UInt32(entry.bytes.count)) + le(UInt16(name.utf8.count))
+          + [0, 0]
       }
       let localName = entry.localName ?? entry.name
       file += [0x50, 0x4b, 3, 4, 20, 0] + fields(localName) + Array(localName.utf8) + entry.bytes
-      directory += [0x50, 0x4b, 1, 2, 20, 0, 20, 0] + fields(entry.name) + [0, 0] + le(entry.disk) + [0, 0, 0, 0, 0, 0]
+      directory +=
+        [0x50, 0x4b, 1, 2, 20, 0, 20, 0] + fields(entry.name) + [0, 0] + le(entry.disk) + [0, 0, 0, 0, 0, 0]
       directory += le(entry.offset ?? offset) + Array(entry.name.utf8)
     }
     let count = le(UInt16(entries.count))
@@ -95,7 +103,8 @@ enum Zip {
 /// PyTorch files of the old format.
 enum Legacy {
   static let start: [UInt8] =
-    Pickle.program([0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19]) + Pickle.program([0x4d, 0xe9, 3])
+    Pickle.program([0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19])
+    + Pickle.program([0x4d, 0xe9, 3])
 
   static func file(
     _ pickle: [UInt8], keys: [String] = ["0"], count: Int64 = 6, data: [UInt8] = Zip.floats, littleEndian: Bool = true

@@ -73,7 +73,9 @@ struct FixtureTests {
     #expect(filled == 22)
     let levels = try #require(weights.first { $0.name == "lvl_1L" }).tensor
     #expect(levels.scalarType == .int64 && levels.shape == [1, 130])
-    let expectedLevels = [1, 2, 3, 4, 6, 8].enumerated().flatMap { [Int](repeating: $0.offset, count: $0.element * $0.element) }
+    let expectedLevels = [1, 2, 3, 4, 6, 8].enumerated().flatMap {
+      [Int](repeating: $0.offset, count: $0.element * $0.element)
+    }
     #expect(try levels.integers() == expectedLevels)
     let bias = try #require(weights.first { $0.name == "blocks.0.attn.zero_k_bias" }).tensor
     #expect(try bias.floats() == [Float](repeating: 0, count: 64))
@@ -81,8 +83,10 @@ struct FixtureTests {
 
   @Test func theFormulaGivesTheValuesTheReadmeStates() {
     #expect(Formula.hash("word_embed.weight") == 0x51bb_9406_4d2b_fa5b)
-    #expect(Formula.units("word_embed.weight", count: 3) == [0.9834970235824585, -0.34138238430023193, -0.21069872379302979])
-    #expect(Array(Formula.values("word_embed.weight", shape: [64, 8]).prefix(3)) == [0.6022665, -0.20905316, -0.12902609])
+    #expect(
+      Formula.units("word_embed.weight", count: 3) == [0.9834970235824585, -0.34138238430023193, -0.21069872379302979])
+    #expect(
+      Array(Formula.values("word_embed.weight", shape: [64, 8]).prefix(3)) == [0.6022665, -0.20905316, -0.12902609])
   }
 
   @Test(arguments: [
@@ -131,7 +135,8 @@ struct FixtureTests {
 
   @Test func viewsShareAStorageAndAreReadInRowMajorOrder() throws {
     let checkpoint = try open("checkpoint_views.pth")
-    #expect(checkpoint.tensors.map(\.name) == ["view", "transposed", "whole", "i64", "scalar", "nested.a.0", "nested.a.1.0"])
+    #expect(
+      checkpoint.tensors.map(\.name) == ["view", "transposed", "whole", "i64", "scalar", "nested.a.0", "nested.a.1.0"])
     let whole = (0..<24).map(Float.init)
     #expect(try checkpoint["whole"]?.floats() == whole)
     #expect(checkpoint["view"]?.shape == [3, 4])
@@ -163,11 +168,15 @@ struct FixtureTests {
 
   @Test func everyGoldenSafetensorsFileOpens() throws {
     let folder = Fixtures.url("golden")
-    let names = try FileManager.default.contentsOfDirectory(atPath: Fixtures.path("golden")).filter { $0.hasSuffix(".safetensors") }
+    let names = try FileManager.default.contentsOfDirectory(atPath: Fixtures.path("golden")).filter {
+      $0.hasSuffix(".safetensors")
+    }
     #expect(names.count > 10)
     for name in names {
       let checkpoint = try Checkpoint.open(folder.appending(path: name).path(percentEncoded: false))
-      #expect(checkpoint.format == .safetensors && checkpoint.metadata["kind"] != nil && !checkpoint.tensors.isEmpty, "\(name)")
+      #expect(
+        checkpoint.format == .safetensors && checkpoint.metadata["kind"] != nil && !checkpoint.tensors.isEmpty,
+        "\(name)")
       for (name, tensor) in checkpoint.tensors { #expect(try tensor.doubles().count == tensor.count, "\(name)") }
     }
   }

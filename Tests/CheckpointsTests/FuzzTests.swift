@@ -100,7 +100,9 @@ struct FuzzTests {
 
   @Test func everyPrefixOfEveryFormatIsRefusedOrLoads() throws {
     try withTemporaryFolder { folder in
-      for file in [Zip.torch(Pickle.sample), Legacy.file(Pickle.sample), Safetensors.sample, NumPy.sample, Deflated.npz] {
+      for file in [
+        Zip.torch(Pickle.sample), Legacy.file(Pickle.sample), Safetensors.sample, NumPy.sample, Deflated.npz,
+      ] {
         for length in 0..<file.count {
           let isLoaded = try exercise(Array(file.prefix(length)), in: folder)
           #expect(!isLoaded, "\(length) of \(file.count) bytes")

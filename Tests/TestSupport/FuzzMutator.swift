@@ -56,7 +56,8 @@ package struct FuzzMutator {
       let target = number(below: bytes.count)
       for (index, byte) in chunk.enumerated() where target + index < bytes.count { bytes[target + index] = byte }
     default:
-      bytes.insert(contentsOf: (0..<(1 + number(below: 8))).map { _ in UInt8(truncatingIfNeeded: next()) }, at: position)
+      bytes.insert(
+        contentsOf: (0..<(1 + number(below: 8))).map { _ in UInt8(truncatingIfNeeded: next()) }, at: position)
     }
   }
 }

@@ -69,7 +69,9 @@ struct ByteCursor {
     while true {
       let byte = try readByte()
       if byte == 0x0a { break }
-      guard bytes.count < limit else { throw CheckpointError("the \(subject) holds a line of more than \(limit) bytes") }
+      guard bytes.count < limit else {
+        throw CheckpointError("the \(subject) holds a line of more than \(limit) bytes")
+      }
       bytes.append(byte)
     }
     guard let text = String(validating: bytes, as: UTF8.self) else {

@@ -160,7 +160,9 @@ extension PickleMachine {
       throw CheckpointError("the pickle refers to a storage in a way that PyTorch never does")
     }
     if parts.count == 6 {
-      guard case .none = parts[5] else { throw CheckpointError("the pickle uses a view of a storage, which is not supported") }
+      guard case .none = parts[5] else {
+        throw CheckpointError("the pickle uses a view of a storage, which is not supported")
+      }
     }
     let scalarType: ScalarType?
     switch type {

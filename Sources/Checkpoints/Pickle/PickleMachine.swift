@@ -226,7 +226,9 @@ struct PickleMachine {
   }
 
   private mutating func recall(_ index: Int) throws {
-    guard let item = memo[index] else { throw CheckpointError("the pickle recalls value \(index), which it never stored") }
+    guard let item = memo[index] else {
+      throw CheckpointError("the pickle recalls value \(index), which it never stored")
+    }
     push(item)
   }
 
@@ -257,7 +259,8 @@ struct PickleMachine {
       throw CheckpointError("the pickle makes \(printable("\(module).\(name)")) in a way that PyTorch never uses")
     default:
       throw CheckpointError(
-        "the pickle uses instruction 0x\(String(opcode, radix: 16)) at byte \(cursor.position - 1), which PyTorch never does")
+        "the pickle uses instruction 0x\(String(opcode, radix: 16)) at byte \(cursor.position - 1), which PyTorch never does"
+      )
     }
   }
 

@@ -46,7 +46,8 @@ enum SafetensorsReader {
     for range in ranges {
       guard range.begin == position else {
         throw CheckpointError(
-          "the data of tensor \"\(printable(range.name))\" \(range.begin < position ? "overlap those of another" : "leave a hole before them")")
+          "the data of tensor \"\(printable(range.name))\" \(range.begin < position ? "overlap those of another" : "leave a hole before them")"
+        )
       }
       position = range.end
     }

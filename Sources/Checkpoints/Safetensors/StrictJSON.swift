@@ -164,7 +164,9 @@ private struct StrictJSONParser {
       let first = try parseHexadecimal()
       if let scalar = Unicode.Scalar(first) { return scalar }
       // A surrogate: the second half of the pair must follow.
-      guard first < 0xdc00, take(UInt8(ascii: "\\")), take(UInt8(ascii: "u")) else { throw malformed("a surrogate pair") }
+      guard first < 0xdc00, take(UInt8(ascii: "\\")), take(UInt8(ascii: "u")) else {
+        throw malformed("a surrogate pair")
+      }
       let second = try parseHexadecimal()
       guard (0xdc00..<0xe000).contains(second),
         let scalar = Unicode.Scalar(0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00))

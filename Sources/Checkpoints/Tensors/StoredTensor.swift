@@ -30,7 +30,8 @@ public struct StoredTensor: Sendable {
     layout = try Layout(contiguous: shape, width: scalarType.byteWidth)
     guard layout.count * scalarType.byteWidth == region.count else {
       throw CheckpointError(
-        "a \(scalarType) tensor of shape \(shape) takes \(layout.count * scalarType.byteWidth) bytes, not \(region.count)")
+        "a \(scalarType) tensor of shape \(shape) takes \(layout.count * scalarType.byteWidth) bytes, not \(region.count)"
+      )
     }
     self.scalarType = scalarType
     storage = region

@@ -137,7 +137,8 @@ struct Inflater {
     }
     guard lengths.count == literalCount + distanceCount, lengths[256] > 0 else { throw Self.malformed }
     return (
-      try HuffmanCode(lengths: Array(lengths[..<literalCount])), try HuffmanCode(lengths: Array(lengths[literalCount...]))
+      try HuffmanCode(lengths: Array(lengths[..<literalCount])),
+      try HuffmanCode(lengths: Array(lengths[literalCount...]))
     )
   }
 

@@ -113,7 +113,8 @@ struct ZipArchive {
       }
     default:
       throw CheckpointError(
-        "the zip entry \"\(printable(entry.name))\" uses compression method \(entry.method); only 0 and 8 are supported")
+        "the zip entry \"\(printable(entry.name))\" uses compression method \(entry.method); only 0 and 8 are supported"
+      )
     }
   }
 }
