@@ -41,7 +41,7 @@ struct HostileFileTests {
   static let pickles: [Case] = [
     Case(
       "the pickle names os.system, which is not a tensor-rebuilding function; nothing was executed",
-      torch(Pickle.global("os", "system"), Pickle.tuple(Pickle.text("touch /tmp/owned")), [0x52])),
+      torch(Pickle.global("os", "system"), Pickle.tuple(Pickle.text("touch /tmp/mvar-pickle-was-executed")), [0x52])),
     Case(
       "the pickle names os.system, which is not a tensor-rebuilding function; nothing was executed",
       Pickle.program(Pickle.global("os", "system"), Pickle.tuple(Pickle.text("id")), [0x52])),
@@ -330,7 +330,7 @@ struct HostileFileTests {
   @Test(arguments: strangers) func filesThatAreNoCheckpoints(_ item: Case) throws { try expectReason(item) }
 
   @Test func nothingWasExecuted() {
-    #expect(!FileManager.default.fileExists(atPath: "/tmp/owned"))
+    #expect(!FileManager.default.fileExists(atPath: "/tmp/mvar-pickle-was-executed"))
   }
 
   @Test(.timeLimit(.minutes(1))) func thingsThatAreNotFilesAreRefused() throws {

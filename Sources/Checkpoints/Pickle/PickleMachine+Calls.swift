@@ -155,7 +155,7 @@ extension PickleMachine {
   mutating func storageReference(_ item: PickleItem) throws -> PickleItem {
     guard let parts = elements(item, [.tuple]), parts.count == 5 || parts.count == 6,
       case .string("storage") = parts[0], case .global(let type, _) = parts[1], case .string(let key) = parts[2],
-      case .int(let count) = parts[4], count >= 0
+      case .int(let count) = parts[4], count >= 0, key.utf8.count <= 256
     else {
       throw CheckpointError("the pickle refers to a storage in a way that PyTorch never does")
     }

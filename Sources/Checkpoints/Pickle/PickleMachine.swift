@@ -283,7 +283,34 @@ struct PickleMachine {
     if opcode == UInt8(ascii: "I"), line == "01" || line == "00" { return .bool(line == "01") }
     let digits = opcode == UInt8(ascii: "L") && line.hasSuffix("L") ? String(line.dropLast()) : line
     if opcode != UInt8(ascii: "F"), let value = Int(digits) { return .int(value) }
+    if opcode == UInt8(ascii: "L"), let bytes = Self.bigInteger(digits) { return .bigInteger(bytes) }
     throw CheckpointError("the pickle holds the malformed number \"\(printable(line, limit: 40))\"")
+  }
+
+  /// A decimal number of up to a hundred digits in little-endian two's complement; nil if it is malformed.
+  private static func bigInteger(_ text: String) -> [UInt8]? {
+    let isNegative = text.hasPrefix("-")
+    let digits = text.utf8.dropFirst(isNegative ? 1 : 0)
+    guard !digits.isEmpty, digits.count <= 100, digits.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+    // A hundred digits and the sign fit 43 bytes.
+    var bytes = [UInt8](repeating: 0, count: 43)
+    for digit in digits {
+      var carry = Int(digit - 0x30)
+      for index in bytes.indices {
+        carry += Int(bytes[index]) * 10
+        bytes[index] = UInt8(carry & 0xff)
+        carry >>= 8
+      }
+    }
+    if isNegative {
+      var carry = 1
+      for index in bytes.indices {
+        carry += Int(~bytes[index])
+        bytes[index] = UInt8(carry & 0xff)
+        carry >>= 8
+      }
+    }
+    return bytes
   }
 
   private func plainText(_ line: String, _ opcode: UInt8) throws -> String {

@@ -1,6 +1,6 @@
 // A small strict JSON parser for headers of binary files.
 //
-// It keeps the order of keys, refuses a key that occurs twice, nesting beyond 16 levels, numbers that are not whole
+// It keeps the order of keys, refuses a key that occurs twice, nesting beyond 16 levels, more than 2^22 values, numbers that are not whole
 // or do not fit 64 bits, and everything RFC 8259 refuses. It is not meant for documents written by people.
 
 /// A JSON value; objects keep the order of their members.
@@ -17,6 +17,7 @@ indirect enum StrictJSON: Equatable {
   case object([Member])
 
   static let deepestNesting = 16
+  static let mostValues = 1 << 22
 
   /// Parses one value that fills the bytes, apart from white space.
   ///
@@ -33,6 +34,7 @@ indirect enum StrictJSON: Equatable {
 private struct StrictJSONParser {
   let bytes: [UInt8]
   var position = 0
+  private var valueCount = 0
 
   init(bytes: [UInt8]) { self.bytes = bytes }
 
@@ -62,6 +64,10 @@ private struct StrictJSONParser {
   private mutating func parseValue(depth: Int) throws -> StrictJSON {
     guard depth <= StrictJSON.deepestNesting else {
       throw CheckpointError("the header is nested more than \(StrictJSON.deepestNesting) levels deep")
+    }
+    valueCount += 1
+    guard valueCount <= StrictJSON.mostValues else {
+      throw CheckpointError("the header holds more than \(StrictJSON.mostValues) values")
     }
     skipSpace()
     switch current {

@@ -3,12 +3,14 @@
 // Widening is exact; narrowing (float64 or a large integer to Float) rounds to nearest. Booleans become 0 and 1.
 // Conversion to integers refuses fractions, NaN and values outside Int rather than rounding them.
 
+import Foundation
+
 extension StoredTensor {
   /// The elements as Float, rounded to nearest where Float cannot hold them.
   ///
-  /// - Throws: `CheckpointError` if the file was shortened since it was opened.
+  /// - Throws: `CheckpointError` if the file was shortened since it was opened, or the result exceeds the memory.
   public func floats() throws -> [Float] {
-    try checkReadable()
+    try checkConvertible(width: 4)
     return withContiguousBytes { bytes in
       switch scalarType {
       case .float32: copy(bytes, Float.self)
@@ -32,9 +34,9 @@ extension StoredTensor {
 
   /// The elements as Double; only integers above 2^53 are rounded.
   ///
-  /// - Throws: `CheckpointError` if the file was shortened since it was opened.
+  /// - Throws: `CheckpointError` if the file was shortened since it was opened, or the result exceeds the memory.
   public func doubles() throws -> [Double] {
-    try checkReadable()
+    try checkConvertible(width: 8)
     return withContiguousBytes { bytes in
       switch scalarType {
       case .float64: copy(bytes, Double.self)
@@ -58,9 +60,9 @@ extension StoredTensor {
 
   /// The elements as Int.
   ///
-  /// - Throws: `CheckpointError` if a value is not a whole number or does not fit; if the file was shortened.
+  /// - Throws: `CheckpointError` if a value is not a whole number or does not fit; otherwise as `doubles()`.
   public func integers() throws -> [Int] {
-    try checkReadable()
+    try checkConvertible(width: 8)
     return try withContiguousBytes { bytes in
       switch scalarType {
       case .int64: convert(bytes, Int64.self) { Int(truncatingIfNeeded: $0) }
@@ -76,6 +78,15 @@ extension StoredTensor {
       case .float64, .float32, .float16, .bfloat16, .float8e4m3, .float8e5m2:
         try doubles().map { try whole($0, Int(exactly: $0)) }
       }
+    }
+  }
+
+  /// Fails if the conversion cannot work: the file was shortened, or the result is larger than this machine's memory.
+  private func checkConvertible(width: Int) throws {
+    try checkReadable()
+    let (size, overflow) = count.multipliedReportingOverflow(by: width)
+    guard !overflow, UInt64(size) <= ProcessInfo.processInfo.physicalMemory else {
+      throw CheckpointError(path: storage.path, reason: "a tensor of shape \(shape) does not fit this machine's memory")
     }
   }
 

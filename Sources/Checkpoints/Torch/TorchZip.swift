@@ -3,7 +3,7 @@
 //   name/data.pkl   the object tree        name/byteorder   "little"        name/data/N   storage N
 //
 // Storages are used in place: opening reads only the directory and the pickle. TorchScript archives hold program
-// code and are refused. Checksums of storages are not computed.
+// code and are refused. Only the pickle's checksum is checked.
 
 enum TorchZip {
   /// The longest pickle that is read; real ones take a few megabytes at most.
@@ -35,6 +35,10 @@ enum TorchZip {
     let region = try archive.storedRegion(pickle)
     guard region.count <= longestPickle else {
       throw CheckpointError("the pickle of \(region.count) bytes is larger than any checkpoint's")
+    }
+    // PyTorch can be told to leave checksums out; they are 0 then.
+    guard pickle.checksum == 0 || CyclicRedundancyCheck.of(region) == pickle.checksum else {
+      throw CheckpointError("the pickle does not match its checksum; the file is damaged")
     }
     var cursor = ByteCursor(region, subject: "pickle")
     var machine = PickleMachine()

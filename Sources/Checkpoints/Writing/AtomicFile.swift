@@ -30,6 +30,9 @@ public enum AtomicFile {
     let folder = target.lastIndex(of: "/").map { String(target[...$0]) } ?? ""
     let name = target.utf8.count - folder.utf8.count
     guard name > 0 else { throw CheckpointError(path: path, reason: "is a folder name, not a file name") }
+    guard name <= Int(NAME_MAX) else {
+      throw CheckpointError(path: path, reason: "cannot be written: \(systemReason(ENAMETOOLONG))")
+    }
     let temporary = "\(folder).\(String(UInt64.random(in: 0 ... .max), radix: 36)).tmp"
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else {
@@ -75,6 +78,8 @@ public struct FileOutput: ~Copyable {
   private let path: String
   private var buffer: [UInt8] = []
   private static let bufferSize = 1 << 20
+  /// While set, takes in everything that is written.
+  var checksum: CyclicRedundancyCheck?
 
   package init(descriptor: Int32, path: String) {
     self.descriptor = descriptor
@@ -92,6 +97,7 @@ public struct FileOutput: ~Copyable {
     } else {
       buffer.append(contentsOf: bytes)
     }
+    checksum?.update(bytes)
     position += bytes.count
   }
 
@@ -107,6 +113,16 @@ public struct FileOutput: ~Copyable {
   /// - Throws: as `write(_:)` for raw bytes.
   public mutating func write(_ text: String) throws {
     try write(Array(text.utf8))
+  }
+
+  /// Replaces bytes that were written before.
+  mutating func patch(_ bytes: [UInt8], at offset: Int) throws {
+    precondition(offset >= 0 && offset + bytes.count <= position, "a patch lies within what was written")
+    try flush()
+    let written = bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, off_t(offset)) }
+    guard written == bytes.count else {
+      throw CheckpointError(path: path, reason: "cannot be written: \(systemReason(written < 0 ? errno : EIO))")
+    }
   }
 
   private mutating func flush() throws {

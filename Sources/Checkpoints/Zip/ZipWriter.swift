@@ -7,7 +7,7 @@
 struct ZipWriter {
   private struct Record {
     let name: [UInt8]
-    let checksum: UInt32
+    var checksum: UInt32
     let size: Int
     let offset: Int
   }
@@ -16,24 +16,29 @@ struct ZipWriter {
   private static let date: UInt16 = 0x0021
   private var records: [Record] = []
 
-  /// Appends an entry. `contents` is called twice and must produce the same bytes: for the checksum, then to write.
+  /// Appends an entry whose contents `body` writes; the checksum is put into the header afterwards.
+  ///
+  /// - Throws: `CheckpointError` if `body` writes another number of bytes than `size`; whatever it throws.
   mutating func add(
-    _ name: String, size: Int, to output: inout FileOutput,
-    contents: ((UnsafeRawBufferPointer) throws -> Void) throws -> Void
+    _ name: String, size: Int, to output: inout FileOutput, body: (inout FileOutput) throws -> Void
   ) throws {
-    var check = CyclicRedundancyCheck()
-    try contents { check.update($0) }
-    let record = Record(name: Array(name.utf8), checksum: check.value, size: size, offset: output.position)
+    var record = Record(name: Array(name.utf8), checksum: 0, size: size, offset: output.position)
     try output.write(localHeader(record))
     let start = output.position
+    output.checksum = CyclicRedundancyCheck()
+    defer { output.checksum = nil }
+    try body(&output)
+    guard output.position - start == size else {
+      throw CheckpointError("cannot be written: \(output.position - start) bytes were given for an array of \(size)")
+    }
+    record.checksum = output.checksum?.value ?? 0
+    try output.patch(littleEndianBytes(record.checksum), at: record.offset + 14)
     records.append(record)
-    try contents { try output.write($0) }
-    precondition(output.position - start == size, "an entry's contents have the size announced for it")
   }
 
   /// Appends an entry of bytes in memory.
   mutating func add(_ name: String, _ bytes: [UInt8], to output: inout FileOutput) throws {
-    try add(name, size: bytes.count, to: &output) { body in try bytes.withUnsafeBytes(body) }
+    try add(name, size: bytes.count, to: &output) { try $0.write(bytes) }
   }
 
   private func localHeader(_ record: Record) -> [UInt8] {
@@ -106,12 +111,9 @@ struct ZipWriter {
 extension ZipWriter {
   /// Appends an entry of a short beginning and a tensor's elements.
   mutating func add(_ name: String, header: [UInt8] = [], _ tensor: StoredTensor, to output: inout FileOutput) throws {
-    try tensor.checkReadable()
-    try tensor.withContiguousBytes { elements in
-      try add(name, size: header.count + elements.count, to: &output) { body in
-        try header.withUnsafeBytes(body)
-        try body(elements)
-      }
+    try add(name, size: header.count + tensor.byteCount, to: &output) { output in
+      try output.write(header)
+      try output.write(tensor)
     }
   }
 }
