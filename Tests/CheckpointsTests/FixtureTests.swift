@@ -77,6 +77,10 @@ struct FixtureTests {
       [Int](repeating: $0.offset, count: $0.element * $0.element)
     }
     #expect(try levels.integers() == expectedLevels)
+    // The mask lets a token see only its own scale.
+    let mask = try #require(weights.first { $0.name == "attn_bias_for_masking" }).tensor
+    let expectedMask = expectedLevels.flatMap { row in expectedLevels.map { $0 == row ? 0 : -Float.infinity } }
+    #expect(try mask.shape == [1, 1, 130, 130] && mask.floats() == expectedMask)
     let bias = try #require(weights.first { $0.name == "blocks.0.attn.zero_k_bias" }).tensor
     #expect(try bias.floats() == [Float](repeating: 0, count: 64))
   }

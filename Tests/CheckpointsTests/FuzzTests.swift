@@ -49,25 +49,25 @@ struct FuzzTests {
     }
   }
 
-  @Test(.timeLimit(.minutes(1))) func torchZip() throws {
+  @Test(.timeLimit(.minutes(5))) func torchZip() throws {
     let file = try written(TorchWriter.write)
     try fuzz(1, 1500) { $0.mutant(of: file) }
     let views = [UInt8](try Data(contentsOf: Fixtures.url("golden/files/checkpoint_views.pth")))
     try fuzz(2, 1500) { $0.mutant(of: views) }
   }
 
-  @Test(.timeLimit(.minutes(1))) func picklesInSoundArchives() throws {
+  @Test(.timeLimit(.minutes(5))) func picklesInSoundArchives() throws {
     try fuzz(3, 4000) { Zip.torch($0.mutant(of: Pickle.sample)) }
   }
 
-  @Test(.timeLimit(.minutes(1))) func torchLegacy() throws {
+  @Test(.timeLimit(.minutes(5))) func torchLegacy() throws {
     let file = Legacy.file(Pickle.sample)
     try fuzz(4, 3000) { $0.mutant(of: file) }
     let real = [UInt8](try Data(contentsOf: Fixtures.url("golden/files/checkpoint_legacy.pth")))
     try fuzz(5, 300) { mutator in mutator.mutant(of: Array(real.prefix(4000))) + real.dropFirst(4000) }
   }
 
-  @Test(.timeLimit(.minutes(1))) func safetensors() throws {
+  @Test(.timeLimit(.minutes(5))) func safetensors() throws {
     try fuzz(6, 3000) { $0.mutant(of: Safetensors.sample) }
     let header = Array(Safetensors.sample.dropFirst(8).dropLast(32))
     try fuzz(7, 3000) { mutator in
@@ -76,18 +76,18 @@ struct FuzzTests {
     }
   }
 
-  @Test(.timeLimit(.minutes(1))) func npy() throws {
+  @Test(.timeLimit(.minutes(5))) func npy() throws {
     try fuzz(8, 2000) { $0.mutant(of: NumPy.sample) }
   }
 
-  @Test(.timeLimit(.minutes(1))) func npzStored() throws {
+  @Test(.timeLimit(.minutes(5))) func npzStored() throws {
     let file = try written(NPZWriter.write)
     try fuzz(9, 1500) { $0.mutant(of: file) }
     let wide = [UInt8](try Data(contentsOf: Fixtures.url("golden/files/cached_latent.npz")))
     try fuzz(10, 500) { $0.mutant(of: wide) }
   }
 
-  @Test(.timeLimit(.minutes(1))) func npzDeflated() throws {
+  @Test(.timeLimit(.minutes(5))) func npzDeflated() throws {
     try fuzz(11, 2000) { $0.mutant(of: Deflated.npz) }
     // Damage inside the compressed stream itself.
     try fuzz(12, 3000) { mutator in
