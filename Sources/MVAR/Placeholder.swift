@@ -1,1 +1,1 @@
-// Placeholder so that the target builds before its first file lands.
+// Placeholder
