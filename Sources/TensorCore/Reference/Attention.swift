@@ -1,0 +1,201 @@
+// Attention, dense within spans of tokens or within a window on a map: for every query, a loop over the keys it sees.
+//
+// Both kinds share the arithmetic of one query (`attend` and `dAttend`) and differ only in the list of keys. No matrix of
+// probabilities is kept: the backward recomputes them from the saved log-sum-exp, as the fast engines do.
+
+extension Reference: AttentionOps {
+  /// For every query n of a span: o[n] = Σₘ p[n, m]·v[m] over the span's keys, p = softmax(scale·q[n]·k[m])
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  public static func attention(_ heads: Heads<Reference>, spans: [AttentionSpan], scale: Scalar)
+    -> (output: Tensor<Reference>, saved: AttentionSaved<Reference>)
+  {
+    let sizes = AttentionSizes(heads, spans: spans)
+    let query = heads.queries.shape
+    var output = [Scalar](repeating: 0, count: query.count)
+    var logSumExp = [Scalar](repeating: 0, count: sizes.batch * sizes.queries * sizes.heads)
+    for b in 0..<sizes.batch {
+      for span in spans {
+        for n in span.queries {
+          for head in 0..<sizes.heads {
+            let row = (b * sizes.queries + n) * sizes.heads + head
+            let keyRows = span.keys.map { (b * sizes.keys + $0) * sizes.heads + head }
+            attend(heads, row: row, keyRows: keyRows, width: sizes.width, scale, &output, &logSumExp)
+          }
+        }
+      }
+    }
+    let saved = AttentionSaved<Reference>(
+      heads: heads, output: Tensor(shape: query, storage: output),
+      logSumExp: Tensor(shape: [sizes.batch, sizes.queries, sizes.heads], storage: logSumExp))
+    return (saved.output, saved)
+  }
+
+  /// The gradients of q, k and v; see `dAttend` for the formulas of one query.
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  public static func dAttention(
+    _ dOutput: Tensor<Reference>, _ saved: AttentionSaved<Reference>, spans: [AttentionSpan], scale: Scalar
+  ) -> Heads<Reference> {
+    let sizes = AttentionSizes(saved.heads, spans: spans)
+    precondition(
+      dOutput.shape == saved.output.shape, "dAttention: gradient \(dOutput.shape), output \(saved.output.shape)")
+    var gradients = HeadGradients(saved.heads)
+    for b in 0..<sizes.batch {
+      for span in spans {
+        for n in span.queries {
+          for head in 0..<sizes.heads {
+            let row = (b * sizes.queries + n) * sizes.heads + head
+            let keyRows = span.keys.map { (b * sizes.keys + $0) * sizes.heads + head }
+            dAttend(dOutput, saved, row: row, keyRows: keyRows, width: sizes.width, scale, &gradients)
+          }
+        }
+      }
+    }
+    return gradients.tensors(like: saved.heads)
+  }
+
+  /// The same for query (i, j) of a map over keys [w(i), w(i)+window) × [w(j), w(j)+window)
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  public static func neighborhoodAttention(_ heads: Heads<Reference>, window: Int, scale: Scalar)
+    -> (output: Tensor<Reference>, saved: AttentionSaved<Reference>)
+  {
+    let sizes = NeighborhoodSizes(heads, window: window)
+    let query = heads.queries.shape
+    let positions = sizes.height * sizes.width
+    var output = [Scalar](repeating: 0, count: query.count)
+    var logSumExp = [Scalar](repeating: 0, count: sizes.batch * positions * sizes.heads)
+    for b in 0..<sizes.batch {
+      for n in 0..<positions {
+        let keys = windowPositions(of: n, sizes, window: window)
+        for head in 0..<sizes.heads {
+          let row = (b * positions + n) * sizes.heads + head
+          let keyRows = keys.map { (b * positions + $0) * sizes.heads + head }
+          attend(heads, row: row, keyRows: keyRows, width: sizes.headWidth, scale, &output, &logSumExp)
+        }
+      }
+    }
+    let saved = AttentionSaved<Reference>(
+      heads: heads, output: Tensor(shape: query, storage: output),
+      logSumExp: Tensor(shape: [sizes.batch, positions, sizes.heads], storage: logSumExp))
+    return (saved.output, saved)
+  }
+
+  /// The gradients of q, k and v; see `dAttend` for the formulas of one query.
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  public static func dNeighborhoodAttention(
+    _ dOutput: Tensor<Reference>, _ saved: AttentionSaved<Reference>, window: Int, scale: Scalar
+  ) -> Heads<Reference> {
+    let sizes = NeighborhoodSizes(saved.heads, window: window)
+    precondition(
+      dOutput.shape == saved.output.shape,
+      "dNeighborhoodAttention: gradient \(dOutput.shape), output \(saved.output.shape)")
+    let positions = sizes.height * sizes.width
+    var gradients = HeadGradients(saved.heads)
+    for b in 0..<sizes.batch {
+      for n in 0..<positions {
+        let keys = windowPositions(of: n, sizes, window: window)
+        for head in 0..<sizes.heads {
+          let row = (b * positions + n) * sizes.heads + head
+          let keyRows = keys.map { (b * positions + $0) * sizes.heads + head }
+          dAttend(dOutput, saved, row: row, keyRows: keyRows, width: sizes.headWidth, scale, &gradients)
+        }
+      }
+    }
+    return gradients.tensors(like: saved.heads)
+  }
+
+  /// The positions (row-major on the map) that query n sees.
+  private static func windowPositions(of n: Int, _ sizes: NeighborhoodSizes, window: Int) -> [Int] {
+    let top = windowStart(n / sizes.width, window: window, side: sizes.height)
+    let left = windowStart(n % sizes.width, window: window, side: sizes.width)
+    return (top..<top + window).flatMap { i in
+      (left..<left + window).map { j in i * sizes.width + j }
+    }
+  }
+
+  /// One query: aₘ = scale·q·kₘ,  ℓ = ln Σ exp aₘ (from the largest aₘ),  o = Σ exp(aₘ − max)·vₘ / Σ exp(aₘ − max)
+  private static func attend(
+    _ heads: Heads<Reference>, row: Int, keyRows: [Int], width: Int, _ scale: Scalar,
+    _ output: inout [Scalar], _ logSumExp: inout [Scalar]
+  ) {
+    let query = heads.queries.storage
+    let keys = heads.keys.storage
+    let values = heads.values.storage
+    var weights = [Scalar](repeating: 0, count: keyRows.count)
+    for m in 0..<keyRows.count {
+      var product: Scalar = 0
+      for c in 0..<width {
+        product += query[row * width + c] * keys[keyRows[m] * width + c]
+      }
+      weights[m] = scale * product
+    }
+    let largest = weights.max() ?? 0
+    var total: Scalar = 0
+    for m in 0..<keyRows.count {
+      weights[m] = Scalar.exponential(weights[m] - largest)
+      total += weights[m]
+    }
+    for m in 0..<keyRows.count {
+      for c in 0..<width {
+        output[row * width + c] += weights[m] / total * values[keyRows[m] * width + c]
+      }
+    }
+    logSumExp[row] = largest + Scalar.logarithm(total)
+  }
+
+  /// One query, with pₘ = exp(scale·q·kₘ − ℓ):
+  ///
+  ///     dvₘ += pₘ·do        dpₘ = do·vₘ        daₘ = pₘ·(dpₘ − Σ pₗ·dpₗ),  where Σ pₗ·dpₗ = do·o
+  ///     dq  += scale·daₘ·kₘ                    dkₘ += scale·daₘ·q
+  private static func dAttend(
+    _ dOutput: Tensor<Reference>, _ saved: AttentionSaved<Reference>, row: Int, keyRows: [Int], width: Int,
+    _ scale: Scalar, _ gradients: inout HeadGradients<Scalar>
+  ) {
+    let query = saved.heads.queries.storage
+    let keys = saved.heads.keys.storage
+    let values = saved.heads.values.storage
+    let dOut = dOutput.storage
+    var mean: Scalar = 0
+    for c in 0..<width {
+      mean += dOut[row * width + c] * saved.output.storage[row * width + c]
+    }
+    for keyRow in keyRows {
+      var product: Scalar = 0
+      var dProbability: Scalar = 0
+      for c in 0..<width {
+        product += query[row * width + c] * keys[keyRow * width + c]
+        dProbability += dOut[row * width + c] * values[keyRow * width + c]
+      }
+      let probability = Scalar.exponential(scale * product - saved.logSumExp.storage[row])
+      let dProduct = scale * probability * (dProbability - mean)
+      for c in 0..<width {
+        gradients.values[keyRow * width + c] += probability * dOut[row * width + c]
+        gradients.queries[row * width + c] += dProduct * keys[keyRow * width + c]
+        gradients.keys[keyRow * width + c] += dProduct * query[row * width + c]
+      }
+    }
+  }
+}
+
+/// The gradients of queries, keys and values while they are being added up.
+private struct HeadGradients<Scalar: TensorScalar> {
+  var queries: [Scalar]
+  var keys: [Scalar]
+  var values: [Scalar]
+
+  init(_ heads: Heads<Reference<Scalar>>) {
+    queries = [Scalar](repeating: 0, count: heads.queries.shape.count)
+    keys = [Scalar](repeating: 0, count: heads.keys.shape.count)
+    values = [Scalar](repeating: 0, count: heads.values.shape.count)
+  }
+
+  func tensors(like heads: Heads<Reference<Scalar>>) -> Heads<Reference<Scalar>> {
+    Heads(
+      queries: Tensor(shape: heads.queries.shape, storage: queries),
+      keys: Tensor(shape: heads.keys.shape, storage: keys),
+      values: Tensor(shape: heads.values.shape, storage: values))
+  }
+}
