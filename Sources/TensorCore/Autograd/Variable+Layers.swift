@@ -58,13 +58,13 @@ extension Variable {
     let (joint, scaleValue) = (value, logitScale?.value)
     // One operator with three results. Their gradients gather in a box; a marker in front of the three, which the
     // backward reaches after all of them, sends the box's contents back through the operator.
-    let box = HeadGradients<B>(shape: output.queries.shape, device: value.device)
+    let box = HeadGradientCollector<B>(shape: output.queries.shape, device: value.device)
     let marker = Tensor<B>(repeating: 0, shape: [1], on: value.device)
     let gate = tape.record(marker, parents: [self] + (logitScale.map { [$0] } ?? [])) { _ in
       let gradients = B.dSplitHeads(box.take(), joint: joint, logitScale: scaleValue)
       return [gradients.joint] + (scaleValue == nil ? [] : [gradients.logitScale])
     }
-    func part(_ value: Tensor<B>, _ place: WritableKeyPath<HeadGradients<B>, Tensor<B>?>) -> Variable {
+    func part(_ value: Tensor<B>, _ place: WritableKeyPath<HeadGradientCollector<B>, Tensor<B>?>) -> Variable {
       tape.record(value, parents: [gate]) { dPart in
         box.add(dPart, at: place)
         return [marker]
@@ -145,7 +145,7 @@ public struct VariableHeads<B: Backend> {
 }
 
 /// The gradients of the three results of `splitHeads`, collected until all have arrived.
-final class HeadGradients<B: Backend> {
+final class HeadGradientCollector<B: Backend> {
   var queries: Tensor<B>?
   var keys: Tensor<B>?
   var values: Tensor<B>?
@@ -157,7 +157,7 @@ final class HeadGradients<B: Backend> {
     self.device = device
   }
 
-  func add(_ gradient: Tensor<B>, at place: WritableKeyPath<HeadGradients, Tensor<B>?>) {
+  func add(_ gradient: Tensor<B>, at place: WritableKeyPath<HeadGradientCollector, Tensor<B>?>) {
     var box = self
     box[keyPath: place] = box[keyPath: place].map { B.combine($0, times: 1, gradient, times: 1) } ?? gradient
   }
