@@ -1,0 +1,144 @@
+// What the tool says: results to standard output, one-line complaints and summaries to standard error, and progress.
+//
+// On a terminal progress is one line that is rewritten; in a pipe or a file it is a plain line every few seconds. Nothing
+// is said in the first two seconds.
+
+import ArgumentParser
+import Foundation
+
+/// Standard output and standard error.
+enum Console {
+  /// Writes a line of results.
+  ///
+  /// - Throws: `Failure` when standard output cannot take it; `ExitCode` when its reader has gone away.
+  static func print(_ line: String) throws {
+    if let code = write(line + "\n", to: STDOUT_FILENO) {
+      // `mvar inspect … | head` is no reason to complain.
+      if code == EPIPE { throw ExitCode.failure }
+      throw Failure("standard output cannot be written: \(String(cString: strerror(code)))")
+    }
+  }
+
+  /// Writes a line to standard error; there is nowhere to report a failure.
+  static func note(_ line: String) {
+    _ = write(line + "\n", to: STDERR_FILENO)
+  }
+
+  /// Replaces the terminal's present line.
+  static func overwrite(_ line: String) {
+    _ = write("\r\u{1b}[K\(singleLine(line))", to: STDERR_FILENO)
+  }
+
+  /// Writes an error as one line: `mvar: …`.
+  static func complain(_ sentence: String) {
+    var text = sentence.split(whereSeparator: \.isNewline).map { $0.trimmingPrefix { $0 == " " } }
+      .joined(separator: " ")
+    while text.hasSuffix(".") { text.removeLast() }
+    note("mvar: \(singleLine(text))")
+  }
+
+  /// Text with control characters escaped, so that a hostile name cannot move the cursor.
+  static func singleLine(_ text: String) -> String {
+    var result = ""
+    for scalar in text.unicodeScalars {
+      switch scalar.properties.generalCategory {
+      case .control, .format, .lineSeparator, .paragraphSeparator:
+        result += "\\u{\(String(scalar.value, radix: 16))}"
+      default: result.unicodeScalars.append(scalar)
+      }
+    }
+    return result
+  }
+
+  /// Writes all bytes; returns the system's error number if it could not.
+  private static func write(_ text: String, to descriptor: Int32) -> Int32? {
+    var rest = Array(text.utf8)[...]
+    while !rest.isEmpty {
+      let written = rest.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+      if written < 0 {
+        if errno == EINTR { continue }
+        return errno
+      }
+      rest = rest.dropFirst(written)
+    }
+    return nil
+  }
+}
+
+/// A line that says how far a long computation is.
+final class Progress {
+  private let isTerminal = isatty(STDERR_FILENO) != 0
+  private var next = ContinuousClock.now + .seconds(2)
+  private var isShown = false
+
+  /// Says where the computation is, unless something was said a moment ago.
+  func report(_ text: @autoclosure () -> String) {
+    guard ContinuousClock.now >= next else { return }
+    next = .now + .milliseconds(isTerminal ? 100 : 5000)
+    if isTerminal {
+      Console.overwrite(text())
+      isShown = true
+    } else {
+      Console.note(text())
+    }
+  }
+
+  /// Removes the line.
+  func finish() {
+    if isShown { Console.overwrite("") }
+    isShown = false
+  }
+
+  deinit { finish() }
+}
+
+/// Adds up time spent on one kind of work.
+struct Stopwatch {
+  private var total = Duration.zero
+
+  /// Runs `body` and adds the time it takes.
+  mutating func measure<Result>(_ body: () throws -> Result) rethrows -> Result {
+    let start = ContinuousClock.now
+    defer { total += ContinuousClock.now - start }
+    return try body()
+  }
+
+  /// `12.34 s`
+  var text: String {
+    let (seconds, attoseconds) = total.components
+    return String(format: "%.2f s", Double(seconds) + Double(attoseconds) * 1e-18)
+  }
+}
+
+/// The memory of this process and this machine.
+enum Memory {
+  /// The most memory this process has occupied, in bytes.
+  static var peak: Int {
+    var usage = rusage()
+    #if os(Linux)
+      getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+      return usage.ru_maxrss * 1024
+    #else
+      getrusage(RUSAGE_SELF, &usage)
+      return usage.ru_maxrss
+    #endif
+  }
+
+  /// A number of bytes for people.
+  static func text(_ bytes: Int) -> String { text(Double(bytes)) }
+
+  /// A number of bytes for people.
+  static func text(_ bytes: Double) -> String {
+    bytes < 0x1p20
+      ? String(format: "%.1f KiB", bytes / 0x1p10)
+      : bytes < 0x1p30 ? String(format: "%.1f MiB", bytes / 0x1p20) : String(format: "%.1f GiB", bytes / 0x1p30)
+  }
+
+  /// Refuses a computation that this machine cannot hold.
+  static func check(_ bytes: Double, for what: String) throws {
+    let available = Double(ProcessInfo.processInfo.physicalMemory)
+    guard bytes <= available else {
+      throw Failure("\(what) needs about \(text(bytes)) of memory, and this machine has \(text(available))")
+    }
+  }
+}

@@ -1,0 +1,58 @@
+// Which engine computes. Every subcommand's text is generic over the engine and written once; this is the one place where
+// a name from the command line becomes a type.
+
+import ArgumentParser
+import TensorCore
+
+/// An engine by its name on the command line.
+enum Device: String, CaseIterable, ExpressibleByArgument {
+  case cpu
+  case reference
+  case cuda
+}
+
+/// The device of the engines in this process; Foundation has a `Host` of its own.
+typealias LocalDevice = Host
+
+/// Work that any engine in this process can do.
+protocol EngineTask {
+  associatedtype Output
+  /// Does the work on an engine.
+  func run<B: Backend>(_ engine: B.Type) throws -> Output where B.Device == LocalDevice
+}
+
+/// The options that choose the engine.
+struct EngineOptions: ParsableArguments {
+  @Option(
+    parsing: .unconditional,
+    help: "What computes: cpu (fast), reference (plain loops, slow), cuda (not part of this build).")
+  var device = Device.cpu
+
+  @Option(parsing: .unconditional, help: "How many threads the cpu engine uses (default: one per processor).")
+  var threads: Int?
+
+  func validate() throws {
+    if device == .cuda {
+      throw ValidationError("--device cuda: the CUDA engine is not part of this build; use cpu or reference")
+    }
+    if let threads {
+      guard (1...1024).contains(threads) else {
+        throw ValidationError("--threads is \(threads); use a number from 1 to 1024")
+      }
+    }
+  }
+
+  /// Runs a task on the chosen engine.
+  func run<Task: EngineTask>(_ task: Task) throws -> Task.Output {
+    if let threads { ThreadCount.current = threads }
+    switch device {
+    case .cpu, .cuda: return try task.run(Reference<Float>.self)
+    case .reference: return try task.run(Reference<Float>.self)
+    }
+  }
+
+  /// Runs a task on the chosen engine, where `reference` is the double-precision one: the truth.
+  func runAsTruth<Task: EngineTask>(_ task: Task) throws -> Task.Output {
+    device == .reference ? try task.run(Reference<Double>.self) : try run(task)
+  }
+}

@@ -1,0 +1,72 @@
+// The command-line tool: parses arguments, runs a subcommand, and turns whatever goes wrong into one sentence.
+//
+// Results go to standard output, everything else to standard error. The exit status is 0, 1 when something failed, or 64
+// when the arguments make no sense. Each subcommand is a file of its own.
+
+import ArgumentParser
+import Foundation
+
+/// The command `mvar`.
+@main
+struct MVARTool: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "mvar",
+    abstract: "Draw images with MVAR, and look into the files it works with.",
+    discussion: """
+      Draw four images of class 207 with the published checkpoints:
+
+        mvar sample --model mvar_d16.pth --tokenizer vae_ch160v4096z32.pth --class 207 --count 4 -o out.png
+
+      Without checkpoints, `--model seeded:d16` stands for the published sizes with computed weights: it shows speed and \
+      correctness, not pictures.
+      """,
+    version: "0.1.0",
+    subcommands: [
+      Sample.self, Reconstruct.self, Encode.self, Decode.self, Crop.self, Inspect.self, Convert.self, Verify.self,
+    ])
+
+  /// Runs the tool.
+  static func main() {
+    // A reader that goes away and a file-size limit become errors of the write, which are reported like any other.
+    signal(SIGPIPE, SIG_IGN)
+    signal(SIGXFSZ, SIG_IGN)
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch {
+      leave(with: error)
+    }
+  }
+
+  /// Reports an error and ends the process.
+  private static func leave(with error: any Error) -> Never {
+    if let code = error as? ExitCode { Foundation.exit(code.rawValue) }
+    let code = exitCode(for: error)
+    if code == .success {
+      // Not an error: help, the version or a completion script was asked for.
+      do {
+        try Console.print(fullMessage(for: error))
+        Foundation.exit(0)
+      } catch {
+        leave(with: error)
+      }
+    }
+    let isUsage = code == .validationFailure
+    Console.complain(isUsage ? message(for: error) : describe(error))
+    Foundation.exit(isUsage ? 64 : 1)
+  }
+
+  /// One sentence about an error of the libraries or the system.
+  static func describe(_ error: any Error) -> String {
+    error is CocoaError || error is POSIXError ? error.localizedDescription : "\(error)"
+  }
+}
+
+/// Why a subcommand failed.
+struct Failure: Error, CustomStringConvertible {
+  /// One sentence without a full stop.
+  let description: String
+
+  /// A failure with its sentence.
+  init(_ description: String) { self.description = description }
+}

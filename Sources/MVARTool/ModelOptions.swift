@@ -1,0 +1,118 @@
+// The options that say which models to use, and what their checkpoints cannot tell.
+//
+// Everything is checked here, before any file is opened, so that the libraries never see a value they would trap on.
+
+import ArgumentParser
+import MVAR
+import TensorCore
+
+/// What a checkpoint cannot tell.
+struct HintOptions: ParsableArguments {
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "The list of scales, where the checkpoint does not tell.",
+      discussion: "Sides of the token maps from coarse to fine, such as \"1,2,3,4,5,6,8,10,13,16\".", valueName: "sides"
+    ))
+  var patchNums: String?
+
+  @Option(parsing: .unconditional, help: "Attention heads, where the checkpoint does not tell (default: width / 64).")
+  var heads: Int?
+
+  @Option(parsing: .unconditional, help: "The side of the attention window at the fine scales (default: 7).")
+  var window: Int?
+
+  @Option(
+    parsing: .unconditional,
+    help: "The first scale, counted from 0, with windowed attention (default: 8; the number of scales for none).")
+  var refineStep: Int?
+
+  @Flag(name: .customLong("znorm"), help: "The tokenizer's nearest code is the one with the largest cosine.")
+  var normalizesCodes = false
+
+  func validate() throws { _ = try hints() }
+
+  /// The options as the library wants them.
+  ///
+  /// - Throws: `ValidationError` when a value makes no sense.
+  func hints() throws -> ModelHints {
+    for (name, value) in [("--heads", heads), ("--window", window)] {
+      if let value, !(1...1_000_000).contains(value) {
+        throw ValidationError("\(name) is \(value); use a positive number")
+      }
+    }
+    if let refineStep, !(0...64).contains(refineStep) {
+      throw ValidationError("--refine-step is \(refineStep); use a number from 0 to the number of scales")
+    }
+    return ModelHints(
+      sides: try patchNums.map(Self.sides), heads: heads, window: window, refineStep: refineStep,
+      normalizesCodes: normalizesCodes ? true : nil)
+  }
+
+  /// The list of scales in a text such as `1,2,3` or `1 2 3`.
+  private static func sides(_ text: String) throws -> [Int] {
+    let parts = text.split { $0 == "," || $0 == "_" || $0.isWhitespace }
+    let sides = parts.compactMap { Int($0) }
+    guard sides.count == parts.count, !sides.isEmpty else {
+      throw ValidationError(
+        "--patch-nums is \"\(text.prefix(60))\"; write whole numbers such as 1,2,3,4,5,6,8,10,13,16")
+    }
+    do {
+      return try ScaleSchedule(sides).sides
+    } catch {
+      throw ValidationError("--patch-nums: \(error)")
+    }
+  }
+}
+
+/// Which tokenizer to use.
+struct TokenizerOptions: ParsableArguments {
+  @Option(
+    parsing: .unconditional,
+    help: "The tokenizer: a checkpoint file, or seeded:d16 for computed weights of the published sizes.")
+  var tokenizer: String
+
+  @OptionGroup(title: "What a checkpoint may not tell")
+  var hints: HintOptions
+
+  @OptionGroup(title: "Engine")
+  var engine: EngineOptions
+
+  func validate() throws { _ = try modelSource(tokenizer, option: "--tokenizer") }
+
+  /// Loads the tokenizer, or the half of it that is needed, and refuses sizes this machine cannot hold.
+  func load<B: Backend>(_ parts: VQVAE<B>.Parts) throws -> VQVAE<B> where B.Device == LocalDevice {
+    let model: VQVAE<B> = try modelSource(tokenizer, option: "--tokenizer")
+      .tokenizer(hints.hints(), parts: parts, on: LocalDevice())
+    try model.configuration.checkSize()
+    return model
+  }
+}
+
+/// A model as the user names it.
+///
+/// - Throws: `ValidationError` when it names none.
+func modelSource(_ text: String, option: String) throws -> ModelSource {
+  guard !text.isEmpty else { throw ValidationError("\(option) is empty; name a checkpoint file, or seeded:d16") }
+  do {
+    return try ModelSource(text)
+  } catch {
+    throw ValidationError("\(option): \(error)")
+  }
+}
+
+extension TokenizerConfiguration {
+  /// Refuses images that cannot be written or that this machine cannot hold.
+  func checkSize() throws {
+    let side = Double(imageSide)
+    // The decoder holds about five maps of its finest width at once.
+    try Memory.check(side * side * Double(widths[0]) * 5 * 4, for: "an image of \(imageSide) pixels a side")
+  }
+}
+
+extension TransformerConfiguration {
+  /// Bytes of the largest scale's logits and activations, for one image with guidance.
+  var bytesPerImage: Double {
+    Double(2 * schedule.lastSide * schedule.lastSide) * Double(4 * vocabulary + 14 * width) * 4
+  }
+}

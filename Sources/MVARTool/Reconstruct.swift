@@ -1,0 +1,62 @@
+// `mvar reconstruct`: image → tokens → image, to see what the tokenizer keeps.
+
+import ArgumentParser
+import Foundation
+import MVAR
+import Media
+import TensorCore
+
+struct Reconstruct: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Encode an image into tokens and decode it again.",
+    discussion: """
+      The middle square of the image is brought to the tokenizer's size first. Prints the peak signal-to-noise ratio.
+
+        mvar reconstruct cat.jpg --tokenizer vae_ch160v4096z32.pth --side-by-side -o out.png
+      """)
+
+  @Argument(help: "The image, PNG or JPEG.")
+  var image: String
+
+  @Option(name: [.short, .long], parsing: .unconditional, help: "The picture to write (.png).")
+  var output: String
+
+  @Flag(help: "Show the original to the left of its reconstruction.")
+  var sideBySide = false
+
+  @OptionGroup var pictures: PictureOptions
+  @OptionGroup var tokenizer: TokenizerOptions
+
+  func run() throws {
+    try OutputFile.check(output, endings: [".png"], keeping: [tokenizer.tokenizer])
+    try tokenizer.engine.run(ReconstructTask(command: self, picture: PixelImage.load(image)))
+  }
+}
+
+/// The reconstruction, on any engine.
+private struct ReconstructTask: EngineTask {
+  let command: Reconstruct
+  let picture: PixelImage
+
+  func run<B: Backend>(_ engine: B.Type) throws where B.Device == LocalDevice {
+    let model: VQVAE<B> = try command.tokenizer.load(.all)
+    let original = try picture.centreCrop(model.configuration.imageSide)
+    var (encoding, decoding) = (Stopwatch(), Stopwatch())
+    let progress = Progress()
+    let quantized = try encoding.measure { try model.encode(original.tensor(as: B.self)) }
+    progress.report("decoding")
+    let result = try decoding.measure { try command.pictures.picture(model.decode(quantized.sums.last!).value) }
+    progress.finish()
+    let shown = command.sideBySide ? try ImageGrid().rows([[original, result]]) : result
+    try shown.writePNG(to: command.output)
+    try Console.print("PSNR \(Self.signalToNoise(original, result))")
+    Console.note("encoder \(encoding.text), decoder \(decoding.text), peak memory \(Memory.text(Memory.peak))")
+  }
+
+  /// 10·log₁₀(255² / mean squared error), in decibels.
+  private static func signalToNoise(_ one: PixelImage, _ other: PixelImage) -> String {
+    let sum = zip(one.pixels, other.pixels).reduce(0.0) { $0 + pow(Double($1.0) - Double($1.1), 2) }
+    guard sum > 0 else { return "∞ dB" }
+    return String(format: "%.2f dB", 10 * log10(255 * 255 * Double(one.pixels.count) / sum))
+  }
+}

@@ -1,0 +1,251 @@
+// `mvar sample`: class labels → pictures. Images are drawn in batches and decoded one at a time.
+//
+// Image i of a run takes its random numbers from stream i of the seed, so it is the same whatever the batch; `--first`
+// picks out single images of a longer run.
+
+import ArgumentParser
+import MVAR
+import Media
+import TensorCore
+
+struct Sample: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Draw images of the given classes.",
+    discussion: """
+      Four images of class 207 in one picture, with the authors' settings:
+
+        mvar sample --model mvar_d16.pth --tokenizer vae_ch160v4096z32.pth --class 207 --count 4 \
+      --cfg 2.7 --top-k 900 --top-p 0.96 --seed 1 -o out.png
+
+      The third of these four alone: add --first 2 --count 1.
+      """)
+
+  @Option(
+    parsing: .unconditional,
+    help: "The transformer: a checkpoint file, or seeded:d16 for computed weights of the published sizes.")
+  var model: String
+
+  @Option(
+    parsing: .unconditional,
+    help: "The tokenizer (default: the model's file if it holds one, or computed weights for a seeded model).")
+  var tokenizer: String?
+
+  @Option(
+    name: .customLong("class"), parsing: .unconditionalSingleValue,
+    help: "A class by number, or by name with --class-names; may be given several times.")
+  var classes: [String]
+
+  @Option(parsing: .unconditional, help: "A file with the name of each class, one a line, from class 0.")
+  var classNames: String?
+
+  @Option(parsing: .unconditional, help: "How many images of each class.")
+  var count = 1
+
+  @Option(parsing: .unconditional, help: "The number of the first image: which random numbers it gets.")
+  var first = 0
+
+  @Option(parsing: .unconditional, help: "Strength of classifier-free guidance; 1 for none.")
+  var cfg = 2.7
+
+  @Option(parsing: .unconditional, help: "Draw from the k likeliest tokens only; 0 for no limit.")
+  var topK = 900
+
+  @Option(
+    parsing: .unconditional, help: "Draw from the likeliest tokens with this probability together; 0 for no limit.")
+  var topP = 0.96
+
+  @Option(parsing: .unconditional, help: "The same seed gives the same images; 0 to 2⁶⁴ − 1.")
+  var seed: UInt64 = 0
+
+  @Flag(help: "Mix codes instead of drawing one: smoother pictures, not for metrics.")
+  var smooth = false
+
+  @Flag(help: "Show each image after every scale, side by side.")
+  var scales = false
+
+  @Option(name: [.short, .long], parsing: .unconditional, help: "The picture to write (.png), all images in one.")
+  var output: String?
+
+  @Option(parsing: .unconditional, help: "A folder for one picture per image.")
+  var singles: String?
+
+  @Option(parsing: .unconditional, help: "A file for the tokens (.npz).")
+  var tokens: String?
+
+  @Option(parsing: .unconditional, help: "How many images are drawn at once (default: as memory suggests, up to 8).")
+  var batch: Int?
+
+  @OptionGroup var grid: GridOptions
+  @OptionGroup var pictures: PictureOptions
+
+  @OptionGroup(title: "What a checkpoint may not tell")
+  var hints: HintOptions
+
+  @OptionGroup(title: "Engine")
+  var engine: EngineOptions
+
+  func validate() throws {
+    _ = try modelSource(model, option: "--model")
+    if let tokenizer { _ = try modelSource(tokenizer, option: "--tokenizer") }
+    guard (1...1_000_000).contains(count) else {
+      throw ValidationError("--count is \(count); use a number from 1 to 1000000")
+    }
+    guard (0...(1 << 53)).contains(first) else {
+      throw ValidationError("--first is \(first); use a number from 0 to 2⁵³")
+    }
+    if let batch, !(1...1024).contains(batch) {
+      throw ValidationError("--batch is \(batch); use a number from 1 to 1024")
+    }
+    guard output != nil || singles != nil || tokens != nil else {
+      throw ValidationError("nothing would be written: name a picture with -o, or use --singles or --tokens")
+    }
+    _ = try options()
+  }
+
+  private func options() throws -> SamplingOptions {
+    do {
+      return try SamplingOptions(guidance: cfg, topK: topK, topP: topP, smooth: smooth)
+    } catch {
+      throw ValidationError("\(error)")
+    }
+  }
+
+  func run() throws {
+    let inputs = [model, tokenizer, classNames].compactMap { $0 }
+    if let output { try OutputFile.check(output, endings: [".png"], keeping: inputs) }
+    if let tokens { try OutputFile.check(tokens, endings: [".npz"], keeping: inputs) }
+    try engine.run(SampleTask(command: self, options: options()))
+  }
+}
+
+/// The drawing itself, on any engine.
+private struct SampleTask: EngineTask {
+  let command: Sample
+  let options: SamplingOptions
+
+  func run<B: Backend>(_ engine: B.Type) throws where B.Device == LocalDevice {
+    let (transformer, tokenizer): (MarkovianTransformer<B>, VQVAE<B>) = try models()
+    let sampler = try Sampler(transformer, tokenizer.quantizer)
+    let classes = try command.classes.map {
+      try ClassNames.label($0, names: command.classNames, classes: transformer.configuration.classes)
+    }
+    let labels = classes.flatMap { [Int](repeating: $0, count: command.count) }
+    let schedule = transformer.configuration.schedule
+    try tokenizer.configuration.checkSize()
+    let batch = try batchSize(transformer.configuration)
+    try checkSizes(count: labels.count, side: tokenizer.configuration.imageSide, scales: schedule.count)
+
+    let progress = Progress()
+    var results = Results(command: command, labels: labels)
+    var (drawing, decoding) = (Stopwatch(), Stopwatch())
+    for start in stride(from: 0, to: labels.count, by: batch) {
+      let range = start..<min(start + batch, labels.count)
+      var sums: [Tensor<B>] = []
+      var tokens: [[Int]] = []
+      try drawing.measure {
+        let streams = range.map { RandomStream(seed: command.seed, stream: UInt64(command.first + $0)) }
+        _ = try sampler.sample(labels: Array(labels[range]), streams: streams, options) { drawn in
+          if command.scales || drawn.scale == schedule.count - 1 { sums.append(drawn.sum) }
+          tokens.append(try drawn.tokens.values())
+          progress.report(
+            "drawing images \(range.lowerBound + 1)–\(range.upperBound) of \(labels.count): "
+              + "scale \(drawn.scale + 1) of \(schedule.count)")
+        }
+      }
+      for (row, index) in range.enumerated() {
+        if command.tokens != nil {
+          results.tokens.append(
+            tokens.flatMap { $0[row * ($0.count / range.count)..<(row + 1) * ($0.count / range.count)] })
+        }
+        guard command.output != nil || command.singles != nil else { continue }
+        progress.report("decoding image \(index + 1) of \(labels.count)")
+        let shown = try decoding.measure {
+          try sums.map { try command.pictures.picture(tokenizer.decode(Variable($0.rows(row..<row + 1))).value) }
+        }
+        try results.add(shown, index: index)
+      }
+    }
+    progress.finish()
+    try results.write()
+    Console.note(
+      "\(labels.count) image\(labels.count == 1 ? "" : "s"): transformer \(drawing.text), decoder \(decoding.text), "
+        + "peak memory \(Memory.text(Memory.peak))")
+  }
+
+  /// Loads both models; the tokenizer gets the transformer's list of scales unless one was given.
+  private func models<B: Backend>() throws -> (MarkovianTransformer<B>, VQVAE<B>) where B.Device == LocalDevice {
+    var hints = try command.hints.hints()
+    let source = try modelSource(command.model, option: "--model")
+    if case .seeded(let depth) = source {
+      let width = 64 * Double(depth)
+      try Memory.check(Double(depth) * 18 * width * width * 4, for: "\(source)")
+    }
+    let transformer: MarkovianTransformer<B> = try source.transformer(hints, on: LocalDevice())
+    hints.sides = hints.sides ?? transformer.configuration.schedule.sides
+    let tokenizerSource = try command.tokenizer.map { try modelSource($0, option: "--tokenizer") } ?? source
+    if command.tokenizer == nil, case .file(let path) = source,
+      (try? CheckpointWeights(path: path, .tokenizer)) == nil
+    {
+      throw Failure("\(path): holds no tokenizer; name one with --tokenizer")
+    }
+    return (transformer, try tokenizerSource.tokenizer(hints, parts: [.decoder], on: LocalDevice()))
+  }
+
+  /// How many images to draw at once.
+  private func batchSize(_ configuration: TransformerConfiguration) throws -> Int {
+    let bytes = configuration.bytesPerImage
+    let batch = command.batch ?? min(max(Int(0x1p30 / bytes), 1), 8)
+    try Memory.check(bytes * Double(batch), for: "drawing \(batch) image\(batch == 1 ? "" : "s") at once")
+    return batch
+  }
+
+  /// Refuses results that could not be written, before they are computed.
+  private func checkSizes(count: Int, side: Int, scales: Int) throws {
+    let perRow = command.scales ? scales : 1
+    if command.output != nil { try command.grid.check(count: count, side: side, perRow: perRow) }
+    if let folder = command.singles {
+      try command.grid.check(count: 1, side: side, perRow: perRow)
+      try OutputFile.makeFolder(folder)
+    }
+  }
+}
+
+/// The pictures and tokens of a run.
+private struct Results {
+  let command: Sample
+  let labels: [Int]
+  var tokens: [[Int]] = []
+  private var rows: [[PixelImage]] = []
+
+  init(command: Sample, labels: [Int]) {
+    self.command = command
+    self.labels = labels
+  }
+
+  /// Takes in the pictures of one image: after each scale, or the last only.
+  mutating func add(_ shown: [PixelImage], index: Int) throws {
+    if let folder = command.singles {
+      let number = String(command.first + index)
+      let name = String(repeating: "0", count: max(6 - number.count, 0)) + number
+      let path = "\(folder)/\(name)-class\(labels[index]).png"
+      try ImageGrid().rows([shown]).writePNG(to: path)
+      try Console.print(path)
+    }
+    if command.output != nil { rows.append(shown) }
+  }
+
+  /// Writes what is written at the end.
+  func write() throws {
+    if let path = command.output {
+      let picture =
+        try command.scales
+        ? ImageGrid().rows(rows) : ImageGrid().grid(rows.map { $0[0] }, columns: command.grid.columns)
+      try picture.writePNG(to: path)
+      try Console.print(path)
+    }
+    if let path = command.tokens {
+      try TokenFile.write(tokens, labels: labels, to: path)
+      try Console.print(path)
+    }
+  }
+}
