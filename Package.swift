@@ -49,7 +49,7 @@ let package = Package(
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "TestSupport"]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"]),
     .testTarget(name: "MediaTests", dependencies: ["Media", "Verification", "TestSupport"]),
-    .testTarget(name: "MVARTests", dependencies: ["MVAR", "Verification", "TestSupport"]),
+    .testTarget(name: "MVARTests", dependencies: ["MVAR", "Verification", "Checkpoints", "TestSupport"]),
     .testTarget(name: "MVARToolTests", dependencies: ["Media", "Checkpoints", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]

@@ -98,15 +98,16 @@ extension Verifier {
         { B.bicubicResize($0, height: side, width: side) },
         { B.dBicubicResize($0, height: $1.shape[2], width: $1.shape[3]) })
     case _ where name.hasPrefix("cross_entropy"):
-      let x = try input("x")
+      let x = B.scale(try input("x"), by: preScale)
       let targets = try Indices<B>(attributes.targets ?? [], shape: Shape([x.shape[0]]), on: device)
       let smoothing = B.Scalar(attributes.label_smoothing ?? 0)
       let (losses, logSumExp) = B.crossEntropy(x, targets: targets, labelSmoothing: smoothing)
       return OperatorResult(
         output: losses,
         gradients: [
-          "x": B.dCrossEntropy(
-            dOutput, logits: x, targets: targets, labelSmoothing: smoothing, logSumExp: logSumExp)
+          "x": B.scale(
+            B.dCrossEntropy(
+              dOutput, logits: x, targets: targets, labelSmoothing: smoothing, logSumExp: logSumExp), by: preScale)
         ])
     case _ where name.hasPrefix("window_attention"):
       let heads = Heads(queries: try input("q"), keys: try input("k"), values: try input("v"))

@@ -4,7 +4,7 @@ import NeuralLayers
 import TensorCore
 
 /// One Φ.
-struct Phi<B: Backend>: Sendable {
+package struct Phi<B: Backend>: Sendable {
   let convolution: Convolution2D<B>
 
   init(_ builder: ParameterBuilder<B>, _ name: String, width: Int) {
@@ -20,7 +20,7 @@ struct Phi<B: Backend>: Sendable {
   ///
   /// Ticks are tick_j = a + j·((b − a)/(K − 1)) in double precision, a = 1/(3K) when K = 4 and 1/(2K) otherwise, b = 1 − a.
   /// With 7 and 10 scales there are ties in exact arithmetic, which the rounding of this very expression decides.
-  static func index(of scale: Int, scales: Int, count: Int) -> Int {
+  package static func index(of scale: Int, scales: Int, count: Int) -> Int {
     if count == 1 { return 0 }
     let a = count == 4 ? 1.0 / 3.0 / Double(count) : 1.0 / 2.0 / Double(count)
     let b = 1 - a
