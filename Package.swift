@@ -39,7 +39,7 @@ let package = Package(
     .executableTarget(
       name: "MVARTool",
       dependencies: [
-        "MVAR", "Checkpoints", "Media", "Verification",
+        "MVAR", "NeuralLayers", "TensorCore", "Checkpoints", "Media", "Verification",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
