@@ -50,7 +50,8 @@ let package = Package(
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"]),
     .testTarget(name: "MediaTests", dependencies: ["Media", "Verification", "TestSupport"]),
     .testTarget(name: "MVARTests", dependencies: ["MVAR", "Verification", "Checkpoints", "TestSupport"]),
-    .testTarget(name: "MVARToolTests", dependencies: ["Media", "Checkpoints", "TestSupport"]),
+    .testTarget(
+      name: "MVARToolTests", dependencies: ["MVARTool", "MVAR", "TensorCore", "Media", "Checkpoints", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,117 @@
+// Runs the built program `mvar` as a process of its own, the way a user does, and provides the tiny models that the tests
+// run it on: the one-block transformer among the golden files, and a tokenizer with computed weights that fits it.
+
+import Checkpoints
+import Foundation
+import MVAR
+import TensorCore
+import TestSupport
+import Testing
+
+/// The program and its models.
+enum Tool {
+  /// What a run of the program left behind.
+  struct Result {
+    let code: Int32
+    let wasKilled: Bool
+    let output: String
+    let errors: String
+  }
+
+  /// The program, which lies beside the bundle of tests.
+  static let program: String = {
+    var places = [CommandLine.arguments[0], Bundle.main.bundlePath, Bundle.main.executablePath ?? ""]
+    places += Bundle.allBundles.map(\.bundlePath)
+    places += CommandLine.arguments.filter { $0.contains(".xctest") }
+    for place in places {
+      var folder = URL(filePath: place)
+      while folder.path(percentEncoded: false) != "/" {
+        folder = folder.deletingLastPathComponent().standardizedFileURL
+        let candidate = folder.appending(path: "mvar").path(percentEncoded: false)
+        var isFolder: ObjCBool = false
+        if FileManager.default.fileExists(atPath: candidate, isDirectory: &isFolder), !isFolder.boolValue {
+          return candidate
+        }
+      }
+    }
+    fatalError("the program mvar was not found beside the tests: \(places)")
+  }()
+
+  /// Runs the program in a folder.
+  static func run(_ arguments: [String], in folder: String) throws -> Result {
+    try run(program, arguments, in: folder)
+  }
+
+  /// Runs a shell script in which `$MVAR` is the program.
+  static func shell(_ script: String, in folder: String) throws -> Result {
+    try run("/bin/sh", ["-c", script], in: folder)
+  }
+
+  private static func run(_ program: String, _ arguments: [String], in folder: String) throws -> Result {
+    // Files instead of pipes: nothing can block, whatever the program writes.
+    let base = FileManager.default.temporaryDirectory.appending(path: "mvar-run-\(UUID().uuidString)")
+      .path(percentEncoded: false)
+    defer { for end in [".out", ".err"] { unlink(base + end) } }
+    let handles = try [".out", ".err"].map { end in
+      try Data().write(to: URL(filePath: base + end))
+      return try #require(FileHandle(forWritingAtPath: base + end))
+    }
+    let process = Process()
+    process.executableURL = URL(filePath: program)
+    process.arguments = arguments
+    process.currentDirectoryURL = URL(filePath: folder)
+    process.environment = ["MVAR": Tool.program, "PATH": "/usr/bin:/bin", "OPENBLAS_NUM_THREADS": "1"]
+    process.standardInput = FileHandle.nullDevice
+    process.standardOutput = handles[0]
+    process.standardError = handles[1]
+    try process.run()
+    process.waitUntilExit()
+    return Result(
+      code: process.terminationStatus, wasKilled: process.terminationReason == .uncaughtSignal,
+      output: try String(contentsOfFile: base + ".out", encoding: .utf8),
+      errors: try String(contentsOfFile: base + ".err", encoding: .utf8))
+  }
+
+  /// The one-block transformer.
+  static let model = Fixtures.path("golden/files/checkpoint_published.pth")
+  /// What the transformer's file does not tell.
+  static let hints = ["--window", "3", "--refine-step", "4"]
+  /// The list of scales, which a tokenizer's file does not tell.
+  static let scales = ["--patch-nums", "1,2,3,4,6,8"]
+
+  /// A tokenizer for the transformer, written once; images have 128 pixels a side.
+  static let tokenizer: String = {
+    let path = FileManager.default.temporaryDirectory
+      .appending(path: "mvar-tiny-tokenizer-\(ProcessInfo.processInfo.processIdentifier).safetensors")
+      .path(percentEncoded: false)
+    try! SafetensorsWriter.write(tokenizerWeights(), to: path)
+    removed.path = path
+    atexit { unlink(removed.path) }
+    return path
+  }()
+
+  private nonisolated(unsafe) static let removed = Removed()
+  private final class Removed { var path = "" }
+
+  /// The tokenizer's weights by checkpoint key.
+  static func tokenizerWeights() throws -> [(name: String, tensor: StoredTensor)] {
+    let configuration = TokenizerConfiguration(
+      vocabulary: 64, codeWidth: 8, channels: 32, schedule: try ScaleSchedule([1, 2, 3, 4, 6, 8]))
+    let model = try VQVAE(
+      configuration, SeededSource<Reference<Float>>(seed: 0, .tokenizer, on: Host()), on: Host())
+    return try model.parameters.map { parameter in
+      let key = CheckpointNames.key(of: parameter.name, in: .tokenizer)
+      return (key, try StoredTensor(parameter.value.scalars(), shape: parameter.value.shape.dimensions))
+    }
+  }
+
+  /// The transformer's weights by checkpoint key.
+  static func transformerWeights() throws -> [(name: String, tensor: StoredTensor)] {
+    try CheckpointWeights(path: model, .transformer).tensors
+  }
+
+  /// The arguments that draw one image with the tiny models.
+  static func sample(model: String? = nil, tokenizer: String? = nil, _ more: [String] = []) -> [String] {
+    ["sample", "--model", model ?? Tool.model, "--tokenizer", tokenizer ?? Tool.tokenizer] + hints + more
+  }
+}
