@@ -63,4 +63,8 @@ package struct GoldenFile {
 /// What is wrong with a golden file.
 package struct GoldenError: Error, CustomStringConvertible {
   package let description: String
+
+  package init(description: String) {
+    self.description = description
+  }
 }
