@@ -12,13 +12,19 @@ private let tolerance = 1e-5
 @Suite struct GoldenTests {
   /// The attributes of one operator in the file's metadata.
   struct Attributes: Decodable {
-    var pre_scale: Double?
+    var preScale: Double?
     var eps: Double?
     var groups: Int?
     var targets: [Int]?
-    var label_smoothing: Double?
+    var labelSmoothing: Double?
     var kernel: Int?
     var scale: Double?
+
+    enum CodingKeys: String, CodingKey {
+      case eps, groups, targets, kernel, scale
+      case preScale = "pre_scale"
+      case labelSmoothing = "label_smoothing"
+    }
   }
 
   static let file = Result { try GoldenFile("ops.safetensors") }
@@ -28,7 +34,7 @@ private let tolerance = 1e-5
   }
 
   @Test func theFileHoldsTheOperators() throws {
-    #expect(try Self.operators.get().count == 25)
+    #expect(try Self.operators.get().count == 28)
   }
 
   @Test("Operators agree with PyTorch", arguments: Engine.all)
@@ -50,7 +56,7 @@ private let tolerance = 1e-5
     #expect(gradients.count == names.count)
     for (gradient, input) in zip(gradients, names) {
       let expected = try file("\(name).grad.\(input)")
-      let factor = input == "x" ? attributes.pre_scale ?? 1 : 1
+      let factor = input == "x" ? attributes.preScale ?? 1 : 1
       expectClose(
         try Values(gradient).scaled(by: factor), expected, Tolerance(absolute: tolerance * expected.largest),
         "\(name), gradient of \(input) on \(engine)")
@@ -63,7 +69,7 @@ private let tolerance = 1e-5
   {
     func inputs(_ names: String...) throws -> [Values] {
       try names.map { input in
-        try file("\(name).in.\(input)").scaled(by: input == "x" ? attributes.pre_scale ?? 1 : 1)
+        try file("\(name).in.\(input)").scaled(by: input == "x" ? attributes.preScale ?? 1 : 1)
       }
     }
     let sizes = name.split(separator: "_").compactMap { Int($0) }
@@ -93,7 +99,7 @@ private let tolerance = 1e-5
       return (
         CrossEntropyCase(
           name: name, inputs: try inputs("x"), targets: attributes.targets ?? [],
-          labelSmoothing: attributes.label_smoothing ?? 0), ["x"]
+          labelSmoothing: attributes.labelSmoothing ?? 0), ["x"]
       )
     case _ where name.hasPrefix("window_attention_"):
       return (

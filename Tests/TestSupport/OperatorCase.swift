@@ -12,6 +12,8 @@ package protocol OperatorCase: Sendable, CustomTestStringConvertible {
   var inputs: [Values] { get }
   /// The step of finite differences.
   var step: Double { get }
+  /// The size of terms that cancel to a much smaller result, whose roundings a comparison must allow; 0 for none.
+  var cancellation: Double { get }
 
   /// Runs the forward.
   func outputs<B: HostBackend>(_ inputs: [Tensor<B>]) throws -> [Tensor<B>]
@@ -24,6 +26,9 @@ extension OperatorCase {
 
   /// Small enough for third derivatives, large enough for rounding: both then err by about 1e-11.
   package var step: Double { 1e-5 }
+
+  /// Nothing cancels.
+  package var cancellation: Double { 0 }
 
   /// Runs forward and backward, with a random gradient of every output.
   package func run<B: HostBackend>(on engine: B.Type) throws -> (outputs: [Values], gradients: [Values]) {

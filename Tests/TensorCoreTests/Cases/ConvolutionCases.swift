@@ -8,6 +8,8 @@ struct ConvolutionCase: OperatorCase {
   let name: String
   let inputs: [Values]
   let parameters: ConvolutionParameters
+  /// A single product may cancel against the bias.
+  var cancellation: Double { inputs[0].shape.count == 1 ? 4 : 0 }
 
   init(_ name: String, _ inputs: [Values], _ parameters: ConvolutionParameters) {
     self.name = name

@@ -7,6 +7,8 @@ import TestSupport
 struct LinearCase: OperatorCase {
   let name: String
   let inputs: [Values]
+  /// A single product may cancel against the bias.
+  var cancellation: Double { inputs[0].shape.count == 1 ? 4 : 0 }
 
   init(_ name: String, _ inputs: [Values]) {
     self.name = name

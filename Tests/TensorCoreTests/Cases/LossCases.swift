@@ -9,6 +9,8 @@ struct CrossEntropyCase: OperatorCase {
   let inputs: [Values]
   let targets: [Int]
   let labelSmoothing: Double
+  /// Of one class, the probability 1 cancels against the target.
+  var cancellation: Double { inputs[0].shape[-1] == 1 ? 4 : 0 }
 
   private func forward<B: HostBackend>(_ x: Tensor<B>) throws -> (losses: Tensor<B>, logSumExp: Tensor<B>) {
     B.crossEntropy(x, targets: try indices(x), labelSmoothing: B.Scalar(labelSmoothing))
@@ -62,6 +64,8 @@ struct PairLossCase: OperatorCase {
   let loss: PairLoss
   let inputs: [Values]
   var name: String { "\(loss.rawValue) \(inputs[0].shape)" }
+  /// A sum of numbers of either sign.
+  var cancellation: Double { loss == .sum ? 4 : 0 }
 
   func outputs<B: HostBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
     switch loss {
