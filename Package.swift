@@ -48,8 +48,8 @@ let package = Package(
       name: "TestSupport", dependencies: ["TensorCore", "Checkpoints"], path: "Tests/TestSupport"),
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "TestSupport"]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"]),
-    .testTarget(name: "MediaTests", dependencies: ["Media", "TestSupport"]),
-    .testTarget(name: "MVARTests", dependencies: ["MVAR", "Verification", "TestSupport"]),
+    .testTarget(name: "MediaTests", dependencies: ["Media", "Verification", "TestSupport"]),
+    .testTarget(name: "MVARTests", dependencies: ["MVAR", "Verification", "Checkpoints", "TestSupport"]),
     .testTarget(name: "MVARToolTests", dependencies: ["Media", "Checkpoints", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]

@@ -13,7 +13,7 @@ extension PixelImage {
   ///   - order: which pass comes first; only for pictures more than twice as high as wide does it change anything.
   /// - Throws: `MediaError` when n × n is outside ``ImageLimits``.
   public func centreCrop(
-    _ n: Int, order: ResamplingOrder = .horizontalFirst
+    _ n: Int, order: ResamplingOrder = .pillow13
   ) throws(MediaError) -> PixelImage {
     try ImageLimits.check(width: n, height: n, of: "the crop")
     var image = self

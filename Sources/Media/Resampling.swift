@@ -12,7 +12,7 @@ extension PixelImage {
   ///   - order: which pass comes first.
   /// - Throws: `MediaError` when the new size, or the step in between, is outside ``ImageLimits``.
   public func resized(
-    width: Int, height: Int, filter: ResamplingFilter, order: ResamplingOrder = .horizontalFirst
+    width: Int, height: Int, filter: ResamplingFilter, order: ResamplingOrder = .pillow13
   ) throws(MediaError) -> PixelImage {
     try ImageLimits.check(width: width, height: height, of: "the resized picture")
     if order.isVerticalFirst(from: (self.width, self.height), to: (width, height)) {

@@ -3,6 +3,7 @@
 
 import Foundation
 import Media
+import Verification
 import TestSupport
 import Testing
 

@@ -47,11 +47,11 @@ struct ResamplingTests {
     let horizontalFirst = try tall.resized(width: 10, height: 90, filter: .bicubic)
       .resized(width: 10, height: 30, filter: .bicubic)
     #expect(verticalFirst != horizontalFirst)
-    #expect(try tall.resized(width: 10, height: 30, filter: .bicubic, order: .pillow13) == verticalFirst)
-    #expect(try tall.resized(width: 10, height: 30, filter: .bicubic) == horizontalFirst)
+    #expect(try tall.resized(width: 10, height: 30, filter: .bicubic) == verticalFirst)
+    #expect(try tall.resized(width: 10, height: 30, filter: .bicubic, order: .horizontalFirst) == horizontalFirst)
     // 20 rows against 10 columns is not more than twice as many.
-    let edge = try tall.resized(width: 10, height: 70, filter: .box, order: .pillow13)
-    let plainEdge = try tall.resized(width: 10, height: 70, filter: .box)
+    let edge = try tall.resized(width: 10, height: 70, filter: .box)
+    let plainEdge = try tall.resized(width: 10, height: 70, filter: .box, order: .horizontalFirst)
     #expect(edge == plainEdge)
   }
 

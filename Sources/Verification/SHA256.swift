@@ -1,9 +1,9 @@
 // SHA-256 (FIPS 180-4) in plain loops, for comparing pictures with recorded digests.
 // For tests only: clarity before speed, and no protection against timing attacks.
 
-enum SHA256 {
+package enum SHA256 {
   /// The digest as 64 hexadecimal digits.
-  static func hexDigest(_ message: [UInt8]) -> String {
+  package static func hexDigest(_ message: [UInt8]) -> String {
     var padded = message + [0x80]
     while padded.count % 64 != 56 { padded.append(0) }
     let bits = UInt64(message.count) * 8

@@ -1,0 +1,108 @@
+// Opens a checkpoint of any supported format and offers its tensors by name.
+//
+// The format is found from the contents, never from the file's name. Opening reads only directories and headers;
+// tensors stay in the mapped file. `Checkpoint+Weights.swift` finds a model's weights inside wrappers.
+
+/// A checkpoint file: named tensors, and for PyTorch files the whole object tree.
+public struct Checkpoint: Sendable {
+  /// The kinds of file that can be opened.
+  public enum Format: String, Sendable {
+    /// A safetensors file.
+    case safetensors
+    /// A PyTorch file in the zip format (since version 1.6).
+    case torch
+    /// A PyTorch file in the older format.
+    case torchLegacy = "torch (legacy)"
+    /// One NumPy array, named `array`.
+    case npy
+    /// A NumPy archive.
+    case npz
+  }
+
+  /// The path as the caller gave it.
+  public let path: String
+  /// What kind of file it is.
+  public let format: Format
+  /// The metadata of a safetensors file; empty for other formats.
+  public let metadata: [String: String]
+  /// The object tree of a PyTorch file; for other formats a dictionary of the tensors.
+  public let root: PickleValue
+  /// All tensors in file order; keys and positions on the way to a nested one are joined by full stops.
+  public let tensors: [(name: String, tensor: StoredTensor)]
+
+  /// The keys that lead to each tensor.
+  package let paths: [[String]]
+  private let indices: [String: Int]
+
+  /// Opens a checkpoint.
+  ///
+  /// - Parameter path: a safetensors, PyTorch (`.pth`, `.pt`, `.bin`), npy or npz file, whatever its name.
+  /// - Throws: `CheckpointError` with one sentence if the file cannot be read, is not a checkpoint, is damaged, or
+  ///   asks for anything but plain values and tensors.
+  public static func open(_ path: String) throws -> Checkpoint {
+    let file = try MappedFile(path: path)
+    return try attributing(to: path) { try Checkpoint(path: path, file: ByteRegion(file)) }
+  }
+
+  private init(path: String, file: ByteRegion) throws {
+    let start = file.slice(at: 0, count: min(file.count, 4))?.bytes ?? []
+    if start == [0x50, 0x4b, 3, 4] || start == [0x50, 0x4b, 5, 6] {
+      let archive = try ZipArchive(file)
+      if TorchZip.matches(archive) {
+        try self.init(path: path, format: .torch, root: try TorchZip.read(archive))
+      } else if NPZReader.matches(archive) {
+        try self.init(path: path, format: .npz, tensors: try NPZReader.read(archive))
+      } else {
+        throw CheckpointError("is a zip archive, but neither a PyTorch checkpoint nor a NumPy archive")
+      }
+    } else if NPYReader.matches(file) {
+      try self.init(path: path, format: .npy, tensors: [("array", try NPYReader.read(file))])
+    } else if file.count > 2, start[0] == 0x80, start[1] <= 5 {
+      try self.init(path: path, format: .torchLegacy, root: try TorchLegacy.read(file))
+    } else if SafetensorsReader.matches(file) {
+      let (tensors, metadata) = try SafetensorsReader.read(file)
+      try self.init(path: path, format: .safetensors, tensors: tensors, metadata: metadata)
+    } else {
+      throw CheckpointError(FileSignature.describe(file))
+    }
+  }
+
+  private init(path: String, format: Format, root: PickleValue) throws {
+    try self.init(path: path, format: format, root: root, leaves: try PickleTree.leaves(of: root), metadata: [:])
+  }
+
+  private init(
+    path: String, format: Format, tensors: [(String, StoredTensor)], metadata: [String: String] = [:]
+  ) throws {
+    try self.init(
+      path: path, format: format,
+      root: .dictionary(tensors.map { (key: .string($0.0), value: .tensor($0.1)) }),
+      leaves: tensors.map { (path: [$0.0], tensor: $0.1) }, metadata: metadata)
+  }
+
+  private init(
+    path: String, format: Format, root: PickleValue, leaves: [PickleTree.Leaf], metadata: [String: String]
+  ) throws {
+    var indices: [String: Int] = [:]
+    var tensors: [(name: String, tensor: StoredTensor)] = []
+    for leaf in leaves {
+      let name = leaf.path.joined(separator: ".")
+      guard indices.updateValue(tensors.count, forKey: name) == nil else {
+        throw CheckpointError("two tensors have the name \"\(printable(name))\"")
+      }
+      tensors.append((name, leaf.tensor))
+    }
+    self.path = path
+    self.format = format
+    self.metadata = metadata
+    self.root = root
+    self.tensors = tensors
+    self.paths = leaves.map(\.path)
+    self.indices = indices
+  }
+
+  /// The tensor with a name, if there is one.
+  public subscript(name: String) -> StoredTensor? {
+    indices[name].map { tensors[$0].tensor }
+  }
+}

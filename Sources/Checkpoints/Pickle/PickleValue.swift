@@ -1,0 +1,110 @@
+// What a pickle holds once it has been read: plain values and tensors, as a tree.
+//
+// Classes are reduced to what they contain (an `OrderedDict` or a `Namespace` is a dictionary, a `torch.Size` a
+// tuple). Names such as `torch.float32` stay names. There is nothing here that could be called.
+
+/// A value in a Python object tree.
+public enum PickleValue: Sendable {
+  /// Python's `None`.
+  case none
+  /// `True` or `False`.
+  case bool(Bool)
+  /// A whole number that fits 64 bits.
+  case int(Int)
+  /// A whole number that does not fit 64 bits: little-endian two's complement.
+  case bigInteger([UInt8])
+  /// A floating-point number.
+  case double(Double)
+  /// Text.
+  case string(String)
+  /// Raw bytes.
+  case bytes([UInt8])
+  /// A list.
+  case list([PickleValue])
+  /// A tuple, or a `torch.Size`.
+  case tuple([PickleValue])
+  /// A set or frozen set, in file order.
+  case set([PickleValue])
+  /// A dictionary in file order: `dict`, `OrderedDict`, `defaultdict` or `argparse.Namespace`.
+  case dictionary([(key: PickleValue, value: PickleValue)])
+  /// A tensor.
+  case tensor(StoredTensor)
+  /// The name of a type, for example `torch.float32`.
+  case global(String)
+
+  /// The truth value, if this is one.
+  public var bool: Bool? {
+    if case .bool(let value) = self { value } else { nil }
+  }
+
+  /// The whole number, if this is one.
+  public var int: Int? {
+    if case .int(let value) = self { value } else { nil }
+  }
+
+  /// The number, whole or not, if this is one.
+  public var double: Double? {
+    switch self {
+    case .double(let value): value
+    case .int(let value): Double(value)
+    default: nil
+    }
+  }
+
+  /// The text, if this is text.
+  public var string: String? {
+    if case .string(let value) = self { value } else { nil }
+  }
+
+  /// The bytes, if these are bytes.
+  public var bytes: [UInt8]? {
+    if case .bytes(let value) = self { value } else { nil }
+  }
+
+  /// The elements of a list, tuple or set.
+  public var elements: [PickleValue]? {
+    switch self {
+    case .list(let elements), .tuple(let elements), .set(let elements): elements
+    default: nil
+    }
+  }
+
+  /// The pairs of a dictionary, in file order.
+  public var pairs: [(key: PickleValue, value: PickleValue)]? {
+    if case .dictionary(let pairs) = self { pairs } else { nil }
+  }
+
+  /// The tensor, if this is one.
+  public var tensor: StoredTensor? {
+    if case .tensor(let value) = self { value } else { nil }
+  }
+
+  /// The value under a text key, if this is a dictionary that has it.
+  public subscript(key: String) -> PickleValue? {
+    pairs?.first { $0.key.string == key }?.value
+  }
+
+  /// The value under a whole-number key of a dictionary, or at a position of a list or tuple.
+  public subscript(index: Int) -> PickleValue? {
+    if let pairs { return pairs.first { $0.key.int == index }?.value }
+    guard let elements, elements.indices.contains(index) else { return nil }
+    return elements[index]
+  }
+
+  /// The word for this kind of value in messages.
+  var kindName: String {
+    switch self {
+    case .none: "None"
+    case .bool: "a truth value"
+    case .int, .bigInteger, .double: "a number"
+    case .string: "text"
+    case .bytes: "bytes"
+    case .list: "a list"
+    case .tuple: "a tuple"
+    case .set: "a set"
+    case .dictionary: "a dictionary"
+    case .tensor: "a tensor"
+    case .global: "a name"
+    }
+  }
+}

@@ -1,0 +1,46 @@
+// Bit-exact widening of the small floating-point formats (half, bfloat16, the two 8-bit ones) to Float.
+//
+//   value = (−1)^sign · 2^(exponent − bias) · 1.mantissa,   subnormal: (−1)^sign · 2^(1 − bias) · 0.mantissa
+//
+// Integer arithmetic and one exact subtraction, no branches, so that the loops around it become vector code; the
+// language's own half type is converted by a library call per element on processors without the instruction.
+// Narrowing is deliberately absent: nothing here writes these formats from wider numbers.
+
+/// Widens an IEEE half-precision number; NaN keeps its payload.
+@inline(__always)
+func floatFromHalf(_ bits: UInt16) -> Float {
+  let sign = UInt32(bits & 0x8000) << 16
+  let magnitude = UInt32(bits & 0x7fff) << 13
+  let exponent = magnitude & 0x0f80_0000
+  // Normal numbers move from bias 15 to bias 127; infinities and NaN move twice as far.
+  let isSpecial = exponent == 0x0f80_0000
+  let normal = magnitude &+ (isSpecial ? 0x7000_0000 : 0x3800_0000)
+  // Subnormal numbers: 2⁻¹⁴·1.mantissa − 2⁻¹⁴ is exact.
+  let subnormal = (Float(bitPattern: magnitude &+ 0x3880_0000) - Float(bitPattern: 0x3880_0000)).bitPattern
+  return Float(bitPattern: sign | (exponent == 0 ? subnormal : normal))
+}
+
+/// Widens a bfloat16 number: the upper half of a Float.
+@inline(__always)
+func floatFromBFloat16(_ bits: UInt16) -> Float {
+  Float(bitPattern: UInt32(bits) << 16)
+}
+
+/// Widens the 8-bit format with 5 exponent bits: the upper half of a half-precision number.
+@inline(__always)
+func floatFromFloat8e5m2(_ bits: UInt8) -> Float {
+  floatFromHalf(UInt16(bits) << 8)
+}
+
+/// Widens the 8-bit format with 4 exponent bits (bias 7), whose only special values are two NaN.
+@inline(__always)
+func floatFromFloat8e4m3(_ bits: UInt8) -> Float {
+  let sign = UInt32(bits & 0x80) << 24
+  if bits & 0x7f == 0x7f { return Float(bitPattern: sign | 0x7fc0_0000) }
+  let magnitude = UInt32(bits & 0x7f) << 20
+  if magnitude & 0x0780_0000 == 0 {
+    let subnormal = Float(bitPattern: magnitude &+ 0x3c80_0000) - Float(bitPattern: 0x3c80_0000)
+    return Float(bitPattern: sign | subnormal.bitPattern)
+  }
+  return Float(bitPattern: sign | (magnitude &+ 0x3c00_0000))
+}

@@ -1,0 +1,120 @@
+// Converts stored elements to Float, Double or Int, in row-major order whatever the strides.
+//
+// Widening is exact; narrowing (float64 or a large integer to Float) rounds to nearest. Booleans become 0 and 1.
+// Conversion to integers refuses fractions, NaN and values outside Int rather than rounding them.
+
+import Foundation
+
+extension StoredTensor {
+  /// The elements as Float, rounded to nearest where Float cannot hold them.
+  ///
+  /// - Throws: `CheckpointError` if the file was shortened since it was opened, or the result exceeds the memory.
+  public func floats() throws -> [Float] {
+    try checkConvertible(width: 4)
+    return withContiguousBytes { bytes in
+      switch scalarType {
+      case .float32: copy(bytes, Float.self)
+      case .float64: convert(bytes, Double.self) { Float($0) }
+      case .float16: convert(bytes, UInt16.self, floatFromHalf)
+      case .bfloat16: convert(bytes, UInt16.self, floatFromBFloat16)
+      case .float8e4m3: convert(bytes, UInt8.self, floatFromFloat8e4m3)
+      case .float8e5m2: convert(bytes, UInt8.self, floatFromFloat8e5m2)
+      case .int64: convert(bytes, Int64.self) { Float($0) }
+      case .int32: convert(bytes, Int32.self) { Float($0) }
+      case .int16: convert(bytes, Int16.self) { Float($0) }
+      case .int8: convert(bytes, Int8.self) { Float($0) }
+      case .uint64: convert(bytes, UInt64.self) { Float($0) }
+      case .uint32: convert(bytes, UInt32.self) { Float($0) }
+      case .uint16: convert(bytes, UInt16.self) { Float($0) }
+      case .uint8: convert(bytes, UInt8.self) { Float($0) }
+      case .bool: convert(bytes, UInt8.self) { $0 == 0 ? 0 : 1 }
+      }
+    }
+  }
+
+  /// The elements as Double; only integers above 2^53 are rounded.
+  ///
+  /// - Throws: `CheckpointError` if the file was shortened since it was opened, or the result exceeds the memory.
+  public func doubles() throws -> [Double] {
+    try checkConvertible(width: 8)
+    return withContiguousBytes { bytes in
+      switch scalarType {
+      case .float64: copy(bytes, Double.self)
+      case .float32: convert(bytes, Float.self) { Double($0) }
+      case .float16: convert(bytes, UInt16.self) { Double(floatFromHalf($0)) }
+      case .bfloat16: convert(bytes, UInt16.self) { Double(floatFromBFloat16($0)) }
+      case .float8e4m3: convert(bytes, UInt8.self) { Double(floatFromFloat8e4m3($0)) }
+      case .float8e5m2: convert(bytes, UInt8.self) { Double(floatFromFloat8e5m2($0)) }
+      case .int64: convert(bytes, Int64.self) { Double($0) }
+      case .int32: convert(bytes, Int32.self) { Double($0) }
+      case .int16: convert(bytes, Int16.self) { Double($0) }
+      case .int8: convert(bytes, Int8.self) { Double($0) }
+      case .uint64: convert(bytes, UInt64.self) { Double($0) }
+      case .uint32: convert(bytes, UInt32.self) { Double($0) }
+      case .uint16: convert(bytes, UInt16.self) { Double($0) }
+      case .uint8: convert(bytes, UInt8.self) { Double($0) }
+      case .bool: convert(bytes, UInt8.self) { $0 == 0 ? 0 : 1 }
+      }
+    }
+  }
+
+  /// The elements as Int.
+  ///
+  /// - Throws: `CheckpointError` if a value is not a whole number or does not fit; otherwise as `doubles()`.
+  public func integers() throws -> [Int] {
+    try checkConvertible(width: 8)
+    return try withContiguousBytes { bytes in
+      switch scalarType {
+      case .int64: convert(bytes, Int64.self) { Int(truncatingIfNeeded: $0) }
+      case .int32: convert(bytes, Int32.self) { Int($0) }
+      case .int16: convert(bytes, Int16.self) { Int($0) }
+      case .int8: convert(bytes, Int8.self) { Int($0) }
+      case .uint32: convert(bytes, UInt32.self) { Int($0) }
+      case .uint16: convert(bytes, UInt16.self) { Int($0) }
+      case .uint8: convert(bytes, UInt8.self) { Int($0) }
+      case .bool: convert(bytes, UInt8.self) { $0 == 0 ? 0 : 1 }
+      case .uint64:
+        try convert(bytes, UInt64.self) { (value: UInt64) -> UInt64 in value }.map { try whole($0, Int(exactly: $0)) }
+      case .float64, .float32, .float16, .bfloat16, .float8e4m3, .float8e5m2:
+        try doubles().map { try whole($0, Int(exactly: $0)) }
+      }
+    }
+  }
+
+  /// Fails if the conversion cannot work: the file was shortened, or the result is larger than this machine's memory.
+  private func checkConvertible(width: Int) throws {
+    try checkReadable()
+    let (size, overflow) = count.multipliedReportingOverflow(by: width)
+    guard !overflow, UInt64(size) <= ProcessInfo.processInfo.physicalMemory else {
+      throw CheckpointError(path: storage.path, reason: "a tensor of shape \(shape) does not fit this machine's memory")
+    }
+  }
+
+  private func whole<Value>(_ value: Value, _ integer: Int?) throws -> Int {
+    guard let integer else {
+      throw CheckpointError(path: storage.path, reason: "the value \(value) is not a whole number that fits 64 bits")
+    }
+    return integer
+  }
+
+  private func copy<Element: BitwiseCopyable>(_ bytes: UnsafeRawBufferPointer, _ type: Element.Type) -> [Element] {
+    [Element](unsafeUninitializedCapacity: count) { buffer, initializedCount in
+      UnsafeMutableRawBufferPointer(buffer).copyMemory(from: bytes)
+      initializedCount = count
+    }
+  }
+
+  @inline(__always)
+  private func convert<Source: BitwiseCopyable, Element: BitwiseCopyable>(
+    _ bytes: UnsafeRawBufferPointer, _ type: Source.Type, _ transform: (Source) -> Element
+  ) -> [Element] {
+    [Element](unsafeUninitializedCapacity: count) { buffer, initializedCount in
+      let width = MemoryLayout<Source>.stride
+      for index in 0..<count {
+        buffer.initializeElement(
+          at: index, to: transform(bytes.loadUnaligned(fromByteOffset: index &* width, as: type)))
+      }
+      initializedCount = count
+    }
+  }
+}

@@ -1,0 +1,130 @@
+// A tensor as a file holds it: a type, a shape and bytes, which usually stay where they are in the mapped file.
+//
+// It computes nothing. `StoredTensor+Values.swift` converts elements to Swift numbers. Views that are not contiguous
+// (a transposed weight, a slice of a shared storage) keep their strides and are gathered when they are read.
+
+/// A tensor in a checkpoint file, or one about to be written to a file.
+public struct StoredTensor: Sendable {
+  /// The type of the elements.
+  public let scalarType: ScalarType
+  /// The whole storage, of which the tensor may be a part.
+  package let storage: ByteRegion
+  package let layout: Layout
+
+  /// The dimensions, outermost first; empty for a scalar.
+  public var shape: [Int] { layout.shape }
+
+  /// The number of elements.
+  public var count: Int { layout.count }
+
+  /// The number of bytes the elements take in row-major order.
+  public var byteCount: Int { layout.count * scalarType.byteWidth }
+
+  /// Whether the elements lie in row-major order without gaps.
+  public var isContiguous: Bool { layout.strides == nil }
+
+  /// A tensor of row-major elements that fill `bytes` exactly.
+  ///
+  /// - Throws: `CheckpointError` if the shape and the number of bytes disagree.
+  package init(scalarType: ScalarType, shape: [Int], region: ByteRegion) throws {
+    layout = try Layout(contiguous: shape, width: scalarType.byteWidth)
+    guard layout.count * scalarType.byteWidth == region.count else {
+      throw CheckpointError(
+        "a \(scalarType) tensor of shape \(shape) takes \(layout.count * scalarType.byteWidth) bytes, not \(region.count)"
+      )
+    }
+    self.scalarType = scalarType
+    storage = region
+  }
+
+  /// A view of a storage.
+  ///
+  /// - Parameters:
+  ///   - strides: distance between neighbours along each dimension, in elements.
+  ///   - offset: the first element.
+  /// - Throws: `CheckpointError` if the view reaches outside the storage.
+  package init(scalarType: ScalarType, shape: [Int], strides: [Int], offset: Int, storage: ByteRegion) throws {
+    layout = try Layout(
+      shape: shape, strides: strides, offset: offset, storageCount: storage.count / scalarType.byteWidth,
+      width: scalarType.byteWidth)
+    self.scalarType = scalarType
+    self.storage = storage
+  }
+
+  /// A tensor of row-major, little-endian elements in memory.
+  ///
+  /// - Throws: `CheckpointError` if the shape and the number of bytes disagree.
+  public init(scalarType: ScalarType, shape: [Int], bytes: [UInt8]) throws {
+    try self.init(scalarType: scalarType, shape: shape, region: ByteRegion(bytes))
+  }
+
+  /// A float32 tensor.
+  ///
+  /// - Throws: `CheckpointError` if the number of values does not fit the shape.
+  public init(_ values: [Float], shape: [Int]) throws {
+    try self.init(scalarType: .float32, shape: shape, bytes: values.withUnsafeBytes { [UInt8]($0) })
+  }
+
+  /// A float64 tensor.
+  ///
+  /// - Throws: `CheckpointError` if the number of values does not fit the shape.
+  public init(_ values: [Double], shape: [Int]) throws {
+    try self.init(scalarType: .float64, shape: shape, bytes: values.withUnsafeBytes { [UInt8]($0) })
+  }
+
+  /// An int64 tensor.
+  ///
+  /// - Throws: `CheckpointError` if the number of values does not fit the shape.
+  public init(_ values: [Int], shape: [Int]) throws {
+    try self.init(
+      scalarType: .int64, shape: shape, bytes: values.map(Int64.init).withUnsafeBytes { [UInt8]($0) })
+  }
+
+  /// A uint8 tensor.
+  ///
+  /// - Throws: `CheckpointError` if the number of values does not fit the shape.
+  public init(_ values: [UInt8], shape: [Int]) throws {
+    try self.init(scalarType: .uint8, shape: shape, bytes: values)
+  }
+
+  /// The contiguous bytes inside the storage; nil for a strided view.
+  private var contiguousRegion: ByteRegion? {
+    guard layout.strides == nil else { return nil }
+    return storage.slice(at: layout.offset * scalarType.byteWidth, count: byteCount)
+  }
+
+  /// Where the elements lie in the mapped file, row-major and little endian, for use without a copy.
+  ///
+  /// - Returns: nil for a strided view and for a tensor that is not in a mapped file. The offset may be unaligned.
+  public func contiguousBytes() -> (owner: MappedFile, offset: Int, count: Int)? {
+    guard let region = contiguousRegion, case .mapped(let file) = region.owner else { return nil }
+    return (file, region.start, region.count)
+  }
+
+  /// Calls `body` with the elements in row-major order, little endian; copies only if the tensor is a strided view.
+  ///
+  /// - Parameter body: receives the bytes, possibly unaligned, valid only during the call.
+  public func withContiguousBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+    if let region = contiguousRegion { return try region.withUnsafeBytes(body) }
+    let gathered = [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, initializedCount in
+      let destination = UnsafeMutableRawBufferPointer(buffer)
+      storage.withUnsafeBytes { source in
+        switch scalarType.byteWidth {
+        case 8: layout.gather(UInt64.self, from: source, into: destination)
+        case 4: layout.gather(UInt32.self, from: source, into: destination)
+        case 2: layout.gather(UInt16.self, from: source, into: destination)
+        default: layout.gather(UInt8.self, from: source, into: destination)
+        }
+      }
+      initializedCount = byteCount
+    }
+    return try gathered.withUnsafeBytes(body)
+  }
+
+  /// Fails if another process has shortened the tensor's file since it was opened.
+  ///
+  /// - Throws: `CheckpointError`.
+  public func checkReadable() throws {
+    try storage.checkStillWhole()
+  }
+}

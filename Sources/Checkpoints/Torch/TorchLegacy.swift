@@ -1,0 +1,85 @@
+// Reads a PyTorch checkpoint in the format used before version 1.6: pickles one after the other, then the storages.
+//
+//   magic number | protocol 1001 | system facts | object tree | list of storage keys | count and bytes of each storage
+//
+// All but the storages are pickles. Storages are used in place. The tar format from before 2017 is not read.
+
+enum TorchLegacy {
+  private static let magic: [UInt8] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19]
+
+  /// The object tree of a checkpoint.
+  ///
+  /// - Throws: `CheckpointError`, also for a pickle that is not a PyTorch file.
+  static func read(_ file: ByteRegion) throws -> PickleValue {
+    var cursor = ByteCursor(file, subject: "pickle")
+    guard case .bigInteger(magic) = try run(&cursor) else {
+      throw CheckpointError("is a Python pickle but not a PyTorch checkpoint")
+    }
+    guard case .int(1001) = try run(&cursor) else {
+      throw CheckpointError("has a version of PyTorch's old format that is not supported")
+    }
+    try checkSystem(&cursor)
+
+    var machine = PickleMachine()
+    let root = try machine.run(&cursor)
+    let storages = try locateStorages(machine, file, &cursor)
+    var tree = PickleTree(machine) { tensor in
+      guard let bytes = storages[tensor.storage.key] else {
+        throw CheckpointError("the storage \"\(printable(tensor.storage.key))\" is missing from the file")
+      }
+      return try StoredTensor(tensor, storageBytes: bytes)
+    }
+    return try tree.value(of: root)
+  }
+
+  private static func run(_ cursor: inout ByteCursor) throws -> PickleItem {
+    var machine = PickleMachine()
+    return try machine.run(&cursor)
+  }
+
+  private static func tree(_ cursor: inout ByteCursor) throws -> PickleValue {
+    var machine = PickleMachine()
+    let item = try machine.run(&cursor)
+    var tree = PickleTree(machine) { _ in throw CheckpointError("the file holds a tensor where none belongs") }
+    return try tree.value(of: item)
+  }
+
+  private static func checkSystem(_ cursor: inout ByteCursor) throws {
+    let facts = try tree(&cursor)
+    guard facts.pairs != nil else { throw CheckpointError("the file's description of its machine is missing") }
+    if facts["little_endian"]?.bool == false {
+      throw CheckpointError("was written on a big-endian machine, which is not supported")
+    }
+  }
+
+  /// Walks over the storages behind the pickles; the bytes of each by its key.
+  private static func locateStorages(
+    _ machine: PickleMachine, _ file: ByteRegion, _ cursor: inout ByteCursor
+  ) throws -> [String: ByteRegion] {
+    var references: [String: StorageReference] = [:]
+    for reference in machine.storages {
+      if let known = references[reference.key],
+        known.count != reference.count || known.scalarType != reference.scalarType
+      {
+        throw CheckpointError("the storage \"\(printable(reference.key))\" is described in two different ways")
+      }
+      references[reference.key] = reference
+    }
+    guard let keys = try tree(&cursor).elements else { throw CheckpointError("the list of storages is missing") }
+    var data = ByteCursor(file, at: cursor.position, subject: "data of the storages")
+    var storages: [String: ByteRegion] = [:]
+    for key in keys {
+      guard let key = key.string, let reference = references[key] else {
+        throw CheckpointError("the list of storages names one that no tensor uses")
+      }
+      guard try data.read(Int64.self) == Int64(reference.count) else {
+        throw CheckpointError("the storage \"\(printable(key))\" does not have the size its tensors expect")
+      }
+      let region = try data.readRegion(reference.count * (reference.scalarType?.byteWidth ?? 1))
+      guard storages.updateValue(region, forKey: key) == nil else {
+        throw CheckpointError("the list of storages names \"\(printable(key))\" twice")
+      }
+    }
+    return storages
+  }
+}

@@ -1,0 +1,120 @@
+// Reads the directory of a zip archive (with ZIP64) and finds where each entry's bytes lie.
+//
+// The central directory is the only authority; local headers must agree with it. Stored entries are used in place,
+// deflated ones are inflated on request, under a limit for the whole archive. Encrypted, multi-disk, overlapping and
+// repeated entries are refused. Nothing is ever extracted to disk, so entry names are only labels.
+
+import Foundation
+
+/// One file in a zip archive.
+struct ZipEntry {
+  let name: String
+  /// 0 for stored, 8 for deflated; others are kept so that an error can name them.
+  let method: UInt16
+  let checksum: UInt32
+  /// The bytes as they lie in the archive, still compressed if the entry is.
+  let compressed: ByteRegion
+  /// The size after decompression, as declared.
+  let size: Int
+}
+
+/// The directory of a zip archive.
+struct ZipArchive {
+  let entries: [ZipEntry]
+  private let indices: [String: Int]
+  private let archiveSize: Int
+
+  /// Reads the directory.
+  ///
+  /// - Throws: `CheckpointError` if the archive is damaged or uses a feature that is refused.
+  init(_ archive: ByteRegion) throws {
+    archiveSize = archive.count
+    let end = try ZipEnd(archive)
+    guard let directory = archive.slice(at: end.directoryOffset, count: end.directoryCount) else {
+      throw CheckpointError("the zip directory lies outside the file")
+    }
+    guard end.entryCount <= end.directoryCount / 46 else {
+      throw CheckpointError("the zip directory claims \(end.entryCount) entries but has no room for them")
+    }
+    var cursor = ByteCursor(directory, subject: "zip directory")
+    var entries: [ZipEntry] = []
+    var indices: [String: Int] = [:]
+    var extents: [Range<Int>] = []
+    for _ in 0..<end.entryCount {
+      let record = try ZipDirectoryRecord(&cursor)
+      guard indices.updateValue(entries.count, forKey: record.name) == nil else {
+        throw CheckpointError("the zip archive holds the entry \"\(printable(record.name))\" twice")
+      }
+      let dataOffset = try record.dataOffset(in: archive)
+      guard dataOffset <= end.directoryOffset, record.compressedSize <= end.directoryOffset - dataOffset,
+        let data = archive.slice(at: dataOffset, count: record.compressedSize)
+      else {
+        throw CheckpointError("the zip entry \"\(printable(record.name))\" reaches outside the archive")
+      }
+      if record.method == 0, record.compressedSize != record.size {
+        throw CheckpointError("the zip entry \"\(printable(record.name))\" is stored but claims two different sizes")
+      }
+      extents.append(record.headerOffset..<(dataOffset + record.compressedSize))
+      entries.append(
+        ZipEntry(
+          name: record.name, method: record.method, checksum: record.checksum, compressed: data, size: record.size))
+    }
+    guard cursor.remaining == 0 else {
+      throw CheckpointError("the zip directory is longer than its \(end.entryCount) entries")
+    }
+    extents.sort { $0.lowerBound < $1.lowerBound }
+    for (first, second) in zip(extents, extents.dropFirst()) where first.upperBound > second.lowerBound {
+      throw CheckpointError("two entries of the zip archive overlap")
+    }
+    self.entries = entries
+    self.indices = indices
+  }
+
+  subscript(name: String) -> ZipEntry? {
+    indices[name].map { entries[$0] }
+  }
+
+  /// The bytes of an entry that must be stored, in place and without checking their checksum.
+  func storedRegion(_ entry: ZipEntry) throws -> ByteRegion {
+    guard entry.method == 0 else {
+      throw CheckpointError("the zip entry \"\(printable(entry.name))\" is compressed, which PyTorch never does")
+    }
+    return entry.compressed
+  }
+
+  /// Refuses an archive that would unfold to far more than a real one: 64 MiB and 256 times its own size.
+  func checkExpansion() throws {
+    guard archiveSize < Int.max / 512 else { throw CheckpointError("the zip archive is too large") }
+    let limit = archiveSize * 256 + (64 << 20)
+    var total = 0
+    for entry in entries where entry.method != 0 {
+      let (sum, overflow) = total.addingReportingOverflow(entry.size)
+      guard !overflow, sum <= limit else {
+        throw CheckpointError(
+          "the zip archive of \(archiveSize) bytes would unfold to more than \(limit) bytes and is refused")
+      }
+      total = sum
+    }
+  }
+
+  /// The bytes of an entry: in place if stored, inflated and checked against the checksum if deflated.
+  func contents(_ entry: ZipEntry) throws -> ByteRegion {
+    switch entry.method {
+    case 0: return entry.compressed
+    case 8:
+      do {
+        let region = ByteRegion(try Inflater.inflate(entry.compressed, outputCount: entry.size))
+        guard CyclicRedundancyCheck.of(region) == entry.checksum else {
+          throw CheckpointError("the contents do not match their checksum")
+        }
+        return region
+      } catch let error as CheckpointError {
+        throw CheckpointError("zip entry \"\(printable(entry.name))\": \(error.reason)")
+      }
+    default:
+      throw CheckpointError(
+        "the zip entry \"\(printable(entry.name))\" uses compression method \(entry.method); only 0 and 8 are supported"
+      )
+    }
+  }
+}

@@ -1,0 +1,176 @@
+// The configuration of a model, read off its checkpoint wherever shapes and names tell; what they cannot tell comes from
+// the caller or from the published defaults.
+//
+// The list of scales of a transformer stands in its `lvl_1L` buffer (the scale of every token); without it, or for a
+// tokenizer, the published list with as many scales and tokens is taken. The window and the refine step leave no trace.
+
+import Checkpoints
+import TensorCore
+
+/// What a caller knows about a model that its checkpoint may not tell; nil where the checkpoint decides.
+public struct ModelHints: Hashable, Sendable {
+  /// The list of scales.
+  public var sides: [Int]?
+  /// H, where queries and keys are not normalised; by default 64 numbers a head.
+  public var heads: Int?
+  /// k
+  public var window: Int?
+  /// R
+  public var refineStep: Int?
+  /// Whether nearest codes are searched by cosine.
+  public var normalizesCodes: Bool?
+
+  /// Hints.
+  public init(
+    sides: [Int]? = nil, heads: Int? = nil, window: Int? = nil, refineStep: Int? = nil, normalizesCodes: Bool? = nil
+  ) {
+    self.sides = sides
+    self.heads = heads
+    self.window = window
+    self.refineStep = refineStep
+    self.normalizesCodes = normalizesCodes
+  }
+}
+
+/// Looks shapes up in a checkpoint, with one sentence when one is not as any such model has it.
+private struct ShapeReader {
+  let weights: CheckpointWeights
+
+  func shape(_ key: String, rank: Int) throws -> [Int] {
+    guard let tensor = weights.byKey[key] else {
+      throw CheckpointError(path: weights.path, reason: "\(key) is missing")
+    }
+    guard tensor.shape.count == rank, tensor.shape.allSatisfy({ $0 > 0 }) else {
+      throw CheckpointError(path: weights.path, reason: "\(key) has shape \(tensor.shape), not \(rank) positive sides")
+    }
+    return tensor.shape
+  }
+
+  func has(_ key: String) -> Bool { weights.byKey[key] != nil }
+
+  /// How many of `prefix`0`suffix`, `prefix`1`suffix` … there are in a row.
+  func count(_ prefix: String, _ suffix: String) -> Int {
+    var count = 0
+    while has("\(prefix)\(count)\(suffix)") { count += 1 }
+    return count
+  }
+
+  func fail(_ reason: String) -> CheckpointError { CheckpointError(path: weights.path, reason: reason) }
+}
+
+extension TransformerConfiguration {
+  /// The configuration of the transformer in a checkpoint.
+  ///
+  /// - Throws: `CheckpointError` when shapes contradict each other or a hint, `ConfigurationError` when no such model can
+  ///   be built.
+  public init(_ weights: CheckpointWeights, _ hints: ModelHints = ModelHints()) throws {
+    let reader = ShapeReader(weights: weights)
+    let embedding = try reader.shape("word_embed.weight", rank: 2)
+    let (width, codeWidth) = (embedding[0], embedding[1])
+    let length = try reader.shape("pos_1LC", rank: 3)[1]
+    let scales = try reader.shape("lvl_embed.weight", rank: 2)[0]
+    let schedule = try Self.schedule(reader, scales: scales, length: length, hints.sides)
+    let normalizes = reader.has("blocks.0.attn.scale_mul_1H11")
+    let heads =
+      normalizes ? try reader.shape("blocks.0.attn.scale_mul_1H11", rank: 4)[1] : hints.heads ?? max(width / 64, 1)
+    if let wanted = hints.heads, wanted != heads {
+      throw reader.fail("the checkpoint has \(heads) heads, not \(wanted)")
+    }
+    let classRows = try reader.shape("class_emb.weight", rank: 2)[0]
+    let depth = reader.count("blocks.", ".attn.mat_qkv.weight")
+    guard depth > 0 else { throw reader.fail("blocks.0.attn.mat_qkv.weight is missing") }
+    self.init(
+      depth: depth, schedule: schedule, vocabulary: try reader.shape("head.weight", rank: 2)[0], codeWidth: codeWidth,
+      classes: classRows - 1, width: width, heads: heads,
+      sharesModulation: reader.has("blocks.0.ada_gss"), normalizesAttention: normalizes, window: hints.window ?? 7,
+      refineStep: hints.refineStep)
+    try validate()
+  }
+
+  private static func schedule(_ reader: ShapeReader, scales: Int, length: Int, _ sides: [Int]?) throws -> ScaleSchedule {
+    let found: ScaleSchedule
+    if let sides {
+      found = try ScaleSchedule(sides)
+    } else if let levels = try reader.weights.byKey["lvl_1L"]?.integers() {
+      found = try schedule(reader, levels: levels, scales: scales)
+    } else if let known = ScaleSchedule.published.first(where: { $0.count == scales && $0.length == length }) {
+      found = known
+    } else {
+      throw reader.fail(
+        "\(scales) scales with \(length) tokens are no published list, and the file does not hold lvl_1L: name the list "
+          + "with --patch-nums")
+    }
+    guard found.count == scales, found.length == length else {
+      throw reader.fail(
+        "the checkpoint has \(scales) scales with \(length) tokens, the list \(found) has \(found.count) with "
+          + "\(found.length)")
+    }
+    return found
+  }
+
+  /// The list of scales from the scale of every token.
+  private static func schedule(_ reader: ShapeReader, levels: [Int], scales: Int) throws -> ScaleSchedule {
+    var counts = [Int](repeating: 0, count: scales)
+    for level in levels {
+      guard (0..<scales).contains(level) else { throw reader.fail("lvl_1L names scale \(level) of \(scales)") }
+      counts[level] += 1
+    }
+    let sides = counts.map { Int(Double($0).squareRoot().rounded()) }
+    guard zip(sides, counts).allSatisfy({ $0 * $0 == $1 }), levels == levels.sorted() else {
+      throw reader.fail("lvl_1L does not describe square maps in order")
+    }
+    return try ScaleSchedule(sides)
+  }
+}
+
+extension TokenizerConfiguration {
+  /// The configuration of the tokenizer in a checkpoint.
+  ///
+  /// - Throws: `CheckpointError` when shapes contradict each other or a hint, `ConfigurationError` when no such model can
+  ///   be built.
+  public init(_ weights: CheckpointWeights, _ hints: ModelHints = ModelHints()) throws {
+    let reader = ShapeReader(weights: weights)
+    let codebook = try reader.shape("quantize.embedding.weight", rank: 2)
+    let channels = try reader.shape("encoder.conv_in.weight", rank: 4)[0]
+    let levels = reader.count("encoder.down.", ".block.0.conv1.weight")
+    let multipliers = try (0..<levels).map {
+      let width = try reader.shape("encoder.down.\($0).block.0.conv1.weight", rank: 4)[0]
+      guard width % channels == 0 else {
+        throw reader.fail("level \($0) has width \(width), which is no multiple of \(channels)")
+      }
+      return width / channels
+    }
+    let own = reader.count("quantize.quant_resi.", ".weight")
+    let partial = reader.count("quantize.quant_resi.qresi_ls.", ".weight")
+    let sharing: PhiSharing
+    if reader.has("quantize.quant_resi.qresi.weight") {
+      sharing = .full
+    } else if partial > 0 {
+      sharing = .partial(partial)
+    } else if own > 0 {
+      sharing = .none
+    } else {
+      throw reader.fail("no Φ convolution (quantize.quant_resi…) was found")
+    }
+    // Published tokenizers record the usage of codes per scale.
+    let scales = try reader.has("quantize.ema_vocab_hit_SV") ? reader.shape("quantize.ema_vocab_hit_SV", rank: 2)[0] : nil
+    let schedule: ScaleSchedule
+    if let sides = hints.sides {
+      schedule = try ScaleSchedule(sides)
+    } else {
+      let count = sharing == .none ? own : scales ?? ScaleSchedule.pixels256.count
+      guard let known = ScaleSchedule.published.first(where: { $0.count == count }) else {
+        throw reader.fail("\(count) scales are no published list: name the list with --patch-nums")
+      }
+      schedule = known
+    }
+    if let count = sharing == .none ? own : scales, count != schedule.count {
+      throw reader.fail("the checkpoint has \(count) scales, the list \(schedule) has \(schedule.count)")
+    }
+    self.init(
+      vocabulary: codebook[0], codeWidth: codebook[1], channels: channels, multipliers: multipliers,
+      blocks: reader.count("encoder.down.0.block.", ".conv1.weight"), schedule: schedule, phiSharing: sharing,
+      normalizesCodes: hints.normalizesCodes ?? false)
+    try validate()
+  }
+}

@@ -1,0 +1,83 @@
+// Swift name ↔ PyTorch key: the only place that knows the keys of published checkpoints.
+//
+// A Swift name is a path such as `blocks.3.feedForward.expand.weight`. It is translated one component at a time; what is
+// not in the table (numbers, `weight`, `bias`) stays.
+
+/// The names of parameters in published checkpoints.
+public enum CheckpointNames {
+  /// A parameter every transformer has: finds the weights in a wrapped checkpoint.
+  public static let transformerMark = "word_embed.weight"
+  /// A parameter every tokenizer has.
+  public static let tokenizerMark = "quantize.embedding.weight"
+
+  private static let transformer: [String: String] = [
+    "startPosition": "pos_start",
+    "positions": "pos_1LC",
+    "wordEmbedding": "word_embed",
+    "classEmbedding": "class_emb",
+    "levelEmbedding": "lvl_embed",
+    "sharedModulation": "shared_ada_lin.1",
+    "modulation": "ada_lin.1",
+    "modulationOffset": "ada_gss",
+    "attention": "attn",
+    "joint": "mat_qkv",
+    "queryBias": "q_bias",
+    "valueBias": "v_bias",
+    "logitScale": "scale_mul_1H11",
+    "projection": "proj",
+    "feedForward": "ffn",
+    "expand": "fc1",
+    "contract": "fc2",
+    "headNorm": "head_nm",
+  ]
+
+  private static let tokenizer: [String: String] = [
+    "encoderLevels": "down",
+    "decoderLevels": "up",
+    "inputConvolution": "conv_in",
+    "outputConvolution": "conv_out",
+    "outputNorm": "norm_out",
+    "blocks": "block",
+    "attentions": "attn",
+    "downsample": "downsample.conv",
+    "upsample": "upsample.conv",
+    "middle": "mid",
+    "firstBlock": "block_1",
+    "attention": "attn_1",
+    "secondBlock": "block_2",
+    "firstNorm": "norm1",
+    "firstConvolution": "conv1",
+    "secondNorm": "norm2",
+    "secondConvolution": "conv2",
+    "shortcut": "nin_shortcut",
+    "joint": "qkv",
+    "projection": "proj_out",
+    "quantizer": "quantize",
+    "codebook": "embedding",
+    "partialPhi": "quant_resi.qresi_ls",
+    "sharedPhi": "quant_resi.qresi",
+    "ownPhi": "quant_resi",
+    "convolutionToCodes": "quant_conv",
+    "convolutionFromCodes": "post_quant_conv",
+  ]
+
+  /// Which of the two models a name belongs to.
+  public enum Model: Sendable {
+    /// The transformer.
+    case transformer
+    /// The tokenizer.
+    case tokenizer
+  }
+
+  /// The key of a parameter in a checkpoint.
+  public static func key(of name: String, in model: Model) -> String {
+    let table = model == .transformer ? transformer : tokenizer
+    return name.split(separator: ".").map { table[String($0)] ?? String($0) }.joined(separator: ".")
+  }
+
+  /// Whether a key is a buffer that is recomputed instead of read.
+  public static func isDerived(_ key: String) -> Bool {
+    key == "lvl_1L" || key == "attn_bias_for_masking" || key.hasSuffix("attn.zero_k_bias")
+      || key == "quantize.ema_vocab_hit_SV"
+  }
+}

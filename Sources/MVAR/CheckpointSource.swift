@@ -1,0 +1,85 @@
+// Parameters read from a checkpoint, strictly: missing, misshapen and unexpected names are all listed. 32-bit floats are
+// used where they lie in the mapped file; anything else is converted once.
+
+import Checkpoints
+import NeuralLayers
+import TensorCore
+
+/// The weights found in a checkpoint file, by their PyTorch keys.
+public struct CheckpointWeights: Sendable {
+  /// The file.
+  public let path: String
+  /// Under which wrapper the weights stood; empty for a bare state dictionary.
+  public let wrapper: String
+  /// The weights in the order of the file.
+  public let tensors: [(name: String, tensor: StoredTensor)]
+  /// The weights by key.
+  public let byKey: [String: StoredTensor]
+  /// The metadata of a safetensors file.
+  public let metadata: [String: String]
+
+  /// Finds the weights of a model in a file.
+  ///
+  /// - Throws: `CheckpointError` when the file cannot be read or holds no such model.
+  public init(path: String, _ model: CheckpointNames.Model) throws {
+    let checkpoint = try Checkpoint.open(path)
+    let mark = model == .transformer ? CheckpointNames.transformerMark : CheckpointNames.tokenizerMark
+    let found = try checkpoint.weights(containing: mark)
+    self.path = path
+    wrapper = found.prefix
+    tensors = found.tensors
+    byKey = Dictionary(found.tensors.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
+    metadata = checkpoint.metadata
+  }
+
+  /// Names that no parameter of a model asked for, buffers apart.
+  func unexpected(besides names: [String], in model: CheckpointNames.Model) -> [String] {
+    let known = Set(names.map { CheckpointNames.key(of: $0, in: model) })
+    return tensors.map(\.name).filter { !known.contains($0) && !CheckpointNames.isDerived($0) }
+  }
+}
+
+/// Parameters read from a checkpoint.
+public struct CheckpointSource<B: Backend>: ParameterSource {
+  private let weights: CheckpointWeights
+  private let model: CheckpointNames.Model
+  private let device: B.Device
+
+  /// A source for one of the two models.
+  public init(_ weights: CheckpointWeights, _ model: CheckpointNames.Model, on device: B.Device) {
+    self.weights = weights
+    self.model = model
+    self.device = device
+  }
+
+  /// The value of a parameter.
+  ///
+  /// - Throws: `CheckpointError` when it is missing, has another shape, or holds whole numbers.
+  public func value(_ name: String, shape: Shape) throws -> Tensor<B> {
+    let key = CheckpointNames.key(of: name, in: model)
+    guard let stored = weights.byKey[key] else {
+      throw CheckpointError(path: weights.path, reason: "\(key) is missing")
+    }
+    guard stored.shape == shape.dimensions else {
+      throw CheckpointError(path: weights.path, reason: "\(key) has shape \(stored.shape), the model needs \(shape)")
+    }
+    guard stored.scalarType.isFloatingPoint else {
+      throw CheckpointError(path: weights.path, reason: "\(key) holds \(stored.scalarType.rawValue) numbers, not floats")
+    }
+    if stored.scalarType == .float32, B.Scalar.self == Float.self, let region = try Self.region(of: stored) {
+      return Tensor(shape: shape, storage: try B.makeStorage(borrowing: region, on: device))
+    }
+    if let floats = try stored.floats() as? [B.Scalar], stored.scalarType != .float64 {
+      return try Tensor(floats, shape: shape, on: device)
+    }
+    return try Tensor(try stored.doubles().map { B.Scalar($0) }, shape: shape, on: device)
+  }
+
+  /// The mapped bytes of a contiguous tensor.
+  private static func region(of stored: StoredTensor) throws -> HostRegion? {
+    guard let (file, offset, count) = stored.contiguousBytes(), count > 0 else { return nil }
+    return try file.withBytes(in: offset..<offset + count) { bytes in
+      bytes.baseAddress.map { HostRegion(owner: file, start: $0, byteCount: count) }
+    }
+  }
+}

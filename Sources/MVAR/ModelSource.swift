@@ -1,0 +1,88 @@
+// Which model to use: a checkpoint file, or the published sizes with seeded weights.
+
+import Checkpoints
+import NeuralLayers
+import TensorCore
+
+/// Where a model comes from.
+public enum ModelSource: Hashable, Sendable, CustomStringConvertible {
+  /// A checkpoint file.
+  case file(String)
+  /// The published sizes of a depth with weights computed from their names, seed 0.
+  case seeded(depth: Int)
+
+  /// A source as a user writes it: `seeded:d16`, or a path.
+  ///
+  /// - Throws: `ConfigurationError` for a `seeded:` that names no depth from 1 to 64.
+  public init(_ text: String) throws {
+    guard text.hasPrefix("seeded:") else {
+      self = .file(text)
+      return
+    }
+    let depth = text.dropFirst("seeded:".count)
+    guard depth.first == "d", let number = Int(depth.dropFirst()), (1...64).contains(number) else {
+      throw ConfigurationError("\(text) names no seeded model; write seeded:d16, seeded:d20 and so on up to seeded:d64")
+    }
+    self = .seeded(depth: number)
+  }
+
+  /// As a user writes it.
+  public var description: String {
+    switch self {
+    case .file(let path): path
+    case .seeded(let depth): "seeded:d\(depth)"
+    }
+  }
+
+  /// Loads a transformer.
+  ///
+  /// - Throws: `CheckpointError`, `ConfigurationError` or `ParameterProblems`.
+  public func transformer<B: Backend>(_ hints: ModelHints = ModelHints(), on device: B.Device) throws
+    -> MarkovianTransformer<B>
+  {
+    switch self {
+    case .seeded(let depth):
+      let configuration = TransformerConfiguration(
+        depth: depth, schedule: try hints.sides.map(ScaleSchedule.init) ?? .pixels256, heads: hints.heads,
+        window: hints.window ?? 7, refineStep: hints.refineStep)
+      return try MarkovianTransformer(configuration, SeededSource(seed: 0, .transformer, on: device), on: device)
+    case .file(let path):
+      let weights = try CheckpointWeights(path: path, .transformer)
+      let configuration = try TransformerConfiguration(weights, hints)
+      let model = try MarkovianTransformer<B>(
+        configuration, CheckpointSource(weights, .transformer, on: device), on: device)
+      try Self.refuseUnexpected(weights, model.parameters.map(\.name), .transformer)
+      return model
+    }
+  }
+
+  /// Loads a tokenizer, or the halves of it that are needed.
+  ///
+  /// - Throws: `CheckpointError`, `ConfigurationError` or `ParameterProblems`.
+  public func tokenizer<B: Backend>(
+    _ hints: ModelHints = ModelHints(), parts: VQVAE<B>.Parts = .all, on device: B.Device
+  ) throws -> VQVAE<B> {
+    switch self {
+    case .seeded:
+      let configuration = TokenizerConfiguration(
+        schedule: try hints.sides.map(ScaleSchedule.init) ?? .pixels256,
+        normalizesCodes: hints.normalizesCodes ?? false)
+      return try VQVAE(configuration, SeededSource(seed: 0, .tokenizer, on: device), parts: parts, on: device)
+    case .file(let path):
+      let weights = try CheckpointWeights(path: path, .tokenizer)
+      let configuration = try TokenizerConfiguration(weights, hints)
+      // All of it is built, which costs nothing where the file's pages are used in place, so that a damaged half is found.
+      let model = try VQVAE<B>(configuration, CheckpointSource(weights, .tokenizer, on: device), on: device)
+      try Self.refuseUnexpected(weights, model.parameters.map(\.name), .tokenizer)
+      return model
+    }
+  }
+
+  private static func refuseUnexpected(
+    _ weights: CheckpointWeights, _ names: [String], _ model: CheckpointNames.Model
+  ) throws {
+    let unexpected = weights.unexpected(besides: names, in: model)
+    try ParameterProblems.check(
+      unexpected.map { CheckpointError(path: weights.path, reason: "\($0) is no parameter of this model") })
+  }
+}

@@ -1,0 +1,136 @@
+// Drawing images, scale by scale (MVAR, section 3.3). At each scale the blocks run on this scale's tokens alone; there is
+// no key/value cache. With guidance the batch is doubled, the second half with the null class.
+//
+//     f̂ = 0; for each s: t = cfg·s/(S−1); logits = (1 + t)·conditional − t·null; filter; draw; f̂ += Φ(codes);
+//     x_(s+1) = area(f̂, p_(s+1))
+
+import TensorCore
+
+/// How images are drawn.
+public struct SamplingOptions: Hashable, Sendable {
+  /// Classifier-free guidance; 1 for none at all.
+  public var guidance: Double
+  /// Only the k likeliest tokens; 0 for no limit.
+  public var topK: Int
+  /// Only the likeliest tokens that together have probability p; 0 for no limit.
+  public var topP: Double
+  /// Mix codes by Gumbel-softmax instead of drawing one: for pictures, never for metrics.
+  public var smooth: Bool
+
+  /// Options with the given values.
+  ///
+  /// - Throws: `ConfigurationError` when a value makes no sense.
+  public init(guidance: Double = 1, topK: Int = 0, topP: Double = 0, smooth: Bool = false) throws {
+    guard guidance.isFinite, abs(guidance) <= 1000 else {
+      throw ConfigurationError("a guidance of \(guidance) makes no sense; use a number such as 1 (none) or 2.7")
+    }
+    guard topK >= 0 else { throw ConfigurationError("top-k is \(topK); use 0 for no limit or a positive number") }
+    guard (0...1).contains(topP) else {
+      throw ConfigurationError("top-p is \(topP); use 0 for no limit or a probability up to 1")
+    }
+    self.guidance = guidance
+    self.topK = topK
+    self.topP = topP
+    self.smooth = smooth
+  }
+}
+
+/// The result of one scale while images are being drawn.
+public struct DrawnScale<B: Backend> {
+  /// s
+  public let scale: Int
+  /// Guided logits before the filter [B, p_s², V].
+  public let logits: Tensor<B>
+  /// [B, p_s²]
+  public let tokens: Indices<B>
+  /// f̂ after this scale [B, Z, P, P].
+  public let sum: Tensor<B>
+}
+
+/// The model's output stopped being numbers, so there is nothing to draw from.
+public struct NotANumberError: Error, CustomStringConvertible {
+  /// One sentence without a full stop.
+  public let description: String
+}
+
+/// A transformer and a codebook that draw images together.
+public struct Sampler<B: Backend>: Sendable {
+  /// Gives logits.
+  public let transformer: MarkovianTransformer<B>
+  /// Turns tokens into f̂.
+  public let quantizer: ResidualQuantizer<B>
+
+  /// A sampler of two models that belong together.
+  ///
+  /// - Throws: `ConfigurationError` when they do not.
+  public init(_ transformer: MarkovianTransformer<B>, _ quantizer: ResidualQuantizer<B>) throws {
+    let (model, codes) = (transformer.configuration, quantizer.configuration)
+    guard model.vocabulary == codes.vocabulary, model.codeWidth == codes.codeWidth else {
+      throw ConfigurationError(
+        "the transformer knows \(model.vocabulary) codes of \(model.codeWidth) numbers, the tokenizer "
+          + "\(codes.vocabulary) of \(codes.codeWidth): they do not belong together")
+    }
+    guard model.schedule == codes.schedule else {
+      throw ConfigurationError(
+        "the transformer's scales are \(model.schedule), the tokenizer's \(codes.schedule): they do not belong together")
+    }
+    self.transformer = transformer
+    self.quantizer = quantizer
+  }
+
+  /// Draws images.
+  ///
+  /// - Parameters:
+  ///   - labels: the class of each image.
+  ///   - streams: the random numbers of each image.
+  ///   - onScale: called after each scale; what it throws ends the drawing.
+  /// - Returns: f̂ of all scales [B, Z, P, P]: the decoder makes the images.
+  /// - Throws: `NotANumberError` when logits are not finite.
+  public func sample(
+    labels: [Int], streams: [RandomStream], _ options: SamplingOptions, onScale: (DrawnScale<B>) throws -> Void = { _ in }
+  ) throws -> Tensor<B> {
+    precondition(labels.count == streams.count && !labels.isEmpty, "\(labels.count) labels, \(streams.count) streams")
+    let configuration = transformer.configuration
+    let schedule = configuration.schedule
+    let device = quantizer.codebook.weight.value.device
+    let guided = options.guidance != 1
+    let rows = guided ? labels + labels.map { _ in configuration.classes } : labels
+    let condition = transformer.condition(labels: try Indices(rows, shape: [rows.count], on: device))
+    var sum: Variable<B>?
+    var input: Variable<B>?
+    for scale in 0..<schedule.count {
+      let ratio = schedule.ratio(of: scale)
+      var logits = try transformer.logits(condition, inputs: input, scales: scale..<scale + 1).value  // [B or 2B, p², V]
+      if guided { logits = B.guide(logits, strength: B.Scalar(options.guidance * ratio)) }  // [B, p², V]
+      guard B.sumOfSquares(logits).isFinite else {
+        throw NotANumberError(
+          description: "the logits of scale \(scale) are not finite numbers: the weights are damaged or do not fit")
+      }
+      let kept = B.filterLogits(logits, topK: options.topK, topP: options.topP)
+      let first = schedule.tokens(of: scale).lowerBound
+      let tokens = B.drawTokens(kept, streams: streams, firstPosition: first)  // [B, p²]
+      let h: Variable<B> =
+        options.smooth
+        ? quantizer.contribution(
+          of: scale, codes: smoothCodes(kept, ratio: ratio, streams: streams, firstPosition: first))
+        : quantizer.contribution(of: scale, tokens: tokens)
+      let newSum = sum.map { $0 + h } ?? h  // [B, Z, P, P]
+      sum = newSum
+      try onScale(DrawnScale(scale: scale, logits: logits, tokens: tokens, sum: newSum.value))
+      if scale + 1 < schedule.count {
+        let next = quantizer.input(of: scale + 1, sum: newSum)  // [B, p², Z]
+        input = guided ? Variable.concatenated([next, next], axis: 0) : next
+      }
+    }
+    return sum!.value
+  }
+
+  /// The mixture of codes at each position → [B, p², Z]
+  private func smoothCodes(_ logits: Tensor<B>, ratio: Double, streams: [RandomStream], firstPosition: Int) -> Variable<B> {
+    let temperature = max(0.27 * (1 - 0.95 * ratio), 0.005)
+    let weights = B.gumbelSoftmax(
+      logits, factor: B.Scalar(1 + ratio), temperature: B.Scalar(temperature), streams: streams,
+      firstPosition: firstPosition)  // [B, p², V]
+    return Variable(B.linear(weights, weight: B.transpose(quantizer.codebook.weight.value), bias: nil))
+  }
+}

@@ -1,0 +1,45 @@
+// One block of the transformer:
+//
+//     x ← x + DropPath(γ1·Attention(LN(x)·(1 + scale1) + shift1))
+//     x ← x + DropPath(γ2·FFN(LN(x)·(1 + scale2) + shift2))
+
+import NeuralLayers
+import TensorCore
+
+/// A block: attention and feed-forward, both steered by the class.
+struct Block<B: Backend>: Sendable {
+  let modulation: ModulationSource<B>
+  let attention: SpatialMarkovAttention<B>
+  let feedForward: FeedForward<B>
+
+  init(_ builder: ParameterBuilder<B>, _ name: String, _ configuration: TransformerConfiguration) {
+    let width = configuration.width
+    // The order of parameters is PyTorch's: the offset stands before the sub-layers, the projection after them.
+    let offset = configuration.sharesModulation ? builder.parameter("\(name).modulationOffset", [1, 1, 6, width]) : nil
+    attention = SpatialMarkovAttention(builder, "\(name).attention", configuration)
+    feedForward = FeedForward(builder, "\(name).feedForward", width: width)
+    modulation =
+      if let offset {
+        .sharedWith(offset: offset)
+      } else {
+        .own(Linear(builder, "\(name).modulation", from: width, to: 6 * width))
+      }
+  }
+
+  /// Tokens of some scales [B, N, C] → [B, N, C]
+  ///
+  /// - Parameter keep: DropPath's factor per sample, for each of the two branches; nil for none.
+  func callAsFunction(
+    _ x: consuming Variable<B>, _ vectors: BlockModulation<B>, scales: Range<Int>,
+    keep: (attention: [B.Scalar], feedForward: [B.Scalar])? = nil
+  ) -> Variable<B> {
+    let epsilon = B.Scalar(layerNormEpsilon)
+    let mixed = attention(
+      x.adaptiveLayerNorm(scale: vectors.attentionScale, shift: vectors.attentionShift, epsilon: epsilon),
+      scales: scales)
+    let middle = x.gatedResidual(branch: mixed, gain: vectors.attentionGain, keep: keep?.attention)
+    let thought = feedForward(
+      middle.adaptiveLayerNorm(scale: vectors.feedForwardScale, shift: vectors.feedForwardShift, epsilon: epsilon))
+    return middle.gatedResidual(branch: thought, gain: vectors.feedForwardGain, keep: keep?.feedForward)
+  }
+}

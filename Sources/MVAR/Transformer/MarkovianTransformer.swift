@@ -1,0 +1,106 @@
+// The transformer: from a class and the maps drawn so far to logits for the next map's tokens (MVAR, arXiv 2505.12742,
+// section 3). The text is forward only; with a tape the same text is differentiated.
+
+import NeuralLayers
+import TensorCore
+
+/// The MVAR transformer.
+public struct MarkovianTransformer<B: Backend>: Sendable {
+  /// Its sizes and variants.
+  public let configuration: TransformerConfiguration
+  /// Which tokens see which.
+  public let trajectory: ScaleMarkovTrajectory
+  /// All parameters in the order of a checkpoint.
+  public let parameters: [Parameter<B>]
+
+  let startPosition: Parameter<B>
+  let positions: Parameter<B>
+  let wordEmbedding: Linear<B>
+  let classEmbedding: Embedding<B>
+  let levelEmbedding: Embedding<B>
+  let sharedModulation: Linear<B>?
+  let blocks: [Block<B>]
+  let headModulation: Linear<B>
+  let head: Linear<B>
+
+  /// A model with the parameters of a source.
+  ///
+  /// - Throws: `ConfigurationError` when the sizes do not fit each other, `ParameterProblems` when parameters are missing
+  ///   or have other shapes.
+  public init(_ configuration: TransformerConfiguration, _ source: any ParameterSource<B>, on device: B.Device) throws {
+    try configuration.validate()
+    self.configuration = configuration
+    trajectory = ScaleMarkovTrajectory(configuration)
+    let width = configuration.width
+    let builder = ParameterBuilder<B>(source, on: device)
+    startPosition = builder.parameter("startPosition", [1, 1, width])
+    positions = builder.parameter("positions", [1, configuration.schedule.length, width])
+    wordEmbedding = Linear(builder, "wordEmbedding", from: configuration.codeWidth, to: width)
+    classEmbedding = Embedding(builder, "classEmbedding", rows: configuration.classes + 1, width: width)
+    levelEmbedding = Embedding(builder, "levelEmbedding", rows: configuration.schedule.count, width: width)
+    sharedModulation =
+      configuration.sharesModulation ? Linear(builder, "sharedModulation", from: width, to: 6 * width) : nil
+    blocks = (0..<configuration.depth).map { Block(builder, "blocks.\($0)", configuration) }
+    headModulation = Linear(builder, "headNorm.modulation", from: width, to: 2 * width)
+    head = Linear(builder, "head", from: width, to: configuration.vocabulary)
+    parameters = builder.parameters
+    try ParameterProblems.check(builder.problems)
+  }
+
+  /// Everything that depends on the class alone.
+  ///
+  /// - Parameters:
+  ///   - labels: [B], each a class or the null class.
+  ///   - tape: where to record; nil for nowhere.
+  public func condition(labels: Indices<B>, tape: Tape<B>? = nil) -> Condition<B> {
+    let (batch, width) = (labels.shape.count, configuration.width)
+    let classVector = classEmbedding(labels, tape: tape)  // [B, C]
+    let activated = classVector.silu()
+    let shared = sharedModulation.map { $0(activated).reshaped([batch, 6, width]) }  // [B, 6, C]
+    let two = headModulation(activated)  // [B, 2C]
+    return Condition(
+      classVector: classVector,
+      blocks: blocks.map { $0.modulation(activated: activated, shared: shared) },
+      headScale: two.slice(axis: 1, 0..<width), headShift: two.slice(axis: 1, width..<2 * width))
+  }
+
+  /// Logits for the tokens of some scales [B, N, V].
+  ///
+  /// - Parameters:
+  ///   - condition: of the same batch.
+  ///   - inputs: x_s of these scales, without scale 0's, [B, N or N − 1, Z]; nil when there are none.
+  ///   - scales: one scale in sampling, a segment in training.
+  ///   - keep: DropPath's factors per block, see `Block`.
+  public func logits(
+    _ condition: Condition<B>, inputs: Variable<B>?, scales: Range<Int>,
+    keep: ((Int) -> (attention: [B.Scalar], feedForward: [B.Scalar])?)? = nil
+  ) throws -> Variable<B> {
+    var x = try embed(condition, inputs: inputs, scales: scales)  // [B, N, C]
+    for (index, block) in blocks.enumerated() {
+      x = block(x, condition.blocks[index], scales: scales, keep: keep?(index))
+    }
+    let normed = x.adaptiveLayerNorm(
+      scale: condition.headScale, shift: condition.headShift, epsilon: B.Scalar(layerNormEpsilon))
+    return head(normed)  // [B, N, V]
+  }
+
+  /// The tokens before the first block [B, N, C]: class or embedded map, plus level and position.
+  private func embed(_ condition: Condition<B>, inputs: Variable<B>?, scales: Range<Int>) throws -> Variable<B> {
+    let tape = condition.classVector.tape
+    let (batch, width) = (condition.classVector.shape[0], configuration.width)
+    var parts: [Variable<B>] = []
+    if scales.lowerBound == 0 {
+      let start = condition.classVector.reshaped([batch, 1, width])  // [B, 1, C]
+      parts.append(start.adding(rows: startPosition.variable(tape).reshaped([1, width])))
+    }
+    if let inputs, inputs.shape[1] > 0 {
+      parts.append(wordEmbedding(Variable(inputs.value, tape: tape)))  // [B, N, C]
+    }
+    let tokens = configuration.schedule.tokens(of: scales)
+    let levels = scales.flatMap { [Int](repeating: $0, count: configuration.schedule.tokens(of: $0).count) }
+    let level = levelEmbedding(
+      try Indices(levels, shape: [levels.count], on: positions.value.device), tape: tape)  // [N, C]
+    let place = positions.variable(tape).reshaped([configuration.schedule.length, width]).slice(axis: 0, tokens)  // [N, C]
+    return Variable.concatenated(parts, axis: 1).adding(rows: level + place)
+  }
+}

@@ -1,0 +1,78 @@
+// The attention of a block: joint projection, heads, and per scale either dense attention or, from scale R on, the second
+// Markov assumption: a query at (i, j) sees only the k × k window around it, shifted inward at the border. O(N k²) instead
+// of O(N²).
+
+import NeuralLayers
+import TensorCore
+
+/// Attention within each scale, windowed at the fine scales.
+struct SpatialMarkovAttention<B: Backend>: Sendable {
+  /// [1, H, 1, 1]: s in q ← q/‖q‖·exp(min(s, ln 100)); nil without L2 normalisation.
+  let logitScale: Parameter<B>?
+  /// [C]
+  let queryBias: Parameter<B>
+  /// [C]; keys have no bias.
+  let valueBias: Parameter<B>
+  /// [3C, C]
+  let jointWeight: Parameter<B>
+  let projection: Linear<B>
+  let heads: Int
+  let trajectory: ScaleMarkovTrajectory
+  /// What logits are multiplied by: 1 when queries and keys are normalised, otherwise ¼/√c.
+  let softmaxScale: B.Scalar
+
+  init(_ builder: ParameterBuilder<B>, _ name: String, _ configuration: TransformerConfiguration) {
+    let width = configuration.width
+    heads = configuration.heads
+    trajectory = ScaleMarkovTrajectory(configuration)
+    logitScale =
+      configuration.normalizesAttention ? builder.parameter("\(name).logitScale", [1, heads, 1, 1]) : nil
+    queryBias = builder.parameter("\(name).queryBias", [width])
+    valueBias = builder.parameter("\(name).valueBias", [width])
+    jointWeight = builder.parameter("\(name).joint.weight", [3 * width, width])
+    projection = Linear(builder, "\(name).projection", from: width, to: width)
+    softmaxScale =
+      configuration.normalizesAttention ? 1 : B.Scalar(0.25 / Double(width / heads).squareRoot())
+  }
+
+  /// Tokens of some scales [B, N, C] → [B, N, C]
+  func callAsFunction(_ x: Variable<B>, scales: Range<Int>) -> Variable<B> {
+    let joint = x.linear(weight: jointWeight.variable(x.tape), bias: jointBias(x.tape))  // [B, N, 3C]
+    let parts = joint.splitHeads(
+      heads, logitScale: logitScale.map { $0.variable(x.tape).reshaped([heads]) })  // each [B, N, H, c]
+    let groups = trajectory.attentionGroups(of: scales)
+    let first = trajectory.schedule.tokens(of: scales).lowerBound
+    let mixed = groups.map { group in
+      let tokens = trajectory.schedule.tokens(of: group)
+      let range = tokens.lowerBound - first..<tokens.upperBound - first
+      return attend(groups.count == 1 ? parts : parts.slice(range), group)
+    }
+    return projection(Variable.concatenated(mixed, axis: 1).reshaped(x.shape))  // [B, N, C]
+  }
+
+  /// One attention call → [B, N, H, c]
+  private func attend(_ parts: VariableHeads<B>, _ scales: Range<Int>) -> Variable<B> {
+    guard trajectory.isWindowed(scales.lowerBound) else {
+      return parts.attention(spans: trajectory.spans(of: scales), scale: softmaxScale)
+    }
+    let shape = parts.queries.shape
+    let side = trajectory.schedule.sides[scales.lowerBound]
+    return parts.reshaped([shape[0], side, side, shape[2], shape[3]])  // [B, p, p, H, c]
+      .neighborhoodAttention(window: trajectory.window, scale: softmaxScale)
+      .reshaped(shape)  // [B, N, H, c]
+  }
+
+  /// [q_bias, 0, v_bias] [3C]
+  private func jointBias(_ tape: Tape<B>?) -> Variable<B> {
+    let none = Tensor<B>(repeating: 0, shape: queryBias.value.shape, on: queryBias.value.device)
+    return Variable.concatenated([queryBias.variable(tape), Variable(none), valueBias.variable(tape)], axis: 0)
+  }
+}
+
+extension VariableHeads {
+  /// Some of the tokens.
+  func slice(_ tokens: Range<Int>) -> VariableHeads {
+    VariableHeads(
+      queries: queries.slice(axis: 1, tokens), keys: keys.slice(axis: 1, tokens), values: values.slice(axis: 1, tokens))
+  }
+}

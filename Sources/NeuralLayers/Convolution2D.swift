@@ -1,0 +1,32 @@
+// Convolution of maps [B, C, H, W] with trainable weight [out, in, k, k] and bias [out].
+
+import TensorCore
+
+/// A two-dimensional convolution.
+public struct Convolution2D<B: Backend>: Sendable {
+  /// [out, in, k, k]
+  public let weight: Parameter<B>
+  /// [out]
+  public let bias: Parameter<B>
+  /// Stride and padding.
+  public let parameters: ConvolutionParameters
+
+  /// A layer whose parameters are `name.weight` and `name.bias`.
+  ///
+  /// - Parameters:
+  ///   - kernel: the side of the kernel.
+  ///   - parameters: stride and padding; by default as much padding as keeps the size.
+  public init(
+    _ builder: ParameterBuilder<B>, _ name: String, from inputs: Int, to outputs: Int, kernel: Int = 3,
+    _ parameters: ConvolutionParameters? = nil
+  ) {
+    weight = builder.parameter("\(name).weight", [outputs, inputs, kernel, kernel])
+    bias = builder.parameter("\(name).bias", [outputs])
+    self.parameters = parameters ?? .padded(kernel / 2)
+  }
+
+  /// [B, in, H, W] → [B, out, H', W']
+  public func callAsFunction(_ x: Variable<B>) -> Variable<B> {
+    x.convolution(weight: weight.variable(x.tape), bias: bias.variable(x.tape), parameters)
+  }
+}

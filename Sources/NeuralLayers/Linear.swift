@@ -1,0 +1,22 @@
+// y = x Wᵀ + b with trainable W [out, in] and b [out].
+
+import TensorCore
+
+/// A linear layer.
+public struct Linear<B: Backend>: Sendable {
+  /// [out, in]
+  public let weight: Parameter<B>
+  /// [out]
+  public let bias: Parameter<B>
+
+  /// A layer whose parameters are `name.weight` and `name.bias`.
+  public init(_ builder: ParameterBuilder<B>, _ name: String, from inputs: Int, to outputs: Int) {
+    weight = builder.parameter("\(name).weight", [outputs, inputs])
+    bias = builder.parameter("\(name).bias", [outputs])
+  }
+
+  /// [..., in] → [..., out]
+  public func callAsFunction(_ x: Variable<B>) -> Variable<B> {
+    x.linear(weight: weight.variable(x.tape), bias: bias.variable(x.tape))
+  }
+}

@@ -1,0 +1,67 @@
+// A trainable tensor with a name. Layers share parameters by reference, so that an optimiser changes what the model reads.
+
+import TensorCore
+
+/// A trainable tensor.
+///
+/// Reading is safe from several threads; changing `value` while a model runs is not.
+public final class Parameter<B: Backend>: @unchecked Sendable {
+  /// Where it stands in the model, in Swift's names: `blocks.3.feedForward.expand.weight`.
+  public let name: String
+  /// The present value.
+  public var value: Tensor<B>
+
+  /// A parameter with its first value.
+  public init(name: String, value: Tensor<B>) {
+    self.name = name
+    self.value = value
+  }
+
+  /// The value as a variable: a leaf of the tape, or a constant without one.
+  public func variable(_ tape: Tape<B>?) -> Variable<B> {
+    tape?.leaf(value, key: self) ?? Variable(value)
+  }
+}
+
+/// Where the parameters of a model come from: a checkpoint, or a rule that computes them.
+public protocol ParameterSource<B> {
+  /// The engine the parameters live on.
+  associatedtype B: Backend
+  /// The value of a parameter.
+  ///
+  /// - Parameters:
+  ///   - name: where it stands in the model, in Swift's names.
+  ///   - shape: the shape the model needs.
+  /// - Throws: when there is no such parameter or its shape differs.
+  func value(_ name: String, shape: Shape) throws -> Tensor<B>
+}
+
+/// Hands out the parameters of a model while it is being built, and remembers their order.
+public final class ParameterBuilder<B: Backend> {
+  private let source: any ParameterSource<B>
+  /// Every parameter handed out, in the order in which the model asked: PyTorch's order of a checkpoint.
+  public private(set) var parameters: [Parameter<B>] = []
+  /// What went wrong, all of it, in order.
+  public private(set) var problems: [any Error] = []
+  private let device: B.Device
+
+  /// A builder that takes values from `source`.
+  public init(_ source: any ParameterSource<B>, on device: B.Device) {
+    self.source = source
+    self.device = device
+  }
+
+  /// A parameter; a problem is noted and building goes on, so that all problems are reported together.
+  public func parameter(_ name: String, _ shape: Shape) -> Parameter<B> {
+    let parameter: Parameter<B>
+    do {
+      parameter = Parameter(name: name, value: try source.value(name, shape: shape))
+    } catch {
+      problems.append(error)
+      // The model is never run: whoever builds it checks `problems`.
+      parameter = Parameter(name: name, value: Tensor(repeating: 0, shape: [], on: device))
+    }
+    parameters.append(parameter)
+    return parameter
+  }
+}

@@ -1,0 +1,114 @@
+// A file of golden values: tensors by name, and metadata that says what to run and on which model.
+
+import Checkpoints
+import Foundation
+import MVAR
+import TensorCore
+
+/// Why a golden file cannot be used.
+public struct GoldenError: Error, CustomStringConvertible {
+  /// One sentence without a full stop.
+  public let description: String
+
+  init(_ path: String, _ reason: String) { description = "\(path): \(reason)" }
+}
+
+/// The `config` of a golden file.
+struct GoldenConfiguration: Decodable {
+  let seed: UInt64
+  let vocab: Int
+  let z: Int
+  let ch: Int
+  let patch_nums: [Int]
+  let share_quant_resi: Int
+  let classes: Int
+  let depth: Int
+  let embed: Int
+  let heads: Int
+  let shared_aln: Bool
+  let l2: Bool
+  let kernel: Int?
+  let refine: Int?
+  let znorm: Bool?
+
+  /// The transformer it describes.
+  func transformer() throws -> TransformerConfiguration {
+    TransformerConfiguration(
+      depth: depth, schedule: try ScaleSchedule(patch_nums), vocabulary: vocab, codeWidth: z, classes: classes,
+      width: embed, heads: heads, sharesModulation: shared_aln, normalizesAttention: l2, window: kernel ?? 7,
+      refineStep: refine)
+  }
+
+  /// The tokenizer it describes.
+  func tokenizer() throws -> TokenizerConfiguration {
+    TokenizerConfiguration(
+      vocabulary: vocab, codeWidth: z, channels: ch, schedule: try ScaleSchedule(patch_nums),
+      phiSharing: share_quant_resi == 0 ? .none : share_quant_resi == 1 ? .full : .partial(share_quant_resi),
+      normalizesCodes: znorm ?? false)
+  }
+}
+
+/// A golden file.
+struct GoldenFile {
+  let path: String
+  let checkpoint: Checkpoint
+  /// What to run.
+  let kind: String
+
+  init(path: String) throws {
+    self.path = path
+    checkpoint = try Checkpoint.open(path)
+    guard let kind = checkpoint.metadata["kind"] else {
+      throw GoldenError(path, "has no `kind` in its metadata, so it is no file of golden values")
+    }
+    self.kind = kind
+  }
+
+  /// The tensor of a name.
+  func tensor(_ name: String) throws -> StoredTensor {
+    guard let tensor = checkpoint[name] else { throw GoldenError(path, "has no tensor \(name)") }
+    return tensor
+  }
+
+  /// The tensor of a name as an engine's tensor.
+  func load<B: Backend>(_ name: String, on device: B.Device) throws -> Tensor<B> {
+    let stored = try tensor(name)
+    return try Tensor(try stored.doubles().map { B.Scalar($0) }, shape: Shape(stored.shape), on: device)
+  }
+
+  /// The whole numbers of a name as an engine's indices, each checked to lie below `limit`.
+  func loadIndices<B: Backend>(_ name: String, below limit: Int, on device: B.Device) throws -> Indices<B> {
+    let stored = try tensor(name)
+    let values = try stored.integers()
+    guard values.allSatisfy({ (0..<limit).contains($0) }) else {
+      throw GoldenError(path, "\(name) holds a number outside 0 ..< \(limit)")
+    }
+    return try Indices(values, shape: Shape(stored.shape), on: device)
+  }
+
+  /// A metadata entry decoded from its JSON text.
+  func metadata<Value: Decodable>(_ key: String, as type: Value.Type) throws -> Value {
+    guard let text = checkpoint.metadata[key] else { throw GoldenError(path, "has no `\(key)` in its metadata") }
+    do {
+      return try JSONDecoder().decode(type, from: Data(text.utf8))
+    } catch {
+      throw GoldenError(path, "`\(key)` in its metadata is not what its kind needs")
+    }
+  }
+
+  /// The model's configuration.
+  func configuration() throws -> GoldenConfiguration { try metadata("config", as: GoldenConfiguration.self) }
+
+  /// The transformer of the file, with seeded weights.
+  func transformer<B: Backend>(on device: B.Device) throws -> MarkovianTransformer<B> {
+    let config = try configuration()
+    return try MarkovianTransformer(
+      try config.transformer(), SeededSource(seed: config.seed, .transformer, on: device), on: device)
+  }
+
+  /// The tokenizer of the file, with seeded weights.
+  func tokenizer<B: Backend>(on device: B.Device) throws -> VQVAE<B> {
+    let config = try configuration()
+    return try VQVAE(try config.tokenizer(), SeededSource(seed: config.seed, .tokenizer, on: device), on: device)
+  }
+}

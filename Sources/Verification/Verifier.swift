@@ -1,0 +1,79 @@
+// Runs a golden file's case on an engine. The file's `kind` says what to run; weights are computed from their names.
+
+import Checkpoints
+import MVAR
+import TensorCore
+
+/// The rows of one file.
+public struct VerificationReport: Sendable {
+  /// The file.
+  public let path: String
+  /// What was run.
+  public let kind: String
+  /// One row per tensor.
+  public let rows: [VerificationRow]
+
+  /// How many rows passed.
+  public var passed: Int { rows.count { $0.outcome == .passed } }
+  /// How many rows failed.
+  public var failed: Int { rows.count { $0.outcome == .failed } }
+  /// How many parts were not checked.
+  public var notChecked: Int { rows.count - passed - failed }
+}
+
+/// Compares an engine with golden values.
+public struct Verifier<B: Backend> where B.Device: Sendable {
+  /// Where the engine computes.
+  public let device: B.Device
+  /// The folder of the photographs that `vqvae-photo` files name; nil to look beside the golden files.
+  public let photos: String?
+
+  /// A verifier.
+  public init(on device: B.Device, photos: String? = nil) {
+    self.device = device
+    self.photos = photos
+  }
+
+  /// Runs one file.
+  ///
+  /// - Throws: when the file cannot be read or is not what its kind promises; a wrong value is a failed row.
+  public func verify(_ path: String) throws -> VerificationReport {
+    if path.hasSuffix(".json") {
+      return try verifyCrops(path)
+    }
+    let file = try GoldenFile(path: path)
+    var rows = RowCollector()
+    switch file.kind {
+    case "ops": try operators(file, &rows)
+    case "vqvae": try tokenizer(file, &rows)
+    case "vqvae-photo": try photograph(file, &rows)
+    case "mvar": try teacherForcing(file, &rows)
+    case "sample": try sampling(file, &rows)
+    case "filter": try filter(file, &rows)
+    case "train": rows.notChecked("optimiser steps", "training is not part of this version")
+    case "var": rows.notChecked("VAR baseline", "the baseline is not part of this version")
+    default: throw GoldenError(path, "is of kind \(file.kind), which this version does not know")
+    }
+    return VerificationReport(path: path, kind: file.kind, rows: rows.rows)
+  }
+
+  /// The gradients of all parameters against a file's norms and stored parts.
+  func gradients(
+    _ parameters: [(key: String, gradient: Tensor<B>?, count: Int)], prefix: String, norms: [String: Double],
+    _ file: GoldenFile, _ rows: inout RowCollector
+  ) throws {
+    for (key, gradient, count) in parameters {
+      let values = try gradient?.scalars().map(Double.init) ?? [Double](repeating: 0, count: count)
+      guard let norm = norms[key] else {
+        rows.check("\(prefix)\(key)", false, "the file has no such gradient")
+        continue
+      }
+      rows.norm("|\(prefix)\(key)|", values.reduce(0) { $0 + $1 * $1 }.squareRoot(), norm)
+      for suffix in ["", ".head"] {
+        if let stored = file.checkpoint[prefix + key + suffix] { try rows.gradient(prefix + key, values, stored) }
+      }
+    }
+    rows.check(
+      "\(prefix)names", Set(norms.keys) == Set(parameters.map(\.key)), "the model's parameters are those of the file")
+  }
+}

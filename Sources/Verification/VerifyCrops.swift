@@ -1,0 +1,41 @@
+// `crops.json`: decoded photographs and centre crops, byte for byte.
+
+import Foundation
+import MVAR
+import Media
+
+/// The contents of `crops.json`.
+private struct GoldenCrops: Decodable {
+  struct Crop: Decodable {
+    let sha256: String
+    let size: [Int]?
+  }
+  let crops: [String: Crop]
+}
+
+extension Verifier {
+  func verifyCrops(_ path: String) throws -> VerificationReport {
+    let crops: [String: GoldenCrops.Crop]
+    do {
+      crops = try JSONDecoder().decode(GoldenCrops.self, from: Data(contentsOf: URL(filePath: path))).crops
+    } catch {
+      throw GoldenError(path, "is no list of crops (or cannot be read)")
+    }
+    let golden = URL(filePath: path).deletingLastPathComponent().deletingLastPathComponent()
+    var rows = RowCollector()
+    for (name, expected) in crops.sorted(by: { $0.key < $1.key }) {
+      guard let dot = name.lastIndex(of: ".") else { throw GoldenError(path, "\(name) names no photograph") }
+      let what = String(name[name.index(after: dot)...])
+      var image = try PixelImage.load(
+        try photo(String(name[..<dot]), for: golden.appending(path: "x").path(percentEncoded: false)))
+      if let side = Int(what) {
+        image = try image.centreCrop(side)
+      } else if let size = expected.size {
+        rows.check("\(name) size", [image.width, image.height] == size, "\(image.width) × \(image.height)")
+      }
+      let ours = SHA256.hexDigest(image.pixels)
+      rows.check(name, ours == expected.sha256, "sha256 \(ours.prefix(16))…")
+    }
+    return VerificationReport(path: path, kind: "crops", rows: rows.rows)
+  }
+}

@@ -1,0 +1,50 @@
+// Kinds `sample` (greedy drawing with and without guidance) and `filter` (probabilities after top-k and top-p).
+
+import Foundation
+import MVAR
+import TensorCore
+
+extension Verifier {
+  func sampling(_ file: GoldenFile, _ rows: inout RowCollector) throws {
+    let tokenizer: VQVAE<B> = try file.tokenizer(on: device)
+    let sampler = try Sampler<B>(try file.transformer(on: device), tokenizer.quantizer)
+    let labels = try file.metadata("labels", as: [Int].self)
+    guard labels.allSatisfy({ (0...sampler.transformer.configuration.classes).contains($0) }), !labels.isEmpty else {
+      throw GoldenError(file.path, "labels \(labels) do not fit the configuration")
+    }
+    // Every guidance the file holds, by the names of its tensors.
+    let guidances = Set(
+      file.checkpoint.tensors.compactMap { name, _ -> String? in
+        guard name.hasPrefix("cfg"), let end = name.range(of: ".scale0.logits") else { return nil }
+        return String(name[name.index(name.startIndex, offsetBy: 3)..<end.lowerBound])
+      })
+    rows.check("guidances", !guidances.isEmpty, guidances.sorted().joined(separator: ", "))
+    for text in guidances.sorted() {
+      guard let guidance = Double(text) else { throw GoldenError(file.path, "cfg\(text) is no number") }
+      let prefix = "cfg\(text)"
+      let streams = labels.indices.map { RandomStream(seed: 0, stream: UInt64($0)) }
+      let sum = try sampler.sample(
+        labels: labels, streams: streams, SamplingOptions(guidance: guidance, topK: 1)
+      ) { drawn in
+        let name = "\(prefix).scale\(drawn.scale)"
+        try rows.value("\(name).logits", drawn.logits, file.tensor("\(name).logits"))
+        rows.tokens("\(name).tokens", try drawn.tokens.values(), try file.tensor("\(name).tokens").integers())
+      }
+      try rows.value("\(prefix).f_hat", sum, file.tensor("\(prefix).f_hat"))
+      let raw = tokenizer.decode(Variable(sum)).value
+      let golden = try file.tensor("\(prefix).image01")
+      let ours = try raw.scalars().map { (min(max(Double($0), -1), 1) + 1) / 2 }
+      rows.value("\(prefix).image01", ours, raw.shape.dimensions, try golden.doubles(), golden.shape)
+    }
+  }
+
+  func filter(_ file: GoldenFile, _ rows: inout RowCollector) throws {
+    let logits: Tensor<B> = try file.load("logits", on: device)
+    for (name, stored) in file.checkpoint.tensors where name != "logits" {
+      guard let match = name.wholeMatch(of: #/topk(\d+)\.topp([\d.]+)\.probs/#), let k = Int(match.1),
+        let p = Double(match.2)
+      else { throw GoldenError(file.path, "\(name) is no name of filtered probabilities") }
+      try rows.value(name, B.softmax(B.filterLogits(logits, topK: k, topP: p)), stored)
+    }
+  }
+}

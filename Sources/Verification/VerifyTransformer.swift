@@ -1,0 +1,79 @@
+// Kind `mvar`: teacher forcing, segment by segment: logits, loss and every gradient.
+
+import Foundation
+import MVAR
+import TensorCore
+
+/// What an `mvar` file says of one segment: [first token, end, windowed].
+private struct GoldenSegment: Decodable {
+  let begin: Int
+  let end: Int
+  let windowed: Bool
+
+  init(from decoder: any Decoder) throws {
+    var list = try decoder.unkeyedContainer()
+    begin = try list.decode(Int.self)
+    end = try list.decode(Int.self)
+    windowed = try list.decode(Bool.self)
+  }
+}
+
+extension Verifier {
+  func teacherForcing(_ file: GoldenFile, _ rows: inout RowCollector) throws {
+    let model: MarkovianTransformer<B> = try file.transformer(on: device)
+    let configuration = model.configuration
+    let labels: Indices<B> = try file.loadIndices("labels", below: configuration.classes + 1, on: device)
+    let tokens = try file.tensor("tokens")
+    let allTokens = try tokens.integers()
+    let inputs: Tensor<B> = try file.load("mvar_input", on: device)
+    let batch = labels.shape.count
+    let length = configuration.schedule.length
+    guard allTokens.count == batch * length, allTokens.allSatisfy({ (0..<configuration.vocabulary).contains($0) }) else {
+      throw GoldenError(file.path, "tokens do not fit the configuration")
+    }
+    guard inputs.shape == [batch, length - 1, configuration.codeWidth] else {
+      throw GoldenError(file.path, "mvar_input has shape \(inputs.shape), which does not fit the configuration")
+    }
+    let golden = try file.metadata("segments", as: [GoldenSegment].self)
+    let losses = try file.metadata("losses", as: [Double].self)
+    let norms = try file.metadata("grad_l2_norms", as: [String: [Double]].self)
+    let segments = model.trajectory.segments
+    rows.check("number of segments", segments.count == golden.count, "\(segments.count), golden \(golden.count)")
+    for (index, scales) in segments.enumerated() where index < golden.count && index < losses.count {
+      let range = configuration.schedule.tokens(of: scales)
+      let windowed = model.trajectory.isWindowed(scales.lowerBound)
+      let expected = golden[index]
+      rows.check(
+        "segment.\(index)",
+        range.lowerBound == expected.begin && range.upperBound == expected.end && windowed == expected.windowed,
+        "tokens \(range), windowed \(windowed)")
+      let tape = Tape<B>()
+      let part = B.slice(inputs, axis: 1, model.trajectory.inputRows(of: scales))
+      let logits = try model.logits(
+        model.condition(labels: labels, tape: tape), inputs: Variable(part), scales: scales)
+      try self.logits(logits.value, index, file, &rows)
+      let targets = try Indices<B>(
+        (0..<batch).flatMap { allTokens[$0 * length + range.lowerBound..<$0 * length + range.upperBound] },
+        shape: [batch, range.count], on: device)
+      let loss = logits.crossEntropy(targets: targets).sum(times: 1 / B.Scalar(length * batch))
+      rows.number("segment.\(index).loss", try Double(loss.value.scalars()[0]), losses[index])
+      let gradients = tape.gradients(of: loss, seed: Tensor(repeating: 1, shape: [1], on: device))
+      try self.gradients(
+        model.parameters.map {
+          (CheckpointNames.key(of: $0.name, in: .transformer), gradients[$0], $0.value.shape.count)
+        },
+        prefix: "segment.\(index).grad.", norms: norms.compactMapValues { $0.count > index ? $0[index] : nil }, file,
+        &rows)
+    }
+  }
+
+  private func logits(_ logits: Tensor<B>, _ index: Int, _ file: GoldenFile, _ rows: inout RowCollector) throws {
+    let name = "segment.\(index).logits"
+    if let whole = file.checkpoint[name] {
+      try rows.value(name, logits, whole)
+    } else {
+      let part = try file.tensor("\(name).first128")
+      try rows.value("\(name).first128", B.slice(logits, axis: 2, 0..<(part.shape.last ?? 0)), part)
+    }
+  }
+}

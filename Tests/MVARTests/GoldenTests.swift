@@ -1,0 +1,42 @@
+// Every golden file on every engine, through the same code as `mvar verify`.
+
+import class Foundation.FileManager
+import MVAR
+import TensorCore
+import TestSupport
+import Testing
+import Verification
+
+/// The golden files whose name contains a text.
+private func goldenFiles(_ part: String) -> [String] {
+  let all = (try? FileManager.default.contentsOfDirectory(atPath: Fixtures.path("golden"))) ?? []
+  return all.filter { $0.contains(part) && $0.hasSuffix(".safetensors") }.sorted()
+}
+
+/// Runs one file and records every row that did not pass.
+private func expectAllRowsPass<B: Backend>(_ name: String, on engine: B.Type, atLeast: Int) throws
+where B.Device == Host {
+  let report = try Verifier<B>(on: Host()).verify(Fixtures.path("golden/\(name)"))
+  for row in report.rows where row.outcome != .passed {
+    Issue.record("\(name), \(engine): \(row.name): \(row.outcome), \(row.absolute), \(row.place), \(row.tolerance)")
+  }
+  #expect(report.passed >= atLeast, "\(name) compared only \(report.passed) tensors")
+}
+
+@Suite struct GoldenTests {
+  @Test(arguments: goldenFiles("ops") + goldenFiles("filter"))
+  func operatorsOnReference(_ name: String) throws {
+    try expectAllRowsPass(name, on: Reference<Double>.self, atLeast: 5)
+    try expectAllRowsPass(name, on: Reference<Float>.self, atLeast: 5)
+  }
+
+  @Test(arguments: goldenFiles("tiny").filter { $0.contains(".mvar.") || $0.contains(".sample.") })
+  func transformersOnReference(_ name: String) throws {
+    try expectAllRowsPass(name, on: Reference<Double>.self, atLeast: 20)
+  }
+
+  // One tokenizer is enough for the plain loops: two hundred gigaflop of them would take minutes.
+  @Test func tokenizerOnReference() throws {
+    try expectAllRowsPass("tiny_znorm.vqvae.safetensors", on: Reference<Float>.self, atLeast: 300)
+  }
+}
