@@ -27,9 +27,9 @@ private let tolerance = 1e-5
     }
   }
 
-  static let file = Result { try GoldenFile("ops.safetensors") }
+  static let file = Result { try GoldenValues("ops.safetensors") }
   static let operators = Result {
-    let text = try file.get().metadata["ops"] ?? "{}"
+    let text = try file.get().metadata("ops")
     return try JSONDecoder().decode([String: Attributes].self, from: Data(text.utf8))
   }
 
@@ -64,7 +64,7 @@ private let tolerance = 1e-5
   }
 
   /// The case for an operator of the file, and the names of its inputs.
-  private func operatorCase(_ name: String, _ attributes: Attributes, _ file: GoldenFile) throws
+  private func operatorCase(_ name: String, _ attributes: Attributes, _ file: GoldenValues) throws
     -> (any OperatorCase, [String])
   {
     func inputs(_ names: String...) throws -> [Values] {
@@ -107,7 +107,7 @@ private let tolerance = 1e-5
           name, try inputs("q", "k", "v"), window: attributes.kernel ?? 0, scale: attributes.scale ?? 0),
         ["q", "k", "v"]
       )
-    default: throw GoldenError(description: "no case for the operator \(name)")
+    default: throw MissingGoldenValue(name: name)
     }
   }
 
@@ -119,10 +119,11 @@ private let tolerance = 1e-5
   }
 
   private func checkFilters<B: HostBackend>(_ model: String, _ engine: B.Type) throws {
-    let file = try GoldenFile("\(model).filter.safetensors")
-    let cases = file.tensors.filter { $0.key.hasSuffix(".probs") }
-    #expect(cases.count == 5)
-    for (name, expected) in cases {
+    let file = try GoldenValues("\(model).filter.safetensors")
+    let names = file.names.filter { $0.hasSuffix(".probs") }
+    #expect(names.count == 5)
+    for name in names {
+      let expected = try file(name)
       // topkK.toppP.probs, where P has a decimal point.
       let topK = Int(name.dropFirst(4).prefix { $0.isNumber }) ?? -1
       let topP = name.dropLast(6).firstRange(of: ".topp").flatMap { Double(name[$0.upperBound...].dropLast(6)) } ?? -1
