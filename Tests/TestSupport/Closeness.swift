@@ -1,0 +1,71 @@
+// Comparing numbers so that a failure says where to look: the worst index, both values, the absolute and relative
+// difference, and how much of the tolerance it used, reported at the caller's line.
+//
+// Equal infinities and NaN on both sides count as equal; NaN on one side never does.
+
+import TensorCore
+import Testing
+
+/// How far a number may be from the expected one: absolute + relative·|expected|.
+package struct Tolerance: Sendable {
+  package var absolute: Double
+  package var relative: Double
+
+  package init(absolute: Double = 0, relative: Double = 0) {
+    self.absolute = absolute
+    self.relative = relative
+  }
+}
+
+/// Records an issue where `actual` is not within the tolerance of `expected`.
+///
+/// - Returns: the largest share of the tolerance that any number used.
+@discardableResult
+package func expectClose<Actual: BinaryFloatingPoint, Expected: BinaryFloatingPoint>(
+  _ actual: [Actual], _ expected: [Expected], _ tolerance: Tolerance, _ name: String,
+  sourceLocation: SourceLocation = #_sourceLocation
+) -> Double {
+  guard actual.count == expected.count else {
+    Issue.record("\(name): \(actual.count) numbers, expected \(expected.count)", sourceLocation: sourceLocation)
+    return .infinity
+  }
+  var worst = (index: 0, share: 0.0)
+  for i in 0..<actual.count {
+    let share = shareUsed(Double(actual[i]), Double(expected[i]), tolerance)
+    if share > worst.share { worst = (i, share) }
+  }
+  if worst.share > 1 {
+    let (found, wanted) = (Double(actual[worst.index]), Double(expected[worst.index]))
+    let difference = abs(found - wanted)
+    Issue.record(
+      """
+      \(name): worst at [\(worst.index)] of \(actual.count): \(found), expected \(wanted); \
+      absolute \(difference), relative \(difference / abs(wanted)), \(worst.share) of the tolerance
+      """, sourceLocation: sourceLocation)
+  }
+  return worst.share
+}
+
+/// Records an issue where shapes or numbers of two sets of values differ.
+@discardableResult
+package func expectClose(
+  _ actual: Values, _ expected: Values, _ tolerance: Tolerance, _ name: String,
+  sourceLocation: SourceLocation = #_sourceLocation
+) -> Double {
+  guard actual.shape == expected.shape else {
+    Issue.record("\(name): shape \(actual.shape), expected \(expected.shape)", sourceLocation: sourceLocation)
+    return .infinity
+  }
+  return expectClose(actual.numbers, expected.numbers, tolerance, name, sourceLocation: sourceLocation)
+}
+
+/// The largest absolute difference; infinite where one side is NaN or infinite and the other is not.
+package func largestDifference(_ actual: [Double], _ expected: [Double]) -> Double {
+  zip(actual, expected).map { shareUsed($0, $1, Tolerance(absolute: 1)) }.max() ?? 0
+}
+
+private func shareUsed(_ actual: Double, _ expected: Double, _ tolerance: Tolerance) -> Double {
+  if actual == expected || actual.isNaN && expected.isNaN { return 0 }
+  let share = abs(actual - expected) / (tolerance.absolute + tolerance.relative * abs(expected))
+  return share.isNaN ? .infinity : share
+}

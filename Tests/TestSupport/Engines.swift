@@ -1,0 +1,34 @@
+// The engines under test, in one place: add an engine here and every golden, finite-difference and twin test runs on it.
+//
+// Tests are generic over `HostBackend`, the whole contract in this process's memory. A test takes its engines from one
+// of the lists, and the compiler opens the metatype at the call.
+
+import TensorCore
+import Testing
+
+/// An engine with every operator whose memory is this process's.
+package protocol HostBackend: LinearAlgebraOps, ElementwiseOps, NormalizationOps, AttentionOps, ConvolutionOps,
+  ResamplingOps, CodebookOps, LossOps, OptimizerOps, SamplingOps
+where Device == Host {}
+
+extension Reference: HostBackend {}
+
+/// An engine in a list of test arguments.
+package struct Engine: CustomTestStringConvertible, Sendable {
+  /// What a report calls it.
+  package let testDescription: String
+  /// The engine.
+  package let type: any HostBackend.Type
+
+  package init(_ type: any HostBackend.Type) {
+    testDescription = "\(type)"
+    self.type = type
+  }
+
+  /// Every engine and precision.
+  package static let all = single + double
+  /// Single precision: judged against `Reference<Double>` by the error that `Reference<Float>` makes.
+  package static let single = [Engine(Reference<Float>.self)]
+  /// Double precision: precise enough for finite differences.
+  package static let double = [Engine(Reference<Double>.self)]
+}

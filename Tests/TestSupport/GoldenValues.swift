@@ -1,0 +1,36 @@
+// The tensors of a file of golden values under `Fixtures/golden`, as numbers that no engine owns yet.
+
+import Checkpoints
+import TensorCore
+
+/// Golden values by name.
+package struct GoldenValues {
+  private let checkpoint: Checkpoint
+
+  /// Opens `Fixtures/golden/<name>`.
+  package init(_ name: String) throws {
+    checkpoint = try Checkpoint.open(Fixtures.path("golden/\(name)"))
+  }
+
+  /// The names of all tensors.
+  package var names: [String] { checkpoint.tensors.map(\.name) }
+
+  /// The text of a metadata entry.
+  package func metadata(_ key: String) throws -> String {
+    guard let text = checkpoint.metadata[key] else { throw MissingGoldenValue(name: key) }
+    return text
+  }
+
+  /// The values of a tensor.
+  package func callAsFunction(_ name: String) throws -> Values {
+    guard let stored = checkpoint[name] else { throw MissingGoldenValue(name: name) }
+    return Values(try stored.doubles(), shape: Shape(stored.shape))
+  }
+}
+
+/// A golden file lacks something, or names an operator without a case.
+package struct MissingGoldenValue: Error {
+  package let name: String
+
+  package init(name: String) { self.name = name }
+}
