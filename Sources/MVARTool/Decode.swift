@@ -43,7 +43,8 @@ private struct DecodeTask: EngineTask {
     let shown = try tokens.enumerated().map { index, tokens in
       progress.report("decoding image \(index + 1) of \(command.tokens.count)")
       let indices = try TokenFile.perScale(tokens, configuration.schedule, as: B.self)
-      return try command.pictures.picture(model.decode(model.quantizer.decode(indices).last!).value)
+      return try command.pictures.picture(
+        model.decode(model.quantizer.decode(indices).last!).value, by: command.tokenizer.tokenizer)
     }
     progress.finish()
     try ImageGrid().grid(shown, columns: command.grid.columns).writePNG(to: command.output)

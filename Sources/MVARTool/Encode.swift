@@ -73,7 +73,9 @@ private struct EncodeTask: EngineTask {
         let inputs = model.quantizer.inputs(sums: quantized.sums).value  // [1, L − 1, Z]
         let values = try inputs.scalars().map { Float($0) }
         guard values.allSatisfy(\.isFinite) else {
-          throw Failure("the tokenizer's output is not made of finite numbers: its weights are damaged or do not fit")
+          throw Failure(
+            "\(command.tokenizer.tokenizer): the tokenizer's output is not made of finite numbers: its weights are damaged or do not fit"
+          )
         }
         arrays.append(("moments_gt\(suffix)", try StoredTensor(tokens, shape: [tokens.count])))
         arrays.append(("moments_x\(suffix)", try StoredTensor(values, shape: [inputs.shape[1], inputs.shape[2]])))

@@ -5,6 +5,7 @@
 
 import ArgumentParser
 import Foundation
+import MVAR
 
 /// The command `mvar`.
 @main
@@ -52,13 +53,25 @@ struct MVARTool: ParsableCommand {
       }
     }
     let isUsage = code == .validationFailure
-    Console.complain(isUsage ? message(for: error) : describe(error))
+    let usage = message(for: error).replacingOccurrences(of: ". Please provide", with: "; use")
+    Console.complain(isUsage ? usage : describe(error))
     Foundation.exit(isUsage ? 64 : 1)
   }
 
   /// One sentence about an error of the libraries or the system.
   static func describe(_ error: any Error) -> String {
     error is CocoaError || error is POSIXError ? error.localizedDescription : "\(error)"
+  }
+}
+
+/// Runs `body` and adds the names of files to errors that name none.
+func naming<Result>(_ files: String, _ body: () throws -> Result) throws -> Result {
+  do {
+    return try body()
+  } catch let error as ConfigurationError {
+    throw Failure("\(files): \(error)")
+  } catch let error as NotANumberError {
+    throw Failure("\(files): \(error)")
   }
 }
 

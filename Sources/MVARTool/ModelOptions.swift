@@ -82,8 +82,10 @@ struct TokenizerOptions: ParsableArguments {
 
   /// Loads the tokenizer, or the half of it that is needed, and refuses sizes this machine cannot hold.
   func load<B: Backend>(_ parts: VQVAE<B>.Parts) throws -> VQVAE<B> where B.Device == LocalDevice {
-    let model: VQVAE<B> = try modelSource(tokenizer, option: "--tokenizer")
-      .tokenizer(hints.hints(), parts: parts, on: LocalDevice())
+    let source = try modelSource(tokenizer, option: "--tokenizer")
+    let model: VQVAE<B> = try naming(tokenizer) {
+      try source.tokenizer(hints.hints(), parts: parts, on: LocalDevice())
+    }
     try model.configuration.checkSize()
     return model
   }

@@ -13,11 +13,9 @@ enum OutputFile {
   ///   - inputs: files that must not be replaced.
   static func check(_ path: String, endings: [String], keeping inputs: [String] = []) throws {
     let name = path as NSString
-    guard endings.contains(where: { path.lowercased().hasSuffix($0) }) || endings.isEmpty else {
+    guard !path.isEmpty else { throw Failure("the name of the output is empty") }
+    guard endings.contains(where: { path.lowercased().hasSuffix($0) }), !path.utf8.contains(0) else {
       throw Failure("\(path): the name of the output must end in \(endings.joined(separator: " or "))")
-    }
-    guard !path.isEmpty, !path.utf8.contains(0), !path.hasSuffix("/") else {
-      throw Failure("\(path.isEmpty ? "the name of the output" : path): is not a usable file name")
     }
     var status = stat()
     if stat(path, &status) == 0 {

@@ -20,8 +20,9 @@ struct PictureOptions: ParsableArguments {
 
   /// A picture from the decoder's output [1, 3, H, W] in −1 … 1.
   ///
+  /// - Parameter files: the models that made it, for an error.
   /// - Throws: `Failure` when there are values that are not numbers.
-  func picture<B: Backend>(_ output: Tensor<B>) throws -> PixelImage {
+  func picture<B: Backend>(_ output: Tensor<B>, by files: String) throws -> PixelImage {
     // The authors clamp to −1 … 1, then map to 0 … 1.
     let values = try output.scalars().map { value -> Float in
       let number = Float(value)
@@ -32,7 +33,8 @@ struct PictureOptions: ParsableArguments {
       planar01: values, width: output.shape[3], height: output.shape[2],
       rounding: rounding == .truncate ? .truncate : .nearest, countingClampedIn: &clamped)
     guard clamped.notANumber == 0 else {
-      throw Failure("the tokenizer's output is not made of finite numbers: its weights are damaged or do not fit")
+      throw Failure(
+        "\(files): the tokenizer's output is not made of finite numbers: its weights are damaged or do not fit")
     }
     return picture
   }

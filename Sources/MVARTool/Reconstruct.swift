@@ -45,7 +45,9 @@ private struct ReconstructTask: EngineTask {
     let progress = Progress()
     let quantized = try encoding.measure { try model.encode(original.tensor(as: B.self)) }
     progress.report("decoding")
-    let result = try decoding.measure { try command.pictures.picture(model.decode(quantized.sums.last!).value) }
+    let result = try decoding.measure {
+      try command.pictures.picture(model.decode(quantized.sums.last!).value, by: command.tokenizer.tokenizer)
+    }
     progress.finish()
     let shown = command.sideBySide ? try ImageGrid().rows([[original, result]]) : result
     try shown.writePNG(to: command.output)

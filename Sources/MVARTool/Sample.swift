@@ -54,7 +54,12 @@ struct Sample: ParsableCommand {
     parsing: .unconditional, help: "Draw from the likeliest tokens with this probability together; 0 for no limit.")
   var topP = 0.96
 
-  @Option(parsing: .unconditional, help: "The same seed gives the same images; 0 to 2⁶⁴ − 1.")
+  @Option(
+    parsing: .unconditional, help: "The same seed gives the same images; 0 to 2⁶⁴ − 1.",
+    transform: { text in
+      guard let seed = UInt64(text) else { throw ValidationError("use a number from 0 to \(UInt64.max)") }
+      return seed
+    })
   var seed: UInt64 = 0
 
   @Flag(help: "Mix codes instead of drawing one: smoother pictures, not for metrics.")
@@ -125,7 +130,8 @@ private struct SampleTask: EngineTask {
 
   func run<B: Backend>(_ engine: B.Type) throws where B.Device == LocalDevice {
     let (transformer, tokenizer): (MarkovianTransformer<B>, VQVAE<B>) = try models()
-    let sampler = try Sampler(transformer, tokenizer.quantizer)
+    let files = [command.model, command.tokenizer].compactMap { $0 }.joined(separator: " with ")
+    let sampler = try naming(files) { try Sampler(transformer, tokenizer.quantizer) }
     let classes = try command.classes.map {
       try ClassNames.label($0, names: command.classNames, classes: transformer.configuration.classes)
     }
@@ -140,17 +146,8 @@ private struct SampleTask: EngineTask {
     var (drawing, decoding) = (Stopwatch(), Stopwatch())
     for start in stride(from: 0, to: labels.count, by: batch) {
       let range = start..<min(start + batch, labels.count)
-      var sums: [Tensor<B>] = []
-      var tokens: [[Int]] = []
-      try drawing.measure {
-        let streams = range.map { RandomStream(seed: command.seed, stream: UInt64(command.first + $0)) }
-        _ = try sampler.sample(labels: Array(labels[range]), streams: streams, options) { drawn in
-          if command.scales || drawn.scale == schedule.count - 1 { sums.append(drawn.sum) }
-          tokens.append(try drawn.tokens.values())
-          progress.report(
-            "drawing images \(range.lowerBound + 1)–\(range.upperBound) of \(labels.count): "
-              + "scale \(drawn.scale + 1) of \(schedule.count)")
-        }
+      let (sums, tokens) = try drawing.measure {
+        try naming(files) { try draw(sampler, labels, range, progress) }
       }
       for (row, index) in range.enumerated() {
         if command.tokens != nil {
@@ -160,7 +157,9 @@ private struct SampleTask: EngineTask {
         guard command.output != nil || command.singles != nil else { continue }
         progress.report("decoding image \(index + 1) of \(labels.count)")
         let shown = try decoding.measure {
-          try sums.map { try command.pictures.picture(tokenizer.decode(Variable($0.rows(row..<row + 1))).value) }
+          try sums.map {
+            try command.pictures.picture(tokenizer.decode(Variable($0.rows(row..<row + 1))).value, by: files)
+          }
         }
         try results.add(shown, index: index)
       }
@@ -172,6 +171,25 @@ private struct SampleTask: EngineTask {
         + "peak memory \(Memory.text(Memory.peak))")
   }
 
+  /// Draws some images.
+  ///
+  /// - Returns: f̂ after the last scale, or after each where that is shown; and the tokens of each scale.
+  private func draw<B: Backend>(
+    _ sampler: Sampler<B>, _ labels: [Int], _ range: Range<Int>, _ progress: Progress
+  ) throws -> (sums: [Tensor<B>], tokens: [[Int]]) {
+    let scales = sampler.transformer.configuration.schedule.count
+    let streams = range.map { RandomStream(seed: command.seed, stream: UInt64(command.first + $0)) }
+    var (sums, tokens): ([Tensor<B>], [[Int]]) = ([], [])
+    _ = try sampler.sample(labels: Array(labels[range]), streams: streams, options) { drawn in
+      if command.scales || drawn.scale == scales - 1 { sums.append(drawn.sum) }
+      tokens.append(try drawn.tokens.values())
+      progress.report(
+        "drawing images \(range.lowerBound + 1)–\(range.upperBound) of \(labels.count): "
+          + "scale \(drawn.scale + 1) of \(scales)")
+    }
+    return (sums, tokens)
+  }
+
   /// Loads both models; the tokenizer gets the transformer's list of scales unless one was given.
   private func models<B: Backend>() throws -> (MarkovianTransformer<B>, VQVAE<B>) where B.Device == LocalDevice {
     var hints = try command.hints.hints()
@@ -180,7 +198,9 @@ private struct SampleTask: EngineTask {
       let width = 64 * Double(depth)
       try Memory.check(Double(depth) * 18 * width * width * 4, for: "\(source)")
     }
-    let transformer: MarkovianTransformer<B> = try source.transformer(hints, on: LocalDevice())
+    let transformer: MarkovianTransformer<B> = try naming(command.model) {
+      try source.transformer(hints, on: LocalDevice())
+    }
     hints.sides = hints.sides ?? transformer.configuration.schedule.sides
     let tokenizerSource = try command.tokenizer.map { try modelSource($0, option: "--tokenizer") } ?? source
     if command.tokenizer == nil, case .file(let path) = source,
@@ -188,7 +208,10 @@ private struct SampleTask: EngineTask {
     {
       throw Failure("\(path): holds no tokenizer; name one with --tokenizer")
     }
-    return (transformer, try tokenizerSource.tokenizer(hints, parts: [.decoder], on: LocalDevice()))
+    let tokenizer: VQVAE<B> = try naming("\(tokenizerSource)") {
+      try tokenizerSource.tokenizer(hints, parts: [.decoder], on: LocalDevice())
+    }
+    return (transformer, tokenizer)
   }
 
   /// How many images to draw at once.

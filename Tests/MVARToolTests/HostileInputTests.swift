@@ -106,178 +106,277 @@ struct HostileInputTests {
   }
 
   static let checkpoints: [Case] = [
-    badModel("truncated", "?") { try BadFiles.truncated(Tool.model, to: 200_000, $0) },
-    badModel("text", "?") { try BadFiles.write(Array("hello, world\n".utf8), $0) },
-    badModel("empty", "?") { try BadFiles.write([], $0) },
-    badModel("image", "?") { try BadFiles.truncated(Fixtures.path("photos/coffee.png"), to: 5000, $0) },
-    badModel("pickle that names os.system", "?") { try BadFiles.write(BadFiles.commandPickle, $0) },
-    badModel("folder", "?") { try FileManager.default.createDirectory(atPath: $0, withIntermediateDirectories: true) },
-    badModel("missing file", "?") { _ in },
-    badModel("missing parameter", "?") { try BadFiles.transformer($0) { $0.removeAll { $0.name == "head.bias" } } },
-    badModel("extra parameter", "?") {
+    badModel("truncated", "bad.pth: is a zip archive without its directory; the file is truncated or damaged") {
+      try BadFiles.truncated(Tool.model, to: 200_000, $0)
+    },
+    badModel("text", "bad.pth: is not a checkpoint: it begins with the text \"hello, world\\u{a}\"") {
+      try BadFiles.write(Array("hello, world\n".utf8), $0)
+    },
+    badModel("empty", "bad.pth: is empty") { try BadFiles.write([], $0) },
+    badModel("image", "bad.pth: is a PNG image, not a checkpoint") {
+      try BadFiles.truncated(Fixtures.path("photos/coffee.png"), to: 5000, $0)
+    },
+    badModel(
+      "pickle that names os.system",
+      "bad.pth: the pickle names os.system, which is not a tensor-rebuilding function; nothing was executed"
+    ) { try BadFiles.write(BadFiles.commandPickle, $0) },
+    badModel("folder", "bad.pth: is a folder, not a file") {
+      try FileManager.default.createDirectory(atPath: $0, withIntermediateDirectories: true)
+    },
+    badModel("missing file", "bad.pth: the file does not exist") { _ in },
+    badModel("missing parameter", "bad.pth: head.bias is missing") {
+      try BadFiles.transformer($0) { $0.removeAll { $0.name == "head.bias" } }
+    },
+    badModel("extra parameter", "bad.pth: blocks.0.extra is no parameter of this model") {
       try BadFiles.transformer($0) { $0.append(("blocks.0.extra", try StoredTensor([1 as Float], shape: [1]))) }
     },
-    badModel("wrong shape", "?") {
+    badModel("wrong shape", "bad.pth: head.bias has shape [2], the model needs [64]") {
       try BadFiles.transformer($0) {
         try BadFiles.replace("head.bias", in: &$0) { _ in try StoredTensor([1 as Float, 2], shape: [2]) }
       }
     },
-    badModel("whole numbers for weights", "?") {
+    badModel("whole numbers for weights", "bad.pth: head.bias holds int64 numbers, not floats") {
       try BadFiles.transformer($0) {
         try BadFiles.replace("head.bias", in: &$0) { try StoredTensor([Int](repeating: 1, count: 64), shape: $0.shape) }
       }
     },
-    badModel("weights that are not numbers", "?") {
+    badModel(
+      "weights that are not numbers",
+      "the logits of scale 0 are not finite numbers: the weights are damaged or do not fit"
+    ) {
       try BadFiles.transformer($0) {
         try BadFiles.replace("head.bias", in: &$0) {
           try StoredTensor([Float](repeating: .nan, count: 64), shape: $0.shape)
         }
       }
     },
-    badModel("zip bomb", "?") { try BadFiles.write(BadFiles.zipBomb(size: 4_000_000_000), $0) },
-    badModel("header longer than the file", "?") {
+    badModel(
+      "zip bomb", "bad.pth: the zip archive of 182 bytes would unfold to more than 67155456 bytes and is refused"
+    ) { try BadFiles.write(BadFiles.zipBomb(size: 4_000_000_000), $0) },
+    badModel(
+      "header longer than the file", "bad.pth: the safetensors header ends too early; the file is truncated or damaged"
+    ) {
       try BadFiles.write([255, 255, 255, 0, 0, 0, 0, 0] + Array(#"{"a":{}"#.utf8), $0)
     },
-    badModel("scale of a token out of range", "?") {
+    badModel("scale of a token out of range", "bad.pth: lvl_1L names scale 77 of 6") {
       try BadFiles.transformer($0) {
         try BadFiles.replace("lvl_1L", in: &$0) { try StoredTensor([Int](repeating: 77, count: 130), shape: $0.shape) }
       }
     },
-    badModel("half a class", "?") {
+    badModel("half a class", "bad.pth: class_emb.weight has shape [0, 64], not 2 positive sides") {
       try BadFiles.transformer($0) {
         try BadFiles.replace("class_emb.weight", in: &$0) { _ in try StoredTensor([Float](), shape: [0, 64]) }
       }
     },
     Case(
-      "tokenizer as transformer", Tool.sample(model: Tool.tokenizer, ["--class", "1", "-o", "out.png"]), 1, "?"),
-    Case("transformer as tokenizer", Tool.sample(tokenizer: Tool.model, ["--class", "1", "-o", "out.png"]), 1, "?"),
+      "tokenizer as transformer", Tool.sample(model: Tool.tokenizer, ["--class", "1", "-o", "out.png"]), 1,
+      "\(Tool.tokenizer): holds no weights with a parameter \"word_embed.weight\"; it holds \"encoder.conv_in.weight\", \"encoder.conv_in.bias\", \"encoder.down.0.block.0.norm1.weight\", \"encoder.down.0.block.0.norm1.bias\", \"encoder.down.0.block.0.conv1.weight\" and 318 more"
+    ),
     Case(
-      "no tokenizer", ["sample", "--model", Tool.model, "--class", "1", "-o", "out.png"] + Tool.hints, 1, "?"),
+      "transformer as tokenizer", Tool.sample(tokenizer: Tool.model, ["--class", "1", "-o", "out.png"]), 1,
+      "\(Tool.model): holds no weights with a parameter \"quantize.embedding.weight\"; it holds \"mvar_wo_ddp.pos_start\", \"mvar_wo_ddp.pos_1LC\", \"mvar_wo_ddp.lvl_1L\", \"mvar_wo_ddp.attn_bias_for_masking\", \"mvar_wo_ddp.word_embed.weight\" and 20 more"
+    ),
     Case(
-      "codebook of another model", Tool.sample(tokenizer: "seeded:d16", ["--class", "1", "-o", "out.png"]), 1, "?"),
-    badTokenizer("truncated tokenizer", "?") { try BadFiles.truncated(Tool.tokenizer, to: 1_000_000, $0) },
-    badTokenizer("missing half of a tokenizer", "?") {
+      "no tokenizer", ["sample", "--model", Tool.model, "--class", "1", "-o", "out.png"] + Tool.hints, 1,
+      "\(Tool.model): holds no tokenizer; name one with --tokenizer"),
+    Case(
+      "codebook of another model", Tool.sample(tokenizer: "seeded:d16", ["--class", "1", "-o", "out.png"]), 1,
+      "the transformer knows 64 codes of 8 numbers, the tokenizer 4096 of 32: they do not belong together"),
+    badTokenizer(
+      "truncated tokenizer",
+      "bad.pth: tensor \"encoder.down.2.downsample.conv.weight\": its data lie at bytes 902912 to 1050368 of only 967688"
+    ) { try BadFiles.truncated(Tool.tokenizer, to: 1_000_000, $0) },
+    badTokenizer("missing half of a tokenizer", "bad.pth: decoder.conv_out.bias is missing") {
       try BadFiles.tokenizer($0) { $0.removeAll { $0.name == "decoder.conv_out.bias" } }
     },
-    badTokenizer("tokenizer weights that are not numbers", "?") {
+    badTokenizer(
+      "tokenizer weights that are not numbers",
+      "the tokenizer's output is not made of finite numbers: its weights are damaged or do not fit"
+    ) {
       try BadFiles.tokenizer($0) {
         try BadFiles.replace("decoder.conv_out.bias", in: &$0) {
           try StoredTensor([Float](repeating: .nan, count: 3), shape: $0.shape)
         }
       }
     },
-    Case("inspect text", ["inspect", "bad.txt"], 1, "?") { try BadFiles.write(Array("a,b\n".utf8), "\($0)/bad.txt") },
-    Case("convert a picture", ["convert", "bad.png", "out.pth"], 1, "?") {
+    Case(
+      "inspect text", ["inspect", "bad.txt"], 1, "bad.txt: is not a checkpoint: it begins with the text \"a,b\\u{a}\""
+    ) { try BadFiles.write(Array("a,b\n".utf8), "\($0)/bad.txt") },
+    Case("convert a picture", ["convert", "bad.png", "out.pth"], 1, "bad.png: is a PNG image, not a checkpoint") {
       try BadFiles.write(BadFiles.png(width: 8, height: 8), "\($0)/bad.png")
     },
-    Case("verify a checkpoint", ["verify", "bad.safetensors"], 1, "?") {
+    Case(
+      "verify a checkpoint", ["verify", "bad.safetensors"], 1,
+      "bad.safetensors: has no `kind` in its metadata, so it is no file of golden values"
+    ) {
       try BadFiles.tokenizer("\($0)/bad.safetensors") { $0.removeLast($0.count - 1) }
     },
-    Case("verify an empty folder", ["verify", "."], 1, "?"),
-    Case("verify a missing file", ["verify", "nothing.safetensors"], 1, "?"),
-    Case("verify an unknown kind", ["verify", "bad.safetensors"], 1, "?") {
+    Case("verify an empty folder", ["verify", "."], 1, ".: the folder holds no golden files (*.safetensors)"),
+    Case(
+      "verify a missing file", ["verify", "nothing.safetensors"], 1, "nothing.safetensors: the file does not exist"),
+    Case(
+      "verify an unknown kind", ["verify", "bad.safetensors"], 1,
+      "bad.safetensors: is of kind poem, which this version does not know"
+    ) {
       try SafetensorsWriter.write([], metadata: ["kind": "poem"], to: "\($0)/bad.safetensors")
     },
   ]
 
   static let images: [Case] = [
-    badImage("missing image", "?"),
-    badImage("empty image", "?") { try BadFiles.write([], $0) },
-    badImage("truncated image", "?") { try BadFiles.truncated(Fixtures.path("photos/coffee.png"), to: 5000, $0) },
-    badImage("image of 100 000 pixels", "?") { try BadFiles.write(BadFiles.png(width: 100_000, height: 100_000), $0) },
-    badImage("image of no pixels", "?") { try BadFiles.write(BadFiles.png(width: 0, height: 4), $0) },
-    badImage("text as image", "?") { try BadFiles.write(Array("not a picture".utf8), $0) },
-    badImage("GIF", "?") { try BadFiles.write(Array("GIF89a".utf8) + [UInt8](repeating: 0, count: 50), $0) },
-    badImage("folder as image", "?") {
+    badImage("missing image", "bad.png does not exist"),
+    badImage("empty image", "bad.png is empty") { try BadFiles.write([], $0) },
+    badImage("truncated image", "bad.png is a PNG file cut short: a chunk of 8192 bytes has only 4915") {
+      try BadFiles.truncated(Fixtures.path("photos/coffee.png"), to: 5000, $0)
+    },
+    badImage("image of 100 000 pixels", "bad.png is 100000 × 100000 pixels, and the limit is 65535 a side") {
+      try BadFiles.write(BadFiles.png(width: 100_000, height: 100_000), $0)
+    },
+    badImage("image of no pixels", "bad.png is 0 × 4 pixels, and a side cannot be below 1") {
+      try BadFiles.write(BadFiles.png(width: 0, height: 4), $0)
+    },
+    badImage("text as image", "bad.png is not a picture: it begins like neither PNG nor JPEG") {
+      try BadFiles.write(Array("not a picture".utf8), $0)
+    },
+    badImage("GIF", "bad.png is in the format GIF, and only PNG and JPEG are read") {
+      try BadFiles.write(Array("GIF89a".utf8) + [UInt8](repeating: 0, count: 50), $0)
+    },
+    badImage("folder as image", "bad.png is a folder, not a picture") {
       try FileManager.default.createDirectory(atPath: $0, withIntermediateDirectories: true)
     },
-    Case("crop of nothing", ["crop", "bad.png", "--size", "0", "-o", "out.png"], 64, "?"),
-    Case("crop that is huge", ["crop", "bad.png", "--size", "1000000000", "-o", "out.png"], 64, "?"),
     Case(
-      "two images of one name", ["encode", "a/x.png", "b/x.jpg", "--tokenizer", Tool.tokenizer, "-o", "out"], 1, "?"),
+      "crop of nothing", ["crop", "bad.png", "--size", "0", "-o", "out.png"], 64,
+      "--size 0: the crop is 0 × 0 pixels, and a side cannot be below 1"),
+    Case(
+      "crop that is huge", ["crop", "bad.png", "--size", "1000000000", "-o", "out.png"], 64,
+      "--size 1000000000: the crop is 1000000000 × 1000000000 pixels, and the limit is 65535 a side"),
+    Case(
+      "two images of one name", ["encode", "a/x.png", "b/x.jpg", "--tokenizer", Tool.tokenizer, "-o", "out"], 1,
+      "a/x.png and b/x.jpg would both be written to out/x.npz"),
   ]
 
   static let tokenFiles: [Case] = [
-    tokens("token out of range", "?") {
+    tokens("token out of range", "bad.npz: tokens holds 64 at position 0, and tokens of this tokenizer are 0 … 63") {
       try NPZWriter.write([("tokens", try StoredTensor([Int](repeating: 64, count: 130), shape: [1, 130]))], to: $0)
     },
-    tokens("negative token", "?") {
+    tokens("negative token", "bad.npz: moments_gt holds -1 at position 0, and tokens of this tokenizer are 0 … 63") {
       try NPZWriter.write([("moments_gt", try StoredTensor([Int](repeating: -1, count: 130), shape: [130]))], to: $0)
     },
-    tokens("too few tokens", "?") {
+    tokens(
+      "too few tokens",
+      "bad.npz: tokens has shape [129], but the tokenizer's scales 1 2 3 4 6 8 need 130 tokens an image"
+    ) {
       try NPZWriter.write([("tokens", try StoredTensor([Int](repeating: 1, count: 129), shape: [129]))], to: $0)
     },
-    tokens("half a token", "?") {
+    tokens("half a token", "bad.npz: the value 1.5 is not a whole number that fits 64 bits") {
       try NPZWriter.write([("tokens", try StoredTensor([Float](repeating: 1.5, count: 130), shape: [130]))], to: $0)
     },
-    tokens("no tokens", "?") { try NPZWriter.write([("x", try StoredTensor([1], shape: [1]))], to: $0) },
-    tokens("bomb of tokens", "?") { try BadFiles.write(BadFiles.zipBomb(size: 4_000_000_000), $0) },
+    tokens("no tokens", "bad.npz: holds neither an array \"tokens\" nor \"moments_gt\"") {
+      try NPZWriter.write([("x", try StoredTensor([1], shape: [1]))], to: $0)
+    },
+    tokens(
+      "bomb of tokens", "bad.npz: the zip archive of 182 bytes would unfold to more than 67155456 bytes and is refused"
+    ) { try BadFiles.write(BadFiles.zipBomb(size: 4_000_000_000), $0) },
   ]
 
   static let arguments: [Case] = [
-    mistake(["--count", "0"], "?"),
-    mistake(["--count", "-1"], "?"),
-    mistake(["--count", "1000000000"], "?"),
-    mistake(["--count", "100000"], "?", code: 1),
-    mistake(["--count", "many"], "?"),
-    mistake(["--first", "-1"], "?"),
-    mistake(["--cfg", "nan"], "?"),
-    mistake(["--cfg", "inf"], "?"),
-    mistake(["--top-p", "1.5"], "?"),
-    mistake(["--top-k", "-1"], "?"),
-    mistake(["--seed", "-1"], "?"),
-    mistake(["--seed", "18446744073709551616"], "?"),
-    mistake(["--class", "10"], "?", code: 1),
-    mistake(["--class", "-1"], "?", code: 1),
-    mistake(["--class", "dog"], "?", code: 1),
-    mistake(["--class", "dog", "--class-names", "names.txt"], "?", code: 1),
-    mistake(["--patch-nums", "one two"], "?"),
-    mistake(["--patch-nums", "2,3"], "?"),
-    mistake(["--patch-nums", "1,99999"], "?"),
-    mistake(["--patch-nums", ""], "?"),
-    mistake(["--patch-nums", "1,2,3"], "?", code: 1),
-    mistake(["--heads", "0"], "?"),
-    mistake(["--heads", "3"], "?", code: 1),
-    mistake(["--window", "9"], "?", code: 1),
-    mistake(["--refine-step", "-1"], "?"),
-    mistake(["--refine-step", "9"], "?", code: 1),
-    mistake(["--device", "cuda"], "?"),
-    mistake(["--device", "tpu"], "?"),
-    mistake(["--threads", "0"], "?"),
-    mistake(["--batch", "0"], "?"),
-    mistake(["--columns", "0"], "?"),
-    mistake(["--rounding", "up"], "?"),
-    mistake(["--colour", "red"], "?"),
-    Case("unknown subcommand", ["paint"], 64, "?"),
-    Case("no class", Tool.sample(["-o", "out.png"]), 64, "?"),
-    Case("no output", Tool.sample(["--class", "1"]), 64, "?"),
-    Case("no model", ["sample", "--class", "1", "-o", "out.png"], 64, "?"),
-    Case("empty model", ["sample", "--model", "", "--class", "1", "-o", "out.png"], 64, "?"),
-    Case("depth 0", ["sample", "--model", "seeded:d0", "--class", "1", "-o", "out.png"], 64, "?"),
-    Case("a line break in a name", ["inspect", "a\nmvar: all is well\u{1b}[2K"], 1, "?"),
+    mistake(["--count", "0"], "--count is 0; use a number from 1 to 1000000"),
+    mistake(["--count", "-1"], "--count is -1; use a number from 1 to 1000000"),
+    mistake(["--count", "1000000000"], "--count is 1000000000; use a number from 1 to 1000000"),
+    mistake(
+      ["--count", "100000"],
+      "one picture of 100000 images is 41208 × 41078 pixels, and the limit is 134217728 pixels in all", code: 1),
+    mistake(["--count", "many"], "The value 'many' is invalid for '--count <count>'"),
+    mistake(["--first", "-1"], "--first is -1; use a number from 0 to 2⁵³"),
+    mistake(["--cfg", "nan"], "a guidance of nan makes no sense; use a number such as 1 (none) or 2.7"),
+    mistake(["--cfg", "inf"], "a guidance of inf makes no sense; use a number such as 1 (none) or 2.7"),
+    mistake(["--top-p", "1.5"], "top-p is 1.5; use 0 for no limit or a probability up to 1"),
+    mistake(["--top-k", "-1"], "top-k is -1; use 0 for no limit or a positive number"),
+    mistake(["--seed", "-1"], "The value '-1' is invalid for '--seed <seed>'"),
+    mistake(["--seed", "18446744073709551616"], "The value '18446744073709551616' is invalid for '--seed <seed>'"),
+    mistake(["--class", "10"], "--class 10: this model has the classes 0 … 9", code: 1),
+    mistake(["--class", "-1"], "--class -1: this model has the classes 0 … 9", code: 1),
+    mistake(
+      ["--class", "dog"],
+      "--class dog: is not a number from 0 to 9; names need a file of names, given with --class-names", code: 1),
+    mistake(["--class", "dog", "--class-names", "names.txt"], "names.txt: the file does not exist", code: 1),
+    mistake(
+      ["--patch-nums", "one two"], "--patch-nums is \"one two\"; write whole numbers such as 1,2,3,4,5,6,8,10,13,16"),
+    mistake(
+      ["--patch-nums", "2,3"], "--patch-nums: the first scale has side 2; only lists that begin with 1 are supported"),
+    mistake(
+      ["--patch-nums", "1,99999"],
+      "--patch-nums: the list of scales [1, 99999] must rise from 1, to at most 1024, in at most 64 steps"),
+    mistake(["--patch-nums", ""], "--patch-nums is \"\"; write whole numbers such as 1,2,3,4,5,6,8,10,13,16"),
+    mistake(
+      ["--patch-nums", "1,2,3"],
+      "\(Tool.model): the checkpoint has 6 scales with 130 tokens, the list 1 2 3 has 3 with 14", code: 1),
+    mistake(["--heads", "0"], "--heads is 0; use a positive number"),
+    mistake(["--heads", "3"], "\(Tool.model): the checkpoint has 4 heads, not 3", code: 1),
+    mistake(["--window", "9"], "a window of 9 does not fit scale 4, whose map has side 6", code: 1),
+    mistake(["--refine-step", "-1"], "--refine-step is -1; use a number from 0 to the number of scales"),
+    mistake(["--refine-step", "9"], "the refine step is 9, but there are only 6 scales", code: 1),
+    mistake(["--device", "cuda"], "--device cuda: the CUDA engine is not part of this build; use cpu or reference"),
+    mistake(
+      ["--device", "tpu"],
+      "The value 'tpu' is invalid for '--device <device>'. Please provide one of 'cpu', 'reference' or 'cuda'"),
+    mistake(["--threads", "0"], "--threads is 0; use a number from 1 to 1024"),
+    mistake(["--batch", "0"], "--batch is 0; use a number from 1 to 1024"),
+    mistake(["--columns", "0"], "--columns is 0; use a number from 1 to 65535"),
+    mistake(
+      ["--rounding", "up"],
+      "The value 'up' is invalid for '--rounding <rounding>'. Please provide one of 'truncate' and 'nearest'"),
+    mistake(["--colour", "red"], "Unknown option '--colour'"),
+    Case("unknown subcommand", ["paint"], 64, "Unexpected argument 'paint'"),
+    Case("no class", Tool.sample(["-o", "out.png"]), 64, "Missing expected argument '--class <class> ...'"),
+    Case(
+      "no output", Tool.sample(["--class", "1"]), 64,
+      "nothing would be written: name a picture with -o, or use --singles or --tokens"),
+    Case("no model", ["sample", "--class", "1", "-o", "out.png"], 64, "Missing expected argument '--model <model>'"),
+    Case(
+      "empty model", ["sample", "--model", "", "--class", "1", "-o", "out.png"], 64,
+      "--model is empty; name a checkpoint file, or seeded:d16"),
+    Case(
+      "depth 0", ["sample", "--model", "seeded:d0", "--class", "1", "-o", "out.png"], 64,
+      "--model: seeded:d0 names no seeded model; write seeded:d16, seeded:d20 and so on up to seeded:d64"),
+    Case(
+      "a line break in a name", ["inspect", "a\nmvar: all is well\u{1b}[2K"], 1,
+      "a\\u{a}mvar: all is well\\u{1b}[2K: the file does not exist"),
   ]
 
   static let outputs: [Case] = [
-    writing("nowhere/out.png", "?"),
-    writing("file/out.png", "?") { try BadFiles.write([1], "\($0)/file") },
-    writing("out.png", "?") {
+    writing("nowhere/out.png", "nowhere/out.png: cannot be written: the folder nowhere does not exist"),
+    writing("file/out.png", "file/out.png: cannot be written: file is not a folder") {
+      try BadFiles.write([1], "\($0)/file")
+    },
+    writing("out.png", "out.png: is a folder and cannot be replaced by a file") {
       try FileManager.default.createDirectory(atPath: "\($0)/out.png", withIntermediateDirectories: true)
     },
-    writing("kept.png", "?") {
+    writing("kept.png", "kept.png: the file exists and is write-protected") {
       try BadFiles.write([1], "\($0)/kept.png")
       try FileManager.default.setAttributes([.posixPermissions: 0o444], ofItemAtPath: "\($0)/kept.png")
     },
-    writing("out.gif", "?"),
-    writing("out", "?"),
-    writing("", "?"),
-    Case("device as output", ["convert", Tool.model, "link.pth"], 1, "?") {
+    writing("out.gif", "out.gif: the name of the output must end in .png"),
+    writing("out", "out: the name of the output must end in .png"),
+    writing("", ": the name of the output must end in .png"),
+    Case(
+      "device as output", ["convert", Tool.model, "link.pth"], 1,
+      "link.pth: is not a regular file and cannot be replaced"
+    ) {
       try FileManager.default.createSymbolicLink(atPath: "\($0)/link.pth", withDestinationPath: "/dev/full")
     },
-    Case("the input as output", ["convert", "a.pth", "./a.pth"], 1, "?") {
+    Case(
+      "the input as output", ["convert", "a.pth", "./a.pth"], 1,
+      "./a.pth: is the same file as the input a.pth, which would be lost"
+    ) {
       try FileManager.default.copyItem(atPath: Tool.model, toPath: "\($0)/a.pth")
     },
-    Case("unknown format", ["convert", Tool.model, "out.gguf"], 1, "?"),
-    Case("file as folder", Tool.sample(["--class", "1", "--singles", "file"]), 1, "?") {
+    Case(
+      "unknown format", ["convert", Tool.model, "out.gguf"], 1,
+      "out.gguf: the name of the output must end in .pth or .pt or .bin or .safetensors"),
+    Case(
+      "file as folder", Tool.sample(["--class", "1", "--singles", "file"]), 1,
+      "file: cannot be written: file is not a folder"
+    ) {
       try BadFiles.write([1], "\($0)/file")
     },
   ]
