@@ -195,8 +195,12 @@ private struct SampleTask: EngineTask {
     var hints = try command.hints.hints()
     let source = try modelSource(command.model, option: "--model")
     if case .seeded(let depth) = source {
-      let width = 64 * Double(depth)
-      try Memory.check(Double(depth) * 18 * width * width * 4, for: "\(source)")
+      // Before weights are computed; a file's own size says enough.
+      let configuration = TransformerConfiguration(
+        depth: depth, schedule: try hints.sides.map(ScaleSchedule.init) ?? .pixels256)
+      let width = Double(configuration.width)
+      let weights = (Double(18 * depth) * width + Double(configuration.schedule.length)) * width * 4
+      try Memory.check(weights + configuration.bytesPerImage, for: "\(source)")
     }
     let transformer: MarkovianTransformer<B> = try naming(command.model) {
       try source.transformer(hints, on: LocalDevice())

@@ -142,7 +142,7 @@ struct HostileInputTests {
     },
     badModel(
       "weights that are not numbers",
-      "the logits of scale 0 are not finite numbers: the weights are damaged or do not fit"
+      "bad.pth with \(Tool.tokenizer): the logits of scale 0 are not finite numbers: the weights are damaged or do not fit"
     ) {
       try BadFiles.transformer($0) {
         try BadFiles.replace("head.bias", in: &$0) {
@@ -181,7 +181,8 @@ struct HostileInputTests {
       "\(Tool.model): holds no tokenizer; name one with --tokenizer"),
     Case(
       "codebook of another model", Tool.sample(tokenizer: "seeded:d16", ["--class", "1", "-o", "out.png"]), 1,
-      "the transformer knows 64 codes of 8 numbers, the tokenizer 4096 of 32: they do not belong together"),
+      "\(Tool.model) with seeded:d16: the transformer knows 64 codes of 8 numbers, the tokenizer 4096 of 32: they do not belong together"
+    ),
     badTokenizer(
       "truncated tokenizer",
       "bad.pth: tensor \"encoder.down.2.downsample.conv.weight\": its data lie at bytes 902912 to 1050368 of only 967688"
@@ -191,7 +192,7 @@ struct HostileInputTests {
     },
     badTokenizer(
       "tokenizer weights that are not numbers",
-      "the tokenizer's output is not made of finite numbers: its weights are damaged or do not fit"
+      "\(Tool.model) with bad.pth: the tokenizer's output is not made of finite numbers: its weights are damaged or do not fit"
     ) {
       try BadFiles.tokenizer($0) {
         try BadFiles.replace("decoder.conv_out.bias", in: &$0) {
@@ -291,8 +292,11 @@ struct HostileInputTests {
     mistake(["--cfg", "inf"], "a guidance of inf makes no sense; use a number such as 1 (none) or 2.7"),
     mistake(["--top-p", "1.5"], "top-p is 1.5; use 0 for no limit or a probability up to 1"),
     mistake(["--top-k", "-1"], "top-k is -1; use 0 for no limit or a positive number"),
-    mistake(["--seed", "-1"], "The value '-1' is invalid for '--seed <seed>'"),
-    mistake(["--seed", "18446744073709551616"], "The value '18446744073709551616' is invalid for '--seed <seed>'"),
+    mistake(
+      ["--seed", "-1"], "The value '-1' is invalid for '--seed <seed>': use a number from 0 to 18446744073709551615"),
+    mistake(
+      ["--seed", "18446744073709551616"],
+      "The value '18446744073709551616' is invalid for '--seed <seed>': use a number from 0 to 18446744073709551615"),
     mistake(["--class", "10"], "--class 10: this model has the classes 0 … 9", code: 1),
     mistake(["--class", "-1"], "--class -1: this model has the classes 0 … 9", code: 1),
     mistake(
@@ -312,19 +316,19 @@ struct HostileInputTests {
       "\(Tool.model): the checkpoint has 6 scales with 130 tokens, the list 1 2 3 has 3 with 14", code: 1),
     mistake(["--heads", "0"], "--heads is 0; use a positive number"),
     mistake(["--heads", "3"], "\(Tool.model): the checkpoint has 4 heads, not 3", code: 1),
-    mistake(["--window", "9"], "a window of 9 does not fit scale 4, whose map has side 6", code: 1),
+    mistake(["--window", "9"], "\(Tool.model): a window of 9 does not fit scale 4, whose map has side 6", code: 1),
     mistake(["--refine-step", "-1"], "--refine-step is -1; use a number from 0 to the number of scales"),
-    mistake(["--refine-step", "9"], "the refine step is 9, but there are only 6 scales", code: 1),
+    mistake(["--refine-step", "9"], "\(Tool.model): the refine step is 9, but there are only 6 scales", code: 1),
     mistake(["--device", "cuda"], "--device cuda: the CUDA engine is not part of this build; use cpu or reference"),
     mistake(
       ["--device", "tpu"],
-      "The value 'tpu' is invalid for '--device <device>'. Please provide one of 'cpu', 'reference' or 'cuda'"),
+      "The value 'tpu' is invalid for '--device <device>'; use one of 'cpu', 'reference' or 'cuda'"),
     mistake(["--threads", "0"], "--threads is 0; use a number from 1 to 1024"),
     mistake(["--batch", "0"], "--batch is 0; use a number from 1 to 1024"),
     mistake(["--columns", "0"], "--columns is 0; use a number from 1 to 65535"),
     mistake(
       ["--rounding", "up"],
-      "The value 'up' is invalid for '--rounding <rounding>'. Please provide one of 'truncate' and 'nearest'"),
+      "The value 'up' is invalid for '--rounding <rounding>'; use one of 'truncate' and 'nearest'"),
     mistake(["--colour", "red"], "Unknown option '--colour'"),
     Case("unknown subcommand", ["paint"], 64, "Unexpected argument 'paint'"),
     Case("no class", Tool.sample(["-o", "out.png"]), 64, "Missing expected argument '--class <class> ...'"),
@@ -357,7 +361,7 @@ struct HostileInputTests {
     },
     writing("out.gif", "out.gif: the name of the output must end in .png"),
     writing("out", "out: the name of the output must end in .png"),
-    writing("", ": the name of the output must end in .png"),
+    writing("", "the name of the output is empty"),
     Case(
       "device as output", ["convert", Tool.model, "link.pth"], 1,
       "link.pth: is not a regular file and cannot be replaced"
