@@ -113,7 +113,8 @@ private func plainSquare<S: TensorScalar>(_ x: UnsafePointer<S>, _ count: Int) -
 /// For four vectors, interleaved in `z` [length, 4], the code of the smallest own + square − 2 z·e.
 @inline(__always)
 private func nearestOfBlocks<S: TensorScalar>(
-  _ z: UnsafePointer<S>, own: SIMD4<S>, _ turned: UnsafePointer<S>, _ squares: UnsafePointer<S>, length: Int, blocks: Int
+  _ z: UnsafePointer<S>, own: SIMD4<S>, _ turned: UnsafePointer<S>, _ squares: UnsafePointer<S>, length: Int,
+  blocks: Int
 ) -> SIMD4<Int> {
   let infinite = SIMD8<S>(repeating: .infinity)
   var (best0, best1, best2, best3) = (infinite, infinite, infinite, infinite)

@@ -5,6 +5,8 @@
 // One pass over parameter, gradient and moments. Memory that is shared (a mapped checkpoint, another tensor) is copied
 // before it is written. Gradient clipping is the caller's: the factor comes with the settings.
 
+import Foundation
+
 extension CPU: OptimizerOps {
   /// Σx² in double precision, over fixed pieces.
   @specialized(where Scalar == Float)
@@ -38,7 +40,7 @@ extension CPU: OptimizerOps {
     makeOwned(&firstMoment)
     makeOwned(&secondMoment)
     let step = Double(settings.step)
-    let corrections = (1 - power(settings.betas[0], step), 1 - power(settings.betas[1], step))
+    let corrections = (1 - pow(settings.betas[0], step), 1 - pow(settings.betas[1], step))
     let (beta1, beta2) = (Scalar(settings.betas[0]), Scalar(settings.betas[1]))
     let (rest1, rest2) = (Scalar(1 - settings.betas[0]), Scalar(1 - settings.betas[1]))
     let factor = Scalar(settings.gradientFactor)
@@ -75,9 +77,4 @@ extension CPU: OptimizerOps {
       withPointers(shared) { result.update(from: $0, count: shared.shape.count) }
     }
   }
-}
-
-/// β raised to a whole number, by the logarithm.
-private func power(_ base: Double, _ exponent: Double) -> Double {
-  base <= 0 ? 0 : Double.exponential(exponent * Double.logarithm(base))
 }

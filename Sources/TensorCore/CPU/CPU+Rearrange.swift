@@ -52,7 +52,8 @@ extension CPU {
       for part in parts {
         let run = part.shape[axis] * sizes.inner
         withPointers(part) {
-          copyRuns($0, every: run, to: result + start, every: sizes.length * sizes.inner, length: run, count: sizes.outer)
+          copyRuns(
+            $0, every: run, to: result + start, every: sizes.length * sizes.inner, length: run, count: sizes.outer)
         }
         start += run
       }

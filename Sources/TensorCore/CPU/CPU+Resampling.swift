@@ -181,6 +181,7 @@ private struct AxisSums<S: TensorScalar> {
 /// The height and width of maps [B, C, H, W], checked.
 private func mapSize(_ name: String, _ shape: Shape, _ height: Int, _ width: Int) -> (height: Int, width: Int) {
   precondition(
-    shape.rank == 4 && shape[2] > 0 && shape[3] > 0 && height > 0 && width > 0, "\(name): \(shape), \(height) × \(width)")
+    shape.rank == 4 && shape[2] > 0 && shape[3] > 0 && height > 0 && width > 0,
+    "\(name): \(shape), \(height) × \(width)")
   return (shape[2], shape[3])
 }
