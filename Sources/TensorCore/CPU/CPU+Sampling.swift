@@ -207,7 +207,7 @@ private struct RowFilter<S: TensorScalar> {
 
     @inline(__always)
     func bucket(_ value: S) -> Int {
-      isUsable ? min(Int(truncatingIfNeeded: Int32((value - low) * scale)), RowFilter.buckets - 1) : 0
+      isUsable ? min(wholePart((value - low) * scale), RowFilter.buckets - 1) : 0
     }
   }
 
@@ -270,4 +270,12 @@ private struct RowFilter<S: TensorScalar> {
       }
     }
   }
+}
+
+/// The whole part of a number, by the conversion of its own type: the one for any floating-point type is many times slower.
+@inline(__always)
+private func wholePart<S: TensorScalar>(_ x: S) -> Int {
+  if let single = x as? Float { return Int(single) }
+  if let double = x as? Double { return Int(double) }
+  return Int(x)
 }
