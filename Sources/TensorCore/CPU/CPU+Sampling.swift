@@ -158,13 +158,14 @@ private struct RowFilter<S: TensorScalar> {
   @inline(__always)
   mutating func keepLargest(_ k: Int, _ row: UnsafeMutablePointer<S>, _ length: Int) {
     guard k < entries.count else { return }
-    deal()
+    let deal = count()
     // The bucket that holds the k-th largest: fewer than k entries lie in the buckets above it.
     var bucket = Self.buckets - 1
-    while sorted.count - Int(starts[bucket]) < k { bucket -= 1 }
-    let range = Int(starts[bucket])..<Int(starts[bucket + 1])
-    let inside = sorted[range].map(\.value).sorted()
-    let least = inside[sorted.count - k - range.lowerBound]
+    while entries.count - Int(starts[bucket]) < k { bucket -= 1 }
+    var inside: [S] = []
+    for entry in entries where deal.bucket(entry.value) == bucket { inside.append(entry.value) }
+    inside.sort()
+    let least = inside[entries.count - k - Int(starts[bucket])]
     var left = 0
     for entry in entries {
       if entry.value < least {
@@ -198,9 +199,21 @@ private struct RowFilter<S: TensorScalar> {
     }
   }
 
-  /// Counting sort of the entries by bucket, keeping their order within each.
+  /// Which bucket a value falls into.
+  private struct Deal {
+    var low: S
+    var scale: S
+    var isUsable: Bool
+
+    @inline(__always)
+    func bucket(_ value: S) -> Int {
+      isUsable ? min(wholePart((value - low) * scale), RowFilter.buckets - 1) : 0
+    }
+  }
+
+  /// Sets `starts` to where each bucket begins among the entries in order.
   @inline(__always)
-  private mutating func deal() {
+  private mutating func count() -> Deal {
     var (low, high) = (entries[0].value, entries[0].value)
     for entry in entries {
       if entry.value < low { low = entry.value }
@@ -209,29 +222,31 @@ private struct RowFilter<S: TensorScalar> {
     // Subtracting and scaling never change the order of two numbers, so buckets are in order too. Where the range is
     // empty or too large to compute with, everything falls into one bucket.
     let scale = S(Self.buckets - 1) / (high - low)
-    let usable = (high - low).isFinite && scale.isFinite
+    let deal = Deal(low: low, scale: scale, isUsable: (high - low).isFinite && scale.isFinite)
     starts.removeAll(keepingCapacity: true)
     starts.append(contentsOf: repeatElement(0, count: Self.buckets + 1))
-    for entry in entries { starts[bucket(entry.value, low, scale, usable) + 1] += 1 }
+    for entry in entries { starts[deal.bucket(entry.value) + 1] += 1 }
     for i in 0..<Self.buckets { starts[i + 1] += starts[i] }
+    return deal
+  }
+
+  /// Counting sort of the entries by bucket, keeping their order within each.
+  @inline(__always)
+  private mutating func deal() {
+    let deal = count()
     if sorted.count < entries.count {
       sorted.append(contentsOf: entries[sorted.count...])
     } else {
       sorted.removeLast(sorted.count - entries.count)
     }
     for entry in entries {
-      let bucket = bucket(entry.value, low, scale, usable)
+      let bucket = deal.bucket(entry.value)
       sorted[Int(starts[bucket])] = entry
       starts[bucket] += 1
     }
     // Each start has moved to its bucket's end: the next one's start.
     for i in stride(from: Self.buckets, to: 0, by: -1) { starts[i] = starts[i - 1] }
     starts[0] = 0
-  }
-
-  @inline(__always)
-  private func bucket(_ value: S, _ low: S, _ scale: S, _ usable: Bool) -> Int {
-    usable ? min(Int((value - low) * scale), Self.buckets - 1) : 0
   }
 
   /// Sorts each bucket by value, then code.
@@ -255,4 +270,12 @@ private struct RowFilter<S: TensorScalar> {
       }
     }
   }
+}
+
+/// The whole part of a number, by the conversion of its own type: the one for any floating-point type is many times slower.
+@inline(__always)
+private func wholePart<S: TensorScalar>(_ x: S) -> Int {
+  if let single = x as? Float { return Int(single) }
+  if let double = x as? Double { return Int(double) }
+  return Int(x)
 }
