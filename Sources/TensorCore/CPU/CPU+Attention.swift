@@ -2,8 +2,7 @@
 // softmax row by row, and the output by another product, all in a scratch tile that stays in cache.
 //
 // Nothing of the size queries × keys is kept: the backward recomputes probabilities from the saved log-sum-exp. An image's
-// tiles are the same whatever the batch. Small products bypass OpenBLAS's own order only through their size, which is
-// fixed by the span.
+// tiles are the same whatever the batch.
 
 /// The queries of one tile.
 private let queriesPerTile = 64
@@ -41,7 +40,7 @@ extension CPU: AttentionOps {
               q + query, lda: row, k + key, ldb: row, beta: 0, p, ldc: m)
             for i in 0..<n {
               let place = (tile.batch * sizes.queries + tile.queries.lowerBound + i) * sizes.heads + tile.head
-              logSumExp[place] = softmaxRow(p + i * m, m)
+              logSumExp[place] = softmaxRow(p + i * m, p + i * m, m)
             }
             Scalar.matrixProduct(
               transposeA: false, transposeB: false, m: n, n: width, k: m, alpha: 1,
@@ -137,15 +136,4 @@ extension CPU: AttentionOps {
     }
     return result
   }
-}
-
-/// exp(x − max)/Σ in place; returns max + ln Σ.
-@inline(__always)
-func softmaxRow<S: TensorScalar>(_ x: UnsafeMutablePointer<S>, _ count: Int) -> S {
-  let maximum = largest(UnsafePointer(x), count)
-  byEights(count) { i, lanes in put(S.exponential(eight(UnsafePointer(x), i, lanes) - maximum), x, i, lanes) }
-  let sum = total(count) { eight(UnsafePointer(x), $0, $1) }
-  let reciprocal = 1 / sum
-  byEights(count) { i, lanes in put(eight(UnsafePointer(x), i, lanes) * reciprocal, x, i, lanes) }
-  return maximum + S.logarithm(sum)
 }

@@ -224,9 +224,10 @@ func siluGradient<S: TensorScalar>(_ dOutput: SIMD8<S>, at x: SIMD8<S>) -> SIMD8
   return dOutput * s * (x * (1 - s) + 1)
 }
 
-/// The softmax of one row; input and output may be the same memory.
+/// The softmax of one row, and ln Σ exp of it; input and output may be the same memory.
 @inline(__always)
-func softmaxRow<S: TensorScalar>(_ x: UnsafePointer<S>, _ result: UnsafeMutablePointer<S>, _ length: Int) {
+@discardableResult
+func softmaxRow<S: TensorScalar>(_ x: UnsafePointer<S>, _ result: UnsafeMutablePointer<S>, _ length: Int) -> S {
   let most = largest(x, length)
   let sum = total(length) { i, lanes -> SIMD8<S> in
     let power = S.exponential(eight(x, i, lanes) - most)
@@ -236,6 +237,7 @@ func softmaxRow<S: TensorScalar>(_ x: UnsafePointer<S>, _ result: UnsafeMutableP
   byEights(length) { i, lanes in
     put(eight(UnsafePointer(result), i, lanes) / sum, result, i, lanes)
   }
+  return most + S.logarithm(sum)
 }
 
 /// Σ of rows, in order, into one row.

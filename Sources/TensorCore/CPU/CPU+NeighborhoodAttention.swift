@@ -69,7 +69,7 @@ extension CPU {
               let query = band.place(row, column)
               windowDots(q + query, keys, band, firstKey: firstKey, logits, scale: scale, padding: -.infinity)
               let place = (band.batch * sizes.height + row) * sizes.width + column
-              logSumExp[place * sizes.heads + band.head] = softmaxRow(logits, band.logitCount)
+              logSumExp[place * sizes.heads + band.head] = softmaxRow(logits, logits, band.logitCount)
               weightedSum(logits, v, band, row, column, output + query)
             }
           }

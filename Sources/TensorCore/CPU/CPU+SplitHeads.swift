@@ -11,7 +11,7 @@ extension CPU {
   public static func splitHeads(_ joint: Tensor<CPU>, heads: Int, logitScale: Tensor<CPU>?) -> Heads<CPU> {
     let sizes = SplitHeadsSizes(joint: joint.shape, heads: heads, logitScale: logitScale?.shape)
     let (tokens, width) = (sizes.batch * sizes.tokens, sizes.heads * sizes.width)
-    let factors = logitScale.map { factors($0) }
+    let factors = logitScale.map { logitFactors($0) }
     let parts = (0..<3).map { part in
       make(sizes.partShape) { result in
         withPointers(joint) { joint in
@@ -38,7 +38,7 @@ extension CPU {
   }
 
   /// exp(min(s, ln 100)) of each head.
-  private static func factors(_ logitScale: Tensor<CPU>) -> [Scalar] {
+  private static func logitFactors(_ logitScale: Tensor<CPU>) -> [Scalar] {
     scalars(logitScale.storage).map { Scalar.exponential(min($0, Scalar(largestLogitScale))) }
   }
 
@@ -56,7 +56,7 @@ extension CPU {
         && dHeads.values.shape == sizes.partShape,
       "dSplitHeads: gradients \(dHeads.queries.shape), parts \(sizes.partShape)")
     let (tokens, width) = (sizes.batch * sizes.tokens, sizes.heads * sizes.width)
-    let factors = logitScale.map { factors($0) }
+    let factors = logitScale.map { logitFactors($0) }
     // dq·q of every token and head; summed in order below, so that no two threads add to the same number.
     let products = make([tokens, heads]) { $0.update(repeating: 0, count: tokens * heads) }
     let dJoint = make(joint.shape) { dJoint in
