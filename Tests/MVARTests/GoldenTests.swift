@@ -24,6 +24,16 @@ where B.Device == Host {
 }
 
 @Suite struct GoldenTests {
+  @Test(arguments: goldenFiles("").filter { !$0.contains("d16") && !$0.contains(".train.") && !$0.contains(".var.") })
+  func everythingOnCPU(_ name: String) throws {
+    try expectAllRowsPass(name, on: CPU<Float>.self, atLeast: 5)
+  }
+
+  @Test(arguments: goldenFiles("d16"))
+  func publishedSizesOnCPU(_ name: String) throws {
+    try expectAllRowsPass(name, on: CPU<Float>.self, atLeast: 5)
+  }
+
   @Test(arguments: goldenFiles("ops") + goldenFiles("filter"))
   func operatorsOnReference(_ name: String) throws {
     try expectAllRowsPass(name, on: Reference<Double>.self, atLeast: 5)

@@ -12,6 +12,7 @@ package protocol HostBackend: LinearAlgebraOps, ElementwiseOps, NormalizationOps
 where Device == Host {}
 
 extension Reference: HostBackend {}
+extension CPU: HostBackend {}
 
 /// An engine in a list of test arguments.
 package struct Engine: CustomTestStringConvertible, Sendable {
@@ -28,7 +29,7 @@ package struct Engine: CustomTestStringConvertible, Sendable {
   /// Every engine and precision.
   package static let all = single + double
   /// Single precision: judged against `Reference<Double>` by the error that `Reference<Float>` makes.
-  package static let single = [Engine(Reference<Float>.self)]
+  package static let single = [Engine(Reference<Float>.self), Engine(CPU<Float>.self)]
   /// Double precision: precise enough for finite differences.
-  package static let double = [Engine(Reference<Double>.self)]
+  package static let double = [Engine(Reference<Double>.self), Engine(CPU<Double>.self)]
 }

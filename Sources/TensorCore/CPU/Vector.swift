@@ -1,0 +1,157 @@
+// Eight numbers at a time: loads and stores at any address, loops with a partial last step, sums and maxima.
+//
+// Loops hand their body a place and the number of lanes that count there: 8, or what is left at the end. Both take the
+// same path, so a number's result does not depend on where in the tensor it lies. Sums use four accumulators of eight
+// lanes each, which is faster than one and rounds less. Deliberately absent: fused multiply-add and the library's
+// `max`, which cost a call per lane on processors without them.
+
+/// Elements that are too few to share between threads.
+let serialLimit = 1 << 14
+
+/// How many rows of a given length make a piece of work worth handing to a thread.
+@inline(__always)
+func rowsPerPiece(_ length: Int) -> Int { max(1, serialLimit / max(length, 1)) }
+
+/// Eight numbers from `start + place`; where fewer than eight count, the others are the filler.
+@inline(__always)
+func eight<S: TensorScalar>(
+  _ start: UnsafePointer<S>, _ place: Int, _ lanes: Int = 8, filler: S = 0
+) -> SIMD8<S> {
+  if lanes == 8 { return UnsafeRawPointer(start + place).loadUnaligned(as: SIMD8<S>.self) }
+  var result = SIMD8<S>(repeating: filler)
+  for lane in 0..<lanes { result[lane] = start[place + lane] }
+  return result
+}
+
+/// Writes the lanes that count to `start + place`.
+@inline(__always)
+func put<S: TensorScalar>(_ value: SIMD8<S>, _ start: UnsafeMutablePointer<S>, _ place: Int, _ lanes: Int = 8) {
+  if lanes == 8 {
+    UnsafeMutableRawPointer(start + place).storeBytes(of: value, as: SIMD8<S>.self)
+  } else {
+    for lane in 0..<lanes { start[place + lane] = value[lane] }
+  }
+}
+
+/// Runs `body(place, lanes)` over 0 ..< count in steps of eight.
+@inline(__always)
+func byEights(_ count: Int, _ body: (Int, Int) -> Void) {
+  let whole = count & ~7
+  var place = 0
+  while place < whole {
+    body(place, 8)
+    place += 8
+  }
+  if whole < count { body(whole, count - whole) }
+}
+
+/// Σ of the eight lanes, by halves.
+@inline(__always)
+func laneSum<S: TensorScalar>(_ x: SIMD8<S>) -> S {
+  let four = x.lowHalf + x.highHalf
+  let two = four.lowHalf + four.highHalf
+  return two[0] + two[1]
+}
+
+/// The larger of each pair of lanes; a NaN in `b` loses.
+@inline(__always)
+func larger<S: TensorScalar>(_ a: SIMD8<S>, _ b: SIMD8<S>) -> SIMD8<S> {
+  a.replacing(with: b, where: b .> a)
+}
+
+/// Σ of `term(place, lanes)` over 0 ..< count; lanes that do not count are left out.
+@inline(__always)
+func total<S: TensorScalar>(_ count: Int, _ term: (Int, Int) -> SIMD8<S>) -> S {
+  var (a, b, c, d) = (SIMD8<S>.zero, SIMD8<S>.zero, SIMD8<S>.zero, SIMD8<S>.zero)
+  var place = 0
+  while place + 32 <= count {
+    a += term(place, 8)
+    b += term(place + 8, 8)
+    c += term(place + 16, 8)
+    d += term(place + 24, 8)
+    place += 32
+  }
+  while place + 8 <= count {
+    a += term(place, 8)
+    place += 8
+  }
+  var sum = laneSum((a + b) + (c + d))
+  if place < count {
+    let last = term(place, count - place)
+    for lane in 0..<(count - place) { sum += last[lane] }
+  }
+  return sum
+}
+
+/// Two sums over 0 ..< count in one walk.
+@inline(__always)
+func totals<S: TensorScalar>(_ count: Int, _ terms: (Int, Int) -> (SIMD8<S>, SIMD8<S>)) -> (S, S) {
+  var (a, b, c, d) = (SIMD8<S>.zero, SIMD8<S>.zero, SIMD8<S>.zero, SIMD8<S>.zero)
+  var place = 0
+  while place + 16 <= count {
+    let first = terms(place, 8)
+    let second = terms(place + 8, 8)
+    a += first.0
+    b += first.1
+    c += second.0
+    d += second.1
+    place += 16
+  }
+  while place < count {
+    let lanes = min(8, count - place)
+    let last = terms(place, lanes)
+    for lane in 0..<lanes {
+      a[lane] += last.0[lane]
+      b[lane] += last.1[lane]
+    }
+    place += 8
+  }
+  return (laneSum(a + c), laneSum(b + d))
+}
+
+/// The largest of `count` numbers, −∞ if there are none; NaNs are passed over.
+@inline(__always)
+func largest<S: TensorScalar>(_ x: UnsafePointer<S>, _ count: Int) -> S {
+  var (a, b) = (SIMD8<S>(repeating: -.infinity), SIMD8<S>(repeating: -.infinity))
+  var place = 0
+  while place + 16 <= count {
+    a = larger(a, eight(x, place))
+    b = larger(b, eight(x, place + 8))
+    place += 16
+  }
+  while place < count {
+    a = larger(a, eight(x, place, min(8, count - place), filler: -.infinity))
+    place += 8
+  }
+  a = larger(a, b)
+  var result = a[0]
+  for lane in 1..<8 where a[lane] > result { result = a[lane] }
+  return result
+}
+
+/// σ(x) = 1/(1 + exp(−x)).
+@inline(__always)
+func sigmoid<S: TensorScalar>(_ x: SIMD8<S>) -> SIMD8<S> {
+  SIMD8<S>(repeating: 1) / (S.exponential(-x) + 1)
+}
+
+/// Runs `body` with `count` numbers of temporary memory, not initialised.
+@inline(__always)
+func withScratch<S: TensorScalar>(_ count: Int, _ body: (UnsafeMutablePointer<S>) -> Void) {
+  let buffer = HostBuffer<S>(count: count)
+  withExtendedLifetime(buffer) { body(buffer.start) }
+}
+
+/// Σ over fixed pieces of 0 ..< count of what `body` returns for each, added in order in double precision.
+@inline(__always)
+func totalOfPieces(_ count: Int, _ body: (Range<Int>) -> Double) -> Double {
+  let grain = serialLimit
+  var sums = [Double](repeating: 0, count: (count + grain - 1) / grain)
+  sums.withUnsafeMutableBufferPointer { sums in
+    let sums = sums.baseAddress
+    parallel(count, grain: grain) { range in
+      sums.unsafelyUnwrapped[range.lowerBound / grain] = body(range)
+    }
+  }
+  return sums.reduce(0, +)
+}
