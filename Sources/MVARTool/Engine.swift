@@ -46,7 +46,7 @@ struct EngineOptions: ParsableArguments {
   func run<Task: EngineTask>(_ task: Task) throws -> Task.Output {
     if let threads { ThreadCount.current = threads }
     switch device {
-    case .cpu, .cuda: return try task.run(Reference<Float>.self)
+    case .cpu, .cuda: return try task.run(CPU<Float>.self)
     case .reference: return try task.run(Reference<Float>.self)
     }
   }

@@ -41,9 +41,36 @@ struct Verify: ParsableCommand {
   @OptionGroup(title: "Engine")
   var engine: EngineOptions
 
+  @Flag(help: ArgumentHelp("Check one file in this very process.", visibility: .hidden))
+  var alone = false
+
   func run() throws {
+    if alone {
+      for file in files { try engine.runAsTruth(VerifyTask(command: self, file: file)) }
+      return
+    }
     let found = try files.flatMap(goldenFiles)
-    try engine.runAsTruth(VerifyTask(command: self, files: found))
+    let progress = Progress()
+    var (counts, unusable) = (VerifyCounts(), 0)
+    for file in found {
+      progress.report("verifying \(file)")
+      do {
+        let (text, part) = try IsolatedVerification(command: self).run(file)
+        progress.finish()
+        try Console.print(text)
+        counts.add(part)
+      } catch let failure as Failure {
+        progress.finish()
+        unusable += 1
+        Console.complain(failure.description)
+      }
+    }
+    if unusable < found.count {
+      try Console.print(
+        "\(counts) in \(found.count) file" + (found.count == 1 ? "" : "s")
+          + (unusable > 0 ? ", \(unusable) of them unusable" : ""))
+    }
+    if counts.failed > 0 || unusable > 0 || counts.passed == 0 { throw ExitCode.failure }
   }
 
   /// The golden files that a path stands for.
@@ -68,43 +95,15 @@ struct Verify: ParsableCommand {
   }
 }
 
-/// The comparison, on any engine.
+/// The comparison of one file, on any engine.
 private struct VerifyTask: EngineTask {
   let command: Verify
-  let files: [String]
+  let file: String
 
   func run<B: Backend>(_ engine: B.Type) throws where B.Device == LocalDevice {
-    let verifier = Verifier<B>(on: LocalDevice(), photos: command.photos)
-    let progress = Progress()
-    var (passed, failed, notChecked, unreadable) = (0, 0, 0, 0)
-    for file in files {
-      progress.report("verifying \(file)")
-      do {
-        let report = try verifier.verify(file)
-        passed += report.passed
-        failed += report.failed
-        notChecked += report.notChecked
-        progress.finish()
-        try print(report)
-      } catch let code as ExitCode {
-        throw code
-      } catch {
-        progress.finish()
-        unreadable += 1
-        Console.complain(MVARTool.describe(error))
-      }
-    }
-    if unreadable < files.count {
-      try Console.print(
-        "\(passed) passed, \(failed) failed, \(notChecked) not checked in \(files.count) file"
-          + (files.count == 1 ? "" : "s") + (unreadable > 0 ? ", \(unreadable) of them unusable" : ""))
-    }
-    if failed > 0 || unreadable > 0 || passed == 0 { throw ExitCode.failure }
-  }
-
-  private func print(_ report: VerificationReport) throws {
-    let counts = "\(report.passed) passed, \(report.failed) failed, \(report.notChecked) not checked"
-    try Console.print("\(report.path) (\(report.kind)): \(counts)")
+    let report = try Verifier<B>(on: LocalDevice(), photos: command.photos).verify(file)
+    let counts = VerifyCounts(passed: report.passed, failed: report.failed, notChecked: report.notChecked)
+    try Console.print(Console.singleLine("\(report.path) (\(report.kind)): \(counts)"))
     let rows = report.rows.filter {
       command.detail == .all || (command.detail == .quiet && $0.outcome != .passed)
     }
@@ -115,27 +114,12 @@ private struct VerifyTask: EngineTask {
 
   private func cells(_ row: VerificationRow) -> [String] {
     let isExact = row.tolerance == "equal"
-    let absolute = isExact ? "\(Int(row.absolute))" : String(format: "%.2e", row.absolute)
+    let absolute = isExact ? String(format: "%.0f", row.absolute) : String(format: "%.2e", row.absolute)
     let relative = isExact ? "" : String(format: "%.2e", row.relative)
     switch row.outcome {
     case .passed: return ["pass", row.name, absolute, relative, row.tolerance, row.place]
     case .failed: return ["FAIL", row.name, absolute, relative, row.tolerance, row.place]
     case .notChecked(let reason): return ["----", row.name, "", "", "", "not checked: \(reason)"]
-    }
-  }
-}
-
-/// Text in columns.
-enum Table {
-  /// Prints rows with their columns aligned.
-  static func print(_ rows: [[String]]) throws {
-    let rows = rows.map { $0.map(Console.singleLine) }
-    let widths = (0..<(rows.first?.count ?? 0)).map { column in rows.map { $0[column].count }.max() ?? 0 }
-    for row in rows {
-      let cells = zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }
-      var line = "  " + cells.joined(separator: "  ")
-      while line.last == " " { line.removeLast() }
-      try Console.print(line)
     }
   }
 }
