@@ -99,12 +99,6 @@ struct HostileInputTests {
     return Case(more.joined(separator: " "), Tool.sample(named + ["-o", "out.png"]), code, sentence)
   }
 
-  private static func writing(
-    _ output: String, _ sentence: String, _ prepare: @escaping @Sendable (String) throws -> Void = { _ in }
-  ) -> Case {
-    Case("output \(output)", Tool.sample(["--class", "1", "-o", output]), 1, sentence, prepare)
-  }
-
   static let checkpoints: [Case] = [
     badModel("truncated", "bad.pth: is a zip archive without its directory; the file is truncated or damaged") {
       try BadFiles.truncated(Tool.model, to: 200_000, $0)
@@ -215,6 +209,15 @@ struct HostileInputTests {
     Case("verify an empty folder", ["verify", "."], 1, ".: the folder holds no golden files (*.safetensors)"),
     Case(
       "verify a missing file", ["verify", "nothing.safetensors"], 1, "nothing.safetensors: the file does not exist"),
+    Case(
+      "golden values of the wrong shape", ["verify", "bad.safetensors"], 1,
+      "bad.safetensors: the check was stopped: shapes or numbers in the file do not fit its kind"
+    ) {
+      let source = try Checkpoint.open(Fixtures.path("golden/ops.safetensors"))
+      var tensors = source.tensors
+      try BadFiles.replace("linear.in.w", in: &tensors) { try StoredTensor($0.floats(), shape: [$0.count]) }
+      try SafetensorsWriter.write(tensors, metadata: source.metadata, to: "\($0)/bad.safetensors")
+    },
     Case(
       "verify an unknown kind", ["verify", "bad.safetensors"], 1,
       "bad.safetensors: is of kind poem, which this version does not know"
@@ -343,46 +346,12 @@ struct HostileInputTests {
       "depth 0", ["sample", "--model", "seeded:d0", "--class", "1", "-o", "out.png"], 64,
       "--model: seeded:d0 names no seeded model; write seeded:d16, seeded:d20 and so on up to seeded:d64"),
     Case(
+      "an unknown name",
+      Tool.sample(["--class", "dog", "--class-names", Fixtures.path("golden/README.md"), "-o", "out.png"]), 1,
+      "--class dog: \(Fixtures.path("golden/README.md")) has no class of this name"),
+    Case(
       "a line break in a name", ["inspect", "a\nmvar: all is well\u{1b}[2K"], 1,
       "a\\u{a}mvar: all is well\\u{1b}[2K: the file does not exist"),
-  ]
-
-  static let outputs: [Case] = [
-    writing("nowhere/out.png", "nowhere/out.png: cannot be written: the folder nowhere does not exist"),
-    writing("file/out.png", "file/out.png: cannot be written: file is not a folder") {
-      try BadFiles.write([1], "\($0)/file")
-    },
-    writing("out.png", "out.png: is a folder and cannot be replaced by a file") {
-      try FileManager.default.createDirectory(atPath: "\($0)/out.png", withIntermediateDirectories: true)
-    },
-    writing("kept.png", "kept.png: the file exists and is write-protected") {
-      try BadFiles.write([1], "\($0)/kept.png")
-      try FileManager.default.setAttributes([.posixPermissions: 0o444], ofItemAtPath: "\($0)/kept.png")
-    },
-    writing("out.gif", "out.gif: the name of the output must end in .png"),
-    writing("out", "out: the name of the output must end in .png"),
-    writing("", "the name of the output is empty"),
-    Case(
-      "device as output", ["convert", Tool.model, "link.pth"], 1,
-      "link.pth: is not a regular file and cannot be replaced"
-    ) {
-      try FileManager.default.createSymbolicLink(atPath: "\($0)/link.pth", withDestinationPath: "/dev/full")
-    },
-    Case(
-      "the input as output", ["convert", "a.pth", "./a.pth"], 1,
-      "./a.pth: is the same file as the input a.pth, which would be lost"
-    ) {
-      try FileManager.default.copyItem(atPath: Tool.model, toPath: "\($0)/a.pth")
-    },
-    Case(
-      "unknown format", ["convert", Tool.model, "out.gguf"], 1,
-      "out.gguf: the name of the output must end in .pth or .pt or .bin or .safetensors"),
-    Case(
-      "file as folder", Tool.sample(["--class", "1", "--singles", "file"]), 1,
-      "file: cannot be written: file is not a folder"
-    ) {
-      try BadFiles.write([1], "\($0)/file")
-    },
   ]
 
   @Test("a full disk and a closed pipe")
@@ -401,6 +370,17 @@ struct HostileInputTests {
       let closed = try Tool.shell("\"$MVAR\" inspect --tensors '\(Tool.model)' | true", in: folder)
       #expect(closed.errors == "")
       #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+    }
+  }
+
+  @Test("a model that no machine can hold is refused before its weights are computed")
+  func memory() throws {
+    try withTemporaryFolder { folder in
+      let arguments = ["--model", "seeded:d64", "--patch-nums", "1,1000,1024", "--class", "1", "-o", "out.png"]
+      let result = try Tool.run(["sample"] + arguments, in: folder)
+      #expect(result.code == 1)
+      #expect(result.errors.hasPrefix("mvar: seeded:d64 needs about 679.3 GiB of memory, and this machine has "))
+      #expect(result.errors.split(separator: "\n").count == 1)
     }
   }
 

@@ -1,0 +1,50 @@
+// Outputs that cannot be written. Each is found out before anything is computed.
+
+import Foundation
+import TestSupport
+
+extension HostileInputTests {
+  private static func writing(
+    _ output: String, _ sentence: String, _ prepare: @escaping @Sendable (String) throws -> Void = { _ in }
+  ) -> Case {
+    Case("output \(output)", Tool.sample(["--class", "1", "-o", output]), 1, sentence, prepare)
+  }
+
+  static let outputs: [Case] = [
+    writing("nowhere/out.png", "nowhere/out.png: cannot be written: the folder nowhere does not exist"),
+    writing("file/out.png", "file/out.png: cannot be written: file is not a folder") {
+      try BadFiles.write([1], "\($0)/file")
+    },
+    writing("out.png", "out.png: is a folder and cannot be replaced by a file") {
+      try FileManager.default.createDirectory(atPath: "\($0)/out.png", withIntermediateDirectories: true)
+    },
+    writing("kept.png", "kept.png: the file exists and is write-protected") {
+      try BadFiles.write([1], "\($0)/kept.png")
+      try FileManager.default.setAttributes([.posixPermissions: 0o444], ofItemAtPath: "\($0)/kept.png")
+    },
+    writing("out.gif", "out.gif: the name of the output must end in .png"),
+    writing("out", "out: the name of the output must end in .png"),
+    writing("", "the name of the output is empty"),
+    Case(
+      "device as output", ["convert", Tool.model, "link.pth"], 1,
+      "link.pth: is not a regular file and cannot be replaced"
+    ) {
+      try FileManager.default.createSymbolicLink(atPath: "\($0)/link.pth", withDestinationPath: "/dev/full")
+    },
+    Case(
+      "the input as output", ["convert", "a.pth", "./a.pth"], 1,
+      "./a.pth: is the same file as the input a.pth, which would be lost"
+    ) {
+      try FileManager.default.copyItem(atPath: Tool.model, toPath: "\($0)/a.pth")
+    },
+    Case(
+      "unknown format", ["convert", Tool.model, "out.gguf"], 1,
+      "out.gguf: the name of the output must end in .pth or .pt or .bin or .safetensors"),
+    Case(
+      "file as folder", Tool.sample(["--class", "1", "--singles", "file"]), 1,
+      "file: cannot be written: file is not a folder"
+    ) {
+      try BadFiles.write([1], "\($0)/file")
+    },
+  ]
+}
