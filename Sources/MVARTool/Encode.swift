@@ -68,15 +68,11 @@ private struct EncodeTask: EngineTask {
       var arrays: [(name: String, tensor: StoredTensor)] = []
       for (suffix, flipped) in [("", false), ("_flip", true)] {
         progress.report("encoding image \(index + 1) of \(command.images.count)")
-        let quantized = model.encode(try picture.tensor(flipped: flipped, as: B.self))
+        let quantized = try command.tokenizer.encode(picture, flipped: flipped, with: model)
         let tokens = try quantized.tokens.flatMap { try $0.values() }
         let inputs = model.quantizer.inputs(sums: quantized.sums).value  // [1, L − 1, Z]
         let values = try inputs.scalars().map { Float($0) }
-        guard values.allSatisfy(\.isFinite) else {
-          throw Failure(
-            "\(command.tokenizer.tokenizer): the tokenizer's output is not made of finite numbers: its weights are damaged or do not fit"
-          )
-        }
+        guard values.allSatisfy(\.isFinite) else { throw command.tokenizer.notNumbers }
         arrays.append(("moments_gt\(suffix)", try StoredTensor(tokens, shape: [tokens.count])))
         arrays.append(("moments_x\(suffix)", try StoredTensor(values, shape: [inputs.shape[1], inputs.shape[2]])))
       }

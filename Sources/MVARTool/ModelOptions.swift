@@ -4,6 +4,7 @@
 
 import ArgumentParser
 import MVAR
+import Media
 import TensorCore
 
 /// What a checkpoint cannot tell.
@@ -88,6 +89,21 @@ struct TokenizerOptions: ParsableArguments {
     }
     try model.configuration.checkSize()
     return model
+  }
+
+  /// The tokens of a picture.
+  ///
+  /// - Throws: `Failure` when the encoder's output is not made of numbers, which have no nearest code.
+  func encode<B: Backend>(_ picture: PixelImage, flipped: Bool = false, with model: VQVAE<B>) throws -> Quantized<B>
+  where B.Device == LocalDevice {
+    let features = model.features(try picture.tensor(flipped: flipped, as: B.self))
+    guard B.sumOfSquares(features.value).isFinite else { throw notNumbers }
+    return model.quantizer.encode(features)
+  }
+
+  /// What the encoder or the codebook makes when its weights are damaged.
+  var notNumbers: Failure {
+    Failure("\(tokenizer): the tokenizer's output is not made of finite numbers: its weights are damaged or do not fit")
   }
 }
 

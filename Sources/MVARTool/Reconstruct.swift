@@ -43,7 +43,7 @@ private struct ReconstructTask: EngineTask {
     let original = try picture.centreCrop(model.configuration.imageSide)
     var (encoding, decoding) = (Stopwatch(), Stopwatch())
     let progress = Progress()
-    let quantized = try encoding.measure { try model.encode(original.tensor(as: B.self)) }
+    let quantized = try encoding.measure { try command.tokenizer.encode(original, with: model) }
     progress.report("decoding")
     let result = try decoding.measure {
       try command.pictures.picture(model.decode(quantized.sums.last!).value, by: command.tokenizer.tokenizer)
