@@ -69,10 +69,10 @@ public struct CheckpointSource<B: Backend>: ParameterSource {
     if stored.scalarType == .float32, B.Scalar.self == Float.self, let region = try Self.region(of: stored) {
       return Tensor(shape: shape, storage: try B.makeStorage(borrowing: region, on: device))
     }
-    if let floats = try stored.floats() as? [B.Scalar], stored.scalarType != .float64 {
-      return try Tensor(floats, shape: shape, on: device)
+    if stored.scalarType == .float64 {
+      return try Tensor(try stored.doubles().map { B.Scalar($0) }, shape: shape, on: device)
     }
-    return try Tensor(try stored.doubles().map { B.Scalar($0) }, shape: shape, on: device)
+    return try Tensor(B.Scalar.array(try stored.floats()), shape: shape, on: device)
   }
 
   /// The mapped bytes of a contiguous tensor.

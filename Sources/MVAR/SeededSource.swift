@@ -65,7 +65,6 @@ public struct SeededSource<B: Backend>: ParameterSource {
   /// The value of a parameter.
   public func value(_ name: String, shape: Shape) throws -> Tensor<B> {
     let values = SeededWeights.values(CheckpointNames.key(of: name, in: model), shape: shape, seed: seed)
-    if let same = values as? [B.Scalar] { return try Tensor(same, shape: shape, on: device) }
-    return try Tensor(values.map { B.Scalar($0) }, shape: shape, on: device)
+    return try Tensor(B.Scalar.array(values), shape: shape, on: device)
   }
 }

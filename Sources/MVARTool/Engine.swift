@@ -11,8 +11,8 @@ enum Device: String, CaseIterable, ExpressibleByArgument {
   case cuda
 }
 
-/// The device of the engines in this process; Foundation has a `Host` of its own.
-typealias LocalDevice = Host
+/// The device of the engines in this process; Foundation has a `HostDevice` of its own.
+typealias LocalDevice = HostDevice
 
 /// Work that any engine in this process can do.
 protocol EngineTask {

@@ -1,6 +1,6 @@
 // Every golden file on every engine, through the same code as `mvar verify`.
 
-import class Foundation.FileManager
+import Foundation
 import MVAR
 import TensorCore
 import TestSupport
@@ -15,8 +15,8 @@ private func goldenFiles(_ part: String) -> [String] {
 
 /// Runs one file and records every row that did not pass.
 private func expectAllRowsPass<B: Backend>(_ name: String, on engine: B.Type, atLeast: Int) throws
-where B.Device == Host {
-  let report = try Verifier<B>(on: Host()).verify(Fixtures.path("golden/\(name)"))
+where B.Device == HostDevice {
+  let report = try Verifier<B>(on: HostDevice()).verify(Fixtures.path("golden/\(name)"))
   for row in report.rows where row.outcome != .passed {
     Issue.record("\(name), \(engine): \(row.name): \(row.outcome), \(row.absolute), \(row.place), \(row.tolerance)")
   }

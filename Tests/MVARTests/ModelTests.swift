@@ -68,7 +68,7 @@ import Testing
     #expect(configuration.schedule.sides == [1, 2, 3, 4, 6, 8])
     #expect(configuration.normalizesAttention && !configuration.sharesModulation)
     let model: MarkovianTransformer<Reference<Float>> = try ModelSource.file(weights.path)
-      .transformer(ModelHints(window: 3, refineStep: 4), on: Host())
+      .transformer(ModelHints(window: 3, refineStep: 4), on: HostDevice())
     let parameter = try #require(model.parameters.first { $0.name == "blocks.0.feedForward.expand.weight" })
     let seeded = SeededWeights.values("blocks.0.ffn.fc1.weight", shape: [256, 64], seed: 0)
     let largest = zip(parameter.value.storage, seeded).map { abs($0 - $1) }.max()!
@@ -83,7 +83,7 @@ import Testing
     configuration.depth = 2
     let problems = #expect(throws: ParameterProblems.self) {
       _ = try MarkovianTransformer<Reference<Float>>(
-        configuration, CheckpointSource(weights, .transformer, on: Host()), on: Host())
+        configuration, CheckpointSource(weights, .transformer, on: HostDevice()), on: HostDevice())
     }
     // 12 parameters of the block that is not there, and the two of the head.
     #expect(problems?.problems.count == 14)
@@ -92,16 +92,16 @@ import Testing
   }
 
   /// A transformer and a tokenizer small enough for plain loops.
-  static func tinySampler<B: Backend>(_: B.Type) throws -> Sampler<B> where B.Device == Host {
+  static func tinySampler<B: Backend>(_: B.Type) throws -> Sampler<B> where B.Device == HostDevice {
     let schedule = try ScaleSchedule([1, 2, 3, 4])
     let transformer = try MarkovianTransformer<B>(
       TransformerConfiguration(
         depth: 2, schedule: schedule, vocabulary: 64, codeWidth: 8, classes: 10, width: 32, heads: 4, window: 3,
         refineStep: 2),
-      SeededSource(seed: 5, .transformer, on: Host()), on: Host())
+      SeededSource(seed: 5, .transformer, on: HostDevice()), on: HostDevice())
     let tokenizer = try VQVAE<B>(
       TokenizerConfiguration(vocabulary: 64, codeWidth: 8, channels: 32, schedule: schedule),
-      SeededSource(seed: 5, .tokenizer, on: Host()), parts: [], on: Host())
+      SeededSource(seed: 5, .tokenizer, on: HostDevice()), parts: [], on: HostDevice())
     return try Sampler(transformer, tokenizer.quantizer)
   }
 
@@ -142,7 +142,7 @@ import Testing
     let sampler = try Self.tinySampler(Reference<Float>.self)
     let other = try VQVAE<Reference<Float>>(
       TokenizerConfiguration(vocabulary: 32, codeWidth: 8, channels: 32, schedule: ScaleSchedule([1, 2, 3, 4])),
-      SeededSource(seed: 5, .tokenizer, on: Host()), parts: [], on: Host())
+      SeededSource(seed: 5, .tokenizer, on: HostDevice()), parts: [], on: HostDevice())
     #expect(throws: ConfigurationError.self) { _ = try Sampler(sampler.transformer, other.quantizer) }
   }
 

@@ -98,7 +98,7 @@ enum Tool {
     let configuration = TokenizerConfiguration(
       vocabulary: 64, codeWidth: 8, channels: 32, schedule: try ScaleSchedule([1, 2, 3, 4, 6, 8]))
     let model = try VQVAE(
-      configuration, SeededSource<Reference<Float>>(seed: 0, .tokenizer, on: Host()), on: Host())
+      configuration, SeededSource<Reference<Float>>(seed: 0, .tokenizer, on: HostDevice()), on: HostDevice())
     return try model.parameters.map { parameter in
       let key = CheckpointNames.key(of: parameter.name, in: .tokenizer)
       return (key, try StoredTensor(parameter.value.scalars(), shape: parameter.value.shape.dimensions))

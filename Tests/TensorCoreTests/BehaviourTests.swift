@@ -51,7 +51,7 @@ import Testing
     #expect(try Values(B.dMeanAbsoluteError(one, x, y)).numbers == [0, -0.5, 0.5, 0])
 
     // The zero vector has norm 0, clamped: the gradient is dy/1e-12.
-    let zero = Tensor<B>(repeating: 0, shape: [1, 3], on: Host())
+    let zero = Tensor<B>(repeating: 0, shape: [1, 3], on: HostDevice())
     #expect(try Values(B.l2Normalize(zero)).numbers == [0, 0, 0])
     let dy = try Values([1, -2, 0.5], shape: [1, 3]).tensor(engine)
     expectClose(
@@ -66,15 +66,15 @@ import Testing
       expectClose(try Values(parts.queries).numbers, [0.6 * gain, 0.8 * gain], Tolerance(relative: 1e-6), "\(engine)")
       expectClose(try Values(parts.keys).numbers, [0.6, 0.8], Tolerance(relative: 1e-6), "\(engine)")
       #expect(try Values(parts.values).numbers == [3, 4])
-      let ones = Tensor<B>(repeating: 1, shape: [1, 1, 1, 2], on: Host())
+      let ones = Tensor<B>(repeating: 1, shape: [1, 1, 1, 2], on: HostDevice())
       let d = B.dSplitHeads(Heads(queries: ones, keys: ones, values: ones), joint: joint, logitScale: logitScale)
       let dLogitScale = try #require(d.logitScale)
       expectClose(try Values(dLogitScale).numbers, [dScale], Tolerance(relative: 1e-6), "s = \(scale) on \(engine)")
     }
     // Queries and keys of zeros.
     let logitScale = try Values([0], shape: [1]).tensor(engine)
-    let empty = Tensor<B>(repeating: 0, shape: [1, 1, 6], on: Host())
-    let ones = Tensor<B>(repeating: 1, shape: [1, 1, 1, 2], on: Host())
+    let empty = Tensor<B>(repeating: 0, shape: [1, 1, 6], on: HostDevice())
+    let ones = Tensor<B>(repeating: 1, shape: [1, 1, 1, 2], on: HostDevice())
     let d = B.dSplitHeads(Heads(queries: ones, keys: ones, values: ones), joint: empty, logitScale: logitScale)
     expectClose(
       try Values(d.joint).numbers, [1e12, 1e12, 1e12, 1e12, 1, 1], Tolerance(relative: 1e-6), "zeros on \(engine)")
@@ -87,8 +87,8 @@ import Testing
 
   private func checkAdamW<B: HostBackend>(_ engine: B.Type) throws {
     var weight = try Values([1, -2], shape: [2]).tensor(engine)
-    var first = Tensor<B>(repeating: 0, shape: [2], on: Host())
-    var second = Tensor<B>(repeating: 0, shape: [2], on: Host())
+    var first = Tensor<B>(repeating: 0, shape: [2], on: HostDevice())
+    var second = Tensor<B>(repeating: 0, shape: [2], on: HostDevice())
     let before = weight
     var settings = AdamWSettings(learningRate: 0.1, betas: [0.5, 0.75], epsilon: 0.5, decay: 0.2, step: 1)
     settings.gradientFactor = 0.5
@@ -119,7 +119,7 @@ import Testing
     // In single precision 1e20² would be infinite and 1 would vanish beside 2²⁶.
     #expect(B.sumOfSquares(try Values([8192, 1, -1], shape: [3]).tensor(engine)) == 67_108_866)
     #expect(B.sumOfSquares(try Values([1e20], shape: [1]).tensor(engine)).isFinite)
-    #expect(B.sumOfSquares(Tensor<B>(repeating: 0, shape: [0], on: Host())) == 0)
+    #expect(B.sumOfSquares(Tensor<B>(repeating: 0, shape: [0], on: HostDevice())) == 0)
 
     // Operators that may reuse their input must not when somebody else still holds it.
     let x = try Values([1, -2, 3], shape: [1, 3]).tensor(engine)
@@ -150,7 +150,7 @@ import Testing
       memory.replaceBytes(in: NSRange(location: offset, length: $0.count), withBytes: $0.baseAddress!)
     }
     let region = HostRegion(owner: memory, start: memory.bytes + offset, byteCount: numbers.count * size)
-    let tensor = Tensor<B>(shape: [4], storage: try B.makeStorage(borrowing: region, on: Host()))
+    let tensor = Tensor<B>(shape: [4], storage: try B.makeStorage(borrowing: region, on: HostDevice()))
     #expect(try tensor.scalars() == numbers)
     #expect(try Values(B.scale(tensor, by: 2)).numbers == numbers.map { Double($0 * 2) })
     #expect(try tensor.scalars() == numbers)

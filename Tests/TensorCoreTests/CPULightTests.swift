@@ -14,10 +14,10 @@ private func numbers(_ count: Int, _ stream: UInt64 = 0, scale: Double = 1) -> [
   return (0..<count).map { (2 * source.uniform($0, purpose: .initialisation) - 1) * scale }
 }
 private func exact(_ shape: Shape, _ stream: UInt64 = 0, scale: Double = 1) throws -> Tensor<Exact> {
-  try Tensor(numbers(shape.count, stream, scale: scale), shape: shape, on: Host())
+  try Tensor(numbers(shape.count, stream, scale: scale), shape: shape, on: HostDevice())
 }
 private func single(_ x: Tensor<Exact>) throws -> Tensor<Single> {
-  try Tensor(try x.scalars().map { Float($0) }, shape: x.shape, on: Host())
+  try Tensor(try x.scalars().map { Float($0) }, shape: x.shape, on: HostDevice())
 }
 /// The largest difference, relative to the largest number.
 private func distance<A: BinaryFloatingPoint, B: BinaryFloatingPoint>(_ a: [A], _ b: [B]) -> Double {
@@ -48,7 +48,7 @@ private func checkGradient(
       func at(_ step: Double) throws -> Double {
         var moved = values
         moved[place] += step
-        changed[which] = try Tensor(moved, shape: inputs[which].shape, on: Host())
+        changed[which] = try Tensor(moved, shape: inputs[which].shape, on: HostDevice())
         return try value(changed)
       }
       let numeric = (try at(1e-5) - at(-1e-5)) / 2e-5
@@ -95,7 +95,7 @@ private func checkGradient(
       })
     // Away from zero, where one number has a norm with a corner.
     try checkGradient(
-      [Exact.addRows(x, rows: Tensor(repeating: 3, shape: [5, channels], on: Host()))],
+      [Exact.addRows(x, rows: Tensor(repeating: 3, shape: [5, channels], on: HostDevice()))],
       forward: { Exact.l2Normalize($0[0]) }, backward: { [Exact.dL2Normalize($0, x: $1[0])] })
   }
 
@@ -136,7 +136,7 @@ private func checkGradient(
         backward: { d, _ in [Exact.dSlice(d, shape: x.shape, axis: 1, 1..<3)] })
     }
     let (x, y) = (try exact([3, 7], 1), try exact([3, 7], 2))
-    let targets = try Indices<Exact>([6, 0, 3], shape: [3], on: Host())
+    let targets = try Indices<Exact>([6, 0, 3], shape: [3], on: HostDevice())
     for smoothing in [0, 0.1] {
       try checkGradient(
         [x], forward: { Exact.crossEntropy($0[0], targets: targets, labelSmoothing: smoothing).losses },
@@ -151,7 +151,7 @@ private func checkGradient(
       [x], forward: { Exact.meanAbsoluteError($0[0], y) }, backward: { [Exact.dMeanAbsoluteError($0, $1[0], y)] })
     try checkGradient(
       [x], forward: { Exact.sum($0[0], times: 3) }, backward: { d, _ in [Exact.dSum(d, shape: x.shape, times: 3)] })
-    let places = try Indices<Exact>([2, 0, 2, 1, 2], shape: [5], on: Host())
+    let places = try Indices<Exact>([2, 0, 2, 1, 2], shape: [5], on: HostDevice())
     try checkGradient(
       [x], forward: { Exact.embedding($0[0], places) }, backward: { d, _ in [Exact.dEmbedding(d, places, rows: 3)] })
   }
@@ -160,7 +160,7 @@ private func checkGradient(
   func singlePrecisionStaysNearDouble(channels: Int) throws {
     let x = try exact([1, 3, channels], 1, scale: 30)
     let xs = try single(x)
-    let wide: Tensor<Exact> = try Tensor(try xs.scalars().map { Double($0) }, shape: x.shape, on: Host())
+    let wide: Tensor<Exact> = try Tensor(try xs.scalars().map { Double($0) }, shape: x.shape, on: HostDevice())
     // Bounds relative to the largest result: a few units in the last place, 6e-8 each.
     #expect(distance(try Single.silu(xs).scalars(), try Exact.silu(wide).scalars()) < 3e-7)
     #expect(distance(try Single.geluTanh(xs).scalars(), try Exact.geluTanh(wide).scalars()) < 3e-7)
@@ -169,8 +169,8 @@ private func checkGradient(
     if channels > 1 {
       // A mean a hundred times the deviation must not cost the variance its digits.
       let (near, wideNear) = (
-        Single.addRows(xs, rows: Tensor(repeating: 1024, shape: [3, channels], on: Host())),
-        Exact.addRows(wide, rows: Tensor(repeating: 1024, shape: [3, channels], on: Host()))
+        Single.addRows(xs, rows: Tensor(repeating: 1024, shape: [3, channels], on: HostDevice())),
+        Exact.addRows(wide, rows: Tensor(repeating: 1024, shape: [3, channels], on: HostDevice()))
       )
       let normal = try Single.layerNorm(near, epsilon: 1e-6).output.scalars()
       #expect(distance(normal, try Exact.layerNorm(wideNear, epsilon: 1e-6).output.scalars()) < 4e-5)
@@ -197,7 +197,7 @@ private func checkGradient(
 
   @Test func extremeLogits() throws {
     let row: [Float] = [80, -80, -.infinity, 80, 0, -.infinity, 79.5, -1000, 3]
-    let x: Tensor<Single> = try Tensor(row, shape: [1, 1, 9], on: Host())
+    let x: Tensor<Single> = try Tensor(row, shape: [1, 1, 9], on: HostDevice())
     let sum = row.reduce(0.0) { $0 + Double.exponential(Double($1) - 80) }
     for (p, logit) in zip(try Single.softmax(x).scalars(), row) {
       #expect(abs(Double(p) - Double.exponential(Double(logit) - 80) / sum) < 1e-7)
@@ -205,8 +205,8 @@ private func checkGradient(
     #expect(try Single.softmax(x).scalars()[2] == 0)
     let silu = try Single.silu(x.reshaped([9])).scalars()
     #expect(silu[0] == 80 && abs(silu[1]) < 1e-30 && abs(silu[7]) < 1e-30)
-    let nothing = Tensor<Single>(repeating: -.infinity, shape: [1, 1, 9], on: Host())
-    let broken = Tensor<Single>(repeating: .nan, shape: [1, 1, 9], on: Host())
+    let nothing = Tensor<Single>(repeating: -.infinity, shape: [1, 1, 9], on: HostDevice())
+    let broken = Tensor<Single>(repeating: .nan, shape: [1, 1, 9], on: HostDevice())
     let stream = [RandomStream(seed: 1, stream: 0)]
     for bad in [nothing, broken] {
       let kept = Single.filterLogits(bad, topK: 3, topP: 0.9)
@@ -215,7 +215,7 @@ private func checkGradient(
     }
     var infinite = row
     infinite[4] = .infinity
-    let certain: Tensor<Single> = try Tensor(infinite, shape: [1, 1, 9], on: Host())
+    let certain: Tensor<Single> = try Tensor(infinite, shape: [1, 1, 9], on: HostDevice())
     let kept = Single.filterLogits(certain, topK: 3, topP: 0.9)
     #expect(try Single.drawTokens(kept, streams: stream, firstPosition: 0).values() == [4])
   }
@@ -248,7 +248,7 @@ private func checkGradient(
       if kind == 1 { row = row.map { $0.rounded() } }  // ties
       if kind == 2 { row = row.indices.map { $0 % 3 == 0 && $0 > 0 ? -.infinity : row[$0] } }
       if kind == 3 { row = row.indices.map { $0 == 0 ? 3e38 : row[$0] * 1e-3 } }  // all but one in one bucket
-      let x: Tensor<Single> = try Tensor(row + row, shape: [2, length], on: Host())
+      let x: Tensor<Single> = try Tensor(row + row, shape: [2, length], on: HostDevice())
       let kept = try Single.filterLogits(x, topK: limits.k, topP: limits.p).scalars()
       let plain = plainFilter(row, limits.k, limits.p)
       #expect(kept == plain + plain)
@@ -290,8 +290,8 @@ private func checkGradient(
     // The last code repeats the first: the first must win.
     table.replaceSubrange((codes - 1) * width..<codes * width, with: table[..<width])
     let z = numbers(rows * width, 2).map { Float($0) }
-    let vectors: Tensor<Single> = try Tensor(Array(table[..<width]) + z, shape: [rows + 1, width], on: Host())
-    let codebook: Tensor<Single> = try Tensor(table, shape: [codes, width], on: Host())
+    let vectors: Tensor<Single> = try Tensor(Array(table[..<width]) + z, shape: [rows + 1, width], on: HostDevice())
+    let codebook: Tensor<Single> = try Tensor(table, shape: [codes, width], on: HostDevice())
     func nearest(_ row: Int, _ metric: CodeMetric) -> Int {
       let v = row == 0 ? table[..<width].map(\.self) : Array(z[(row - 1) * width..<row * width])
       func unit(_ x: [Float]) -> [Float] {

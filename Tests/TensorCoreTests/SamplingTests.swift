@@ -68,7 +68,7 @@ private let infinity = Double.infinity
     // All logits equal: the token is ⌊u·V⌋, unless u·V is within rounding of a whole number.
     let (positions, width) = (500, 33)
     for level in [0.0, 80, -80] {
-      let logits = Tensor<B>(repeating: B.Scalar(level), shape: [1, positions, width], on: Host())
+      let logits = Tensor<B>(repeating: B.Scalar(level), shape: [1, positions, width], on: HostDevice())
       let stream = RandomStream(seed: 5, stream: 6)
       let tokens = try B.drawTokens(logits, streams: [stream], firstPosition: 100).values()
       for n in 0..<positions {

@@ -9,7 +9,7 @@ import Testing
 /// An engine with every operator whose memory is this process's.
 package protocol HostBackend: LinearAlgebraOps, ElementwiseOps, NormalizationOps, AttentionOps, ConvolutionOps,
   ResamplingOps, CodebookOps, LossOps, OptimizerOps, SamplingOps
-where Device == Host {}
+where Device == HostDevice {}
 
 extension Reference: HostBackend {}
 extension CPU: HostBackend {}

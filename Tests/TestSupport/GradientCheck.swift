@@ -31,7 +31,7 @@ package func checkGradients<B: HostBackend>(
   /// f, with one input replaced; and the sum of its terms' magnitudes.
   func combination(_ numbers: [Double], at place: Int) throws -> (value: Double, size: Double) {
     var moved = tensors
-    moved[place] = try Tensor(numbers.map { B.Scalar($0) }, shape: inputs[place].shape, on: Host())
+    moved[place] = try Tensor(numbers.map { B.Scalar($0) }, shape: inputs[place].shape, on: HostDevice())
     var (value, size) = (0.0, 0.0)
     for (output, cotangent) in zip(try operation.outputs(moved), cotangents) {
       for (y, weight) in zip(try output.scalars(), cotangent.numbers) {

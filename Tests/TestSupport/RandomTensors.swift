@@ -26,7 +26,7 @@ package struct Values: Sendable {
 
   /// The numbers in an engine's memory.
   package func tensor<B: HostBackend>(_ engine: B.Type) throws -> Tensor<B> {
-    try Tensor(numbers.map { B.Scalar($0) }, shape: shape, on: Host())
+    try Tensor(numbers.map { B.Scalar($0) }, shape: shape, on: HostDevice())
   }
 
   /// The same numbers, each multiplied in single precision.

@@ -42,7 +42,7 @@ public protocol BackendTypes: Sendable {
 }
 
 /// The only device of the engines that run in this process.
-public struct Host: Hashable, Sendable {
+public struct HostDevice: Hashable, Sendable {
   /// This machine's processors and memory.
   public init() {}
 }

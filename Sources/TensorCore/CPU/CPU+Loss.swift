@@ -113,14 +113,14 @@ extension CPU: LossOps {
         return Double(total(range.count) { eight(x, $0, $1) })
       }
     }
-    return Tensor(repeating: Scalar(Double(alpha) * sum), shape: [1], on: Host())
+    return Tensor(repeating: Scalar(Double(alpha) * sum), shape: [1], on: HostDevice())
   }
 
   /// α·dOutput everywhere.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   public static func dSum(_ dOutput: Tensor<CPU>, shape: Shape, times alpha: Scalar) -> Tensor<CPU> {
-    Tensor(repeating: alpha * onlyElement("dSum", dOutput), shape: shape, on: Host())
+    Tensor(repeating: alpha * onlyElement("dSum", dOutput), shape: shape, on: HostDevice())
   }
 
   // MARK: Helpers
@@ -137,7 +137,7 @@ extension CPU: LossOps {
         return Double(total(range.count) { f(eight(x, $0, $1) - eight(y, $0, $1)) })
       }
     }
-    return Tensor(repeating: Scalar(sum / Double(x.shape.count)), shape: [1], on: Host())
+    return Tensor(repeating: Scalar(sum / Double(x.shape.count)), shape: [1], on: HostDevice())
   }
 
   /// The number of a tensor [1].

@@ -10,10 +10,10 @@ import COpenBLAS
 public enum CPU<Scalar: TensorScalar>: BackendTypes {
   public typealias Storage = HostBuffer<Scalar>
   public typealias IndexStorage = [Int32]
-  public typealias Device = Host
+  public typealias Device = HostDevice
 
   /// Memory filled with the given numbers.
-  public static func makeStorage(_ values: [Scalar], on device: Host) -> HostBuffer<Scalar> {
+  public static func makeStorage(_ values: [Scalar], on device: HostDevice) -> HostBuffer<Scalar> {
     let buffer = HostBuffer<Scalar>(count: values.count)
     values.withUnsafeBufferPointer { source in
       if let start = source.baseAddress { buffer.start.update(from: start, count: values.count) }
@@ -22,19 +22,19 @@ public enum CPU<Scalar: TensorScalar>: BackendTypes {
   }
 
   /// Memory filled with one number.
-  public static func makeStorage(repeating value: Scalar, count: Int, on device: Host) -> HostBuffer<Scalar> {
+  public static func makeStorage(repeating value: Scalar, count: Int, on device: HostDevice) -> HostBuffer<Scalar> {
     let buffer = HostBuffer<Scalar>(count: count)
     buffer.start.update(repeating: value, count: count)
     return buffer
   }
 
   /// The region itself where it is aligned; otherwise a copy.
-  public static func makeStorage(borrowing region: HostRegion, on device: Host) -> HostBuffer<Scalar> {
+  public static func makeStorage(borrowing region: HostRegion, on device: HostDevice) -> HostBuffer<Scalar> {
     HostBuffer(borrowing: region)
   }
 
   /// The integers themselves.
-  public static func makeIndices(_ values: [Int32], on device: Host) -> [Int32] { values }
+  public static func makeIndices(_ values: [Int32], on device: HostDevice) -> [Int32] { values }
 
   /// All numbers, copied to an array.
   public static func scalars(_ storage: HostBuffer<Scalar>) -> [Scalar] {
@@ -52,7 +52,7 @@ public enum CPU<Scalar: TensorScalar>: BackendTypes {
   }
 
   /// This machine.
-  public static func device(of storage: HostBuffer<Scalar>) -> Host { Host() }
+  public static func device(of storage: HostBuffer<Scalar>) -> HostDevice { HostDevice() }
 }
 
 extension CPU {

@@ -12,20 +12,20 @@ public enum Reference<Scalar: TensorScalar>: BackendTypes {
   /// Integers are kept in an array.
   public typealias IndexStorage = [Int32]
   /// It runs in this process.
-  public typealias Device = Host
+  public typealias Device = HostDevice
 
   /// The array itself.
-  public static func makeStorage(_ values: [Scalar], on device: Host) -> [Scalar] { values }
+  public static func makeStorage(_ values: [Scalar], on device: HostDevice) -> [Scalar] { values }
 
   /// An array of one number.
-  public static func makeStorage(repeating value: Scalar, count: Int, on device: Host) -> [Scalar] {
+  public static func makeStorage(repeating value: Scalar, count: Int, on device: HostDevice) -> [Scalar] {
     [Scalar](repeating: value, count: count)
   }
 
   /// A copy of the region's numbers, whatever their alignment.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
-  public static func makeStorage(borrowing region: HostRegion, on device: Host) -> [Scalar] {
+  public static func makeStorage(borrowing region: HostRegion, on device: HostDevice) -> [Scalar] {
     let stride = MemoryLayout<Scalar>.stride
     precondition(
       region.byteCount % stride == 0, "a region of \(region.byteCount) bytes for numbers of \(stride) bytes")
@@ -37,7 +37,7 @@ public enum Reference<Scalar: TensorScalar>: BackendTypes {
   }
 
   /// The integers themselves.
-  public static func makeIndices(_ values: [Int32], on device: Host) -> [Int32] { values }
+  public static func makeIndices(_ values: [Int32], on device: HostDevice) -> [Int32] { values }
 
   /// The array itself.
   public static func scalars(_ storage: [Scalar]) -> [Scalar] { storage }
@@ -49,5 +49,5 @@ public enum Reference<Scalar: TensorScalar>: BackendTypes {
   public static func slice(_ storage: [Scalar], _ range: Range<Int>) -> [Scalar] { Array(storage[range]) }
 
   /// This machine.
-  public static func device(of storage: [Scalar]) -> Host { Host() }
+  public static func device(of storage: [Scalar]) -> HostDevice { HostDevice() }
 }

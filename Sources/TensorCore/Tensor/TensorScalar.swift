@@ -18,6 +18,9 @@ where SIMDMaskScalar: FixedWidthInteger & SignedInteger {
   /// e raised to each of eight numbers; accurate to 2 units in the last place, 0 below the range, infinity above it.
   static func exponential(_ x: SIMD8<Self>) -> SIMD8<Self>
 
+  /// Single-precision numbers as an array of this type; the array itself for `Float`.
+  static func array(_ floats: [Float]) -> [Self]
+
   /// Row-major matrix product of the BLAS, C ← α·op(A)·op(B) + β·C, with op(A) m × k and op(B) k × n.
   ///
   /// - Parameters:
@@ -39,6 +42,9 @@ extension Float: TensorScalar {
   @inlinable public static func hyperbolicTangent(_ x: Float) -> Float { Foundation.tanh(x) }
   /// e raised to each of eight numbers.
   @inlinable public static func exponential(_ x: SIMD8<Float>) -> SIMD8<Float> { vectorExponential(x) }
+
+  /// The array itself.
+  public static func array(_ floats: [Float]) -> [Float] { floats }
 
   /// Row-major `sgemm`.
   public static func matrixProduct(
@@ -65,6 +71,9 @@ extension Double: TensorScalar {
     for lane in 0..<8 { result[lane] = Foundation.exp(x[lane]) }
     return result
   }
+
+  /// The numbers in double precision.
+  public static func array(_ floats: [Float]) -> [Double] { floats.map(Double.init) }
 
   /// Row-major `dgemm`.
   public static func matrixProduct(

@@ -17,7 +17,7 @@ struct CrossEntropyCase: OperatorCase {
   }
 
   private func indices<B: HostBackend>(_ x: Tensor<B>) throws -> Indices<B> {
-    try Indices(targets, shape: Shape(Array(x.shape.dimensions.dropLast())), on: Host())
+    try Indices(targets, shape: Shape(Array(x.shape.dimensions.dropLast())), on: HostDevice())
   }
 
   func outputs<B: HostBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] { [try forward(x[0]).losses] }
@@ -105,11 +105,11 @@ struct EmbeddingCase: OperatorCase {
   let shape: Shape
 
   func outputs<B: HostBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
-    [B.embedding(x[0], try Indices(indices, shape: shape, on: Host()))]
+    [B.embedding(x[0], try Indices(indices, shape: shape, on: HostDevice()))]
   }
 
   func gradients<B: HostBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
-    [B.dEmbedding(dOutputs[0], try Indices(indices, shape: shape, on: Host()), rows: x[0].shape[0])]
+    [B.dEmbedding(dOutputs[0], try Indices(indices, shape: shape, on: HostDevice()), rows: x[0].shape[0])]
   }
 
   static var all: [any OperatorCase] {
