@@ -87,7 +87,8 @@ extension TransformerConfiguration {
     try validate()
   }
 
-  private static func schedule(_ reader: ShapeReader, scales: Int, length: Int, _ sides: [Int]?) throws -> ScaleSchedule {
+  private static func schedule(_ reader: ShapeReader, scales: Int, length: Int, _ sides: [Int]?) throws -> ScaleSchedule
+  {
     let found: ScaleSchedule
     if let sides {
       found = try ScaleSchedule(sides)
@@ -153,7 +154,8 @@ extension TokenizerConfiguration {
       throw reader.fail("no Φ convolution (quantize.quant_resi…) was found")
     }
     // Published tokenizers record the usage of codes per scale.
-    let scales = try reader.has("quantize.ema_vocab_hit_SV") ? reader.shape("quantize.ema_vocab_hit_SV", rank: 2)[0] : nil
+    let scales =
+      try reader.has("quantize.ema_vocab_hit_SV") ? reader.shape("quantize.ema_vocab_hit_SV", rank: 2)[0] : nil
     let schedule: ScaleSchedule
     if let sides = hints.sides {
       schedule = try ScaleSchedule(sides)

@@ -64,7 +64,8 @@ public struct CheckpointSource<B: Backend>: ParameterSource {
       throw CheckpointError(path: weights.path, reason: "\(key) has shape \(stored.shape), the model needs \(shape)")
     }
     guard stored.scalarType.isFloatingPoint else {
-      throw CheckpointError(path: weights.path, reason: "\(key) holds \(stored.scalarType.rawValue) numbers, not floats")
+      throw CheckpointError(
+        path: weights.path, reason: "\(key) holds \(stored.scalarType.rawValue) numbers, not floats")
     }
     if stored.scalarType == .float32, B.Scalar.self == Float.self, let region = try Self.region(of: stored) {
       return Tensor(shape: shape, storage: try B.makeStorage(borrowing: region, on: device))

@@ -86,7 +86,9 @@ struct RowCollector {
     let part = Array(ours.prefix(golden.count))
     let largest = ours.reduce(0) { max($0, abs($1)) }
     if golden.allSatisfy({ abs($0) < Self.noise }) {
-      compare(name, part, [part.count], golden, [golden.count], tolerance: "below 1e-5 (true zero)") { _, _ in Self.quiet }
+      compare(name, part, [part.count], golden, [golden.count], tolerance: "below 1e-5 (true zero)") { _, _ in
+        Self.quiet
+      }
     } else {
       let allowed = gradientTolerance * largest
       compare(

@@ -19,31 +19,38 @@ struct GoldenConfiguration: Decodable {
   let vocab: Int
   let z: Int
   let ch: Int
-  let patch_nums: [Int]
-  let share_quant_resi: Int
+  let patchNums: [Int]
+  let shareQuantResi: Int
   let classes: Int
   let depth: Int
   let embed: Int
   let heads: Int
-  let shared_aln: Bool
+  let sharedAln: Bool
   let l2: Bool
   let kernel: Int?
   let refine: Int?
   let znorm: Bool?
 
+  enum CodingKeys: String, CodingKey {
+    case seed, vocab, z, ch, classes, depth, embed, heads, l2, kernel, refine, znorm
+    case patchNums = "patch_nums"
+    case shareQuantResi = "share_quant_resi"
+    case sharedAln = "shared_aln"
+  }
+
   /// The transformer it describes.
   func transformer() throws -> TransformerConfiguration {
     TransformerConfiguration(
-      depth: depth, schedule: try ScaleSchedule(patch_nums), vocabulary: vocab, codeWidth: z, classes: classes,
-      width: embed, heads: heads, sharesModulation: shared_aln, normalizesAttention: l2, window: kernel ?? 7,
+      depth: depth, schedule: try ScaleSchedule(patchNums), vocabulary: vocab, codeWidth: z, classes: classes,
+      width: embed, heads: heads, sharesModulation: sharedAln, normalizesAttention: l2, window: kernel ?? 7,
       refineStep: refine)
   }
 
   /// The tokenizer it describes.
   func tokenizer() throws -> TokenizerConfiguration {
     TokenizerConfiguration(
-      vocabulary: vocab, codeWidth: z, channels: ch, schedule: try ScaleSchedule(patch_nums),
-      phiSharing: share_quant_resi == 0 ? .none : share_quant_resi == 1 ? .full : .partial(share_quant_resi),
+      vocabulary: vocab, codeWidth: z, channels: ch, schedule: try ScaleSchedule(patchNums),
+      phiSharing: shareQuantResi == 0 ? .none : shareQuantResi == 1 ? .full : .partial(shareQuantResi),
       normalizesCodes: znorm ?? false)
   }
 }

@@ -8,11 +8,17 @@ import TensorCore
 private struct OperatorAttributes: Decodable {
   let eps: Double?
   let groups: Int?
-  let pre_scale: Double?
+  let preScale: Double?
   let targets: [Int]?
-  let label_smoothing: Double?
+  let labelSmoothing: Double?
   let kernel: Int?
   let scale: Double?
+
+  enum CodingKeys: String, CodingKey {
+    case eps, groups, targets, kernel, scale
+    case preScale = "pre_scale"
+    case labelSmoothing = "label_smoothing"
+  }
 }
 
 /// An operator's output and the gradients of its inputs by letter.
@@ -54,7 +60,7 @@ extension Verifier {
       guard let tensor = inputs[letter] else { throw GoldenError(file.path, "has no tensor \(name).in.\(letter)") }
       return tensor
     }
-    let preScale = B.Scalar(attributes.pre_scale ?? 1)
+    let preScale = B.Scalar(attributes.preScale ?? 1)
     func elementwise(_ forward: (Tensor<B>) -> Tensor<B>, _ backward: (Tensor<B>, Tensor<B>) -> Tensor<B>) throws
       -> OperatorResult<B>
     {
@@ -100,7 +106,7 @@ extension Verifier {
     case _ where name.hasPrefix("cross_entropy"):
       let x = B.scale(try input("x"), by: preScale)
       let targets = try Indices<B>(attributes.targets ?? [], shape: Shape([x.shape[0]]), on: device)
-      let smoothing = B.Scalar(attributes.label_smoothing ?? 0)
+      let smoothing = B.Scalar(attributes.labelSmoothing ?? 0)
       let (losses, logSumExp) = B.crossEntropy(x, targets: targets, labelSmoothing: smoothing)
       return OperatorResult(
         output: losses,

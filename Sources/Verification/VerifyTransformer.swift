@@ -28,7 +28,8 @@ extension Verifier {
     let inputs: Tensor<B> = try file.load("mvar_input", on: device)
     let batch = labels.shape.count
     let length = configuration.schedule.length
-    guard allTokens.count == batch * length, allTokens.allSatisfy({ (0..<configuration.vocabulary).contains($0) }) else {
+    guard allTokens.count == batch * length, allTokens.allSatisfy({ (0..<configuration.vocabulary).contains($0) })
+    else {
       throw GoldenError(file.path, "tokens do not fit the configuration")
     }
     guard inputs.shape == [batch, length - 1, configuration.codeWidth] else {

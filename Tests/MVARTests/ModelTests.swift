@@ -87,7 +87,8 @@ import Testing
     }
     // 12 parameters of the block that is not there, and the two of the head.
     #expect(problems?.problems.count == 14)
-    #expect(problems?.problems.contains { $0.hasSuffix("head.weight has shape [64, 64], the model needs [65, 64]") } == true)
+    #expect(
+      problems?.problems.contains { $0.hasSuffix("head.weight has shape [64, 64], the model needs [65, 64]") } == true)
     #expect(problems?.description.hasSuffix("and 6 more") == true)
   }
 
@@ -148,7 +149,8 @@ import Testing
 
   @Test func damagedWeightsAreReportedNotDrawn() throws {
     let sampler = try Self.tinySampler(Reference<Float>.self)
-    let parameter = try #require(sampler.transformer.parameters.first { $0.name == "blocks.1.feedForward.expand.weight" })
+    let parameter = try #require(
+      sampler.transformer.parameters.first { $0.name == "blocks.1.feedForward.expand.weight" })
     parameter.value.storage[7] = .nan
     #expect(throws: NotANumberError.self) {
       _ = try Self.draw(sampler, [(1, 0)], SamplingOptions(guidance: 2, topK: 10))

@@ -72,7 +72,8 @@ public struct Sampler<B: Backend>: Sendable {
     }
     guard model.schedule == codes.schedule else {
       throw ConfigurationError(
-        "the transformer's scales are \(model.schedule), the tokenizer's \(codes.schedule): they do not belong together")
+        "the transformer's scales are \(model.schedule), the tokenizer's \(codes.schedule): they do not belong together"
+      )
     }
     self.transformer = transformer
     self.quantizer = quantizer
@@ -87,7 +88,8 @@ public struct Sampler<B: Backend>: Sendable {
   /// - Returns: f̂ of all scales [B, Z, P, P]: the decoder makes the images.
   /// - Throws: `NotANumberError` when logits are not finite.
   public func sample(
-    labels: [Int], streams: [RandomStream], _ options: SamplingOptions, onScale: (DrawnScale<B>) throws -> Void = { _ in }
+    labels: [Int], streams: [RandomStream], _ options: SamplingOptions,
+    onScale: (DrawnScale<B>) throws -> Void = { _ in }
   ) throws -> Tensor<B> {
     precondition(labels.count == streams.count && !labels.isEmpty, "\(labels.count) labels, \(streams.count) streams")
     let configuration = transformer.configuration
@@ -100,7 +102,8 @@ public struct Sampler<B: Backend>: Sendable {
     var input: Variable<B>?
     for scale in 0..<schedule.count {
       let ratio = schedule.ratio(of: scale)
-      var logits = try transformer.logits(condition, inputs: input, scales: scale..<scale + 1).value  // [B or 2B, p², V]
+      // [B or 2B, p², V]
+      var logits = try transformer.logits(condition, inputs: input, scales: scale..<scale + 1).value
       if guided { logits = B.guide(logits, strength: B.Scalar(options.guidance * ratio)) }  // [B, p², V]
       guard B.sumOfSquares(logits).isFinite else {
         throw NotANumberError(
@@ -126,7 +129,9 @@ public struct Sampler<B: Backend>: Sendable {
   }
 
   /// The mixture of codes at each position → [B, p², Z]
-  private func smoothCodes(_ logits: Tensor<B>, ratio: Double, streams: [RandomStream], firstPosition: Int) -> Variable<B> {
+  private func smoothCodes(_ logits: Tensor<B>, ratio: Double, streams: [RandomStream], firstPosition: Int) -> Variable<
+    B
+  > {
     let temperature = max(0.27 * (1 - 0.95 * ratio), 0.005)
     let weights = B.gumbelSoftmax(
       logits, factor: B.Scalar(1 + ratio), temperature: B.Scalar(temperature), streams: streams,

@@ -100,7 +100,8 @@ public struct MarkovianTransformer<B: Backend>: Sendable {
     let levels = scales.flatMap { [Int](repeating: $0, count: configuration.schedule.tokens(of: $0).count) }
     let level = levelEmbedding(
       try Indices(levels, shape: [levels.count], on: positions.value.device), tape: tape)  // [N, C]
-    let place = positions.variable(tape).reshaped([configuration.schedule.length, width]).slice(axis: 0, tokens)  // [N, C]
+    // [N, C]
+    let place = positions.variable(tape).reshaped([configuration.schedule.length, width]).slice(axis: 0, tokens)
     return Variable.concatenated(parts, axis: 1).adding(rows: level + place)
   }
 }

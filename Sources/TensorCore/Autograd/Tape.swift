@@ -31,7 +31,9 @@ public final class Tape<B: Backend> {
   /// Records the result of an operator.
   ///
   /// - Parameter pullback: from the output's gradient to one gradient per parent, in their order.
-  func record(_ value: Tensor<B>, parents: [Variable<B>], pullback: @escaping (Tensor<B>) -> [Tensor<B>?]) -> Variable<B> {
+  func record(_ value: Tensor<B>, parents: [Variable<B>], pullback: @escaping (Tensor<B>) -> [Tensor<B>?]) -> Variable<
+    B
+  > {
     guard parents.contains(where: { $0.id != nil }) else { return Variable(value, tape: self, id: nil) }
     entries.append(Entry(parents: parents.map(\.id), pullback: pullback))
     return Variable(value, tape: self, id: entries.count - 1)

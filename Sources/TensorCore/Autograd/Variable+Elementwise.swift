@@ -119,8 +119,10 @@ extension Variable {
     guard let tape else { return Variable(losses) }
     let logits = value
     return tape.record(losses, parents: [self]) { dLosses in
-      [B.dCrossEntropy(
-        dLosses, logits: logits, targets: targets, labelSmoothing: labelSmoothing, logSumExp: logSumExp)]
+      [
+        B.dCrossEntropy(
+          dLosses, logits: logits, targets: targets, labelSmoothing: labelSmoothing, logSumExp: logSumExp)
+      ]
     }
   }
 

@@ -9,7 +9,9 @@ public protocol ConvolutionOps: BackendTypes {
   ///   - weight: [O, I, h, w]
   ///   - bias: [O], or nil for none
   /// - Returns: [B, O, H', W'] with H' = (H + top + bottom − h)/stride + 1
-  static func convolution(_ x: Tensor<Self>, weight: Tensor<Self>, bias: Tensor<Self>?, _ parameters: ConvolutionParameters)
+  static func convolution(
+    _ x: Tensor<Self>, weight: Tensor<Self>, bias: Tensor<Self>?, _ parameters: ConvolutionParameters
+  )
     -> Tensor<Self>
   /// The gradients of `convolution`.
   static func dConvolution(

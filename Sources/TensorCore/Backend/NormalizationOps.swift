@@ -33,7 +33,9 @@ public protocol NormalizationOps: BackendTypes {
     _ x: Tensor<Self>, weight: Tensor<Self>, bias: Tensor<Self>, groups: Int, epsilon: Scalar, activation: Activation
   ) -> (output: Tensor<Self>, saved: GroupNormSaved<Self>)
   /// The gradients of `groupNorm`, the activation included.
-  static func dGroupNorm(_ dOutput: Tensor<Self>, weight: Tensor<Self>, bias: Tensor<Self>, _ saved: GroupNormSaved<Self>)
+  static func dGroupNorm(
+    _ dOutput: Tensor<Self>, weight: Tensor<Self>, bias: Tensor<Self>, _ saved: GroupNormSaved<Self>
+  )
     -> GroupNormGradients<Self>
 
   /// x / max(‖x‖, 1e-12) over the last axis.

@@ -222,7 +222,9 @@ private func scatter<S: TensorScalar>(
           let source = source + offset + skipped
           let target = map + y * sizes.width + first
           if step == 1 {
-            byEights(inside) { i, lanes in put(eight(UnsafePointer(target), i, lanes) + eight(source, i, lanes), target, i, lanes) }
+            byEights(inside) { i, lanes in
+              put(eight(UnsafePointer(target), i, lanes) + eight(source, i, lanes), target, i, lanes)
+            }
           } else {
             for i in 0..<inside { target[i * step] += source[i] }
           }

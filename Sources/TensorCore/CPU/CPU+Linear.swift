@@ -32,7 +32,8 @@ extension CPU: LinearAlgebraOps {
             streamWeights(x, weight, b, y, rows: rows, inputs: inputs, outputs: outputs)
           } else {
             parallel(outputs, grain: outputsPerPiece) { range in
-              fillRows(y + range.lowerBound, b.map { $0 + range.lowerBound }, rows: rows, count: range.count, stride: outputs)
+              fillRows(
+                y + range.lowerBound, b.map { $0 + range.lowerBound }, rows: rows, count: range.count, stride: outputs)
               Scalar.matrixProduct(
                 transposeA: false, transposeB: true, m: rows, n: range.count, k: inputs, alpha: 1,
                 x, lda: inputs, weight + range.lowerBound * inputs, ldb: inputs,
@@ -67,7 +68,8 @@ extension CPU: LinearAlgebraOps {
         parallel(outputs, grain: outputsPerPiece) { range in
           Scalar.matrixProduct(
             transposeA: true, transposeB: false, m: range.count, n: inputs, k: rows, alpha: 1,
-            dY + range.lowerBound, lda: outputs, x, ldb: inputs, beta: 0, dWeight + range.lowerBound * inputs, ldc: inputs)
+            dY + range.lowerBound, lda: outputs, x, ldb: inputs, beta: 0, dWeight + range.lowerBound * inputs,
+            ldc: inputs)
         }
       }
     }

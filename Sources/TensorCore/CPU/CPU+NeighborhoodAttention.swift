@@ -261,7 +261,9 @@ private func scatter<S: TensorScalar>(
     for j in 0..<window {
       let weight = weights[j]
       let x = target + j * band.tokenStride
-      byEights(width) { i, lanes in put(eight(UnsafePointer(x), i, lanes) + eight(vector, i, lanes) * weight, x, i, lanes) }
+      byEights(width) { i, lanes in
+        put(eight(UnsafePointer(x), i, lanes) + eight(vector, i, lanes) * weight, x, i, lanes)
+      }
     }
   }
 }

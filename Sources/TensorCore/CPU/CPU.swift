@@ -8,8 +8,11 @@ import COpenBLAS
 
 /// The engine that computes on this machine's processors.
 public enum CPU<Scalar: TensorScalar>: BackendTypes {
+  /// Memory of this process.
   public typealias Storage = HostBuffer<Scalar>
+  /// Indices are an array.
   public typealias IndexStorage = [Int32]
+  /// This machine.
   public typealias Device = HostDevice
 
   /// Memory filled with the given numbers.
