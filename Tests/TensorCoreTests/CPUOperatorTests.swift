@@ -60,7 +60,7 @@ private func checkGradient(
   }
 }
 
-@Suite struct CPULightTests {
+@Suite struct CPUOperatorTests {
   @Test(arguments: [1, 7, 17, 33, 64], [1, 3])
   func gradientsOfRows(channels: Int, batch: Int) throws {
     let x = try exact([batch, 5, channels], 1, scale: 2)
