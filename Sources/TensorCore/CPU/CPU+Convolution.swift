@@ -1,5 +1,6 @@
 // Convolution as matrix products over tiles of output pixels: the patches of a tile are gathered [I·h·w, pixels] and one
-// product with the weight writes straight into the output's rows. A 1 × 1 convolution needs no gathering.
+// product with the weight writes straight into the output's rows. A 1 × 1 convolution needs no gathering. Large 3 × 3 ones
+// take another way forward (`CPU+Winograd.swift`).
 //
 // Tiles are those of one image, so results do not depend on the batch. In the backward a piece owns a block of input
 // channels, and with it their part of dX and dW, so that nothing is added by two threads.
@@ -52,6 +53,17 @@ extension CPU: ConvolutionOps {
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   public static func convolution(
+    _ x: Tensor<CPU>, weight: Tensor<CPU>, bias: Tensor<CPU>?, _ parameters: ConvolutionParameters
+  ) -> Tensor<CPU> {
+    let sizes = ConvolutionSizes(x: x.shape, weight: weight.shape, bias: bias?.shape, parameters)
+    return prefersWinograd(sizes, parameters)
+      ? winogradConvolution(x, weight: weight, bias: bias) : patchConvolution(x, weight: weight, bias: bias, parameters)
+  }
+
+  /// `convolution` for every kernel, stride and padding.
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  package static func patchConvolution(
     _ x: Tensor<CPU>, weight: Tensor<CPU>, bias: Tensor<CPU>?, _ parameters: ConvolutionParameters
   ) -> Tensor<CPU> {
     let sizes = ConvolutionSizes(x: x.shape, weight: weight.shape, bias: bias?.shape, parameters)
