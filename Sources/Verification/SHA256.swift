@@ -1,6 +1,7 @@
-// SHA-256 (FIPS 180-4) in plain loops, for comparing pictures with recorded digests.
-// For tests only: clarity before speed, and no protection against timing attacks.
+// SHA-256 (FIPS 180-4) in plain loops, for comparing pictures with recorded digests. Clarity before speed, and no
+// protection against timing attacks: it keeps no secrets.
 
+/// SHA-256 of bytes.
 package enum SHA256 {
   /// The digest as 64 hexadecimal digits.
   package static func hexDigest(_ message: [UInt8]) -> String {

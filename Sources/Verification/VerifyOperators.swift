@@ -68,7 +68,7 @@ extension Verifier {
       return OperatorResult(output: forward(x), gradients: ["x": B.scale(backward(dOutput, x), by: preScale)])
     }
     let epsilon = B.Scalar(attributes.eps ?? 1e-6)
-    let side = dOutput.shape.rank == 4 ? dOutput.shape[-1] : 0
+    let (height, width) = dOutput.shape.rank == 4 ? (dOutput.shape[2], dOutput.shape[3]) : (0, 0)
     switch name {
     case "linear":
       let (x, w) = (try input("x"), try input("w"))
@@ -97,11 +97,11 @@ extension Verifier {
     case "upsample_nearest2x": return try elementwise({ B.upsampleNearest($0) }, { dY, _ in B.dUpsampleNearest(dY) })
     case _ where name.hasPrefix("area_"):
       return try elementwise(
-        { B.areaResize($0, height: side, width: side) },
+        { B.areaResize($0, height: height, width: width) },
         { B.dAreaResize($0, height: $1.shape[2], width: $1.shape[3]) })
     case _ where name.hasPrefix("bicubic_"):
       return try elementwise(
-        { B.bicubicResize($0, height: side, width: side) },
+        { B.bicubicResize($0, height: height, width: width) },
         { B.dBicubicResize($0, height: $1.shape[2], width: $1.shape[3]) })
     case _ where name.hasPrefix("cross_entropy"):
       let x = B.scale(try input("x"), by: preScale)

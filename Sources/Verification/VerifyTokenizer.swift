@@ -43,7 +43,12 @@ extension Verifier {
     let raw = model.decode(quantized.sums.last!).value
     let golden = try file.tensor("decoder_raw.crop")
     let crop = golden.shape.last ?? 0
-    let first = (side - crop) / 2
+    // The metadata says "rows and columns 96..<160"; without it the crop is the middle.
+    let text = file.checkpoint.metadata["decoder_raw.crop"] ?? ""
+    let first = text.firstMatch(of: #/(\d+)\.\.</#).flatMap { Int($0.1) } ?? (side - crop) / 2
+    guard crop > 0, first <= side - crop else {
+      throw GoldenError(file.path, "decoder_raw.crop has shape \(golden.shape), which does not fit \(side) pixels")
+    }
     let part = B.slice(
       B.slice(raw, axis: 2, first..<first + crop), axis: 3, first..<first + crop)
     try rows.value("decoder_raw.crop", part, golden)
