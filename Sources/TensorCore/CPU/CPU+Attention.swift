@@ -28,7 +28,7 @@ extension CPU: AttentionOps {
     let output = make(heads.queries.shape) { output in
       withPointers(heads.queries, heads.keys, heads.values) { q, k, v in
         let logSumExp = logSumExp.storage.start
-        let tiles = tiles(sizes, spans, ofQueries: true)
+        let tiles = tiles(sizes, spans)
         parallel(tiles.count) { piece in
           let tile = tiles[piece]
           let (n, m) = (tile.queries.count, tile.keys.count)
@@ -75,7 +75,7 @@ extension CPU: AttentionOps {
           // A piece owns all keys of an image and head, so that tiles add to dK and dV in order.
           parallel(sizes.batch * sizes.heads) { piece in
             let owner = (batch: piece / sizes.heads, head: piece % sizes.heads)
-            for tile in tiles(sizes, spans, ofQueries: true, only: owner) {
+            for tile in tiles(sizes, spans, only: owner) {
               let (n, m) = (tile.queries.count, tile.keys.count)
               let first = tile.batch * sizes.queries + tile.queries.lowerBound
               let query = first * row + tile.head * width
@@ -119,7 +119,7 @@ extension CPU: AttentionOps {
 
   /// All tiles, or those of one image and head.
   private static func tiles(
-    _ sizes: AttentionSizes, _ spans: [AttentionSpan], ofQueries: Bool, only: (batch: Int, head: Int)? = nil
+    _ sizes: AttentionSizes, _ spans: [AttentionSpan], only: (batch: Int, head: Int)? = nil
   ) -> [AttentionTile] {
     var result: [AttentionTile] = []
     for batch in only.map({ $0.batch..<$0.batch + 1 }) ?? 0..<sizes.batch {
