@@ -10,6 +10,7 @@ let package = Package(
     .library(name: "MVAR", targets: ["MVAR"]),
     .library(name: "Checkpoints", targets: ["Checkpoints"]),
     .library(name: "Media", targets: ["Media"]),
+    .library(name: "Training", targets: ["Training"]),
     .executable(name: "mvar", targets: ["MVARTool"]),
   ],
   dependencies: [
@@ -33,13 +34,14 @@ let package = Package(
     .target(name: "Checkpoints"),
     .target(name: "Media", dependencies: ["CPNG", "CTurboJPEG"]),
     .target(name: "MVAR", dependencies: ["TensorCore", "NeuralLayers", "Checkpoints"]),
-    .target(name: "Verification", dependencies: ["MVAR", "Checkpoints", "Media"]),
+    .target(name: "Training", dependencies: ["TensorCore", "NeuralLayers", "MVAR", "Checkpoints", "Media"]),
+    .target(name: "Verification", dependencies: ["MVAR", "Training", "Checkpoints", "Media"]),
 
     // MARK: Executables
     .executableTarget(
       name: "MVARTool",
       dependencies: [
-        "MVAR", "NeuralLayers", "TensorCore", "Checkpoints", "Media", "Verification",
+        "MVAR", "NeuralLayers", "TensorCore", "Checkpoints", "Media", "Training", "Verification",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 

@@ -2,7 +2,8 @@
 // the caller or from the published defaults.
 //
 // The list of scales of a transformer stands in its `lvl_1L` buffer (the scale of every token); without it, or for a
-// tokenizer, the published list with as many scales and tokens is taken. The window and the refine step leave no trace.
+// tokenizer, the published list with as many scales and tokens is taken. The window and the refine step leave no trace in
+// the tensors. Files written here tell all of it in their metadata.
 
 import Checkpoints
 import TensorCore
@@ -64,6 +65,7 @@ extension TransformerConfiguration {
   /// - Throws: `CheckpointError` when shapes contradict each other or a hint, `ConfigurationError` when no such model can
   ///   be built.
   public init(_ weights: CheckpointWeights, _ hints: ModelHints = ModelHints()) throws {
+    let hints = try hints.completed(by: weights)
     let reader = ShapeReader(weights: weights)
     let embedding = try reader.shape("word_embed.weight", rank: 2)
     let (width, codeWidth) = (embedding[0], embedding[1])
@@ -130,6 +132,7 @@ extension TokenizerConfiguration {
   /// - Throws: `CheckpointError` when shapes contradict each other or a hint, `ConfigurationError` when no such model can
   ///   be built.
   public init(_ weights: CheckpointWeights, _ hints: ModelHints = ModelHints()) throws {
+    let hints = try hints.completed(by: weights)
     let reader = ShapeReader(weights: weights)
     let codebook = try reader.shape("quantize.embedding.weight", rank: 2)
     let channels = try reader.shape("encoder.conv_in.weight", rank: 4)[0]

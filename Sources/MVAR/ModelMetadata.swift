@@ -1,0 +1,81 @@
+// What a checkpoint's shapes cannot tell, as text in the metadata of a safetensors file: the list of scales, the window,
+// the refine step, the search for codes, the names of the classes. Files from elsewhere have none of it; then hints or the
+// published defaults decide.
+
+import Checkpoints
+import Foundation
+
+/// The metadata keys this project writes.
+public enum ModelMetadata {
+  static let sides = "patch_nums"
+  static let heads = "num_heads"
+  static let window = "kernel_size"
+  static let refineStep = "refine_step"
+  static let normalizesCodes = "using_znorm"
+  static let classNames = "class_names"
+
+  /// The metadata of a transformer.
+  ///
+  /// - Parameter classNames: from class 0; empty for none.
+  public static func of(_ configuration: TransformerConfiguration, classNames names: [String] = []) throws -> [String:
+    String]
+  {
+    var metadata = [
+      sides: configuration.schedule.description, heads: String(configuration.heads),
+      window: String(configuration.window), refineStep: String(configuration.refineStep),
+    ]
+    if !names.isEmpty { metadata[classNames] = String(decoding: try JSONEncoder().encode(names), as: UTF8.self) }
+    return metadata
+  }
+
+  /// The metadata of a tokenizer.
+  public static func of(_ configuration: TokenizerConfiguration) -> [String: String] {
+    [sides: configuration.schedule.description, normalizesCodes: String(configuration.normalizesCodes)]
+  }
+
+  /// The names of the classes; nil when the file has none.
+  ///
+  /// - Throws: `CheckpointError` when the entry is no list of names.
+  public static func classNames(of weights: CheckpointWeights) throws -> [String]? {
+    guard let text = weights.metadata[classNames] else { return nil }
+    guard let names = try? JSONDecoder().decode([String].self, from: Data(text.utf8)) else {
+      throw CheckpointError(path: weights.path, reason: "its metadata entry \(classNames) is no list of names")
+    }
+    return names
+  }
+}
+
+extension ModelHints {
+  /// These hints, and where they say nothing what the file's metadata say.
+  ///
+  /// - Throws: `CheckpointError` when an entry makes no sense.
+  func completed(by weights: CheckpointWeights) throws -> ModelHints {
+    func number(_ key: String) throws -> Int? {
+      guard let text = weights.metadata[key] else { return nil }
+      guard let number = Int(text), (0...1_000_000).contains(number) else {
+        throw CheckpointError(path: weights.path, reason: "its metadata entry \(key) is no usable number")
+      }
+      return number
+    }
+    var hints = self
+    if hints.sides == nil, let text = weights.metadata[ModelMetadata.sides] {
+      let parts = text.split { $0 == " " || $0 == "_" || $0 == "," }
+      let sides = parts.compactMap { Int($0) }
+      guard !sides.isEmpty, sides.count == parts.count else {
+        throw CheckpointError(path: weights.path, reason: "its metadata entry \(ModelMetadata.sides) is no list of scales")
+      }
+      hints.sides = sides
+    }
+    hints.heads = try hints.heads ?? number(ModelMetadata.heads)
+    hints.window = try hints.window ?? number(ModelMetadata.window)
+    hints.refineStep = try hints.refineStep ?? number(ModelMetadata.refineStep)
+    if hints.normalizesCodes == nil, let text = weights.metadata[ModelMetadata.normalizesCodes] {
+      guard let flag = Bool(text) else {
+        throw CheckpointError(
+          path: weights.path, reason: "its metadata entry \(ModelMetadata.normalizesCodes) is neither true nor false")
+      }
+      hints.normalizesCodes = flag
+    }
+    return hints
+  }
+}

@@ -1,0 +1,128 @@
+// AdamW over the parameters of a model: which of them decay, one clip over all gradients, moments and step counts.
+//
+//     norm = ‖all gradients‖₂;  factor = min(1, clip/(norm + 1e-6));  one AdamW step for every parameter with a gradient
+//
+// A parameter without a gradient is left alone altogether: no decay, no moments, and its own count of steps stands still.
+
+import MVAR
+import NeuralLayers
+import TensorCore
+
+/// The numbers of an optimiser that do not change during a training.
+public struct OptimizerSettings: Hashable, Sendable {
+  /// β₁ and β₂.
+  public var betas: SIMD2<Double>
+  /// ε.
+  public var epsilon: Double
+  /// The largest norm of all gradients together; 0 for no limit.
+  public var clip: Double
+
+  /// The published settings unless others are given.
+  public init(betas: SIMD2<Double> = [0.9, 0.95], epsilon: Double = 1e-8, clip: Double = 2) {
+    self.betas = betas
+    self.epsilon = epsilon
+    self.clip = clip
+  }
+}
+
+/// AdamW with its moments.
+public final class Optimizer<B: Backend> {
+  /// What it keeps for one parameter.
+  public struct Moments {
+    /// m
+    public var first: Tensor<B>
+    /// v
+    public var second: Tensor<B>
+    /// How many steps this parameter has taken.
+    public var steps: Int
+  }
+
+  /// The parameters it changes.
+  public let parameters: [Parameter<B>]
+  /// Whether each of them decays.
+  public let decays: [Bool]
+  /// β, ε and the clip.
+  public let settings: OptimizerSettings
+  /// The moments of each parameter; nil before its first step.
+  public var moments: [Moments?]
+
+  private var gradients: [Tensor<B>?]
+
+  /// An optimiser with no moments yet.
+  ///
+  /// - Parameter decays: whether a parameter decays; by default the published rule of the transformer.
+  public init(
+    _ parameters: [Parameter<B>], _ settings: OptimizerSettings = OptimizerSettings(),
+    decays: (Parameter<B>) -> Bool = { ParameterGroups.decays($0) }
+  ) {
+    self.parameters = parameters
+    self.settings = settings
+    self.decays = parameters.map(decays)
+    moments = [Moments?](repeating: nil, count: parameters.count)
+    gradients = [Tensor<B>?](repeating: nil, count: parameters.count)
+  }
+
+  /// Adds the gradients of a micro-batch to those of the step to come.
+  public func add(_ found: Gradients<B>) {
+    for (index, parameter) in parameters.enumerated() {
+      guard let gradient = found[parameter] else { continue }
+      if let sum = gradients[index] {
+        gradients[index] = nil
+        gradients[index] = B.combine(sum, times: 1, gradient, times: 1)
+      } else {
+        gradients[index] = gradient
+      }
+    }
+  }
+
+  /// The norm of all gradients added so far.
+  public var gradientNorm: Double {
+    gradients.reduce(0) { $0 + ($1.map(B.sumOfSquares) ?? 0) }.squareRoot()
+  }
+
+  /// Takes one step with the gradients added since the last one, and forgets them.
+  ///
+  /// - Returns: the norm of the gradients before clipping. When it is not finite nothing is changed.
+  @discardableResult
+  public func step(rate: Double, decay: Double) -> Double {
+    let norm = gradientNorm
+    defer { gradients = [Tensor<B>?](repeating: nil, count: parameters.count) }
+    guard norm.isFinite else { return norm }
+    let factor = settings.clip > 0 ? min(1, settings.clip / (norm + 1e-6)) : 1
+    for (index, parameter) in parameters.enumerated() {
+      guard let gradient = gradients[index] else { continue }
+      gradients[index] = nil
+      var state = moments[index] ?? Self.zeroMoments(like: parameter.value)
+      moments[index] = nil  // so that the memory can be changed in place
+      state.steps += 1
+      B.adamW(
+        &parameter.value, gradient: gradient, firstMoment: &state.first, secondMoment: &state.second,
+        AdamWSettings(
+          learningRate: rate, betas: settings.betas, epsilon: settings.epsilon, decay: decays[index] ? decay : 0,
+          step: state.steps, gradientFactor: factor))
+      moments[index] = state
+    }
+    return norm
+  }
+
+  /// Moments of a parameter that has not moved yet.
+  static func zeroMoments(like value: Tensor<B>) -> Moments {
+    Moments(
+      first: Tensor(repeating: 0, shape: value.shape, on: value.device),
+      second: Tensor(repeating: 0, shape: value.shape, on: value.device), steps: 0)
+  }
+}
+
+/// Which parameters decay.
+public enum ParameterGroups {
+  private static let undecayed = ["pos_1LC", "pos_start", "lvl_embed", "ada_gss", "scale_mul"]
+
+  /// The published rule: matrices decay, among them the class embedding; biases, other vectors, positions, level
+  /// embeddings, AdaLN offsets and logit scales do not.
+  public static func decays<B: Backend>(_ parameter: Parameter<B>, in model: CheckpointNames.Model = .transformer)
+    -> Bool
+  {
+    let key = CheckpointNames.key(of: parameter.name, in: model)
+    return parameter.value.shape.rank > 1 && !key.hasSuffix("bias") && !undecayed.contains(where: key.contains)
+  }
+}

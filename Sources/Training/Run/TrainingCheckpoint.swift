@@ -1,0 +1,181 @@
+// A training as a file: weights, moments, step counts and settings in one safetensors file, so that it can never be half of
+// one moment and half of another. Weights stand under the published names (behind `mvar_wo_ddp.` or `vae_wo_ddp.`), so the
+// file is also a model that can be used as it is; what else a training needs stands behind `trainer.`.
+//
+// Random numbers need no state: they follow from the seed and the number of the sample.
+
+import Checkpoints
+import Foundation
+import MVAR
+import NeuralLayers
+import TensorCore
+
+/// Writes and reads the state of a training.
+public struct TrainingCheckpoint<B: Backend> {
+  /// Which model it trains.
+  public let model: CheckpointNames.Model
+  /// How many iterations are done.
+  public var iteration: Int
+  /// What decides the results of a run; a resumed run must agree in all of it.
+  public var settings: [String: String]
+  /// The model's own metadata.
+  public var metadata: [String: String]
+
+  /// A checkpoint to write.
+  public init(
+    _ model: CheckpointNames.Model, iteration: Int, settings: [String: String], metadata: [String: String]
+  ) {
+    self.model = model
+    self.iteration = iteration
+    self.settings = settings
+    self.metadata = metadata
+  }
+
+  private static func wrapper(_ model: CheckpointNames.Model) -> String {
+    model == .transformer ? "mvar_wo_ddp." : "vae_wo_ddp."
+  }
+
+  /// Writes the file, replacing an old one only when complete.
+  public func write(_ optimizer: Optimizer<B>, usage: CodeUsage? = nil, to path: String) throws {
+    var tensors: [(name: String, tensor: StoredTensor)] = []
+    let keys = optimizer.parameters.map { CheckpointNames.key(of: $0.name, in: model) }
+    for (key, parameter) in zip(keys, optimizer.parameters) {
+      tensors.append((Self.wrapper(model) + key, try Self.stored(parameter.value)))
+    }
+    for (key, moments) in zip(keys, optimizer.moments) {
+      guard let moments else { continue }
+      tensors.append(("trainer.first.\(key)", try Self.stored(moments.first)))
+      tensors.append(("trainer.second.\(key)", try Self.stored(moments.second)))
+    }
+    tensors.append(("trainer.steps", try StoredTensor(optimizer.moments.map { $0?.steps ?? 0 }, shape: [keys.count])))
+    if let usage {
+      tensors.append((Self.wrapper(model) + "quantize.ema_vocab_hit_SV", try Self.stored(usage)))
+      tensors.append(("trainer.recent_hits", try StoredTensor(usage.recentHits, shape: [usage.recentHits.count])))
+      tensors.append(("trainer.usage_updates", try StoredTensor([usage.updates], shape: [1])))
+    }
+    var metadata = metadata
+    metadata["iteration"] = String(iteration)
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .sortedKeys
+    metadata["settings"] = String(decoding: try encoder.encode(settings), as: UTF8.self)
+    try SafetensorsWriter.write(tensors, metadata: metadata, to: path)
+  }
+
+  /// Reads the header of a checkpoint.
+  ///
+  /// - Throws: `CheckpointError` when the file is no checkpoint of a training of this model.
+  public init(reading path: String, _ model: CheckpointNames.Model) throws {
+    let file = try Checkpoint.open(path)
+    guard let number = file.metadata["iteration"].flatMap({ Int($0) }), number >= 0,
+      let text = file.metadata["settings"],
+      let settings = try? JSONDecoder().decode([String: String].self, from: Data(text.utf8)),
+      file["trainer.steps"] != nil
+    else {
+      throw CheckpointError(path: path, reason: "is no checkpoint of a training: it does not say how far it got")
+    }
+    self.init(model, iteration: number, settings: settings, metadata: file.metadata)
+  }
+
+  /// Refuses to go on with other settings than the run began with.
+  ///
+  /// - Throws: `CheckpointError` that names the first setting that differs.
+  public func check(_ wanted: [String: String], path: String) throws {
+    for key in Set(settings.keys).union(wanted.keys).sorted() where settings[key] != wanted[key] {
+      throw CheckpointError(
+        path: path,
+        reason: "the run began with \(key) \(settings[key] ?? "not set"), now it is \(wanted[key] ?? "not set"): "
+          + "resume with the same settings")
+    }
+  }
+
+  /// Puts weights, moments and step counts back.
+  ///
+  /// - Throws: `CheckpointError` when something is missing or has another shape.
+  public func restore(_ optimizer: Optimizer<B>, from path: String) throws {
+    let file = try Checkpoint.open(path)
+    let steps = try Self.integers("trainer.steps", count: optimizer.parameters.count, file)
+    for (index, parameter) in optimizer.parameters.enumerated() {
+      let key = CheckpointNames.key(of: parameter.name, in: model)
+      let (shape, device) = (parameter.value.shape, parameter.value.device)
+      parameter.value = try Self.tensor(Self.wrapper(model) + key, shape, file, on: device)
+      guard steps[index] > 0 else {
+        optimizer.moments[index] = nil
+        continue
+      }
+      optimizer.moments[index] = .init(
+        first: try Self.tensor("trainer.first.\(key)", shape, file, on: device),
+        second: try Self.tensor("trainer.second.\(key)", shape, file, on: device), steps: steps[index])
+    }
+  }
+
+  /// The usage of codes.
+  ///
+  /// - Throws: `CheckpointError` when it is missing or has another shape.
+  public func usage(scales: Int, vocabulary: Int, from path: String) throws -> CodeUsage {
+    let file = try Checkpoint.open(path)
+    let name = Self.wrapper(model) + "quantize.ema_vocab_hit_SV"
+    guard let stored = file[name], stored.shape == [scales, vocabulary] else {
+      throw CheckpointError(path: path, reason: "\(name) is missing or has another shape")
+    }
+    let values = try stored.floats()
+    return CodeUsage(
+      averages: (0..<scales).map { Array(values[$0 * vocabulary..<($0 + 1) * vocabulary]) },
+      updates: try Self.integers("trainer.usage_updates", count: 1, file)[0],
+      recentHits: try Self.integers("trainer.recent_hits", count: vocabulary, file))
+  }
+
+  private static func integers(_ name: String, count: Int, _ file: Checkpoint) throws -> [Int] {
+    guard let stored = file[name], stored.shape == [count] else {
+      throw CheckpointError(path: file.path, reason: "\(name) is missing or has another shape")
+    }
+    let values = try stored.integers()
+    guard values.allSatisfy({ $0 >= 0 }) else {
+      throw CheckpointError(path: file.path, reason: "\(name) holds negative counts")
+    }
+    return values
+  }
+
+  private static func tensor(_ name: String, _ shape: Shape, _ file: Checkpoint, on device: B.Device) throws
+    -> Tensor<B>
+  {
+    guard let stored = file[name] else { throw CheckpointError(path: file.path, reason: "\(name) is missing") }
+    guard stored.shape == shape.dimensions, stored.scalarType.isFloatingPoint else {
+      throw CheckpointError(path: file.path, reason: "\(name) has shape \(stored.shape), the model needs \(shape)")
+    }
+    // Copied: the file is replaced while the run goes on.
+    if B.Scalar.self == Double.self {
+      return try Tensor(try stored.doubles().map { B.Scalar($0) }, shape: shape, on: device)
+    }
+    return try Tensor(B.Scalar.array(try stored.floats()), shape: shape, on: device)
+  }
+
+  /// A tensor as it is stored: in single precision, or double where the engine computes in it.
+  static func stored(_ tensor: Tensor<B>) throws -> StoredTensor {
+    let values = try tensor.scalars()
+    if let floats = values as? [Float] { return try StoredTensor(floats, shape: tensor.shape.dimensions) }
+    return try StoredTensor(values.map { Double($0) }, shape: tensor.shape.dimensions)
+  }
+
+  private static func stored(_ usage: CodeUsage) throws -> StoredTensor {
+    try StoredTensor(usage.averages.flatMap { $0 }, shape: [usage.averages.count, usage.recentHits.count])
+  }
+}
+
+/// Writes the weights of a model alone, under the published names.
+public enum ModelFile {
+  /// Writes a safetensors file, replacing an old one only when complete.
+  ///
+  /// - Parameters:
+  ///   - parameters: of the model.
+  ///   - extras: buffers that belong to the model, by their published keys.
+  ///   - metadata: see `ModelMetadata`.
+  public static func write<B: Backend>(
+    _ parameters: [Parameter<B>], _ model: CheckpointNames.Model, extras: [(name: String, tensor: StoredTensor)] = [],
+    metadata: [String: String], to path: String
+  ) throws {
+    let tensors = try parameters.map {
+      (name: CheckpointNames.key(of: $0.name, in: model), tensor: try TrainingCheckpoint<B>.stored($0.value))
+    }
+    try SafetensorsWriter.write(tensors + extras, metadata: metadata, to: path)
+  }
+}

@@ -1,0 +1,130 @@
+// What every training does around its steps: measures go to the log, a checkpoint is written now and then, pictures and
+// validation too, and a wish to stop is honoured between two steps. It knows nothing about models.
+//
+// All of it depends on the number of the step alone, so a resumed run does the same things at the same steps.
+
+import Foundation
+import Media
+
+/// A training that can be run step by step.
+public protocol TrainingSession {
+  /// Runs the iteration of this number, counted from 0.
+  ///
+  /// - Returns: what to log, by name; `loss` first.
+  mutating func step(_ iteration: Int) throws -> [(String, Double)]
+  /// Measures on pictures that are never trained on.
+  func validate() throws -> [(String, Double)]
+  /// A picture that shows how far the model is.
+  func picture() throws -> PixelImage
+  /// Writes everything needed to go on after `iterations` iterations.
+  func save(iterations: Int, to path: String) throws
+  /// How many tokens (or pixels) an iteration works on, for the pace.
+  var unitsPerStep: (count: Double, name: String) { get }
+}
+
+/// When a training does what.
+public struct TrainingPlan: Hashable, Sendable {
+  /// How many iterations there are.
+  public var iterations: Int
+  /// Iterations between two checkpoints.
+  public var saveEvery: Int
+  /// Iterations between two validations; 0 for none.
+  public var validateEvery: Int
+  /// Iterations between two pictures; 0 for none.
+  public var pictureEvery: Int
+
+  /// A plan.
+  public init(iterations: Int, saveEvery: Int = 100, validateEvery: Int = 200, pictureEvery: Int = 200) {
+    self.iterations = iterations
+    self.saveEvery = saveEvery
+    self.validateEvery = validateEvery
+    self.pictureEvery = pictureEvery
+  }
+
+  /// Whether something done every `interval` iterations is due after `done` of them.
+  func isDue(_ interval: Int, after done: Int) -> Bool {
+    interval > 0 && (done % interval == 0 || done == iterations)
+  }
+}
+
+/// Runs a session to its end, or until it is asked to stop.
+public struct TrainingLoop {
+  /// How a run ended.
+  public enum End: Sendable {
+    /// All iterations are done.
+    case finished
+    /// It was asked to stop, and saved; so many iterations are done.
+    case interrupted(after: Int)
+  }
+
+  /// Where results go.
+  public let folder: RunFolder
+  /// When what is done.
+  public let plan: TrainingPlan
+  /// The measures that the loss curve shows.
+  public let curves: [String]
+
+  /// A loop.
+  public init(_ folder: RunFolder, _ plan: TrainingPlan, curves: [String] = ["loss"]) {
+    self.folder = folder
+    self.plan = plan
+    self.curves = curves
+  }
+
+  /// Runs a session.
+  ///
+  /// - Parameters:
+  ///   - session: what is trained.
+  ///   - first: the iteration to begin with: 0, or how many a checkpoint says are done.
+  ///   - shouldStop: asked between two iterations.
+  ///   - report: a line about progress, after every iteration.
+  /// - Throws: what the session throws, and `RunError` when the loss stops being a number; the last checkpoint stays.
+  public func run(
+    _ session: inout some TrainingSession, from first: Int, shouldStop: () -> Bool = { false },
+    report: (String) -> Void = { _ in }
+  ) throws -> End {
+    let metrics = try MetricsLog(path: folder.metrics, continuingAfter: first > 0 ? first : nil)
+    let events = try TensorBoardWriter(folder: folder.events)
+    var pace = Pace(total: plan.iterations, done: first)
+    if first == 0 { try session.save(iterations: 0, to: folder.checkpoint) }
+    for iteration in first..<max(plan.iterations, first) {
+      if shouldStop() {
+        try session.save(iterations: iteration, to: folder.checkpoint)
+        return .interrupted(after: iteration)
+      }
+      let measures = try session.step(iteration)
+      guard measures.allSatisfy({ $0.1.isFinite }) else {
+        let names = measures.filter { !$0.1.isFinite }.map(\.0).joined(separator: ", ")
+        throw RunError(
+          "\(folder.path): after iteration \(iteration + 1) these are no numbers any more: \(names); the last "
+            + "checkpoint is kept: try a lower learning rate")
+      }
+      let done = iteration + 1
+      try metrics.append(step: done, measures)
+      try events.append(step: done, values: measures)
+      pace.finishedStep()
+      report(line(measures, done, pace, session.unitsPerStep))
+      if plan.isDue(plan.validateEvery, after: done) {
+        let found = try session.validate()
+        try metrics.append(step: done, found)
+        try events.append(step: done, values: found)
+      }
+      if plan.isDue(plan.pictureEvery, after: done) {
+        try session.picture().writePNG(to: folder.sample(step: done))
+        try LossCurve.write(metrics: folder.metrics, keys: curves, title: "training", to: folder.curve)
+      }
+      if plan.isDue(plan.saveEvery, after: done) { try session.save(iterations: done, to: folder.checkpoint) }
+    }
+    return .finished
+  }
+
+  private func line(
+    _ measures: [(String, Double)], _ done: Int, _ pace: Pace, _ units: (count: Double, name: String)
+  ) -> String {
+    let shown = measures.prefix(2).map { "\($0.0) \(Self.short($0.1))" }.joined(separator: ", ")
+    let rate = pace.secondsPerStep.map { ", \(Int(units.count / $0)) \(units.name)/s" } ?? ""
+    return "step \(done) of \(plan.iterations): \(shown)\(rate), \(pace.description)"
+  }
+
+  private static func short(_ value: Double) -> String { String(format: "%.4f", value) }
+}

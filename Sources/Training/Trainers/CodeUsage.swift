@@ -1,0 +1,57 @@
+// Which codes are used, scale by scale: an exponential average of hit counts. The first update copies the counts, then the
+// average keeps 0.9 of itself until 100 updates, 0.99 after. A code counts as used when its average is at least
+// 0.08·(tokens of the batch at this scale)/V. Also counts hits since the last revival, to find codes nobody uses.
+
+import Foundation
+
+/// Usage of the codes of a codebook.
+public struct CodeUsage: Hashable, Sendable {
+  /// The average hits per update of each code at each scale, [S][V].
+  public private(set) var averages: [[Float]]
+  /// How many updates there were.
+  public private(set) var updates: Int
+  /// Hits of each code at any scale since the last revival.
+  public private(set) var recentHits: [Int]
+
+  /// No hits yet.
+  public init(scales: Int, vocabulary: Int) {
+    averages = [[Float]](repeating: [Float](repeating: 0, count: vocabulary), count: scales)
+    updates = 0
+    recentHits = [Int](repeating: 0, count: vocabulary)
+  }
+
+  /// Usage read back.
+  public init(averages: [[Float]], updates: Int, recentHits: [Int]) {
+    self.averages = averages
+    self.updates = updates
+    self.recentHits = recentHits
+  }
+
+  /// Counts the tokens of one batch, scale by scale.
+  public mutating func update(_ tokens: [[Int32]]) {
+    let kept: Float = updates == 0 ? 0 : updates < 100 ? 0.9 : 0.99
+    for (scale, found) in tokens.enumerated() {
+      var hits = [Float](repeating: 0, count: recentHits.count)
+      for token in found {
+        hits[Int(token)] += 1
+        recentHits[Int(token)] += 1
+      }
+      for code in hits.indices { averages[scale][code] = kept * averages[scale][code] + (1 - kept) * hits[code] }
+    }
+    updates += 1
+  }
+
+  /// The share of codes in use at a scale.
+  ///
+  /// - Parameter tokens: how many tokens of this scale a batch has, B·p².
+  public func share(scale: Int, tokens: Int) -> Double {
+    let bound = 0.08 * Float(tokens) / Float(recentHits.count)
+    return Double(averages[scale].count { $0 >= bound }) / Double(recentHits.count)
+  }
+
+  /// Codes nobody used since the last call, which begins a new count.
+  public mutating func takeDeadCodes() -> [Int] {
+    defer { recentHits = [Int](repeating: 0, count: recentHits.count) }
+    return recentHits.indices.filter { recentHits[$0] == 0 }
+  }
+}

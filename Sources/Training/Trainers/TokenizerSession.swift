@@ -1,0 +1,188 @@
+// A whole training of a tokenizer: which pictures an iteration gets, the schedules, the revival of dead codes, validation
+// on held-out pictures, and pictures of them beside their reconstructions.
+
+import Checkpoints
+import Foundation
+import MVAR
+import Media
+import NeuralLayers
+import TensorCore
+
+/// What decides a tokenizer's training beside its configuration and its data.
+public struct TokenizerTrainingOptions: Hashable, Sendable {
+  /// Pictures per iteration.
+  public var batch = 32
+  /// The learning rate.
+  public var schedule: LearningRateSchedule
+  /// The weight decay.
+  public var decay: WeightDecaySchedule
+  /// β, ε and the clip.
+  public var optimizer = OptimizerSettings()
+  /// The weights of the losses.
+  public var losses = TokenizerLossWeights()
+  /// Iterations between two revivals of dead codes; 0 for none.
+  public var reviveEvery = 0
+  /// No revival after this share of the iterations, so that the last ones only refine.
+  public var reviveUntil = 0.75
+
+  /// Options with these schedules.
+  public init(schedule: LearningRateSchedule, decay: WeightDecaySchedule) {
+    self.schedule = schedule
+    self.decay = decay
+  }
+}
+
+/// A training of a tokenizer.
+public struct TokenizerSession<B: Backend>: TrainingSession {
+  /// The trainer and its model.
+  public let trainer: TokenizerTrainer<B>
+  /// What decides the training.
+  public let options: TokenizerTrainingOptions
+  private let loader: BatchLoader
+  private let validation: [LabelledImages.Example]
+  private let settings: [String: String]
+  private let seed: UInt64
+  private let device: B.Device
+
+  /// A training from its beginning.
+  ///
+  /// - Parameters:
+  ///   - settings: what decides the results, by name; a resumed run must agree.
+  public init(
+    _ model: VQVAE<B>, _ options: TokenizerTrainingOptions, loader: BatchLoader,
+    validation: [LabelledImages.Example], seed: UInt64, settings: [String: String], on device: B.Device
+  ) {
+    trainer = TokenizerTrainer(model, options.optimizer, weights: options.losses)
+    self.options = options
+    self.loader = loader
+    self.validation = validation
+    self.seed = seed
+    self.settings = settings
+    self.device = device
+  }
+
+  /// Puts back what a checkpoint holds.
+  ///
+  /// - Returns: how many iterations are done.
+  public mutating func restore(from path: String) throws -> Int {
+    let checkpoint = try TrainingCheckpoint<B>(reading: path, .tokenizer)
+    try checkpoint.check(settings, path: path)
+    try checkpoint.restore(trainer.optimizer, from: path)
+    let configuration = trainer.model.configuration
+    trainer.usage = try checkpoint.usage(
+      scales: configuration.schedule.count, vocabulary: configuration.vocabulary, from: path)
+    return checkpoint.iteration
+  }
+
+  private var side: Int { trainer.model.configuration.imageSide }
+
+  public var unitsPerStep: (count: Double, name: String) { (Double(options.batch), "images") }
+
+  public mutating func step(_ iteration: Int) throws -> [(String, Double)] {
+    let batch = loader.batch(iteration)
+    let images = try tensor(batch.images)
+    var revived = 0
+    // Streams far from those of samples: the highest numbers.
+    let stream = RandomStream(seed: seed, stream: .max - UInt64(iteration))
+    if iteration == 0 {
+      // The first codebook is made of what the first pictures need.
+      try trainer.reviveDeadCodes(images, everything: true, stream: stream)
+    } else if options.reviveEvery > 0, iteration % options.reviveEvery == 0,
+      Double(iteration) < options.reviveUntil * Double(options.schedule.total)
+    {
+      revived = try trainer.reviveDeadCodes(images, stream: stream)
+    }
+    let rate = options.schedule.rate(at: iteration)
+    let (loss, norm) = try trainer.step(images, rate: rate, decay: options.decay.decay(at: iteration))
+    var measures = [
+      ("loss", loss.total), ("mse", loss.squared), ("l1", loss.absolute), ("vq", loss.quantizer),
+      ("grad_norm", norm), ("lr", rate),
+    ]
+    if options.reviveEvery > 0, iteration % options.reviveEvery == 0 { measures.append(("revived", Double(revived))) }
+    let sides = trainer.model.configuration.schedule.sides
+    for (scale, side) in sides.enumerated() {
+      measures.append(
+        ("usage_\(scale)", trainer.usage.share(scale: scale, tokens: batch.labels.count * side * side)))
+    }
+    return measures
+  }
+
+  public func validate() throws -> [(String, Double)] {
+    guard !validation.isEmpty else { return [] }
+    var quality = ReconstructionQuality()
+    for start in stride(from: 0, to: validation.count, by: options.batch) {
+      let part = Array(validation[start..<min(start + options.batch, validation.count)])
+      let images = try tensor(part.flatMap { $0.picture.planarFloats() })
+      let shown = try reconstruction(images).scalars()
+      quality.add(try images.scalars().map { Float($0) }, shown.map { Float($0) }, pictures: part.count)
+    }
+    return [("val_psnr", quality.psnr), ("val_mse", quality.meanSquaredError)]
+  }
+
+  /// Held-out pictures (or the first of the training) above their reconstructions.
+  public func picture() throws -> PixelImage {
+    let all = validation
+    let count = min(all.count, 32)
+    let chosen = (0..<count).map { all[$0 * all.count / count] }
+    guard !chosen.isEmpty else { return try PixelImage(width: side, height: side, filledWith: .white) }
+    let images = try tensor(chosen.flatMap { $0.picture.planarFloats() })
+    let values = try reconstruction(images).scalars().map { (min(max(Float($0), -1), 1) + 1) / 2 }
+    let each = values.count / chosen.count
+    let shown = try chosen.indices.map {
+      try PixelImage(
+        planar01: Array(values[$0 * each..<($0 + 1) * each]), width: side, height: side, rounding: .nearest)
+    }
+    let columns = 8
+    let rows = stride(from: 0, to: chosen.count, by: columns).flatMap { start in
+      let range = start..<min(start + columns, chosen.count)
+      return [range.map { chosen[$0].picture }, Array(shown[range])]
+    }
+    return try ImageGrid().rows(rows)
+  }
+
+  public func save(iterations: Int, to path: String) throws {
+    try TrainingCheckpoint<B>(
+      .tokenizer, iteration: iterations, settings: settings,
+      metadata: ModelMetadata.of(trainer.model.configuration)
+    ).write(trainer.optimizer, usage: trainer.usage, to: path)
+  }
+
+  private func reconstruction(_ images: Tensor<B>) throws -> Tensor<B> {
+    let quantized = trainer.model.encode(Variable(images))
+    return trainer.model.decode(quantized.sums[quantized.sums.count - 1]).value
+  }
+
+  private func tensor(_ values: [Float]) throws -> Tensor<B> {
+    try Tensor(B.Scalar.array(values), shape: [values.count / (3 * side * side), 3, side, side], on: device)
+  }
+}
+
+/// How well pictures were reconstructed: PSNR = −10·log₁₀(mean (x̂ − x)²) with brightness 0 … 1, averaged over pictures.
+public struct ReconstructionQuality: Sendable {
+  private var decibels = 0.0
+  private var squares = 0.0
+  private var pictures = 0
+
+  /// Nothing yet.
+  public init() {}
+
+  /// Adds pictures and their reconstructions, both in −1 … 1; reconstructions are clamped first.
+  public mutating func add(_ originals: [Float], _ reconstructions: [Float], pictures count: Int) {
+    let each = originals.count / count
+    for picture in 0..<count {
+      var sum = 0.0
+      for index in picture * each..<(picture + 1) * each {
+        let difference = Double(min(max(reconstructions[index], -1), 1) - originals[index]) / 2
+        sum += difference * difference
+      }
+      squares += sum / Double(each)
+      decibels += -10 * log10(max(sum / Double(each), 1e-10))
+    }
+    pictures += count
+  }
+
+  /// The mean PSNR in decibels.
+  public var psnr: Double { decibels / Double(max(pictures, 1)) }
+  /// The mean squared error, brightness 0 … 1.
+  public var meanSquaredError: Double { squares / Double(max(pictures, 1)) }
+}

@@ -1,0 +1,148 @@
+// One optimiser step of the tokenizer.
+//
+//     loss = w₁·mean|x̂ − x| + w₂·mean(x̂ − x)² + w₃·quantiser loss,  x̂ = decoder(f̂) with the gradient of f̂ given to f
+//
+// The published tokenizer was also trained with a perceptual and an adversarial loss, which were never released; they are
+// absent here, and pictures are softer for it. Codes nobody uses can be set to what the encoder finds.
+
+import MVAR
+import NeuralLayers
+import TensorCore
+
+/// The weights of the tokenizer's losses.
+public struct TokenizerLossWeights: Hashable, Sendable {
+  /// Of the mean absolute error.
+  public var absolute: Double
+  /// Of the mean squared error.
+  public var squared: Double
+  /// Of the quantiser's loss.
+  public var quantizer: Double
+
+  /// All 1 unless given.
+  public init(absolute: Double = 1, squared: Double = 1, quantizer: Double = 1) {
+    self.absolute = absolute
+    self.squared = squared
+    self.quantizer = quantizer
+  }
+}
+
+/// The losses of one step.
+public struct TokenizerLoss: Sendable {
+  /// Mean absolute error; pixels are −1 … 1.
+  public let absolute: Double
+  /// Mean squared error; pixels are −1 … 1.
+  public let squared: Double
+  /// The quantiser's loss.
+  public let quantizer: Double
+  /// All with their weights.
+  public let total: Double
+}
+
+/// Trains a tokenizer.
+public final class TokenizerTrainer<B: Backend> {
+  /// The model.
+  public let model: VQVAE<B>
+  /// Its optimiser.
+  public let optimizer: Optimizer<B>
+  /// The weights of the losses.
+  public let weights: TokenizerLossWeights
+  /// Which codes are used.
+  public var usage: CodeUsage
+
+  /// A trainer of a model.
+  public init(
+    _ model: VQVAE<B>, _ settings: OptimizerSettings = OptimizerSettings(),
+    weights: TokenizerLossWeights = TokenizerLossWeights()
+  ) {
+    self.model = model
+    optimizer = Optimizer(model.parameters, settings) { ParameterGroups.decays($0, in: .tokenizer) }
+    self.weights = weights
+    usage = CodeUsage(scales: model.configuration.schedule.count, vocabulary: model.configuration.vocabulary)
+  }
+
+  /// Adds the gradient of a micro-batch to the optimiser's.
+  ///
+  /// - Parameters:
+  ///   - images: [B, 3, H, W] in −1 … 1.
+  ///   - weight: what the gradient is multiplied by: 1 / the number of micro-batches of a step.
+  public func addGradient(_ images: Tensor<B>, weight: Double = 1) throws -> TokenizerLoss {
+    let tape = Tape<B>()
+    let x = Variable(images, tape: tape)
+    let (picture, quantizerLoss, quantized) = model.reconstruct(x)
+    let absolute = picture.meanAbsoluteError(x)
+    let squared = picture.meanSquaredError(x)
+    let reconstruction = absolute.combined(
+      times: B.Scalar(weights.absolute), squared, times: B.Scalar(weights.squared))
+    let loss = reconstruction.combined(times: 1, quantizerLoss, times: B.Scalar(weights.quantizer))  // [1]
+    let result = TokenizerLoss(
+      absolute: Double(try absolute.value.scalars()[0]), squared: Double(try squared.value.scalars()[0]),
+      quantizer: Double(try quantizerLoss.value.scalars()[0]), total: Double(try loss.value.scalars()[0]))
+    usage.update(try quantized.tokens.map { try B.indices($0.storage) })
+    optimizer.add(
+      tape.gradients(of: loss, seed: Tensor(repeating: B.Scalar(weight), shape: [1], on: images.device)))
+    return result
+  }
+
+  /// One step on one batch.
+  ///
+  /// - Returns: the losses, and the norm of all gradients before clipping.
+  public func step(_ images: Tensor<B>, rate: Double, decay: Double) throws -> (
+    loss: TokenizerLoss, gradientNorm: Double
+  ) {
+    let loss = try addGradient(images)
+    return (loss, optimizer.step(rate: rate, decay: decay))
+  }
+
+  /// Sets codes that nobody used since the last revival to vectors the quantiser would have to describe in these images:
+  /// the rest before a random scale at a random place. Their moments start anew.
+  ///
+  /// - Parameters:
+  ///   - images: [B, 3, H, W] in −1 … 1.
+  ///   - everything: all codes, whether they were used or not: how a training begins.
+  ///   - stream: the random numbers of this revival.
+  /// - Returns: how many codes were set.
+  @discardableResult
+  public func reviveDeadCodes(_ images: Tensor<B>, everything: Bool = false, stream: RandomStream) throws -> Int {
+    let dead = usage.takeDeadCodes()
+    let codes = everything ? Array(0..<model.configuration.vocabulary) : dead
+    guard !codes.isEmpty else { return 0 }
+    let vectors = try restVectors(images)
+    let parameter = model.quantizer.codebook.weight
+    let width = model.configuration.codeWidth
+    var values = try parameter.value.scalars()
+    for (place, code) in codes.enumerated() {
+      // A scale first, then a place, so that coarse scales with few places get codes too.
+      let scale = vectors[Int(stream.uniform(2 * place, purpose: .initialisation) * Double(vectors.count))]
+      let row = Int(stream.uniform(2 * place + 1, purpose: .initialisation) * Double(scale.count / width))
+      values.replaceSubrange(code * width..<(code + 1) * width, with: scale[row * width..<(row + 1) * width])
+    }
+    parameter.value = try Tensor(values, shape: parameter.value.shape, on: parameter.value.device)
+    try forgetMoments(of: parameter, rows: codes)
+    return codes.count
+  }
+
+  /// What is left to describe before each scale, as vectors [B·p²·Z] per scale.
+  private func restVectors(_ images: Tensor<B>) throws -> [[B.Scalar]] {
+    let features = model.features(Variable(images)).value
+    let quantized = model.quantizer.encode(Variable(features))
+    return try model.configuration.schedule.sides.enumerated().map { scale, side in
+      let rest = scale == 0 ? features : B.combine(features, times: 1, quantized.sums[scale - 1].value, times: -1)
+      let small = B.areaResize(rest, height: side, width: side)  // [B, Z, p, p]
+      return try B.transpose(small.reshaped([small.shape[0], small.shape[1], side * side])).scalars()
+    }
+  }
+
+  private func forgetMoments(of parameter: Parameter<B>, rows: [Int]) throws {
+    guard let index = optimizer.parameters.firstIndex(where: { $0 === parameter }),
+      let moments = optimizer.moments[index]
+    else { return }
+    func cleared(_ tensor: Tensor<B>) throws -> Tensor<B> {
+      let width = tensor.shape[1]
+      var values = try tensor.scalars()
+      for row in rows { for column in 0..<width { values[row * width + column] = 0 } }
+      return try Tensor(values, shape: tensor.shape, on: tensor.device)
+    }
+    optimizer.moments[index] = .init(
+      first: try cleared(moments.first), second: try cleared(moments.second), steps: moments.steps)
+  }
+}

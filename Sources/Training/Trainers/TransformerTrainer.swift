@@ -1,0 +1,150 @@
+// One optimiser step of the transformer with teacher forcing (MVAR, section 3.4).
+//
+//     loss of a segment = 1/L · Σ over its tokens of cross-entropy, mean over the batch; L counts the tokens of all scales
+//
+// Which batch an iteration gets is the caller's business; which labels and branches are dropped follows from the samples'
+// random streams. The trainer keeps no state beside the model's and the optimiser's.
+
+import MVAR
+import NeuralLayers
+import TensorCore
+
+/// Tokens of real images, ready for teacher forcing.
+public struct TokenBatch<B: Backend> {
+  /// The class of each image.
+  public var labels: [Int]
+  /// The tokens of each image, all scales, B·L of them.
+  public var tokens: [Int32]
+  /// The transformer's inputs x_1 … x_(S−1) [B, L − 1, Z].
+  public var inputs: Tensor<B>
+
+  /// A batch.
+  public init(labels: [Int], tokens: [Int32], inputs: Tensor<B>) {
+    self.labels = labels
+    self.tokens = tokens
+    self.inputs = inputs
+  }
+
+  /// The targets of some scales [B, N].
+  func targets(of scales: Range<Int>, _ schedule: ScaleSchedule, on device: B.Device) throws -> Indices<B> {
+    let (range, length) = (schedule.tokens(of: scales), schedule.length)
+    let part = labels.indices.flatMap { tokens[$0 * length + range.lowerBound..<$0 * length + range.upperBound] }
+    return Indices(shape: [labels.count, range.count], storage: try B.makeIndices(part, on: device))
+  }
+}
+
+/// The loss of one segment.
+public struct SegmentLoss: Sendable {
+  /// Which scales.
+  public let scales: Range<Int>
+  /// The loss with its weight 1/L.
+  public let weighted: Double
+  /// The mean cross-entropy of a token in nats.
+  public let perToken: Double
+}
+
+/// Trains a transformer.
+public struct TransformerTrainer<B: Backend> {
+  /// The model.
+  public let model: MarkovianTransformer<B>
+  /// Its optimiser.
+  public let optimizer: Optimizer<B>
+  /// What is dropped at random.
+  public let regularisation: Regularisation
+
+  /// A trainer of a model.
+  public init(
+    _ model: MarkovianTransformer<B>, _ settings: OptimizerSettings = OptimizerSettings(),
+    regularisation: Regularisation = Regularisation()
+  ) {
+    self.model = model
+    optimizer = Optimizer(model.parameters, settings)
+    self.regularisation = regularisation
+  }
+
+  /// Adds the gradient of one segment's loss to the optimiser's.
+  ///
+  /// - Parameters:
+  ///   - streams: the random numbers of each sample.
+  ///   - weight: what the gradient is multiplied by: 1 / the number of micro-batches of a step.
+  public func addGradient(
+    _ batch: TokenBatch<B>, scales: Range<Int>, streams: [RandomStream], weight: Double = 1
+  ) throws -> SegmentLoss {
+    let (configuration, device) = (model.configuration, batch.inputs.device)
+    let tape = Tape<B>()
+    let labels = regularisation.dropped(batch.labels, nullClass: configuration.classes, streams)
+    let segment = model.trajectory.segments.firstIndex(of: scales) ?? 0
+    let keep: [(attention: [B.Scalar], feedForward: [B.Scalar])?] = regularisation.keep(
+      depth: configuration.depth, segment: segment, streams)
+    let condition = model.condition(labels: try Indices(labels, shape: [labels.count], on: device), tape: tape)
+    let rows = model.trajectory.inputRows(of: scales)
+    let inputs = Variable(B.slice(batch.inputs, axis: 1, rows))  // [B, N or N − 1, Z]
+    let logits = try model.logits(condition, inputs: inputs, scales: scales) { keep[$0] }  // [B, N, V]
+    let targets = try batch.targets(of: scales, configuration.schedule, on: device)
+    let losses = logits.crossEntropy(
+      targets: targets, labelSmoothing: B.Scalar(regularisation.labelSmoothing))  // [B, N]
+    let loss = losses.sum(times: 1 / B.Scalar(configuration.schedule.length * labels.count))  // [1]
+    let value = Double(try loss.value.scalars()[0])
+    optimizer.add(tape.gradients(of: loss, seed: Tensor(repeating: B.Scalar(weight), shape: [1], on: device)))
+    let tokens = Double(targets.shape.count / labels.count)
+    return SegmentLoss(
+      scales: scales, weighted: value, perToken: value * Double(configuration.schedule.length) / tokens)
+  }
+
+  /// One step on one batch and some segments.
+  ///
+  /// - Returns: the losses, and the norm of all gradients before clipping.
+  public func step(
+    _ batch: TokenBatch<B>, segments: [Range<Int>], streams: [RandomStream], rate: Double, decay: Double
+  ) throws -> (losses: [SegmentLoss], gradientNorm: Double) {
+    let losses = try segments.map { try addGradient(batch, scales: $0, streams: streams) }
+    return (losses, optimizer.step(rate: rate, decay: decay))
+  }
+
+  /// How well the model predicts the tokens of images: nothing is dropped, nothing is smoothed.
+  public func validate(_ batch: TokenBatch<B>, into sums: inout ValidationSums) throws {
+    let (configuration, device) = (model.configuration, batch.inputs.device)
+    let count = batch.labels.count
+    let condition = model.condition(labels: try Indices(batch.labels, shape: [count], on: device))
+    let streams = batch.labels.map { _ in RandomStream(seed: 0, stream: 0) }
+    for scale in 0..<configuration.schedule.count {
+      let scales = scale..<scale + 1
+      let rows = model.trajectory.inputRows(of: scales)
+      let inputs = Variable(B.slice(batch.inputs, axis: 1, rows))
+      let logits = try model.logits(condition, inputs: inputs, scales: scales).value  // [B, p², V]
+      let targets = try batch.targets(of: scales, configuration.schedule, on: device)
+      let losses = B.crossEntropy(logits, targets: targets, labelSmoothing: 0).losses
+      let best = B.drawTokens(B.filterLogits(logits, topK: 1, topP: 0), streams: streams, firstPosition: 0)
+      sums.loss[scale] += Double(try B.sum(losses, times: 1).scalars()[0])
+      sums.hits[scale] += zip(try B.indices(best.storage), try B.indices(targets.storage)).count { $0 == $1 }
+      sums.tokens[scale] += targets.shape.count
+    }
+  }
+}
+
+/// What validation adds up, scale by scale.
+public struct ValidationSums: Sendable {
+  /// Cross-entropy in nats.
+  public var loss: [Double]
+  /// Tokens predicted right.
+  public var hits: [Int]
+  /// Tokens.
+  public var tokens: [Int]
+
+  /// Nothing yet.
+  public init(scales: Int) {
+    loss = [Double](repeating: 0, count: scales)
+    hits = [Int](repeating: 0, count: scales)
+    tokens = [Int](repeating: 0, count: scales)
+  }
+
+  /// Nats per token of some scales.
+  public func loss(of scales: Range<Int>) -> Double {
+    scales.reduce(0) { $0 + loss[$1] } / Double(max(scales.reduce(0) { $0 + tokens[$1] }, 1))
+  }
+
+  /// The share of tokens predicted right in some scales.
+  public func accuracy(of scales: Range<Int>) -> Double {
+    Double(scales.reduce(0) { $0 + hits[$1] }) / Double(max(scales.reduce(0) { $0 + tokens[$1] }, 1))
+  }
+}
