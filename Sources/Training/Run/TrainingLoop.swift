@@ -83,10 +83,11 @@ public struct TrainingLoop {
     _ session: inout some TrainingSession, from first: Int, shouldStop: () -> Bool = { false },
     report: (String) -> Void = { _ in }
   ) throws -> End {
-    let metrics = try MetricsLog(path: folder.metrics, continuingAfter: first > 0 ? first : nil)
+    // First of all, so that a run can be resumed whenever it ends.
+    if first == 0 { try session.save(iterations: 0, to: folder.checkpoint) }
+    let metrics = try MetricsLog(path: folder.metrics, continuingAfter: first)
     let events = try TensorBoardWriter(folder: folder.events)
     var pace = Pace(total: plan.iterations, done: first)
-    if first == 0 { try session.save(iterations: 0, to: folder.checkpoint) }
     for iteration in first..<max(plan.iterations, first) {
       if shouldStop() {
         try session.save(iterations: iteration, to: folder.checkpoint)
@@ -96,13 +97,14 @@ public struct TrainingLoop {
       guard measures.allSatisfy({ $0.1.isFinite }) else {
         let names = measures.filter { !$0.1.isFinite }.map(\.0).joined(separator: ", ")
         throw RunError(
-          "\(folder.path): after iteration \(iteration + 1) these are no numbers any more: \(names); the last "
-            + "checkpoint is kept: try a lower learning rate")
+          folder.path,
+          "after iteration \(iteration + 1) these are no numbers any more: \(names); the last checkpoint is kept, try a "
+            + "lower learning rate")
       }
       let done = iteration + 1
       try metrics.append(step: done, measures)
       try events.append(step: done, values: measures)
-      pace.finishedStep()
+      pace.advance(to: done)
       report(line(measures, done, pace, session.unitsPerStep))
       if plan.isDue(plan.validateEvery, after: done) {
         let found = try session.validate()

@@ -1,0 +1,163 @@
+// `mvar train-tokenizer`: a folder of pictures → a multi-scale VQ-VAE.
+
+import ArgumentParser
+import Checkpoints
+import Foundation
+import MVAR
+import Media
+import TensorCore
+import Training
+
+struct TrainTokenizer: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train-tokenizer",
+    abstract: "Train a tokenizer on a folder of pictures.",
+    discussion: """
+      A tokenizer for pictures of 64 pixels on the pictures that ship with the package:
+
+        mvar train-tokenizer --data Fixtures/emoji --ch 32 --multipliers 1,2,2 --blocks 1 --vocabulary 512 \
+      --code-width 16 --patch-nums 1,2,3,4,5,6,8,10,13,16 --steps 1000 -o run-tokenizer
+
+      The loss is L1 + L2 + the quantiser's. The perceptual and adversarial losses of the published tokenizer were never \
+      released and are absent, so pictures are softer than its.
+      """)
+
+  @OptionGroup(title: "Data") var data: DataOptions
+  @OptionGroup(title: "Optimiser") var optimizer: OptimizerOptions
+  @OptionGroup(title: "Run") var runOptions: RunOptions
+
+  @Option(parsing: .unconditional, help: "Width of the finest level; a multiple of 32.")
+  var ch = 160
+
+  @Option(parsing: .unconditional, help: "Width of each level as a multiple of --ch, finest first.")
+  var multipliers = "1,1,2,2,4"
+
+  @Option(parsing: .unconditional, help: "Residual blocks per level of the encoder; the decoder has one more.")
+  var blocks = 2
+
+  @Option(parsing: .unconditional, help: "How many codes.")
+  var vocabulary = 4096
+
+  @Option(parsing: .unconditional, help: "How many numbers a code has.")
+  var codeWidth = 32
+
+  @Option(parsing: .unconditional, help: "Sides of the token maps, coarse to fine; pictures are the last times 2^(levels − 1).")
+  var patchNums = "1,2,3,4,5,6,8,10,13,16"
+
+  @Option(parsing: .unconditional, help: "How many Φ convolutions the scales share; 0 for one each.")
+  var phi = 4
+
+  @Option(parsing: .unconditional, help: "Weight of the mean absolute error.")
+  var l1 = 1.0
+
+  @Option(parsing: .unconditional, help: "Weight of the mean squared error.")
+  var l2 = 1.0
+
+  @Option(parsing: .unconditional, help: "Weight of the quantiser's loss.")
+  var vq = 1.0
+
+  @Option(parsing: .unconditional, help: "Steps between two revivals of codes that nothing uses; 0 for none.")
+  var reviveEvery = 0
+
+  @OptionGroup(title: "Engine") var engine: EngineOptions
+
+  func validate() throws {
+    _ = try tokenizerConfiguration()
+    for (name, value) in [("--l1", l1), ("--l2", l2), ("--vq", vq)] where !(value >= 0 && value.isFinite) {
+      throw ValidationError("\(name) is \(value); use 0 or a positive number")
+    }
+    guard reviveEvery >= 0 else { throw ValidationError("--revive-every is \(reviveEvery); use 0 for never") }
+  }
+
+  /// The tokenizer's sizes.
+  func tokenizerConfiguration() throws -> TokenizerConfiguration {
+    do {
+      let configuration = TokenizerConfiguration(
+        vocabulary: vocabulary, codeWidth: codeWidth, channels: ch,
+        multipliers: try NumberList.parse(multipliers, option: "--multipliers"), blocks: blocks,
+        schedule: try ScaleSchedule(try NumberList.parse(patchNums, option: "--patch-nums")),
+        phiSharing: phi == 0 ? .none : phi == 1 ? .full : .partial(phi))
+      guard (1...1 << 20).contains(vocabulary), (1...4096).contains(codeWidth), (1...4096).contains(ch),
+        (1...64).contains(blocks), (0...64).contains(phi)
+      else { throw ConfigurationError("the tokenizer's sizes are out of any useful range") }
+      try configuration.validate()
+      return configuration
+    } catch let error as ConfigurationError {
+      throw ValidationError("\(error)")
+    }
+  }
+
+  func run() throws { try engine.run(TrainTokenizerTask(command: self)) }
+
+  /// What decides the results.
+  var settings: [String: String] {
+    data.settings.merging(optimizer.settings) { first, _ in first }.merging([
+      "--ch": "\(ch)", "--multipliers": multipliers, "--blocks": "\(blocks)", "--vocabulary": "\(vocabulary)",
+      "--code-width": "\(codeWidth)", "--patch-nums": patchNums, "--phi": "\(phi)", "--l1": "\(l1)", "--l2": "\(l2)",
+      "--vq": "\(vq)", "--revive-every": "\(reviveEvery)",
+    ]) { first, _ in first }
+  }
+}
+
+/// Lists of whole numbers in arguments.
+enum NumberList {
+  /// The numbers in a text such as `1,2,3` or `1 2 3`.
+  static func parse(_ text: String, option: String) throws -> [Int] {
+    let parts = text.split { $0 == "," || $0 == "_" || $0.isWhitespace }
+    let numbers = parts.compactMap { Int($0) }
+    guard numbers.count == parts.count, !numbers.isEmpty, numbers.allSatisfy({ (0...1_000_000).contains($0) }) else {
+      throw ValidationError("\(option) is \"\(text.prefix(60))\"; write whole numbers such as 1,2,3")
+    }
+    return numbers
+  }
+}
+
+/// The training itself, on any engine.
+private struct TrainTokenizerTask: EngineTask {
+  let command: TrainTokenizer
+
+  func run<B: Backend>(_ engine: B.Type) throws where B.Device == LocalDevice {
+    let configuration = try command.tokenizerConfiguration()
+    let (folder, isResuming) = try command.runOptions.open()
+    let images = try command.data.pictures(side: configuration.imageSide)
+    let seed = command.optimizer.seed
+    let order = SampleOrder(
+      labels: images.training.map(\.label), batch: command.optimizer.batch, seed: seed, balance: command.data.balance)
+    let loader = BatchLoader(
+      images: images.training, side: configuration.imageSide, order: order,
+      augmentation: Augmentation(
+        flips: command.data.flip, shift: command.data.shift,
+        unflippable: try command.data.unflippable(images.classNames)), seed: seed)
+    let model = try VQVAE<B>(
+      configuration, InitialSource(configuration, seed: seed, on: LocalDevice()), on: LocalDevice())
+    let schedules = command.optimizer.schedules()
+    var options = TokenizerTrainingOptions(schedule: schedules.rate, decay: schedules.decay)
+    options.batch = command.optimizer.batch
+    options.optimizer = OptimizerSettings(clip: command.optimizer.clip)
+    options.losses = TokenizerLossWeights(absolute: command.l1, squared: command.l2, quantizer: command.vq)
+    options.reviveEvery = command.reviveEvery
+    var settings = command.settings
+    settings["data"] = DataOptions.fingerprint(images.training.map { ($0.label, $0.name) })
+    var session = TokenizerSession(
+      model, options, loader: loader, validation: images.validation, seed: seed, settings: settings,
+      on: LocalDevice())
+    let first = isResuming ? try session.restore(from: folder.checkpoint) : 0
+    Console.note(
+      "\(images.training.count) pictures of \(images.classNames.count) classes, \(images.validation.count) held out; "
+        + "\(model.parameters.reduce(0) { $0 + $1.value.shape.count }) parameters")
+    let isFinished = try command.runOptions.run(
+      &session, folder: folder, from: first, steps: command.optimizer.steps, curves: ["loss", "mse", "l1"])
+    guard isFinished else { throw ExitCode(130) }
+    let path = "\(folder.path)/tokenizer.safetensors"
+    let usage = session.trainer.usage
+    try ModelFile.write(
+      model.parameters, .tokenizer,
+      extras: [
+        (
+          "quantize.ema_vocab_hit_SV",
+          try StoredTensor(usage.averages.flatMap { $0 }, shape: [usage.averages.count, usage.recentHits.count])
+        )
+      ], metadata: ModelMetadata.of(configuration), to: path)
+    try Console.print(path)
+  }
+}

@@ -1,0 +1,229 @@
+// The options that both trainings share: data, order and variation of pictures, the optimiser, the run's folder.
+//
+// A training is fully decided by its options and its data; `settings` collects what decides it, so that a resumed run can
+// be refused when anything differs.
+
+import ArgumentParser
+import Foundation
+import MVAR
+import Training
+
+extension ClassBalance: ExpressibleByArgument {}
+extension BadFilePolicy: ExpressibleByArgument {}
+extension SegmentCycle.Order: ExpressibleByArgument {}
+
+/// Which pictures, in which order, varied how.
+struct DataOptions: ParsableArguments {
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "The folder with the training data.",
+      discussion: "train/<class>/*.{png,jpg} (and val/ alike), or class folders, or sheets with an index.json."))
+  var data: String
+
+  @Option(parsing: .unconditional, help: "What to do about pictures that cannot be read: refuse or skip.")
+  var badFiles = BadFilePolicy.refuse
+
+  @Option(
+    parsing: .unconditional,
+    help: "Without val/, one in so many pictures of each class is never trained on (0: all are trained on).")
+  var heldOut = 10
+
+  @Option(parsing: .unconditional, help: "How classes are balanced: none, sqrt or full.")
+  var balance = ClassBalance.none
+
+  @Flag(inversion: .prefixedNo, help: "Mirror half of the pictures.")
+  var flip = true
+
+  @Option(
+    parsing: .unconditionalSingleValue, help: "A class that is never mirrored, by name; may be given several times.")
+  var neverFlip: [String] = []
+
+  @Option(parsing: .unconditional, help: "Shift pictures by up to so many pixels.")
+  var shift = 0
+
+  func validate() throws {
+    guard !data.isEmpty else { throw ValidationError("--data is empty; name a folder") }
+    guard (0...1000).contains(heldOut) else {
+      throw ValidationError("--held-out is \(heldOut); use a number from 0 to 1000")
+    }
+    guard (0...256).contains(shift) else { throw ValidationError("--shift is \(shift); use a number from 0 to 256") }
+  }
+
+  /// What decides the results.
+  var settings: [String: String] {
+    [
+      "--held-out": "\(heldOut)", "--balance": balance.rawValue, "--flip": "\(flip)",
+      "--never-flip": neverFlip.sorted().joined(separator: ", "), "--shift": "\(shift)",
+    ]
+  }
+
+  /// Reads the pictures.
+  func pictures(side: Int) throws -> LabelledImages {
+    let progress = Progress()
+    defer { progress.finish() }
+    return try LabelledImages(
+      path: data, side: side, badFiles: badFiles, heldOut: heldOut,
+      onProblem: { Console.note("skipped \($0)") },
+      onProgress: { done, all in progress.report("reading picture \(done) of \(all)") })
+  }
+
+  /// The labels that are never mirrored.
+  func unflippable(_ classNames: [String]) throws -> Set<Int> {
+    Set(
+      try neverFlip.map { name in
+        guard let label = classNames.firstIndex(of: name) else {
+          throw Failure("--never-flip \(name): \(data) has no class of this name")
+        }
+        return label
+      })
+  }
+
+  /// A fingerprint of a data set: a resumed run must see the same one.
+  static func fingerprint(_ names: [(label: Int, name: String)]) -> String {
+    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+    for entry in names {
+      for byte in "\(entry.label)/\(entry.name)\n".utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+    }
+    return "\(names.count) pictures, \(String(hash, radix: 16))"
+  }
+}
+
+/// The optimiser and its schedules.
+struct OptimizerOptions: ParsableArguments {
+  @Option(parsing: .unconditional, help: "How many optimiser steps.")
+  var steps = 1000
+
+  @Option(parsing: .unconditional, help: "Pictures per micro-batch.")
+  var batch = 32
+
+  @Option(parsing: .unconditional, help: "The highest learning rate.")
+  var lr = 1e-3
+
+  @Option(
+    parsing: .unconditional, help: "The schedule after the warm-up: cos, lin, lin0, lin00, exp, or lin0.3 and the like.",
+    transform: { text in
+      do { return try LearningRateSchedule.Decay(text) } catch { throw ValidationError("\(error)") }
+    })
+  var schedule = LearningRateSchedule.Decay.cosine
+
+  @Option(parsing: .unconditional, help: "Steps of the warm-up (default: a fiftieth).")
+  var warmup: Int?
+
+  @Option(parsing: .unconditional, help: "The first factor of the warm-up.")
+  var wp0 = 0.005
+
+  @Option(parsing: .unconditional, help: "The last factor of the schedule.")
+  var wpe = 0.01
+
+  @Option(parsing: .unconditional, help: "Weight decay.")
+  var wd = 0.05
+
+  @Option(parsing: .unconditional, help: "Weight decay at the end (default: as at the beginning).")
+  var wdEnd: Double?
+
+  @Option(parsing: .unconditional, help: "The largest norm of all gradients together; 0 for no limit.")
+  var clip = 2.0
+
+  @Option(
+    parsing: .unconditional, help: "The same seed gives the same weights; 0 to 2⁶⁴ − 1.",
+    transform: { text in
+      guard let seed = UInt64(text) else { throw ValidationError("use a number from 0 to \(UInt64.max)") }
+      return seed
+    })
+  var seed: UInt64 = 0
+
+  func validate() throws {
+    guard (1...100_000_000).contains(steps) else {
+      throw ValidationError("--steps is \(steps); use a number from 1 to 100000000")
+    }
+    guard (1...4096).contains(batch) else { throw ValidationError("--batch is \(batch); use a number from 1 to 4096") }
+    guard lr > 0, lr <= 10 else { throw ValidationError("--lr is \(lr); use a positive number, at most 10") }
+    if let warmup, !(0...steps).contains(warmup) {
+      throw ValidationError("--warmup is \(warmup); use a number from 0 to the number of steps")
+    }
+    for (name, value) in [("--wp0", wp0), ("--wpe", wpe)] where !(value > 0 && value <= 1) {
+      throw ValidationError("\(name) is \(value); use a positive number, at most 1")
+    }
+    for (name, value) in [("--wd", wd), ("--wd-end", wdEnd ?? 0), ("--clip", clip)]
+    where !(value >= 0 && value.isFinite) {
+      throw ValidationError("\(name) is \(value); use 0 or a positive number")
+    }
+  }
+
+  /// The schedules, in micro-batches.
+  func schedules(accumulation: Int = 1) -> (rate: LearningRateSchedule, decay: WeightDecaySchedule) {
+    let total = steps * accumulation
+    return (
+      LearningRateSchedule(
+        peak: lr, decay: schedule, warmup: (warmup ?? steps / 50) * accumulation, total: total, start: wp0, end: wpe),
+      WeightDecaySchedule(wd, end: wdEnd, total: total)
+    )
+  }
+
+  /// What decides the results.
+  var settings: [String: String] {
+    [
+      "--steps": "\(steps)", "--batch": "\(batch)", "--lr": "\(lr)", "--schedule": "\(schedule)",
+      "--warmup": "\(warmup ?? steps / 50)", "--wp0": "\(wp0)", "--wpe": "\(wpe)", "--wd": "\(wd)",
+      "--wd-end": "\(wdEnd ?? wd)", "--clip": "\(clip)", "--seed": "\(seed)",
+    ]
+  }
+}
+
+/// The folder of a run, and what it leaves there.
+struct RunOptions: ParsableArguments {
+  @Option(
+    name: [.short, .long], parsing: .unconditional,
+    help: "The folder for checkpoints, metrics and pictures.")
+  var output: String
+
+  @Flag(help: "Go on where the run in this folder was when it last saved; begin it if there is none.")
+  var resume = false
+
+  @Option(parsing: .unconditional, help: "Steps between two checkpoints.")
+  var saveEvery = 100
+
+  @Option(parsing: .unconditional, help: "Steps between two validations; 0 for none.")
+  var validateEvery = 200
+
+  @Option(parsing: .unconditional, help: "Steps between two pictures; 0 for none.")
+  var pictureEvery = 200
+
+  func validate() throws {
+    guard !output.isEmpty else { throw ValidationError("the name of the output folder is empty") }
+    guard saveEvery >= 1 else { throw ValidationError("--save-every is \(saveEvery); use a positive number") }
+    guard validateEvery >= 0, pictureEvery >= 0 else {
+      throw ValidationError("--validate-every and --picture-every cannot be negative; use 0 for never")
+    }
+  }
+
+  /// Takes the folder: whether there is a run to resume.
+  func open() throws -> (folder: RunFolder, isResuming: Bool) {
+    let isResuming = resume && FileManager.default.fileExists(atPath: "\(output)/checkpoint.safetensors")
+    return (try RunFolder(output, resuming: isResuming), isResuming)
+  }
+
+  /// Runs a session to its end or until Ctrl-C.
+  ///
+  /// - Returns: whether it reached its end.
+  func run(
+    _ session: inout some TrainingSession, folder: RunFolder, from first: Int, steps: Int, curves: [String]
+  ) throws -> Bool {
+    let interruption = Interruption()
+    interruption.install()
+    defer { interruption.uninstall() }
+    let progress = Progress()
+    let plan = TrainingPlan(
+      iterations: steps, saveEvery: saveEvery, validateEvery: validateEvery, pictureEvery: pictureEvery)
+    let end = try TrainingLoop(folder, plan, curves: curves)
+      .run(&session, from: first, shouldStop: { interruption.isRequested }, report: { progress.report($0) })
+    progress.finish()
+    switch end {
+    case .finished: return true
+    case .interrupted(let done):
+      Console.note("stopped after step \(done) of \(steps), everything is saved: go on with --resume")
+      return false
+    }
+  }
+}

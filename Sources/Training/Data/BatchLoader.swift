@@ -1,0 +1,146 @@
+// Makes batches of pictures ready for the model, the next one on another thread while the present one is used.
+// A batch depends on its number alone, so making it ahead changes nothing but the time. One batch is kept ahead, no
+// more; nothing is read from files here.
+
+import Dispatch
+import Synchronization
+import TensorCore
+
+/// A batch of pictures as numbers.
+public struct ImageBatch: Sendable, Equatable {
+  /// The class of each picture.
+  public let labels: [Int]  // [B]
+  /// The pictures, plane by plane, −1…1: `2 · x / 255 − 1` in float32.
+  public let images: [Float]  // [B, 3, side, side]
+
+  /// A batch from its parts.
+  ///
+  /// - Parameters:
+  ///   - labels: [B].
+  ///   - images: [B, 3, side, side], −1…1.
+  public init(labels: [Int], images: [Float]) {
+    self.labels = labels
+    self.images = images
+  }
+
+  /// A batch of interleaved pictures.
+  ///
+  /// - Parameters:
+  ///   - labels: [B].
+  ///   - pictures: B pictures, each [side, side, 3].
+  ///   - side: rows and columns.
+  public init(labels: [Int], pictures: [[UInt8]], side: Int) {
+    precondition(labels.count == pictures.count, "\(labels.count) labels for \(pictures.count) pictures")
+    let plane = side * side
+    let values = Self.values
+    var images = [Float](repeating: 0, count: pictures.count * 3 * plane)
+    for (row, picture) in pictures.enumerated() {
+      precondition(picture.count == 3 * plane, "\(picture.count) bytes for a picture of side \(side)")
+      for channel in 0..<3 {
+        let start = (3 * row + channel) * plane
+        for pixel in 0..<plane { images[start + pixel] = values[Int(picture[3 * pixel + channel])] }
+      }
+    }
+    self.init(labels: labels, images: images)
+  }
+
+  /// The number of every byte, by the arithmetic of `PixelImage.planarFloats()`.
+  private static let values = (0...255).map { Float($0) / 255 * 2 - 1 }
+}
+
+/// Gives batches by number and makes the following one ahead of time.
+public final class BatchLoader: Sendable {
+  private let maker: BatchMaker
+  private let queue = DispatchQueue(label: "mvar.batches", qos: .userInitiated)
+  private let ahead = Mutex<Prefetched?>(nil)
+
+  /// A loader of a set.
+  ///
+  /// - Parameters:
+  ///   - images: the examples, at least one, each [side, side, 3].
+  ///   - side: rows and columns of every picture.
+  ///   - order: which examples are in which batch; its count is that of the examples.
+  ///   - augmentation: flips and shifts.
+  ///   - seed: the seed of the augmentation; the stream is the number of the sample, batch · B + row.
+  public init(
+    images: [LabelledImages.Example], side: Int, order: SampleOrder, augmentation: Augmentation, seed: UInt64
+  ) {
+    precondition(images.count == order.count, "\(images.count) examples for an order of \(order.count)")
+    maker = BatchMaker(images: images, side: side, order: order, augmentation: augmentation, seed: seed)
+  }
+
+  /// A batch; the one after it is begun.
+  ///
+  /// - Parameter index: the number of the batch, from 0. In sequence is fastest, any order is right.
+  public func batch(_ index: Int) -> ImageBatch {
+    let waiting = ahead.withLock { ahead in
+      defer { ahead = nil }
+      return ahead
+    }
+    let result: ImageBatch
+    if let waiting, waiting.index == index {
+      result = waiting.value()
+    } else {
+      waiting?.cancel()
+      result = maker.batch(index)
+    }
+    let next = Prefetched(index: index + 1)
+    let replaced = ahead.withLock { ahead in
+      defer { ahead = next }
+      return ahead
+    }
+    replaced?.cancel()
+    queue.async { [maker] in next.fill { maker.batch(index + 1) } }
+    return result
+  }
+
+  deinit {
+    ahead.withLock { $0?.cancel() }
+  }
+}
+
+/// Everything a batch is made of.
+private struct BatchMaker: Sendable {
+  let images: [LabelledImages.Example]
+  let side: Int
+  let order: SampleOrder
+  let augmentation: Augmentation
+  let seed: UInt64
+
+  func batch(_ index: Int) -> ImageBatch {
+    let chosen = order.indices(ofBatch: index).map { images[$0] }
+    let pictures = chosen.enumerated().map { row, example in
+      let sample = UInt64(index) * UInt64(order.batch) + UInt64(row)
+      let stream = RandomStream(seed: seed, stream: sample)
+      return augmentation.apply(example.pixels, side: side, label: example.label, stream: stream)
+    }
+    return ImageBatch(labels: chosen.map(\.label), pictures: pictures, side: side)
+  }
+}
+
+/// A batch that another thread makes, unless nobody wants it any more.
+private final class Prefetched: Sendable {
+  let index: Int
+  private let state = Mutex<(isCancelled: Bool, batch: ImageBatch?)>((false, nil))
+  private let done = DispatchSemaphore(value: 0)
+
+  init(index: Int) { self.index = index }
+
+  func fill(_ make: () -> ImageBatch) {
+    if state.withLock({ $0.isCancelled }) { return }
+    let batch = make()
+    state.withLock { $0.batch = batch }
+    done.signal()
+  }
+
+  func cancel() {
+    state.withLock { $0.isCancelled = true }
+  }
+
+  /// Waits for the batch; for one caller only, and never after `cancel`.
+  func value() -> ImageBatch {
+    done.wait()
+    guard let batch = state.withLock({ $0.batch }) else { preconditionFailure("a batch that was not made") }
+    return batch
+  }
+}

@@ -1,0 +1,66 @@
+// Reads the files of a data set on all processors, and reports problems and progress in the order of the files.
+// Files go through in portions: within one the order is free, between them the caller hears what happened. It knows
+// nothing of what the files contain.
+
+import Dispatch
+import Foundation
+import Synchronization
+
+/// A parallel map over files that does what a ``BadFilePolicy`` says.
+enum FileReader {
+  /// The results of all files that could be used, in the order of the files.
+  ///
+  /// - Parameters:
+  ///   - onProblem: receives a sentence for each file that is left out, on the caller's thread.
+  ///   - onProgress: receives the number of files done and their total after each portion, on the caller's thread.
+  ///   - body: what is done with a file, on any thread.
+  /// - Throws: the error of the first bad file, unless bad files are skipped.
+  static func read<Item: Sendable, Result: Sendable>(
+    _ items: [Item], badFiles: BadFilePolicy, onProblem: (String) -> Void, onProgress: (Int, Int) -> Void,
+    _ body: @Sendable (Item) throws(DataError) -> Result
+  ) throws(DataError) -> [Result] {
+    let portion = 16 * ProcessInfo.processInfo.activeProcessorCount
+    var results: [Result] = []
+    results.reserveCapacity(items.count)
+    for start in stride(from: 0, to: items.count, by: portion) {
+      let outcomes = Outcomes<Result>(count: min(portion, items.count - start))
+      DispatchQueue.concurrentPerform(iterations: outcomes.count) { place in
+        let outcome: Swift.Result<Result, DataError>
+        do throws(DataError) {
+          outcome = .success(try body(items[start + place]))
+        } catch {
+          outcome = .failure(error)
+        }
+        outcomes.set(place, outcome)
+      }
+      for outcome in outcomes.all() {
+        switch (outcome, badFiles) {
+        case (.success(let result), _): results.append(result)
+        case (.failure(let error), .refuse): throw error
+        case (.failure(let error), .skip): onProblem(error.description)
+        }
+      }
+      onProgress(min(start + portion, items.count), items.count)
+    }
+    return results
+  }
+}
+
+/// What became of each file of a portion.
+private final class Outcomes<Result: Sendable>: Sendable {
+  let count: Int
+  private let slots: Mutex<[Swift.Result<Result, DataError>?]>
+
+  init(count: Int) {
+    self.count = count
+    slots = Mutex([Swift.Result<Result, DataError>?](repeating: nil, count: count))
+  }
+
+  func set(_ place: Int, _ outcome: Swift.Result<Result, DataError>) {
+    slots.withLock { $0[place] = outcome }
+  }
+
+  func all() -> [Swift.Result<Result, DataError>] {
+    slots.withLock { $0.compactMap { $0 } }
+  }
+}

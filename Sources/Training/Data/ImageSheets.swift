@@ -1,0 +1,142 @@
+// Reads a folder whose pictures come as sheets: `index.json` names one sheet for each class, a picture full of square
+// tiles from left to right and top to bottom. It reads the index and cuts tiles; it does not resize or split.
+//
+//   {"tile": 64, "columns": 32, "classes": [{"name": "face", "file": "face.png", "count": 107}, …]}
+
+import Foundation
+import Media
+
+/// The index of a folder of sheets.
+struct ImageSheets {
+  /// One class: a sheet and how many tiles of it are used.
+  struct Sheet: Decodable, Sendable {
+    let name: String
+    let file: String
+    let count: Int
+  }
+
+  private struct Index: Decodable {
+    let tile: Int
+    let columns: Int
+    let classes: [Sheet]
+  }
+
+  /// The largest index that is read, in bytes.
+  static let largestIndex = 1 << 22
+
+  /// The side of a tile in pixels.
+  let tile: Int
+  /// Tiles in a row of a sheet.
+  let columns: Int
+  /// One sheet for each class.
+  let sheets: [Sheet]
+  private let folder: String
+
+  /// Reads and checks `index.json` of a folder.
+  ///
+  /// - Throws: `DataError`.
+  init(folder: String) throws(DataError) {
+    let path = ClassFolders.join(folder, "index.json")
+    let index = try Self.readIndex(path)
+    func check(_ condition: Bool, _ problem: @autoclosure () -> String) throws(DataError) {
+      if !condition { throw DataError(path, problem()) }
+    }
+    let sides = 1...ImageLimits.side
+    try check(sides.contains(index.tile), "has tiles of \(index.tile) pixels, and a side is 1 to \(sides.upperBound)")
+    try check(
+      sides.contains(index.columns), "has \(index.columns) columns, and a sheet has 1 to \(sides.upperBound)")
+    try check(!index.classes.isEmpty, "names no classes")
+    var names: Set<String> = []
+    for sheet in index.classes {
+      try check(!sheet.name.isEmpty, "has a class without a name")
+      try check(names.insert(sheet.name).inserted, "names the class \(sheet.name) twice")
+      try check(sheet.count > 0, "gives the class \(sheet.name) \(sheet.count) pictures, and it needs at least 1")
+      try check(
+        sheet.count <= ImageLimits.pixelCount / (index.tile * index.tile),
+        "gives the class \(sheet.name) \(sheet.count) tiles of \(index.tile) pixels, more than a sheet can hold")
+      try check(
+        !sheet.file.isEmpty && sheet.file != "." && sheet.file != ".."
+          && !sheet.file.utf8.contains { $0 == 0 || $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\\") },
+        "gives the class \(sheet.name) the sheet \"\(sheet.file)\", which is not a plain file name")
+    }
+    self.folder = folder
+    tile = index.tile
+    columns = index.columns
+    sheets = index.classes
+  }
+
+  /// The tiles of one class, each `tile` × `tile`.
+  ///
+  /// - Throws: `DataError` when the sheet cannot be read or is too small for its count.
+  func tiles(_ sheet: Sheet) throws(DataError) -> [PixelImage] {
+    let path = ClassFolders.join(folder, sheet.file)
+    let image: PixelImage
+    do {
+      image = try PixelImage.load(path)
+    } catch {
+      throw DataError(path, because: error)
+    }
+    let rows = (sheet.count - 1) / columns + 1
+    let width = min(sheet.count, columns) * tile
+    guard image.width >= width && image.height >= rows * tile else {
+      throw DataError(
+        path,
+        "is \(image.width) × \(image.height) pixels, and \(sheet.count) tiles need \(width) × \(rows * tile)")
+    }
+    do {
+      return try (0..<sheet.count).map { number in
+        try cut(image, row: number / columns * tile, column: number % columns * tile)
+      }
+    } catch {
+      throw DataError(path, because: error)
+    }
+  }
+
+  private func cut(_ image: PixelImage, row: Int, column: Int) throws(MediaError) -> PixelImage {
+    var pixels: [UInt8] = []
+    pixels.reserveCapacity(3 * tile * tile)
+    for y in row..<(row + tile) {
+      let start = 3 * (y * image.width + column)
+      pixels += image.pixels[start..<(start + 3 * tile)]
+    }
+    return try PixelImage(width: tile, height: tile, pixels: pixels)
+  }
+
+  private static func readIndex(_ path: String) throws(DataError) -> Index {
+    var status = stat()
+    guard stat(path, &status) == 0 else {
+      throw DataError(path, "cannot be examined: \(String(cString: strerror(errno)))")
+    }
+    guard status.st_mode & S_IFMT == S_IFREG else { throw DataError(path, "is not a regular file") }
+    guard Int(status.st_size) <= largestIndex else {
+      throw DataError(path, "has \(status.st_size) bytes, and the limit for an index is \(largestIndex)")
+    }
+    guard let bytes = FileManager.default.contents(atPath: path) else { throw DataError(path, "cannot be read") }
+    do {
+      return try JSONDecoder().decode(Index.self, from: bytes)
+    } catch let error as DecodingError {
+      throw DataError(path, "is not an index of sheets: \(reason(error))")
+    } catch {
+      throw DataError(path, because: error)
+    }
+  }
+
+  private static func reason(_ error: DecodingError) -> String {
+    func place(_ keys: [any CodingKey]) -> String {
+      keys.isEmpty
+        ? "the whole"
+        : keys.map { key in key.intValue.map { "[\($0)]" } ?? ".\(key.stringValue)" }.joined().trimmingPrefix(".")
+          .description
+    }
+    switch error {
+    case .keyNotFound(let key, let context): return "\(place(context.codingPath + [key])) is missing"
+    case .valueNotFound(_, let context): return "\(place(context.codingPath)) is null"
+    case .typeMismatch(let type, let context):
+      let kind = type == Int.self ? "a whole number" : type == String.self ? "a text" : "of the right kind"
+      return "\(place(context.codingPath)) is not \(kind)"
+    case .dataCorrupted(let context):
+      return context.codingPath.isEmpty ? "it is not valid JSON" : "\(place(context.codingPath)) is out of range"
+    @unknown default: return "it cannot be decoded"
+    }
+  }
+}

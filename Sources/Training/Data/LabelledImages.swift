@@ -1,0 +1,153 @@
+// A set of labelled pictures in memory: all of them decoded, cropped to one size and kept as bytes.
+// It understands folders of classes and sheets of tiles. Flips, shifts and conversion to numbers happen later, when a
+// batch is made; nothing here is random but the fixed choice of the pictures that are held out.
+
+import Foundation
+import Media
+
+/// A set of labelled pictures, `side` × `side` each, for training and for validation.
+public struct LabelledImages: Sendable {
+  /// One picture and its label.
+  public struct Example: Sendable {
+    /// The class, an index into ``LabelledImages/classNames``.
+    public let label: Int
+    /// The class and the file or the number of the tile: `cat/12.png`, `face/3`.
+    public let name: String
+    /// Red, green, blue of every pixel, row after row.
+    public let pixels: [UInt8]  // [side, side, 3]
+
+    /// An example from its parts.
+    ///
+    /// - Parameters:
+    ///   - label: the class, from 0.
+    ///   - name: what messages call it.
+    ///   - pixels: [side, side, 3], red, green and blue interleaved.
+    public init(label: Int, name: String, pixels: [UInt8]) {
+      self.label = label
+      self.name = name
+      self.pixels = pixels
+    }
+
+    /// The picture.
+    ///
+    /// - Precondition: the number of bytes is that of a square.
+    public var picture: PixelImage {
+      let side = Int(Double(pixels.count / 3).squareRoot().rounded())
+      guard let image = try? PixelImage(width: side, height: side, pixels: pixels) else {
+        preconditionFailure("\(pixels.count) bytes are no square picture")
+      }
+      return image
+    }
+  }
+
+  /// The most bytes a set may take: 8 GiB.
+  public static let mostBytes = 8 << 30
+
+  /// The names of the classes; a label is an index into them.
+  public let classNames: [String]
+  /// The side of every picture in pixels.
+  public let side: Int
+  /// The pictures to learn from, class after class.
+  public let training: [Example]
+  /// The pictures that are held out, class after class.
+  public let validation: [Example]
+
+  /// Reads a folder of pictures.
+  ///
+  /// Three layouts are understood: sheets (`index.json`), `train/<class>/` with an optional `val/<class>/`, and class
+  /// folders directly. Every picture is cropped by ``Media/PixelImage/centreCrop(_:order:)``; smaller ones are enlarged.
+  ///
+  /// - Parameters:
+  ///   - path: the folder.
+  ///   - side: the side of the pictures in pixels.
+  ///   - badFiles: whether a file that cannot be used ends the reading.
+  ///   - heldOut: without `val/`, one in this many pictures of each class is held out, always the same; 0 for none.
+  ///   - onProblem: receives a sentence for each file that is left out.
+  ///   - onProgress: receives the number of files done and their total, several times.
+  /// - Throws: `DataError`, one sentence that begins with the path.
+  public init(
+    path: String, side: Int, badFiles: BadFilePolicy = .refuse, heldOut: Int = 10,
+    onProblem: (String) -> Void = { _ in }, onProgress: (Int, Int) -> Void = { _, _ in }
+  ) throws {
+    guard side >= 1 && side <= ImageLimits.side && side * side <= ImageLimits.pixelCount else {
+      throw DataError(path, "cannot be read as pictures of \(side) × \(side) pixels")
+    }
+    guard heldOut >= 0 else { throw DataError(path, "cannot have one in \(heldOut) pictures held out") }
+    self.side = side
+    if try ClassFolders.isFolder(path) && ClassFolders.exists(ClassFolders.join(path, "index.json")) {
+      let index = try ImageSheets(folder: path)
+      classNames = index.sheets.map(\.name)
+      try Self.checkMemory(index.sheets.reduce(0) { $0 + $1.count }, side: side, path)
+      let sheets = Array(index.sheets.enumerated())
+      let groups = try FileReader.read(
+        sheets, badFiles: badFiles, onProblem: onProblem, onProgress: onProgress
+      ) { sheet throws(DataError) in
+        try Self.examples(of: sheet.element, label: sheet.offset, in: index, side: side)
+      }
+      (training, validation) = HeldOut.split(groups, oneIn: heldOut, name: \.name)
+    } else {
+      let folders = try ClassFolders(
+        path: path, endings: ["png", "jpg", "jpeg"], noun: "pictures", heldOut: heldOut)
+      classNames = folders.classNames
+      let files = folders.training.map { (file: $0, isTraining: true) }
+      let others = folders.validation.map { (file: $0, isTraining: false) }
+      try Self.checkMemory(files.count + others.count, side: side, path)
+      let read = try FileReader.read(
+        files + others, badFiles: badFiles, onProblem: onProblem, onProgress: onProgress
+      ) { entry throws(DataError) in
+        (example: try Self.example(of: entry.file, side: side), isTraining: entry.isTraining)
+      }
+      training = read.filter(\.isTraining).map(\.example)
+      validation = read.filter { !$0.isTraining }.map(\.example)
+    }
+    try checkEveryClass(path)
+  }
+
+  /// The tiles of a sheet, at the set's size.
+  private static func examples(
+    of sheet: ImageSheets.Sheet, label: Int, in index: ImageSheets, side: Int
+  ) throws(DataError) -> [Example] {
+    var examples: [Example] = []
+    for tile in try index.tiles(sheet) {
+      let name = "\(sheet.name)/\(examples.count)"
+      examples.append(Example(label: label, name: name, pixels: try cropped(tile, side: side, sheet.file)))
+    }
+    return examples
+  }
+
+  /// The picture in a file, at the set's size.
+  private static func example(of file: ClassFolders.File, side: Int) throws(DataError) -> Example {
+    let image: PixelImage
+    do {
+      image = try PixelImage.load(file.path)
+    } catch {
+      throw DataError(file.path, because: error)
+    }
+    return Example(label: file.label, name: file.name, pixels: try cropped(image, side: side, file.path))
+  }
+
+  private static func cropped(_ image: PixelImage, side: Int, _ path: String) throws(DataError) -> [UInt8] {
+    if image.width == side && image.height == side { return image.pixels }
+    do {
+      return try image.centreCrop(side).pixels
+    } catch {
+      throw DataError(path, because: error)
+    }
+  }
+
+  private static func checkMemory(_ count: Int, side: Int, _ path: String) throws(DataError) {
+    guard count <= mostBytes / (3 * side * side) else {
+      throw DataError(
+        path, "holds \(count) pictures, which at \(side) × \(side) pixels take more than \(mostBytes >> 30) GiB")
+    }
+  }
+
+  /// Files that were left out may have been all of a class.
+  private func checkEveryClass(_ path: String) throws(DataError) {
+    var counts = [Int](repeating: 0, count: classNames.count)
+    for example in training { counts[example.label] += 1 }
+    if let empty = counts.firstIndex(of: 0) {
+      throw DataError(path, "has no picture of the class \(classNames[empty]) that can be used")
+    }
+  }
+}

@@ -1,0 +1,132 @@
+// Where the transformer's batches come from: pictures encoded as they are needed (so that flips and shifts vary them), or
+// tokens that were cached in files before.
+
+import Foundation
+import MVAR
+import NeuralLayers
+import TensorCore
+
+/// Gives the transformer its batches.
+public protocol TokenSource<B> {
+  /// The engine.
+  associatedtype B: Backend
+  /// The batch of an iteration, counted from 0.
+  func batch(_ iteration: Int) throws -> TokenBatch<B>
+  /// How many held-out images there are.
+  var validationCount: Int { get }
+  /// Some of the held-out images, never varied.
+  func validation(_ range: Range<Int>) throws -> TokenBatch<B>
+}
+
+/// Pictures, encoded as they are needed.
+public struct EncodedPictures<B: Backend>: TokenSource {
+  private let tokenizer: VQVAE<B>
+  private let loader: BatchLoader
+  private let heldOut: [LabelledImages.Example]
+  private let device: B.Device
+
+  /// A source.
+  ///
+  /// - Parameter heldOut: pictures that are never trained on.
+  public init(
+    _ tokenizer: VQVAE<B>, loader: BatchLoader, heldOut: [LabelledImages.Example], on device: B.Device
+  ) {
+    self.tokenizer = tokenizer
+    self.loader = loader
+    self.heldOut = heldOut
+    self.device = device
+  }
+
+  public func batch(_ iteration: Int) throws -> TokenBatch<B> {
+    let batch = loader.batch(iteration)
+    return try encode(batch.images, labels: batch.labels)
+  }
+
+  public var validationCount: Int { heldOut.count }
+
+  public func validation(_ range: Range<Int>) throws -> TokenBatch<B> {
+    let examples = heldOut[range]
+    return try encode(examples.flatMap { $0.picture.planarFloats() }, labels: examples.map(\.label))
+  }
+
+  private func encode(_ values: [Float], labels: [Int]) throws -> TokenBatch<B> {
+    let side = tokenizer.configuration.imageSide
+    let images = try Tensor<B>(B.Scalar.array(values), shape: [labels.count, 3, side, side], on: device)
+    return try TokenBatch(tokenizer, images: images, labels: labels)
+  }
+}
+
+extension TokenBatch {
+  /// The tokens and inputs of images [B, 3, H, W].
+  public init(_ tokenizer: VQVAE<B>, images: Tensor<B>, labels: [Int]) throws {
+    let quantized = tokenizer.encode(Variable(images))
+    let perScale = try quantized.tokens.map { try B.indices($0.storage) }
+    // [S][B, p²] → [B, L]
+    let tokens = labels.indices.flatMap { image in
+      perScale.flatMap { values in
+        let each = values.count / labels.count
+        return values[image * each..<(image + 1) * each]
+      }
+    }
+    self.init(labels: labels, tokens: tokens, inputs: tokenizer.quantizer.inputs(sums: quantized.sums).value)
+  }
+}
+
+/// Tokens read from files; see `CachedLatents`.
+public struct CachedTokens<B: Backend>: TokenSource {
+  private let latents: CachedLatents
+  private let order: SampleOrder
+  private let flips: Bool
+  private let unflippable: Set<Int>
+  private let seed: UInt64
+  private let configuration: TransformerConfiguration
+  private let device: B.Device
+
+  /// A source.
+  ///
+  /// - Parameters:
+  ///   - flips: whether half of the images are taken mirrored.
+  ///   - unflippable: labels that never are.
+  public init(
+    _ latents: CachedLatents, order: SampleOrder, flips: Bool, unflippable: Set<Int>, seed: UInt64,
+    _ configuration: TransformerConfiguration, on device: B.Device
+  ) {
+    self.latents = latents
+    self.order = order
+    self.flips = flips
+    self.unflippable = unflippable
+    self.seed = seed
+    self.configuration = configuration
+    self.device = device
+  }
+
+  public func batch(_ iteration: Int) throws -> TokenBatch<B> {
+    let rows = order.indices(ofBatch: iteration)
+    let augmentation = Augmentation(flips: flips, unflippable: unflippable)
+    return try batch(
+      rows.enumerated().map { row, index in
+        let example = latents.training[index]
+        let stream = RandomStream(seed: seed, stream: UInt64(iteration * rows.count + row))
+        return (example, augmentation.plan(label: example.label, stream: stream).flip)
+      })
+  }
+
+  public var validationCount: Int { latents.validation.count }
+
+  public func validation(_ range: Range<Int>) throws -> TokenBatch<B> {
+    try batch(latents.validation[range].map { ($0, false) })
+  }
+
+  private func batch(_ examples: [(CachedLatents.Example, flip: Bool)]) throws -> TokenBatch<B> {
+    var (tokens, inputs): ([Int32], [Float]) = ([], [])
+    for (example, flip) in examples {
+      let latent = try latents.latent(example, flip: flip)
+      tokens += latent.tokens
+      inputs += latent.inputs
+    }
+    let shape: Shape = [examples.count, configuration.schedule.length - 1, configuration.codeWidth]
+    return TokenBatch(
+      labels: examples.map(\.0.label), tokens: tokens,
+      inputs: try Tensor(B.Scalar.array(inputs), shape: shape, on: device))
+  }
+}

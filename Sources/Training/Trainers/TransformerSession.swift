@@ -1,0 +1,165 @@
+// A whole training of a transformer: the cycle of segments, the schedules, gradient accumulation, validation per scale,
+// and pictures it draws.
+
+import Foundation
+import MVAR
+import Media
+import NeuralLayers
+import TensorCore
+
+/// What decides a transformer's training beside its configuration and its data.
+public struct TransformerTrainingOptions: Hashable, Sendable {
+  /// Images per micro-batch.
+  public var batch = 64
+  /// Micro-batches per optimiser step. Iterations count micro-batches: schedules and segments advance with each.
+  public var accumulation = 1
+  /// The learning rate.
+  public var schedule: LearningRateSchedule
+  /// The weight decay.
+  public var decay: WeightDecaySchedule
+  /// β, ε and the clip.
+  public var optimizer = OptimizerSettings()
+  /// What is dropped at random, and label smoothing.
+  public var regularisation = Regularisation()
+  /// K of the segment cycle.
+  public var ratio = 8
+  /// One or all segments per iteration.
+  public var order = SegmentCycle.Order.cycle
+  /// How sample pictures are drawn.
+  public var sampling: SamplingOptions
+
+  /// Options with these schedules.
+  public init(schedule: LearningRateSchedule, decay: WeightDecaySchedule) throws {
+    self.schedule = schedule
+    self.decay = decay
+    sampling = try SamplingOptions(guidance: 2, topK: 100, topP: 0.95)
+  }
+}
+
+/// A training of a transformer.
+public struct TransformerSession<B: Backend>: TrainingSession {
+  /// The trainer and its model.
+  public let trainer: TransformerTrainer<B>
+  /// What decides the training.
+  public let options: TransformerTrainingOptions
+  /// The order of segments.
+  public let cycle: SegmentCycle
+  private let source: any TokenSource<B>
+  private let tokenizer: VQVAE<B>?
+  private let metadata: [String: String]
+  private let settings: [String: String]
+  private let seed: UInt64
+  private let device: B.Device
+
+  /// A training from its beginning.
+  ///
+  /// - Parameters:
+  ///   - source: gives the batches.
+  ///   - tokenizer: draws the sample pictures; nil for none.
+  ///   - settings: what decides the results, by name; a resumed run must agree.
+  ///   - metadata: see `ModelMetadata`.
+  public init(
+    _ model: MarkovianTransformer<B>, _ options: TransformerTrainingOptions, source: any TokenSource<B>,
+    tokenizer: VQVAE<B>?, seed: UInt64, settings: [String: String], metadata: [String: String], on device: B.Device
+  ) {
+    trainer = TransformerTrainer(model, options.optimizer, regularisation: options.regularisation)
+    cycle = SegmentCycle(model.trajectory, ratio: options.ratio, order: options.order)
+    self.options = options
+    self.source = source
+    self.tokenizer = tokenizer
+    self.seed = seed
+    self.settings = settings
+    self.metadata = metadata
+    self.device = device
+  }
+
+  /// Puts back what a checkpoint holds.
+  ///
+  /// - Returns: how many iterations are done.
+  public mutating func restore(from path: String) throws -> Int {
+    let checkpoint = try TrainingCheckpoint<B>(reading: path, .transformer)
+    try checkpoint.check(settings, path: path)
+    try checkpoint.restore(trainer.optimizer, from: path)
+    return checkpoint.iteration
+  }
+
+  public var unitsPerStep: (count: Double, name: String) {
+    let schedule = trainer.model.configuration.schedule
+    let perCycle = (0..<cycle.length).reduce(0) { sum, iteration in
+      sum + cycle.segments(at: iteration).reduce(0) { $0 + schedule.tokens(of: $1).count }
+    }
+    return (Double(options.batch * perCycle) / Double(cycle.length), "tokens")
+  }
+
+  /// One iteration is one optimiser step; with accumulation it takes several micro-batches.
+  public mutating func step(_ iteration: Int) throws -> [(String, Double)] {
+    var losses: [SegmentLoss] = []
+    var micro = 0
+    for part in 0..<options.accumulation {
+      micro = iteration * options.accumulation + part
+      let batch = try source.batch(micro)
+      let streams = batch.labels.indices.map {
+        RandomStream(seed: seed, stream: UInt64(micro * options.batch + $0))
+      }
+      losses += try cycle.segments(at: micro).map {
+        try trainer.addGradient(batch, scales: $0, streams: streams, weight: 1 / Double(options.accumulation))
+      }
+    }
+    let rate = options.schedule.rate(at: micro)
+    let norm = trainer.optimizer.step(rate: rate, decay: options.decay.decay(at: micro))
+    let length = Double(trainer.model.configuration.schedule.length)
+    func tokens(_ loss: SegmentLoss) -> Double {
+      Double(trainer.model.configuration.schedule.tokens(of: loss.scales).count)
+    }
+    let perToken = losses.reduce(0) { $0 + $1.weighted * length } / losses.reduce(0) { $0 + tokens($1) }
+    return [("loss", perToken), ("grad_norm", norm), ("lr", rate)]
+      + losses.map { ("loss_scales_\($0.scales.lowerBound)_\($0.scales.upperBound - 1)", $0.perToken) }
+  }
+
+  public func validate() throws -> [(String, Double)] {
+    guard source.validationCount > 0 else { return [] }
+    let scales = trainer.model.configuration.schedule.count
+    var sums = ValidationSums(scales: scales)
+    for start in stride(from: 0, to: source.validationCount, by: options.batch) {
+      let range = start..<min(start + options.batch, source.validationCount)
+      try trainer.validate(try source.validation(range), into: &sums)
+    }
+    var measures = [
+      ("val_loss", sums.loss(of: 0..<scales)), ("val_accuracy", sums.accuracy(of: 0..<scales)),
+      ("val_loss_tail", sums.loss(of: scales - 1..<scales)),
+      ("val_accuracy_tail", sums.accuracy(of: scales - 1..<scales)),
+    ]
+    for scale in 0..<scales {
+      measures.append(("val_loss_\(scale)", sums.loss(of: scale..<scale + 1)))
+      measures.append(("val_accuracy_\(scale)", sums.accuracy(of: scale..<scale + 1)))
+    }
+    return measures
+  }
+
+  /// Images of up to 12 classes, one class a row.
+  public func picture() throws -> PixelImage {
+    guard let tokenizer else { return try PixelImage(width: 1, height: 1, filledWith: .white) }
+    let sampler = try Sampler(trainer.model, tokenizer.quantizer)
+    let classes = min(trainer.model.configuration.classes, 12)
+    let each = 8
+    var pictures: [PixelImage] = []
+    for label in 0..<classes {
+      let streams = (0..<each).map { RandomStream(seed: seed, stream: UInt64(label * each + $0)) }
+      let sum = try sampler.sample(
+        labels: [Int](repeating: label, count: each), streams: streams, options.sampling)
+      let output = tokenizer.decode(Variable(sum)).value
+      let values = try output.scalars().map { (min(max(Float($0), -1), 1) + 1) / 2 }
+      let count = values.count / each
+      pictures += try (0..<each).map {
+        try PixelImage(
+          planar01: Array(values[$0 * count..<($0 + 1) * count]), width: output.shape[3], height: output.shape[2])
+      }
+    }
+    return try ImageGrid().grid(pictures, columns: each)
+  }
+
+  public func save(iterations: Int, to path: String) throws {
+    try TrainingCheckpoint<B>(.transformer, iteration: iterations, settings: settings, metadata: metadata)
+      .write(trainer.optimizer, to: path)
+  }
+}
