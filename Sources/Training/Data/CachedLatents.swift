@@ -1,0 +1,81 @@
+// A set of labelled images that were encoded before: one npz file each, in the same folders as pictures would be.
+// Only names are kept in memory; a file is mapped when it is used, so the set may be larger than the memory. Types and
+// shapes are checked when the set is opened, the numbers themselves when they are read.
+
+/// A set of cached tokens, for training and for validation.
+public struct CachedLatents: Sendable {
+  /// One image's file and its label.
+  public struct Example: Sendable, Equatable {
+    /// The class, an index into ``CachedLatents/classNames``.
+    public let label: Int
+    /// The class and the file: `cat/12.npz`.
+    public let name: String
+    /// The file.
+    public let path: String
+  }
+
+  /// The names of the classes; a label is an index into them.
+  public let classNames: [String]
+  /// The images to learn from, class after class.
+  public let training: [Example]
+  /// The images that are held out, class after class.
+  public let validation: [Example]
+  /// L, the tokens of an image.
+  public let length: Int
+  /// Z, the numbers in a code.
+  public let codeWidth: Int
+  /// V; tokens are 0 ..< V.
+  public let vocabulary: Int
+
+  /// Opens a folder with `train/<class>/*.npz` and optionally `val/<class>/*.npz`, or with class folders directly.
+  ///
+  /// - Parameters:
+  ///   - path: the folder.
+  ///   - length: L, the tokens of an image, at least 2.
+  ///   - codeWidth: Z, the numbers in a code, at least 1.
+  ///   - vocabulary: V, at least 1.
+  ///   - badFiles: whether a file that cannot be used ends the opening.
+  ///   - heldOut: without `val/`, one in this many files of each class is held out, always the same; 0 for none.
+  ///   - onProblem: receives a sentence for each file that is left out.
+  ///   - onProgress: receives the number of files checked and their total, several times.
+  /// - Throws: `DataError`, one sentence that begins with the path.
+  public init(
+    path: String, length: Int, codeWidth: Int, vocabulary: Int, badFiles: BadFilePolicy = .refuse, heldOut: Int = 10,
+    onProblem: (String) -> Void = { _ in }, onProgress: (Int, Int) -> Void = { _, _ in }
+  ) throws {
+    let folders = try ClassFolders(path: path, endings: ["npz"], noun: "cached images", heldOut: heldOut)
+    classNames = folders.classNames
+    self.length = length
+    self.codeWidth = codeWidth
+    self.vocabulary = vocabulary
+    let files = folders.training.map { (file: $0, isTraining: true) }
+    let others = folders.validation.map { (file: $0, isTraining: false) }
+    let usable = try FileReader.read(
+      files + others, badFiles: badFiles, onProblem: onProblem, onProgress: onProgress
+    ) { entry throws(DataError) in
+      _ = try LatentFile.open(entry.file.path, length: length, codeWidth: codeWidth)
+      let example = Example(label: entry.file.label, name: entry.file.name, path: entry.file.path)
+      return (example: example, isTraining: entry.isTraining)
+    }
+    training = usable.filter(\.isTraining).map(\.example)
+    validation = usable.filter { !$0.isTraining }.map(\.example)
+    let labels = Set(training.map(\.label))
+    if let empty = classNames.indices.first(where: { !labels.contains($0) }) {
+      throw DataError(path, "has no cached image of the class \(classNames[empty]) that can be used")
+    }
+  }
+
+  /// Reads one image.
+  ///
+  /// - Parameters:
+  ///   - example: one of this set's.
+  ///   - flip: whether the image flipped left to right is wanted.
+  /// - Returns: the tokens [L] and the inputs [L − 1, Z].
+  /// - Throws: `DataError` when the file changed since it was checked, a token is not one of the vocabulary's, or an
+  ///   input is not finite.
+  public func latent(_ example: Example, flip: Bool) throws -> (tokens: [Int32], inputs: [Float]) {
+    let file = try LatentFile.open(example.path, length: length, codeWidth: codeWidth)
+    let moments = try LatentFile.moments(of: file, flip: flip, vocabulary: vocabulary)
+    return (moments.tokens, moments.inputs)
+  }
+}

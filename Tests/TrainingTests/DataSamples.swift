@@ -1,0 +1,67 @@
+// Small files and folders for the tests of data sets, and the sentence of an error with the folder's name cut off.
+
+import Foundation
+import Media
+import Training
+
+/// A folder that a test fills.
+struct SampleFolder {
+  let path: String
+
+  /// The path of something in the folder.
+  func at(_ name: String) -> String { "\(path)/\(name)" }
+
+  /// Makes a folder and those above it.
+  func makeFolder(_ name: String) throws {
+    try FileManager.default.createDirectory(atPath: at(name), withIntermediateDirectories: true)
+  }
+
+  /// Writes a file and makes its folder.
+  func write(_ bytes: [UInt8], _ name: String) throws {
+    try makeFolder((name as NSString).deletingLastPathComponent)
+    try Data(bytes).write(to: URL(filePath: at(name)))
+  }
+
+  /// Writes a text and makes its folder.
+  func write(_ text: String, _ name: String) throws { try write(Array(text.utf8), name) }
+
+  /// Writes a PNG file and makes its folder.
+  func write(_ image: PixelImage, _ name: String) throws { try write(image.pngBytes(), name) }
+
+  /// Makes a symbolic link.
+  func link(_ name: String, to target: String) throws {
+    try FileManager.default.createSymbolicLink(atPath: at(name), withDestinationPath: target)
+  }
+
+  /// The sentence of the error that `body` throws, the folder's path replaced by a full stop.
+  func sentence(_ body: () throws -> Void) -> String {
+    do {
+      try body()
+      return "no error"
+    } catch let error as DataError {
+      return error.description.replacingOccurrences(of: path, with: ".")
+    } catch {
+      return "another error: \(error)"
+    }
+  }
+}
+
+/// A picture whose every pixel differs from its neighbours.
+func pattern(_ width: Int, _ height: Int, seed: Int = 0) throws -> PixelImage {
+  let pixels = (0..<(3 * width * height)).map { UInt8(truncatingIfNeeded: $0 &* 37 &+ ($0 / 7) &* 11 &+ seed &* 53) }
+  return try PixelImage(width: width, height: height, pixels: pixels)
+}
+
+/// Sixteen grey pixels of brightness 100, as an 8-bit greyscale PNG.
+let greyPNG = [UInt8](
+  Data(
+    base64Encoded:
+      "iVBORw0KGgoAAAANSUhEUgAAAAQAAAAECAAAAACMmsGiAAAADklEQVR4nGNIAQIGVAIAPpQGQcvovXgAAAAASUVORK5CYII="
+  )!)
+
+/// Sixteen half transparent pixels (10, 20, 30), as an 8-bit RGBA PNG.
+let transparentPNG = [UInt8](
+  Data(
+    base64Encoded:
+      "iVBORw0KGgoAAAANSUhEUgAAAAQAAAAECAYAAACp8Z5+AAAAEklEQVR4nGPgEpFrQMYMpAsAAIRzC8FyRMsGAAAAAElFTkSuQmCC"
+  )!)

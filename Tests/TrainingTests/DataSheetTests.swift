@@ -1,0 +1,163 @@
+// Sets of pictures in sheets: which pixels a tile has, and which indices and sheets are refused with which sentence.
+
+import Media
+import TestSupport
+import Testing
+import Training
+
+@Suite("Pictures in sheets")
+struct DataSheetTests {
+  private func withFolder(_ body: (SampleFolder) throws -> Void) throws {
+    try withTemporaryFolder { try body(SampleFolder(path: $0)) }
+  }
+
+  private func index(tile: String = "4", columns: String = "3", classes: String) -> String {
+    "{\"tile\": \(tile), \"columns\": \(columns), \"background\": \"white\", \"classes\": [\(classes)]}"
+  }
+
+  /// The tile of a sheet, pixel by pixel.
+  private func tile(_ sheet: PixelImage, _ side: Int, row: Int, column: Int) throws -> PixelImage {
+    var tile = try PixelImage(width: side, height: side, filledWith: .white)
+    for y in 0..<side {
+      for x in 0..<side { tile[row: y, column: x] = sheet[row: row * side + y, column: column * side + x] }
+    }
+    return tile
+  }
+
+  @Test("tiles from left to right, then down; classes in the order of the index")
+  func tiles() throws {
+    try withFolder { folder in
+      let (first, second) = (try pattern(12, 8), try pattern(9, 5, seed: 3))
+      try folder.write(first, "first.png")
+      try folder.write(second, "second.png")
+      let classes = #"{"name": "z", "file": "first.png", "count": 5}, {"name": "a", "file": "second.png", "count": 2}"#
+      try folder.write(index(classes: classes), "index.json")
+      let images = try LabelledImages(path: folder.path, side: 4, heldOut: 0)
+      #expect(images.classNames == ["z", "a"])
+      #expect(images.training.map(\.name) == ["z/0", "z/1", "z/2", "z/3", "z/4", "a/0", "a/1"])
+      #expect(images.training.map(\.label) == [0, 0, 0, 0, 0, 1, 1])
+      for number in 0..<5 {
+        #expect(
+          images.training[number].picture == (try tile(first, 4, row: number / 3, column: number % 3)), "\(number)")
+      }
+      #expect(images.training[6].picture == (try tile(second, 4, row: 0, column: 1)))
+
+      let enlarged = try LabelledImages(path: folder.path, side: 7, heldOut: 0)
+      #expect(enlarged.training[4].picture == (try tile(first, 4, row: 1, column: 1).centreCrop(7)))
+      let reduced = try LabelledImages(path: folder.path, side: 2, heldOut: 0)
+      #expect(reduced.training[4].picture == (try tile(first, 4, row: 1, column: 1).centreCrop(2)))
+    }
+  }
+
+  @Test("sheets hold out as many as folders do")
+  func heldOut() throws {
+    try withFolder { folder in
+      try folder.write(try pattern(12, 28), "a.png")
+      try folder.write(index(classes: #"{"name": "a", "file": "a.png", "count": 21}"#), "index.json")
+      let images = try LabelledImages(path: folder.path, side: 4)
+      #expect(images.validation.count == 2)
+      #expect(Set((images.training + images.validation).map(\.name)).count == 21)
+    }
+  }
+
+  @Test(
+    "indices that are refused",
+    arguments: [
+      (#"{"#, "is not an index of sheets: it is not valid JSON"),
+      ("", "is not an index of sheets: it is not valid JSON"),
+      (#"[1]"#, "is not an index of sheets: the whole is not of the right kind"),
+      (#"{"columns": 3, "classes": []}"#, "is not an index of sheets: tile is missing"),
+      (#"{"tile": "4", "columns": 3, "classes": []}"#, "is not an index of sheets: tile is not a whole number"),
+      (#"{"tile": null, "columns": 3, "classes": []}"#, "is not an index of sheets: tile is null"),
+      (#"{"tile": 1e300, "columns": 3, "classes": []}"#, "is not an index of sheets: tile is out of range"),
+      (#"{"tile": 4, "columns": 3, "classes": []}"#, "names no classes"),
+      (#"{"tile": 0, "columns": 3, "classes": []}"#, "has tiles of 0 pixels, and a side is 1 to 65535"),
+      (#"{"tile": 99999999, "columns": 3, "classes": []}"#, "has tiles of 99999999 pixels, and a side is 1 to 65535"),
+      (#"{"tile": 4, "columns": -1, "classes": []}"#, "has -1 columns, and a sheet has 1 to 65535"),
+      (
+        #"{"tile": 4, "columns": 9223372036854775807, "classes": []}"#,
+        "has 9223372036854775807 columns, and a sheet has 1 to 65535"
+      ),
+      (
+        #"{"tile": 4, "columns": 3, "classes": [{"name": "a", "file": "a.png"}]}"#,
+        "is not an index of sheets: classes[0].count is missing"
+      ),
+      (
+        #"{"tile": 4, "columns": 3, "classes": [{"name": 1, "file": "a.png", "count": 1}]}"#,
+        "is not an index of sheets: classes[0].name is not a text"
+      ),
+    ])
+  func malformed(_ text: String, _ problem: String) throws {
+    try withFolder { folder in
+      try folder.write(text, "index.json")
+      #expect(folder.sentence { _ = try LabelledImages(path: folder.path, side: 4) } == "./index.json \(problem)")
+    }
+  }
+
+  @Test(
+    "classes that are refused",
+    arguments: [
+      (#""name": "", "file": "a.png", "count": 1"#, "./index.json has a class without a name"),
+      (
+        #""name": "a", "file": "a.png", "count": 0"#,
+        "./index.json gives the class a 0 pictures, and it needs at least 1"
+      ),
+      (
+        #""name": "a", "file": "a.png", "count": 9223372036854775807"#,
+        "./index.json gives the class a 9223372036854775807 tiles of 4 pixels, more than a sheet can hold"
+      ),
+      (
+        #""name": "a", "file": "../a.png", "count": 1"#,
+        "./index.json gives the class a the sheet \"../a.png\", which is not a plain file name"
+      ),
+      (
+        #""name": "a", "file": "/etc/passwd", "count": 1"#,
+        "./index.json gives the class a the sheet \"/etc/passwd\", which is not a plain file name"
+      ),
+      (
+        #""name": "a", "file": "..", "count": 1"#,
+        "./index.json gives the class a the sheet \"..\", which is not a plain file name"
+      ),
+      (
+        #""name": "a", "file": "a\u0000.png", "count": 1"#,
+        "./index.json gives the class a the sheet \"a\\u{0}.png\", which is not a plain file name"
+      ),
+      (#""name": "a", "file": "b.png", "count": 1"#, "./b.png does not exist"),
+      (#""name": "a", "file": "a.png", "count": 7"#, "./a.png is 12 × 8 pixels, and 7 tiles need 12 × 12"),
+      (#""name": "a", "file": "narrow.png", "count": 2"#, "./narrow.png is 7 × 8 pixels, and 2 tiles need 8 × 4"),
+      (
+        #""name": "a", "file": "index.json", "count": 2"#,
+        "./index.json is not a picture: it begins like neither PNG nor JPEG"
+      ),
+    ])
+  func refused(_ entry: String, _ sentence: String) throws {
+    try withFolder { folder in
+      try folder.write(try pattern(12, 8), "a.png")
+      try folder.write(try pattern(7, 8), "narrow.png")
+      try folder.write(index(classes: "{\(entry)}"), "index.json")
+      #expect(folder.sentence { _ = try LabelledImages(path: folder.path, side: 4) } == sentence)
+    }
+  }
+
+  @Test("a class twice, an index that is a folder or too long, a sheet that is left out, and too many pixels")
+  func others() throws {
+    try withFolder { folder in
+      func sentence(_ name: String, side: Int = 4, policy: BadFilePolicy = .refuse) -> String {
+        folder.sentence { _ = try LabelledImages(path: folder.at(name), side: side, badFiles: policy) }
+      }
+      let entry = #"{"name": "a", "file": "a.png", "count": 6}"#
+      try folder.write(index(classes: "\(entry), \(entry)"), "twice/index.json")
+      #expect(sentence("twice") == "./twice/index.json names the class a twice")
+      try folder.makeFolder("folder/index.json")
+      #expect(sentence("folder") == "./folder/index.json is not a regular file")
+      try folder.write(String(repeating: " ", count: 1 << 22) + "{}", "long/index.json")
+      #expect(sentence("long") == "./long/index.json has 4194306 bytes, and the limit for an index is 4194304")
+      try folder.write(index(classes: entry), "gone/index.json")
+      #expect(sentence("gone", policy: .skip) == "./gone has no picture of the class a that can be used")
+      try folder.write(index(classes: #"{"name": "a", "file": "a.png", "count": 30}"#), "large/index.json")
+      #expect(
+        sentence("large", side: 11_000)
+          == "./large holds 30 pictures, which at 11000 × 11000 pixels take more than 8 GiB")
+    }
+  }
+}
