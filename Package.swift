@@ -10,6 +10,7 @@ let package = Package(
     .library(name: "MVAR", targets: ["MVAR"]),
     .library(name: "Checkpoints", targets: ["Checkpoints"]),
     .library(name: "Media", targets: ["Media"]),
+    .library(name: "Training", targets: ["Training"]),
     .executable(name: "mvar", targets: ["MVARTool"]),
   ],
   dependencies: [
@@ -33,6 +34,7 @@ let package = Package(
     .target(name: "Checkpoints"),
     .target(name: "Media", dependencies: ["CPNG", "CTurboJPEG"]),
     .target(name: "MVAR", dependencies: ["TensorCore", "NeuralLayers", "Checkpoints"]),
+    .target(name: "Training", dependencies: ["TensorCore", "NeuralLayers", "MVAR", "Checkpoints", "Media"]),
     .target(name: "Verification", dependencies: ["MVAR", "Checkpoints", "Media"]),
 
     // MARK: Executables
@@ -50,6 +52,7 @@ let package = Package(
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"]),
     .testTarget(name: "MediaTests", dependencies: ["Media", "Verification", "TestSupport"]),
     .testTarget(name: "MVARTests", dependencies: ["MVAR", "Verification", "Checkpoints", "TestSupport"]),
+    .testTarget(name: "TrainingTests", dependencies: ["Training", "Media", "Checkpoints", "TestSupport"]),
     .testTarget(
       name: "MVARToolTests", dependencies: ["MVARTool", "MVAR", "TensorCore", "Media", "Checkpoints", "TestSupport"]),
   ],
