@@ -107,6 +107,14 @@ extension PixelImage {
       self.init(red: grey, green: grey, blue: grey)
     }
 
+    /// This colour with a share of another one mixed in: 0 is this, 1 the other.
+    public func mixed(with other: Colour, share: Double) -> Colour {
+      func mix(_ own: UInt8, _ other: UInt8) -> UInt8 {
+        UInt8((Double(own) + (Double(other) - Double(own)) * min(max(share, 0), 1)).rounded())
+      }
+      return Colour(red: mix(red, other.red), green: mix(green, other.green), blue: mix(blue, other.blue))
+    }
+
     /// 255, 255, 255.
     public static let white = Colour(grey: 255)
     /// 0, 0, 0.

@@ -1,0 +1,59 @@
+// Turns Ctrl-C into a question that a training loop asks between two steps, so that it can write a checkpoint first.
+//
+// The signal handler only sets a bit in an atomic number, which is all that a handler may safely do; a second SIGINT
+// ends the process at once, status 130, for whoever does not want to wait. It stops nothing itself.
+
+import Foundation
+import Synchronization
+
+/// Bit n is set when signal n arrived; one number for the process, because a handler cannot have context.
+private let arrived = Atomic<UInt64>(0)
+
+private func noteSignal(_ signal: Int32) {
+  let bit = UInt64(1) << UInt64(signal & 63)
+  let before = arrived.bitwiseOr(bit, ordering: .relaxed).oldValue
+  if signal == SIGINT && before & bit != 0 { _exit(130) }
+}
+
+/// A wish from outside that the run should end.
+public final class Interruption: Sendable {
+  private typealias Handler = @convention(c) (Int32) -> Void
+  private let signals: [Int32]
+  private let mask: UInt64
+  private let earlier = Mutex<[(signal: Int32, handler: Handler?)]>([])
+
+  /// A wish that the given signals express; nothing is caught before ``install()``.
+  ///
+  /// - Parameter signals: signal numbers from 1 to 63; two interruptions that are installed at the same time must not
+  ///   share one.
+  public init(signals: [Int32] = [SIGINT, SIGTERM]) {
+    precondition(signals.allSatisfy { 1...63 ~= $0 }, "signal numbers lie between 1 and 63")
+    self.signals = signals
+    mask = signals.reduce(0) { $0 | 1 << UInt64($1) }
+  }
+
+  /// Whether one of the signals arrived since ``install()``.
+  public var isRequested: Bool { arrived.load(ordering: .relaxed) & mask != 0 }
+
+  /// Starts to catch the signals and forgets earlier ones; does nothing when installed already.
+  public func install() {
+    earlier.withLock { earlier in
+      guard earlier.isEmpty else { return }
+      // This also initialises the number, which must not happen inside a handler.
+      arrived.bitwiseAnd(~mask, ordering: .relaxed)
+      earlier = signals.map { ($0, signal($0, noteSignal)) }
+    }
+  }
+
+  /// Gives the signals back to whoever had them before, and forgets those that arrived.
+  public func uninstall() {
+    earlier.withLock { earlier in
+      guard !earlier.isEmpty else { return }
+      for (number, handler) in earlier { _ = signal(number, handler) }
+      earlier = []
+      arrived.bitwiseAnd(~mask, ordering: .relaxed)
+    }
+  }
+
+  deinit { uninstall() }
+}

@@ -1,0 +1,102 @@
+// The numbers of a training run, one JSON object a line: `{"step":12,"loss":4.25}`, keys in the order given.
+//
+// Numbers are the shortest text that gives the same Double back; NaN and infinities, which JSON lacks, become null and
+// are read back as NaN. A crash can break the last line only, and only that is forgiven. It averages nothing.
+
+import Checkpoints
+import Foundation
+
+/// Writes and reads `metrics.jsonl`.
+public final class MetricsLog {
+  private let file: AppendedFile
+
+  /// Opens the log for appending.
+  ///
+  /// - Parameters:
+  ///   - path: the file, usually `metrics.jsonl` in a ``RunFolder``; its folder must exist.
+  ///   - step: nil starts an empty file. A number continues an existing file after that step: lines of later steps,
+  ///     which the run is about to repeat, and a broken last line are removed, in one step for other readers.
+  /// - Throws: `RunError` when the file cannot be read or written or another line than the last is broken.
+  public init(path: String, continuingAfter step: Int?) throws {
+    if let step, let contents = try RegularFile.contents(of: path) {
+      let lines = try MetricsLog.lines(of: contents, path: path)
+      let kept = lines.filter { $0.step <= step }.map(\.text)
+      let text = Data(kept.joined(separator: [UInt8(ascii: "\n")])) + (kept.isEmpty ? [] : [UInt8(ascii: "\n")])
+      if text != contents {
+        do {
+          try AtomicFile.write(to: path) { try $0.write(Array(text)) }
+        } catch let error as CheckpointError {
+          throw RunError(path, error.reason)
+        }
+      }
+    }
+    file = try AppendedFile(path, step == nil ? .emptying : .keeping)
+  }
+
+  /// Adds one line; it is in the system's hands when this returns.
+  ///
+  /// - Parameters:
+  ///   - step: the number of optimiser steps done.
+  ///   - values: names and numbers in the order they shall have; no name twice, none `step`.
+  /// - Throws: `RunError` when the line cannot be written; the file then ends with the line before.
+  public func append(step: Int, _ values: [(String, Double)]) throws {
+    precondition(!values.contains { $0.0 == "step" }, "the name step belongs to the step")
+    var line = "{\"step\":\(step)"
+    for (name, value) in values {
+      line += ",\(MetricsLog.quoted(name)):\(value.isFinite ? "\(value)" : "null")"
+    }
+    try file.append(Array((line + "}\n").utf8))
+  }
+
+  /// All lines of a log in the file's order.
+  ///
+  /// - Returns: each line's step and its other numbers; NaN stands for null.
+  /// - Throws: `RunError` when the file does not exist or cannot be read, or a line before the last is not a record.
+  public static func read(_ path: String) throws -> [(step: Int, values: [String: Double])] {
+    guard let contents = try RegularFile.contents(of: path) else { throw RunError(path, "does not exist") }
+    return try lines(of: contents, path: path).map { ($0.step, $0.values) }
+  }
+
+  private struct Line {
+    var text: Data
+    var step: Int
+    var values: [String: Double]
+  }
+
+  private static func lines(of contents: Data, path: String) throws -> [Line] {
+    var pieces = contents.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+    if pieces.last?.isEmpty == true { pieces.removeLast() }
+    let decoder = JSONDecoder()
+    var lines: [Line] = []
+    lines.reserveCapacity(pieces.count)
+    for (index, piece) in pieces.enumerated() {
+      guard
+        let object = try? decoder.decode([String: Double?].self, from: piece),
+        let number = object["step"] ?? nil, let step = Int(exactly: number)
+      else {
+        if index == pieces.count - 1 { break }
+        throw RunError(path, "line \(index + 1) is not an object of numbers with a step")
+      }
+      var values = object.mapValues { $0 ?? .nan }
+      values["step"] = nil
+      lines.append(Line(text: piece, step: step, values: values))
+    }
+    return lines
+  }
+
+  /// A JSON string.
+  private static func quoted(_ text: String) -> String {
+    var result = "\""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"": result += "\\\""
+      case "\\": result += "\\\\"
+      case _ where scalar.value < 0x20:
+        let digits = String(scalar.value, radix: 16)
+        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      default: result.unicodeScalars.append(scalar)
+      }
+    }
+    return result + "\""
+  }
+}

@@ -1,0 +1,99 @@
+// The folder that a training run writes to: where everything lies, and the guard against two runs in one folder.
+//
+// A new run starts only where none was, a resumed one only where a checkpoint is. The guard is an advisory lock on
+// `.lock`, which the system lifts when the process ends, however it ends; the file itself stays. Nothing is deleted.
+
+import Foundation
+
+/// The output folder of a training run.
+public struct RunFolder: Sendable {
+  /// The folder, as the caller named it.
+  public let path: String
+
+  /// The model and the training state: `checkpoint.safetensors`.
+  public var checkpoint: String { "\(path)/checkpoint.safetensors" }
+
+  /// The numbers of every step: `metrics.jsonl`, written by ``MetricsLog``.
+  public var metrics: String { "\(path)/metrics.jsonl" }
+
+  /// The folder of event files: `events`, written by ``TensorBoardWriter``, which creates it.
+  public var events: String { "\(path)/events" }
+
+  /// The picture of the loss: `loss.png`, written by ``LossCurve``.
+  public var curve: String { "\(path)/loss.png" }
+
+  /// The folder of sample pictures: `samples`; it exists.
+  public var samples: String { "\(path)/samples" }
+
+  /// The sample picture of one step: `samples/step-000500.png`.
+  public func sample(step: Int) -> String { "\(samples)/step-\(String(format: "%06d", step)).png" }
+
+  /// Held as long as a copy of this value exists.
+  private let lock: Lock
+
+  /// Takes possession of a folder until the value and its copies are gone.
+  ///
+  /// - Parameters:
+  ///   - path: the folder; a new run creates it and the folders above it.
+  ///   - isResuming: whether the run goes on from the checkpoint in the folder.
+  /// - Throws: `RunError` when a new run would overwrite an older one, there is nothing to resume, another run is
+  ///   writing here, or the folder cannot be made.
+  public init(_ path: String, resuming isResuming: Bool) throws {
+    try RegularFile.checkPath(path)
+    var path = path
+    while path.count > 1 && path.hasSuffix("/") { path.removeLast() }
+    self.path = path
+    // Before anything is created: a wrong path leaves no traces.
+    if isResuming { try RunFolder.checkResumable(path) } else { try RunFolder.createFolder(path) }
+    lock = try Lock(folder: path)
+    if !isResuming {
+      for name in ["checkpoint.safetensors", "metrics.jsonl"] where access("\(path)/\(name)", F_OK) == 0 {
+        throw RunError(path, "holds a training run already (\(name)); resume it or choose another folder")
+      }
+    }
+    try RunFolder.createFolder(samples)
+  }
+
+  private static func checkResumable(_ path: String) throws {
+    var status = stat()
+    guard stat(path, &status) == 0 else { throw RunError(path, "there is no training run to resume", system: errno) }
+    guard status.st_mode & S_IFMT == S_IFDIR else { throw RunError(path, "is not a folder") }
+    guard access("\(path)/checkpoint.safetensors", F_OK) == 0 else {
+      throw RunError(path, "there is no training run to resume: checkpoint.safetensors is missing")
+    }
+  }
+
+  /// Creates a folder and those above it unless it exists.
+  static func createFolder(_ path: String) throws {
+    try RegularFile.checkPath(path)
+    var status = stat()
+    if stat(path, &status) == 0 {
+      guard status.st_mode & S_IFMT == S_IFDIR else { throw RunError(path, "is not a folder") }
+      return
+    }
+    guard errno == ENOENT else { throw RunError(path, "cannot be created", system: errno) }
+    let above = (path as NSString).deletingLastPathComponent
+    if !above.isEmpty && above != path { try createFolder(above) }
+    guard mkdir(path, 0o777) == 0 || errno == EEXIST else {
+      throw RunError(path, "cannot be created", system: errno)
+    }
+  }
+}
+
+/// An exclusive lock on a folder's `.lock` file.
+private final class Lock: Sendable {
+  private let descriptor: Int32
+
+  init(folder: String) throws {
+    descriptor = open("\(folder)/.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o666)
+    guard descriptor >= 0 else { throw RunError(folder, "cannot be written", system: errno) }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+      let reason = errno
+      close(descriptor)
+      throw reason == EWOULDBLOCK
+        ? RunError(folder, "another run is writing here") : RunError(folder, "cannot be locked", system: reason)
+    }
+  }
+
+  deinit { close(descriptor) }
+}
