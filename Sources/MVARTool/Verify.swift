@@ -86,10 +86,10 @@ struct Verify: ParsableCommand {
     } catch {
       throw Failure("\(path): the folder cannot be read")
     }
-    let crops = "photos/crops.json"
+    let lists = ["schedules.json", "photos/crops.json"]
     let found =
       names.filter { $0.hasSuffix(".safetensors") }
-      + (FileManager.default.fileExists(atPath: "\(folder)/\(crops)") ? [crops] : [])
+      + lists.filter { FileManager.default.fileExists(atPath: "\(folder)/\($0)") }
     guard !found.isEmpty else { throw Failure("\(path): the folder holds no golden files (*.safetensors)") }
     return found.map { "\(folder)/\($0)" }
   }

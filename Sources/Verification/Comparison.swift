@@ -59,6 +59,16 @@ struct RowCollector {
     value(name, [ours], [1], [golden], [1])
   }
 
+  /// A loss, a norm or a rate of a training: relative 1e-5.
+  mutating func measure(_ name: String, _ ours: Double, _ golden: Double) {
+    compare(name, [ours], [1], [golden], [1], tolerance: "1e-5 relative") { _, golden in 1e-5 * abs(golden) }
+  }
+
+  /// A trained parameter, of which the file may hold the first elements only: absolute 1e-5.
+  mutating func parameter(_ name: String, _ ours: [Double], _ golden: [Double]) {
+    compare(name, ours, [ours.count], golden, [golden.count], tolerance: "1e-5") { _, _ in 1e-5 }
+  }
+
   /// Tokens: equal.
   mutating func tokens(_ name: String, _ ours: [Int], _ golden: [Int]) {
     let wrong = zip(ours, golden).enumerated().first { $0.element.0 != $0.element.1 }

@@ -39,7 +39,7 @@ public struct Verifier<B: Backend> where B.Device: Sendable {
   /// - Throws: when the file cannot be read or is not what its kind promises; a wrong value is a failed row.
   public func verify(_ path: String) throws -> VerificationReport {
     if path.hasSuffix(".json") {
-      return try verifyCrops(path)
+      return try verifyJSON(path)
     }
     let file = try GoldenFile(path: path)
     var rows = RowCollector()
@@ -50,7 +50,7 @@ public struct Verifier<B: Backend> where B.Device: Sendable {
     case "mvar": try teacherForcing(file, &rows)
     case "sample": try sampling(file, &rows)
     case "filter": try filter(file, &rows)
-    case "train": rows.notChecked("optimiser steps", "training is not part of this version")
+    case "train": try optimizerSteps(file, &rows)
     case "var": rows.notChecked("VAR baseline", "the baseline is not part of this version")
     default: throw GoldenError(path, "is of kind \(file.kind), which this version does not know")
     }

@@ -14,13 +14,16 @@ private struct GoldenCrops: Decodable {
 }
 
 extension Verifier {
-  func verifyCrops(_ path: String) throws -> VerificationReport {
-    let crops: [String: GoldenCrops.Crop]
-    do {
-      crops = try JSONDecoder().decode(GoldenCrops.self, from: Data(contentsOf: URL(filePath: path))).crops
-    } catch {
-      throw GoldenError(path, "is no list of crops (or cannot be read)")
+  /// A list of crops or of schedules.
+  func verifyJSON(_ path: String) throws -> VerificationReport {
+    guard let data = try? Data(contentsOf: URL(filePath: path)) else { throw GoldenError(path, "cannot be read") }
+    if let crops = try? JSONDecoder().decode(GoldenCrops.self, from: data).crops {
+      return try verify(crops, of: path)
     }
+    return try verifySchedules(path, data)
+  }
+
+  private func verify(_ crops: [String: GoldenCrops.Crop], of path: String) throws -> VerificationReport {
     let golden = URL(filePath: path).deletingLastPathComponent().deletingLastPathComponent()
     var rows = RowCollector()
     for (name, expected) in crops.sorted(by: { $0.key < $1.key }) {

@@ -56,6 +56,9 @@ struct TrainTokenizer: ParsableCommand {
   @Option(parsing: .unconditional, help: "Weight of the quantiser's loss.")
   var vq = 1.0
 
+  @Option(parsing: .unconditional, help: "So many steps train a plain autoencoder before the codebook joins in.")
+  var quantizeAfter = 0
+
   @Option(parsing: .unconditional, help: "Steps between two revivals of codes that nothing uses; 0 for none.")
   var reviveEvery = 0
 
@@ -66,6 +69,7 @@ struct TrainTokenizer: ParsableCommand {
     for (name, value) in [("--l1", l1), ("--l2", l2), ("--vq", vq)] where !(value >= 0 && value.isFinite) {
       throw ValidationError("\(name) is \(value); use 0 or a positive number")
     }
+    guard quantizeAfter >= 0 else { throw ValidationError("--quantize-after is \(quantizeAfter); use 0 for never") }
     guard reviveEvery >= 0 else { throw ValidationError("--revive-every is \(reviveEvery); use 0 for never") }
   }
 
@@ -95,6 +99,7 @@ struct TrainTokenizer: ParsableCommand {
       "--ch": "\(ch)", "--multipliers": multipliers, "--blocks": "\(blocks)", "--vocabulary": "\(vocabulary)",
       "--code-width": "\(codeWidth)", "--patch-nums": patchNums, "--phi": "\(phi)", "--l1": "\(l1)", "--l2": "\(l2)",
       "--vq": "\(vq)", "--revive-every": "\(reviveEvery)",
+      "--quantize-after": "\(quantizeAfter)",
     ]) { first, _ in first }
   }
 }
@@ -136,6 +141,7 @@ private struct TrainTokenizerTask: EngineTask {
     options.optimizer = OptimizerSettings(clip: command.optimizer.clip)
     options.losses = TokenizerLossWeights(absolute: command.l1, squared: command.l2, quantizer: command.vq)
     options.reviveEvery = command.reviveEvery
+    options.quantizeAfter = command.quantizeAfter
     var settings = command.settings
     settings["data"] = DataOptions.fingerprint(images.training.map { ($0.label, $0.name) })
     var session = TokenizerSession(

@@ -20,6 +20,8 @@ public struct TokenizerTrainingOptions: Hashable, Sendable {
   public var optimizer = OptimizerSettings()
   /// The weights of the losses.
   public var losses = TokenizerLossWeights()
+  /// So many iterations first train a plain autoencoder; then the codebook is filled with what the encoder finds.
+  public var quantizeAfter = 0
   /// Iterations between two revivals of dead codes; 0 for none.
   public var reviveEvery = 0
   /// No revival after this share of the iterations, so that the last ones only refine.
@@ -84,16 +86,17 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
     var revived = 0
     // Streams far from those of samples: the highest numbers.
     let stream = RandomStream(seed: seed, stream: .max - UInt64(iteration))
-    if iteration == 0 {
-      // The first codebook is made of what the first pictures need.
+    if iteration == options.quantizeAfter {
+      // The first codebook is made of what these pictures need.
       try trainer.reviveDeadCodes(images, everything: true, stream: stream)
-    } else if options.reviveEvery > 0, iteration % options.reviveEvery == 0,
+    } else if options.reviveEvery > 0, iteration > options.quantizeAfter, iteration % options.reviveEvery == 0,
       Double(iteration) < options.reviveUntil * Double(options.schedule.total)
     {
       revived = try trainer.reviveDeadCodes(images, stream: stream)
     }
     let rate = options.schedule.rate(at: iteration)
-    let (loss, norm) = try trainer.step(images, rate: rate, decay: options.decay.decay(at: iteration))
+    let (loss, norm) = try trainer.step(
+      images, quantizes: iteration >= options.quantizeAfter, rate: rate, decay: options.decay.decay(at: iteration))
     var measures = [
       ("loss", loss.total), ("mse", loss.squared), ("l1", loss.absolute), ("vq", loss.quantizer),
       ("grad_norm", norm), ("lr", rate),

@@ -64,11 +64,22 @@ public final class TokenizerTrainer<B: Backend> {
   ///
   /// - Parameters:
   ///   - images: [B, 3, H, W] in −1 … 1.
+  ///   - quantizes: whether pictures go through the codebook; without it this is a plain autoencoder, and the quantiser's
+  ///     loss is 0.
   ///   - weight: what the gradient is multiplied by: 1 / the number of micro-batches of a step.
-  public func addGradient(_ images: Tensor<B>, weight: Double = 1) throws -> TokenizerLoss {
+  public func addGradient(_ images: Tensor<B>, quantizes: Bool = true, weight: Double = 1) throws -> TokenizerLoss {
     let tape = Tape<B>()
     let x = Variable(images, tape: tape)
-    let (picture, quantizerLoss, quantized) = model.reconstruct(x)
+    let picture: Variable<B>
+    let quantizerLoss: Variable<B>
+    if quantizes {
+      let pass = model.reconstruct(x)
+      (picture, quantizerLoss) = (pass.image, pass.quantizerLoss)
+      usage.update(try pass.2.tokens.map { try B.indices($0.storage) })
+    } else {
+      picture = model.decode(model.features(x))
+      quantizerLoss = Variable(Tensor(repeating: 0, shape: [1], on: images.device))
+    }
     let absolute = picture.meanAbsoluteError(x)
     let squared = picture.meanSquaredError(x)
     let reconstruction = absolute.combined(
@@ -77,7 +88,6 @@ public final class TokenizerTrainer<B: Backend> {
     let result = TokenizerLoss(
       absolute: Double(try absolute.value.scalars()[0]), squared: Double(try squared.value.scalars()[0]),
       quantizer: Double(try quantizerLoss.value.scalars()[0]), total: Double(try loss.value.scalars()[0]))
-    usage.update(try quantized.tokens.map { try B.indices($0.storage) })
     optimizer.add(
       tape.gradients(of: loss, seed: Tensor(repeating: B.Scalar(weight), shape: [1], on: images.device)))
     return result
@@ -86,10 +96,10 @@ public final class TokenizerTrainer<B: Backend> {
   /// One step on one batch.
   ///
   /// - Returns: the losses, and the norm of all gradients before clipping.
-  public func step(_ images: Tensor<B>, rate: Double, decay: Double) throws -> (
+  public func step(_ images: Tensor<B>, quantizes: Bool = true, rate: Double, decay: Double) throws -> (
     loss: TokenizerLoss, gradientNorm: Double
   ) {
-    let loss = try addGradient(images)
+    let loss = try addGradient(images, quantizes: quantizes)
     return (loss, optimizer.step(rate: rate, decay: decay))
   }
 
