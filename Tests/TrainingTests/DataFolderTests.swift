@@ -121,7 +121,6 @@ struct DataFolderTests {
       #expect(
         folder.sentence { _ = try LabelledImages(path: "a\0b", side: 4) }
           == "a\\u{0}b contains a zero byte, which no path can")
-      try folder.makeFolder("cat/a.png")
       try folder.write(greyPNG, "folder/cat/0.png")
       try folder.makeFolder("folder/cat/1.png")
       #expect(sentence("folder") == "./folder/cat/1.png is a folder, not a picture")

@@ -139,7 +139,7 @@ struct DataLatentTests {
       #expect(sentence("picture.npz") == "./picture.npz cannot be used: is a PNG image, not a checkpoint")
       try NPYWriter.write(try StoredTensor([0, 6, 3], shape: [3]), to: folder.at("one.npz"))
       #expect(sentence("one.npz") == "./one.npz is a npy file, not an npz archive")
-      #expect(sentence("missing.npz") == "MISSING")
+      #expect(sentence("missing.npz") == "./missing.npz cannot be used: the file does not exist")
     }
   }
 

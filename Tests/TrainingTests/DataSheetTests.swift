@@ -69,7 +69,7 @@ struct DataSheetTests {
       (#"{"columns": 3, "classes": []}"#, "is not an index of sheets: tile is missing"),
       (#"{"tile": "4", "columns": 3, "classes": []}"#, "is not an index of sheets: tile is not a whole number"),
       (#"{"tile": null, "columns": 3, "classes": []}"#, "is not an index of sheets: tile is null"),
-      (#"{"tile": 1e300, "columns": 3, "classes": []}"#, "is not an index of sheets: tile is out of range"),
+      (#"{"tile": 1e300, "columns": 3, "classes": []}"#, "is not an index of sheets: a number in it is out of range"),
       (#"{"tile": 4, "columns": 3, "classes": []}"#, "names no classes"),
       (#"{"tile": 0, "columns": 3, "classes": []}"#, "has tiles of 0 pixels, and a side is 1 to 65535"),
       (#"{"tile": 99999999, "columns": 3, "classes": []}"#, "has tiles of 99999999 pixels, and a side is 1 to 65535"),
