@@ -161,6 +161,26 @@ struct DataFolderTests {
     }
   }
 
+  @Test("pipes are refused and not waited for; control characters in names are shown escaped")
+  func pipes() throws {
+    try withFolder { folder in
+      try folder.makeFolder("cat")
+      #expect(mkfifo(folder.at("cat/1.png"), 0o600) == 0)
+      #expect(mkfifo(folder.at("cat/1.npz"), 0o600) == 0)
+      #expect(
+        folder.sentence { _ = try LabelledImages(path: folder.path, side: 4) }
+          == "./cat/1.png is a pipe, not a regular file")
+      let latents = folder.sentence {
+        _ = try CachedLatents(path: folder.path, length: 3, codeWidth: 2, vocabulary: 7)
+      }
+      #expect(latents.hasPrefix("./cat/1.npz cannot be used: "))
+      try folder.write("x", "odd/ca\nt/1\u{1b}.png")
+      #expect(
+        folder.sentence { _ = try LabelledImages(path: folder.at("odd"), side: 4) }
+          == "./odd/ca\\u{a}t/1\\u{1b}.png is not a picture: it begins like neither PNG nor JPEG")
+    }
+  }
+
   @Test("files and folders without permission", .enabled(if: geteuid() != 0, "the superuser may read everything"))
   func permissions() throws {
     try withFolder { folder in

@@ -139,6 +139,26 @@ struct DataSheetTests {
     }
   }
 
+  @Test("damaged indices are errors or other sets, never crashes")
+  func fuzz() throws {
+    try withFolder { folder in
+      try folder.write(try pattern(12, 8), "a.png")
+      let good = Array(index(classes: #"{"name": "a", "file": "a.png", "count": 5}"#).utf8)
+      var mutator = FuzzMutator(seed: 3)
+      var refused = 0
+      for _ in 0..<500 {
+        try folder.write(mutator.mutant(of: good), "index.json")
+        do {
+          _ = try LabelledImages(path: folder.path, side: 4)
+        } catch let error as DataError {
+          #expect(error.description.hasPrefix(folder.path))
+          refused += 1
+        }
+      }
+      #expect(refused > 250)
+    }
+  }
+
   @Test("a class twice, an index that is a folder or too long, a sheet that is left out, and too many pixels")
   func others() throws {
     try withFolder { folder in
