@@ -121,7 +121,6 @@ struct DataFolderTests {
       #expect(
         folder.sentence { _ = try LabelledImages(path: "a\0b", side: 4) }
           == "a\\u{0}b contains a zero byte, which no path can")
-      try folder.makeFolder("cat/a.png")
       try folder.write(greyPNG, "folder/cat/0.png")
       try folder.makeFolder("folder/cat/1.png")
       #expect(sentence("folder") == "./folder/cat/1.png is a folder, not a picture")
@@ -159,6 +158,26 @@ struct DataFolderTests {
       try folder.makeFolder("good")
       try folder.link("good/cat", to: "../up/cat")
       #expect(try LabelledImages(path: folder.at("good"), side: 4).training.count == 1)
+    }
+  }
+
+  @Test("pipes are refused and not waited for; control characters in names are shown escaped")
+  func pipes() throws {
+    try withFolder { folder in
+      try folder.makeFolder("cat")
+      #expect(mkfifo(folder.at("cat/1.png"), 0o600) == 0)
+      #expect(mkfifo(folder.at("cat/1.npz"), 0o600) == 0)
+      #expect(
+        folder.sentence { _ = try LabelledImages(path: folder.path, side: 4) }
+          == "./cat/1.png is a pipe, not a regular file")
+      let latents = folder.sentence {
+        _ = try CachedLatents(path: folder.path, length: 3, codeWidth: 2, vocabulary: 7)
+      }
+      #expect(latents.hasPrefix("./cat/1.npz cannot be used: "))
+      try folder.write("x", "odd/ca\nt/1\u{1b}.png")
+      #expect(
+        folder.sentence { _ = try LabelledImages(path: folder.at("odd"), side: 4) }
+          == "./odd/ca\\u{a}t/1\\u{1b}.png is not a picture: it begins like neither PNG nor JPEG")
     }
   }
 

@@ -75,6 +75,17 @@ struct DataOrderTests {
     }
   }
 
+  @Test("the orders of a seed are these, for ever, so that a run can be resumed by a later version")
+  func pinned() {
+    let labels = [0, 0, 0, 0, 0, 0, 1, 1]
+    func batch(_ balance: ClassBalance) -> [Int] {
+      SampleOrder(labels: labels, batch: 8, seed: 2024, balance: balance).indices(ofBatch: 3)
+    }
+    #expect(batch(.none) == [3, 0, 5, 4, 2, 1, 7, 6])
+    #expect(batch(.squareRoot) == [6, 3, 2, 7, 5, 6, 7, 2])
+    #expect(batch(.full) == [6, 3, 6, 7, 7, 6, 7, 2])
+  }
+
   @Test("the names of the balances")
   func names() {
     #expect(ClassBalance.allCases.map(\.rawValue) == ["none", "sqrt", "full"])

@@ -69,7 +69,7 @@ struct DataSheetTests {
       (#"{"columns": 3, "classes": []}"#, "is not an index of sheets: tile is missing"),
       (#"{"tile": "4", "columns": 3, "classes": []}"#, "is not an index of sheets: tile is not a whole number"),
       (#"{"tile": null, "columns": 3, "classes": []}"#, "is not an index of sheets: tile is null"),
-      (#"{"tile": 1e300, "columns": 3, "classes": []}"#, "is not an index of sheets: tile is out of range"),
+      (#"{"tile": 1e300, "columns": 3, "classes": []}"#, "is not an index of sheets: a number in it is out of range"),
       (#"{"tile": 4, "columns": 3, "classes": []}"#, "names no classes"),
       (#"{"tile": 0, "columns": 3, "classes": []}"#, "has tiles of 0 pixels, and a side is 1 to 65535"),
       (#"{"tile": 99999999, "columns": 3, "classes": []}"#, "has tiles of 99999999 pixels, and a side is 1 to 65535"),
@@ -136,6 +136,26 @@ struct DataSheetTests {
       try folder.write(try pattern(7, 8), "narrow.png")
       try folder.write(index(classes: "{\(entry)}"), "index.json")
       #expect(folder.sentence { _ = try LabelledImages(path: folder.path, side: 4) } == sentence)
+    }
+  }
+
+  @Test("damaged indices are errors or other sets, never crashes")
+  func fuzz() throws {
+    try withFolder { folder in
+      try folder.write(try pattern(12, 8), "a.png")
+      let good = Array(index(classes: #"{"name": "a", "file": "a.png", "count": 5}"#).utf8)
+      var mutator = FuzzMutator(seed: 3)
+      var refused = 0
+      for _ in 0..<500 {
+        try folder.write(mutator.mutant(of: good), "index.json")
+        do {
+          _ = try LabelledImages(path: folder.path, side: 4)
+        } catch let error as DataError {
+          #expect(error.description.hasPrefix(folder.path))
+          refused += 1
+        }
+      }
+      #expect(refused > 250)
     }
   }
 

@@ -23,16 +23,12 @@ public struct DataError: Error, Equatable, Sendable, CustomStringConvertible, Lo
     self.problem = singleLine(problem)
   }
 
-  /// The same reason as a picture's error.
-  init(_ error: MediaError) {
-    self.init(error.subject, error.problem)
-  }
-
   /// Any error that reading a file gave; an error about something else is put behind the path.
   init(_ path: String, because error: any Error) {
     switch error {
     case let error as DataError: self = error
-    case let error as MediaError where error.subject == path: self.init(error)
+    case let error as MediaError where error.subject == MediaError(path, "").subject: self.init(path, error.problem)
+    case let error as MediaError: self.init(path, "cannot be used: \(error.subject) \(error.problem)")
     case let error as CheckpointError: self.init(path, "cannot be used: \(error.reason)")
     default: self.init(path, "cannot be used: \(error)")
     }

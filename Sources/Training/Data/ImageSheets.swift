@@ -115,13 +115,13 @@ struct ImageSheets {
     do {
       return try JSONDecoder().decode(Index.self, from: bytes)
     } catch let error as DecodingError {
-      throw DataError(path, "is not an index of sheets: \(reason(error))")
+      throw DataError(path, "is not an index of sheets: \(reason(error, bytes))")
     } catch {
       throw DataError(path, because: error)
     }
   }
 
-  private static func reason(_ error: DecodingError) -> String {
+  private static func reason(_ error: DecodingError, _ bytes: Data) -> String {
     func place(_ keys: [any CodingKey]) -> String {
       keys.isEmpty
         ? "the whole"
@@ -134,8 +134,9 @@ struct ImageSheets {
     case .typeMismatch(let type, let context):
       let kind = type == Int.self ? "a whole number" : type == String.self ? "a text" : "of the right kind"
       return "\(place(context.codingPath)) is not \(kind)"
-    case .dataCorrupted(let context):
-      return context.codingPath.isEmpty ? "it is not valid JSON" : "\(place(context.codingPath)) is out of range"
+    case .dataCorrupted:
+      let isJSON = (try? JSONSerialization.jsonObject(with: bytes)) != nil
+      return isJSON ? "a number in it is out of range" : "it is not valid JSON"
     @unknown default: return "it cannot be decoded"
     }
   }
