@@ -38,7 +38,8 @@ struct TrainingStep: Sendable {
   let labels = [2, 5]
 
   /// Cross-entropy · 1/L, summed over the segment's tokens, mean over the batch → [1].
-  func loss<B: HostBackend>(_ model: MarkovianTransformer<B>, scales: Range<Int>, tape: Tape<B>?) throws -> Variable<B> {
+  func loss<B: HostBackend>(_ model: MarkovianTransformer<B>, scales: Range<Int>, tape: Tape<B>?) throws -> Variable<B>
+  {
     let configuration = model.configuration
     let (batch, length) = (labels.count, configuration.schedule.length)
     var random = RandomValues(seed: 21)
