@@ -18,7 +18,7 @@ public struct BlockModulation<B: Backend> {
   let feedForwardShift: Variable<B>
 
   /// Cuts [B, 6, C] into its six vectors.
-  init(_ six: Variable<B>) {
+  package init(_ six: Variable<B>) {
     let batch = six.shape[0]
     let width = six.shape[2]
     let vectors = (0..<6).map { six.slice(axis: 1, $0..<$0 + 1).reshaped([batch, width]) }  // [B, C]
@@ -36,7 +36,7 @@ public struct Condition<B: Backend> {
   /// class_emb[label] [B, C]: the first token before its position is added.
   let classVector: Variable<B>
   /// The six vectors of each block.
-  let blocks: [BlockModulation<B>]
+  package let blocks: [BlockModulation<B>]
   /// The scale of the last norm [B, C].
   let headScale: Variable<B>
   /// The shift of the last norm [B, C].

@@ -7,7 +7,7 @@ import NeuralLayers
 import TensorCore
 
 /// A block: attention and feed-forward, both steered by the class.
-struct Block<B: Backend>: Sendable {
+package struct Block<B: Backend>: Sendable {
   let modulation: ModulationSource<B>
   let attention: SpatialMarkovAttention<B>
   let feedForward: FeedForward<B>
@@ -29,7 +29,7 @@ struct Block<B: Backend>: Sendable {
   /// Tokens of some scales [B, N, C] → [B, N, C]
   ///
   /// - Parameter keep: DropPath's factor per sample, for each of the two branches; nil for none.
-  func callAsFunction(
+  package func callAsFunction(
     _ x: consuming Variable<B>, _ vectors: BlockModulation<B>, scales: Range<Int>,
     keep: (attention: [B.Scalar], feedForward: [B.Scalar])? = nil
   ) -> Variable<B> {

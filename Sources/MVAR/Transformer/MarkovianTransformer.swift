@@ -19,7 +19,7 @@ public struct MarkovianTransformer<B: Backend>: Sendable {
   let classEmbedding: Embedding<B>
   let levelEmbedding: Embedding<B>
   let sharedModulation: Linear<B>?
-  let blocks: [Block<B>]
+  package let blocks: [Block<B>]
   let headModulation: Linear<B>
   let head: Linear<B>
 
