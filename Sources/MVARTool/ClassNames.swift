@@ -1,4 +1,5 @@
-// Classes by number or by name. A file of names has one line per class; commas separate synonyms.
+// Classes by number or by name. A model may know its classes' names; a file of names has one line per class. Commas
+// separate synonyms.
 
 import Checkpoints
 import Foundation
@@ -8,25 +9,30 @@ enum ClassNames {
   /// The label that a text names.
   ///
   /// - Parameters:
-  ///   - names: a file of names; nil for numbers only.
+  ///   - file: a file of names; nil for none.
+  ///   - known: the names the model knows; nil for none.
   ///   - classes: how many classes the model has; the null class is none of them.
-  static func label(_ text: String, names: String?, classes: Int) throws -> Int {
+  static func label(_ text: String, file: String?, known: [String]? = nil, classes: Int) throws -> Int {
     if let number = Int(text) {
       guard (0..<classes).contains(number) else {
         throw Failure("--class \(text): this model has the classes 0 … \(classes - 1)")
       }
       return number
     }
-    guard let names else {
+    guard let lines = try file.map(lines) ?? known else {
       throw Failure(
         "--class \(text): is not a number from 0 to \(classes - 1); names need a file of names, given with --class-names"
       )
     }
     let wanted = normalized(text)
-    let found = try lines(of: names).enumerated().filter { _, line in
+    let names = file ?? "the model"
+    let found = lines.enumerated().filter { _, line in
       normalized(line) == wanted || line.split(separator: ",").contains { normalized(String($0)) == wanted }
     }.map(\.offset)
-    guard let only = found.first else { throw Failure("--class \(text): \(names) has no class of this name") }
+    guard let only = found.first else {
+      let choice = file == nil && lines.count <= 40 ? "; it has \(lines.joined(separator: ", "))" : ""
+      throw Failure("--class \(text): \(names) has no class of this name\(choice)")
+    }
     guard found.count == 1 else {
       throw Failure("--class \(text): \(names) has several classes of this name (\(found.prefix(8))); use a number")
     }

@@ -12,8 +12,12 @@ import MVAR
 struct MVARTool: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "mvar",
-    abstract: "Draw images with MVAR, and look into the files it works with.",
+    abstract: "Draw images with MVAR, train it, and look into the files it works with.",
     discussion: """
+      Draw eight animals with the small model that ships with the package:
+
+        mvar sample --class animal --count 8 -o animals.png
+
       Draw four images of class 207 with the published checkpoints:
 
         mvar sample --model mvar_d16.pth --tokenizer vae_ch160v4096z32.pth --class 207 --count 4 -o out.png
@@ -24,7 +28,7 @@ struct MVARTool: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       Sample.self, Reconstruct.self, Encode.self, Decode.self, Crop.self, Inspect.self, Convert.self, Verify.self,
-      TrainTokenizer.self, Train.self,
+      TrainTokenizer.self, Train.self, Cache.self,
     ])
 
   /// Runs the tool.

@@ -70,8 +70,10 @@ struct HintOptions: ParsableArguments {
 struct TokenizerOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
-    help: "The tokenizer: a checkpoint file, or seeded:d16 for computed weights of the published sizes.")
-  var tokenizer: String
+    help:
+      "The tokenizer: a checkpoint file, or seeded:d16 for computed weights of the published sizes (default: the small one that ships with the package)."
+  )
+  var tokenizer: String = ShippedModel.tokenizer ?? ""
 
   @OptionGroup(title: "What a checkpoint may not tell")
   var hints: HintOptions

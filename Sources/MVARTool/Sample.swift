@@ -12,6 +12,11 @@ struct Sample: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Draw images of the given classes.",
     discussion: """
+      Eight animals by the small model that ships with the package, which knows the classes face, hand, person, animal, \
+      plant, fruit, food, vehicle, building, clothing, clock and flag:
+
+        mvar sample --class animal --count 8 -o animals.png
+
       Four images of class 207 in one picture, with the authors' settings:
 
         mvar sample --model mvar_d16.pth --tokenizer vae_ch160v4096z32.pth --class 207 --count 4 \
@@ -22,8 +27,10 @@ struct Sample: ParsableCommand {
 
   @Option(
     parsing: .unconditional,
-    help: "The transformer: a checkpoint file, or seeded:d16 for computed weights of the published sizes.")
-  var model: String
+    help:
+      "The transformer: a checkpoint file, or seeded:d16 for computed weights of the published sizes (default: the small model that ships with the package)."
+  )
+  var model: String?
 
   @Option(
     parsing: .unconditional,
@@ -32,10 +39,10 @@ struct Sample: ParsableCommand {
 
   @Option(
     name: .customLong("class"), parsing: .unconditionalSingleValue,
-    help: "A class by number, or by name with --class-names; may be given several times.")
-  var classes: [String]
+    help: "A class by number or by name; may be given several times (default: every class, if there are at most 100).")
+  var classes: [String] = []
 
-  @Option(parsing: .unconditional, help: "A file with the name of each class, one a line, from class 0.")
+  @Option(parsing: .unconditional, help: "A file with the name of each class, one a line, from class 0 (default: the model's own).")
   var classNames: String?
 
   @Option(parsing: .unconditional, help: "How many images of each class.")
@@ -90,7 +97,7 @@ struct Sample: ParsableCommand {
   var engine: EngineOptions
 
   func validate() throws {
-    _ = try modelSource(model, option: "--model")
+    if let model { _ = try modelSource(model, option: "--model") }
     if let tokenizer { _ = try modelSource(tokenizer, option: "--tokenizer") }
     guard (1...1_000_000).contains(count) else {
       throw ValidationError("--count is \(count); use a number from 1 to 1000000")
@@ -116,25 +123,33 @@ struct Sample: ParsableCommand {
   }
 
   func run() throws {
-    let inputs = [model, tokenizer, classNames].compactMap { $0 }
+    var command = self
+    if model == nil {
+      guard let transformer = ShippedModel.transformer, let shipped = ShippedModel.tokenizer else {
+        throw Failure(ShippedModel.absence)
+      }
+      command.model = transformer
+      command.tokenizer = tokenizer ?? shipped
+    }
+    let inputs = [command.model, command.tokenizer, classNames].compactMap { $0 }
     if let output { try OutputFile.check(output, endings: [".png"], keeping: inputs) }
     if let tokens { try OutputFile.check(tokens, endings: [".npz"], keeping: inputs) }
-    try engine.run(SampleTask(command: self, options: options()))
+    try engine.run(SampleTask(command: command, model: command.model ?? "", options: options()))
   }
 }
 
 /// The drawing itself, on any engine.
 private struct SampleTask: EngineTask {
   let command: Sample
+  /// The transformer, which `command` may leave open.
+  let model: String
   let options: SamplingOptions
 
   func run<B: Backend>(_ engine: B.Type) throws where B.Device == LocalDevice {
     let (transformer, tokenizer): (MarkovianTransformer<B>, VQVAE<B>) = try models()
-    let files = [command.model, command.tokenizer].compactMap { $0 }.joined(separator: " with ")
+    let files = [model, command.tokenizer].compactMap { $0 }.joined(separator: " with ")
     let sampler = try naming(files) { try Sampler(transformer, tokenizer.quantizer) }
-    let classes = try command.classes.map {
-      try ClassNames.label($0, names: command.classNames, classes: transformer.configuration.classes)
-    }
+    let classes = try classes(transformer.configuration.classes)
     let labels = classes.flatMap { [Int](repeating: $0, count: command.count) }
     let schedule = transformer.configuration.schedule
     try tokenizer.configuration.checkSize()
@@ -171,6 +186,23 @@ private struct SampleTask: EngineTask {
         + "peak memory \(Memory.text(Memory.peak))")
   }
 
+  /// The labels of the classes asked for.
+  private func classes(_ count: Int) throws -> [Int] {
+    if command.classes.isEmpty {
+      guard count <= 100 else {
+        throw Failure("this model has \(count) classes: say which to draw, with --class")
+      }
+      return Array(0..<count)
+    }
+    var known: [String]?
+    if command.classNames == nil, case .file(let path) = try modelSource(model, option: "--model") {
+      known = try ModelMetadata.classNames(of: CheckpointWeights(path: path, .transformer))
+    }
+    return try command.classes.map {
+      try ClassNames.label($0, file: command.classNames, known: known, classes: count)
+    }
+  }
+
   /// Draws some images.
   ///
   /// - Returns: f̂ after the last scale, or after each where that is shown; and the tokens of each scale.
@@ -193,7 +225,7 @@ private struct SampleTask: EngineTask {
   /// Loads both models; the tokenizer gets the transformer's list of scales unless one was given.
   private func models<B: Backend>() throws -> (MarkovianTransformer<B>, VQVAE<B>) where B.Device == LocalDevice {
     var hints = try command.hints.hints()
-    let source = try modelSource(command.model, option: "--model")
+    let source = try modelSource(model, option: "--model")
     if case .seeded(let depth) = source {
       // Before weights are computed; a file's own size says enough.
       let configuration = TransformerConfiguration(
@@ -202,7 +234,7 @@ private struct SampleTask: EngineTask {
       let weights = (Double(18 * depth) * width + Double(configuration.schedule.length)) * width * 4
       try Memory.check(weights + configuration.bytesPerImage, for: "\(source)")
     }
-    let transformer: MarkovianTransformer<B> = try naming(command.model) {
+    let transformer: MarkovianTransformer<B> = try naming(model) {
       try source.transformer(hints, on: LocalDevice())
     }
     hints.sides = hints.sides ?? transformer.configuration.schedule.sides
@@ -266,7 +298,7 @@ private struct Results {
     if let path = command.output {
       let picture =
         try command.scales
-        ? ImageGrid().rows(rows) : ImageGrid().grid(rows.map { $0[0] }, columns: command.grid.columns)
+        ? ImageGrid().rows(rows) : ImageGrid().grid(rows.map { $0[0] }, columns: command.grid.columns ?? (command.classes.count == 1 ? nil : command.count))
       try picture.writePNG(to: path)
       try Console.print(path)
     }

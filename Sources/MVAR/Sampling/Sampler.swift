@@ -51,6 +51,9 @@ public struct DrawnScale<B: Backend> {
 public struct NotANumberError: Error, CustomStringConvertible {
   /// One sentence without a full stop.
   public let description: String
+
+  /// An error with its sentence.
+  public init(description: String) { self.description = description }
 }
 
 /// A transformer and a codebook that draw images together.

@@ -1,0 +1,91 @@
+// Writes pictures as cached tokens: one npz a picture, train/<class>/<name>.npz and val/ alike, as published. Files that exist
+// and are whole are kept, so an interrupted run goes on where it was.
+
+import Foundation
+import MVAR
+import NeuralLayers
+import TensorCore
+
+/// Encodes pictures into a folder of tokens.
+public struct LatentCache<B: Backend> {
+  private let tokenizer: VQVAE<B>
+  private let device: B.Device
+
+  /// A cache made by a tokenizer.
+  public init(_ tokenizer: VQVAE<B>, on device: B.Device) {
+    self.tokenizer = tokenizer
+    self.device = device
+  }
+
+  /// Writes all pictures of a data set.
+  ///
+  /// - Parameters:
+  ///   - folder: where `train/` and, if pictures are held out, `val/` go; made if it does not exist.
+  ///   - batch: how many pictures are encoded at once.
+  ///   - onProgress: receives the number of pictures done and their total.
+  /// - Throws: `DataError` when a folder or file cannot be written, or when two pictures would have one file.
+  public func write(
+    _ images: LabelledImages, to folder: String, batch: Int = 16, onProgress: (Int, Int) -> Void = { _, _ in }
+  ) throws {
+    let parts = [("train", images.training), ("val", images.validation)]
+    let total = parts.reduce(0) { $0 + $1.1.count }
+    var (done, known): (Int, Set<String>) = (0, [])
+    for (part, examples) in parts where !examples.isEmpty {
+      for name in images.classNames { try Self.makeFolder("\(folder)/\(part)/\(name)") }
+      let paths = examples.map { example in
+        let file = ((example.name as NSString).lastPathComponent as NSString).deletingPathExtension
+        return "\(folder)/\(part)/\(images.classNames[example.label])/\(file).npz"
+      }
+      for path in paths where !known.insert(path).inserted {
+        throw DataError(path, "would be written twice: two pictures of the class differ in their ending only")
+      }
+      for start in stride(from: 0, to: examples.count, by: batch) {
+        let rows = (start..<min(start + batch, examples.count)).filter { !isWhole(paths[$0]) }
+        if !rows.isEmpty {
+          let plain = try encode(rows.map { examples[$0].pixels }, side: images.side, flipped: false)
+          let flipped = try encode(rows.map { examples[$0].pixels }, side: images.side, flipped: true)
+          for (place, row) in rows.enumerated() {
+            try LatentFile(image: plain[place], flipped: flipped[place]).write(to: paths[row])
+          }
+        }
+        done += min(start + batch, examples.count) - start
+        onProgress(done, total)
+      }
+    }
+  }
+
+  private func isWhole(_ path: String) -> Bool {
+    let configuration = tokenizer.configuration
+    return
+      (try? LatentFile(
+        path: path, length: configuration.schedule.length, codeWidth: configuration.codeWidth,
+        vocabulary: configuration.vocabulary)) != nil
+  }
+
+  private func encode(_ pictures: [[UInt8]], side: Int, flipped: Bool) throws -> [LatentFile.Moments] {
+    let labels = pictures.map { _ in 0 }
+    var values = ImageBatch(labels: labels, pictures: pictures, side: side).images
+    if flipped { for row in stride(from: 0, to: values.count, by: side) { values[row..<row + side].reverse() } }
+    let images = try Tensor<B>(B.Scalar.array(values), shape: [pictures.count, 3, side, side], on: device)
+    let batch = try TokenBatch(tokenizer, images: images, labels: labels)
+    let inputs = try batch.inputs.scalars().map { Float($0) }
+    guard inputs.allSatisfy(\.isFinite) else {
+      throw NotANumberError(
+        description: "the tokenizer's output is not made of finite numbers: its weights are damaged or do not fit")
+    }
+    let length = tokenizer.configuration.schedule.length
+    let each = inputs.count / pictures.count
+    return pictures.indices.map {
+      LatentFile.Moments(
+        tokens: Array(batch.tokens[$0 * length..<($0 + 1) * length]), inputs: Array(inputs[$0 * each..<($0 + 1) * each]))
+    }
+  }
+
+  private static func makeFolder(_ path: String) throws {
+    do {
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    } catch {
+      throw DataError(path, "cannot be made: \(error.localizedDescription)")
+    }
+  }
+}
