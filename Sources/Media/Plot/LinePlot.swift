@@ -84,7 +84,7 @@ public struct LinePlot: Sendable {
     let labelWidth = yTicks.map { BitmapFont.width(of: $0.label, scale: text) }.max() ?? 0
     let left = labelWidth + (yLabel.isEmpty ? 0 : line) + 10 * text
     let right = width - 14 * text
-    let top = line * 2 + 4 * text
+    let top = line * 2 + 7 * text
     let bottom = height - 2 * line - 6 * text
     guard right - left >= 40, bottom - top >= 40 else {
       throw MediaError("the plot", "of \(width) × \(height) pixels is too small for its labels")
@@ -118,9 +118,11 @@ public struct LinePlot: Sendable {
     for (index, curve) in named {
       let colour = curve.colour ?? LinePlot.palette[index % LinePlot.palette.count]
       for dy in 0..<(2 * text) {
-        for dx in 0..<(10 * text) where x + dx < width { image[row: line + 7 * text / 2 + dy, column: x + dx] = colour }
+        for dx in 0..<(10 * text) where x + dx < width {
+          image[row: line + 11 * text / 2 + dy, column: x + dx] = colour
+        }
       }
-      write(curve.name, x + 13 * text, line + text)
+      write(curve.name, x + 13 * text, line + 3 * text)
       x += BitmapFont.width(of: curve.name, scale: text) + 22 * text
     }
 
