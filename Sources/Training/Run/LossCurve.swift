@@ -17,7 +17,8 @@ public enum LossCurve {
   ///   - records: the lines of a log, as ``MetricsLog/read(_:)`` gives them.
   ///   - keys: the numbers to draw, in the legend's order; lines without one are left out of its curve.
   ///   - title: the line above the picture.
-  public static func plot(_ records: [(step: Int, values: [String: Double])], keys: [String], title: String) -> LinePlot {
+  public static func plot(_ records: [(step: Int, values: [String: Double])], keys: [String], title: String) -> LinePlot
+  {
     var pale: [LinePlot.Series] = []
     var dark: [LinePlot.Series] = []
     for (index, key) in keys.enumerated() {

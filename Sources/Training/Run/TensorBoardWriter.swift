@@ -31,7 +31,8 @@ public final class TensorBoardWriter {
     self.path = path
     file = try AppendedFile(path, .onlyNew)
     try file.append(
-      TensorBoardWriter.record(TensorBoardWriter.double(1, now) + TensorBoardWriter.bytes(3, Array("brain.Event:2".utf8)))
+      TensorBoardWriter.record(
+        TensorBoardWriter.double(1, now) + TensorBoardWriter.bytes(3, Array("brain.Event:2".utf8)))
     )
   }
 
