@@ -62,7 +62,8 @@ extension ModelHints {
       let parts = text.split { $0 == " " || $0 == "_" || $0 == "," }
       let sides = parts.compactMap { Int($0) }
       guard !sides.isEmpty, sides.count == parts.count else {
-        throw CheckpointError(path: weights.path, reason: "its metadata entry \(ModelMetadata.sides) is no list of scales")
+        throw CheckpointError(
+          path: weights.path, reason: "its metadata entry \(ModelMetadata.sides) is no list of scales")
       }
       hints.sides = sides
     }

@@ -42,7 +42,9 @@ struct Sample: ParsableCommand {
     help: "A class by number or by name; may be given several times (default: every class, if there are at most 100).")
   var classes: [String] = []
 
-  @Option(parsing: .unconditional, help: "A file with the name of each class, one a line, from class 0 (default: the model's own).")
+  @Option(
+    parsing: .unconditional,
+    help: "A file with the name of each class, one a line, from class 0 (default: the model's own).")
   var classNames: String?
 
   @Option(parsing: .unconditional, help: "How many images of each class.")
@@ -298,7 +300,9 @@ private struct Results {
     if let path = command.output {
       let picture =
         try command.scales
-        ? ImageGrid().rows(rows) : ImageGrid().grid(rows.map { $0[0] }, columns: command.grid.columns ?? (command.classes.count == 1 ? nil : command.count))
+        ? ImageGrid().rows(rows)
+        : ImageGrid().grid(
+          rows.map { $0[0] }, columns: command.grid.columns ?? (command.classes.count == 1 ? nil : command.count))
       try picture.writePNG(to: path)
       try Console.print(path)
     }

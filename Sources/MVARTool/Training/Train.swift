@@ -55,7 +55,8 @@ struct Train: ParsableCommand {
   @Option(parsing: .unconditional, help: "How many iterations of a cycle the dense scales get.")
   var ratioK = 8
 
-  @Option(parsing: .unconditional, help: "One segment per step in the published cycle, or all in every step: cycle or all.")
+  @Option(
+    parsing: .unconditional, help: "One segment per step in the published cycle, or all in every step: cycle or all.")
   var segments = SegmentCycle.Order.cycle
 
   @Option(parsing: .unconditional, help: "Micro-batches per optimiser step.")

@@ -41,7 +41,9 @@ struct TrainTokenizer: ParsableCommand {
   @Option(parsing: .unconditional, help: "How many numbers a code has.")
   var codeWidth = 32
 
-  @Option(parsing: .unconditional, help: "Sides of the token maps, coarse to fine; pictures are the last times 2^(levels − 1).")
+  @Option(
+    parsing: .unconditional,
+    help: "Sides of the token maps, coarse to fine; pictures are the last times 2^(levels − 1).")
   var patchNums = "1,2,3,4,5,6,8,10,13,16"
 
   @Option(parsing: .unconditional, help: "How many Φ convolutions the scales share; 0 for one each.")

@@ -101,7 +101,8 @@ struct OptimizerOptions: ParsableArguments {
   var lr = 1e-3
 
   @Option(
-    parsing: .unconditional, help: "The schedule after the warm-up: cos, lin, lin0, lin00, exp, or lin0.3 and the like.",
+    parsing: .unconditional,
+    help: "The schedule after the warm-up: cos, lin, lin0, lin00, exp, or lin0.3 and the like.",
     transform: { text in
       do { return try LearningRateSchedule.Decay(text) } catch { throw ValidationError("\(error)") }
     })

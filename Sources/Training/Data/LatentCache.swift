@@ -77,7 +77,8 @@ public struct LatentCache<B: Backend> {
     let each = inputs.count / pictures.count
     return pictures.indices.map {
       LatentFile.Moments(
-        tokens: Array(batch.tokens[$0 * length..<($0 + 1) * length]), inputs: Array(inputs[$0 * each..<($0 + 1) * each]))
+        tokens: Array(batch.tokens[$0 * length..<($0 + 1) * length]), inputs: Array(inputs[$0 * each..<($0 + 1) * each])
+      )
     }
   }
 

@@ -34,7 +34,8 @@ public struct LearningRateSchedule: Hashable, Sendable {
       default:
         guard name.hasPrefix("lin"), let bend = Double(name.dropFirst(3)), bend > 0, bend < 1 else {
           throw ConfigurationError(
-            "\"\(name.prefix(40))\" is no learning-rate schedule; use cos, lin, lin0, lin00, exp, or lin0.3 and the like")
+            "\"\(name.prefix(40))\" is no learning-rate schedule; use cos, lin, lin0, lin00, exp, or lin0.3 and the like"
+          )
         }
         self = .bent(at: bend)
       }

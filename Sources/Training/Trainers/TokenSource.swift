@@ -37,13 +37,16 @@ public struct EncodedPictures<B: Backend>: TokenSource {
     self.device = device
   }
 
+  /// The batch of an iteration, counted from 0.
   public func batch(_ iteration: Int) throws -> TokenBatch<B> {
     let batch = loader.batch(iteration)
     return try encode(batch.images, labels: batch.labels)
   }
 
+  /// How many held-out images there are.
   public var validationCount: Int { heldOut.count }
 
+  /// Some of the held-out images, never varied.
   public func validation(_ range: Range<Int>) throws -> TokenBatch<B> {
     let examples = heldOut[range]
     return try encode(examples.flatMap { $0.picture.planarFloats() }, labels: examples.map(\.label))
@@ -100,6 +103,7 @@ public struct CachedTokens<B: Backend>: TokenSource {
     self.device = device
   }
 
+  /// The batch of an iteration, counted from 0.
   public func batch(_ iteration: Int) throws -> TokenBatch<B> {
     let rows = order.indices(ofBatch: iteration)
     let augmentation = Augmentation(flips: flips, unflippable: unflippable)
@@ -111,8 +115,10 @@ public struct CachedTokens<B: Backend>: TokenSource {
       })
   }
 
+  /// How many held-out images there are.
   public var validationCount: Int { latents.validation.count }
 
+  /// Some of the held-out images, never varied.
   public func validation(_ range: Range<Int>) throws -> TokenBatch<B> {
     try batch(latents.validation[range].map { ($0, false) })
   }

@@ -78,8 +78,10 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
 
   private var side: Int { trainer.model.configuration.imageSide }
 
+  /// Images per iteration.
   public var unitsPerStep: (count: Double, name: String) { (Double(options.batch), "images") }
 
+  /// One optimiser step; before the codebook joins in, and at revivals, the codebook is set too.
   public mutating func step(_ iteration: Int) throws -> [(String, Double)] {
     let batch = loader.batch(iteration)
     let images = try tensor(batch.images)
@@ -110,6 +112,7 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
     return measures
   }
 
+  /// PSNR and mean squared error of held-out pictures.
   public func validate() throws -> [(String, Double)] {
     guard !validation.isEmpty else { return [] }
     var quality = ReconstructionQuality()
@@ -143,6 +146,7 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
     return try ImageGrid().rows(rows)
   }
 
+  /// Writes everything needed to go on.
   public func save(iterations: Int, to path: String) throws {
     try TrainingCheckpoint<B>(
       .tokenizer, iteration: iterations, settings: settings,

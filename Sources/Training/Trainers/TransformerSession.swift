@@ -83,6 +83,7 @@ public struct TransformerSession<B: Backend>: TrainingSession {
     return checkpoint.iteration
   }
 
+  /// Tokens per iteration, averaged over a cycle.
   public var unitsPerStep: (count: Double, name: String) {
     let schedule = trainer.model.configuration.schedule
     let perCycle = (0..<cycle.length).reduce(0) { sum, iteration in
@@ -116,6 +117,7 @@ public struct TransformerSession<B: Backend>: TrainingSession {
       + losses.map { ("loss_scales_\($0.scales.lowerBound)_\($0.scales.upperBound - 1)", $0.perToken) }
   }
 
+  /// Nats per token and the share of tokens predicted right on held-out images: all, the last scale, each scale.
   public func validate() throws -> [(String, Double)] {
     guard source.validationCount > 0 else { return [] }
     let scales = trainer.model.configuration.schedule.count
@@ -158,6 +160,7 @@ public struct TransformerSession<B: Backend>: TrainingSession {
     return try ImageGrid().grid(pictures, columns: each)
   }
 
+  /// Writes everything needed to go on.
   public func save(iterations: Int, to path: String) throws {
     try TrainingCheckpoint<B>(.transformer, iteration: iterations, settings: settings, metadata: metadata)
       .write(trainer.optimizer, to: path)
