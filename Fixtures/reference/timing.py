@@ -2,8 +2,10 @@
 
     python timing.py sample COUNT [THREADS]
     python timing.py reconstruct PHOTO [THREADS]
+    python timing.py train BATCH STEPS [THREADS]
 
-Prints seconds of the transformer, the encoder and the decoder, and the process's peak memory.
+Prints seconds of the transformer, the encoder and the decoder (or of optimiser steps, segment by segment), and the
+process's peak memory.
 """
 import resource
 import sys
@@ -13,6 +15,7 @@ import torch
 
 import images
 import seeded
+import training
 from sampling import picture, sample
 from tokenizer import Tokenizer
 from transformer import MVAR, Config
@@ -35,10 +38,37 @@ def timed(name, function):
     return result
 
 
-@torch.no_grad()
+def train(batch, steps):
+    model = make_transformer().train()
+    optimizer = training.make_optimizer(model)
+    training.set_schedule(optimizer, 1e-5, 0.05)
+    generator = torch.Generator().manual_seed(1)
+    length = model.config.length
+    tokens = torch.randint(4096, (batch, length), generator=generator)
+    inputs = 2 * torch.rand((batch, length - 1, 32), generator=generator) - 1
+    labels = torch.arange(batch) * 37 % 1000
+    for segment in training.segments(model.config):
+        for step in range(steps + 1):  # the first one warms up
+            start = time.perf_counter()
+            loss, norm = training.step(model, optimizer, labels, tokens, inputs, segment, 2.0)
+            if step > 0:
+                seconds = time.perf_counter() - start
+                print(f"segment {segment[0] + 1} {segment[1]}: {seconds:.2f} s, loss {loss}, norm {norm}", flush=True)
+
+
 def main():
     what, subject = sys.argv[1:3]
-    torch.set_num_threads(int(sys.argv[3]) if len(sys.argv) > 3 else 2)
+    if what == "train":
+        torch.set_num_threads(int(sys.argv[4]) if len(sys.argv) > 4 else 2)
+        train(int(subject), int(sys.argv[3]))
+    else:
+        torch.set_num_threads(int(sys.argv[3]) if len(sys.argv) > 3 else 2)
+        infer(what, subject)
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+
+
+@torch.no_grad()
+def infer(what, subject):
     tokenizer = timed("load tokenizer", make_tokenizer)
     if what == "sample":
         model = timed("load transformer", make_transformer)
@@ -52,7 +82,6 @@ def main():
         image = torch.from_numpy(images.to_model(pixels))[None]
         _, sums = timed("encoder", lambda: tokenizer.encode(image))
         timed("decoder", lambda: tokenizer.decode(sums[-1]))
-    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 
 
 main()

@@ -4,7 +4,7 @@
 //
 // Integer arithmetic and one exact subtraction, no branches, so that the loops around it become vector code; the
 // language's own half type is converted by a library call per element on processors without the instruction.
-// Narrowing is deliberately absent: nothing here writes these formats from wider numbers.
+// Narrowing, for half and bfloat16 only, rounds to nearest, ties to even.
 
 /// Widens an IEEE half-precision number; NaN keeps its payload.
 @inline(__always)
@@ -43,4 +43,29 @@ func floatFromFloat8e4m3(_ bits: UInt8) -> Float {
     return Float(bitPattern: sign | subnormal.bitPattern)
   }
   return Float(bitPattern: sign | (magnitude &+ 0x3c00_0000))
+}
+
+/// Narrows to IEEE half precision; numbers too large become infinite, NaN stays NaN.
+@inline(__always)
+func halfFromFloat(_ value: Float) -> UInt16 {
+  let sign = UInt16(truncatingIfNeeded: value.bitPattern >> 16) & 0x8000
+  let magnitude = value.bitPattern & 0x7fff_ffff
+  if magnitude > 0x7f80_0000 { return sign | 0x7e00 }
+  // 65520 and more round to infinity.
+  if magnitude >= 0x477f_f000 { return sign | 0x7c00 }
+  if magnitude < 0x3880_0000 {
+    // Subnormal: adding ½ aligns the last bit with 2⁻²⁴, and the addition itself rounds to nearest even.
+    let shifted = Float(bitPattern: magnitude) + 0.5
+    return sign | UInt16(truncatingIfNeeded: shifted.bitPattern &- Float(0.5).bitPattern)
+  }
+  let odd = (magnitude >> 13) & 1
+  return sign | UInt16(truncatingIfNeeded: (magnitude &+ 0xfff &+ odd &- 0x3800_0000) >> 13)
+}
+
+/// Narrows to bfloat16; numbers too large become infinite, NaN stays NaN.
+@inline(__always)
+func bfloat16FromFloat(_ value: Float) -> UInt16 {
+  let bits = value.bitPattern
+  if bits & 0x7fff_ffff > 0x7f80_0000 { return UInt16(truncatingIfNeeded: bits >> 16) | 0x40 }
+  return UInt16(truncatingIfNeeded: (bits &+ 0x7fff &+ ((bits >> 16) & 1)) >> 16)
 }

@@ -1,0 +1,17 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+// Timings beside PyTorch; a package of its own, so that nobody who only uses the library builds it.
+let package = Package(
+  name: "Benchmarks",
+  dependencies: [.package(name: "MVAR", path: "..")],
+  targets: [
+    .executableTarget(
+      name: "TrainingStep",
+      dependencies: [
+        .product(name: "MVAR", package: "MVAR"), .product(name: "TensorCore", package: "MVAR"),
+        .product(name: "Training", package: "MVAR"),
+      ])
+  ],
+  swiftLanguageModes: [.v6]
+)
