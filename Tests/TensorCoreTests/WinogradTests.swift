@@ -50,6 +50,24 @@ import Testing
       try Values(tiled(inputs, on: Double.self)), patches, Tolerance(absolute: 1e-13 * patches.largest), "tiles")
   }
 
+  @Test("The gradients by tiles err as little as those of plain loops do", arguments: Case.all)
+  func gradientsInSinglePrecision(_ which: Case) throws {
+    let inputs = which.inputs()
+    var random = RandomValues(seed: 32)
+    let (x, weight) = (inputs[0], inputs[1])
+    let dOutput = random.normal([x.shape[0], weight.shape[0], x.shape[2], x.shape[3]])
+    let truth = try plainGradients(dOutput, x, weight, on: Double.self)
+    let plain = try plainGradients(dOutput, x, weight, on: Float.self)
+    let found = try tiledGradients(dOutput, x, weight, on: Float.self)
+    let twin = try tiledGradients(dOutput, x, weight, on: Double.self)
+    for (i, name) in ["input", "weight"].enumerated() {
+      let floor = 4 * Double(Float.ulpOfOne) * truth[i].largest
+      let bar = 4 * largestDifference(plain[i].numbers, truth[i].numbers) + floor
+      expectClose(found[i], truth[i], Tolerance(absolute: bar), "gradient of the \(name)")
+      expectClose(twin[i], truth[i], Tolerance(absolute: 1e-12 * truth[i].largest), "gradient of the \(name), double")
+    }
+  }
+
   @Test("An image's result does not depend on its neighbours in the batch")
   func batch() throws {
     let inputs = Case(x: [3, 32, 37, 41], outputs: 34).inputs()
@@ -65,6 +83,25 @@ import Testing
   private func convolution<B: HostBackend>(_ inputs: [Values], on engine: B.Type) throws -> Tensor<B> {
     let x = try inputs.map { try $0.tensor(engine) }
     return B.convolution(x[0], weight: x[1], bias: x.count > 2 ? x[2] : nil, .padded(1))
+  }
+
+  private func plainGradients<S: TensorScalar>(
+    _ dOutput: Values, _ x: Values, _ weight: Values, on scalar: S.Type
+  ) throws -> [Values] {
+    typealias Engine = Reference<S>
+    let gradients = Engine.dConvolution(
+      try dOutput.tensor(Engine.self), x: try x.tensor(Engine.self), weight: try weight.tensor(Engine.self),
+      hasBias: false, .padded(1))
+    return [try Values(gradients.x), try Values(gradients.weight)]
+  }
+
+  private func tiledGradients<S: TensorScalar>(
+    _ dOutput: Values, _ x: Values, _ weight: Values, on scalar: S.Type
+  ) throws -> [Values] {
+    let d = try dOutput.tensor(CPU<S>.self)
+    let dX = CPU.winogradInputGradient(d, weight: try weight.tensor(CPU<S>.self))
+    let dWeight = CPU.winogradWeightGradient(d, x: try x.tensor(CPU<S>.self), weight: weight.shape)
+    return [try Values(dX), try Values(dWeight)]
   }
 
   private func tiled<S: TensorScalar>(_ inputs: [Values], on scalar: S.Type) throws -> Tensor<CPU<S>> {

@@ -1,7 +1,9 @@
 // Blocks of memory that are used again instead of being returned to the system: fresh pages cost a page fault each, which
 // for tensors of tens of megabytes is as much as computing them.
 //
-// Idle blocks are kept up to a limit, the largest first to go; small ones are left to malloc.
+// Blocks are kept as long as all of them together, in use and idle, take little more than was once in use at a time: a
+// training step gives its tape back during the backward and finds all of it again in the next step, and the most memory
+// this process ever takes hardly grows. What has been idle longest goes first; small blocks are left to malloc.
 
 import Foundation
 import Synchronization
@@ -18,59 +20,87 @@ final class BufferPool: Sendable {
 
   /// Blocks below this size are not pooled.
   private static let smallest = 1 << 16
-  /// Idle blocks beyond this many bytes are freed.
-  private static let idleLimit = 192 << 20
+  /// Idle blocks may always bring all blocks up to this many bytes,
+  private static let smallestLimit = 192 << 20
+  /// and to this many beyond the most that was in use.
+  private static let slack = 64 << 20
+
+  private struct Idle {
+    let block: MemoryBlock
+    /// When it was given back.
+    let time: Int
+  }
 
   private struct State {
     /// Idle blocks in ascending order of size.
-    var idle: [MemoryBlock] = []
+    var idle: [Idle] = []
     var idleBytes = 0
+    var usedBytes = 0
+    /// The most that was in use.
+    var peak = 0
+    var time = 0
+
+    /// Takes the blocks that have been idle longest out, until what is left is within the limit.
+    mutating func removeSurplus() -> [MemoryBlock] {
+      var surplus: [MemoryBlock] = []
+      let limit = max(smallestLimit, peak + slack)
+      while usedBytes + idleBytes > limit, let oldest = idle.indices.min(by: { idle[$0].time < idle[$1].time }) {
+        let block = idle.remove(at: oldest).block
+        idleBytes -= block.byteCount
+        surplus.append(block)
+      }
+      return surplus
+    }
   }
   private let state = Mutex(State())
 
   /// A block of at least this size: an idle one at most a quarter too large, or a new one.
   func take(byteCount: Int) -> MemoryBlock {
     let size = (byteCount + 63) & ~63
-    if size >= Self.smallest {
-      let found = state.withLock { state -> MemoryBlock? in
-        let index = Self.firstIndex(in: state.idle, atLeast: size)
-        guard index < state.idle.count, state.idle[index].byteCount <= size + size / 4 else { return nil }
-        let block = state.idle.remove(at: index)
-        state.idleBytes -= block.byteCount
-        return block
+    guard size >= Self.smallest else { return Self.allocate(size) }
+    let (found, surplus) = state.withLock { state -> (MemoryBlock?, [MemoryBlock]) in
+      let index = Self.firstIndex(in: state.idle, atLeast: size)
+      var found: MemoryBlock?
+      if index < state.idle.count, state.idle[index].block.byteCount <= size + size / 4 {
+        found = state.idle.remove(at: index).block
       }
-      if let found { return found }
+      state.idleBytes -= found?.byteCount ?? 0
+      state.usedBytes += found?.byteCount ?? size
+      state.peak = max(state.peak, state.usedBytes)
+      return (found, state.removeSurplus())
     }
-    return Self.allocate(size)
+    for block in surplus { free(block.start) }
+    return found ?? Self.allocate(size)
   }
 
   /// Takes a block back when its last user is gone.
   func giveBack(_ block: MemoryBlock) {
-    guard block.byteCount >= Self.smallest, block.byteCount <= Self.idleLimit else {
+    guard block.byteCount >= Self.smallest else {
       free(block.start)
       return
     }
     let surplus = state.withLock { state -> [MemoryBlock] in
-      state.idle.insert(block, at: Self.firstIndex(in: state.idle, atLeast: block.byteCount))
+      state.time += 1
+      state.idle.insert(
+        Idle(block: block, time: state.time), at: Self.firstIndex(in: state.idle, atLeast: block.byteCount))
       state.idleBytes += block.byteCount
-      var surplus: [MemoryBlock] = []
-      while state.idleBytes > Self.idleLimit {
-        let largest = state.idle.removeLast()
-        state.idleBytes -= largest.byteCount
-        surplus.append(largest)
-      }
-      return surplus
+      state.usedBytes -= block.byteCount
+      return state.removeSurplus()
     }
     for block in surplus { free(block.start) }
   }
 
   /// Returns all idle blocks to the system.
   func drain() {
-    let all = state.withLock { state -> [MemoryBlock] in
-      defer { state = State() }
+    let all = state.withLock { state -> [Idle] in
+      defer {
+        state.idle = []
+        state.idleBytes = 0
+        state.peak = state.usedBytes
+      }
       return state.idle
     }
-    for block in all { free(block.start) }
+    for idle in all { free(idle.block.start) }
   }
 
   private static func allocate(_ size: Int) -> MemoryBlock {
@@ -81,11 +111,11 @@ final class BufferPool: Sendable {
     return MemoryBlock(start: start, byteCount: size)
   }
 
-  private static func firstIndex(in blocks: [MemoryBlock], atLeast size: Int) -> Int {
+  private static func firstIndex(in blocks: [Idle], atLeast size: Int) -> Int {
     var (low, high) = (0, blocks.count)
     while low < high {
       let middle = (low + high) / 2
-      if blocks[middle].byteCount < size { low = middle + 1 } else { high = middle }
+      if blocks[middle].block.byteCount < size { low = middle + 1 } else { high = middle }
     }
     return low
   }

@@ -1,6 +1,6 @@
 // Convolution as matrix products over tiles of output pixels: the patches of a tile are gathered [I·h·w, pixels] and one
 // product with the weight writes straight into the output's rows. A 1 × 1 convolution needs no gathering. Large 3 × 3 ones
-// take another way forward (`CPU+Winograd.swift`).
+// take another way (`CPU+Winograd.swift`, `CPU+WinogradGradient.swift`).
 //
 // Tiles are those of one image, so results do not depend on the batch. In the backward a piece owns a block of input
 // channels, and with it their part of dX and dW, so that nothing is added by two threads.
@@ -102,7 +102,7 @@ extension CPU: ConvolutionOps {
     }
   }
 
-  /// dX: dY through the transposed weight, each patch added back where it was gathered; dW = Σ dY·patchesᵀ; db = Σ dY.
+  /// dX and dW by tiles or by patches; db = Σ dY.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   public static func dConvolution(
@@ -111,6 +111,23 @@ extension CPU: ConvolutionOps {
     let sizes = ConvolutionSizes(x: x.shape, weight: weight.shape, bias: nil, parameters)
     precondition(
       dOutput.shape == sizes.outputShape, "dConvolution: gradient \(dOutput.shape), output \(sizes.outputShape)")
+    let dBias = hasBias ? channelSums(dOutput, sizes) : nil
+    guard prefersWinogradGradient(sizes, parameters) else {
+      let (dX, dWeight) = patchGradients(dOutput, x: x, weight: weight, parameters)
+      return LinearGradients(x: dX, weight: dWeight, bias: dBias)
+    }
+    return LinearGradients(
+      x: winogradInputGradient(dOutput, weight: weight),
+      weight: winogradWeightGradient(dOutput, x: x, weight: weight.shape), bias: dBias)
+  }
+
+  /// dX: dY through the transposed weight, each patch added back where it was gathered; dW = Σ dY·patchesᵀ.
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  package static func patchGradients(
+    _ dOutput: Tensor<CPU>, x: Tensor<CPU>, weight: Tensor<CPU>, _ parameters: ConvolutionParameters
+  ) -> (x: Tensor<CPU>, weight: Tensor<CPU>) {
+    let sizes = ConvolutionSizes(x: x.shape, weight: weight.shape, bias: nil, parameters)
     let (map, outputMap) = (sizes.height * sizes.width, sizes.outputHeight * sizes.outputWidth)
     let kernel = sizes.kernelHeight * sizes.kernelWidth
     let patch = sizes.inputs * kernel
@@ -154,22 +171,25 @@ extension CPU: ConvolutionOps {
         }
       }
     }
-    let dBias =
-      !hasBias
-      ? nil
-      : make([sizes.outputs]) { dBias in
-        withPointers(dOutput) { dY in
-          parallel(sizes.outputs) { output in
-            var sum: Scalar = 0
-            for image in 0..<sizes.batch {
-              let row = dY + (image * sizes.outputs + output) * outputMap
-              sum += total(outputMap) { eight(row, $0, $1) }
-            }
-            dBias[output] = sum
+    return (dX, dWeight)
+  }
+
+  /// Σ over images and pixels of each output channel, images in order.
+  @inline(__always)
+  private static func channelSums(_ dOutput: Tensor<CPU>, _ sizes: ConvolutionSizes) -> Tensor<CPU> {
+    let outputMap = sizes.outputHeight * sizes.outputWidth
+    return make([sizes.outputs]) { sums in
+      withPointers(dOutput) { dY in
+        parallel(sizes.outputs) { output in
+          var sum: Scalar = 0
+          for image in 0..<sizes.batch {
+            let row = dY + (image * sizes.outputs + output) * outputMap
+            sum += total(outputMap) { eight(row, $0, $1) }
           }
+          sums[output] = sum
         }
       }
-    return LinearGradients(x: dX, weight: dWeight, bias: dBias)
+    }
   }
 
   private static func block(_ index: Int, of inputs: Int) -> Range<Int> {

@@ -1,8 +1,9 @@
-// y = x Wᵀ + b. Large products go to OpenBLAS in pieces of 512 outputs, one thread each; products with very few rows per
-// image go to a kernel of our own that streams the weights once, whatever the number of rows.
+// y = x Wᵀ + b. Large products go to OpenBLAS in blocks of about 512 rows and 512 outputs, one thread each, so that layers
+// narrower than that keep two processors busy too; products with very few rows per image go to a kernel of our own that
+// streams the weights once, whatever the number of rows.
 //
-// Which of the two is chosen depends on the sizes of one image, never on the batch, and pieces are fixed by the weight's
-// shape: a row's bits are the same in any batch and with any number of threads (OpenBLAS adds in the order of k whatever
+// Which of the two is chosen depends on the sizes of one image, never on the batch, and blocks are fixed by the shapes:
+// a row's bits are the same in any batch and with any number of threads (OpenBLAS adds in the order of k whatever
 // the number of rows, except in its path for small matrices, which `fewRows` keeps clear of).
 
 /// The outputs of one piece.
@@ -12,6 +13,26 @@ private let outputsPerPiece = 512
 /// below some five rows it is several times slower than memory.
 private func fewRows(_ rows: Int, inputs: Int, outputs: Int) -> Bool {
   rows <= 4 || rows * inputs * min(outputs, outputsPerPiece) <= 1_100_000
+}
+
+/// The rows of one piece; the last piece has up to twice as many, so that none is small.
+private let rowsPerBlock = 512
+
+/// Runs `body` on blocks that together make up rows × columns.
+///
+/// Many rows are cut, few are not: a product of few rows reads its weights once. A narrow rest of the columns joins its
+/// neighbour, which keeps it clear of the path for small matrices.
+@inline(__always)
+private func forEachBlock(rows: Int, columns: Int, _ body: (Range<Int>, Range<Int>) -> Void) {
+  let rowBlocks = max(1, rows / rowsPerBlock)
+  let columnBlocks = max(1, (columns + outputsPerPiece - 128) / outputsPerPiece)
+  parallel(rowBlocks * columnBlocks) { piece in
+    let (rowBlock, columnBlock) = (piece % rowBlocks, piece / rowBlocks)
+    let (row, column) = (rowBlock * rowsPerBlock, columnBlock * outputsPerPiece)
+    body(
+      row..<(rowBlock == rowBlocks - 1 ? rows : row + rowsPerBlock),
+      column..<(columnBlock == columnBlocks - 1 ? columns : column + outputsPerPiece))
+  }
 }
 
 extension CPU: LinearAlgebraOps {
@@ -31,13 +52,13 @@ extension CPU: LinearAlgebraOps {
           if fewRows(rowsPerImage, inputs: inputs, outputs: outputs) {
             streamWeights(x, weight, b, y, rows: rows, inputs: inputs, outputs: outputs)
           } else {
-            parallel(outputs, grain: outputsPerPiece) { range in
-              fillRows(
-                y + range.lowerBound, b.map { $0 + range.lowerBound }, rows: rows, count: range.count, stride: outputs)
+            forEachBlock(rows: rows, columns: outputs) { rows, range in
+              let y = y + rows.lowerBound * outputs + range.lowerBound
+              fillRows(y, b.map { $0 + range.lowerBound }, rows: rows.count, count: range.count, stride: outputs)
               Scalar.matrixProduct(
-                transposeA: false, transposeB: true, m: rows, n: range.count, k: inputs, alpha: 1,
-                x, lda: inputs, weight + range.lowerBound * inputs, ldb: inputs,
-                beta: b == nil ? 0 : 1, y + range.lowerBound, ldc: outputs)
+                transposeA: false, transposeB: true, m: rows.count, n: range.count, k: inputs, alpha: 1,
+                x + rows.lowerBound * inputs, lda: inputs, weight + range.lowerBound * inputs, ldb: inputs,
+                beta: b == nil ? 0 : 1, y, ldc: outputs)
             }
           }
         }
@@ -56,16 +77,19 @@ extension CPU: LinearAlgebraOps {
     let (rows, inputs, outputs) = (sizes.rows, sizes.inputs, sizes.outputs)
     let dX = make(x.shape) { dX in
       withPointers(dOutput, weight) { dY, weight in
-        parallel(inputs, grain: outputsPerPiece) { range in
+        forEachBlock(rows: rows, columns: inputs) { rows, range in
           Scalar.matrixProduct(
-            transposeA: false, transposeB: false, m: rows, n: range.count, k: outputs, alpha: 1,
-            dY, lda: outputs, weight + range.lowerBound, ldb: inputs, beta: 0, dX + range.lowerBound, ldc: inputs)
+            transposeA: false, transposeB: false, m: rows.count, n: range.count, k: outputs, alpha: 1,
+            dY + rows.lowerBound * outputs, lda: outputs, weight + range.lowerBound, ldb: inputs,
+            beta: 0, dX + rows.lowerBound * inputs + range.lowerBound, ldc: inputs)
         }
       }
     }
     let dWeight = make(weight.shape) { dWeight in
       withPointers(dOutput, x) { dY, x in
-        parallel(outputs, grain: outputsPerPiece) { range in
+        // Four pieces at least, but none so narrow that reading x again costs more than its products.
+        let grain = max(48, min(outputsPerPiece, (outputs / 4 + 15) & ~15))
+        parallel(outputs, grain: grain) { range in
           Scalar.matrixProduct(
             transposeA: true, transposeB: false, m: range.count, n: inputs, k: rows, alpha: 1,
             dY + range.lowerBound, lda: outputs, x, ldb: inputs, beta: 0, dWeight + range.lowerBound * inputs,
@@ -77,11 +101,7 @@ extension CPU: LinearAlgebraOps {
       !hasBias
       ? nil
       : make([outputs]) { dBias in
-        withPointers(dOutput) { dY in
-          parallel(outputs, grain: outputsPerPiece) { range in
-            sumOfRows(dY + range.lowerBound, dBias + range.lowerBound, rows: rows, count: range.count, stride: outputs)
-          }
-        }
+        withPointers(dOutput) { dY in sumOfRows(dY, dBias, rows: rows, count: outputs) }
       }
     return LinearGradients(x: dX, weight: dWeight, bias: dBias)
   }
@@ -96,15 +116,23 @@ private func fillRows<S: TensorScalar>(
   for row in 0..<rows { (y + row * stride).update(from: values, count: count) }
 }
 
-/// Σ of rows, in their order.
+/// Σ of rows: fixed pieces of them in their order, then the pieces in theirs.
 @inline(__always)
 private func sumOfRows<S: TensorScalar>(
-  _ x: UnsafePointer<S>, _ sum: UnsafeMutablePointer<S>, rows: Int, count: Int, stride: Int
+  _ x: UnsafePointer<S>, _ sum: UnsafeMutablePointer<S>, rows: Int, count: Int
 ) {
-  sum.update(repeating: 0, count: count)
-  for row in 0..<rows {
-    let x = x + row * stride
-    byEights(count) { i, lanes in put(eight(UnsafePointer(sum), i, lanes) + eight(x, i, lanes), sum, i, lanes) }
+  let grain = max(64, (rows + 15) / 16)
+  let pieces = (rows + grain - 1) / grain
+  withScratch(pieces * count) { (partial: UnsafeMutablePointer<S>) in
+    func add(_ x: UnsafePointer<S>, _ rows: Range<Int>, _ sum: UnsafeMutablePointer<S>) {
+      sum.update(repeating: 0, count: count)
+      for row in rows {
+        let x = x + row * count
+        byEights(count) { i, lanes in put(eight(UnsafePointer(sum), i, lanes) + eight(x, i, lanes), sum, i, lanes) }
+      }
+    }
+    parallel(rows, grain: grain) { add(x, $0, partial + $0.lowerBound / grain * count) }
+    add(partial, 0..<pieces, sum)
   }
 }
 

@@ -3,8 +3,8 @@
 // a quarter of the multiplications: 2.8 times as fast as patches on maps of 64 × 64 and more, which halves the decoder.
 //
 // The polynomials are evaluated at 0, ±5/8, ±3/2 and ∞, not at the customary ±1 and ±2, whose error is four times as large;
-// the entries of A and B are then exact in binary. Deliberately absent: the backward, and transformed weights kept
-// between calls. A number that is not finite spoils its whole tile, where patches spoil only what reads it.
+// the entries of A and B are then exact in binary. The backward is in `CPU+WinogradGradient.swift`. Deliberately absent:
+// transformed weights kept between calls. A number that is not finite spoils its whole tile, where patches spoil only what reads it.
 
 /// Rows and columns of outputs in a tile, and of inputs.
 private let (side, reach) = (4, 6)
@@ -13,17 +13,18 @@ private let places = 36
 /// The tiles a piece of work aims at.
 private let tilesPerPiece = 128
 
-private typealias Four<S: TensorScalar> = (SIMD8<S>, SIMD8<S>, SIMD8<S>, SIMD8<S>)
-private typealias Six<S: TensorScalar> = (SIMD8<S>, SIMD8<S>, SIMD8<S>, SIMD8<S>, SIMD8<S>, SIMD8<S>)
+typealias Four<S: TensorScalar> = (SIMD8<S>, SIMD8<S>, SIMD8<S>, SIMD8<S>)
+typealias Six<S: TensorScalar> = (SIMD8<S>, SIMD8<S>, SIMD8<S>, SIMD8<S>, SIMD8<S>, SIMD8<S>)
 
 extension CPU {
   /// Whether tiles pay for transforming the weight: a rule on one image, so that the batch does not decide.
   ///
   /// Measured at 32 × 32: 1.1 times as fast with 640 channels, 1.9 with 320, 2.4 with 32;
-  /// at 16 × 16: 0.35 with 640, 1.15 with 320.
+  /// at 16 × 16: 0.35 with 640, 1.15 with 320, and with a whole map per product 2.6 with 128 and 4.7 with 64.
   static func prefersWinograd(_ sizes: ConvolutionSizes, _ parameters: ConvolutionParameters) -> Bool {
     sizes.kernelHeight == 3 && sizes.kernelWidth == 3 && parameters == .padded(1)
-      && sizes.inputs >= 32 && sizes.outputs >= 32 && min(sizes.height, sizes.width) >= 32
+      && sizes.inputs >= 32 && sizes.outputs >= 32
+      && min(sizes.height, sizes.width) >= (max(sizes.inputs, sizes.outputs) <= 256 ? 16 : 32)
   }
 
   /// y = weight ∗ x + bias for a 3 × 3 kernel, stride 1 and padding 1, by Winograd's method.
@@ -34,11 +35,16 @@ extension CPU {
   ) -> Tensor<CPU> {
     let sizes = ConvolutionSizes(x: x.shape, weight: weight.shape, bias: bias?.shape, .padded(1))
     precondition(sizes.kernelHeight == 3 && sizes.kernelWidth == 3, "winogradConvolution: weight \(weight.shape)")
+    return winogradConvolution(x, weight: weight, bias: bias, sizes, joiningImages: false)
+  }
+
+  /// The same; images of small maps may share their matrix products, after which bits may depend on the batch.
+  @inline(__always)
+  static func winogradConvolution(
+    _ x: Tensor<CPU>, weight: Tensor<CPU>, bias: Tensor<CPU>?, _ sizes: ConvolutionSizes, joiningImages: Bool
+  ) -> Tensor<CPU> {
     let map = sizes.height * sizes.width
-    let (tileRows, tileColumns) = ((sizes.height + side - 1) / side, (sizes.width + side - 1) / side)
-    // Half the map at most, so that two threads have work.
-    let rowsPerPiece = max(1, min(tilesPerPiece / tileColumns, (tileRows + 1) / 2))
-    let pieces = (tileRows + rowsPerPiece - 1) / rowsPerPiece
+    let cut = WinogradCut(sizes, joiningImages: joiningImages)
     // Planes start in different cache sets, although their sizes are often multiples of 4096 bytes.
     let weightPlane = sizes.inputs * sizes.outputs + 16
     return make(sizes.outputShape) { y in
@@ -51,25 +57,32 @@ extension CPU {
           }
           let bias = bias?.storage
           withExtendedLifetime(bias) {
-            parallel(sizes.batch * pieces) { piece in
-              let first = piece % pieces * rowsPerPiece
-              let rows = first..<min(first + rowsPerPiece, tileRows)
-              let tiles = rows.count * tileColumns
+            parallel(cut.count) { piece in
+              let (images, rows) = cut[piece]
+              let tilesPerImage = rows.count * cut.tileColumns
+              let tiles = images.count * tilesPerImage
               let (inputPlane, outputPlane) = (sizes.inputs * tiles + 16, sizes.outputs * tiles + 16)
               withScratch(places * (inputPlane + outputPlane)) { (inputs: UnsafeMutablePointer<Scalar>) in
                 let products = inputs + places * inputPlane
-                transformInput(x + piece / pieces * sizes.inputs * map, sizes, rows, tileColumns, inputs, inputPlane)
+                for image in images {
+                  let target = inputs + (image - images.lowerBound) * tilesPerImage
+                  transformInput(
+                    x + image * sizes.inputs * map, sizes, rows, cut.tileColumns, target, inputPlane, stride: tiles)
+                }
                 for place in 0..<places {
                   Scalar.matrixProduct(
                     transposeA: false, transposeB: false, m: sizes.outputs, n: tiles, k: sizes.inputs, alpha: 1,
                     transformed + place * weightPlane, lda: sizes.inputs, inputs + place * inputPlane, ldb: tiles,
                     beta: 0, products + place * outputPlane, ldc: tiles)
                 }
-                let result = y + piece / pieces * sizes.outputs * map
-                for output in 0..<sizes.outputs {
-                  transformOutput(
-                    products + output * tiles, outputPlane, sizes, rows, tileColumns,
-                    bias: bias.map { $0.start[output] } ?? 0, result + output * map)
+                for image in images {
+                  let result = y + image * sizes.outputs * map
+                  let source = products + (image - images.lowerBound) * tilesPerImage
+                  for output in 0..<sizes.outputs {
+                    transformOutput(
+                      source + output * tiles, outputPlane, sizes, rows, cut.tileColumns,
+                      bias: bias.map { $0.start[output] } ?? 0, result + output * map)
+                  }
                 }
               }
             }
@@ -77,6 +90,38 @@ extension CPU {
         }
       }
     }
+  }
+}
+
+/// How the tiles of a batch are cut into pieces of work: rows of tiles of one image or, where they may be joined, several
+/// whole images.
+struct WinogradCut {
+  /// Columns of tiles of a map.
+  let tileColumns: Int
+  private let tileRows: Int
+  private let batch: Int
+  private let rowsPerPiece: Int
+  private let imagesPerPiece: Int
+
+  init(_ sizes: ConvolutionSizes, joiningImages: Bool) {
+    (tileRows, tileColumns) = ((sizes.height + side - 1) / side, (sizes.width + side - 1) / side)
+    batch = sizes.batch
+    // Alone, half the map at most, so that two threads have work; but no fewer tiles than a vector has lanes.
+    let most = joiningImages || tileRows * tileColumns <= 16 ? tileRows : (tileRows + 1) / 2
+    rowsPerPiece = max(1, min(tilesPerPiece / tileColumns, most))
+    imagesPerPiece =
+      joiningImages && rowsPerPiece == tileRows ? max(1, tilesPerPiece / (tileRows * tileColumns)) : 1
+  }
+
+  private var piecesPerImage: Int { (tileRows + rowsPerPiece - 1) / rowsPerPiece }
+
+  /// How many pieces there are.
+  var count: Int { (batch + imagesPerPiece - 1) / imagesPerPiece * piecesPerImage }
+
+  /// The images of a piece, and their rows of tiles.
+  subscript(piece: Int) -> (images: Range<Int>, rows: Range<Int>) {
+    let (image, row) = (piece / piecesPerImage * imagesPerPiece, piece % piecesPerImage * rowsPerPiece)
+    return (image..<min(image + imagesPerPiece, batch), row..<min(row + rowsPerPiece, tileRows))
   }
 }
 
@@ -147,14 +192,13 @@ private func transformWeight<S: TensorScalar>(
   }
 }
 
-/// Bᵀ d B of some rows of tiles of one image → 36 planes of [I, tiles].
+/// Bᵀ d B of some rows of tiles of one image → 36 planes of [I, tiles]; channels are `stride` elements apart.
 @inline(__always)
-private func transformInput<S: TensorScalar>(
+func transformInput<S: TensorScalar>(
   _ image: UnsafePointer<S>, _ sizes: ConvolutionSizes, _ rows: Range<Int>, _ columns: Int,
-  _ target: UnsafeMutablePointer<S>, _ plane: Int
+  _ target: UnsafeMutablePointer<S>, _ plane: Int, stride: Int
 ) {
   let (height, width) = (sizes.height, sizes.width)
-  let tiles = rows.count * columns
   // Six lines of the columns −1, 0, 1, … of a strip, and a row of zeros to read outside the map.
   let line = (columns + 7) / 8 * 8 * side + 8
   withScratch((reach + 1) * line) { (lines: UnsafeMutablePointer<S>) in
@@ -176,7 +220,7 @@ private func transformInput<S: TensorScalar>(
             ))
           putSix(d, lines + 1, line, column, lanes)
         }
-        let start = target + channel * tiles + (row - rows.lowerBound) * columns
+        let start = target + channel * stride + (row - rows.lowerBound) * columns
         byEights(columns) { tile, lanes in
           for r in 0..<reach {
             let place = lines + r * line + tile * side
@@ -227,7 +271,7 @@ private func transformOutput<S: TensorScalar>(
 
 /// Six vectors, each to its plane.
 @inline(__always)
-private func putSix<S: TensorScalar>(
+func putSix<S: TensorScalar>(
   _ v: Six<S>, _ target: UnsafeMutablePointer<S>, _ plane: Int, _ place: Int, _ lanes: Int
 ) {
   put(v.0, target, place, lanes)
@@ -240,7 +284,7 @@ private func putSix<S: TensorScalar>(
 
 /// 32 numbers in a row as four vectors: vector i has the numbers 4·lane + i.
 @inline(__always)
-private func parted<S: TensorScalar>(_ start: UnsafePointer<S>) -> Four<S> {
+func parted<S: TensorScalar>(_ start: UnsafePointer<S>) -> Four<S> {
   let all = UnsafeRawPointer(start).loadUnaligned(as: SIMD32<S>.self)
   let (even, odd) = (all.evenHalf, all.oddHalf)
   return (even.evenHalf, odd.evenHalf, even.oddHalf, odd.oddHalf)
