@@ -50,7 +50,13 @@ import Testing
       try Values(tiled(inputs, on: Double.self)), patches, Tolerance(absolute: 1e-13 * patches.largest), "tiles")
   }
 
-  @Test("The gradients by tiles err as little as those of plain loops do", arguments: Case.all)
+  @Test(
+    "The gradients by tiles err as little as those of plain loops do",
+    arguments: Case.all + [
+      // Maps of several pieces, images that share a piece and leave the last one half empty, and more pieces than runs.
+      Case(x: [1, 32, 49, 53], outputs: 33), Case(x: [40, 32, 5, 7], outputs: 32),
+      Case(x: [10, 8, 61, 45], outputs: 9),
+    ])
   func gradientsInSinglePrecision(_ which: Case) throws {
     let inputs = which.inputs()
     var random = RandomValues(seed: 32)

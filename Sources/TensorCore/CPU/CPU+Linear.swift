@@ -87,8 +87,8 @@ extension CPU: LinearAlgebraOps {
     }
     let dWeight = make(weight.shape) { dWeight in
       withPointers(dOutput, x) { dY, x in
-        // Four pieces at least, but none so narrow that reading x again costs more than its products.
-        let grain = max(48, min(outputsPerPiece, (outputs / 4 + 15) & ~15))
+        // Four pieces where none is so narrow that reading x again costs more than its products.
+        let grain = max(96, min(outputsPerPiece, (outputs / 4 + 15) & ~15))
         parallel(outputs, grain: grain) { range in
           Scalar.matrixProduct(
             transposeA: true, transposeB: false, m: range.count, n: inputs, k: rows, alpha: 1,

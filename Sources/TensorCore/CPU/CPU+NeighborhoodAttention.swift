@@ -2,11 +2,12 @@
 // of rows transposed to [c, tokens] the logits of eight keys are one vector: q[0]·kᵀ[0] + q[1]·kᵀ[1] + …, at any border and
 // without summing lanes. Values and gradients are weighted sums of whole rows of c numbers.
 //
-// Work and memory per query do not depend on the size of the map. A piece is a band of rows of one image and head in the
+// Work and memory per query do not depend on the size of the map; on narrow maps `CPU+NeighborhoodRows.swift` is faster. A
+// piece is a band of rows of one image and head in the
 // forward, an image and head in the backward, where it alone adds to its keys' gradients.
 
 /// The sizes of one head's map, and a band of its rows.
-private struct WindowBand {
+struct WindowBand {
   let sizes: NeighborhoodSizes
   let window: Int
   let batch: Int
@@ -53,6 +54,18 @@ extension CPU {
     -> (output: Tensor<CPU>, saved: AttentionSaved<CPU>)
   {
     let sizes = NeighborhoodSizes(heads, window: window)
+    return prefersWholeRows(sizes, window: window)
+      ? rowNeighborhoodAttention(heads, window: window, scale: scale)
+      : windowNeighborhoodAttention(heads, window: window, scale: scale)
+  }
+
+  /// `neighborhoodAttention` for maps of any width.
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  package static func windowNeighborhoodAttention(_ heads: Heads<CPU>, window: Int, scale: Scalar)
+    -> (output: Tensor<CPU>, saved: AttentionSaved<CPU>)
+  {
+    let sizes = NeighborhoodSizes(heads, window: window)
     let logSumExp = make([sizes.batch, sizes.height * sizes.width, sizes.heads]) { _ in }
     let bands = (0..<sizes.batch).flatMap { batch in
       (0..<sizes.heads).flatMap { WindowBand.all(sizes, window: window, batch: batch, head: $0) }
@@ -90,6 +103,19 @@ extension CPU {
     precondition(
       dOutput.shape == heads.queries.shape,
       "dNeighborhoodAttention: gradient \(dOutput.shape), output \(heads.queries.shape)")
+    return prefersWholeRows(sizes, window: window)
+      ? dRowNeighborhoodAttention(dOutput, saved, window: window, scale: scale)
+      : dWindowNeighborhoodAttention(dOutput, saved, window: window, scale: scale)
+  }
+
+  /// `dNeighborhoodAttention` for maps of any width.
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  package static func dWindowNeighborhoodAttention(
+    _ dOutput: Tensor<CPU>, _ saved: AttentionSaved<CPU>, window: Int, scale: Scalar
+  ) -> Heads<CPU> {
+    let heads = saved.heads
+    let sizes = NeighborhoodSizes(heads, window: window)
     let dQueries = make(heads.queries.shape) { _ in }
     let dKeys = makeZeros(heads.keys.shape) { _ in }
     let dValues = makeZeros(heads.values.shape) { _ in }
@@ -136,7 +162,7 @@ extension CPU {
 
 /// Calls `body(row, column, firstKey)` for every query; firstKey is its window's first token within the band's keys.
 @inline(__always)
-private func forEachQuery(_ band: WindowBand, _ body: (Int, Int, Int) -> Void) {
+func forEachQuery(_ band: WindowBand, _ body: (Int, Int, Int) -> Void) {
   for row in band.rows {
     let keyRow = windowStart(row, window: band.window, side: band.sizes.height) - band.firstKeyRow
     for column in 0..<band.sizes.width {

@@ -136,7 +136,7 @@ struct NeighborhoodAttentionCase: OperatorCase {
     let shapes: [(shape: Shape, window: Int, deviation: Double)] = [
       ([1, 1, 1, 1, 7], 1, 1), ([3, 3, 3, 2, 4], 3, 1), ([1, 5, 3, 1, 17], 3, 1), ([1, 4, 7, 2, 5], 4, 1),
       ([2, 5, 6, 1, 3], 2, 1), ([1, 4, 4, 1, 33], 1, 1), ([1, 8, 8, 2, 8], 5, 1), ([1, 1, 6, 1, 4], 1, 1),
-      ([1, 4, 5, 1, 8], 3, 8),
+      ([1, 4, 5, 1, 8], 3, 8), ([2, 5, 13, 1, 9], 4, 1), ([1, 3, 30, 2, 4], 2, 1), ([1, 5, 17, 1, 33], 5, 1),
     ]
     return shapes.map { shape, window, deviation in
       NeighborhoodAttentionCase(
