@@ -20,7 +20,7 @@ extension CPU {
   /// Whether tiles pay for transforming the weight: a rule on one image, so that the batch does not decide.
   ///
   /// Measured at 32 × 32: 1.1 times as fast with 640 channels, 1.9 with 320, 2.4 with 32;
-  /// at 16 × 16: 0.35 with 640, 1.15 with 320, and with a whole map per product 2.6 with 128 and 4.7 with 64.
+  /// at 16 × 16: 0.35 with 640, 1.15 with 320, and with a whole map per product 2.0 with 128 and 4.6 with 64.
   static func prefersWinograd(_ sizes: ConvolutionSizes, _ parameters: ConvolutionParameters) -> Bool {
     sizes.kernelHeight == 3 && sizes.kernelWidth == 3 && parameters == .padded(1)
       && sizes.inputs >= 32 && sizes.outputs >= 32
