@@ -28,7 +28,7 @@ struct MVARTool: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       Sample.self, Reconstruct.self, Encode.self, Decode.self, Crop.self, Inspect.self, Convert.self, Verify.self,
-      TrainTokenizer.self, Train.self, Cache.self,
+      TrainTokenizer.self, Train.self, Cache.self, Evaluate.self,
     ])
 
   /// Runs the tool.
