@@ -24,7 +24,7 @@ struct MVARTool: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       Sample.self, Reconstruct.self, Encode.self, Decode.self, Crop.self, Inspect.self, Convert.self, Verify.self,
-      TrainTokenizer.self, Train.self,
+      TrainTokenizer.self, Train.self, Evaluate.self,
     ])
 
   /// Runs the tool.

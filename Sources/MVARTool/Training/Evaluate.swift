@@ -1,0 +1,174 @@
+// `mvar evaluate`: a tokenizer and a transformer → how good they are on a small labelled data set.
+//
+// The options and their checks; what is measured, and in which order, is in EvaluateTask.swift.
+
+import ArgumentParser
+import Checkpoints
+import Foundation
+import MVAR
+import Media
+import TensorCore
+import Training
+
+struct Evaluate: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Measure how good a trained model is on a small labelled data set.",
+    discussion: """
+      Reconstruction and codes used by the tokenizer; how many samples a small classifier names right, which is trained \
+      for it on the training pictures; how far samples are from the nearest training picture. Prints a report.
+
+        mvar evaluate --model transformer.safetensors --tokenizer tokenizer.safetensors --data Fixtures/emoji \
+      --never-flip clock --never-flip flag --grid samples.png --json report.json
+
+      Without --model only the tokenizer is measured.
+      """)
+
+  @Option(parsing: .unconditional, help: "The transformer, a checkpoint file.")
+  var model: String?
+
+  @Option(parsing: .unconditional, help: "The tokenizer, a checkpoint file.")
+  var tokenizer: String
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "The folder with the data the models were trained on.",
+      discussion: "train/<class>/*.{png,jpg} (and val/ alike), or class folders, or sheets with an index.json."))
+  var data: String
+
+  @Option(parsing: .unconditional, help: "What to do about pictures that cannot be read: refuse or skip.")
+  var badFiles = BadFilePolicy.refuse
+
+  @Option(parsing: .unconditional, help: "Without val/, one in so many pictures of each class was held out.")
+  var heldOut = 10
+
+  @Option(
+    parsing: .unconditionalSingleValue,
+    help: "A class that the classifier never sees mirrored, by name; may be given several times.")
+  var neverFlip: [String] = []
+
+  @Option(parsing: .unconditional, help: "How many samples of each class.")
+  var count = 40
+
+  @Option(parsing: .unconditional, help: "Strength of classifier-free guidance; 1 for none.")
+  var cfg = 2.0
+
+  @Option(parsing: .unconditional, help: "Draw from the k likeliest tokens only; 0 for no limit.")
+  var topK = 100
+
+  @Option(
+    parsing: .unconditional, help: "Draw from the likeliest tokens with this probability together; 0 for no limit.")
+  var topP = 0.95
+
+  @Option(
+    parsing: .unconditional, help: "The same seed gives the same samples; 0 to 2⁶⁴ − 1.",
+    transform: { text in
+      guard let seed = UInt64(text) else { throw ValidationError("use a number from 0 to \(UInt64.max)") }
+      return seed
+    })
+  var seed: UInt64 = 0
+
+  @Option(parsing: .unconditional, help: "How many pictures are drawn at once (default: as memory suggests, up to 32).")
+  var batch: Int?
+
+  @Option(name: [.short, .long], parsing: .unconditional, help: "A file for the report (.md), which is also printed.")
+  var output: String?
+
+  @Option(parsing: .unconditional, help: "A file for the report with all digits (.json).")
+  var json: String?
+
+  @Option(parsing: .unconditional, help: "A picture of samples (.png): a row for each class, up to 12 columns.")
+  var grid: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: "A picture of the samples that are nearest to a training picture (.png), that picture below each.")
+  var nearest: String?
+
+  @OptionGroup(title: "What a checkpoint may not tell") var hints: HintOptions
+  @OptionGroup(title: "Engine") var engine: EngineOptions
+
+  func validate() throws {
+    for (option, text) in [("--tokenizer", tokenizer)] + (model.map { [("--model", $0)] } ?? []) {
+      if case .seeded = try modelSource(text, option: option) {
+        throw ValidationError("\(option) is \(text); name a checkpoint file: computed weights have learnt nothing")
+      }
+    }
+    guard !data.isEmpty else { throw ValidationError("--data is empty; name a folder") }
+    guard (0...1000).contains(heldOut) else {
+      throw ValidationError("--held-out is \(heldOut); use a number from 0 to 1000")
+    }
+    guard (1...1000).contains(count) else {
+      throw ValidationError("--count is \(count); use a number from 1 to 1000")
+    }
+    if let batch, !(1...1024).contains(batch) {
+      throw ValidationError("--batch is \(batch); use a number from 1 to 1024")
+    }
+    for (option, path) in [("--grid", grid), ("--nearest", nearest)] where path != nil && model == nil {
+      throw ValidationError("\(option) shows samples; name the transformer that draws them with --model")
+    }
+    _ = try sampling()
+  }
+
+  /// How samples are drawn.
+  func sampling() throws -> SamplingOptions {
+    do {
+      return try SamplingOptions(guidance: cfg, topK: topK, topP: topP)
+    } catch {
+      throw ValidationError("\(error)")
+    }
+  }
+
+  func run() throws {
+    let inputs = [model, tokenizer].compactMap { $0 }
+    let outputs = [(output, ".md"), (json, ".json"), (grid, ".png"), (nearest, ".png")]
+    for case (let path?, let ending) in outputs { try OutputFile.check(path, endings: [ending], keeping: inputs) }
+    if let grid, grid == nearest { throw Failure("\(grid): is named by both --grid and --nearest") }
+    let found: Evaluation
+    do {
+      found = try engine.run(EvaluateTask(command: self, sampling: sampling()))
+    } catch let error as EvaluationError {
+      throw Failure("\(tokenizer): \(error)")
+    }
+    if let grid { try found.grid(columns: EvaluateTask.columns).writePNG(to: grid) }
+    if let nearest { try found.nearestGrid(columns: EvaluateTask.columns).writePNG(to: nearest) }
+    if let json { try write(found.report.json(), to: json) }
+    let text = found.report.markdown
+    if let output { try write(text, to: output) }
+    for line in text.split(separator: "\n", omittingEmptySubsequences: false).dropLast() {
+      try Console.print(String(line))
+    }
+  }
+
+  private func write(_ text: String, to path: String) throws {
+    try Checkpoints.AtomicFile.write(to: path) { try $0.write(text) }
+  }
+}
+
+/// What was found, and the pictures that can be shown of it.
+struct Evaluation {
+  /// The numbers.
+  let report: EvaluationReport
+  /// The samples, class after class, the same number of each.
+  var samples: [PixelImage] = []
+  /// The training picture that is nearest to each sample, mirrored where that is nearer, and how near it is.
+  var neighbours: [(picture: PixelImage, distance: Double)] = []
+
+  /// The first samples of each class, a row for each.
+  func grid(columns: Int) throws -> PixelImage {
+    let each = samples.count / report.classNames.count
+    return try ImageGrid().rows(
+      report.classNames.indices.map { Array(samples[$0 * each..<$0 * each + min(each, columns)]) })
+  }
+
+  /// The samples that are nearest to a training picture, nearest first, each above that picture; three double rows.
+  func nearestGrid(columns: Int) throws -> PixelImage {
+    let ranked = samples.indices.sorted { (neighbours[$0].distance, $0) < (neighbours[$1].distance, $1) }
+    let shown = Array(ranked.prefix(3 * columns))
+    let rows = stride(from: 0, to: shown.count, by: columns).flatMap { start in
+      let part = shown[start..<min(start + columns, shown.count)]
+      return [part.map { samples[$0] }, part.map { neighbours[$0].picture }]
+    }
+    return try ImageGrid().rows(rows)
+  }
+}

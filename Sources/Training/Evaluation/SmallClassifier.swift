@@ -1,0 +1,111 @@
+// A small convolutional network that names the class of a picture: a witness, trained on the same pictures as the model
+// it judges, of whether drawn pictures show what they were asked for.
+//
+//     h = SiLU(conv₂ x); h = SiLU(GN(conv₂ h)) twice; h += conv(SiLU(GN(conv h))); logits = W·mean(h) + b
+//
+// conv₂ has stride 2. The first layer has no norm: with one channel a group it would remove the colours. It never claims
+// to be a good classifier of anything but the small set it saw.
+
+import MVAR
+import NeuralLayers
+import TensorCore
+
+/// Pictures → classes.
+public struct SmallClassifier<B: Backend>: Sendable {
+  /// How many classes there are.
+  public let classes: Int
+  /// Rows and columns of the pictures it is given.
+  public let side: Int
+  /// All parameters.
+  public let parameters: [Parameter<B>]
+
+  private let stem: Convolution2D<B>
+  private let stages: [(convolution: Convolution2D<B>, norm: GroupNorm<B>)]
+  private let first: Convolution2D<B>
+  private let norm: GroupNorm<B>
+  private let second: Convolution2D<B>
+  private let head: Linear<B>
+  private let device: B.Device
+
+  /// The channels after the first layer and after each stage; multiples of the number of groups.
+  private static var widths: [Int] { [32, 64, 128] }
+  /// Larger pictures are shrunk to this side first.
+  private static var largestSide: Int { 64 }
+
+  /// A classifier with its first weights.
+  ///
+  /// - Parameters:
+  ///   - classes: how many classes there are, at least 1.
+  ///   - side: rows and columns of the pictures, at least 16: the last maps are an eighth of it.
+  ///   - seed: the same seed gives the same weights.
+  public init(classes: Int, side: Int, seed: UInt64, on device: B.Device) throws {
+    precondition(classes >= 1 && side >= 16, "a classifier of \(classes) classes for pictures of side \(side)")
+    self.classes = classes
+    self.side = side
+    self.device = device
+    let builder = ParameterBuilder(FirstWeights<B>(seed: seed, device: device), on: device)
+    let halving = ConvolutionParameters(stride: 2, top: 1, left: 1, bottom: 1, right: 1)
+    let widths = Self.widths
+    let last = widths[widths.count - 1]
+    stem = Convolution2D(builder, "stem", from: 3, to: widths[0], halving)
+    stages = zip(widths, widths.dropFirst()).enumerated().map { stage, width in
+      (
+        Convolution2D(builder, "stages.\(stage).convolution", from: width.0, to: width.1, halving),
+        GroupNorm(builder, "stages.\(stage).norm", channels: width.1)
+      )
+    }
+    first = Convolution2D(builder, "first", from: last, to: last)
+    norm = GroupNorm(builder, "norm", channels: last)
+    second = Convolution2D(builder, "second", from: last, to: last)
+    head = Linear(builder, "head", from: last, to: classes)
+    parameters = builder.parameters
+    if let problem = builder.problems.first { throw problem }
+  }
+
+  /// Images [B, 3, side, side] in −1 … 1 → logits [B, classes]
+  public func callAsFunction(_ images: Variable<B>) -> Variable<B> {
+    let seen = min(side, Self.largestSide)
+    let x = seen == side ? images : images.areaResized(height: seen, width: seen)  // [B, 3, s, s]
+    var h = stem(x).silu()  // [B, 32, s/2, s/2]
+    for stage in stages { h = stage.norm(stage.convolution(h)) }  // [B, 128, s/8, s/8]
+    h = h + second(norm(first(h)))
+    let mean = h.areaResized(height: 1, width: 1).reshaped([h.shape[0], h.shape[1]])  // [B, 128]
+    return head(mean)
+  }
+
+  /// The likeliest class of each picture.
+  ///
+  /// - Parameter pictures: each [side, side, 3], red, green and blue interleaved.
+  public func predictions(for pictures: [[UInt8]]) throws -> [Int] {
+    var found: [Int] = []
+    let batch = 64
+    for start in stride(from: 0, to: pictures.count, by: batch) {
+      let part = Array(pictures[start..<min(start + batch, pictures.count)])
+      let images = ImageBatch(labels: part.map { _ in 0 }, pictures: part, side: side).images
+      let x = try Tensor<B>(B.Scalar.array(images), shape: [part.count, 3, side, side], on: device)
+      let logits = try self(Variable(x)).value.scalars()
+      found += part.indices.map { row in
+        let scores = logits[row * classes..<(row + 1) * classes]
+        return (scores.indices.max { scores[$0] < scores[$1] } ?? 0) - scores.startIndex
+      }
+    }
+    return found
+  }
+}
+
+/// First weights: uniform ±√(6/fan in), a third of it for the last layer; norms 1 and biases 0.
+private struct FirstWeights<B: Backend>: ParameterSource {
+  let seed: UInt64
+  let device: B.Device
+
+  func value(_ name: String, shape: Shape) throws -> Tensor<B> {
+    guard shape.rank > 1 else {
+      return Tensor(repeating: name.hasSuffix("weight") ? 1 : 0, shape: shape, on: device)
+    }
+    let fanIn = Double(shape.dimensions.dropFirst().reduce(1, *))
+    let bound = (6 / fanIn).squareRoot() * (name.hasPrefix("head") ? 1.0 / 3 : 1)
+    let stream = RandomStream(seed: seed, stream: SeededWeights.hash(name))
+    let values = (0..<shape.count).map { Float(bound * (2 * stream.uniform($0, purpose: .initialisation) - 1)) }
+    return try Tensor(B.Scalar.array(values), shape: shape, on: device)
+  }
+}
