@@ -30,9 +30,9 @@ struct HostileEvaluationTests {
       + (model.map { ["--model", $0, "--window", "3", "--refine-step", "4"] } ?? [])
   }
 
-  /// Writes a set of two classes with so many pictures each.
-  private func write(_ folder: String, count: Int) throws {
-    for name in ["a", "b"] {
+  /// Writes a set of classes with so many pictures each.
+  private func write(_ folder: String, _ names: [String] = ["a", "b"], count: Int) throws {
+    for name in names {
       try FileManager.default.createDirectory(atPath: "\(folder)/\(name)", withIntermediateDirectories: true)
       for number in 0..<count {
         let colour = PixelImage.Colour(grey: UInt8(20 * number))
@@ -101,6 +101,26 @@ struct HostileEvaluationTests {
       evaluate() + ["--grid", "out.png", "--nearest", "out.png"],
       "out.png: is named by both --grid and --nearest"),
   ]
+
+  @Test("classes of other names are refused")
+  func classNames() throws {
+    try withTemporaryFolder { folder in
+      let names = "abcdefghij".map(String.init)
+      try write("\(folder)/ten", names, count: 5)
+      let cases = [
+        (#"["a", "x"]"#, "its class 1 is \"x\", and that of ten is \"b\""),
+        (#"["a"]"#, "its class 1 is without a name, and that of ten is \"b\""),
+        ("[1]", "its metadata entry class_names is no list of names"),
+      ]
+      for (text, sentence) in cases {
+        try SafetensorsWriter.write(
+          Tool.transformerWeights(), metadata: ["class_names": text], to: "\(folder)/named.safetensors")
+        let result = try Tool.run(Self.evaluate(model: "named.safetensors", data: "ten"), in: folder)
+        #expect(result.code == 1)
+        #expect(result.errors == "mvar: named.safetensors: \(sentence)\n")
+      }
+    }
+  }
 
   @Test("a tokenizer alone is measured, and one whose weights are not numbers is refused")
   func tokenizer() throws {

@@ -3,8 +3,7 @@
 import TensorCore
 import TestSupport
 import Testing
-
-@testable import Training
+import Training
 
 @Suite("Small classifier")
 struct EvaluationClassifierTests {
@@ -50,7 +49,7 @@ struct EvaluationClassifierTests {
     let batch = ImageBatch(labels: examples.map(\.label), pictures: examples.map(\.pixels), side: side)
     let (loss, gradients) = try classifier.gradients(batch, labelSmoothing: 0.05)
     #expect(loss > 0 && loss.isFinite)
-    #expect(classifier.parameters.count == 14)
+    #expect(classifier.parameters.count == 18)
     for parameter in classifier.parameters {
       let gradient = try #require(gradients[parameter], "\(parameter.name)")
       #expect(gradient.shape == parameter.value.shape)

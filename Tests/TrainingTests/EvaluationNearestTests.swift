@@ -4,8 +4,7 @@
 import TensorCore
 import TestSupport
 import Testing
-
-@testable import Training
+import Training
 
 @Suite("Nearest pictures")
 struct EvaluationNearestTests {

@@ -6,8 +6,7 @@ import MVAR
 import TensorCore
 import TestSupport
 import Testing
-
-@testable import Training
+import Training
 
 @Suite("Evaluation report")
 struct EvaluationReportTests {

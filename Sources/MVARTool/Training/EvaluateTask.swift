@@ -139,14 +139,11 @@ struct EvaluateTask: EngineTask {
     guard classes == images.classNames.count else {
       throw Failure("\(path): was trained on \(classes) classes, and \(command.data) has \(images.classNames.count)")
     }
-    if let names = try ModelMetadata.classNames(of: CheckpointWeights(path: path, .transformer)),
-      let label = images.classNames.indices.first(where: {
-        !names.indices.contains($0) || names[$0] != images.classNames[$0]
-      })
-    {
-      let other = names.indices.contains(label) ? "\"\(names[label])\"" : "without a name"
-      throw Failure(
-        "\(path): its class \(label) is \(other), and that of \(command.data) is \"\(images.classNames[label])\"")
+    if let names = try ModelMetadata.classNames(of: CheckpointWeights(path: path, .transformer)) {
+      for (label, name) in images.classNames.enumerated() where label >= names.count || names[label] != name {
+        let other = label < names.count ? "\"\(names[label])\"" : "without a name"
+        throw Failure("\(path): its class \(label) is \(other), and that of \(command.data) is \"\(name)\"")
+      }
     }
     guard images.side >= Self.smallestSide else {
       throw Failure(
@@ -199,8 +196,8 @@ struct EvaluateTask: EngineTask {
     let classifier = try SmallClassifier<B>.trained(
       on: images.training, classes: classes, side: images.side, settings, on: LocalDevice()
     ) { step, loss in
-      progress.report(
-        "training the classifier, step \(step) of \(settings.steps): loss \(String(format: "%.3f", loss))")
+      let text = String(format: "%.3f", loss)
+      progress.report("training the classifier, step \(step) of \(settings.steps): loss \(text)")
     }
     func score(_ pictures: [[UInt8]], _ labels: [Int]) throws -> ClassificationScore {
       ClassificationScore(predictions: try classifier.predictions(for: pictures), labels: labels, classes: classes)

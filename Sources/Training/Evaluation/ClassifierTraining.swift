@@ -64,7 +64,7 @@ extension SmallClassifier {
   }
 
   /// The mean cross-entropy of a batch, and its gradients.
-  func gradients(_ batch: ImageBatch, labelSmoothing: Double) throws -> (loss: Double, Gradients<B>) {
+  package func gradients(_ batch: ImageBatch, labelSmoothing: Double) throws -> (loss: Double, Gradients<B>) {
     let count = batch.labels.count
     let device = parameters[0].value.device
     let tape = Tape<B>()

@@ -17,6 +17,12 @@ public struct NearestPictures<B: Backend> {
     public let isMirrored: Bool
     /// Root mean square difference of brightness, 0 … 1.
     public let distance: Double
+
+    package init(index: Int, isMirrored: Bool, distance: Double) {
+      self.index = index
+      self.isMirrored = isMirrored
+      self.distance = distance
+    }
   }
 
   /// Rows and columns at which pictures are compared.
