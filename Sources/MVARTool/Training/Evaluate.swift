@@ -1,4 +1,6 @@
-// `mvar evaluate`: how good a tokenizer, and a transformer that draws with it, are on a small labelled data set.
+// `mvar evaluate`: a tokenizer and a transformer → how good they are on a small labelled data set.
+//
+// The options and their checks; what is measured, and in which order, is in EvaluateTask.swift.
 
 import ArgumentParser
 import Checkpoints
@@ -10,27 +12,42 @@ import Training
 
 struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measure a trained model on labelled pictures.",
+    abstract: "Measure how good a trained model is on a small labelled data set.",
     discussion: """
-      Reconstruction of held-out pictures; whether a classifier, trained here on the real pictures, recognises what was \
-      drawn; how close drawn pictures come to the training set, beside how close held-out pictures come. Meant for small \
-      data sets such as the shipped one. None of it is a published metric.
+      Reconstruction and codes used by the tokenizer; how many samples a small classifier names right, which is trained \
+      for it on the training pictures; how far samples are from the nearest training picture. Prints a report.
 
-        mvar evaluate --data Fixtures/emoji --count 40 --grid grid.png -o report.md
+        mvar evaluate --model transformer.safetensors --tokenizer tokenizer.safetensors --data Fixtures/emoji \
+      --never-flip clock --never-flip flag --grid samples.png --json report.json
+
+      Without --model only the tokenizer is measured.
       """)
 
-  @Option(parsing: .unconditional, help: "The folder with the pictures; see mvar train.")
-  var data: String
+  @Option(parsing: .unconditional, help: "The transformer, a checkpoint file.")
+  var model: String?
+
+  @Option(parsing: .unconditional, help: "The tokenizer, a checkpoint file.")
+  var tokenizer: String
 
   @Option(
     parsing: .unconditional,
-    help: "The transformer (default: the one that ships with the package, unless --tokenizer is given).")
-  var model: String?
+    help: ArgumentHelp(
+      "The folder with the data the models were trained on.",
+      discussion: "train/<class>/*.{png,jpg} (and val/ alike), or class folders, or sheets with an index.json."))
+  var data: String
 
-  @Option(parsing: .unconditional, help: "The tokenizer; alone, nothing is drawn.")
-  var tokenizer: String?
+  @Option(parsing: .unconditional, help: "What to do about pictures that cannot be read: refuse or skip.")
+  var badFiles = BadFilePolicy.refuse
 
-  @Option(parsing: .unconditional, help: "Pictures to draw of each class.")
+  @Option(parsing: .unconditional, help: "Without val/, one in so many pictures of each class was held out.")
+  var heldOut = 10
+
+  @Option(
+    parsing: .unconditionalSingleValue,
+    help: "A class that the classifier never sees mirrored, by name; may be given several times.")
+  var neverFlip: [String] = []
+
+  @Option(parsing: .unconditional, help: "How many samples of each class.")
   var count = 40
 
   @Option(parsing: .unconditional, help: "Strength of classifier-free guidance; 1 for none.")
@@ -43,44 +60,58 @@ struct Evaluate: ParsableCommand {
     parsing: .unconditional, help: "Draw from the likeliest tokens with this probability together; 0 for no limit.")
   var topP = 0.95
 
-  @Option(parsing: .unconditional, help: "The seed of the drawn pictures.")
+  @Option(
+    parsing: .unconditional, help: "The same seed gives the same samples; 0 to 2⁶⁴ − 1.",
+    transform: { text in
+      guard let seed = UInt64(text) else { throw ValidationError("use a number from 0 to \(UInt64.max)") }
+      return seed
+    })
   var seed: UInt64 = 0
 
-  @Option(parsing: .unconditionalSingleValue, help: "A class that is never mirrored; may be given several times.")
-  var neverFlip: [String] = []
+  @Option(parsing: .unconditional, help: "How many pictures are drawn at once (default: as memory suggests, up to 32).")
+  var batch: Int?
 
-  @Option(parsing: .unconditional, help: "Steps of the classifier's training.")
-  var classifierSteps = 800
+  @Option(name: [.short, .long], parsing: .unconditional, help: "A file for the report (.md), which is also printed.")
+  var output: String?
 
-  @Option(parsing: .unconditional, help: "A picture (.png) of drawn images, one class a row, up to 12 each.")
-  var grid: String?
-
-  @Option(parsing: .unconditional, help: "A picture (.png) of drawn images above their nearest training pictures.")
-  var nearest: String?
-
-  @Option(parsing: .unconditional, help: "A file for all numbers (.json).")
+  @Option(parsing: .unconditional, help: "A file for the report with all digits (.json).")
   var json: String?
 
-  @Option(name: [.short, .long], parsing: .unconditional, help: "A file for the table (.md).")
-  var output: String?
+  @Option(parsing: .unconditional, help: "A picture of samples (.png): a row for each class, up to 12 columns.")
+  var grid: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: "A picture of the samples that are nearest to a training picture (.png), that picture below each.")
+  var nearest: String?
 
   @OptionGroup(title: "What a checkpoint may not tell") var hints: HintOptions
   @OptionGroup(title: "Engine") var engine: EngineOptions
 
   func validate() throws {
-    guard (1...10_000).contains(count) else {
-      throw ValidationError("--count is \(count); use a number from 1 to 10000")
+    for (option, text) in [("--tokenizer", tokenizer)] + (model.map { [("--model", $0)] } ?? []) {
+      if case .seeded = try modelSource(text, option: option) {
+        throw ValidationError("\(option) is \(text); name a checkpoint file: computed weights have learnt nothing")
+      }
     }
-    guard (1...100_000).contains(classifierSteps) else {
-      throw ValidationError("--classifier-steps is \(classifierSteps); use a number from 1 to 100000")
+    guard !data.isEmpty else { throw ValidationError("--data is empty; name a folder") }
+    guard (0...1000).contains(heldOut) else {
+      throw ValidationError("--held-out is \(heldOut); use a number from 0 to 1000")
     }
-    _ = try options()
-    if let model { _ = try modelSource(model, option: "--model") }
-    if let tokenizer { _ = try modelSource(tokenizer, option: "--tokenizer") }
-    guard model == nil || tokenizer != nil else { throw ValidationError("--model needs the --tokenizer it draws with") }
+    guard (1...1000).contains(count) else {
+      throw ValidationError("--count is \(count); use a number from 1 to 1000")
+    }
+    if let batch, !(1...1024).contains(batch) {
+      throw ValidationError("--batch is \(batch); use a number from 1 to 1024")
+    }
+    for (option, path) in [("--grid", grid), ("--nearest", nearest)] where path != nil && model == nil {
+      throw ValidationError("\(option) shows samples; name the transformer that draws them with --model")
+    }
+    _ = try sampling()
   }
 
-  fileprivate func options() throws -> SamplingOptions {
+  /// How samples are drawn.
+  func sampling() throws -> SamplingOptions {
     do {
       return try SamplingOptions(guidance: cfg, topK: topK, topP: topP)
     } catch {
@@ -89,89 +120,55 @@ struct Evaluate: ParsableCommand {
   }
 
   func run() throws {
-    for (path, ending) in [(grid, ".png"), (nearest, ".png"), (json, ".json"), (output, ".md")] {
-      if let path { try OutputFile.check(path, endings: [ending], keeping: [model, tokenizer].compactMap { $0 }) }
+    let inputs = [model, tokenizer].compactMap { $0 }
+    let outputs = [(output, ".md"), (json, ".json"), (grid, ".png"), (nearest, ".png")]
+    for case (let path?, let ending) in outputs { try OutputFile.check(path, endings: [ending], keeping: inputs) }
+    if let grid, grid == nearest { throw Failure("\(grid): is named by both --grid and --nearest") }
+    let found: Evaluation
+    do {
+      found = try engine.run(EvaluateTask(command: self, sampling: sampling()))
+    } catch let error as EvaluationError {
+      throw Failure("\(tokenizer): \(error)")
     }
-    guard let tokenizer = tokenizer ?? ShippedModel.tokenizer else { throw Failure(ShippedModel.absence) }
-    let model = self.tokenizer == nil ? ShippedModel.transformer : self.model
-    try engine.run(EvaluateTask(command: self, tokenizer: tokenizer, model: model, options: options()))
+    if let grid { try found.grid(columns: EvaluateTask.columns).writePNG(to: grid) }
+    if let nearest { try found.nearestGrid(columns: EvaluateTask.columns).writePNG(to: nearest) }
+    if let json { try write(found.report.json(), to: json) }
+    let text = found.report.markdown
+    if let output { try write(text, to: output) }
+    for line in text.split(separator: "\n", omittingEmptySubsequences: false).dropLast() {
+      try Console.print(String(line))
+    }
+  }
+
+  private func write(_ text: String, to path: String) throws {
+    try Checkpoints.AtomicFile.write(to: path) { try $0.write(text) }
   }
 }
 
-/// The evaluation, on any engine.
-private struct EvaluateTask: EngineTask {
-  let command: Evaluate
-  let tokenizer: String
-  let model: String?
-  let options: SamplingOptions
+/// What was found, and the pictures that can be shown of it.
+struct Evaluation {
+  /// The numbers.
+  let report: EvaluationReport
+  /// The samples, class after class, the same number of each.
+  var samples: [PixelImage] = []
+  /// The training picture that is nearest to each sample, mirrored where that is nearer, and how near it is.
+  var neighbours: [(picture: PixelImage, distance: Double)] = []
 
-  func run<B: Backend>(_ engine: B.Type) throws where B.Device == LocalDevice {
-    let progress = Progress()
-    let codes: VQVAE<B> = try naming(tokenizer) {
-      try modelSource(tokenizer, option: "--tokenizer").tokenizer(command.hints.hints(), on: LocalDevice())
-    }
-    let images = try LabelledImages(path: command.data, side: codes.configuration.imageSide)
-    guard !images.validation.isEmpty else { throw Failure("\(command.data): no pictures are held out to evaluate on") }
-    let evaluation = Evaluation(images, codes, on: LocalDevice())
-    var (report, reconstructed) = try evaluation.tokenizerReport { done, total in
-      progress.report("reconstructing picture \(done) of \(total)")
-    }
-    if let model {
-      try judge(model, evaluation, images, codes, reconstructed, &report, progress)
-    }
-    progress.finish()
-    let table = report.markdown(classNames: images.classNames)
-    if let path = command.output { try AtomicFile.write(to: path) { try $0.write(table + "\n") } }
-    if let path = command.json { try AtomicFile.write(to: path) { try $0.write(try report.json()) } }
-    try Console.print(table)
+  /// The first samples of each class, a row for each.
+  func grid(columns: Int) throws -> PixelImage {
+    let each = samples.count / report.classNames.count
+    return try ImageGrid().rows(
+      report.classNames.indices.map { Array(samples[$0 * each..<$0 * each + min(each, columns)]) })
   }
 
-  private func judge<B: Backend>(
-    _ model: String, _ evaluation: Evaluation<B>, _ images: LabelledImages, _ codes: VQVAE<B>,
-    _ reconstructed: [[Float]], _ report: inout EvaluationReport, _ progress: Progress
-  ) throws where B.Device == LocalDevice {
-    let transformer: MarkovianTransformer<B> = try naming(model) {
-      try modelSource(model, option: "--model").transformer(command.hints.hints(), on: LocalDevice())
+  /// The samples that are nearest to a training picture, nearest first, each above that picture; three double rows.
+  func nearestGrid(columns: Int) throws -> PixelImage {
+    let ranked = samples.indices.sorted { (neighbours[$0].distance, $0) < (neighbours[$1].distance, $1) }
+    let shown = Array(ranked.prefix(3 * columns))
+    let rows = stride(from: 0, to: shown.count, by: columns).flatMap { start in
+      let part = shown[start..<min(start + columns, shown.count)]
+      return [part.map { samples[$0] }, part.map { neighbours[$0].picture }]
     }
-    guard transformer.configuration.classes == images.classNames.count else {
-      throw Failure(
-        "\(model): knows \(transformer.configuration.classes) classes, \(command.data) has \(images.classNames.count)")
-    }
-    let side = codes.configuration.imageSide
-    guard side >= 16 else { throw Failure("\(tokenizer): pictures of \(side) pixels are too small to be judged") }
-    let samples = try naming("\(model) with \(tokenizer)") {
-      try evaluation.draw(transformer, perClass: command.count, options, seed: command.seed) { done, total in
-        progress.report("drawing picture \(done) of \(total)")
-      }
-    }
-    let unflippable = Set(
-      try command.neverFlip.map { name in
-        guard let label = images.classNames.firstIndex(of: name) else {
-          throw Failure("--never-flip \(name): \(command.data) has no class of this name")
-        }
-        return label
-      })
-    let classifier = try SmallClassifier<B>(classes: images.classNames.count, side: side, on: LocalDevice())
-    try classifier.train(images.training, steps: command.classifierSteps, unflippable: unflippable) { step, loss in
-      progress.report("classifier: step \(step) of \(command.classifierSteps), loss \(String(format: "%.3f", loss))")
-    }
-    let near = try evaluation.judge(samples, reconstructed: reconstructed, classifier, into: &report)
-    let pictures = try samples.map {
-      try PixelImage(planar01: $0.map { ($0 + 1) / 2 }, width: side, height: side, rounding: .nearest)
-    }
-    let columns = min(command.count, 12)
-    if let path = command.grid {
-      let shown = images.classNames.indices.flatMap { label in
-        pictures[label * command.count..<label * command.count + columns]
-      }
-      try ImageGrid().grid(shown, columns: columns).writePNG(to: path)
-    }
-    if let path = command.nearest {
-      let rows = images.classNames.indices.flatMap { label -> [[PixelImage]] in
-        let range = label * command.count..<label * command.count + columns
-        return [Array(pictures[range]), range.map { images.training[near[$0].index].picture }]
-      }
-      try ImageGrid().rows(rows).writePNG(to: path)
-    }
+    return try ImageGrid().rows(rows)
   }
 }

@@ -1,112 +1,164 @@
-// What an evaluation found, as numbers for programs (JSON) and as a table for people (Markdown).
+// Everything an evaluation found, as numbers (Codable) and as a table that a person reads (Markdown).
+//
+// A percentile is interpolated between the two nearest values: place p·(n − 1) of the sorted list. The report judges
+// nothing: what is good depends on the set, so the same measures of held-out pictures stand beside those of samples.
 
 import Foundation
 
-/// The results of an evaluation.
-public struct EvaluationReport: Codable, Sendable {
-  /// Distances to the nearest training picture.
-  public struct Distances: Codable, Sendable {
-    /// One in twenty is closer.
-    public var fifthPercentile: Double
-    /// Half are closer.
-    public var median: Double
-    /// The mean.
-    public var mean: Double
+/// A few numbers that describe many.
+public struct Distribution: Codable, Hashable, Sendable {
+  /// How many numbers there are.
+  public let count: Int
+  /// 5 % of the numbers are below it.
+  public let fifthPercentile: Double
+  /// Half of the numbers are below it.
+  public let median: Double
+  /// Their mean.
+  public let mean: Double
 
-    /// The statistics of some distances; NaN for none.
-    public init(_ distances: [Double]) {
-      let sorted = distances.sorted()
-      fifthPercentile = Self.percentile(sorted, 0.05)
-      median = Self.percentile(sorted, 0.5)
-      mean = sorted.isEmpty ? .nan : sorted.reduce(0, +) / Double(sorted.count)
-    }
+  /// Describes numbers; nil where there are none.
+  public init?(_ numbers: [Double]) {
+    guard !numbers.isEmpty else { return nil }
+    let sorted = numbers.sorted()
+    count = numbers.count
+    fifthPercentile = Self.percentile(0.05, of: sorted)
+    median = Self.percentile(0.5, of: sorted)
+    mean = numbers.reduce(0, +) / Double(numbers.count)
+  }
 
-    /// Linear interpolation between the sorted values.
-    static func percentile(_ sorted: [Double], _ share: Double) -> Double {
-      guard let last = sorted.last else { return .nan }
-      let place = share * Double(sorted.count - 1)
-      let low = Int(place)
-      return low + 1 < sorted.count ? sorted[low] + (place - Double(low)) * (sorted[low + 1] - sorted[low]) : last
+  /// The number at a share of a sorted list.
+  ///
+  /// - Parameters:
+  ///   - share: 0 for the smallest, 1 for the largest.
+  ///   - sorted: at least one number, rising.
+  public static func percentile(_ share: Double, of sorted: [Double]) -> Double {
+    let place = share * Double(sorted.count - 1)
+    let below = min(max(Int(place), 0), sorted.count - 1)
+    let above = min(below + 1, sorted.count - 1)
+    return sorted[below] + (place - Double(below)) * (sorted[above] - sorted[below])
+  }
+}
+
+/// What an evaluation found.
+public struct EvaluationReport: Codable, Hashable, Sendable {
+  /// How well the tokenizer keeps pictures.
+  public struct Tokenizer: Codable, Hashable, Sendable {
+    /// Mean PSNR of held-out pictures in decibels.
+    public var heldOutPSNR: Double
+    /// Mean PSNR of training pictures in decibels.
+    public var trainingPSNR: Double
+    /// The side of each scale's map.
+    public var sides: [Int]
+    /// The share of codes used at each scale, over all pictures.
+    public var codesUsed: [Double]
+    /// The share of codes used at any scale.
+    public var codesUsedAnywhere: Double
+
+    /// Bundles the measures.
+    public init(
+      heldOutPSNR: Double, trainingPSNR: Double, sides: [Int], codesUsed: [Double], codesUsedAnywhere: Double
+    ) {
+      self.heldOutPSNR = heldOutPSNR
+      self.trainingPSNR = trainingPSNR
+      self.sides = sides
+      self.codesUsed = codesUsed
+      self.codesUsedAnywhere = codesUsedAnywhere
     }
   }
 
-  /// Held-out pictures.
-  public var heldOutPictures: Int
-  /// PSNR of their reconstructions in decibels, mean over pictures.
-  public var heldOutPSNR: Double
-  /// PSNR of the training pictures' reconstructions.
-  public var trainingPSNR: Double
-  /// The share of codes used at each scale by all pictures.
-  public var codeUsage: [Double]
-  /// The share of held-out pictures the classifier puts into their class.
-  public var accuracyHeldOut: Double?
-  /// The same for their reconstructions.
-  public var accuracyReconstructed: Double?
-  /// The share of drawn pictures it puts into the class they were drawn for.
-  public var accuracySamples: Double?
-  /// The same, class by class, in the order of labels.
-  public var accuracySamplesByClass: [Double]?
-  /// Drawn pictures.
-  public var samples: Int?
-  /// Held-out pictures to their nearest training picture.
-  public var distancesHeldOut: Distances?
-  /// Reconstructions of held-out pictures.
-  public var distancesReconstructed: Distances?
-  /// Drawn pictures.
-  public var distancesSamples: Distances?
-  /// The share of drawn pictures that are nearer to a training picture than 0.02, about what reconstruction changes.
-  public var nearCopies: Double?
+  /// What a classifier that saw only training pictures says.
+  public struct Classes: Codable, Hashable, Sendable {
+    /// About the pictures it was trained on.
+    public var training: ClassificationScore
+    /// About held-out pictures.
+    public var heldOut: ClassificationScore
+    /// About the reconstructions of held-out pictures.
+    public var reconstructions: ClassificationScore
+    /// About samples, against the class they were asked for.
+    public var samples: ClassificationScore
 
-  /// A report on a tokenizer.
-  public init(heldOutPictures: Int, heldOutPSNR: Double, trainingPSNR: Double, codeUsage: [Double]) {
-    self.heldOutPictures = heldOutPictures
-    self.heldOutPSNR = heldOutPSNR
-    self.trainingPSNR = trainingPSNR
-    self.codeUsage = codeUsage
+    /// Bundles the scores.
+    public init(
+      training: ClassificationScore, heldOut: ClassificationScore, reconstructions: ClassificationScore,
+      samples: ClassificationScore
+    ) {
+      self.training = training
+      self.heldOut = heldOut
+      self.reconstructions = reconstructions
+      self.samples = samples
+    }
   }
 
-  /// The table.
-  public func markdown(classNames: [String]) -> String {
-    func percent(_ share: Double?) -> String { share.map { String(format: "%.1f %%", 100 * $0) } ?? "–" }
-    func three(_ distances: Distances?) -> String {
-      guard let distances else { return "–" }
-      return String(
-        format: "%.3f / %.3f / %.3f", distances.fifthPercentile, distances.median, distances.mean)
+  /// How far pictures are from the nearest training picture.
+  public struct Novelty: Codable, Hashable, Sendable {
+    /// Samples nearer than this to a reconstructed training picture count as copies of it.
+    public static let copyDistance = 0.02
+
+    /// Of held-out pictures.
+    public var heldOut: Distribution
+    /// Of the reconstructions of held-out pictures.
+    public var reconstructions: Distribution
+    /// Of samples.
+    public var samples: Distribution
+    /// The share of samples that are nearer than the 5th percentile of held-out pictures.
+    public var nearShare: Double
+    /// How many samples are nearly the reconstruction of a training picture.
+    public var copies: Int
+
+    /// Describes distances.
+    ///
+    /// - Parameters:
+    ///   - heldOut: distances of held-out pictures to the nearest training picture, at least one.
+    ///   - reconstructions: of their reconstructions, at least one.
+    ///   - samples: of samples, at least one.
+    ///   - samplesToReconstructions: of samples to the nearest reconstruction of a training picture.
+    public init?(
+      heldOut: [Double], reconstructions: [Double], samples: [Double], samplesToReconstructions: [Double]
+    ) {
+      guard let ofHeldOut = Distribution(heldOut), let ofReconstructions = Distribution(reconstructions),
+        let ofSamples = Distribution(samples)
+      else { return nil }
+      self.heldOut = ofHeldOut
+      self.reconstructions = ofReconstructions
+      self.samples = ofSamples
+      nearShare = Double(samples.count { $0 < ofHeldOut.fifthPercentile }) / Double(samples.count)
+      copies = samplesToReconstructions.count { $0 < Self.copyDistance }
     }
-    var lines = [
-      "| measure | value |", "| --- | --- |",
-      String(format: "| reconstruction PSNR, %d held-out pictures | %.2f dB |", heldOutPictures, heldOutPSNR),
-      String(format: "| reconstruction PSNR, training pictures | %.2f dB |", trainingPSNR),
-      "| codes used, by scale | \(codeUsage.map { String(format: "%.0f %%", 100 * $0) }.joined(separator: ", ")) |",
-    ]
-    if let samples {
-      lines += [
-        "| drawn pictures | \(samples) |",
-        "| classifier right on held-out pictures | \(percent(accuracyHeldOut)) |",
-        "| … on their reconstructions | \(percent(accuracyReconstructed)) |",
-        "| … on drawn pictures | \(percent(accuracySamples)) |",
-      ]
-      if let byClass = accuracySamplesByClass {
-        let parts = zip(classNames, byClass).map { "\($0) \(percent($1))" }
-        lines.append("| … by class | \(parts.joined(separator: ", ")) |")
-      }
-      lines += [
-        "| distance to the nearest training picture (5th percentile / median / mean), held-out | "
-          + "\(three(distancesHeldOut)) |",
-        "| … reconstructions of held-out | \(three(distancesReconstructed)) |",
-        "| … drawn | \(three(distancesSamples)) |",
-        "| drawn pictures nearer than 0.02 | \(percent(nearCopies)) |",
-      ]
-    }
-    return lines.joined(separator: "\n")
   }
 
-  /// The report as JSON text.
+  /// The names of the classes.
+  public var classNames: [String]
+  /// How many training pictures there are.
+  public var trainingCount: Int
+  /// How many held-out pictures there are.
+  public var heldOutCount: Int
+  /// How the samples were drawn, option by option; empty without samples.
+  public var sampling: [String: String]
+  /// How well the tokenizer keeps pictures.
+  public var tokenizer: Tokenizer
+  /// What a classifier says; nil without samples.
+  public var classes: Classes?
+  /// How far samples are from training pictures; nil without samples.
+  public var novelty: Novelty?
+
+  /// Bundles what was found.
+  public init(
+    classNames: [String], trainingCount: Int, heldOutCount: Int, sampling: [String: String] = [:],
+    tokenizer: Tokenizer, classes: Classes? = nil, novelty: Novelty? = nil
+  ) {
+    self.classNames = classNames
+    self.trainingCount = trainingCount
+    self.heldOutCount = heldOutCount
+    self.sampling = sampling
+    self.tokenizer = tokenizer
+    self.classes = classes
+    self.novelty = novelty
+  }
+
+  /// The report as JSON, its keys sorted.
   public func json() throws -> String {
     let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-    encoder.nonConformingFloatEncodingStrategy = .convertToString(
-      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
   }
 }

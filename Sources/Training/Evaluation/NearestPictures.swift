@@ -1,73 +1,132 @@
-// How close pictures come to those a model was trained on: the root mean square difference of brightness, 0 … 1, of both
-// brought to 32 × 32 by area means, to the nearest of the known pictures and their mirror images.
+// Finds, for each of some pictures, the most similar one of a set: whether a model draws or only repeats.
 //
-// A model that copies has samples much closer to its training set than pictures it never saw.
+//     distance(a, b) = √(mean (a − b)²),  brightness 0 … 1 at 32 × 32 pixels, b also mirrored left to right
+//
+// ‖a‖² + ‖b‖² − 2a·b for all pairs is one matrix product; whatever its rounding could have hidden is then computed anew in
+// double precision, so the result is exactly the smallest distance. It compares pixels, not what pictures show.
 
 import TensorCore
 
-/// Finds the nearest of many known pictures.
+/// A set of pictures to be searched.
 public struct NearestPictures<B: Backend> {
-  /// The side at which pictures are compared.
-  public static var side: Int { 32 }
+  /// The most similar picture of the set.
+  public struct Match: Hashable, Sendable {
+    /// Its index.
+    public let index: Int
+    /// Whether it is the mirrored picture that is so similar.
+    public let isMirrored: Bool
+    /// Root mean square difference of brightness, 0 … 1.
+    public let distance: Double
 
-  /// [2M, D]: the pictures, then their mirror images.
-  private let known: [[Float]]
-  private let matrix: Tensor<B>
-  private let squares: [Double]
+    package init(index: Int, isMirrored: Bool, distance: Double) {
+      self.index = index
+      self.isMirrored = isMirrored
+      self.distance = distance
+    }
+  }
+
+  /// Rows and columns at which pictures are compared.
+  public static var comparedSide: Int { 32 }
+  private static var length: Int { 3 * comparedSide * comparedSide }
+
+  /// The set and then the set mirrored, brightness minus ½ [2M, D].
+  private let candidates: Tensor<B>
+  private let values: [Float]
+  private let norms: [Double]
   private let count: Int
+  private let side: Int
   private let device: B.Device
 
-  /// The known pictures.
+  /// A set.
   ///
   /// - Parameters:
-  ///   - pictures: planar, −1 … 1, 3·side² numbers each.
-  ///   - side: their side.
-  public init(_ pictures: [[Float]], side: Int, on device: B.Device) throws {
-    let small = try Self.small(pictures, side: side, on: device)
-    known = small + small.map(Self.mirrored)
-    matrix = try Tensor(
-      B.Scalar.array(known.flatMap { $0 }), shape: [known.count, 3 * Self.side * Self.side], on: device)
-    squares = known.map { $0.reduce(0) { $0 + Double($1) * Double($1) } }
+  ///   - pictures: at least one, each [side, side, 3].
+  ///   - side: rows and columns of every picture.
+  public init(_ pictures: [[UInt8]], side: Int, on device: B.Device) throws {
+    precondition(!pictures.isEmpty, "nothing to search")
+    let plain = try Self.vectors(pictures, side: side, on: device)
+    values = plain + Self.mirrored(plain)
     count = pictures.count
+    self.side = side
     self.device = device
+    norms = Self.squares(values)
+    candidates = try Tensor(B.Scalar.array(values), shape: [2 * count, Self.length], on: device)
   }
 
-  /// The distance of each picture to its nearest known one, and which that is.
-  public func nearest(_ pictures: [[Float]], side: Int) throws -> [(distance: Double, index: Int)] {
-    let small = try Self.small(pictures, side: side, on: device)
-    guard !small.isEmpty else { return [] }
-    let queries = try Tensor<B>(
-      B.Scalar.array(small.flatMap { $0 }), shape: [1, small.count, small[0].count], on: device)
-    let products = try B.linear(queries, weight: matrix, bias: nil).scalars()  // [1, N, 2M]
-    return small.indices.map { row in
-      // ‖a − b‖² = ‖a‖² + ‖b‖² − 2ab loses digits where a ≈ b, so the best few are compared again exactly.
-      let place = row * known.count
-      let best = known.indices.map { (squares[$0] - 2 * Double(products[place + $0]), $0) }.sorted { $0.0 < $1.0 }
-        .prefix(8)
-      let exact = best.map { (Self.distance(small[row], known[$0.1]), $0.1 % count) }
-      return exact.min { $0.0 < $1.0 }!
+  /// The most similar picture of the set to each of some pictures; of equal ones the first, unmirrored before mirrored.
+  ///
+  /// - Parameter pictures: each [side, side, 3] with the set's side.
+  public func matches(for pictures: [[UInt8]]) throws -> [Match] {
+    var found: [Match] = []
+    let block = 128
+    for start in stride(from: 0, to: pictures.count, by: block) {
+      let part = Array(pictures[start..<min(start + block, pictures.count)])
+      let queries = try Self.vectors(part, side: side, on: device)  // [N, D]
+      let x = try Tensor<B>(B.Scalar.array(queries), shape: [part.count, Self.length], on: device)
+      let products = try B.linear(x, weight: candidates, bias: nil).scalars()  // [N, 2M]
+      let squares = Self.squares(queries)
+      for row in part.indices {
+        let scores = products[row * 2 * count..<(row + 1) * 2 * count].map { Double($0) }
+        let query = queries[row * Self.length..<(row + 1) * Self.length]
+        found.append(match(query, square: squares[row], products: scores))
+      }
     }
+    return found
   }
 
-  /// Root mean square of the difference; the numbers span 2, brightness 1.
-  private static func distance(_ a: [Float], _ b: [Float]) -> Double {
-    let sum = zip(a, b).reduce(0.0) { $0 + (Double($1.0) - Double($1.1)) * (Double($1.0) - Double($1.1)) }
-    return (sum / Double(a.count)).squareRoot() / 2
-  }
-
-  private static func small(_ pictures: [[Float]], side: Int, on device: B.Device) throws -> [[Float]] {
-    try stride(from: 0, to: pictures.count, by: 256).flatMap { start in
-      let part = pictures[start..<min(start + 256, pictures.count)]
-      let maps = try Tensor<B>(B.Scalar.array(part.flatMap { $0 }), shape: [part.count, 3, side, side], on: device)
-      let values = try B.areaResize(maps, height: self.side, width: self.side).scalars().map { Float($0) }
-      let each = 3 * self.side * self.side
-      return part.indices.map { Array(values[($0 - start) * each..<($0 - start + 1) * each]) }
+  private func match(_ query: ArraySlice<Float>, square: Double, products: [Double]) -> Match {
+    // The rounding of a sum of D products of single-precision numbers is at most D·2⁻²⁴·‖a‖‖b‖, in whatever order.
+    func slack(_ index: Int) -> Double {
+      2 * Double(Self.length) * 0x1p-23 * (square * norms[index]).squareRoot()
     }
+    let estimates = products.indices.map { square + norms[$0] - 2 * products[$0] }
+    let bound = products.indices.reduce(Double.infinity) { min($0, estimates[$1] + slack($1)) }
+    var best: (index: Int, square: Double) = (0, .infinity)
+    for index in products.indices where estimates[index] - slack(index) <= bound {
+      let exact = squaredDistance(query, to: index)
+      if exact < best.square { best = (index, exact) }
+    }
+    return Match(
+      index: best.index % count, isMirrored: best.index >= count,
+      distance: (best.square / Double(Self.length)).squareRoot())
   }
 
-  private static func mirrored(_ picture: [Float]) -> [Float] {
-    var picture = picture
-    for row in stride(from: 0, to: picture.count, by: side) { picture[row..<row + side].reverse() }
-    return picture
+  private func squaredDistance(_ query: ArraySlice<Float>, to index: Int) -> Double {
+    let start = index * Self.length
+    var sum = 0.0
+    for (place, value) in query.enumerated() {
+      let difference = Double(value) - Double(values[start + place])
+      sum += difference * difference
+    }
+    return sum
+  }
+
+  /// Pictures as rows of numbers: brightness minus ½, plane by plane [N, D].
+  private static func vectors(_ pictures: [[UInt8]], side: Int, on device: B.Device) throws -> [Float] {
+    var result: [Float] = []
+    result.reserveCapacity(pictures.count * length)
+    let block = 64
+    for start in stride(from: 0, to: pictures.count, by: block) {
+      let part = Array(pictures[start..<min(start + block, pictures.count)])
+      let images = ImageBatch(labels: part.map { _ in 0 }, pictures: part, side: side).images
+      let x = try Tensor<B>(B.Scalar.array(images), shape: [part.count, 3, side, side], on: device)
+      let small = B.areaResize(x, height: comparedSide, width: comparedSide)  // [N, 3, 32, 32]
+      // −1 … 1 becomes −½ … ½: exact, and nearer to 0 than brightness itself.
+      result += try small.scalars().map { Float($0) / 2 }
+    }
+    return result
+  }
+
+  private static func mirrored(_ values: [Float]) -> [Float] {
+    var result = values
+    for row in stride(from: 0, to: values.count, by: comparedSide) { result[row..<row + comparedSide].reverse() }
+    return result
+  }
+
+  /// ‖row‖² of every row.
+  private static func squares(_ values: [Float]) -> [Double] {
+    stride(from: 0, to: values.count, by: length).map { start in
+      values[start..<start + length].reduce(0) { $0 + Double($1) * Double($1) }
+    }
   }
 }

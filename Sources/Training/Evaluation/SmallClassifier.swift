@@ -1,100 +1,111 @@
-// A small convolutional classifier, trained on real pictures to judge drawn ones: does a drawn animal look like one?
+// A small convolutional network that names the class of a picture: a witness, trained on the same pictures as the model
+// it judges, of whether drawn pictures show what they were asked for.
 //
-//     four 3 × 3 convolutions (three of stride 2), each with group norm and SiLU; means over quarters of the map; linear
+//     h = SiLU(conv₂ x); h = SiLU(GN(conv₂ h)) twice; h += conv(SiLU(GN(conv h))); logits = W·mean(h) + b
 //
-// It knows nothing about tokens, so it judges tokenizer and transformer from outside. It is no published metric.
+// conv₂ has stride 2, and large pictures are shrunk first. The first layer has no norm: with one channel a group it would
+// remove the colours. It never claims to be a good classifier of anything but the small set it saw.
 
 import MVAR
 import NeuralLayers
 import TensorCore
 
-/// A classifier of square pictures [B, 3, side, side] in −1 … 1.
+/// Pictures → classes.
 public struct SmallClassifier<B: Backend>: Sendable {
-  /// How many classes it tells apart.
+  /// How many classes there are.
   public let classes: Int
-  /// The side of the pictures.
+  /// Rows and columns of the pictures it is given.
   public let side: Int
   /// All parameters.
   public let parameters: [Parameter<B>]
 
-  private let convolutions: [Convolution2D<B>]
-  private let norms: [GroupNorm<B>]
-  private let output: Linear<B>
+  private let stem: Convolution2D<B>
+  private let stages: [(convolution: Convolution2D<B>, norm: GroupNorm<B>)]
+  private let first: Convolution2D<B>
+  private let norm: GroupNorm<B>
+  private let second: Convolution2D<B>
+  private let head: Linear<B>
   private let device: B.Device
 
-  /// A classifier with first weights of a seed.
+  /// The channels after the first layer and after each stage; multiples of the number of groups.
+  private static var widths: [Int] { [32, 64, 128] }
+  /// Larger pictures are shrunk to this side first: small ones are learnt faster, and from a few thousand just as well.
+  private static var largestSide: Int { 32 }
+
+  /// A classifier with its first weights.
   ///
-  /// - Precondition: pictures have at least 16 pixels a side.
-  public init(classes: Int, side: Int, seed: UInt64 = 0, on device: B.Device) throws {
-    precondition(side >= 16, "pictures of \(side) pixels are too small to classify")
+  /// - Parameters:
+  ///   - classes: how many classes there are, at least 1.
+  ///   - side: rows and columns of the pictures, at least 16: the last maps are an eighth of it.
+  ///   - seed: the same seed gives the same weights.
+  public init(classes: Int, side: Int, seed: UInt64, on device: B.Device) throws {
+    precondition(classes >= 1 && side >= 16, "a classifier of \(classes) classes for pictures of side \(side)")
     self.classes = classes
     self.side = side
     self.device = device
-    let source = InitialSource<B>(TokenizerConfiguration(), seed: seed, on: device)
-    let builder = ParameterBuilder<B>(source, on: device)
-    let halving = ConvolutionParameters(stride: 2, bottom: 1, right: 1)
-    let plan: [(from: Int, to: Int, parameters: ConvolutionParameters)] = [
-      (3, 32, halving), (32, 64, halving), (64, 64, .padded(1)), (64, 128, halving),
-    ]
-    convolutions = plan.enumerated().map { index, layer in
-      Convolution2D(builder, "layers.\(index).convolution", from: layer.from, to: layer.to, layer.parameters)
+    let builder = ParameterBuilder(FirstWeights<B>(seed: seed, device: device), on: device)
+    let halving = ConvolutionParameters(stride: 2, top: 1, left: 1, bottom: 1, right: 1)
+    let widths = Self.widths
+    let last = widths[widths.count - 1]
+    stem = Convolution2D(builder, "stem", from: 3, to: widths[0], halving)
+    stages = zip(widths, widths.dropFirst()).enumerated().map { stage, width in
+      (
+        Convolution2D(builder, "stages.\(stage).convolution", from: width.0, to: width.1, halving),
+        GroupNorm(builder, "stages.\(stage).norm", channels: width.1)
+      )
     }
-    norms = plan.enumerated().map { GroupNorm(builder, "layers.\($0).norm", channels: $1.to) }
-    output = Linear(builder, "output", from: 4 * 128, to: classes)
+    first = Convolution2D(builder, "first", from: last, to: last)
+    norm = GroupNorm(builder, "norm", channels: last)
+    second = Convolution2D(builder, "second", from: last, to: last)
+    head = Linear(builder, "head", from: last, to: classes)
     parameters = builder.parameters
+    if let problem = builder.problems.first { throw problem }
   }
 
-  /// Logits [B, classes].
-  public func logits(_ images: Variable<B>) -> Variable<B> {
-    var x = images
-    for (convolution, norm) in zip(convolutions, norms) { x = norm(convolution(x)) }  // [B, 128, side/8, side/8]
-    let quarters = x.areaResized(height: 2, width: 2)  // [B, 128, 2, 2]
-    return output(quarters.reshaped([images.shape[0], 4 * 128]))  // [B, classes]
-  }
-
-  /// Trains on labelled pictures: AdamW, cosine schedule, classes balanced by their square roots, flips and shifts.
-  ///
-  /// - Parameters:
-  ///   - unflippable: labels that are never mirrored.
-  ///   - onStep: receives the number of steps done and the loss.
-  public func train(
-    _ examples: [LabelledImages.Example], steps: Int = 600, batch: Int = 64, rate: Double = 2e-3, shift: Int = 4,
-    unflippable: Set<Int> = [], seed: UInt64 = 0, onStep: (Int, Double) -> Void = { _, _ in }
-  ) throws {
-    let order = SampleOrder(labels: examples.map(\.label), batch: batch, seed: seed, balance: .squareRoot)
-    let loader = BatchLoader(
-      images: examples, side: side, order: order,
-      augmentation: Augmentation(flips: true, shift: shift, unflippable: unflippable), seed: seed)
-    let optimizer = Optimizer(parameters, OptimizerSettings(betas: [0.9, 0.99])) { $0.value.shape.rank > 1 }
-    let schedule = LearningRateSchedule(peak: rate, warmup: steps / 20, total: steps)
-    for step in 0..<steps {
-      let part = loader.batch(step)
-      let count = part.labels.count
-      let tape = Tape<B>()
-      let logits = logits(Variable(try tensor(part.images), tape: tape))
-      let targets = try Indices<B>(part.labels, shape: [count], on: device)
-      let loss = logits.crossEntropy(targets: targets, labelSmoothing: 0.05).sum(times: 1 / B.Scalar(count))
-      optimizer.add(tape.gradients(of: loss, seed: Tensor(repeating: 1, shape: [1], on: device)))
-      optimizer.step(rate: schedule.rate(at: step), decay: 0.05)
-      onStep(step + 1, Double(try loss.value.scalars()[0]))
-    }
+  /// Images [B, 3, side, side] in −1 … 1 → logits [B, classes]
+  public func callAsFunction(_ images: Variable<B>) -> Variable<B> {
+    let seen = min(side, Self.largestSide)
+    let x = seen == side ? images : images.areaResized(height: seen, width: seen)  // [B, 3, s, s]
+    var h = stem(x).silu()  // [B, 32, s/2, s/2]
+    for stage in stages { h = stage.norm(stage.convolution(h)) }  // [B, 128, s/8, s/8]
+    h = h + second(norm(first(h)))
+    let mean = h.areaResized(height: 1, width: 1).reshaped([h.shape[0], h.shape[1]])  // [B, 128]
+    return head(mean)
   }
 
   /// The likeliest class of each picture.
   ///
-  /// - Parameter images: planar, −1 … 1, 3·side² numbers each.
-  public func classify(_ images: [[Float]]) throws -> [Int] {
-    try stride(from: 0, to: images.count, by: 64).flatMap { start in
-      let part = images[start..<min(start + 64, images.count)]
-      let values = try logits(Variable(try tensor(part.flatMap { $0 }))).value.scalars()
-      return part.indices.map { row in
-        let logits = values[(row - start) * classes..<(row - start + 1) * classes]
-        return logits.indices.max { logits[$0] < logits[$1] }! - logits.startIndex
+  /// - Parameter pictures: each [side, side, 3], red, green and blue interleaved.
+  public func predictions(for pictures: [[UInt8]]) throws -> [Int] {
+    var found: [Int] = []
+    let batch = 64
+    for start in stride(from: 0, to: pictures.count, by: batch) {
+      let part = Array(pictures[start..<min(start + batch, pictures.count)])
+      let images = ImageBatch(labels: part.map { _ in 0 }, pictures: part, side: side).images
+      let x = try Tensor<B>(B.Scalar.array(images), shape: [part.count, 3, side, side], on: device)
+      let logits = try self(Variable(x)).value.scalars()
+      found += part.indices.map { row in
+        let scores = logits[row * classes..<(row + 1) * classes]
+        return (scores.indices.max { scores[$0] < scores[$1] } ?? 0) - scores.startIndex
       }
     }
+    return found
   }
+}
 
-  private func tensor(_ values: [Float]) throws -> Tensor<B> {
-    try Tensor(B.Scalar.array(values), shape: [values.count / (3 * side * side), 3, side, side], on: device)
+/// First weights: uniform ±√(6/fan in), a third of it for the last layer; norms 1 and biases 0.
+private struct FirstWeights<B: Backend>: ParameterSource {
+  let seed: UInt64
+  let device: B.Device
+
+  func value(_ name: String, shape: Shape) throws -> Tensor<B> {
+    guard shape.rank > 1 else {
+      return Tensor(repeating: name.hasSuffix("weight") ? 1 : 0, shape: shape, on: device)
+    }
+    let fanIn = Double(shape.dimensions.dropFirst().reduce(1, *))
+    let bound = (6 / fanIn).squareRoot() * (name.hasPrefix("head") ? 1.0 / 3 : 1)
+    let stream = RandomStream(seed: seed, stream: SeededWeights.hash(name))
+    let values = (0..<shape.count).map { Float(bound * (2 * stream.uniform($0, purpose: .initialisation) - 1)) }
+    return try Tensor(B.Scalar.array(values), shape: shape, on: device)
   }
 }

@@ -1,0 +1,211 @@
+// The measuring of `mvar evaluate`: loads, checks that everything belongs together, reconstructs, draws, trains the
+// classifier, searches, and puts the report together. Nothing is written here.
+
+import Foundation
+import MVAR
+import Media
+import TensorCore
+import Training
+
+/// The evaluation, on any engine.
+struct EvaluateTask: EngineTask {
+  /// Pictures in a row of the pictures that are written.
+  static let columns = 12
+  /// The smallest pictures the classifier can look at.
+  private static let smallestSide = 16
+
+  let command: Evaluate
+  let sampling: SamplingOptions
+
+  func run<B: Backend>(_ engine: B.Type) throws -> Evaluation where B.Device == LocalDevice {
+    let (sampler, tokenizer): (Sampler<B>?, VQVAE<B>) = try models()
+    let side = tokenizer.configuration.imageSide
+    let progress = Progress()
+    defer { progress.finish() }
+    let images = try pictures(side: side, progress)
+    let unflippable = try unflippable(images.classNames)
+    if let sampler { try check(sampler, images) }
+
+    var clock = Stopwatch()
+    var evaluation = TokenizerEvaluation(tokenizer, on: LocalDevice())
+    let (training, heldOut) = (images.training.map(\.pixels), images.validation.map(\.pixels))
+    let total = training.count + heldOut.count
+    let (heldOutAgain, heldOutQuality) = try clock.measure {
+      try evaluation.reconstruct(heldOut) { done in progress.report("reconstructing picture \(done) of \(total)") }
+    }
+    let (trainingAgain, trainingQuality) = try clock.measure {
+      try evaluation.reconstruct(training) { done in
+        progress.report("reconstructing picture \(heldOut.count + done) of \(total)")
+      }
+    }
+    var report = EvaluationReport(
+      classNames: images.classNames, trainingCount: training.count, heldOutCount: heldOut.count,
+      tokenizer: .init(
+        heldOutPSNR: heldOutQuality.psnr, trainingPSNR: trainingQuality.psnr,
+        sides: tokenizer.configuration.schedule.sides, codesUsed: evaluation.shares,
+        codesUsedAnywhere: evaluation.totalShare))
+    var times = ["reconstructions \(clock.text)"]
+    guard let sampler else {
+      progress.finish()
+      Console.note(times[0])
+      return Evaluation(report: report)
+    }
+
+    let (samples, labels) = try measured("samples", &times) {
+      try draw(sampler, evaluation, classes: images.classNames.count, progress)
+    }
+    report.sampling = [
+      "count": "\(command.count)", "cfg": "\(command.cfg)", "top-k": "\(command.topK)", "top-p": "\(command.topP)",
+      "seed": "\(command.seed)",
+    ]
+    report.classes = try measured("classifier", &times) {
+      try scores(images, heldOutAgain, samples, labels, unflippable, as: B.self, progress)
+    }
+    progress.report("searching for the nearest training pictures")
+    let matches = try measured("search", &times) {
+      let originals = try NearestPictures<B>(training, side: side, on: LocalDevice())
+      let copies = try NearestPictures<B>(trainingAgain, side: side, on: LocalDevice())
+      let found = try originals.matches(for: samples)
+      report.novelty = EvaluationReport.Novelty(
+        heldOut: try originals.matches(for: heldOut).map(\.distance),
+        reconstructions: try originals.matches(for: heldOutAgain).map(\.distance),
+        samples: found.map(\.distance), samplesToReconstructions: try copies.matches(for: samples).map(\.distance))
+      return found
+    }
+    progress.finish()
+    Console.note(times.joined(separator: ", ") + ", peak memory \(Memory.text(Memory.peak))")
+    return Evaluation(
+      report: report,
+      samples: try samples.map { try PixelImage(width: side, height: side, pixels: $0) },
+      neighbours: try matches.map { match in
+        let found = images.training[match.index].pixels
+        let shown = match.isMirrored ? Augmentation.moved(found, side: side, flip: true, dx: 0, dy: 0) : found
+        return (try PixelImage(width: side, height: side, pixels: shown), match.distance)
+      })
+  }
+
+  private func measured<Result>(_ name: String, _ times: inout [String], _ body: () throws -> Result) rethrows -> Result
+  {
+    var clock = Stopwatch()
+    let result = try clock.measure(body)
+    times.append("\(name) \(clock.text)")
+    return result
+  }
+
+  /// Loads the models; the tokenizer gets the transformer's list of scales unless one was given.
+  private func models<B: Backend>() throws -> (Sampler<B>?, VQVAE<B>) where B.Device == LocalDevice {
+    var hints = try command.hints.hints()
+    let transformer: MarkovianTransformer<B>? = try command.model.map { path in
+      try naming(path) { try modelSource(path, option: "--model").transformer(hints, on: LocalDevice()) }
+    }
+    hints.sides = hints.sides ?? transformer?.configuration.schedule.sides
+    let tokenizer: VQVAE<B> = try naming(command.tokenizer) {
+      try modelSource(command.tokenizer, option: "--tokenizer").tokenizer(hints, on: LocalDevice())
+    }
+    try tokenizer.configuration.checkSize()
+    let sampler = try transformer.map { transformer in
+      try naming("\(command.model ?? "") with \(command.tokenizer)") {
+        try Sampler(transformer, tokenizer.quantizer)
+      }
+    }
+    return (sampler, tokenizer)
+  }
+
+  private func pictures(side: Int, _ progress: Progress) throws -> LabelledImages {
+    let images = try LabelledImages(
+      path: command.data, side: side, badFiles: command.badFiles, heldOut: command.heldOut,
+      onProblem: { Console.note("skipped \($0)") },
+      onProgress: { done, all in progress.report("reading picture \(done) of \(all)") })
+    guard !images.validation.isEmpty else {
+      throw Failure("\(command.data): no picture is held out, so there is nothing to compare with; use --held-out")
+    }
+    return images
+  }
+
+  private func unflippable(_ classNames: [String]) throws -> Set<Int> {
+    Set(
+      try command.neverFlip.map { name in
+        guard let label = classNames.firstIndex(of: name) else {
+          throw Failure("--never-flip \(name): \(command.data) has no class of this name")
+        }
+        return label
+      })
+  }
+
+  /// Refuses a transformer that was trained on other classes, and results that could not be shown.
+  private func check<B: Backend>(_ sampler: Sampler<B>, _ images: LabelledImages) throws {
+    let path = command.model ?? ""
+    let classes = sampler.transformer.configuration.classes
+    guard classes == images.classNames.count else {
+      throw Failure("\(path): was trained on \(classes) classes, and \(command.data) has \(images.classNames.count)")
+    }
+    if let names = try ModelMetadata.classNames(of: CheckpointWeights(path: path, .transformer)) {
+      for (label, name) in images.classNames.enumerated() where label >= names.count || names[label] != name {
+        let other = label < names.count ? "\"\(names[label])\"" : "without a name"
+        throw Failure("\(path): its class \(label) is \(other), and that of \(command.data) is \"\(name)\"")
+      }
+    }
+    guard images.side >= Self.smallestSide else {
+      throw Failure(
+        "\(command.tokenizer): makes pictures of \(images.side) pixels a side, and the classifier needs "
+          + "\(Self.smallestSide)")
+    }
+    let gap = ImageGrid().gap
+    let width = min(command.count, Self.columns) * (images.side + gap) - gap
+    if command.grid != nil {
+      try ImageLimits.check(width: width, height: classes * (images.side + gap) - gap, of: "the picture of the samples")
+    }
+    if command.nearest != nil {
+      try ImageLimits.check(
+        width: Self.columns * (images.side + gap) - gap, height: 6 * (images.side + gap) - gap,
+        of: "the picture of the nearest samples")
+    }
+  }
+
+  /// Draws samples of every class.
+  private func draw<B: Backend>(
+    _ sampler: Sampler<B>, _ tokenizer: TokenizerEvaluation<B>, classes: Int, _ progress: Progress
+  ) throws -> (pictures: [[UInt8]], labels: [Int]) where B.Device == LocalDevice {
+    let configuration = sampler.transformer.configuration
+    let labels = (0..<classes).flatMap { [Int](repeating: $0, count: command.count) }
+    let bytes = configuration.bytesPerImage
+    let batch = command.batch ?? min(max(Int(0x1p30 / bytes), 1), 32)
+    try Memory.check(bytes * Double(batch), for: "drawing \(batch) image\(batch == 1 ? "" : "s") at once")
+    var pictures: [[UInt8]] = []
+    for start in stride(from: 0, to: labels.count, by: batch) {
+      let range = start..<min(start + batch, labels.count)
+      let streams = range.map { RandomStream(seed: command.seed, stream: UInt64($0)) }
+      let sum = try naming("\(command.model ?? "") with \(command.tokenizer)") {
+        try sampler.sample(labels: Array(labels[range]), streams: streams, sampling) { _ in
+          progress.report("drawing samples \(range.lowerBound + 1)–\(range.upperBound) of \(labels.count)")
+        }
+      }
+      pictures += try tokenizer.decode(sum)
+    }
+    return (pictures, labels)
+  }
+
+  /// Trains the classifier and asks it about every kind of picture.
+  private func scores<B: Backend>(
+    _ images: LabelledImages, _ reconstructions: [[UInt8]], _ samples: [[UInt8]], _ labels: [Int],
+    _ unflippable: Set<Int>, as engine: B.Type, _ progress: Progress
+  ) throws -> EvaluationReport.Classes where B.Device == LocalDevice {
+    var settings = ClassifierSettings()
+    settings.unflippable = unflippable
+    let classes = images.classNames.count
+    let classifier = try SmallClassifier<B>.trained(
+      on: images.training, classes: classes, side: images.side, settings, on: LocalDevice()
+    ) { step, loss in
+      let text = String(format: "%.3f", loss)
+      progress.report("training the classifier, step \(step) of \(settings.steps): loss \(text)")
+    }
+    func score(_ pictures: [[UInt8]], _ labels: [Int]) throws -> ClassificationScore {
+      ClassificationScore(predictions: try classifier.predictions(for: pictures), labels: labels, classes: classes)
+    }
+    let heldOut = images.validation.map(\.label)
+    return EvaluationReport.Classes(
+      training: try score(images.training.map(\.pixels), images.training.map(\.label)),
+      heldOut: try score(images.validation.map(\.pixels), heldOut),
+      reconstructions: try score(reconstructions, heldOut), samples: try score(samples, labels))
+  }
+}

@@ -1,0 +1,115 @@
+// Sends pictures through the tokenizer and back: how near the results are, and which codes are used at each scale.
+//
+//     share of a scale = different tokens found at this scale / V
+//
+// PSNR is the mean over pictures, computed before the result is rounded to bytes, as validation during training does.
+
+import Foundation
+import MVAR
+import Media
+import TensorCore
+
+/// Why an evaluation cannot go on.
+public struct EvaluationError: Error, Equatable, CustomStringConvertible, LocalizedError {
+  /// One sentence without a full stop.
+  public let description: String
+
+  /// An error with its sentence.
+  public init(_ description: String) { self.description = description }
+
+  /// The same sentence, for callers that only know `Error`.
+  public var errorDescription: String? { description }
+
+  static let notNumbers = EvaluationError(
+    "the tokenizer's output is not made of finite numbers: its weights are damaged or do not fit")
+}
+
+/// Reconstructs pictures and counts the codes that it takes.
+public struct TokenizerEvaluation<B: Backend> {
+  /// The tokenizer.
+  public let tokenizer: VQVAE<B>
+  /// Whether a code was found at a scale, [S][V].
+  public private(set) var isUsed: [[Bool]]
+  private let device: B.Device
+  private let batch: Int
+
+  /// An evaluation in which nothing was counted yet.
+  public init(_ tokenizer: VQVAE<B>, on device: B.Device) {
+    self.tokenizer = tokenizer
+    self.device = device
+    // As many pixels at once as sixteen pictures of 64 × 64 have.
+    let side = tokenizer.configuration.imageSide
+    batch = max(16 * 64 * 64 / (side * side), 1)
+    let configuration = tokenizer.configuration
+    let unused = [Bool](repeating: false, count: configuration.vocabulary)
+    isUsed = [[Bool]](repeating: unused, count: configuration.schedule.count)
+  }
+
+  /// The share of codes that were found at each scale.
+  public var shares: [Double] { isUsed.map { Double($0.count { $0 }) / Double($0.count) } }
+
+  /// The share of codes that were found at any scale.
+  public var totalShare: Double {
+    guard let first = isUsed.first else { return 0 }
+    let used = first.indices.count { code in isUsed.contains { $0[code] } }
+    return Double(used) / Double(first.count)
+  }
+
+  /// Pictures encoded and decoded again, their codes counted.
+  ///
+  /// - Parameters:
+  ///   - pictures: each [side, side, 3] with the tokenizer's side.
+  ///   - onProgress: receives how many pictures are done.
+  /// - Returns: the reconstructions as bytes, and how good they are.
+  /// - Throws: `EvaluationError` when the tokenizer's output is not made of numbers.
+  public mutating func reconstruct(
+    _ pictures: [[UInt8]], onProgress: (Int) throws -> Void = { _ in }
+  ) throws -> (pictures: [[UInt8]], quality: ReconstructionQuality) {
+    let side = tokenizer.configuration.imageSide
+    var quality = ReconstructionQuality()
+    var shown: [[UInt8]] = []
+    for start in stride(from: 0, to: pictures.count, by: batch) {
+      let part = Array(pictures[start..<min(start + batch, pictures.count)])
+      let originals = ImageBatch(labels: part.map { _ in 0 }, pictures: part, side: side).images
+      let images = try Tensor<B>(B.Scalar.array(originals), shape: [part.count, 3, side, side], on: device)
+      let features = tokenizer.features(Variable(images))
+      // What is no number has no nearest code.
+      guard B.sumOfSquares(features.value).isFinite else { throw EvaluationError.notNumbers }
+      let quantized = tokenizer.quantizer.encode(features)
+      for (scale, tokens) in quantized.tokens.enumerated() {
+        for token in try tokens.values() { isUsed[scale][token] = true }
+      }
+      let values = try Self.values(tokenizer, quantized.sums[quantized.sums.count - 1].value)
+      quality.add(originals, values, pictures: part.count)
+      shown += try Self.bytes(values, side: side)
+      try onProgress(start + part.count)
+    }
+    return (shown, quality)
+  }
+
+  /// The pictures of f̂, as bytes.
+  ///
+  /// - Parameter sum: f̂ after the last scale [B, Z, P, P].
+  /// - Returns: B pictures, each [side, side, 3].
+  /// - Throws: `EvaluationError` when the tokenizer's output is not made of numbers.
+  public func decode(_ sum: Tensor<B>) throws -> [[UInt8]] {
+    try stride(from: 0, to: sum.shape[0], by: batch).flatMap { start in
+      let part = sum.rows(start..<min(start + batch, sum.shape[0]))
+      return try Self.bytes(Self.values(tokenizer, part), side: tokenizer.configuration.imageSide)
+    }
+  }
+
+  private static func values(_ tokenizer: VQVAE<B>, _ sum: Tensor<B>) throws -> [Float] {
+    let values = try tokenizer.decode(Variable(sum)).value.scalars().map { Float($0) }
+    guard values.allSatisfy(\.isFinite) else { throw EvaluationError.notNumbers }
+    return values
+  }
+
+  private static func bytes(_ values: [Float], side: Int) throws -> [[UInt8]] {
+    let each = 3 * side * side
+    return try stride(from: 0, to: values.count, by: each).map { start in
+      let brightness = values[start..<start + each].map { (min(max($0, -1), 1) + 1) / 2 }
+      return try PixelImage(planar01: brightness, width: side, height: side, rounding: .nearest).pixels
+    }
+  }
+}
