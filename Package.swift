@@ -53,7 +53,8 @@ let package = Package(
     .testTarget(name: "MediaTests", dependencies: ["Media", "Verification", "TestSupport"]),
     .testTarget(name: "MVARTests", dependencies: ["MVAR", "Verification", "Checkpoints", "TestSupport"]),
     .testTarget(
-      name: "TrainingTests", dependencies: ["Training", "MVAR", "TensorCore", "Media", "Checkpoints", "TestSupport"]),
+      name: "TrainingTests",
+      dependencies: ["Training", "MVAR", "NeuralLayers", "TensorCore", "Media", "Checkpoints", "TestSupport"]),
     .testTarget(
       name: "MVARToolTests", dependencies: ["MVARTool", "MVAR", "TensorCore", "Media", "Checkpoints", "TestSupport"]),
   ],

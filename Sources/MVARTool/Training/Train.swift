@@ -115,13 +115,14 @@ private struct TrainTask: EngineTask {
   let command: Train
 
   func run<B: Backend>(_ engine: B.Type) throws where B.Device == LocalDevice {
-    let (folder, isResuming) = try command.runOptions.open()
+    try command.runOptions.check()
     let tokenizer: VQVAE<B> = try naming(command.tokenizer) {
       try modelSource(command.tokenizer, option: "--tokenizer").tokenizer(command.hints.hints(), on: LocalDevice())
     }
     var settings = command.settings
     let data = try readData(tokenizer)
     settings["data"] = data.fingerprint
+    settings[TrainingCheckpoint<B>.laterSetting] = try fingerprint(of: tokenizer)
     let configuration = try transformerConfiguration(tokenizer.configuration, classes: data.classNames.count)
     let model: MarkovianTransformer<B> = try firstModel(configuration)
     var options = try trainingOptions()
@@ -130,6 +131,8 @@ private struct TrainTask: EngineTask {
       model, options, source: try source(data, tokenizer, configuration), tokenizer: tokenizer,
       seed: command.optimizer.seed, settings: settings,
       metadata: try ModelMetadata.of(configuration, classNames: data.classNames), on: LocalDevice())
+    let isResuming = command.runOptions.isResuming
+    let folder = try command.runOptions.open(resuming: isResuming)
     let first = isResuming ? try session.restore(from: folder.checkpoint) : 0
     Console.note(
       "\(data.labels.count) pictures of \(data.classNames.count) classes, \(data.heldOut) held out; "
@@ -172,6 +175,15 @@ private struct TrainTask: EngineTask {
       contents: .pictures(images), classNames: images.classNames, labels: images.training.map(\.label),
       heldOut: images.validation.count,
       fingerprint: DataOptions.fingerprint(images.training.map { ($0.label, $0.name) }))
+  }
+
+  /// Tells tokenizers apart by their codes: tokens of another one would mean something else.
+  private func fingerprint<B: Backend>(of tokenizer: VQVAE<B>) throws -> String {
+    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+    for value in try tokenizer.quantizer.codebook.weight.value.scalars() {
+      hash = (hash ^ UInt64(Float(value).bitPattern)) &* 0x100_0000_01B3
+    }
+    return String(hash, radix: 16)
   }
 
   private func source<B: Backend>(

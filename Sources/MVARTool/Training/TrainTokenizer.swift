@@ -125,7 +125,7 @@ private struct TrainTokenizerTask: EngineTask {
 
   func run<B: Backend>(_ engine: B.Type) throws where B.Device == LocalDevice {
     let configuration = try command.tokenizerConfiguration()
-    let (folder, isResuming) = try command.runOptions.open()
+    try command.runOptions.check()
     let images = try command.data.pictures(side: configuration.imageSide)
     let seed = command.optimizer.seed
     let order = SampleOrder(
@@ -149,6 +149,8 @@ private struct TrainTokenizerTask: EngineTask {
     var session = TokenizerSession(
       model, options, loader: loader, validation: images.validation, seed: seed, settings: settings,
       on: LocalDevice())
+    let isResuming = command.runOptions.isResuming
+    let folder = try command.runOptions.open(resuming: isResuming)
     let first = isResuming ? try session.restore(from: folder.checkpoint) : 0
     Console.note(
       "\(images.training.count) pictures of \(images.classNames.count) classes, \(images.validation.count) held out; "

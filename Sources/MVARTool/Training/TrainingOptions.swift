@@ -199,11 +199,14 @@ struct RunOptions: ParsableArguments {
     }
   }
 
-  /// Takes the folder: whether there is a run to resume.
-  func open() throws -> (folder: RunFolder, isResuming: Bool) {
-    let isResuming = resume && FileManager.default.fileExists(atPath: "\(output)/checkpoint.safetensors")
-    return (try RunFolder(output, resuming: isResuming), isResuming)
-  }
+  /// Whether there is a run to resume.
+  var isResuming: Bool { resume && FileManager.default.fileExists(atPath: "\(output)/checkpoint.safetensors") }
+
+  /// Refuses a folder that cannot be taken, before long preparations and without leaving traces.
+  func check() throws { try RunFolder.check(output, resuming: isResuming) }
+
+  /// Takes the folder.
+  func open(resuming: Bool) throws -> RunFolder { try RunFolder(output, resuming: resuming) }
 
   /// Runs a session to its end or until Ctrl-C.
   ///

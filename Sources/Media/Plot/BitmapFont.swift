@@ -23,7 +23,7 @@ public enum BitmapFont {
     """.split(whereSeparator: \.isWhitespace).map(String.init)
 
   /// The rows of a letter; a box for one that the font lacks.
-  static func rows(_ letter: Character) -> [Int] {
+  package static func rows(_ letter: Character) -> [Int] {
     guard let code = letter.asciiValue, 32..<127 ~= code else { return [31, 17, 17, 17, 17, 17, 31] }
     return glyphs[Int(code) - 32].map { $0.wholeNumberValue ?? Int($0.asciiValue ?? 87) - 87 }
   }

@@ -1,7 +1,8 @@
 // The folder that a training run writes to: where everything lies, and the guard against two runs in one folder.
 //
 // A new run starts only where none was, a resumed one only where a checkpoint is. The guard is an advisory lock on
-// `.lock`, which the system lifts when the process ends, however it ends; the file itself stays. Nothing is deleted.
+// `.lock`, which the system lifts when the process ends, however it ends; the file itself stays. The only files ever
+// deleted are half-written ones, which a run leaves behind when it is killed while it writes.
 
 import Foundation
 
@@ -44,14 +45,49 @@ public struct RunFolder: Sendable {
     while path.count > 1 && path.hasSuffix("/") { path.removeLast() }
     self.path = path
     // Before anything is created: a wrong path leaves no traces.
-    if isResuming { try RunFolder.checkResumable(path) } else { try RunFolder.createFolder(path) }
+    try RunFolder.check(path, resuming: isResuming)
+    if !isResuming { try RunFolder.createFolder(path) }
     lock = try Lock(folder: path)
-    if !isResuming {
-      for name in ["checkpoint.safetensors", "metrics.jsonl"] where access("\(path)/\(name)", F_OK) == 0 {
-        throw RunError(path, "holds a training run already (\(name)); resume it or choose another folder")
-      }
-    }
+    // Again, now that nobody else can begin a run here.
+    try RunFolder.check(path, resuming: isResuming)
     try RunFolder.createFolder(samples)
+    for folder in [path, samples] { RunFolder.removeHalfWritten(in: folder) }
+  }
+
+  /// Refuses a folder that a run could not take, without creating anything: for a look before long preparations.
+  ///
+  /// - Throws: `RunError` when a new run would overwrite an older one, there is nothing to resume, or what has the
+  ///   folder's name is no folder or cannot be written.
+  public static func check(_ path: String, resuming isResuming: Bool) throws {
+    try RegularFile.checkPath(path)
+    if isResuming { return try checkResumable(path) }
+    var status = stat()
+    guard stat(path, &status) == 0 else { return try checkCreatable(path) }
+    guard status.st_mode & S_IFMT == S_IFDIR else { throw RunError(path, "is not a folder") }
+    for name in ["checkpoint.safetensors", "metrics.jsonl"] where access("\(path)/\(name)", F_OK) == 0 {
+      throw RunError(path, "holds a training run already (\(name)); resume it or choose another folder")
+    }
+    guard access(path, W_OK | X_OK) == 0 else { throw RunError(path, "cannot be written", system: errno) }
+  }
+
+  /// Refuses a folder that could not be made in the nearest folder above it that exists.
+  private static func checkCreatable(_ path: String) throws {
+    guard errno == ENOENT else { throw RunError(path, "cannot be created", system: errno) }
+    var above = (path as NSString).deletingLastPathComponent
+    while !above.isEmpty && access(above, F_OK) != 0 && errno == ENOENT {
+      above = (above as NSString).deletingLastPathComponent
+    }
+    guard access(above.isEmpty ? "." : above, W_OK | X_OK) == 0 else {
+      throw RunError(path, "cannot be created", system: errno)
+    }
+  }
+
+  /// Removes the temporary files of `AtomicFile`; called while this process alone may write here.
+  private static func removeHalfWritten(in folder: String) {
+    for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    where name.hasPrefix(".") && (name.hasSuffix(".tmp") || name.hasPrefix(".mvar-") && name.hasSuffix(".partial")) {
+      unlink("\(folder)/\(name)")
+    }
   }
 
   private static func checkResumable(_ path: String) throws {

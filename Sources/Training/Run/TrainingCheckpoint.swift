@@ -73,14 +73,24 @@ public struct TrainingCheckpoint<B: Backend> {
     else {
       throw CheckpointError(path: path, reason: "is no checkpoint of a training: it does not say how far it got")
     }
+    let (mark, name) =
+      model == .transformer
+      ? (CheckpointNames.transformerMark, "transformer") : (CheckpointNames.tokenizerMark, "tokenizer")
+    guard file[Self.wrapper(model) + mark] != nil else {
+      throw CheckpointError(path: path, reason: "is a checkpoint of a training, but not of a \(name)'s")
+    }
     self.init(model, iteration: number, settings: settings, metadata: file.metadata)
   }
+
+  /// A setting that files of the first version lack; where it is missing it is not compared.
+  public static var laterSetting: String { "tokenizer" }
 
   /// Refuses to go on with other settings than the run began with.
   ///
   /// - Throws: `CheckpointError` that names the first setting that differs.
   public func check(_ wanted: [String: String], path: String) throws {
     for key in Set(settings.keys).union(wanted.keys).sorted() where settings[key] != wanted[key] {
+      if key == Self.laterSetting && settings[key] == nil { continue }
       throw CheckpointError(
         path: path,
         reason: "the run began with \(key) \(settings[key] ?? "not set"), now it is \(wanted[key] ?? "not set"): "

@@ -27,7 +27,7 @@ public struct Regularisation: Hashable, Sendable {
   private static let firstBranch = 64
 
   /// The labels of a batch with some replaced by the null class.
-  func dropped(_ labels: [Int], nullClass: Int, _ streams: [RandomStream]) -> [Int] {
+  package func dropped(_ labels: [Int], nullClass: Int, _ streams: [RandomStream]) -> [Int] {
     zip(labels, streams).map { label, stream in
       labelDrop > 0 && stream.uniform(0, purpose: .regularisation) < labelDrop ? nullClass : label
     }
@@ -36,7 +36,7 @@ public struct Regularisation: Hashable, Sendable {
   /// The factors of every sample of a batch for the two branches of each block; nil where nothing is dropped.
   ///
   /// - Parameter segment: the number of the segment: each has decisions of its own.
-  func keep<Scalar: BinaryFloatingPoint>(
+  package func keep<Scalar: BinaryFloatingPoint>(
     depth: Int, segment: Int, _ streams: [RandomStream]
   ) -> [(attention: [Scalar], feedForward: [Scalar])?] {
     (0..<depth).map { block in

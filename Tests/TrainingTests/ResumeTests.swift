@@ -1,0 +1,125 @@
+// A training that is interrupted and resumed must be the training that was not: the checkpoint (weights, both moments,
+// step counts, usage of codes) and the log come out byte for byte the same, whether the run was asked to stop, which
+// saves, or failed, which repeats the steps since the last checkpoint.
+
+import Foundation
+import MVAR
+import Media
+import TensorCore
+import TestSupport
+import Testing
+import Training
+
+/// A session that fails before an iteration, as if the process had been killed there.
+private struct Failing<Session: TrainingSession>: TrainingSession {
+  struct Failure: Error {}
+  var session: Session
+  let iteration: Int
+
+  mutating func step(_ iteration: Int) throws -> [(String, Double)] {
+    if iteration == self.iteration { throw Failure() }
+    return try session.step(iteration)
+  }
+  func validate() throws -> [(String, Double)] { try session.validate() }
+  func picture() throws -> PixelImage { try session.picture() }
+  func save(iterations: Int, to path: String) throws { try session.save(iterations: iterations, to: path) }
+  var unitsPerStep: (count: Double, name: String) { session.unitsPerStep }
+}
+
+@Suite("resuming")
+struct ResumeTests {
+  private let plan = TrainingPlan(iterations: 14, saveEvery: 3, validateEvery: 4, pictureEvery: 7)
+
+  private func bytes(_ path: String) throws -> Data { try Data(contentsOf: URL(filePath: path)) }
+
+  /// Runs a training in one go, in pieces of 1, 2, 5 and the other steps, and with failures, and compares what is left.
+  private func compare<Session: TrainingSession>(
+    make: () throws -> Session, restore: (inout Session, String) throws -> Int
+  ) throws {
+    try withTemporaryFolder { folder in
+      var whole = try make()
+      let wholeFolder = try RunFolder("\(folder)/whole", resuming: false)
+      _ = try TrainingLoop(wholeFolder, plan).run(&whole, from: 0)
+
+      // Asked to stop after so many steps of each process.
+      for (name, pieces) in [("stopped", [1, 2, 5]), ("always", [Int](repeating: 1, count: 13))] {
+        for (part, steps) in (pieces + [Int.max]).enumerated() {
+          let run = try RunFolder("\(folder)/\(name)", resuming: part > 0)
+          var session = try make()
+          let first = part == 0 ? 0 : try restore(&session, run.checkpoint)
+          #expect(first == pieces[..<part].reduce(0, +))
+          var asked = -1
+          let end = try TrainingLoop(run, plan).run(
+            &session, from: first,
+            shouldStop: {
+              asked += 1
+              return asked == steps
+            })
+          if case .interrupted(let after) = end { #expect(after == first + steps) }
+        }
+        try expectSame("\(folder)/\(name)", "\(folder)/whole")
+      }
+
+      // Killed before these iterations; the checkpoints before them are of 0, 3, 3, 9 and 12 iterations.
+      for (part, iteration) in [0, 4, 5, 11, 13, Int.max].enumerated() {
+        let run = try RunFolder("\(folder)/killed", resuming: part > 0)
+        var session = Failing(session: try make(), iteration: iteration)
+        let first = part == 0 ? 0 : try restore(&session.session, run.checkpoint)
+        #expect(first == [0, 0, 3, 3, 9, 12][part])
+        do {
+          _ = try TrainingLoop(run, plan).run(&session, from: first)
+        } catch is Failing<Session>.Failure {}
+      }
+      try expectSame("\(folder)/killed", "\(folder)/whole")
+    }
+  }
+
+  private func expectSame(_ folder: String, _ whole: String) throws {
+    for name in ["checkpoint.safetensors", "metrics.jsonl", "samples/step-000007.png", "samples/step-000014.png"] {
+      #expect(try bytes("\(folder)/\(name)") == bytes("\(whole)/\(name)"), "\(folder): \(name)")
+    }
+    // One line a step, and after steps 4, 8, 12 and 14 one of the validation.
+    let steps = try MetricsLog.read("\(folder)/metrics.jsonl").map(\.step)
+    #expect(steps == [1, 2, 3, 4, 4, 5, 6, 7, 8, 8, 9, 10, 11, 12, 12, 13, 14, 14])
+  }
+
+  @Test("a tokenizer's training, first without its codebook, with revivals")
+  func tokenizer() throws {
+    try compare(
+      make: {
+        try TinyTraining.tokenizerSession(steps: 14, batch: 3) {
+          $0.quantizeAfter = 4
+          $0.reviveEvery = 3
+        }
+      }, restore: { try $0.restore(from: $1) })
+  }
+
+  @Test("a transformer's training with two micro-batches a step, the cycle of segments and everything dropped")
+  func transformer() throws {
+    let tokenizer = try TinyTraining.tokenizer()
+    try compare(
+      make: {
+        try TinyTraining.transformerSession(steps: 28, batch: 3, tokenizer: tokenizer) {
+          $0.accumulation = 2
+          $0.ratio = 3
+          $0.regularisation = Regularisation(labelDrop: 0.3, dropPath: 0.4, labelSmoothing: 0.1)
+        }
+      }, restore: { try $0.restore(from: $1) })
+  }
+
+  @Test("a loss that is no number ends the run, and the last checkpoint stays")
+  func notNumbers() throws {
+    try withTemporaryFolder { folder in
+      let run = try RunFolder("\(folder)/run", resuming: false)
+      var session = try TinyTraining.tokenizerSession(steps: 14, batch: 3) { $0.schedule.peak = 1e30 }
+      let error = #expect(throws: RunError.self) { try TrainingLoop(run, plan).run(&session, from: 0) }
+      let sentence = error?.description ?? ""
+      #expect(sentence.contains("these are no numbers any more: "))
+      #expect(sentence.hasSuffix("; the last checkpoint is kept, try a lower learning rate"))
+      var again = try TinyTraining.tokenizerSession(steps: 14, batch: 3)
+      #expect(try again.restore(from: run.checkpoint) == 0)
+      let values = try again.trainer.model.parameters.flatMap { try $0.value.scalars() }
+      #expect(values.allSatisfy(\.isFinite))
+    }
+  }
+}
