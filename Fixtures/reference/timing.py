@@ -16,6 +16,8 @@ import torch
 import images
 import seeded
 import training
+import transformer
+import window
 from sampling import picture, sample
 from tokenizer import Tokenizer
 from transformer import MVAR, Config
@@ -39,6 +41,8 @@ def timed(name, function):
 
 
 def train(batch, steps):
+    # The faster of the two forms where keys must be differentiated: 9 s instead of 20 for scale 9.
+    transformer.window_attention = window.masked_window_attention
     model = make_transformer().train()
     optimizer = training.make_optimizer(model)
     training.set_schedule(optimizer, 1e-5, 0.05)

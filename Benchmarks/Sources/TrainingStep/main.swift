@@ -47,5 +47,5 @@ for scales in model.trajectory.segments {
   }
 }
 var usage = rusage()
-getrusage(RUSAGE_SELF, &usage)
+getrusage(0, &usage)  // RUSAGE_SELF, whose type differs between systems
 print("peak memory \(usage.ru_maxrss / 1024) MiB")

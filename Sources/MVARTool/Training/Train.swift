@@ -142,7 +142,8 @@ private struct TrainTask: EngineTask {
     guard isFinished else { throw ExitCode(130) }
     let path = "\(folder.path)/transformer.safetensors"
     try ModelFile.write(
-      model.parameters, .transformer, metadata: ModelMetadata.of(configuration, classNames: data.classNames), to: path)
+      model.parameters, .transformer, extras: DerivedBuffers.of(configuration),
+      metadata: ModelMetadata.of(configuration, classNames: data.classNames), to: path)
     try Console.print(path)
   }
 

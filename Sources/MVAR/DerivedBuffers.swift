@@ -1,0 +1,20 @@
+// The buffers a published transformer checkpoint holds beside its parameters. They follow from the configuration and are not
+// read here except for the list of scales, but PyTorch's strict loading asks for them.
+//
+// The mask of all tokens, `attn_bias_for_masking`, is left out: it grows with L² and belongs to the baseline's training.
+
+import Checkpoints
+
+/// Buffers of a checkpoint that are computed from the configuration.
+public enum DerivedBuffers {
+  /// `lvl_1L` [1, L], the scale of every token, and `attn.zero_k_bias` [C] of every block.
+  public static func of(_ configuration: TransformerConfiguration) throws -> [(name: String, tensor: StoredTensor)] {
+    let schedule = configuration.schedule
+    let levels = (0..<schedule.count).flatMap { scale in
+      [Int](repeating: scale, count: schedule.tokens(of: scale).count)
+    }
+    let zeros = try StoredTensor([Float](repeating: 0, count: configuration.width), shape: [configuration.width])
+    return [("lvl_1L", try StoredTensor(levels, shape: [1, levels.count]))]
+      + (0..<configuration.depth).map { ("blocks.\($0).attn.zero_k_bias", zeros) }
+  }
+}
