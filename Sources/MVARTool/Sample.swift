@@ -53,15 +53,23 @@ struct Sample: ParsableCommand {
   @Option(parsing: .unconditional, help: "The number of the first image: which random numbers it gets.")
   var first = 0
 
-  @Option(parsing: .unconditional, help: "Strength of classifier-free guidance; 1 for none.")
-  var cfg = 2.7
-
-  @Option(parsing: .unconditional, help: "Draw from the k likeliest tokens only; 0 for no limit.")
-  var topK = 900
+  @Option(
+    parsing: .unconditional,
+    help: "Strength of classifier-free guidance; 1 for none (default: 2.7; the shipped model: \(ShippedModel.guidance)).")
+  var cfg: Double?
 
   @Option(
-    parsing: .unconditional, help: "Draw from the likeliest tokens with this probability together; 0 for no limit.")
-  var topP = 0.96
+    parsing: .unconditional,
+    help:
+      "Draw from the k likeliest tokens only; 0 for no limit (default: 900; the shipped model: \(ShippedModel.topK)).")
+  var topK: Int?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Draw from the likeliest tokens with this probability together; 0 for no limit.",
+      discussion: "Default: 0.96; the shipped model: \(ShippedModel.topP)."))
+  var topP: Double?
 
   @Option(
     parsing: .unconditional, help: "The same seed gives the same images; 0 to 2⁶⁴ − 1.",
@@ -118,7 +126,10 @@ struct Sample: ParsableCommand {
 
   private func options() throws -> SamplingOptions {
     do {
-      return try SamplingOptions(guidance: cfg, topK: topK, topP: topP, smooth: smooth)
+      let isShipped = model == nil
+      return try SamplingOptions(
+        guidance: cfg ?? (isShipped ? ShippedModel.guidance : 2.7), topK: topK ?? (isShipped ? ShippedModel.topK : 900),
+        topP: topP ?? (isShipped ? ShippedModel.topP : 0.96), smooth: smooth)
     } catch {
       throw ValidationError("\(error)")
     }

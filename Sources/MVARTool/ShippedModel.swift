@@ -10,6 +10,9 @@ enum ShippedModel {
   /// The tokenizer.
   static var tokenizer: String? { find("tokenizer.safetensors") }
 
+  /// Guidance, top-k and top-p with which it draws best: chosen by looking and by `mvar evaluate`.
+  static let (guidance, topK, topP) = (2.0, 100, 0.95)
+
   /// The sentence for when it is not there.
   static let absence =
     "no model is named, and the shipped one (Fixtures/emoji) was found neither above the program nor above this folder"

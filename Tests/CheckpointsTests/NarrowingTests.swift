@@ -1,9 +1,8 @@
 // Rounding to half and bfloat16: every half there is survives the way to Float and back, ties go to even, and numbers that
 // do not fit are refused by name.
 
+import Checkpoints
 import Testing
-
-@testable import Checkpoints
 
 @Suite struct NarrowingTests {
   @Test func everyHalfSurvivesTheWayThere() {

@@ -23,6 +23,7 @@ import Training
       let named = try Tool.run(
         [
           "sample", "--model", transformer, "--tokenizer", tokenizer, "--class", "10", "--count", "2", "-o", "two.png",
+          "--cfg", "2", "--top-k", "100", "--top-p", "0.95",
         ], in: folder)
       #expect(named.code == 0, "\(named.errors)")
       #expect(try PixelImage.load("\(folder)/two.png").pixels == picture.pixels)
@@ -62,7 +63,7 @@ import Training
     let images = try LabelledImages(path: Fixtures.path("emoji"), side: 64)
     let trainer = TransformerTrainer(model)
     var sums = ValidationSums(scales: 10)
-    let part = Array(images.validation[0..<48])
+    let part = (0..<48).map { images.validation[$0 * 171 / 48] }
     let pictures = try Tensor<CPU<Float>>(
       part.flatMap { $0.picture.planarFloats() }, shape: [48, 3, 64, 64], on: HostDevice())
     try trainer.validate(try TokenBatch(codes, images: pictures, labels: part.map(\.label)), into: &sums)

@@ -8,7 +8,7 @@
 
 /// Widens an IEEE half-precision number; NaN keeps its payload.
 @inline(__always)
-func floatFromHalf(_ bits: UInt16) -> Float {
+package func floatFromHalf(_ bits: UInt16) -> Float {
   let sign = UInt32(bits & 0x8000) << 16
   let magnitude = UInt32(bits & 0x7fff) << 13
   let exponent = magnitude & 0x0f80_0000
@@ -22,7 +22,7 @@ func floatFromHalf(_ bits: UInt16) -> Float {
 
 /// Widens a bfloat16 number: the upper half of a Float.
 @inline(__always)
-func floatFromBFloat16(_ bits: UInt16) -> Float {
+package func floatFromBFloat16(_ bits: UInt16) -> Float {
   Float(bitPattern: UInt32(bits) << 16)
 }
 
@@ -47,7 +47,7 @@ func floatFromFloat8e4m3(_ bits: UInt8) -> Float {
 
 /// Narrows to IEEE half precision; numbers too large become infinite, NaN stays NaN.
 @inline(__always)
-func halfFromFloat(_ value: Float) -> UInt16 {
+package func halfFromFloat(_ value: Float) -> UInt16 {
   let sign = UInt16(truncatingIfNeeded: value.bitPattern >> 16) & 0x8000
   let magnitude = value.bitPattern & 0x7fff_ffff
   if magnitude > 0x7f80_0000 { return sign | 0x7e00 }
@@ -64,7 +64,7 @@ func halfFromFloat(_ value: Float) -> UInt16 {
 
 /// Narrows to bfloat16; numbers too large become infinite, NaN stays NaN.
 @inline(__always)
-func bfloat16FromFloat(_ value: Float) -> UInt16 {
+package func bfloat16FromFloat(_ value: Float) -> UInt16 {
   let bits = value.bitPattern
   if bits & 0x7fff_ffff > 0x7f80_0000 { return UInt16(truncatingIfNeeded: bits >> 16) | 0x40 }
   return UInt16(truncatingIfNeeded: (bits &+ 0x7fff &+ ((bits >> 16) & 1)) >> 16)
