@@ -55,13 +55,16 @@ struct Sample: ParsableCommand {
 
   @Option(
     parsing: .unconditional,
-    help: "Strength of classifier-free guidance; 1 for none (default: 2.7; the shipped model: \(ShippedModel.guidance)).")
+    help: ArgumentHelp(
+      "Strength of classifier-free guidance; 1 for none.",
+      discussion: "Default: 2.7; the shipped model: \(ShippedModel.guidance)."))
   var cfg: Double?
 
   @Option(
     parsing: .unconditional,
-    help:
-      "Draw from the k likeliest tokens only; 0 for no limit (default: 900; the shipped model: \(ShippedModel.topK)).")
+    help: ArgumentHelp(
+      "Draw from the k likeliest tokens only; 0 for no limit.",
+      discussion: "Default: 900; the shipped model: \(ShippedModel.topK)."))
   var topK: Int?
 
   @Option(
