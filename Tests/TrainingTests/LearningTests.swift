@@ -17,20 +17,19 @@ struct LearningTests {
     let tokenizerLoss = losses.suffix(5).reduce(0, +) / 5
     let measures = try first.validate()
     let psnr = measures.value("val_psnr")
-    print("tokenizer: \(losses[0]) → \(tokenizerLoss), \(psnr) dB held out")
+    // Measured: 1.58 at first, 0.199 at the end, 18.6 dB.
     #expect(losses[0] > 1)
-    #expect(tokenizerLoss < 0.30)
-    #expect(psnr > 18)
+    #expect(tokenizerLoss < 0.23)
+    #expect(psnr > 16)
 
     var second = try TinyTraining.transformerSession(steps: steps, tokenizer: first.trainer.model) { $0.order = .all }
     losses = try (0..<steps).map { try second.step($0).value("loss") }
     let transformerLoss = losses.suffix(5).reduce(0, +) / 5
     let heldOut = try second.validate()
-    print("transformer: \(losses[0]) → \(transformerLoss), held out \(heldOut.value("val_loss"))")
-    // ln 32 = 3.47: nothing is known yet.
+    // ln 32 = 3.47: nothing is known yet. Measured at the end: 1.68, and 2.09 on held-out pictures.
     #expect(abs(losses[0] - log(32)) < 0.05)
-    #expect(transformerLoss < 2.0)
-    #expect(heldOut.value("val_loss") < 2.2)
+    #expect(transformerLoss < 1.95)
+    #expect(heldOut.value("val_loss") < 2.4)
     #expect(heldOut.value("val_accuracy") > 0.3)
     let picture = try second.picture()
     #expect(picture.height > 3 * 16 && picture.width > 8 * 16)

@@ -119,7 +119,7 @@ struct ResumeTests {
       var again = try TinyTraining.tokenizerSession(steps: 14, batch: 3)
       #expect(try again.restore(from: run.checkpoint) == 0)
       let values = try again.trainer.model.parameters.flatMap { try $0.value.scalars() }
-      #expect(values.allSatisfy(\.isFinite))
+      #expect(values.allSatisfy { $0.isFinite })
     }
   }
 }

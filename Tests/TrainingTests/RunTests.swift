@@ -63,6 +63,35 @@ struct RunTests {
     }
   }
 
+  @Test("a folder is looked at without traces, and half-written files go when a run takes it")
+  func folderIsLookedAt() throws {
+    try inFolder { folder in
+      try RunFolder.check("\(folder)/a/b", resuming: false)
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == [])
+      try Data().write(to: URL(fileURLWithPath: "\(folder)/file"))
+      for (path, sentence) in [
+        ("\(folder)/file", "is not a folder"), ("\(folder)/file/run", "cannot be created: Not a directory"),
+      ] {
+        let error = #expect(throws: RunError.self) { try RunFolder.check(path, resuming: false) }
+        #expect(error?.description == "\(path): \(sentence)")
+      }
+      let run = "\(folder)/run"
+      _ = try RunFolder(run, resuming: false)
+      let names = [
+        ".1a2b.tmp", ".mvar-3c.partial", "samples/.mvar-4d.partial", "kept.tmp", ".kept", "checkpoint.safetensors",
+      ]
+      for name in names { try Data().write(to: URL(fileURLWithPath: "\(run)/\(name)")) }
+      let busy = #expect(throws: RunError.self) { try RunFolder.check(run, resuming: false) }
+      #expect(
+        busy?.reason
+          == "holds a training run already (checkpoint.safetensors); resume it or choose another folder")
+      _ = try RunFolder(run, resuming: true)
+      #expect(
+        try FileManager.default.subpathsOfDirectory(atPath: run).sorted()
+          == [".kept", ".lock", "checkpoint.safetensors", "kept.tmp", "samples"])
+    }
+  }
+
   @Test("pace and lengths of time for people")
   func pace() {
     let start = ContinuousClock.now
