@@ -41,7 +41,8 @@ struct TrainingCheckpointTests {
     #expect(
       reason { $0["--new"] = "1" } == "the run began with --new not set, now it is 1: resume with the same settings")
     #expect(
-      reason { $0["--batch"] = nil } == "the run began with --batch 4, now it is not set: resume with the same settings")
+      reason { $0["--batch"] = nil } == "the run began with --batch 4, now it is not set: resume with the same settings"
+    )
     #expect(
       reason { $0["tokenizer"] = "cd" }
         == "the run began with tokenizer ab, now it is cd: resume with the same settings")
