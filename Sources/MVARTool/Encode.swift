@@ -39,7 +39,7 @@ struct Encode: ParsableCommand {
       return [output]
     }
     let outputs = images.map { image in
-      let name = (image as NSString).lastPathComponent
+      let name = image.split(separator: "/").last.map(String.init) ?? image
       return "\(output)/\((name as NSString).deletingPathExtension).npz"
     }
     var known: [String: String] = [:]

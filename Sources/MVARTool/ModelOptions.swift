@@ -51,7 +51,7 @@ struct HintOptions: ParsableArguments {
   }
 
   /// The list of scales in a text such as `1,2,3` or `1 2 3`.
-  private static func sides(_ text: String) throws -> [Int] {
+  static func sides(_ text: String) throws -> [Int] {
     let parts = text.split { $0 == "," || $0 == "_" || $0.isWhitespace }
     let sides = parts.compactMap { Int($0) }
     guard sides.count == parts.count, !sides.isEmpty else {

@@ -23,7 +23,7 @@ import Training
       let named = try Tool.run(
         [
           "sample", "--model", transformer, "--tokenizer", tokenizer, "--class", "10", "--count", "2", "-o", "two.png",
-          "--cfg", "2", "--top-k", "100", "--top-p", "0.95",
+          "--cfg", "3", "--top-k", "30", "--top-p", "0.85",
         ], in: folder)
       #expect(named.code == 0, "\(named.errors)")
       #expect(try PixelImage.load("\(folder)/two.png").pixels == picture.pixels)

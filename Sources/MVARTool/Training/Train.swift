@@ -73,11 +73,18 @@ struct Train: ParsableCommand {
 
   @OptionGroup(title: "Optimiser") var optimizer: OptimizerOptions
   @OptionGroup(title: "Run") var runOptions: RunOptions
-  @OptionGroup(title: "What a checkpoint may not tell") var hints: HintOptions
+
+  @Option(parsing: .unconditional, help: "The tokenizer's list of scales, where its file does not tell.")
+  var patchNums: String?
+
+  @Flag(name: .customLong("znorm"), help: "The tokenizer's nearest code is the one with the largest cosine.")
+  var normalizesCodes = false
+
   @OptionGroup(title: "Engine") var engine: EngineOptions
 
   func validate() throws {
     _ = try modelSource(tokenizer, option: "--tokenizer")
+    _ = try hints()
     for (name, value) in [
       ("--label-drop", labelDrop), ("--drop-path", dropPath ?? 0), ("--label-smooth", labelSmooth),
     ]
@@ -94,6 +101,11 @@ struct Train: ParsableCommand {
     guard !cached || data.shift == 0 else {
       throw ValidationError("--shift needs pictures; cached tokens can only be mirrored")
     }
+  }
+
+  /// What the tokenizer's file may not tell.
+  fileprivate func hints() throws -> ModelHints {
+    ModelHints(sides: try patchNums.map(HintOptions.sides), normalizesCodes: normalizesCodes ? true : nil)
   }
 
   func run() throws { try engine.run(TrainTask(command: self)) }
@@ -117,7 +129,7 @@ private struct TrainTask: EngineTask {
   func run<B: Backend>(_ engine: B.Type) throws where B.Device == LocalDevice {
     try command.runOptions.check()
     let tokenizer: VQVAE<B> = try naming(command.tokenizer) {
-      try modelSource(command.tokenizer, option: "--tokenizer").tokenizer(command.hints.hints(), on: LocalDevice())
+      try modelSource(command.tokenizer, option: "--tokenizer").tokenizer(command.hints(), on: LocalDevice())
     }
     var settings = command.settings
     let data = try readData(tokenizer)

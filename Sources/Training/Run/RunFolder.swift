@@ -70,12 +70,20 @@ public struct RunFolder: Sendable {
     guard access(path, W_OK | X_OK) == 0 else { throw RunError(path, "cannot be written", system: errno) }
   }
 
+  /// The folder that holds a file or folder; empty for the working folder. Foundation's own traps on names of one letter.
+  static func folder(of path: String) -> String {
+    var path = path[...]
+    while path.count > 1 && path.last == "/" { path.removeLast() }
+    guard let slash = path.lastIndex(of: "/") else { return "" }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
+  }
+
   /// Refuses a folder that could not be made in the nearest folder above it that exists.
   private static func checkCreatable(_ path: String) throws {
     guard errno == ENOENT else { throw RunError(path, "cannot be created", system: errno) }
-    var above = (path as NSString).deletingLastPathComponent
+    var above = RunFolder.folder(of: path)
     while !above.isEmpty && access(above, F_OK) != 0 && errno == ENOENT {
-      above = (above as NSString).deletingLastPathComponent
+      above = RunFolder.folder(of: above)
     }
     guard access(above.isEmpty ? "." : above, W_OK | X_OK) == 0 else {
       throw RunError(path, "cannot be created", system: errno)
@@ -108,7 +116,7 @@ public struct RunFolder: Sendable {
       return
     }
     guard errno == ENOENT else { throw RunError(path, "cannot be created", system: errno) }
-    let above = (path as NSString).deletingLastPathComponent
+    let above = RunFolder.folder(of: path)
     if !above.isEmpty && above != path { try createFolder(above) }
     guard mkdir(path, 0o777) == 0 || errno == EEXIST else {
       throw RunError(path, "cannot be created", system: errno)
