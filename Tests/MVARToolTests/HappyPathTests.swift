@@ -178,7 +178,7 @@ struct HappyPathTests {
       #expect(bad.output.hasSuffix("4 passed, 1 failed, 0 not checked in 1 file\n"))
 
       // Nothing compared is no success.
-      let nothing = try Tool.run(["verify", Fixtures.path("golden/tiny.train.safetensors")], in: folder)
+      let nothing = try Tool.run(["verify", Fixtures.path("golden/tiny.var.safetensors")], in: folder)
       #expect(nothing.code == 1)
       #expect(nothing.output.contains("not checked: "))
     }

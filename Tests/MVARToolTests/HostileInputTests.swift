@@ -334,11 +334,12 @@ struct HostileInputTests {
       "The value 'up' is invalid for '--rounding <rounding>'; use one of 'truncate' and 'nearest'"),
     mistake(["--colour", "red"], "Unknown option '--colour'"),
     Case("unknown subcommand", ["paint"], 64, "Unexpected argument 'paint'"),
-    Case("no class", Tool.sample(["-o", "out.png"]), 64, "Missing expected argument '--class <class> ...'"),
+    Case(
+      "no class of many", ["sample", "--model", "seeded:d1", "-o", "out.png"], 1,
+      "this model has 1000 classes: say which to draw, with --class"),
     Case(
       "no output", Tool.sample(["--class", "1"]), 64,
       "nothing would be written: name a picture with -o, or use --singles or --tokens"),
-    Case("no model", ["sample", "--class", "1", "-o", "out.png"], 64, "Missing expected argument '--model <model>'"),
     Case(
       "empty model", ["sample", "--model", "", "--class", "1", "-o", "out.png"], 64,
       "--model is empty; name a checkpoint file, or seeded:d16"),
