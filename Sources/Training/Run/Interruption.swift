@@ -42,6 +42,11 @@ public final class Interruption: Sendable {
       // This also initialises the number, which must not happen inside a handler.
       arrived.bitwiseAnd(~mask, ordering: .relaxed)
       earlier = signals.map { ($0, signal($0, noteSignal)) }
+      // A program started from a thread that blocks signals, as worker threads do, inherits that and would never hear.
+      var unblocked = sigset_t()
+      sigemptyset(&unblocked)
+      for number in signals { sigaddset(&unblocked, number) }
+      pthread_sigmask(SIG_UNBLOCK, &unblocked, nil)
     }
   }
 
