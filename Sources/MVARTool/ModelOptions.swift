@@ -52,12 +52,7 @@ struct HintOptions: ParsableArguments {
 
   /// The list of scales in a text such as `1,2,3` or `1 2 3`.
   static func sides(_ text: String) throws -> [Int] {
-    let parts = text.split { $0 == "," || $0 == "_" || $0.isWhitespace }
-    let sides = parts.compactMap { Int($0) }
-    guard sides.count == parts.count, !sides.isEmpty else {
-      throw ValidationError(
-        "--patch-nums is \"\(text.prefix(60))\"; write whole numbers such as 1,2,3,4,5,6,8,10,13,16")
-    }
+    let sides = try Arguments.numbers(text, option: "--patch-nums", example: "1,2,3,4,5,6,8,10,13,16")
     do {
       return try ScaleSchedule(sides).sides
     } catch {

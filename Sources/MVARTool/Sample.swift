@@ -76,10 +76,7 @@ struct Sample: ParsableCommand {
 
   @Option(
     parsing: .unconditional, help: "The same seed gives the same images; 0 to 2⁶⁴ − 1.",
-    transform: { text in
-      guard let seed = UInt64(text) else { throw ValidationError("use a number from 0 to \(UInt64.max)") }
-      return seed
-    })
+    transform: Arguments.seed)
   var seed: UInt64 = 0
 
   @Flag(help: "Mix codes instead of drawing one: smoother pictures, not for metrics.")

@@ -62,10 +62,7 @@ struct Evaluate: ParsableCommand {
 
   @Option(
     parsing: .unconditional, help: "The same seed gives the same samples; 0 to 2⁶⁴ − 1.",
-    transform: { text in
-      guard let seed = UInt64(text) else { throw ValidationError("use a number from 0 to \(UInt64.max)") }
-      return seed
-    })
+    transform: Arguments.seed)
   var seed: UInt64 = 0
 
   @Option(parsing: .unconditional, help: "How many pictures are drawn at once (default: as memory suggests, up to 32).")

@@ -23,7 +23,8 @@ struct EvaluateTask: EngineTask {
     let progress = Progress()
     defer { progress.finish() }
     let images = try pictures(side: side, progress)
-    let unflippable = try unflippable(images.classNames)
+    let unflippable = try Arguments.labels(
+      command.neverFlip, option: "--never-flip", among: images.classNames, of: command.data)
     if let sampler { try check(sampler, images) }
 
     var clock = Stopwatch()
@@ -120,16 +121,6 @@ struct EvaluateTask: EngineTask {
       throw Failure("\(command.data): no picture is held out, so there is nothing to compare with; use --held-out")
     }
     return images
-  }
-
-  private func unflippable(_ classNames: [String]) throws -> Set<Int> {
-    Set(
-      try command.neverFlip.map { name in
-        guard let label = classNames.firstIndex(of: name) else {
-          throw Failure("--never-flip \(name): \(command.data) has no class of this name")
-        }
-        return label
-      })
   }
 
   /// Refuses a transformer that was trained on other classes, and results that could not be shown.

@@ -71,7 +71,9 @@ struct TrainTokenizer: ParsableCommand {
     for (name, value) in [("--l1", l1), ("--l2", l2), ("--vq", vq)] where !(value >= 0 && value.isFinite) {
       throw ValidationError("\(name) is \(value); use 0 or a positive number")
     }
-    guard quantizeAfter >= 0 else { throw ValidationError("--quantize-after is \(quantizeAfter); use 0 for never") }
+    guard quantizeAfter >= 0 else {
+      throw ValidationError("--quantize-after is \(quantizeAfter); use 0 to quantise from the start")
+    }
     guard reviveEvery >= 0 else { throw ValidationError("--revive-every is \(reviveEvery); use 0 for never") }
   }
 
@@ -80,8 +82,8 @@ struct TrainTokenizer: ParsableCommand {
     do {
       let configuration = TokenizerConfiguration(
         vocabulary: vocabulary, codeWidth: codeWidth, channels: ch,
-        multipliers: try NumberList.parse(multipliers, option: "--multipliers"), blocks: blocks,
-        schedule: try ScaleSchedule(try NumberList.parse(patchNums, option: "--patch-nums")),
+        multipliers: try Arguments.numbers(multipliers, option: "--multipliers"), blocks: blocks,
+        schedule: try ScaleSchedule(try Arguments.numbers(patchNums, option: "--patch-nums")),
         phiSharing: phi == 0 ? .none : phi == 1 ? .full : .partial(phi))
       guard (1...1 << 20).contains(vocabulary), (1...4096).contains(codeWidth), (1...4096).contains(ch),
         (1...64).contains(blocks), (0...64).contains(phi)
@@ -103,19 +105,6 @@ struct TrainTokenizer: ParsableCommand {
       "--vq": "\(vq)", "--revive-every": "\(reviveEvery)",
       "--quantize-after": "\(quantizeAfter)",
     ]) { first, _ in first }
-  }
-}
-
-/// Lists of whole numbers in arguments.
-enum NumberList {
-  /// The numbers in a text such as `1,2,3` or `1 2 3`.
-  static func parse(_ text: String, option: String) throws -> [Int] {
-    let parts = text.split { $0 == "," || $0 == "_" || $0.isWhitespace }
-    let numbers = parts.compactMap { Int($0) }
-    guard numbers.count == parts.count, !numbers.isEmpty, numbers.allSatisfy({ (0...1_000_000).contains($0) }) else {
-      throw ValidationError("\(option) is \"\(text.prefix(60))\"; write whole numbers such as 1,2,3")
-    }
-    return numbers
   }
 }
 
@@ -162,12 +151,8 @@ private struct TrainTokenizerTask: EngineTask {
     let usage = session.trainer.usage
     try ModelFile.write(
       model.parameters, .tokenizer,
-      extras: [
-        (
-          "quantize.ema_vocab_hit_SV",
-          try StoredTensor(usage.averages.flatMap { $0 }, shape: [usage.averages.count, usage.recentHits.count])
-        )
-      ], metadata: ModelMetadata.of(configuration), to: path)
+      extras: [("quantize.ema_vocab_hit_SV", try usage.storedAverages())], metadata: ModelMetadata.of(configuration),
+      to: path)
     try Console.print(path)
   }
 }

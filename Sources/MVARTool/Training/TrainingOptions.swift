@@ -70,21 +70,12 @@ struct DataOptions: ParsableArguments {
 
   /// The labels that are never mirrored.
   func unflippable(_ classNames: [String]) throws -> Set<Int> {
-    Set(
-      try neverFlip.map { name in
-        guard let label = classNames.firstIndex(of: name) else {
-          throw Failure("--never-flip \(name): \(data) has no class of this name")
-        }
-        return label
-      })
+    try Arguments.labels(neverFlip, option: "--never-flip", among: classNames, of: data)
   }
 
   /// A fingerprint of a data set: a resumed run must see the same one.
   static func fingerprint(_ names: [(label: Int, name: String)]) -> String {
-    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-    for entry in names {
-      for byte in "\(entry.label)/\(entry.name)\n".utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-    }
+    let hash = SeededWeights.hash(names.map { "\($0.label)/\($0.name)\n" }.joined())
     return "\(names.count) pictures, \(String(hash, radix: 16))"
   }
 }
@@ -128,10 +119,7 @@ struct OptimizerOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditional, help: "The same seed gives the same weights; 0 to 2⁶⁴ − 1.",
-    transform: { text in
-      guard let seed = UInt64(text) else { throw ValidationError("use a number from 0 to \(UInt64.max)") }
-      return seed
-    })
+    transform: Arguments.seed)
   var seed: UInt64 = 0
 
   func validate() throws {

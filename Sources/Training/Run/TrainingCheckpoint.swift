@@ -49,7 +49,7 @@ public struct TrainingCheckpoint<B: Backend> {
     }
     tensors.append(("trainer.steps", try StoredTensor(optimizer.moments.map { $0?.steps ?? 0 }, shape: [keys.count])))
     if let usage {
-      tensors.append((Self.wrapper(model) + "quantize.ema_vocab_hit_SV", try Self.stored(usage)))
+      tensors.append((Self.wrapper(model) + "quantize.ema_vocab_hit_SV", try usage.storedAverages()))
       tensors.append(("trainer.recent_hits", try StoredTensor(usage.recentHits, shape: [usage.recentHits.count])))
       tensors.append(("trainer.usage_updates", try StoredTensor([usage.updates], shape: [1])))
     }
@@ -165,9 +165,14 @@ public struct TrainingCheckpoint<B: Backend> {
     if let floats = values as? [Float] { return try StoredTensor(floats, shape: tensor.shape.dimensions) }
     return try StoredTensor(values.map { Double($0) }, shape: tensor.shape.dimensions)
   }
+}
 
-  private static func stored(_ usage: CodeUsage) throws -> StoredTensor {
-    try StoredTensor(usage.averages.flatMap { $0 }, shape: [usage.averages.count, usage.recentHits.count])
+extension CodeUsage {
+  /// The averages as they stand in a checkpoint, [S, V] in single precision.
+  ///
+  /// - Throws: `CheckpointError` when they do not fill that shape.
+  public func storedAverages() throws -> StoredTensor {
+    try StoredTensor(averages.flatMap { $0 }, shape: [averages.count, recentHits.count])
   }
 }
 

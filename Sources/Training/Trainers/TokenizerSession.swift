@@ -125,7 +125,7 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
     return [("val_psnr", quality.psnr), ("val_mse", quality.meanSquaredError)]
   }
 
-  /// Held-out pictures (or the first of the training) above their reconstructions.
+  /// Up to 32 held-out pictures, eight a row, each row above its reconstructions; an empty picture without any.
   public func picture() throws -> PixelImage {
     let all = validation
     let count = min(all.count, 32)

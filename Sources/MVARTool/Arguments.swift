@@ -1,0 +1,36 @@
+// Values that several subcommands read from their arguments in the same way, each with its sentence when it makes no sense.
+
+import ArgumentParser
+
+/// Values of arguments.
+enum Arguments {
+  /// A seed, 0 to 2⁶⁴ − 1.
+  static func seed(_ text: String) throws -> UInt64 {
+    guard let seed = UInt64(text) else { throw ValidationError("use a number from 0 to \(UInt64.max)") }
+    return seed
+  }
+
+  /// The whole numbers, none negative, in a text such as `1,2,3` or `1 2 3`.
+  static func numbers(_ text: String, option: String, example: String = "1,2,3") throws -> [Int] {
+    let parts = text.split { $0 == "," || $0 == "_" || $0.isWhitespace }
+    let numbers = parts.compactMap { Int($0) }
+    guard numbers.count == parts.count, !numbers.isEmpty, numbers.allSatisfy({ (0...1_000_000).contains($0) }) else {
+      throw ValidationError("\(option) is \"\(text.prefix(60))\"; write whole numbers such as \(example)")
+    }
+    return numbers
+  }
+
+  /// The labels of classes given by name.
+  ///
+  /// - Parameter data: the data set, for an error.
+  static func labels(_ names: [String], option: String, among classNames: [String], of data: String) throws -> Set<Int>
+  {
+    Set(
+      try names.map { name in
+        guard let label = classNames.firstIndex(of: name) else {
+          throw Failure("\(option) \(name): \(data) has no class of this name")
+        }
+        return label
+      })
+  }
+}
