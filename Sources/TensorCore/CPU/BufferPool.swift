@@ -4,22 +4,28 @@
 // Blocks are kept as long as all of them together, in use and idle, take little more than was once in use at a time: a
 // training step gives its tape back during the backward and finds all of it again in the next step, and the most memory
 // this process ever takes hardly grows. What has been idle longest goes first; small blocks are left to malloc.
+//
+// Large blocks are mapped from the system, each for itself: malloc would cut them out of arenas that shrink only from their
+// ends, where one block in use keeps gigabytes of returned ones. Linux is asked to back them by huge pages.
 
 import Foundation
 import Synchronization
 
 /// A block of memory of a known size.
-struct MemoryBlock: @unchecked Sendable {
-  let start: UnsafeMutableRawPointer
-  let byteCount: Int
+package struct MemoryBlock: @unchecked Sendable {
+  package let start: UnsafeMutableRawPointer
+  package let byteCount: Int
 }
 
 /// The idle blocks of this process.
-final class BufferPool: Sendable {
+package final class BufferPool: Sendable {
   static let shared = BufferPool()
 
   /// Blocks below this size are not pooled.
   private static let smallest = 1 << 16
+  /// Blocks from this size on are mapped.
+  private static let smallestMapped = 1 << 20
+  private static let hugePage = 2 << 20
   /// Idle blocks may always bring all blocks up to this many bytes,
   private static let smallestLimit = 192 << 20
   /// and to this many beyond the most that was in use.
@@ -54,8 +60,14 @@ final class BufferPool: Sendable {
   }
   private let state = Mutex(State())
 
+  /// A pool without blocks.
+  package init() {}
+
+  /// Bytes in use and idle; small blocks, which malloc keeps, are not counted.
+  package var byteCounts: (used: Int, idle: Int) { state.withLock { ($0.usedBytes, $0.idleBytes) } }
+
   /// A block of at least this size: an idle one at most a quarter too large, or a new one.
-  func take(byteCount: Int) -> MemoryBlock {
+  package func take(byteCount: Int) -> MemoryBlock {
     let size = (byteCount + 63) & ~63
     guard size >= Self.smallest else { return Self.allocate(size) }
     let (found, surplus) = state.withLock { state -> (MemoryBlock?, [MemoryBlock]) in
@@ -69,16 +81,13 @@ final class BufferPool: Sendable {
       state.peak = max(state.peak, state.usedBytes)
       return (found, state.removeSurplus())
     }
-    for block in surplus { free(block.start) }
+    for block in surplus { Self.release(block) }
     return found ?? Self.allocate(size)
   }
 
   /// Takes a block back when its last user is gone.
-  func giveBack(_ block: MemoryBlock) {
-    guard block.byteCount >= Self.smallest else {
-      free(block.start)
-      return
-    }
+  package func giveBack(_ block: MemoryBlock) {
+    guard block.byteCount >= Self.smallest else { return Self.release(block) }
     let surplus = state.withLock { state -> [MemoryBlock] in
       state.time += 1
       state.idle.insert(
@@ -87,11 +96,11 @@ final class BufferPool: Sendable {
       state.usedBytes -= block.byteCount
       return state.removeSurplus()
     }
-    for block in surplus { free(block.start) }
+    for block in surplus { Self.release(block) }
   }
 
   /// Returns all idle blocks to the system.
-  func drain() {
+  package func drain() {
     let all = state.withLock { state -> [Idle] in
       defer {
         state.idle = []
@@ -100,15 +109,49 @@ final class BufferPool: Sendable {
       }
       return state.idle
     }
-    for idle in all { free(idle.block.start) }
+    for idle in all { Self.release(idle.block) }
   }
 
   private static func allocate(_ size: Int) -> MemoryBlock {
-    var start: UnsafeMutableRawPointer?
-    guard posix_memalign(&start, 64, size) == 0, let start else {
+    guard let start = size >= smallestMapped ? map(size) : align(size) else {
       fatalError("out of memory: \(size) bytes were asked for")
     }
     return MemoryBlock(start: start, byteCount: size)
+  }
+
+  private static func align(_ size: Int) -> UnsafeMutableRawPointer? {
+    var start: UnsafeMutableRawPointer?
+    return posix_memalign(&start, 64, size) == 0 ? start : nil
+  }
+
+  /// Pages of their own, beginning where a huge page can.
+  private static func map(_ size: Int) -> UnsafeMutableRawPointer? {
+    let whole = wholePages(size)
+    guard
+      let mapped = mmap(nil, whole + hugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0),
+      mapped != MAP_FAILED
+    else { return nil }
+    let start = UnsafeMutableRawPointer(bitPattern: (UInt(bitPattern: mapped) + UInt(hugePage - 1)) & ~UInt(hugePage - 1))!
+    let before = start - mapped
+    if before > 0 { munmap(mapped, before) }
+    munmap(start + whole, hugePage - before)
+    #if os(Linux)
+      madvise(start, whole, 14)  // MADV_HUGEPAGE, which not every C library declares; only a wish
+    #endif
+    return start
+  }
+
+  private static func wholePages(_ size: Int) -> Int {
+    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    return (size + page - 1) / page * page
+  }
+
+  private static func release(_ block: MemoryBlock) {
+    if block.byteCount >= smallestMapped {
+      munmap(block.start, wholePages(block.byteCount))
+    } else {
+      free(block.start)
+    }
   }
 
   private static func firstIndex(in blocks: [Idle], atLeast size: Int) -> Int {
