@@ -2,8 +2,9 @@
 // the caller or from the published defaults.
 //
 // The list of scales of a transformer stands in its `lvl_1L` buffer (the scale of every token); without it, or for a
-// tokenizer, the published list with as many scales and tokens is taken. The window and the refine step leave no trace in
-// the tensors. Files written here tell all of it in their metadata.
+// tokenizer, the published list with as many scales and tokens is taken. Published files hold the mask of training, which
+// tells VAR from MVAR. The window and the refine step leave no trace in the tensors. Files written here tell all of it in
+// their metadata.
 
 import Checkpoints
 import TensorCore
@@ -14,6 +15,8 @@ public struct ModelHints: Hashable, Sendable {
   public var sides: [Int]?
   /// H, where queries and keys are not normalised; by default 64 numbers a head.
   public var heads: Int?
+  /// What the tokens of a scale see.
+  public var attention: AttentionPattern?
   /// k
   public var window: Int?
   /// R
@@ -23,10 +26,12 @@ public struct ModelHints: Hashable, Sendable {
 
   /// Hints.
   public init(
-    sides: [Int]? = nil, heads: Int? = nil, window: Int? = nil, refineStep: Int? = nil, normalizesCodes: Bool? = nil
+    sides: [Int]? = nil, heads: Int? = nil, attention: AttentionPattern? = nil, window: Int? = nil,
+    refineStep: Int? = nil, normalizesCodes: Bool? = nil
   ) {
     self.sides = sides
     self.heads = heads
+    self.attention = attention
     self.window = window
     self.refineStep = refineStep
     self.normalizesCodes = normalizesCodes
@@ -84,9 +89,18 @@ extension TransformerConfiguration {
     self.init(
       depth: depth, schedule: schedule, vocabulary: try reader.shape("head.weight", rank: 2)[0], codeWidth: codeWidth,
       classes: classRows - 1, width: width, heads: heads,
-      sharesModulation: reader.has("blocks.0.ada_gss"), normalizesAttention: normalizes, window: hints.window ?? 7,
+      sharesModulation: reader.has("blocks.0.ada_gss"), normalizesAttention: normalizes,
+      attention: try hints.attention ?? Self.pattern(reader, length: length) ?? .mvar, window: hints.window ?? 7,
       refineStep: hints.refineStep)
     try validate()
+  }
+
+  /// The pattern that the mask of training tells, if the file holds one: with VAR the tokens of scale 1 see that of scale 0.
+  private static func pattern(_ reader: ShapeReader, length: Int) throws -> AttentionPattern? {
+    guard let mask = reader.weights.byKey["attn_bias_for_masking"], mask.shape == [1, 1, length, length],
+      mask.scalarType.isFloatingPoint
+    else { return nil }
+    return try mask.element([0, 0, 1, 0]) == 0 ? .blockCausal : .mvar
   }
 
   private static func schedule(_ reader: ShapeReader, scales: Int, length: Int, _ sides: [Int]?) throws -> ScaleSchedule

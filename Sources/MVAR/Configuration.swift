@@ -93,16 +93,18 @@ public struct TransformerConfiguration: Hashable, Sendable {
   public var sharesModulation: Bool
   /// Whether queries and keys are L2-normalised.
   public var normalizesAttention: Bool
+  /// What the tokens of a scale see.
+  public var attention: AttentionPattern
   /// k, the side of the attention window at the fine scales.
   public var window: Int
-  /// R, the first scale with windowed attention; S for none.
+  /// R, the first scale with windowed attention, and the first that is trained alone; S for none.
   public var refineStep: Int
 
   /// The published sizes: depth d, width 64·d, d heads, 4096 codes of 32 numbers, 1000 classes.
   public init(
     depth: Int, schedule: ScaleSchedule = .pixels256, vocabulary: Int = 4096, codeWidth: Int = 32, classes: Int = 1000,
     width: Int? = nil, heads: Int? = nil, sharesModulation: Bool = false, normalizesAttention: Bool = true,
-    window: Int = 7, refineStep: Int? = nil
+    attention: AttentionPattern = .mvar, window: Int = 7, refineStep: Int? = nil
   ) {
     self.depth = depth
     self.schedule = schedule
@@ -113,6 +115,7 @@ public struct TransformerConfiguration: Hashable, Sendable {
     self.heads = heads ?? depth
     self.sharesModulation = sharesModulation
     self.normalizesAttention = normalizesAttention
+    self.attention = attention
     self.window = window
     self.refineStep = refineStep ?? min(8, schedule.count)
   }
@@ -133,7 +136,7 @@ public struct TransformerConfiguration: Hashable, Sendable {
     guard (0...schedule.count).contains(refineStep) else {
       throw ConfigurationError("the refine step is \(refineStep), but there are only \(schedule.count) scales")
     }
-    for scale in refineStep..<schedule.count where window > schedule.sides[scale] {
+    for scale in refineStep..<schedule.count where attention == .mvar && window > schedule.sides[scale] {
       throw ConfigurationError(
         "a window of \(window) does not fit scale \(scale), whose map has side \(schedule.sides[scale])")
     }

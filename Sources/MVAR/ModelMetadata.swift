@@ -1,5 +1,5 @@
 // What a checkpoint's shapes cannot tell, as text in the metadata of a safetensors file: the list of scales, the window,
-// the refine step, the search for codes, the names of the classes. Files from elsewhere have none of it; then hints or the
+// the attention pattern, the refine step, the search for codes, the names of the classes. Files from elsewhere have none of it; then hints or the
 // published defaults decide.
 
 import Checkpoints
@@ -9,6 +9,7 @@ import Foundation
 public enum ModelMetadata {
   static let sides = "patch_nums"
   static let heads = "num_heads"
+  static let attention = "attention"
   static let window = "kernel_size"
   static let refineStep = "refine_step"
   static let normalizesCodes = "using_znorm"
@@ -22,7 +23,8 @@ public enum ModelMetadata {
   {
     var metadata = [
       sides: configuration.schedule.description, heads: String(configuration.heads),
-      window: String(configuration.window), refineStep: String(configuration.refineStep),
+      attention: configuration.attention.rawValue, window: String(configuration.window),
+      refineStep: String(configuration.refineStep),
     ]
     if !names.isEmpty { metadata[classNames] = String(decoding: try JSONEncoder().encode(names), as: UTF8.self) }
     return metadata
@@ -66,6 +68,15 @@ extension ModelHints {
           path: weights.path, reason: "its metadata entry \(ModelMetadata.sides) is no list of scales")
       }
       hints.sides = sides
+    }
+    if hints.attention == nil, let text = weights.metadata[ModelMetadata.attention] {
+      guard let pattern = AttentionPattern(rawValue: text) else {
+        throw CheckpointError(
+          path: weights.path,
+          reason: "its metadata entry \(ModelMetadata.attention) is none of "
+            + AttentionPattern.allCases.map(\.rawValue).joined(separator: ", "))
+      }
+      hints.attention = pattern
     }
     hints.heads = try hints.heads ?? number(ModelMetadata.heads)
     hints.window = try hints.window ?? number(ModelMetadata.window)

@@ -44,7 +44,7 @@ public enum ModelSource: Hashable, Sendable, CustomStringConvertible {
     case .seeded(let depth):
       let configuration = TransformerConfiguration(
         depth: depth, schedule: try hints.sides.map(ScaleSchedule.init) ?? .pixels256, heads: hints.heads,
-        window: hints.window ?? 7, refineStep: hints.refineStep)
+        attention: hints.attention ?? .mvar, window: hints.window ?? 7, refineStep: hints.refineStep)
       return try MarkovianTransformer(configuration, SeededSource(seed: 0, .transformer, on: device), on: device)
     case .file(let path):
       let weights = try CheckpointWeights(path: path, .transformer)

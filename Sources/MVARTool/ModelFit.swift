@@ -65,7 +65,8 @@ struct ModelFit {
       ("scales", "\(model.schedule) (\(model.schedule.length) tokens)"),
       ("queries, keys", model.normalizesAttention ? "L2-normalised" : "not normalised"),
       ("modulation", model.sharesModulation ? "shared by all blocks" : "one per block"),
-      ("window", "\(model.window) from scale \(model.refineStep) (not in the file)"),
+      ("attention", model.attention.rawValue),
+      ("window", model.attention == .mvar ? "\(model.window) from scale \(model.refineStep)" : "none"),
     ]
   }
 

@@ -20,6 +20,13 @@ struct HintOptions: ParsableArguments {
   @Option(parsing: .unconditional, help: "Attention heads, where the checkpoint does not tell (default: width / 64).")
   var heads: Int?
 
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "What a token sees: mvar, scale-markov (all of its scale) or var (all earlier scales too).",
+      discussion: "Default: what the checkpoint tells, otherwise mvar."))
+  var attention: AttentionPattern?
+
   @Option(parsing: .unconditional, help: "The side of the attention window at the fine scales (default: 7).")
   var window: Int?
 
@@ -46,7 +53,7 @@ struct HintOptions: ParsableArguments {
       throw ValidationError("--refine-step is \(refineStep); use a number from 0 to the number of scales")
     }
     return ModelHints(
-      sides: try patchNums.map(Self.sides), heads: heads, window: window, refineStep: refineStep,
+      sides: try patchNums.map(Self.sides), heads: heads, attention: attention, window: window, refineStep: refineStep,
       normalizesCodes: normalizesCodes ? true : nil)
   }
 
@@ -60,6 +67,8 @@ struct HintOptions: ParsableArguments {
     }
   }
 }
+
+extension AttentionPattern: ExpressibleByArgument {}
 
 /// Which tokenizer to use.
 struct TokenizerOptions: ParsableArguments {

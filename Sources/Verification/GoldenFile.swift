@@ -39,11 +39,11 @@ struct GoldenConfiguration: Decodable {
   }
 
   /// The transformer it describes.
-  func transformer() throws -> TransformerConfiguration {
+  func transformer(_ attention: AttentionPattern) throws -> TransformerConfiguration {
     TransformerConfiguration(
       depth: depth, schedule: try ScaleSchedule(patchNums), vocabulary: vocab, codeWidth: z, classes: classes,
-      width: embed, heads: heads, sharesModulation: sharedAln, normalizesAttention: l2, window: kernel ?? 7,
-      refineStep: refine)
+      width: embed, heads: heads, sharesModulation: sharedAln, normalizesAttention: l2, attention: attention,
+      window: kernel ?? 7, refineStep: refine)
   }
 
   /// The tokenizer it describes.
@@ -107,10 +107,12 @@ struct GoldenFile {
   func configuration() throws -> GoldenConfiguration { try metadata("config", as: GoldenConfiguration.self) }
 
   /// The transformer of the file, with seeded weights.
-  func transformer<B: Backend>(on device: B.Device) throws -> MarkovianTransformer<B> {
+  func transformer<B: Backend>(_ attention: AttentionPattern = .mvar, on device: B.Device) throws
+    -> MarkovianTransformer<B>
+  {
     let config = try configuration()
     return try MarkovianTransformer(
-      try config.transformer(), SeededSource(seed: config.seed, .transformer, on: device), on: device)
+      try config.transformer(attention), SeededSource(seed: config.seed, .transformer, on: device), on: device)
   }
 
   /// The tokenizer of the file, with seeded weights.

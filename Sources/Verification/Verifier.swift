@@ -51,7 +51,7 @@ public struct Verifier<B: Backend> where B.Device: Sendable {
     case "sample": try sampling(file, &rows)
     case "filter": try filter(file, &rows)
     case "train": try optimizerSteps(file, &rows)
-    case "var": rows.notChecked("VAR baseline", "the baseline is not part of this version")
+    case "var": try baseline(file, &rows)
     default: throw GoldenError(path, "is of kind \(file.kind), which this version does not know")
     }
     return VerificationReport(path: path, kind: file.kind, rows: rows.rows)

@@ -1,4 +1,5 @@
-// Kinds `sample` (greedy drawing with and without guidance) and `filter` (probabilities after top-k and top-p).
+// Kinds `sample` (greedy drawing with and without guidance) and `filter` (probabilities after top-k and top-p). Kind `var`
+// draws through the same lines.
 
 import Foundation
 import MVAR
@@ -8,10 +9,6 @@ extension Verifier {
   func sampling(_ file: GoldenFile, _ rows: inout RowCollector) throws {
     let tokenizer: VQVAE<B> = try file.tokenizer(on: device)
     let sampler = try Sampler<B>(try file.transformer(on: device), tokenizer.quantizer)
-    let labels = try file.metadata("labels", as: [Int].self)
-    guard labels.allSatisfy({ (0...sampler.transformer.configuration.classes).contains($0) }), !labels.isEmpty else {
-      throw GoldenError(file.path, "labels \(labels) do not fit the configuration")
-    }
     // Every guidance the file holds, by the names of its tensors.
     let guidances = Set(
       file.checkpoint.tensors.compactMap { name, _ -> String? in
@@ -21,21 +18,32 @@ extension Verifier {
     rows.check("guidances", !guidances.isEmpty, guidances.sorted().joined(separator: ", "))
     for text in guidances.sorted() {
       guard let guidance = Double(text) else { throw GoldenError(file.path, "cfg\(text) is no number") }
-      let prefix = "cfg\(text)"
-      let streams = labels.indices.map { RandomStream(seed: 0, stream: UInt64($0)) }
-      let sum = try sampler.sample(
-        labels: labels, streams: streams, SamplingOptions(guidance: guidance, topK: 1)
-      ) { drawn in
-        let name = "\(prefix).scale\(drawn.scale)"
-        try rows.value("\(name).logits", drawn.logits, file.tensor("\(name).logits"))
-        rows.tokens("\(name).tokens", try drawn.tokens.values(), try file.tensor("\(name).tokens").integers())
-      }
-      try rows.value("\(prefix).f_hat", sum, file.tensor("\(prefix).f_hat"))
-      let raw = tokenizer.decode(Variable(sum)).value
-      let golden = try file.tensor("\(prefix).image01")
-      let ours = try raw.scalars().map { (min(max(Double($0), -1), 1) + 1) / 2 }
-      rows.value("\(prefix).image01", ours, raw.shape.dimensions, try golden.doubles(), golden.shape)
+      try draw("cfg\(text)", sampler, tokenizer, guidance: guidance, file, &rows)
     }
+  }
+
+  /// Draws greedily for the file's labels and compares every scale, f̂ if the file has it, and the image.
+  func draw(
+    _ prefix: String, _ sampler: Sampler<B>, _ tokenizer: VQVAE<B>, guidance: Double, _ file: GoldenFile,
+    _ rows: inout RowCollector
+  ) throws {
+    let labels = try file.metadata("labels", as: [Int].self)
+    guard labels.allSatisfy({ (0...sampler.transformer.configuration.classes).contains($0) }), !labels.isEmpty else {
+      throw GoldenError(file.path, "labels \(labels) do not fit the configuration")
+    }
+    let streams = labels.indices.map { RandomStream(seed: 0, stream: UInt64($0)) }
+    let sum = try sampler.sample(
+      labels: labels, streams: streams, SamplingOptions(guidance: guidance, topK: 1)
+    ) { drawn in
+      let name = "\(prefix).scale\(drawn.scale)"
+      try rows.value("\(name).logits", drawn.logits, file.tensor("\(name).logits"))
+      rows.tokens("\(name).tokens", try drawn.tokens.values(), try file.tensor("\(name).tokens").integers())
+    }
+    if let stored = file.checkpoint["\(prefix).f_hat"] { try rows.value("\(prefix).f_hat", sum, stored) }
+    let raw = tokenizer.decode(Variable(sum)).value
+    let golden = try file.tensor("\(prefix).image01")
+    let ours = try raw.scalars().map { (min(max(Double($0), -1), 1) + 1) / 2 }
+    rows.value("\(prefix).image01", ours, raw.shape.dimensions, try golden.doubles(), golden.shape)
   }
 
   func filter(_ file: GoldenFile, _ rows: inout RowCollector) throws {

@@ -18,23 +18,50 @@ private struct GoldenSegment: Decodable {
   }
 }
 
-extension Verifier {
-  func teacherForcing(_ file: GoldenFile, _ rows: inout RowCollector) throws {
-    let model: MarkovianTransformer<B> = try file.transformer(on: device)
-    let configuration = model.configuration
-    let labels: Indices<B> = try file.loadIndices("labels", below: configuration.classes + 1, on: device)
-    let tokens = try file.tensor("tokens")
-    let allTokens = try tokens.integers()
-    let inputs: Tensor<B> = try file.load("mvar_input", on: device)
-    let batch = labels.shape.count
-    let length = configuration.schedule.length
-    guard allTokens.count == batch * length, allTokens.allSatisfy({ (0..<configuration.vocabulary).contains($0) })
-    else {
+/// Tokens of images with everything that teacher forcing needs, as an `mvar` file holds them.
+struct ForcedBatch<B: Backend> {
+  let labels: Indices<B>
+  /// B·L tokens.
+  let tokens: [Int]
+  /// x_1 … x_(S−1) [B, L − 1, Z]
+  let inputs: Tensor<B>
+
+  init(_ file: GoldenFile, _ configuration: TransformerConfiguration, on device: B.Device) throws {
+    labels = try file.loadIndices("labels", below: configuration.classes + 1, on: device)
+    tokens = try file.tensor("tokens").integers()
+    inputs = try file.load("mvar_input", on: device)
+    let (batch, length) = (labels.shape.count, configuration.schedule.length)
+    guard tokens.count == batch * length, tokens.allSatisfy({ (0..<configuration.vocabulary).contains($0) }) else {
       throw GoldenError(file.path, "tokens do not fit the configuration")
     }
     guard inputs.shape == [batch, length - 1, configuration.codeWidth] else {
       throw GoldenError(file.path, "mvar_input has shape \(inputs.shape), which does not fit the configuration")
     }
+  }
+
+  /// Logits [B, N, V], loss and gradients of some scales.
+  func pass(_ model: MarkovianTransformer<B>, _ scales: Range<Int>) throws -> (
+    logits: Tensor<B>, loss: Double, gradients: Gradients<B>
+  ) {
+    let (device, length, batch) = (inputs.device, model.configuration.schedule.length, labels.shape.count)
+    let range = model.configuration.schedule.tokens(of: scales)
+    let tape = Tape<B>()
+    let part = B.slice(inputs, axis: 1, model.trajectory.inputRows(of: scales))
+    let logits = try model.logits(model.condition(labels: labels, tape: tape), inputs: Variable(part), scales: scales)
+    let targets = try Indices<B>(
+      (0..<batch).flatMap { tokens[$0 * length + range.lowerBound..<$0 * length + range.upperBound] },
+      shape: [batch, range.count], on: device)
+    let loss = logits.crossEntropy(targets: targets).sum(times: 1 / B.Scalar(length * batch))
+    let value = try Double(loss.value.scalars()[0])
+    return (logits.value, value, tape.gradients(of: loss, seed: Tensor(repeating: 1, shape: [1], on: device)))
+  }
+}
+
+extension Verifier {
+  func teacherForcing(_ file: GoldenFile, _ rows: inout RowCollector) throws {
+    let model: MarkovianTransformer<B> = try file.transformer(on: device)
+    let configuration = model.configuration
+    let batch = try ForcedBatch<B>(file, configuration, on: device)
     let golden = try file.metadata("segments", as: [GoldenSegment].self)
     let losses = try file.metadata("losses", as: [Double].self)
     let norms = try file.metadata("grad_l2_norms", as: [String: [Double]].self)
@@ -48,17 +75,9 @@ extension Verifier {
         "segment.\(index)",
         range.lowerBound == expected.begin && range.upperBound == expected.end && windowed == expected.windowed,
         "tokens \(range), windowed \(windowed)")
-      let tape = Tape<B>()
-      let part = B.slice(inputs, axis: 1, model.trajectory.inputRows(of: scales))
-      let logits = try model.logits(
-        model.condition(labels: labels, tape: tape), inputs: Variable(part), scales: scales)
-      try self.logits(logits.value, index, file, &rows)
-      let targets = try Indices<B>(
-        (0..<batch).flatMap { allTokens[$0 * length + range.lowerBound..<$0 * length + range.upperBound] },
-        shape: [batch, range.count], on: device)
-      let loss = logits.crossEntropy(targets: targets).sum(times: 1 / B.Scalar(length * batch))
-      rows.number("segment.\(index).loss", try Double(loss.value.scalars()[0]), losses[index])
-      let gradients = tape.gradients(of: loss, seed: Tensor(repeating: 1, shape: [1], on: device))
+      let (logits, loss, gradients) = try batch.pass(model, scales)
+      try self.logits(logits, "segment.\(index).logits", file, &rows)
+      rows.number("segment.\(index).loss", loss, losses[index])
       try self.gradients(
         model.parameters.map {
           (CheckpointNames.key(of: $0.name, in: .transformer), gradients[$0], $0.value.shape.count)
@@ -68,8 +87,7 @@ extension Verifier {
     }
   }
 
-  private func logits(_ logits: Tensor<B>, _ index: Int, _ file: GoldenFile, _ rows: inout RowCollector) throws {
-    let name = "segment.\(index).logits"
+  func logits(_ logits: Tensor<B>, _ name: String, _ file: GoldenFile, _ rows: inout RowCollector) throws {
     if let whole = file.checkpoint[name] {
       try rows.value(name, logits, whole)
     } else {

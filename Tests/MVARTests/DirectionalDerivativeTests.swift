@@ -14,6 +14,7 @@ struct TransformerVariant: Sendable, CustomTestStringConvertible {
   let testDescription: String
   var sharesModulation = false
   var normalizesAttention = true
+  var attention = AttentionPattern.mvar
   var step = TrainingStep()
 
   static let all = [
@@ -25,6 +26,8 @@ struct TransformerVariant: Sendable, CustomTestStringConvertible {
     TransformerVariant(
       testDescription: "shared AdaLN, no normalisation, label smoothing, DropPath", sharesModulation: true,
       normalizesAttention: false, step: TrainingStep(labelSmoothing: 0.1, dropsPaths: true)),
+    TransformerVariant(testDescription: "scale-Markov", attention: .scaleMarkov),
+    TransformerVariant(testDescription: "VAR", attention: .blockCausal),
   ]
 }
 
@@ -36,8 +39,9 @@ struct TransformerVariant: Sendable, CustomTestStringConvertible {
 
   private func check<B: HostBackend>(_ variant: TransformerVariant, _: B.Type) throws {
     let model = try TinyModels.transformer(
-      B.self, sharesModulation: variant.sharesModulation, normalizesAttention: variant.normalizesAttention)
-    #expect(model.trajectory.segments == [0..<2, 2..<3, 3..<4])
+      B.self, sharesModulation: variant.sharesModulation, normalizesAttention: variant.normalizesAttention,
+      attention: variant.attention)
+    #expect(model.trajectory.segments == (variant.attention == .blockCausal ? [0..<4] : [0..<2, 2..<3, 3..<4]))
     for scales in model.trajectory.segments {
       let tape = Tape<B>()
       let loss = try variant.step.loss(model, scales: scales, tape: tape)

@@ -45,7 +45,8 @@ private func rowsInUse<B: HostBackend>(_ gradient: Tensor<B>?, width: Int) throw
 
   private func transformer<B: HostBackend>(_: B.Type, _ variant: TransformerVariant) throws {
     let model = try TinyModels.transformer(
-      B.self, sharesModulation: variant.sharesModulation, normalizesAttention: variant.normalizesAttention)
+      B.self, sharesModulation: variant.sharesModulation, normalizesAttention: variant.normalizesAttention,
+      attention: variant.attention)
     let width = model.configuration.width
     let step = variant.step
     for scales in model.trajectory.segments {

@@ -36,7 +36,7 @@ import Testing
   }
 
   @Test func segmentsAreDenseScalesTogetherThenEachWindowedOne() throws {
-    let trajectory = ScaleMarkovTrajectory(TransformerConfiguration(depth: 16))
+    let trajectory = ScaleTrajectory(TransformerConfiguration(depth: 16))
     #expect(trajectory.segments == [0..<8, 8..<9, 9..<10])
     #expect(trajectory.inputRows(of: 0..<8) == 0..<254)
     #expect(trajectory.inputRows(of: 8..<9) == 254..<423)

@@ -12,12 +12,13 @@ import TestSupport
 
 enum TinyModels {
   static func transformer<B: HostBackend>(
-    _: B.Type, sharesModulation: Bool = false, normalizesAttention: Bool = true
+    _: B.Type, sharesModulation: Bool = false, normalizesAttention: Bool = true, attention: AttentionPattern = .mvar
   ) throws -> MarkovianTransformer<B> {
     try MarkovianTransformer(
       TransformerConfiguration(
         depth: 2, schedule: ScaleSchedule([1, 2, 3, 4]), vocabulary: 32, codeWidth: 8, classes: 5, width: 32, heads: 4,
-        sharesModulation: sharesModulation, normalizesAttention: normalizesAttention, window: 3, refineStep: 2),
+        sharesModulation: sharesModulation, normalizesAttention: normalizesAttention, attention: attention,
+        window: 3, refineStep: 2),
       SeededSource(seed: 3, .transformer, on: HostDevice()), on: HostDevice())
   }
 

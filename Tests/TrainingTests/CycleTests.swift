@@ -10,7 +10,7 @@ import Training
 struct CycleTests {
   private func cycle(refineStep: Int, ratio: Int = 8, _ order: SegmentCycle.Order = .cycle) -> SegmentCycle {
     let configuration = TransformerConfiguration(depth: 1, refineStep: refineStep)  // S = 10
-    return SegmentCycle(ScaleMarkovTrajectory(configuration), ratio: ratio, order: order)
+    return SegmentCycle(ScaleTrajectory(configuration), ratio: ratio, order: order)
   }
 
   @Test("the published cycle: eight times the dense scales, then each windowed one")

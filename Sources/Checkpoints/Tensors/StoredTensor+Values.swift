@@ -81,6 +81,18 @@ extension StoredTensor {
     }
   }
 
+  /// One element, without reading the others.
+  ///
+  /// - Parameter place: its index along each dimension, inside the shape.
+  /// - Throws: `CheckpointError` if the file was shortened since it was opened.
+  public func element(_ place: [Int]) throws -> Double {
+    precondition(zip(place, shape).allSatisfy { (0..<$1).contains($0) } && place.count == shape.count)
+    let strides = layout.strides ?? shape.indices.map { shape[($0 + 1)...].reduce(1, *) }
+    let offset = zip(place, strides).reduce(layout.offset) { $0 + $1.0 * $1.1 }
+    return try StoredTensor(scalarType: scalarType, shape: [1], strides: [1], offset: offset, storage: storage)
+      .doubles()[0]
+  }
+
   /// Fails if the conversion cannot work: the file was shortened, or the result is larger than this machine's memory.
   private func checkConvertible(width: Int) throws {
     try checkReadable()

@@ -1,5 +1,5 @@
 // Drawing images, scale by scale (MVAR, section 3.3). At each scale the blocks run on this scale's tokens alone; there is
-// no key/value cache. With guidance the batch is doubled, the second half with the null class.
+// no key/value cache, except for the baseline VAR. With guidance the batch is doubled, the second half with the null class.
 //
 //     f̂ = 0; for each s: t = cfg·s/(S−1); logits = (1 + t)·conditional − t·null; filter; draw; f̂ += Φ(codes);
 //     x_(s+1) = area(f̂, p_(s+1))
@@ -8,7 +8,7 @@ import TensorCore
 
 /// How images are drawn.
 public struct SamplingOptions: Hashable, Sendable {
-  /// Classifier-free guidance; 1 for none at all.
+  /// Classifier-free guidance; 1 for none at all, except that VAR always has some.
   public var guidance: Double
   /// Only the k likeliest tokens; 0 for no limit.
   public var topK: Int
@@ -45,6 +45,8 @@ public struct DrawnScale<B: Backend> {
   public let tokens: Indices<B>
   /// f̂ after this scale [B, Z, P, P].
   public let sum: Tensor<B>
+  /// How many bytes of keys and values are kept for later scales: 0 but for VAR.
+  public let cacheByteCount: Int
 }
 
 /// The model's output stopped being numbers, so there is nothing to draw from.
@@ -98,7 +100,9 @@ public struct Sampler<B: Backend>: Sendable {
     let configuration = transformer.configuration
     let schedule = configuration.schedule
     let device = quantizer.codebook.weight.value.device
-    let guided = options.guidance != 1
+    let seesEarlierScales = configuration.attention.seesEarlierScales
+    let guided = options.guidance != 1 || seesEarlierScales
+    let cache = seesEarlierScales ? KeyValueCache<B>(depth: configuration.depth) : nil
     let rows = guided ? labels + labels.map { _ in configuration.classes } : labels
     let condition = transformer.condition(labels: try Indices(rows, shape: [rows.count], on: device))
     var sum: Variable<B>?
@@ -106,7 +110,7 @@ public struct Sampler<B: Backend>: Sendable {
     for scale in 0..<schedule.count {
       let ratio = schedule.ratio(of: scale)
       // [B or 2B, p², V]
-      var logits = try transformer.logits(condition, inputs: input, scales: scale..<scale + 1).value
+      var logits = try transformer.logits(condition, inputs: input, scales: scale..<scale + 1, cache: cache).value
       if guided { logits = B.guide(logits, strength: B.Scalar(options.guidance * ratio)) }  // [B, p², V]
       guard B.sumOfSquares(logits).isFinite else {
         throw NotANumberError(
@@ -122,7 +126,9 @@ public struct Sampler<B: Backend>: Sendable {
         : quantizer.contribution(of: scale, tokens: tokens)
       let newSum = sum.map { $0 + h } ?? h  // [B, Z, P, P]
       sum = newSum
-      try onScale(DrawnScale(scale: scale, logits: logits, tokens: tokens, sum: newSum.value))
+      try onScale(
+        DrawnScale(
+          scale: scale, logits: logits, tokens: tokens, sum: newSum.value, cacheByteCount: cache?.byteCount ?? 0))
       if scale + 1 < schedule.count {
         let next = quantizer.input(of: scale + 1, sum: newSum)  // [B, p², Z]
         input = guided ? Variable.concatenated([next, next], axis: 0) : next

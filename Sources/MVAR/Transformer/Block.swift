@@ -28,15 +28,19 @@ package struct Block<B: Backend>: Sendable {
 
   /// Tokens of some scales [B, N, C] → [B, N, C]
   ///
-  /// - Parameter keep: DropPath's factor per sample, for each of the two branches; nil for none.
+  /// - Parameters:
+  ///   - keep: DropPath's factor per sample, for each of the two branches; nil for none.
+  ///   - cache: the keys and values of earlier scales, which VAR's later scales need.
+  ///   - observe: gets the queries, and the keys and values they meet.
   package func callAsFunction(
     _ x: consuming Variable<B>, _ vectors: BlockModulation<B>, scales: Range<Int>,
-    keep: (attention: [B.Scalar], feedForward: [B.Scalar])? = nil
+    keep: (attention: [B.Scalar], feedForward: [B.Scalar])? = nil, cache: KeyValueCache<B>.BlockCache? = nil,
+    observe: ((VariableHeads<B>) -> Void)? = nil
   ) -> Variable<B> {
     let epsilon = B.Scalar(layerNormEpsilon)
     let mixed = attention(
       x.adaptiveLayerNorm(scale: vectors.attentionScale, shift: vectors.attentionShift, epsilon: epsilon),
-      scales: scales)
+      scales: scales, cache: cache, observe: observe)
     let middle = x.gatedResidual(branch: mixed, gain: vectors.attentionGain, keep: keep?.attention)
     let thought = feedForward(
       middle.adaptiveLayerNorm(scale: vectors.feedForwardScale, shift: vectors.feedForwardShift, epsilon: epsilon))

@@ -15,14 +15,14 @@ public struct BlockByHand<B: Backend>: Sendable {
   public let weights: BlockWeights<B>
   /// H, the number of heads.
   public let heads: Int
-  /// Which tokens see which.
-  public let pattern: AttentionPattern
+  /// Its one attention call.
+  public let call: AttentionCall
 
   /// A block of the given weights.
-  public init(weights: BlockWeights<B>, heads: Int, pattern: AttentionPattern) {
+  public init(weights: BlockWeights<B>, heads: Int, call: AttentionCall) {
     self.weights = weights
     self.heads = heads
-    self.pattern = pattern
+    self.call = call
   }
 
   private var epsilon: B.Scalar { B.Scalar(layerNormEpsilon) }
@@ -156,13 +156,13 @@ public struct BlockByHand<B: Backend>: Sendable {
 
   /// o [B, N, H, c] from q, k and v, densely within spans or within a window on the map.
   private func attend(_ parts: Heads<B>) -> AttentionSaved<B> {
-    switch pattern {
+    switch call {
     case .dense(let spans):
       return B.attention(parts, spans: spans, scale: softmaxScale).saved
     case .windowed(let window, let side):
       let map = Self.reshaped(parts, Self.map(parts.queries.shape, side))  // each [B, p, p, H, c]
       let saved = B.neighborhoodAttention(map, window: window, scale: softmaxScale).saved
-      // Kept under the shape of the tokens, so that both patterns look the same from outside.
+      // Kept under the shape of the tokens, so that both calls look the same from outside.
       return AttentionSaved(
         heads: parts, output: saved.output.reshaped(parts.queries.shape), logSumExp: saved.logSumExp)
     }
@@ -170,7 +170,7 @@ public struct BlockByHand<B: Backend>: Sendable {
 
   /// dq, dk and dv, each [B, N, H, c], from do [B, N, H, c].
   private func dAttend(_ dOutput: Tensor<B>, _ saved: AttentionSaved<B>) -> Heads<B> {
-    switch pattern {
+    switch call {
     case .dense(let spans):
       return B.dAttention(dOutput, saved, spans: spans, scale: softmaxScale)
     case .windowed(let window, let side):

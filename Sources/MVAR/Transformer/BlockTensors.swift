@@ -76,8 +76,8 @@ public struct BlockVectors<B: BackendTypes>: Sendable {
   }
 }
 
-/// Which tokens of a block see which.
-public enum AttentionPattern: Hashable, Sendable {
+/// One attention call: which tokens see which.
+public enum AttentionCall: Hashable, Sendable {
   /// Each span of queries sees its span of keys: one span per scale.
   case dense([AttentionSpan])
   /// On a map of side × side tokens, each sees window × window around itself.
@@ -153,7 +153,7 @@ extension MarkovianTransformer {
         expandWeight: feedForward.expand.weight.value, expandBias: feedForward.expand.bias.value,
         contractWeight: feedForward.contract.weight.value, contractBias: feedForward.contract.bias.value),
       heads: attention.heads,
-      pattern: trajectory.isWindowed(first)
+      call: trajectory.isWindowed(first)
         ? .windowed(window: trajectory.window, side: trajectory.schedule.sides[first])
         : .dense(trajectory.spans(of: scales)))
   }

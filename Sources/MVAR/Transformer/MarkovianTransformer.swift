@@ -9,7 +9,7 @@ public struct MarkovianTransformer<B: Backend>: Sendable {
   /// Its sizes and variants.
   public let configuration: TransformerConfiguration
   /// Which tokens see which.
-  public let trajectory: ScaleMarkovTrajectory
+  public let trajectory: ScaleTrajectory
   /// All parameters in the order of a checkpoint.
   public let parameters: [Parameter<B>]
 
@@ -30,7 +30,7 @@ public struct MarkovianTransformer<B: Backend>: Sendable {
   public init(_ configuration: TransformerConfiguration, _ source: any ParameterSource<B>, on device: B.Device) throws {
     try configuration.validate()
     self.configuration = configuration
-    trajectory = ScaleMarkovTrajectory(configuration)
+    trajectory = ScaleTrajectory(configuration)
     let width = configuration.width
     let builder = ParameterBuilder<B>(source, on: device)
     startPosition = builder.parameter("startPosition", [1, 1, width])
@@ -71,13 +71,21 @@ public struct MarkovianTransformer<B: Backend>: Sendable {
   ///   - inputs: x_s of these scales, without scale 0's, [B, N or N − 1, Z]; nil when there are none.
   ///   - scales: one scale in sampling, a segment in training.
   ///   - keep: DropPath's factors per block, see `Block`.
+  ///   - cache: of the scales before, when VAR computes one scale after the other; these scales are added.
+  ///   - observe: gets each block's number and its queries, with the keys and values they meet.
   public func logits(
     _ condition: Condition<B>, inputs: Variable<B>?, scales: Range<Int>,
-    keep: ((Int) -> (attention: [B.Scalar], feedForward: [B.Scalar])?)? = nil
+    keep: ((Int) -> (attention: [B.Scalar], feedForward: [B.Scalar])?)? = nil, cache: KeyValueCache<B>? = nil,
+    observe: ((Int, VariableHeads<B>) -> Void)? = nil
   ) throws -> Variable<B> {
+    precondition(
+      cache != nil || !trajectory.pattern.seesEarlierScales || scales.lowerBound == 0,
+      "scales \(scales) see earlier ones, whose keys and values are missing")
     var x = try embed(condition, inputs: inputs, scales: scales)  // [B, N, C]
     for (index, block) in blocks.enumerated() {
-      x = block(x, condition.blocks[index], scales: scales, keep: keep?(index))
+      x = block(
+        x, condition.blocks[index], scales: scales, keep: keep?(index), cache: cache?.blocks[index],
+        observe: observe.map { observe in { observe(index, $0) } })
     }
     let normed = x.adaptiveLayerNorm(
       scale: condition.headScale, shift: condition.headShift, epsilon: B.Scalar(layerNormEpsilon))

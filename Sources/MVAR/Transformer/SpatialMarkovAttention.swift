@@ -1,6 +1,6 @@
 // The attention of a block: joint projection, heads, and per scale either dense attention or, from scale R on, the second
 // Markov assumption: a query at (i, j) sees only the k × k window around it, shifted inward at the border. O(N k²) instead
-// of O(N²).
+// of O(N²). The other patterns (`AttentionPattern`) run through the same lines, with dense spans only.
 
 import NeuralLayers
 import TensorCore
@@ -17,14 +17,14 @@ struct SpatialMarkovAttention<B: Backend>: Sendable {
   let jointWeight: Parameter<B>
   let projection: Linear<B>
   let heads: Int
-  let trajectory: ScaleMarkovTrajectory
+  let trajectory: ScaleTrajectory
   /// What logits are multiplied by: 1 when queries and keys are normalised, otherwise ¼/√c.
   let softmaxScale: B.Scalar
 
   init(_ builder: ParameterBuilder<B>, _ name: String, _ configuration: TransformerConfiguration) {
     let width = configuration.width
     heads = configuration.heads
-    trajectory = ScaleMarkovTrajectory(configuration)
+    trajectory = ScaleTrajectory(configuration)
     logitScale =
       configuration.normalizesAttention ? builder.parameter("\(name).logitScale", [1, heads, 1, 1]) : nil
     queryBias = builder.parameter("\(name).queryBias", [width])
@@ -36,10 +36,19 @@ struct SpatialMarkovAttention<B: Backend>: Sendable {
   }
 
   /// Tokens of some scales [B, N, C] → [B, N, C]
-  func callAsFunction(_ x: Variable<B>, scales: Range<Int>) -> Variable<B> {
+  ///
+  /// - Parameters:
+  ///   - cache: the keys and values of earlier scales, which VAR's later scales need.
+  ///   - observe: gets the queries and all keys and values they meet.
+  func callAsFunction(
+    _ x: Variable<B>, scales: Range<Int>, cache: KeyValueCache<B>.BlockCache? = nil,
+    observe: ((VariableHeads<B>) -> Void)? = nil
+  ) -> Variable<B> {
     let joint = x.linear(weight: jointWeight.variable(x.tape), bias: jointBias(x.tape))  // [B, N, 3C]
-    let parts = joint.splitHeads(
+    var parts = joint.splitHeads(
       heads, logitScale: logitScale.map { $0.variable(x.tape).reshaped([heads]) })  // each [B, N, H, c]
+    if let cache { parts = cache.extended(by: parts) }  // keys and values [B, M, H, c], M ≥ N
+    observe?(parts)
     let groups = trajectory.attentionGroups(of: scales)
     let first = trajectory.schedule.tokens(of: scales).lowerBound
     let mixed = groups.map { group in

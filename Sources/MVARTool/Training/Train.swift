@@ -40,6 +40,11 @@ struct Train: ParsableCommand {
   @Option(parsing: .unconditional, help: "Attention heads (default: the depth).")
   var heads: Int?
 
+  @Option(
+    parsing: .unconditional,
+    help: "What a token sees: mvar, scale-markov (all of its scale) or var (all earlier scales too).")
+  var attention = AttentionPattern.mvar
+
   @Option(parsing: .unconditional, help: "The side of the attention window at the fine scales.")
   var window = 7
 
@@ -114,7 +119,8 @@ struct Train: ParsableCommand {
   var settings: [String: String] {
     data.settings.merging(optimizer.settings) { first, _ in first }.merging([
       "--cached": "\(cached)", "--init": `init` ?? "", "--depth": "\(depth)", "--width": "\(width ?? 64 * depth)",
-      "--heads": "\(heads ?? depth)", "--window": "\(window)", "--refine-step": refineStep.map(String.init) ?? "8",
+      "--heads": "\(heads ?? depth)", "--attention": attention.rawValue, "--window": "\(window)",
+      "--refine-step": refineStep.map(String.init) ?? "8",
       "--shared-aln": "\(sharedAln)", "--alng": "\(alng)", "--ratio-k": "\(ratioK)", "--segments": segments.rawValue,
       "--accumulate": "\(accumulate)", "--label-drop": "\(labelDrop)",
       "--drop-path": dropPath.map { "\($0)" } ?? "published", "--label-smooth": "\(labelSmooth)",
@@ -227,7 +233,8 @@ private struct TrainTask: EngineTask {
     let configuration = TransformerConfiguration(
       depth: command.depth, schedule: tokenizer.schedule, vocabulary: tokenizer.vocabulary,
       codeWidth: tokenizer.codeWidth, classes: classes, width: command.width, heads: command.heads,
-      sharesModulation: command.sharedAln, window: command.window, refineStep: command.refineStep)
+      sharesModulation: command.sharedAln, attention: command.attention, window: command.window,
+      refineStep: command.refineStep)
     do {
       try configuration.validate()
     } catch let error as ConfigurationError {

@@ -131,8 +131,8 @@ package final class BufferPool: Sendable {
       let mapped = mmap(nil, whole + hugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0),
       mapped != MAP_FAILED
     else { return nil }
-    let start = UnsafeMutableRawPointer(bitPattern: (UInt(bitPattern: mapped) + UInt(hugePage - 1)) & ~UInt(hugePage - 1))!
-    let before = start - mapped
+    let before = (hugePage - Int(bitPattern: mapped) % hugePage) % hugePage
+    let start = mapped + before
     if before > 0 { munmap(mapped, before) }
     munmap(start + whole, hugePage - before)
     #if os(Linux)

@@ -21,7 +21,7 @@ public struct SegmentCycle: Hashable, Sendable {
   public let order: Order
 
   /// The segments of a trajectory; K is 8 in the published recipe.
-  public init(_ trajectory: ScaleMarkovTrajectory, ratio: Int = 8, order: Order = .cycle) {
+  public init(_ trajectory: ScaleTrajectory, ratio: Int = 8, order: Order = .cycle) {
     segments = trajectory.segments
     self.ratio = max(ratio, 1)
     self.order = order

@@ -107,17 +107,20 @@ public struct TransformerTrainer<B: Backend> {
     let count = batch.labels.count
     let condition = model.condition(labels: try Indices(batch.labels, shape: [count], on: device))
     let streams = batch.labels.map { _ in RandomStream(seed: 0, stream: 0) }
-    for scale in 0..<configuration.schedule.count {
-      let scales = scale..<scale + 1
-      let rows = model.trajectory.inputRows(of: scales)
-      let inputs = Variable(B.slice(batch.inputs, axis: 1, rows))
-      let logits = try model.logits(condition, inputs: inputs, scales: scales).value  // [B, p², V]
-      let targets = try batch.targets(of: scales, configuration.schedule, on: device)
-      let losses = B.crossEntropy(logits, targets: targets, labelSmoothing: 0).losses
-      let best = B.drawTokens(B.filterLogits(logits, topK: 1, topP: 0), streams: streams, firstPosition: 0)
-      sums.loss[scale] += Double(try B.sum(losses, times: 1).scalars()[0])
-      sums.hits[scale] += zip(try B.indices(best.storage), try B.indices(targets.storage)).count { $0 == $1 }
-      sums.tokens[scale] += targets.shape.count
+    for run in model.trajectory.independentRuns {
+      let inputs = Variable(B.slice(batch.inputs, axis: 1, model.trajectory.inputRows(of: run)))
+      let all = try model.logits(condition, inputs: inputs, scales: run).value  // [B, N, V]
+      let first = configuration.schedule.tokens(of: run).lowerBound
+      for scale in run {
+        let tokens = configuration.schedule.tokens(of: scale)
+        let logits = B.slice(all, axis: 1, tokens.lowerBound - first..<tokens.upperBound - first)  // [B, p², V]
+        let targets = try batch.targets(of: scale..<scale + 1, configuration.schedule, on: device)
+        let losses = B.crossEntropy(logits, targets: targets, labelSmoothing: 0).losses
+        let best = B.drawTokens(B.filterLogits(logits, topK: 1, topP: 0), streams: streams, firstPosition: 0)
+        sums.loss[scale] += Double(try B.sum(losses, times: 1).scalars()[0])
+        sums.hits[scale] += zip(try B.indices(best.storage), try B.indices(targets.storage)).count { $0 == $1 }
+        sums.tokens[scale] += targets.shape.count
+      }
     }
   }
 }

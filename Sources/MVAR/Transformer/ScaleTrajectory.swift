@@ -1,0 +1,78 @@
+// Who sees whom along the scales, and which scales are trained together. This is all that MVAR and VAR differ in.
+//
+// The first Markov assumption, p(r_s | r_(s−1)): at scale s the transformer's input is the sum of the earlier scales'
+// contributions, resized to p_s × p_s, and attention sees those p_s² tokens only. So there is nothing to cache, and over all
+// L tokens the pattern is block-diagonal: dense blocks for scales below R, banded ones (the second assumption,
+// `SpatialMarkovAttention`) from R on. In the baseline VAR a scale also sees all earlier ones: the pattern is block-causal.
+
+import TensorCore
+
+/// Who sees whom along the trajectory of scales.
+public struct ScaleTrajectory: Hashable, Sendable {
+  /// What the tokens of a scale see.
+  public let pattern: AttentionPattern
+  /// The list of scales.
+  public let schedule: ScaleSchedule
+  /// R, the first windowed scale.
+  public let refineStep: Int
+  /// k, the side of the window.
+  public let window: Int
+
+  /// The trajectory of a configuration.
+  public init(_ configuration: TransformerConfiguration) {
+    pattern = configuration.attention
+    schedule = configuration.schedule
+    refineStep = configuration.refineStep
+    window = configuration.window
+  }
+
+  /// Whether a scale attends within windows.
+  public func isWindowed(_ scale: Int) -> Bool { pattern == .mvar && scale >= refineStep }
+
+  /// The scales that the tokens of a scale see: itself, or also all earlier ones.
+  public func visibleScales(from scale: Int) -> Range<Int> { (pattern.seesEarlierScales ? 0 : scale)..<scale + 1 }
+
+  /// How many keys each token of a scale sees.
+  public func keysPerQuery(of scale: Int) -> Int {
+    isWindowed(scale) ? window * window : schedule.tokens(of: visibleScales(from: scale)).count
+  }
+
+  /// What is trained in one iteration: scales 0 ..< R together, then each finer scale alone; with VAR everything at once.
+  public var segments: [Range<Int>] {
+    if pattern.seesEarlierScales { return [0..<schedule.count] }
+    return (refineStep > 0 ? [0..<refineStep] : []) + (refineStep..<schedule.count).map { $0..<$0 + 1 }
+  }
+
+  /// The smallest runs of scales that can be computed alone: each scale, or with VAR all of them.
+  public var independentRuns: [Range<Int>] {
+    pattern.seesEarlierScales ? [0..<schedule.count] : (0..<schedule.count).map { $0..<$0 + 1 }
+  }
+
+  /// The rows of the teacher-forcing inputs x_1 … x_(S−1) [B, L − 1, Z] that belong to some scales; scale 0 has none.
+  public func inputRows(of scales: Range<Int>) -> Range<Int> {
+    let tokens = schedule.tokens(of: scales)
+    return max(tokens.lowerBound - 1, 0)..<max(tokens.upperBound - 1, 0)
+  }
+
+  /// Runs of scales that one attention call can serve: neighbouring dense scales together, each windowed scale alone.
+  func attentionGroups(of scales: Range<Int>) -> [Range<Int>] {
+    let firstWindowed = pattern == .mvar ? refineStep : schedule.count
+    let dense = scales.clamped(to: 0..<firstWindowed)
+    let windowed = scales.clamped(to: firstWindowed..<schedule.count)
+    return (dense.isEmpty ? [] : [dense]) + windowed.map { $0..<$0 + 1 }
+  }
+
+  /// What the queries of every dense scale see: the spans of a group. Queries are counted from the group's first token;
+  /// keys too, or from the first token of all where the keys of earlier scales are at hand.
+  func spans(of scales: Range<Int>) -> [AttentionSpan] {
+    let first = schedule.tokens(of: scales).lowerBound
+    let firstKey = pattern.seesEarlierScales ? 0 : first
+    return scales.map { scale in
+      let queries = schedule.tokens(of: scale)
+      let keys = schedule.tokens(of: visibleScales(from: scale))
+      return AttentionSpan(
+        queries: queries.lowerBound - first..<queries.upperBound - first,
+        keys: keys.lowerBound - firstKey..<keys.upperBound - firstKey)
+    }
+  }
+}

@@ -1,0 +1,45 @@
+// Kind `var`: the baseline VAR with the same weights: teacher forcing over all scales at once with every gradient, and
+// greedy drawing with a key/value cache. Tokens and inputs are those of the `mvar` file of the same name.
+
+import Foundation
+import MVAR
+import TensorCore
+
+extension Verifier {
+  func baseline(_ file: GoldenFile, _ rows: inout RowCollector) throws {
+    let model: MarkovianTransformer<B> = try file.transformer(.blockCausal, on: device)
+    let schedule = model.configuration.schedule
+    let batch = try ForcedBatch<B>(sibling(of: file), model.configuration, on: device)
+    let (logits, loss, gradients) = try batch.pass(model, 0..<schedule.count)
+    try self.logits(logits, "logits", file, &rows)
+    guard let golden = try file.tensor("loss").doubles().first else {
+      throw GoldenError(file.path, "its tensor loss is empty")
+    }
+    rows.number("loss", loss, golden)
+    try self.gradients(
+      model.parameters.map {
+        (CheckpointNames.key(of: $0.name, in: .transformer), gradients[$0], $0.value.shape.count)
+      },
+      prefix: "grad.", norms: file.metadata("grad_l2_norms", as: [String: Double].self), file, &rows)
+
+    let tokenizer: VQVAE<B> = try file.tokenizer(on: device)
+    let sampler = try Sampler<B>(model, tokenizer.quantizer)
+    try draw(
+      "sample", sampler, tokenizer, guidance: file.metadata("sample_cfg", as: Double.self), file, &rows)
+  }
+
+  /// The `mvar` file whose batch a `var` file was made with: `NAME.mvar.…` beside `NAME.var.…`.
+  private func sibling(of file: GoldenFile) throws -> GoldenFile {
+    let url = URL(filePath: file.path)
+    let name = url.lastPathComponent
+    guard let part = name.range(of: ".var.") else {
+      throw GoldenError(file.path, "is of kind var, whose name must contain .var. to find the mvar file it belongs to")
+    }
+    let path = url.deletingLastPathComponent().appending(path: name.replacingCharacters(in: part, with: ".mvar."))
+      .path(percentEncoded: false)
+    guard FileManager.default.fileExists(atPath: path) else {
+      throw GoldenError(file.path, "needs the tokens in \(path), which does not exist")
+    }
+    return try GoldenFile(path: path)
+  }
+}

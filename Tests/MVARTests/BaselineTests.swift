@@ -1,0 +1,159 @@
+// The baseline VAR and the ablation beside MVAR: what they share, where they differ, and that a cache changes nothing.
+
+import Checkpoints
+import MVAR
+import TensorCore
+import TestSupport
+import Testing
+
+@Suite struct BaselineTests {
+  /// Drawing keeps keys and values; computing all scales so far again from their tokens must give the same logits.
+  @Test(arguments: Engine.all)
+  func `drawing with the cache equals computing everything again`(engine: Engine) throws {
+    try checkCache(engine.type)
+  }
+
+  private func checkCache<B: HostBackend>(_: B.Type) throws {
+    let model = try TinyModels.transformer(B.self, attention: .blockCausal)
+    let tokenizer = try TinyModels.tokenizer(B.self)
+    let sampler = try Sampler(model, tokenizer.quantizer)
+    let (labels, guidance) = ([1, 4, 0], 1.5)
+    let schedule = model.configuration.schedule
+    var inputs: Variable<B>?
+    var largest = 0.0
+    let streams = labels.indices.map { RandomStream(seed: 7, stream: UInt64($0)) }
+    _ = try sampler.sample(labels: labels, streams: streams, SamplingOptions(guidance: guidance, topK: 8)) { drawn in
+      let rows = labels + labels.map { _ in model.configuration.classes }
+      let condition = model.condition(labels: try Indices(rows, shape: [rows.count], on: HostDevice()))
+      let all = try model.logits(condition, inputs: inputs, scales: 0..<drawn.scale + 1).value  // [2B, N, V]
+      let last = B.slice(all, axis: 1, schedule.tokens(of: drawn.scale))
+      let guided = B.guide(last, strength: B.Scalar(guidance * schedule.ratio(of: drawn.scale)))
+      for (again, cached) in zip(try guided.scalars(), try drawn.logits.scalars()) {
+        largest = max(largest, abs(Double(again) - Double(cached)))
+      }
+      if drawn.scale + 1 < schedule.count {
+        let next = tokenizer.quantizer.input(of: drawn.scale + 1, sum: Variable(drawn.sum))
+        let both = Variable.concatenated([next, next], axis: 0)
+        inputs = inputs.map { Variable.concatenated([$0, both], axis: 1) } ?? both
+      }
+      // 2 · tokens so far · C numbers per block and row.
+      let tokens = schedule.tokens(of: 0..<drawn.scale + 1).count
+      #expect(drawn.cacheByteCount == 2 * tokens * 32 * 2 * rows.count * MemoryLayout<B.Scalar>.stride)
+    }
+    // Logits are of order 1; the two ways add the same numbers in other orders.
+    #expect(largest < (B.Scalar.self == Float.self ? 2e-5 : 1e-13))
+  }
+
+  @Test func `VAR sees earlier scales and MVAR does not`() throws {
+    let device = HostDevice()
+    func logits(_ attention: AttentionPattern, changing: Bool) throws -> [Double] {
+      let model = try TinyModels.transformer(CPU<Double>.self, attention: attention)
+      var random = RandomValues(seed: 2)
+      var inputs = try random.normal([1, 29, 8]).tensor(CPU<Double>.self).scalars()
+      // One number of scale 1's input, the first of the four tokens.
+      if changing { inputs[3] += 1 }
+      let condition = model.condition(labels: try Indices([2], shape: [1], on: device))
+      let runs = model.trajectory.independentRuns
+      return try runs.flatMap { scales in
+        let rows = model.trajectory.inputRows(of: scales)
+        let part = CPU.slice(try Tensor(inputs, shape: [1, 29, 8], on: device), axis: 1, rows)
+        return try model.logits(condition, inputs: Variable(part), scales: scales).value.scalars()
+      }
+    }
+    for attention in AttentionPattern.allCases {
+      let (before, after) = (try logits(attention, changing: false), try logits(attention, changing: true))
+      let changed = Set(before.indices.filter { before[$0] != after[$0] }.map { $0 / 32 })
+      // Tokens 1–4 are scale 1; 5–29 are later scales.
+      #expect(!changed.contains(0))
+      #expect(changed.isSuperset(of: 1..<5))
+      #expect(changed == Set(attention == .blockCausal ? 1..<30 : 1..<5), "\(attention)")
+    }
+  }
+
+  @Test func `the ablation is MVAR without windows`() throws {
+    let device = HostDevice()
+    var random = RandomValues(seed: 3)
+    let inputs = try random.normal([2, 16, 8]).tensor(CPU<Double>.self)
+    func logits(_ attention: AttentionPattern, refineStep: Int) throws -> [Double] {
+      let base = try TinyModels.transformer(CPU<Double>.self)
+      var configuration = base.configuration
+      configuration.attention = attention
+      configuration.refineStep = refineStep
+      let model = try MarkovianTransformer<CPU<Double>>(
+        configuration, SeededSource(seed: 3, .transformer, on: device), on: device)
+      let condition = model.condition(labels: try Indices([2, 5], shape: [2], on: device))
+      return try model.logits(condition, inputs: Variable(inputs), scales: 3..<4).value.scalars()
+    }
+    let ablation = try logits(.scaleMarkov, refineStep: 2)
+    #expect(ablation == (try logits(.mvar, refineStep: 4)))
+    #expect(ablation != (try logits(.mvar, refineStep: 2)))
+  }
+
+  @Test func `VAR always draws with guidance and MVAR needs none`() throws {
+    let tokenizer = try TinyModels.tokenizer(CPU<Double>.self)
+    for attention in [AttentionPattern.mvar, .blockCausal] {
+      let model = try TinyModels.transformer(CPU<Double>.self, attention: attention)
+      let sampler = try Sampler(model, tokenizer.quantizer)
+      var last: [Double] = []
+      var inputs: Variable<CPU<Double>>?
+      _ = try sampler.sample(
+        labels: [3], streams: [RandomStream(seed: 1, stream: 0)], SamplingOptions(guidance: 1, topK: 1)
+      ) { drawn in
+        if drawn.scale == 1 { last = try drawn.logits.scalars() }
+        if drawn.scale == 0 { inputs = tokenizer.quantizer.input(of: 1, sum: Variable(drawn.sum)) }
+      }
+      func plain(_ label: Int) throws -> [Double] {
+        let condition = model.condition(labels: try Indices([label], shape: [1], on: HostDevice()))
+        let logits = try model.logits(condition, inputs: inputs, scales: 0..<2).value
+        return try CPU.slice(logits, axis: 1, 1..<5).scalars()
+      }
+      // t = cfg·s/(S − 1) = 1/3 at scale 1
+      let guided = zip(try plain(3), try plain(5)).map { $0 * 4 / 3 - $1 / 3 }
+      let expected = attention == .mvar ? try plain(3) : guided
+      #expect(zip(last, expected).allSatisfy { abs($0 - $1) < 1e-12 })
+    }
+  }
+
+  @Test func `segments and runs`() {
+    func trajectory(_ attention: AttentionPattern) -> ScaleTrajectory {
+      ScaleTrajectory(TransformerConfiguration(depth: 1, attention: attention))
+    }
+    #expect(trajectory(.blockCausal).segments == [0..<10])
+    #expect(trajectory(.blockCausal).independentRuns == [0..<10])
+    #expect(trajectory(.scaleMarkov).segments == trajectory(.mvar).segments)
+    #expect(trajectory(.mvar).independentRuns.count == 10)
+    #expect((0..<10).map(trajectory(.blockCausal).keysPerQuery) == [1, 5, 14, 30, 55, 91, 155, 255, 424, 680])
+    #expect((0..<10).map(trajectory(.scaleMarkov).keysPerQuery) == [1, 4, 9, 16, 25, 36, 64, 100, 169, 256])
+    #expect((0..<10).map(trajectory(.mvar).keysPerQuery) == [1, 4, 9, 16, 25, 36, 64, 100, 49, 49])
+  }
+
+  @Test func `a checkpoint's mask tells VAR from MVAR, its metadata more, the caller most`() throws {
+    try withTemporaryFolder { folder in
+      let source = try Checkpoint.open(Fixtures.path("golden/files/checkpoint_bare.pth"))
+      let schedule = try ScaleSchedule([1, 2, 3, 4, 6, 8])
+      let length = schedule.length
+      func level(_ token: Int) -> Int {
+        (0..<schedule.count).first { schedule.tokens(of: $0).contains(token) }!
+      }
+      let causal = (0..<length * length).map { level($0 / length) >= level($0 % length) ? 0 : -Float.infinity }
+      func configuration(
+        mask: [Float]?, metadata: [String: String] = [:], _ hint: AttentionPattern? = nil
+      ) throws -> AttentionPattern {
+        var tensors = source.tensors.filter { $0.name != "attn_bias_for_masking" || mask == nil }
+        if let mask {
+          tensors.append(("attn_bias_for_masking", try StoredTensor(mask, shape: [1, 1, length, length])))
+        }
+        let path = "\(folder)/model.safetensors"
+        try SafetensorsWriter.write(tensors, metadata: metadata, to: path)
+        return try TransformerConfiguration(
+          CheckpointWeights(path: path, .transformer), ModelHints(attention: hint, window: 3, refineStep: 4)
+        ).attention
+      }
+      #expect(try configuration(mask: nil) == .mvar)
+      #expect(try configuration(mask: causal) == .blockCausal)
+      #expect(try configuration(mask: causal, metadata: ["attention": "scale-markov"]) == .scaleMarkov)
+      #expect(try configuration(mask: causal, metadata: ["attention": "scale-markov"], .mvar) == .mvar)
+      #expect(throws: CheckpointError.self) { try configuration(mask: causal, metadata: ["attention": "all"]) }
+    }
+  }
+}
