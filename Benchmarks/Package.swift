@@ -11,7 +11,17 @@ let package = Package(
       dependencies: [
         .product(name: "MVAR", package: "MVAR"), .product(name: "TensorCore", package: "MVAR"),
         .product(name: "Training", package: "MVAR"),
-      ])
+      ]),
+    .executableTarget(name: "Bench", dependencies: [.product(name: "MVAR", package: "MVAR")]),
+    .executableTarget(
+      name: "Workloads",
+      dependencies: [
+        .product(name: "MVAR", package: "MVAR"), .product(name: "TensorCore", package: "MVAR"),
+        .product(name: "Training", package: "MVAR"),
+      ]),
+    .executableTarget(
+      name: "WindowedAttention",
+      dependencies: [.product(name: "TensorCore", package: "MVAR"), .product(name: "Media", package: "MVAR")]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -5,6 +5,7 @@
 
 import ArgumentParser
 import Foundation
+import TensorCore
 
 /// Standard output and standard error.
 enum Console {
@@ -123,6 +124,16 @@ enum Memory {
       return usage.ru_maxrss
     #endif
   }
+
+  /// The memory this process occupies now, in bytes; where the system does not tell in a file, the most it ever did.
+  static var resident: Int {
+    guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) else { return peak }
+    let pages = text.split(separator: " ").dropFirst().first.flatMap { Int($0) }
+    return pages.map { $0 * Int(sysconf(Int32(_SC_PAGESIZE))) } ?? peak
+  }
+
+  /// Returns memory that the engine keeps for later to the system.
+  static func giveBackIdle() { BufferPool.shared.drain() }
 
   /// A number of bytes for people.
   static func text(_ bytes: Int) -> String { text(Double(bytes)) }

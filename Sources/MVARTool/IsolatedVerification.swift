@@ -1,8 +1,6 @@
 // Checks a golden file in a process of its own. Operators stop the process when shapes do not fit, because in a program
 // that is a mistake; in a file it is bad input, and the other files still have to be checked.
 
-import Foundation
-
 /// How many rows there were of each kind.
 struct VerifyCounts: CustomStringConvertible {
   var passed = 0
@@ -40,32 +38,13 @@ struct IsolatedVerification {
   ///
   /// - Throws: `Failure` when the file cannot be used.
   func run(_ file: String) throws -> (text: String, counts: VerifyCounts) {
-    let process = Process()
-    process.executableURL = try Self.program()
-    process.arguments = arguments + ["--", file]
-    var environment = ProcessInfo.processInfo.environment
-    environment["SWIFT_BACKTRACE"] = "enable=no"
-    process.environment = environment
-    let (output, errors) = (Pipe(), Pipe())
-    process.standardInput = FileHandle.nullDevice
-    process.standardOutput = output
-    process.standardError = errors
-    do {
-      try process.run()
-    } catch {
-      throw Failure("\(file): cannot be checked: no process could be started")
-    }
-    // What a check says about an error is far shorter than a pipe holds, so reading one after the other cannot block.
-    let printed = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    let complaint = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    process.waitUntilExit()
-    guard process.terminationReason == .exit else {
+    let result = try ThisProgram.run(arguments + ["--", file])
+    guard let status = result.status else {
       throw Failure("\(file): the check was stopped: shapes or numbers in the file do not fit its kind")
     }
-    let text = printed.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
-    guard process.terminationStatus == 0, let first = text.first, let counts = VerifyCounts(endOf: first) else {
-      let sentence = complaint.split(separator: "\n").last.map(String.init) ?? "mvar: \(file): the check failed"
-      throw Failure(String(sentence.trimmingPrefix("mvar: ")))
+    let text = result.output.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
+    guard status == 0, let first = text.first, let counts = VerifyCounts(endOf: first) else {
+      throw Failure(result.sentence("\(file): the check failed"))
     }
     return (text.joined(separator: "\n"), counts)
   }
@@ -74,15 +53,5 @@ struct IsolatedVerification {
     ["verify", "--alone", "--\(command.detail.rawValue)", "--device", command.engine.device.rawValue]
       + (command.engine.threads.map { ["--threads", "\($0)"] } ?? [])
       + (command.photos.map { ["--photos", $0] } ?? [])
-  }
-
-  /// This program's file.
-  private static func program() throws -> URL {
-    #if os(Linux)
-      return URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
-    #else
-      guard let url = Bundle.main.executableURL else { throw Failure("the program's own file was not found") }
-      return url
-    #endif
   }
 }

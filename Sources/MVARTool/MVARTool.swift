@@ -28,7 +28,9 @@ struct MVARTool: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       Sample.self, Reconstruct.self, Encode.self, Decode.self, Crop.self, Inspect.self, Convert.self, Verify.self,
-      TrainTokenizer.self, Train.self, Cache.self, Evaluate.self,
+      TrainTokenizer.self, Train.self, Cache.self, Evaluate.self, Flops.self,
+      Mask.self, AttentionMap.self,
+      Compare.self,
     ])
 
   /// Runs the tool.

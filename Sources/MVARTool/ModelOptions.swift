@@ -135,8 +135,9 @@ extension TokenizerConfiguration {
 }
 
 extension TransformerConfiguration {
-  /// Bytes of the largest scale's logits and activations, for one image with guidance.
+  /// Bytes of the largest scale's logits and activations, and of VAR's cache, for one image with guidance.
   var bytesPerImage: Double {
-    Double(2 * schedule.lastSide * schedule.lastSide) * Double(4 * vocabulary + 14 * width) * 4
+    let cache = attention.seesEarlierScales ? Double(4 * schedule.length * width) * Double(depth) : 0
+    return (Double(2 * schedule.lastSide * schedule.lastSide) * Double(4 * vocabulary + 14 * width) + cache) * 4
   }
 }

@@ -242,7 +242,8 @@ private struct SampleTask: EngineTask {
     if case .seeded(let depth) = source {
       // Before weights are computed; a file's own size says enough.
       let configuration = TransformerConfiguration(
-        depth: depth, schedule: try hints.sides.map(ScaleSchedule.init) ?? .pixels256)
+        depth: depth, schedule: try hints.sides.map(ScaleSchedule.init) ?? .pixels256,
+        attention: hints.attention ?? .mvar)
       let width = Double(configuration.width)
       let weights = (Double(18 * depth) * width + Double(configuration.schedule.length)) * width * 4
       try Memory.check(weights + configuration.bytesPerImage, for: "\(source)")

@@ -34,13 +34,15 @@ public enum SafetensorsWriter {
     }
     var members: [String] = []
     if !metadata.isEmpty {
-      let pairs = metadata.sorted { $0.key < $1.key }.map { "\(quoted($0.key)):\(quoted($0.value))" }
+      let pairs = metadata.sorted { $0.key < $1.key }.map { key, value in
+        "\(JSONString.quoted(key)):\(JSONString.quoted(value))"
+      }
       members.append("\"__metadata__\":{\(pairs.joined(separator: ","))}")
     }
     for (index, (name, tensor)) in tensors.enumerated() {
       let shape = tensor.shape.map(String.init).joined(separator: ",")
       members.append(
-        "\(quoted(name)):{\"dtype\":\"\(tensor.scalarType.safetensorsName)\",\"shape\":[\(shape)],"
+        "\(JSONString.quoted(name)):{\"dtype\":\"\(tensor.scalarType.safetensorsName)\",\"shape\":[\(shape)],"
           + "\"data_offsets\":[\(offsets[index]),\(offsets[index] + tensor.byteCount)]}")
     }
     var header = Array("{\(members.joined(separator: ","))}".utf8)
@@ -53,23 +55,6 @@ public enum SafetensorsWriter {
       try output.write(header)
       for index in order { try output.write(tensors[index].tensor) }
     }
-  }
-
-  private static func quoted(_ text: String) -> String {
-    var result = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"": result += "\\\""
-      case "\\": result += "\\\\"
-      case "\n": result += "\\n"
-      case "\t": result += "\\t"
-      case _ where scalar.value < 0x20:
-        let digits = String(scalar.value, radix: 16)
-        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-    return result + "\""
   }
 }
 

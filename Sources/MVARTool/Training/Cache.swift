@@ -50,6 +50,8 @@ private struct CacheTask: EngineTask {
   let command: Cache
 
   func run<B: Backend>(_ engine: B.Type) throws where B.Device == LocalDevice {
+    try RunFolder.checkWritable(command.output)
+    try TrainingChecks.apart(command.output, from: command.data)
     let model: VQVAE<B> = try command.tokenizer.load([.encoder])
     let progress = Progress()
     let images = try LabelledImages(

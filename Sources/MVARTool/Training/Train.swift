@@ -130,10 +130,12 @@ struct Train: ParsableCommand {
 
 /// The training itself, on any engine.
 private struct TrainTask: EngineTask {
+  private static var result: String { "transformer.safetensors" }
+
   let command: Train
 
   func run<B: Backend>(_ engine: B.Type) throws where B.Device == LocalDevice {
-    try command.runOptions.check()
+    try command.runOptions.check(result: Self.result, data: command.data.data)
     let tokenizer: VQVAE<B> = try naming(command.tokenizer) {
       try modelSource(command.tokenizer, option: "--tokenizer").tokenizer(command.hints(), on: LocalDevice())
     }
@@ -142,6 +144,7 @@ private struct TrainTask: EngineTask {
     settings["data"] = data.fingerprint
     settings[TrainingCheckpoint<B>.laterSetting] = try fingerprint(of: tokenizer)
     let configuration = try transformerConfiguration(tokenizer.configuration, classes: data.classNames.count)
+    try TrainingChecks.memory(configuration, batch: command.optimizer.batch)
     let model: MarkovianTransformer<B> = try firstModel(configuration)
     var options = try trainingOptions()
     options.batch = command.optimizer.batch
@@ -158,7 +161,7 @@ private struct TrainTask: EngineTask {
     let isFinished = try command.runOptions.run(
       &session, folder: folder, from: first, steps: command.optimizer.steps, curves: ["loss", "val_loss"])
     guard isFinished else { throw ExitCode(130) }
-    let path = "\(folder.path)/transformer.safetensors"
+    let path = "\(folder.path)/\(Self.result)"
     try ModelFile.write(
       model.parameters, .transformer, extras: DerivedBuffers.of(configuration),
       metadata: ModelMetadata.of(configuration, classNames: data.classNames), to: path)
@@ -202,6 +205,8 @@ private struct TrainTask: EngineTask {
     for value in try tokenizer.quantizer.codebook.weight.value.scalars() {
       hash = (hash ^ UInt64(Float(value).bitPattern)) &* 0x100_0000_01B3
     }
+    // Without it as it always was, so that older runs can be resumed.
+    if tokenizer.configuration.normalizesCodes { hash = (hash ^ 1) &* 0x100_0000_01B3 }
     return String(hash, radix: 16)
   }
 
@@ -253,8 +258,14 @@ private struct TrainTask: EngineTask {
         on: LocalDevice())
     }
     let weights = try CheckpointWeights(path: path, .transformer)
-    return try MarkovianTransformer(
-      configuration, CheckpointSource(weights, .transformer, on: LocalDevice()), on: LocalDevice())
+    let model = try MarkovianTransformer<B>(
+      configuration, CheckpointSource<B>(weights, .transformer, on: LocalDevice()), on: LocalDevice())
+    // A deeper model's first blocks alone would be no beginning.
+    let known = Set(model.parameters.map { CheckpointNames.key(of: $0.name, in: .transformer) })
+    if let other = weights.tensors.map(\.name).first(where: { !known.contains($0) && !CheckpointNames.isDerived($0) }) {
+      throw Failure("\(path): \(other) is no parameter of a model of these sizes")
+    }
+    return model
   }
 
   private func trainingOptions() throws -> TransformerTrainingOptions {

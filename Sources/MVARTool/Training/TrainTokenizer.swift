@@ -110,11 +110,14 @@ struct TrainTokenizer: ParsableCommand {
 
 /// The training itself, on any engine.
 private struct TrainTokenizerTask: EngineTask {
+  private static var result: String { "tokenizer.safetensors" }
+
   let command: TrainTokenizer
 
   func run<B: Backend>(_ engine: B.Type) throws where B.Device == LocalDevice {
     let configuration = try command.tokenizerConfiguration()
-    try command.runOptions.check()
+    try command.runOptions.check(result: Self.result, data: command.data.data)
+    try TrainingChecks.memory(configuration, batch: command.optimizer.batch)
     let images = try command.data.pictures(side: configuration.imageSide)
     let seed = command.optimizer.seed
     let order = SampleOrder(
@@ -147,7 +150,7 @@ private struct TrainTokenizerTask: EngineTask {
     let isFinished = try command.runOptions.run(
       &session, folder: folder, from: first, steps: command.optimizer.steps, curves: ["loss", "mse", "l1"])
     guard isFinished else { throw ExitCode(130) }
-    let path = "\(folder.path)/tokenizer.safetensors"
+    let path = "\(folder.path)/\(Self.result)"
     let usage = session.trainer.usage
     try ModelFile.write(
       model.parameters, .tokenizer,

@@ -191,7 +191,18 @@ struct RunOptions: ParsableArguments {
   var isResuming: Bool { resume && FileManager.default.fileExists(atPath: "\(output)/checkpoint.safetensors") }
 
   /// Refuses a folder that cannot be taken, before long preparations and without leaving traces.
-  func check() throws { try RunFolder.check(output, resuming: isResuming) }
+  ///
+  /// - Parameters:
+  ///   - result: the name of the model that the run leaves there in the end.
+  ///   - data: the folder of the data.
+  func check(result: String, data: String) throws {
+    try RunFolder.check(output, resuming: isResuming)
+    try TrainingChecks.apart(output, from: data)
+    let path = "\(output)/\(result)"
+    if !isResuming, access(path, F_OK) == 0 {
+      throw Failure("\(path): exists already and would be replaced; choose another folder")
+    }
+  }
 
   /// Takes the folder.
   func open(resuming: Bool) throws -> RunFolder { try RunFolder(output, resuming: resuming) }

@@ -5,12 +5,12 @@
 
 import Foundation
 
-struct PlotAxis {
-  let isLogarithmic: Bool
+package struct PlotAxis {
+  package let isLogarithmic: Bool
   private let low: Double
   private let high: Double
 
-  init(_ values: [Double], _ scale: LinePlot.Scale) {
+  package init(_ values: [Double], _ scale: LinePlot.Scale) {
     isLogarithmic = scale == .logarithmic
     let places = values.compactMap { PlotAxis.transformed($0, scale == .logarithmic) }
     let least = places.min() ?? 0
@@ -25,12 +25,12 @@ struct PlotAxis {
   }
 
   /// Where a number lies: 0 at the axis' start, 1 at its end; nil when it has no place.
-  func place(_ value: Double) -> Double? {
+  package func place(_ value: Double) -> Double? {
     PlotAxis.transformed(value, isLogarithmic).map { ($0 - low) / (high - low) }
   }
 
   /// At most about `count` numbers with their labels.
-  func ticks(_ count: Int) -> [(value: Double, label: String)] {
+  package func ticks(_ count: Int) -> [(value: Double, label: String)] {
     if isLogarithmic && high - low >= 2 {
       let step = max(1, Int(((high - low) / Double(max(count, 1))).rounded(.up)))
       return stride(from: Int(low.rounded(.up)), through: Int(high.rounded(.down)), by: step)

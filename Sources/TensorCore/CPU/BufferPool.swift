@@ -19,7 +19,7 @@ package struct MemoryBlock: @unchecked Sendable {
 
 /// The idle blocks of this process.
 package final class BufferPool: Sendable {
-  static let shared = BufferPool()
+  package static let shared = BufferPool()
 
   /// Blocks below this size are not pooled.
   private static let smallest = 1 << 16

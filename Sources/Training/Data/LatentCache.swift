@@ -23,7 +23,8 @@ public struct LatentCache<B: Backend> {
   ///   - folder: where `train/` and, if pictures are held out, `val/` go; made if it does not exist.
   ///   - batch: how many pictures are encoded at once.
   ///   - onProgress: receives the number of pictures done and their total.
-  /// - Throws: `DataError` when a folder or file cannot be written, or when two pictures would have one file.
+  /// - Throws: `DataError` when a folder or file cannot be written, or when two pictures would have one file;
+  ///   `NotANumberError` when the tokenizer's output is not made of numbers.
   public func write(
     _ images: LabelledImages, to folder: String, batch: Int = 16, onProgress: (Int, Int) -> Void = { _, _ in }
   ) throws {
@@ -31,10 +32,10 @@ public struct LatentCache<B: Backend> {
     let total = parts.reduce(0) { $0 + $1.1.count }
     var (done, known): (Int, Set<String>) = (0, [])
     for (part, examples) in parts where !examples.isEmpty {
-      for name in images.classNames { try Self.makeFolder("\(folder)/\(part)/\(name)") }
-      let paths = examples.map { example in
+      let folders = examples.map { "\(folder)/\(part)/\(images.classNames[$0.label])" }
+      let paths = zip(folders, examples).map { folder, example in
         let file = ((example.name as NSString).lastPathComponent as NSString).deletingPathExtension
-        return "\(folder)/\(part)/\(images.classNames[example.label])/\(file).npz"
+        return "\(folder)/\(file).npz"
       }
       for path in paths where !known.insert(path).inserted {
         throw DataError(path, "would be written twice: two pictures of the class differ in their ending only")
@@ -45,6 +46,8 @@ public struct LatentCache<B: Backend> {
           let plain = try encode(rows.map { examples[$0].pixels }, side: images.side, flipped: false)
           let flipped = try encode(rows.map { examples[$0].pixels }, side: images.side, flipped: true)
           for (place, row) in rows.enumerated() {
+            // Only now, so that a tokenizer that is refused leaves no empty folders.
+            try Self.makeFolder(folders[row])
             try LatentFile(image: plain[place], flipped: flipped[place]).write(to: paths[row])
           }
         }
@@ -69,10 +72,6 @@ public struct LatentCache<B: Backend> {
     let images = try Tensor<B>(B.Scalar.array(values), shape: [pictures.count, 3, side, side], on: device)
     let batch = try TokenBatch(tokenizer, images: images, labels: labels)
     let inputs = try batch.inputs.scalars().map { Float($0) }
-    guard inputs.allSatisfy(\.isFinite) else {
-      throw NotANumberError(
-        description: "the tokenizer's output is not made of finite numbers: its weights are damaged or do not fit")
-    }
     let length = tokenizer.configuration.schedule.length
     let each = inputs.count / pictures.count
     return pictures.indices.map {
@@ -84,9 +83,9 @@ public struct LatentCache<B: Backend> {
 
   private static func makeFolder(_ path: String) throws {
     do {
-      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    } catch {
-      throw DataError(path, "cannot be made: \(error.localizedDescription)")
+      try RunFolder.createFolder(path)
+    } catch let error as RunError {
+      throw DataError(error.path, error.reason)
     }
   }
 }

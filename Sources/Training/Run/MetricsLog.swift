@@ -43,7 +43,7 @@ public final class MetricsLog {
     precondition(!values.contains { $0.0 == "step" }, "the name step belongs to the step")
     var line = "{\"step\":\(step)"
     for (name, value) in values {
-      line += ",\(MetricsLog.quoted(name)):\(value.isFinite ? "\(value)" : "null")"
+      line += ",\(JSONString.quoted(name)):\(value.isFinite ? "\(value)" : "null")"
     }
     try file.append(Array((line + "}\n").utf8))
   }
@@ -82,21 +82,5 @@ public final class MetricsLog {
       lines.append(Line(text: piece, step: step, values: values))
     }
     return lines
-  }
-
-  /// A JSON string.
-  private static func quoted(_ text: String) -> String {
-    var result = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"": result += "\\\""
-      case "\\": result += "\\\\"
-      case _ where scalar.value < 0x20:
-        let digits = String(scalar.value, radix: 16)
-        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-    return result + "\""
   }
 }

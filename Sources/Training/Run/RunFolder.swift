@@ -61,12 +61,25 @@ public struct RunFolder: Sendable {
   public static func check(_ path: String, resuming isResuming: Bool) throws {
     try RegularFile.checkPath(path)
     if isResuming { return try checkResumable(path) }
+    if access("\(path)/checkpoint.safetensors", F_OK) == 0 {
+      throw RunError(
+        path, "holds a training run already (checkpoint.safetensors); resume it or choose another folder")
+    }
+    if access("\(path)/metrics.jsonl", F_OK) == 0 {
+      throw RunError(
+        path, "holds the metrics of a training run (metrics.jsonl) without its checkpoint; choose another folder")
+    }
+    try checkWritable(path)
+  }
+
+  /// Refuses what neither is nor can become a folder for new files, without creating anything.
+  ///
+  /// - Throws: `RunError` when what has the folder's name is no folder, or it cannot be made or written.
+  public static func checkWritable(_ path: String) throws {
+    try RegularFile.checkPath(path)
     var status = stat()
     guard stat(path, &status) == 0 else { return try checkCreatable(path) }
     guard status.st_mode & S_IFMT == S_IFDIR else { throw RunError(path, "is not a folder") }
-    for name in ["checkpoint.safetensors", "metrics.jsonl"] where access("\(path)/\(name)", F_OK) == 0 {
-      throw RunError(path, "holds a training run already (\(name)); resume it or choose another folder")
-    }
     guard access(path, W_OK | X_OK) == 0 else { throw RunError(path, "cannot be written", system: errno) }
   }
 

@@ -61,8 +61,12 @@ public struct EncodedPictures<B: Backend>: TokenSource {
 
 extension TokenBatch {
   /// The tokens and inputs of images [B, 3, H, W].
+  ///
+  /// - Throws: `NotANumberError` when the tokenizer's output is not made of numbers, which have no nearest code.
   public init(_ tokenizer: VQVAE<B>, images: Tensor<B>, labels: [Int]) throws {
-    let quantized = tokenizer.encode(Variable(images))
+    let features = tokenizer.features(Variable(images))
+    guard B.sumOfSquares(features.value).isFinite else { throw Self.notNumbers }
+    let quantized = tokenizer.quantizer.encode(features)
     let perScale = try quantized.tokens.map { try B.indices($0.storage) }
     // [S][B, p²] → [B, L]
     let tokens = labels.indices.flatMap { image in
@@ -71,7 +75,14 @@ extension TokenBatch {
         return values[image * each..<(image + 1) * each]
       }
     }
-    self.init(labels: labels, tokens: tokens, inputs: tokenizer.quantizer.inputs(sums: quantized.sums).value)
+    let inputs = tokenizer.quantizer.inputs(sums: quantized.sums).value
+    guard B.sumOfSquares(inputs).isFinite else { throw Self.notNumbers }
+    self.init(labels: labels, tokens: tokens, inputs: inputs)
+  }
+
+  private static var notNumbers: NotANumberError {
+    NotANumberError(
+      description: "the tokenizer's output is not made of finite numbers: its weights are damaged or do not fit")
   }
 }
 

@@ -1,0 +1,96 @@
+// What a transformer keeps in memory while it draws and while it is trained, beside its parameters, their gradients and the
+// optimiser's moments: the cache of keys and values, and activations.
+//
+// The rule: the numbers of all tensors alive at the fullest moment, every buffer once. A reshape shares its buffer; while
+// drawing, GELU and the gated residual write over their input. A tensor lives to its last use, an argument until the call
+// returns. Whole numbers (tokens, labels) and an operator's scratch memory, which depends on the engine and its threads, do
+// not count, nor what the allocator keeps for later.
+
+extension TransformerAccount {
+  /// How many rows the batch has in the transformer: twice as many with guidance, which VAR always draws with.
+  public func rows(batch: Int, guided: Bool) -> Int {
+    guided || trajectory.pattern.seesEarlierScales ? 2 * batch : batch
+  }
+
+  /// The bytes of keys and values kept at the end of drawing, 2·L·C numbers per block and row: 0 but for VAR.
+  public func cacheBytes(batch: Int, guided: Bool, bytesPerNumber: Int = 4) -> Double {
+    guard trajectory.pattern.seesEarlierScales else { return 0 }
+    return 2 * Double(configuration.schedule.length) * width * depth
+      * Double(rows(batch: batch, guided: guided)) * Double(bytesPerNumber)
+  }
+
+  /// The bytes of activations when drawing is at its fullest, the cache apart.
+  public func samplingBytes(batch: Int, guided: Bool, bytesPerNumber: Int = 4) -> Double {
+    let numbers = allScales.map { samplingNumbers(scale: $0, batch: batch, guided: guided) }
+    return (numbers.max() ?? 0) * Double(bytesPerNumber)
+  }
+
+  /// How many numbers are alive at the fullest moment of one scale of drawing; see `Sampler.sample`. Not for `smooth`.
+  func samplingNumbers(scale: Int, batch: Int, guided: Bool) -> Double {
+    let schedule = configuration.schedule
+    let isGuided = rows(batch: batch, guided: guided) > batch
+    let images = Double(batch)  // B
+    let rows = Double(self.rows(batch: batch, guided: guided))
+    let tokens = Double(schedule.tokens(of: scale).count)  // N
+    let map = Double(schedule.lastSide) * Double(schedule.lastSide)  // P²
+
+    // The class vector, six vectors per block, the head's two; f̂; and x_s.
+    let condition = rows * (1 + 6 * depth + 2) * width  // [rows, C] each
+    let sum = images * codeWidth * map  // [B, Z, P, P]
+    let input = scale == 0 ? 0 : rows * tokens * codeWidth  // [rows, N, Z]
+
+    var moments = [
+      // Heads are being split: x, its norm, qkv [rows, N, 3C], and q, k, v. The feed-forward has 7C (x, its norm, 4C inside,
+      // where GELU works in place, and the result), attention itself 6C and the log-sum-exps.
+      rows * tokens * 8 * width,
+      // The head: the last norm and logits.
+      rows * tokens * (width + vocabulary),
+      // The filter: logits and their filtered copy [B, N, V].
+      images * tokens * 2 * vocabulary,
+      // Φ: logits, codes [B, N, Z], and two maps [B, Z, P, P].
+      images * (tokens * vocabulary + codeWidth * (tokens + 2 * map)),
+    ]
+    if isGuided {
+      // Guidance: logits of all rows, and the guided ones.
+      moments.append((rows + images) * tokens * vocabulary)
+    }
+    if trajectory.pattern.seesEarlierScales {
+      // The cache grows: x, its norm, q, k, v, and the shorter keys and values that the longer ones replace.
+      let earlier = Double(trajectory.keysPerQuery(of: scale)) - tokens  // M − N
+      moments.append(rows * (5 * tokens + 2 * earlier) * width)
+    }
+    return condition + sum + input + (moments.max() ?? 0)
+  }
+
+  /// The bytes of activations of a training step on a segment when forward ends and backward begins.
+  ///
+  /// - Parameter scales: a segment, see `ScaleTrajectory.segments`.
+  public func trainingBytes(scales: Range<Int>, batch: Int, bytesPerNumber: Int = 4) -> Double {
+    trainingNumbers(scales: scales, batch: batch) * Double(bytesPerNumber)
+  }
+
+  /// How many numbers the tape keeps alive, with the gradient of the logits.
+  ///
+  /// A pullback keeps what its operator's backward needs, and nothing else:
+  /// - a linear layer its input;
+  /// - AdaLN its input, two numbers per token, and its scale, but not the shift;
+  /// - `splitHeads` the joint projection, attention q, k, v, its output and H log-sum-exps per token;
+  /// - a gated residual its branch and gain, but not the sum;
+  /// - GELU its input, the loss the logits and a log-sum-exp per token; embeddings, sums, slices and reshapes nothing.
+  private func trainingNumbers(scales: Range<Int>, batch: Int) -> Double {
+    let images = Double(batch)  // B
+    let tokens = Double(configuration.schedule.tokens(of: scales).count)  // N
+    let inputs = Double(trajectory.inputRows(of: scales).count)  // N, or N − 1 with scale 0
+
+    // Per token and block, in C: x, its norm, qkv (3), q, k and v (3), attention's output, which is also the projection's
+    // input, the branch; then x, its norm, GELU's input (4) and output (4), the branch. 8 + 2 + 1 + 8 + 2 = 21.
+    let block = 21 * width + heads + 4
+    // The last x, its norm and two numbers; logits with a log-sum-exp; their gradients and the loss's.
+    let head = 2 * width + 2 + (vocabulary + 1) + (vocabulary + 1)
+    // Per image, in C: the class vector, its SiLU, γ1, γ2, scale1, scale2 of each block, the head's scale.
+    let condition = (2 + 4 * depth + 1) * width
+    // A marker per block (see `splitHeads`); the loss and its gradient.
+    let single = depth + 2
+    return images * (tokens * (depth * block + head) + inputs * codeWidth + condition) + single
+  }
+}

@@ -1,0 +1,195 @@
+// Where the queries of a trained model look: the two observations behind MVAR (arXiv 2505.12742): VAR's queries look
+// mostly at their own and the adjacent scale, and within a scale mostly at their neighbourhood.
+//
+//     w = softmax over the keys k that the query q sees of scale·q·k
+//     share(s, t) = mean over the queries of scale s of Σ w over the keys of scale t
+//     relative weight(s, d) = mean w of the pairs of scale s at distance d / mean w of all its pairs that are seen
+//
+// d is the Chebyshev distance on the map, max(|i − i'|, |j − j'|). Means are over heads, blocks and images. Plain loops
+// with sums in double precision on the host: this is for looking, and nothing is ever trained through it.
+
+import Foundation
+import TensorCore
+
+/// Attention weights added up by scale and by distance.
+public struct AttentionStatistics: Sendable {
+  /// Who sees whom along the scales.
+  public let trajectory: ScaleTrajectory
+  /// How many queries of each scale were added, one for each head, block and image [S].
+  public private(set) var queryCounts: [Int]
+  /// The sum of the weights by query scale and key scale [S][S].
+  private var weights: [[Double]]
+  /// The sum of the weights by distance within a scale [S][p].
+  private var nearWeights: [[Double]]
+  /// How many pairs that sum is of [S][p].
+  private var nearPairs: [[Int]]
+  /// The scale of each token [L].
+  private let levels: [Int]
+  private let mask: AttentionMask
+
+  private var schedule: ScaleSchedule { trajectory.schedule }
+
+  /// Nothing yet.
+  public init(_ trajectory: ScaleTrajectory) {
+    self.trajectory = trajectory
+    mask = AttentionMask(trajectory)
+    let schedule = trajectory.schedule
+    queryCounts = [Int](repeating: 0, count: schedule.count)
+    weights = [[Double]](repeating: [Double](repeating: 0, count: schedule.count), count: schedule.count)
+    nearWeights = schedule.sides.map { [Double](repeating: 0, count: $0) }
+    nearPairs = schedule.sides.map { [Int](repeating: 0, count: $0) }
+    levels = schedule.sides.enumerated().flatMap { [Int](repeating: $0.offset, count: $0.element * $0.element) }
+  }
+
+  // MARK: What was found
+
+  /// The mean share of a query's attention that goes to the keys of a scale, 0 … 1; 0 before anything was added.
+  public func share(from queryScale: Int, on keyScale: Int) -> Double {
+    weights[queryScale][keyScale] / Double(max(queryCounts[queryScale], 1))
+  }
+
+  /// The mean share that goes to the keys of several scales.
+  public func share(from queryScale: Int, on keyScales: Range<Int>) -> Double {
+    keyScales.reduce(0) { $0 + share(from: queryScale, on: $1) }
+  }
+
+  /// The mean weight of a key of the query's own scale at a distance, as a multiple of the mean over all such keys.
+  ///
+  /// - Parameter distance: 0 … p − 1, in tokens.
+  /// - Returns: 1 where attention is even; nil where no query sees a key so far away, or none of its scale has weight.
+  public func relativeWeight(of scale: Int, at distance: Int) -> Double? {
+    let (weight, pairs) = (nearWeights[scale].reduce(0, +), nearPairs[scale].reduce(0, +))
+    guard nearPairs[scale][distance] > 0, weight > 0 else { return nil }
+    return nearWeights[scale][distance] / Double(nearPairs[scale][distance]) * Double(pairs) / weight
+  }
+
+  /// The mean distance, in tokens, at which the queries of a scale look within it.
+  public func meanDistance(of scale: Int) -> Double {
+    Self.mean(nearWeights[scale])
+  }
+
+  /// What that distance would be if every key of its scale that a query sees had the same weight.
+  public func evenDistance(of scale: Int) -> Double {
+    Self.mean(nearPairs[scale].map(Double.init))
+  }
+
+  /// Whether all weights were numbers.
+  public var isFinite: Bool { weights.allSatisfy { $0.allSatisfy(\.isFinite) } }
+
+  private static func mean(_ weights: [Double]) -> Double {
+    let sum = weights.reduce(0, +)
+    guard sum > 0 else { return 0 }
+    return weights.enumerated().reduce(0) { $0 + Double($1.offset) * $1.element } / sum
+  }
+
+  // MARK: Adding
+
+  /// Adds all blocks of a model that sees real images: teacher forcing.
+  ///
+  /// - Parameters:
+  ///   - model: with this trajectory.
+  ///   - labels: [B], each a class or the null class.
+  ///   - inputs: x_1 … x_(S−1) of the images [B, L − 1, Z].
+  /// - Throws: what the engine throws when a transfer fails; then nothing was added.
+  public mutating func add<B: Backend>(
+    _ model: MarkovianTransformer<B>, labels: [Int], inputs: Tensor<B>
+  ) throws {
+    precondition(model.trajectory == trajectory, "statistics of another trajectory")
+    let condition = model.condition(labels: try Indices(labels, shape: [labels.count], on: inputs.device))
+    var sums = self
+    var failure: (any Error)?
+    for run in trajectory.independentRuns {
+      let part = Variable(B.slice(inputs, axis: 1, trajectory.inputRows(of: run)))  // [B, N or N − 1, Z]
+      let observe: (Int, VariableHeads<B>) -> Void = { block, heads in
+        do {
+          try sums.add(heads, softmaxScale: model.blocks[block].attention.softmaxScale, scales: run)
+        } catch {
+          failure = error
+        }
+      }
+      _ = try model.logits(condition, inputs: part, scales: run, observe: observe)
+      if let failure { throw failure }
+    }
+    self = sums
+  }
+
+  /// Adds the weights of one block.
+  ///
+  /// - Parameters:
+  ///   - heads: the queries of some scales [B, N, H, c], and the keys that they meet [B, M, H, c]: of the same scales, or
+  ///     where earlier scales are seen of all from scale 0 on.
+  ///   - softmaxScale: what q·k is multiplied by.
+  ///   - scales: the scales of the queries.
+  /// - Throws: what the engine throws when a transfer fails.
+  public mutating func add<B: Backend>(
+    _ heads: VariableHeads<B>, softmaxScale: B.Scalar, scales: Range<Int>
+  ) throws {
+    let (queries, keys) = (heads.queries.value, heads.keys.value)
+    let tokens = schedule.tokens(of: scales)
+    let firstKey = trajectory.pattern.seesEarlierScales ? 0 : tokens.lowerBound
+    let keyCount = tokens.upperBound - firstKey
+    let shape = queries.shape
+    precondition(
+      shape.rank == 4 && shape[1] == tokens.count && keys.shape == shape.replacing(axis: 1, with: keyCount),
+      "queries \(shape) and keys \(keys.shape) are not those of scales \(scales)")
+    let (q, k) = (Self.doubles(try queries.scalars()), Self.doubles(try keys.scalars()))
+    let (count, width) = (shape[2], shape[3])
+    for image in 0..<shape[0] {
+      add(
+        queries: q, from: image * tokens.count * count * width, keys: k, from: image * keyCount * count * width,
+        heads: count, width: width, softmaxScale: Double(softmaxScale), tokens: tokens, firstKey: firstKey)
+    }
+  }
+
+  /// Adds one image's weights: queries [N, H, c] and keys [M, H, c] from places in two arrays on.
+  private mutating func add(
+    queries: [Double], from queryPlace: Int, keys: [Double], from keyPlace: Int, heads: Int, width: Int,
+    softmaxScale: Double, tokens: Range<Int>, firstKey: Int
+  ) {
+    for token in tokens {
+      let scale = levels[token]
+      let seen = mask.keys(of: token).flatMap { $0 }
+      let distances = seen.map { levels[$0] == scale ? distance(from: token, to: $0, on: scale) : nil }
+      var shares = [Double](repeating: 0, count: schedule.count)
+      var near = [Double](repeating: 0, count: schedule.sides[scale])
+      var values = [Double](repeating: 0, count: seen.count)
+      for head in 0..<heads {
+        let query = queryPlace + ((token - tokens.lowerBound) * heads + head) * width
+        for (index, key) in seen.enumerated() {
+          let place = keyPlace + ((key - firstKey) * heads + head) * width
+          var product = 0.0
+          for x in 0..<width { product += queries[query + x] * keys[place + x] }
+          values[index] = softmaxScale * product
+        }
+        let largest = values.max() ?? 0
+        var total = 0.0
+        for index in values.indices {
+          values[index] = exp(values[index] - largest)
+          total += values[index]
+        }
+        for (index, key) in seen.enumerated() {
+          let weight = values[index] / total
+          shares[levels[key]] += weight
+          if let distance = distances[index] { near[distance] += weight }
+        }
+      }
+      queryCounts[scale] += heads
+      for (level, share) in shares.enumerated() { weights[scale][level] += share }
+      for (distance, weight) in near.enumerated() { nearWeights[scale][distance] += weight }
+      for case let distance? in distances { nearPairs[scale][distance] += heads }
+    }
+  }
+
+  /// max(|i − i'|, |j − j'|) of two tokens of a scale.
+  private func distance(from one: Int, to other: Int, on scale: Int) -> Int {
+    let (first, side) = (schedule.tokens(of: scale).lowerBound, schedule.sides[scale])
+    let (a, b) = (one - first, other - first)
+    return max(abs(a / side - b / side), abs(a % side - b % side))
+  }
+
+  /// Numbers in double precision; Float is recognised so that the loop is not a generic one.
+  private static func doubles<Scalar: TensorScalar>(_ values: [Scalar]) -> [Double] {
+    if let floats = (values as Any) as? [Float] { return floats.map(Double.init) }
+    return values.map { Double($0) }
+  }
+}

@@ -1,0 +1,165 @@
+// `mvar flops`: what VAR, its scale-Markov form and MVAR cost, part by part, from the configuration alone. Nothing is
+// loaded but a checkpoint's names and shapes, and nothing is measured: `mvar compare` does that.
+
+import ArgumentParser
+import Checkpoints
+import Foundation
+import MVAR
+import Media
+
+struct Flops: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Count multiply-accumulates, parameters and memory of VAR, scale-Markov and MVAR.",
+    discussion: """
+      A FLOP of the paper is one multiply-accumulate, of matrix products and convolutions only; so it is here. Counts are \
+      those of one image without guidance, unless said otherwise; numbers have four bytes.
+
+        mvar flops
+        mvar flops --depth 24 --batch 32 -o cost.png
+        mvar flops --model transformer.safetensors --tokenizer tokenizer.safetensors --json cost.json
+      """)
+
+  @Option(parsing: .unconditional, help: "The depth d of the published sizes: d blocks, width 64·d (default: 16).")
+  var depth: Int?
+
+  @Option(
+    parsing: .unconditional,
+    help: "Take the sizes from a checkpoint file instead, or from seeded:d16, where no weights are read.")
+  var model: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Take the tokenizer's sizes from a checkpoint file.",
+      discussion: "Default: the model's file if it holds one, otherwise the published sizes."))
+  var tokenizer: String?
+
+  @Option(
+    parsing: .unconditionalSingleValue,
+    help: "mvar, scale-markov or var; may be given several times (default: all three).")
+  var attention: [AttentionPattern] = []
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "The list of scales, where the checkpoint does not tell.",
+      discussion: "Sides of the token maps from coarse to fine. Default: 1,2,3,4,5,6,8,10,13,16.", valueName: "sides"))
+  var patchNums: String?
+
+  @Option(parsing: .unconditional, help: "The side of the attention window at the fine scales (default: 7).")
+  var window: Int?
+
+  @Option(
+    parsing: .unconditional,
+    help: "The first scale, counted from 0, with windowed attention (default: 8; the number of scales for none).")
+  var refineStep: Int?
+
+  @Option(parsing: .unconditional, help: "How many images are drawn at once, and trained on in a step.")
+  var batch = 1
+
+  @Flag(inversion: .prefixedNo, help: "Draw with guidance, which doubles the batch; VAR always does.")
+  var guidance = true
+
+  @Option(parsing: .unconditional, help: "A file for all counts (.json).")
+  var json: String?
+
+  @Option(
+    name: [.short, .long], parsing: .unconditional,
+    help: "A picture (.png): the cost of attention blocks over the number of tokens, for the published lists.")
+  var output: String?
+
+  func validate() throws {
+    if depth != nil && model != nil { throw ValidationError("use either --depth or --model, not both") }
+    if let depth, !(1...64).contains(depth) {
+      throw ValidationError("--depth is \(depth); use a number from 1 to 64")
+    }
+    if let window, !(1...1_000_000).contains(window) {
+      throw ValidationError("--window is \(window); use a positive number")
+    }
+    if let refineStep, !(0...64).contains(refineStep) {
+      throw ValidationError("--refine-step is \(refineStep); use a number from 0 to the number of scales")
+    }
+    guard (1...1_000_000).contains(batch) else {
+      throw ValidationError("--batch is \(batch); use a number from 1 to 1000000")
+    }
+    _ = try hints()
+    if let tokenizer { _ = try modelSource(tokenizer, option: "--tokenizer") }
+    guard case .seeded = try source() else { return }
+    do {
+      _ = try accounts()
+    } catch let error as ConfigurationError {
+      throw ValidationError("\(error)")
+    }
+  }
+
+  private func source() throws -> ModelSource {
+    guard let model else { return .seeded(depth: depth ?? 16) }
+    return try modelSource(model, option: "--model")
+  }
+
+  /// What a checkpoint does not tell.
+  private func hints() throws -> ModelHints {
+    ModelHints(sides: try patchNums.map(HintOptions.sides), window: window, refineStep: refineStep)
+  }
+
+  /// An account of each pattern.
+  private func accounts() throws -> [TransformerAccount] {
+    let hints = try hints()
+    let base: TransformerConfiguration
+    switch try source() {
+    case .seeded(let depth):
+      base = TransformerConfiguration(
+        depth: depth, schedule: try hints.sides.map(ScaleSchedule.init) ?? .pixels256, window: hints.window ?? 7,
+        refineStep: hints.refineStep)
+    case .file(let path):
+      base = try TransformerConfiguration(CheckpointWeights(path: path, .transformer), hints)
+    }
+    var patterns: [AttentionPattern] = []
+    for pattern in attention where !patterns.contains(pattern) { patterns.append(pattern) }
+    if patterns.isEmpty { patterns = [.blockCausal, .scaleMarkov, .mvar] }
+    return try patterns.map { pattern in
+      var configuration = base
+      configuration.attention = pattern
+      try configuration.validate()
+      return TransformerAccount(configuration)
+    }
+  }
+
+  /// The account of the tokenizer that belongs to a transformer; nil when nothing tells its sizes.
+  private func tokenizerAccount(of transformer: TransformerConfiguration) throws -> TokenizerAccount? {
+    let source = try tokenizer.map { try modelSource($0, option: "--tokenizer") } ?? source()
+    let configuration: TokenizerConfiguration
+    switch source {
+    case .seeded:
+      configuration = TokenizerConfiguration(
+        vocabulary: transformer.vocabulary, codeWidth: transformer.codeWidth, schedule: transformer.schedule)
+    case .file(let path):
+      if tokenizer == nil, (try? CheckpointWeights(path: path, .tokenizer)) == nil { return nil }
+      configuration = try naming(path) {
+        try TokenizerConfiguration(
+          CheckpointWeights(path: path, .tokenizer), ModelHints(sides: transformer.schedule.sides))
+      }
+      guard configuration.vocabulary == transformer.vocabulary, configuration.codeWidth == transformer.codeWidth else {
+        throw Failure(
+          "\(path): the tokenizer has \(configuration.vocabulary) codes of \(configuration.codeWidth) numbers, the "
+            + "transformer knows \(transformer.vocabulary) of \(transformer.codeWidth): they do not belong together")
+      }
+    }
+    return TokenizerAccount(configuration)
+  }
+
+  func run() throws {
+    let inputs = [model, tokenizer].compactMap { $0 }
+    if let output { try OutputFile.check(output, endings: [".png"], keeping: inputs) }
+    if let json { try OutputFile.check(json, endings: [".json"], keeping: inputs) }
+    let accounts = try naming(model ?? "the model") { try self.accounts() }
+    let report = FlopsReport(
+      accounts: accounts, tokenizer: try tokenizerAccount(of: accounts[0].configuration), batch: batch,
+      isGuided: guidance)
+    if let output { try report.plot().draw().writePNG(to: output) }
+    if let json { try Checkpoints.AtomicFile.write(to: json) { try $0.write(report.json()) } }
+    for line in report.heading { try Console.print(line) }
+    try Table.print(report.rows)
+    for path in [output, json].compactMap({ $0 }) { try Console.print(path) }
+  }
+}

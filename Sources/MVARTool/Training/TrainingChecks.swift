@@ -1,0 +1,61 @@
+// What a training would trip over later, found before hours are spent and before anything is written: results among the
+// data, and sizes that this machine cannot hold.
+
+import Foundation
+import MVAR
+
+/// Checks before a training.
+enum TrainingChecks {
+  /// Refuses a folder for results that is the folder of the data or would be read with them: a folder among class folders
+  /// is a class.
+  static func apart(_ output: String, from data: String) throws {
+    guard let root = resolved(data), let place = resolved(output) else { return }
+    func has(_ name: String) -> Bool { access("\(root)/\(name)", F_OK) == 0 }
+    let read = has("index.json") ? [] : has("train") ? ["\(root)/train/", "\(root)/val/"] : ["\(root)/"]
+    guard place == root || read.contains(where: { "\(place)/".hasPrefix($0) }) else { return }
+    throw Failure(
+      "\(output): lies in the folder of the data, where results would be taken for data; choose another folder")
+  }
+
+  /// A path without links, as far as it exists.
+  private static func resolved(_ path: String) -> String? {
+    var (above, rest) = (path, "")
+    while true {
+      if let real = realpath(above.isEmpty ? "." : above, nil) {
+        defer { free(real) }
+        return String(cString: real) + rest
+      }
+      while above.hasSuffix("/") { above.removeLast() }
+      guard !above.isEmpty else { return nil }
+      let name = above.lastIndex(of: "/").map { above.index(after: $0) } ?? above.startIndex
+      rest = "/\(above[name...])\(rest)"
+      above = String(above[..<name])
+    }
+  }
+
+  /// Refuses a tokenizer that cannot be trained here. The need is underestimated, so nothing is refused that would do.
+  static func memory(_ configuration: TokenizerConfiguration, batch: Int) throws {
+    // Four 3 × 3 convolutions or more for each block, in the encoder and the decoder.
+    let squares = configuration.widths.reduce(0) { $0 + Double($1) * Double($1) }
+    let parameters =
+      36 * Double(configuration.blocks) * squares + Double(configuration.vocabulary) * Double(configuration.codeWidth)
+    let pixels = Double(batch) * Double(configuration.imageSide) * Double(configuration.imageSide)
+    // Four bytes each for a weight, its gradient and two moments; five maps of the finest width for each picture.
+    try Memory.check(
+      16 * parameters + 20 * pixels * Double(configuration.widths[0]),
+      for: "training a tokenizer of these sizes on \(batch) picture\(batch == 1 ? "" : "s") at once")
+  }
+
+  /// Refuses a transformer that cannot be trained here. The need is underestimated, so nothing is refused that would do.
+  static func memory(_ configuration: TransformerConfiguration, batch: Int) throws {
+    let (width, depth) = (Double(configuration.width), Double(configuration.depth))
+    let modulation = (configuration.sharesModulation ? 1 : depth) * 6 * width * width
+    let rows = configuration.vocabulary + configuration.classes + configuration.schedule.length
+    let parameters = 12 * depth * width * width + modulation + Double(rows) * width
+    let tokens = Double(batch) * Double(configuration.schedule.lastSide) * Double(configuration.schedule.lastSide)
+    // As above; for each token of the last scale its logits and, in each block, six rows or more.
+    try Memory.check(
+      16 * parameters + 4 * tokens * (Double(configuration.vocabulary) + 6 * depth * width),
+      for: "training a transformer of these sizes on \(batch) picture\(batch == 1 ? "" : "s") at once")
+  }
+}

@@ -1,0 +1,243 @@
+// The cache of tokens as a whole: what is written is what the tokenizer says of a picture and of its mirror image, bad
+// files are named, and a training on the cache sees the same numbers as one on the pictures.
+
+import Checkpoints
+import Foundation
+import MVAR
+import Media
+import NeuralLayers
+import TensorCore
+import TestSupport
+import Testing
+import Training
+
+@Suite("Cache of tokens")
+struct LatentCacheTests {
+  private static let schedule = try! ScaleSchedule([1, 2, 4])
+  /// Pictures of 8 × 8 pixels, 21 tokens each.
+  private static let tokenizerSizes = TokenizerConfiguration(
+    vocabulary: 16, codeWidth: 4, channels: 32, multipliers: [1, 1], blocks: 1, schedule: schedule)
+  private static let transformerSizes = TransformerConfiguration(
+    depth: 1, schedule: schedule, vocabulary: 16, codeWidth: 4, classes: 2, width: 32, heads: 2, window: 3,
+    refineStep: 2)
+
+  private func makeTokenizer<B: Backend>(_ engine: B.Type) throws -> VQVAE<B> where B.Device == HostDevice {
+    try VQVAE<B>(
+      Self.tokenizerSizes, InitialSource<B>(Self.tokenizerSizes, seed: 5, on: HostDevice()), on: HostDevice())
+  }
+
+  /// Two classes of six pictures in a folder `pictures`; with one in ten held out, one of each class is.
+  private func withPictures(_ body: (SampleFolder) throws -> Void) throws {
+    try withTemporaryFolder { path in
+      let folder = SampleFolder(path: path)
+      for (label, name) in ["cat", "dog"].enumerated() {
+        for number in 0..<6 {
+          try folder.write(try pattern(8, 8, seed: 10 * label + number), "pictures/\(name)/\(number).png")
+        }
+      }
+      try body(folder)
+    }
+  }
+
+  private func open(_ folder: SampleFolder) throws -> CachedLatents {
+    try CachedLatents(
+      path: folder.at("cache"), length: 21, codeWidth: 4, vocabulary: 16, heldOut: 0)
+  }
+
+  @Test("each file holds what the tokenizer says of the picture and of its mirror image")
+  func contents() throws {
+    try withPictures { folder in
+      let tokenizer = try makeTokenizer(CPU<Float>.self)
+      let images = try LabelledImages(path: folder.at("pictures"), side: 8)
+      var progress: [[Int]] = []
+      try LatentCache(tokenizer, on: HostDevice())
+        .write(images, to: folder.at("cache"), batch: 3) { progress.append([$0, $1]) }
+      #expect(progress.last == [12, 12])
+      #expect(progress.allSatisfy { $0[1] == 12 } && progress.map { $0[0] } == progress.map { $0[0] }.sorted())
+
+      let latents = try open(folder)
+      #expect(latents.classNames == ["cat", "dog"])
+      #expect(latents.training.count == 10 && latents.validation.count == 2)
+      var (different, mirrorsDiffer): (Set<[Int32]>, Int) = ([], 0)
+      for (examples, cached) in [(images.training, latents.training), (images.validation, latents.validation)] {
+        #expect(cached.map(\.label) == examples.map(\.label))
+        #expect(cached.map(\.name) == examples.map { $0.name.replacingOccurrences(of: ".png", with: ".npz") })
+        for (example, entry) in zip(examples, cached) {
+          let expected = try moments(of: example.picture, tokenizer)
+          let plain = try latents.latent(entry, flip: false)
+          #expect(plain.tokens == expected.tokens && plain.inputs == expected.inputs, "\(entry.name)")
+          var mirrored = example.picture
+          for row in 0..<8 {
+            for column in 0..<8 {
+              mirrored[row: row, column: column] = example.picture[row: row, column: 7 - column]
+            }
+          }
+          let expectedMirrored = try moments(of: mirrored, tokenizer)
+          let flipped = try latents.latent(entry, flip: true)
+          #expect(flipped.tokens == expectedMirrored.tokens && flipped.inputs == expectedMirrored.inputs)
+          if flipped.tokens != plain.tokens && flipped.inputs != plain.inputs { mirrorsDiffer += 1 }
+          #expect(plain.tokens.count == 21 && plain.inputs.count == 80)
+          different.insert(plain.tokens)
+        }
+      }
+      #expect(different.count > 1 && mirrorsDiffer > 0)
+    }
+  }
+
+  /// A picture's tokens and inputs, encoded alone.
+  private func moments(of picture: PixelImage, _ tokenizer: VQVAE<CPU<Float>>) throws -> LatentFile.Moments {
+    let image = try Tensor<CPU<Float>>(picture.planarFloats(), shape: [1, 3, 8, 8], on: HostDevice())
+    let quantized = tokenizer.encode(Variable(image))
+    return LatentFile.Moments(
+      tokens: try quantized.tokens.flatMap { try $0.values().map { Int32($0) } },
+      inputs: try tokenizer.quantizer.inputs(sums: quantized.sums).value.scalars())
+  }
+
+  @Test("whole files are kept, others are written again, bad ones are named")
+  func goingOn() throws {
+    try withPictures { folder in
+      let cache = LatentCache(try makeTokenizer(CPU<Float>.self), on: HostDevice())
+      let images = try LabelledImages(path: folder.at("pictures"), side: 8, heldOut: 0)
+      try cache.write(images, to: folder.at("cache"))
+      let broken = folder.at("cache/train/cat/1.npz")
+      let good = try Data(contentsOf: URL(filePath: broken))
+      let zeros = LatentFile.Moments(
+        tokens: [Int32](repeating: 0, count: 21), inputs: [Float](repeating: 0, count: 80))
+      try LatentFile(image: zeros, flipped: zeros).write(to: folder.at("cache/train/dog/2.npz"))
+
+      try good.prefix(good.count / 2).write(to: URL(filePath: broken))
+      #expect(
+        folder.sentence { _ = try open(folder) }
+          == "./cache/train/cat/1.npz cannot be used: is a zip archive without its directory; the file is truncated or "
+          + "damaged")
+      let short = LatentFile.Moments(tokens: [1, 2, 3, 4, 5], inputs: [Float](repeating: 0, count: 16))
+      try LatentFile(image: short, flipped: short).write(to: broken)
+      #expect(
+        folder.sentence { _ = try open(folder) }
+          == "./cache/train/cat/1.npz holds moments_gt of shape [5], and the model needs [21]")
+      // The opening does not read numbers; reading them does.
+      var tokens = zeros.tokens
+      tokens[20] = 16
+      let outside = LatentFile.Moments(tokens: tokens, inputs: zeros.inputs)
+      try LatentFile(image: zeros, flipped: outside).write(to: broken)
+      let latents = try open(folder)
+      #expect(latents.training[1].name == "cat/1.npz")
+      #expect(folder.sentence { _ = try latents.latent(latents.training[1], flip: false) } == "no error")
+      #expect(
+        folder.sentence { _ = try latents.latent(latents.training[1], flip: true) }
+          == "./cache/train/cat/1.npz holds the token 16 in moments_gt_flip at 20, and tokens are 0 … 15")
+
+      try cache.write(images, to: folder.at("cache"))
+      #expect(try Data(contentsOf: URL(filePath: broken)) == good)
+      let kept = try latents.latent(latents.training[8], flip: false)
+      #expect(latents.training[8].name == "dog/2.npz" && kept.tokens == zeros.tokens && kept.inputs == zeros.inputs)
+    }
+  }
+
+  @Test("what cannot be cached leaves no file")
+  func refused() throws {
+    try withPictures { folder in
+      let tokenizer = try makeTokenizer(CPU<Float>.self)
+      let cache = LatentCache(tokenizer, on: HostDevice())
+      func files() throws -> [String] {
+        guard FileManager.default.fileExists(atPath: folder.at("cache")) else { return [] }
+        return try FileManager.default.subpathsOfDirectory(atPath: folder.at("cache")).filter { $0.contains(".") }
+      }
+      // Two pictures of a class with one name and two endings.
+      try folder.write(try pattern(8, 8, seed: 99), "pictures/cat/3.jpg")
+      let twice = try LabelledImages(path: folder.at("pictures"), side: 8, heldOut: 0)
+      #expect(
+        folder.sentence { try cache.write(twice, to: folder.at("cache")) }
+          == "./cache/train/cat/3.npz would be written twice: two pictures of the class differ in their ending only")
+      #expect(try files().isEmpty)
+      try FileManager.default.removeItem(atPath: folder.at("pictures/cat/3.jpg"))
+
+      let images = try LabelledImages(path: folder.at("pictures"), side: 8)
+      try folder.write("text", "file")
+      #expect(
+        folder.sentence { try cache.write(images, to: folder.at("file")) }
+          == "./file/train/cat cannot be created: Not a directory")
+
+      // NaN in the encoder gives codes all the same, and NaN in the codebook gives inputs.
+      for key in ["encoder.conv_in.bias", "quantize.embedding.weight"] {
+        let parameter = try #require(
+          tokenizer.parameters.first(where: { CheckpointNames.key(of: $0.name, in: .tokenizer) == key }))
+        let before = parameter.value
+        parameter.value = Tensor(repeating: .nan, shape: before.shape, on: HostDevice())
+        #expect(throws: NotANumberError.self) { try cache.write(images, to: folder.at("cache")) }
+        parameter.value = before
+        #expect(try files().isEmpty, "\(key)")
+      }
+    }
+  }
+
+  @Test("a step on cached tokens is the step on the pictures, flips included")
+  func sameBatches() throws {
+    try compareSources(Reference<Float>.self)
+    try compareSources(CPU<Float>.self)
+  }
+
+  private func compareSources<B: Backend>(_ engine: B.Type) throws where B.Device == HostDevice {
+    try withPictures { folder in
+      let tokenizer = try makeTokenizer(engine)
+      let images = try LabelledImages(path: folder.at("pictures"), side: 8)
+      try LatentCache(tokenizer, on: HostDevice()).write(images, to: folder.at("cache"), batch: 5)
+      let latents = try open(folder)
+      let (seed, batch) = (UInt64(7), 4)
+      let order = SampleOrder(labels: images.training.map(\.label), batch: batch, seed: 3, balance: .none)
+      let augmentation = Augmentation(flips: true, unflippable: [1])
+      let loader = BatchLoader(
+        images: images.training, side: 8, order: order, augmentation: augmentation, seed: seed)
+      let pictures = EncodedPictures(tokenizer, loader: loader, heldOut: images.validation, on: HostDevice())
+      let cached = CachedTokens<B>(
+        latents, order: order, flips: true, unflippable: [1], seed: seed, Self.transformerSizes, on: HostDevice())
+
+      #expect(pictures.validationCount == 2 && cached.validationCount == 2)
+      try expectSame(pictures.validation(0..<2), cached.validation(0..<2))
+      var (flipped, visiblyFlipped) = ([0, 0], 0)
+      // More than an epoch of ten pictures.
+      for iteration in 0..<5 {
+        let found = try cached.batch(iteration)
+        try expectSame(pictures.batch(iteration), found)
+        for (row, index) in order.indices(ofBatch: iteration).enumerated() {
+          let example = latents.training[index]
+          let stream = RandomStream(seed: seed, stream: UInt64(iteration * batch + row))
+          let isFlipped = augmentation.plan(label: example.label, stream: stream).flip
+          let plain = try latents.latent(example, flip: false).tokens
+          let expected = try latents.latent(example, flip: isFlipped).tokens
+          #expect(Array(found.tokens[row * 21..<(row + 1) * 21]) == expected)
+          flipped[example.label] += isFlipped ? 1 : 0
+          visiblyFlipped += expected != plain ? 1 : 0
+        }
+      }
+      // Ten or so pictures of the first class were seen, half of them mirrored; those of the second never are.
+      #expect(flipped[0] > 1 && flipped[0] < 10 && flipped[1] == 0, "\(flipped)")
+      #expect(visiblyFlipped > 0)
+
+      let first = try step(on: pictures.batch(2))
+      let second = try step(on: cached.batch(2))
+      #expect(first.losses == second.losses && first.losses.allSatisfy { $0 > 0 && $0.isFinite })
+      #expect(first.weights == second.weights)
+    }
+  }
+
+  private func expectSame<B: Backend>(
+    _ a: TokenBatch<B>, _ b: TokenBatch<B>, at location: SourceLocation = #_sourceLocation
+  ) throws {
+    #expect(a.labels == b.labels, sourceLocation: location)
+    #expect(a.tokens == b.tokens, sourceLocation: location)
+    #expect(a.inputs.shape == b.inputs.shape, sourceLocation: location)
+    #expect(try a.inputs.scalars() == b.inputs.scalars(), sourceLocation: location)
+  }
+
+  /// One step of a new transformer: the losses of its segments and the weights afterwards.
+  private func step<B: Backend>(on batch: TokenBatch<B>) throws -> (losses: [Double], weights: [[B.Scalar]])
+  where B.Device == HostDevice {
+    let model = try MarkovianTransformer<B>(
+      Self.transformerSizes, InitialSource<B>(Self.transformerSizes, seed: 1, on: HostDevice()), on: HostDevice())
+    let streams = batch.labels.indices.map { RandomStream(seed: 1, stream: UInt64($0)) }
+    let found = try TransformerTrainer(model)
+      .step(batch, segments: [0..<2, 2..<3], streams: streams, rate: 0.01, decay: 0)
+    return (found.losses.map(\.perToken), try model.parameters.map { try $0.value.scalars() })
+  }
+}
