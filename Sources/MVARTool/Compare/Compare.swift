@@ -35,7 +35,8 @@ struct Compare: ParsableCommand {
   @Option(parsing: .unconditional, help: "Draw from the k likeliest tokens only; 0 for no limit.")
   var topK = 900
 
-  @Option(parsing: .unconditional, help: "Draw from the likeliest tokens with this probability together; 0 for no limit.")
+  @Option(
+    parsing: .unconditional, help: "Draw from the likeliest tokens with this probability together; 0 for no limit.")
   var topP = 0.96
 
   @Option(name: [.short, .long], parsing: .unconditional, help: "A picture of the results (.png).")
@@ -57,7 +58,9 @@ struct Compare: ParsableCommand {
     _ = try modelSource(model, option: "--model")
     _ = try batches()
     _ = try options()
-    guard (1...1000).contains(rounds) else { throw ValidationError("--rounds is \(rounds); use a number from 1 to 1000") }
+    guard (1...1000).contains(rounds) else {
+      throw ValidationError("--rounds is \(rounds); use a number from 1 to 1000")
+    }
     guard alone || hints.attention == nil else {
       throw ValidationError("--attention makes no sense here: all three patterns are measured")
     }

@@ -54,8 +54,9 @@ struct ComparisonTask: EngineTask {
     var cache = 0
     let labels = (0..<batch).map { $0 * 37 % configuration.classes }
     let sum = try naming("\(source)") {
-      try sampler.sample(labels: labels, streams: labels.indices.map { RandomStream(seed: 0, stream: UInt64($0)) }, options)
-      { cache = $0.cacheByteCount }
+      try sampler.sample(
+        labels: labels, streams: labels.indices.map { RandomStream(seed: 0, stream: UInt64($0)) }, options
+      ) { cache = $0.cacheByteCount }
     }
     _ = B.sumOfSquares(sum)
     let seconds = (ContinuousClock.now - start) / .seconds(1)
