@@ -43,6 +43,8 @@ struct Times {
   var both: [Double] = []
 }
 
+print("| map | windowed, forward | windowed, with backward | dense, forward | dense, with backward |")
+print("| --- | --- | --- | --- | --- |")
 var (windowed, dense) = ([Int: Times](), [Int: Times]())
 for side in sides {
   let tokens = side * side
@@ -90,16 +92,13 @@ for side in sides {
     dense[side, default: Times()].forward.append(denseForward / Double(denseRepeats))
     dense[side, default: Times()].both.append(denseBoth / Double(denseRepeats))
   }
-}
-
-print("| map | windowed, forward | windowed, with backward | dense, forward | dense, with backward |")
-print("| --- | --- | --- | --- | --- |")
-for side in sides {
   let cells = [windowed[side]!.forward, windowed[side]!.both, dense[side]!.forward, dense[side]!.both].map {
     String(format: "%.2f µs", median($0) / Double(side * side) * 1e6)
   }
   print("| \(side) × \(side) | \(cells.joined(separator: " | ")) |")
+  fflush(nil)
 }
+
 for (name, measure) in [("forward", { (times: Times) in times.forward }), ("with backward", { $0.both })] {
   let perQuery = sides.map { median(measure(windowed[$0]!)) / Double($0 * $0) }
   let mean = perQuery.reduce(0, +) / Double(perQuery.count)

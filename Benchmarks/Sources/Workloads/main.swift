@@ -13,13 +13,13 @@ import TensorCore
 if let threads = CommandLine.arguments.dropFirst().first.flatMap({ Int($0) }), threads > 0 {
   ThreadCount.current = threads
 }
-setvbuf(stdout, nil, _IOLBF, 0)
 var prepared: [String: () throws -> [Outcome]] = [:]
 while let line = readLine() {
   if line == "peak" {
     var usage = rusage()
     getrusage(0, &usage)  // RUSAGE_SELF, whose type differs between systems
     print(usage.ru_maxrss * 1024)
+    fflush(nil)
     continue
   }
   let words = line.split(separator: " ").map(String.init)
@@ -40,4 +40,5 @@ while let line = readLine() {
   for _ in 0..<repeats { outcomes = try run() }
   let seconds = (ContinuousClock.now - start) / .seconds(1) / Double(repeats)
   print(([seconds] + (try outcomes.map { try $0.check() })).map { "\($0)" }.joined(separator: " "))
+  fflush(nil)
 }
