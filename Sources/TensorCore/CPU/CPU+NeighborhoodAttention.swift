@@ -15,6 +15,7 @@ extension CPU {
   {
     let sizes = NeighborhoodSizes(heads, window: window)
     let counts = WindowTiles.counts(sizes)
+    let masks = WindowMasks<Scalar>(sizes, window: window)
     let logSumExp = make([sizes.batch, sizes.height * sizes.width, sizes.heads]) { _ in }
     let output = make(heads.queries.shape) { output in
       withPointers(heads.queries, heads.keys, heads.values) { q, k, v in
@@ -24,19 +25,25 @@ extension CPU {
           let tiles = WindowTiles(sizes: sizes, window: window, batch: owner / sizes.heads, head: owner % sizes.heads)
           withTileScratch(tiles, lists: 1) { (scratch: TileScratch<Scalar>) in
             let p = scratch.lists
-            let keyRows = tiles.tile(piece % counts.rows, 0).keyRows
+            let row = piece % counts.rows
+            let keyRows = tiles.tile(row, 0).keyRows
             tiles.pack(k, rows: keyRows, scratch.keys)
             tiles.pack(v, rows: keyRows, scratch.values)
             for column in 0..<counts.columns {
-              let tile = tiles.tile(piece % counts.rows, column)
-              tile.masks(scratch.rowMasks, scratch.columnMasks, strict: false)
-              tile.transpose(q, scratch.vectors)
-              tile.dots(scratch.vectors, scratch.keys, p)
+              let tile = tiles.tile(row, column)
+              tile.transpose(q, scratch.queries)
+              tile.dots(scratch.queries, scratch.keys, p)
               var most = SIMD16<Scalar>(repeating: -.infinity)
-              tile.forEachKey(scratch.rowMasks, scratch.columnMasks) { key, mask in
-                let logit = sixteen(UnsafePointer(p), key * tileLanes) * scale + mask
-                put(logit, p, key * tileLanes)
-                most = larger(most, logit)
+              var place = 0
+              for i in 0..<tile.keyRows.count {
+                let rowMask = sixteen(masks.rows(row), i * tileLanes)
+                for j in 0..<tile.keyColumns.count {
+                  let mask = rowMask + sixteen(masks.columns(column), j * tileLanes)
+                  let logit = sixteen(UnsafePointer(p), place) * scale + mask
+                  put(logit, p, place)
+                  most = larger(most, logit)
+                  place += tileLanes
+                }
               }
               var sum = SIMD16<Scalar>.zero
               for key in 0..<tile.keyCount {
@@ -44,16 +51,10 @@ extension CPU {
                 put(power, p, key * tileLanes)
                 sum += power
               }
-              tile.sums(p, scratch.values, scratch.vectors)
+              tile.sums(p, scratch.values, factors: 1 / sum, output)
               for lane in 0..<tileLanes {
                 guard let query = tile.query(lane) else { continue }
-                logSumExp[tile.token(query) * sizes.heads + tiles.head] =
-                  most[lane] + Scalar.logarithm(sum[lane])
-                let target = output + tiles.place(query.row, query.column)
-                let factor = 1 / sum[lane]
-                for channel in 0..<sizes.headWidth {
-                  target[channel] = scratch.vectors[channel * tileLanes + lane] * factor
-                }
+                logSumExp[tile.token(query) * sizes.heads + tiles.head] = most[lane] + Scalar.logarithm(sum[lane])
               }
             }
           }
@@ -75,6 +76,7 @@ extension CPU {
       dOutput.shape == heads.queries.shape,
       "dNeighborhoodAttention: gradient \(dOutput.shape), output \(heads.queries.shape)")
     let counts = WindowTiles.counts(sizes)
+    let masks = WindowMasks<Scalar>(sizes, window: window)
     let dQueries = make(heads.queries.shape) { _ in }
     let dKeys = makeZeros(heads.keys.shape) { _ in }
     let dValues = makeZeros(heads.values.shape) { _ in }
@@ -87,12 +89,12 @@ extension CPU {
             let p = scratch.lists
             let dS = p + tiles.keyLimit * tileLanes
             for place in 0..<counts.rows * counts.columns {
-              let tile = tiles.tile(place / counts.columns, place % counts.columns)
-              if place % counts.columns == 0 {
+              let (row, column) = (place / counts.columns, place % counts.columns)
+              let tile = tiles.tile(row, column)
+              if column == 0 {
                 tiles.pack(k, rows: tile.keyRows, scratch.keys)
                 tiles.pack(v, rows: tile.keyRows, scratch.values)
               }
-              tile.masks(scratch.rowMasks, scratch.columnMasks, strict: true)
               var (shift, delta) = (SIMD16<Scalar>.zero, SIMD16<Scalar>.zero)
               for lane in 0..<tileLanes {
                 guard let query = tile.query(lane) else { continue }
@@ -101,26 +103,26 @@ extension CPU {
                 delta[lane] = total(sizes.headWidth) { eight(dO, $0, $1) * eight(o, $0, $1) }
               }
               // dS = dO Vᵀ, then P from the logits, then both together.
-              tile.transpose(dO, scratch.vectors)
-              tile.dots(scratch.vectors, scratch.values, dS)
-              tile.transpose(q, scratch.vectors)
-              tile.dots(scratch.vectors, scratch.keys, p)
-              tile.forEachKey(scratch.rowMasks, scratch.columnMasks) { key, mask in
-                let place = key * tileLanes
-                let probability = exponential(sixteen(UnsafePointer(p), place) * scale + mask - shift)
-                put(probability, p, place)
-                put(probability * (sixteen(UnsafePointer(dS), place) - delta) * scale, dS, place)
+              tile.transpose(dO, scratch.queries)
+              tile.dots(scratch.queries, scratch.values, dS)
+              tile.transpose(q, scratch.queries)
+              tile.dots(scratch.queries, scratch.keys, p)
+              var key = 0
+              for i in 0..<tile.keyRows.count {
+                let rowMask = sixteen(masks.rows(row), i * tileLanes)
+                for j in 0..<tile.keyColumns.count {
+                  let mask = rowMask + sixteen(masks.columns(column), j * tileLanes)
+                  let probability = exponential(sixteen(UnsafePointer(p), key) * scale + mask - shift)
+                  put(probability, p, key)
+                  put(probability * (sixteen(UnsafePointer(dS), key) - delta) * scale, dS, key)
+                  key += tileLanes
+                }
               }
-              tile.sums(dS, scratch.keys, scratch.vectors)
-              for lane in 0..<tileLanes {
-                guard let query = tile.query(lane) else { continue }
-                let target = dQ + tiles.place(query.row, query.column)
-                for channel in 0..<sizes.headWidth { target[channel] = scratch.vectors[channel * tileLanes + lane] }
-              }
-              tile.pack(queries: q, scratch.vectors)
-              tile.addLaneProducts(dS, scratch.vectors, dK)
-              tile.pack(queries: dO, scratch.vectors)
-              tile.addLaneProducts(p, scratch.vectors, dV)
+              tile.sums(dS, scratch.keys, factors: SIMD16(repeating: 1), dQ)
+              tile.pack(queries: q, scratch.queries)
+              tile.addLaneProducts(dS, scratch.queries, dK)
+              tile.pack(queries: dO, scratch.queries)
+              tile.addLaneProducts(p, scratch.queries, dV)
             }
           }
         }
@@ -134,30 +136,23 @@ extension CPU {
 
 /// Memory that the tiles of a piece use one after the other.
 private struct TileScratch<S: TensorScalar> {
-  /// Sixteen queries [padded c, lane] or [lane, padded c].
-  let vectors: UnsafeMutablePointer<S>
+  /// Sixteen queries, [c, lane] or [lane, padded c].
+  let queries: UnsafeMutablePointer<S>
   /// Packed rows of keys [row, column, padded c].
   let keys: UnsafeMutablePointer<S>
   /// Packed rows of values.
   let values: UnsafeMutablePointer<S>
   /// Vectors of logits and the like [key, lane], as many lists as asked for.
   let lists: UnsafeMutablePointer<S>
-  let rowMasks: UnsafeMutablePointer<S>
-  let columnMasks: UnsafeMutablePointer<S>
 }
 
 @inline(__always)
-private func withTileScratch<S: TensorScalar>(
-  _ tiles: WindowTiles, lists: Int, _ body: (TileScratch<S>) -> Void
-) {
-  let masks = (tiles.window + tileLanes) * tileLanes
-  let (vectors, rows) = (tiles.paddedWidth * tileLanes, tiles.keyRowLimit * tiles.sizes.width * tiles.paddedWidth)
-  let logits = lists * tiles.keyLimit * tileLanes
-  withScratch(vectors + 2 * rows + logits + 2 * masks) { (start: UnsafeMutablePointer<S>) in
-    let lists = start + vectors + 2 * rows
+private func withTileScratch<S: TensorScalar>(_ tiles: WindowTiles, lists: Int, _ body: (TileScratch<S>) -> Void) {
+  let queries = tiles.paddedWidth * tileLanes
+  let rows = tiles.keyRowLimit * tiles.sizes.width * tiles.paddedWidth
+  withScratch(queries + 2 * rows + lists * tiles.keyLimit * tileLanes) { (start: UnsafeMutablePointer<S>) in
     body(
       TileScratch(
-        vectors: start, keys: start + vectors, values: start + vectors + rows, lists: lists,
-        rowMasks: lists + logits, columnMasks: lists + logits + masks))
+        queries: start, keys: start + queries, values: start + queries + rows, lists: start + queries + 2 * rows))
   }
 }

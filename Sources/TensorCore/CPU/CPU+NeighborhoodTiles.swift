@@ -20,6 +20,16 @@ func put<S: TensorScalar>(_ value: SIMD16<S>, _ start: UnsafeMutablePointer<S>, 
   UnsafeMutableRawPointer(start + place).storeBytes(of: value, as: SIMD16<S>.self)
 }
 
+/// Writes the first of sixteen numbers.
+@inline(__always)
+private func put<S: TensorScalar>(_ value: SIMD16<S>, _ target: UnsafeMutablePointer<S>, lanes: Int) {
+  if lanes == 16 {
+    UnsafeMutableRawPointer(target).storeBytes(of: value, as: SIMD16<S>.self)
+  } else {
+    for lane in 0..<lanes { target[lane] = value[lane] }
+  }
+}
+
 /// e raised to each of sixteen numbers.
 @inline(__always)
 func exponential<S: TensorScalar>(_ x: SIMD16<S>) -> SIMD16<S> {
@@ -117,68 +127,87 @@ struct WindowTile {
     (tiles.batch * tiles.sizes.height + query.row) * tiles.sizes.width + query.column
   }
 
-  /// Queries as [c, lane], zero where there is none.
+  /// Where the queries of the four rows and columns of lanes begin, elements from the start of the map; lanes over the map's
+  /// edge repeat its last row or column.
+  @inline(__always)
+  private var places: (rows: SIMD4<Int>, columns: SIMD4<Int>) {
+    let (sizes, stride) = (tiles.sizes, tiles.tokenStride)
+    var (rows, columns) = (SIMD4<Int>(), SIMD4<Int>())
+    for i in 0..<tileSide {
+      rows[i] = tiles.place(min(row + i, sizes.height - 1), 0)
+      columns[i] = min(column + i, sizes.width - 1) * stride
+    }
+    return (rows, columns)
+  }
+
+  /// Queries as [c, lane].
   @inline(__always)
   func transpose<S: TensorScalar>(_ x: UnsafePointer<S>, _ result: UnsafeMutablePointer<S>) {
-    let width = tiles.sizes.headWidth
-    for lane in 0..<tileLanes {
-      if let query = query(lane) {
-        let x = x + tiles.place(query.row, query.column)
-        for channel in 0..<width { result[channel * tileLanes + lane] = x[channel] }
-      } else {
-        for channel in 0..<width { result[channel * tileLanes + lane] = 0 }
-      }
+    let (rows, columns) = places
+    let (x0, x1, x2, x3) = (x + rows[0], x + rows[1], x + rows[2], x + rows[3])
+    let (c0, c1, c2, c3) = (columns[0], columns[1], columns[2], columns[3])
+    for channel in 0..<tiles.sizes.headWidth {
+      let (p0, p1, p2, p3) = (c0 + channel, c1 + channel, c2 + channel, c3 + channel)
+      let low = SIMD8(
+        lowHalf: SIMD4(x0[p0], x0[p1], x0[p2], x0[p3]), highHalf: SIMD4(x1[p0], x1[p1], x1[p2], x1[p3]))
+      let high = SIMD8(
+        lowHalf: SIMD4(x2[p0], x2[p1], x2[p2], x2[p3]), highHalf: SIMD4(x3[p0], x3[p1], x3[p2], x3[p3]))
+      put(SIMD16(lowHalf: low, highHalf: high), result, channel * tileLanes)
     }
   }
 
-  /// Queries as [lane, padded c], zero where there is none.
+  /// Queries as [lane, padded c].
   @inline(__always)
   func pack<S: TensorScalar>(queries x: UnsafePointer<S>, _ result: UnsafeMutablePointer<S>) {
-    let (width, padded) = (tiles.sizes.headWidth, tiles.paddedWidth)
+    let (rows, columns) = places
     for lane in 0..<tileLanes {
-      let target = result + lane * padded
-      if let query = query(lane) {
-        copyPadded(x + tiles.place(query.row, query.column), target, width, padded)
-      } else {
-        target.update(repeating: 0, count: padded)
+      copyPadded(
+        x + rows[lane / tileSide] + columns[lane % tileSide], result + lane * tiles.paddedWidth,
+        tiles.sizes.headWidth, tiles.paddedWidth)
+    }
+  }
+}
+
+/// What the lanes of tiles see: the sum of a key's row vector and its column vector is 0 where a query sees the key, −∞ where it
+/// does not. Lanes over the map's edge see nothing.
+struct WindowMasks<S: TensorScalar> {
+  private let values: HostBuffer<S>
+  private let keyLimit: Int
+  private let firstColumns: Int
+
+  /// The masks of all rows and columns of tiles.
+  init(_ sizes: NeighborhoodSizes, window: Int) {
+    let counts = WindowTiles.counts(sizes)
+    keyLimit = window + tileSide - 1
+    firstColumns = counts.rows * keyLimit * tileLanes
+    values = HostBuffer(count: firstColumns + counts.columns * keyLimit * tileLanes)
+    for tile in 0..<counts.rows {
+      fill(tile, side: sizes.height, window: window, place: 0) { $0 / tileSide }
+    }
+    for tile in 0..<counts.columns {
+      fill(tile, side: sizes.width, window: window, place: firstColumns) { $0 % tileSide }
+    }
+  }
+
+  /// One row (or column) of tiles; `position` is a lane's row (or column) in its tile.
+  private func fill(_ tile: Int, side: Int, window: Int, place: Int, _ position: (Int) -> Int) {
+    let target = values.start + place + tile * keyLimit * tileLanes
+    let firstKey = windowStart(tile * tileSide, window: window, side: side)
+    for lane in 0..<tileLanes {
+      let query = tile * tileSide + position(lane)
+      let first = windowStart(query, window: window, side: side)
+      for i in 0..<keyLimit {
+        let isSeen = query < side && (first..<first + window).contains(firstKey + i)
+        target[i * tileLanes + lane] = isSeen ? 0 : -.infinity
       }
     }
   }
 
-  /// What each query sees, as two lists of vectors: the sum of a key's row vector and its column vector is 0 where the query
-  /// sees the key, −∞ where it does not.
-  ///
-  /// - Parameter strict: whether lanes without a query see nothing; otherwise they see what the last query sees.
-  @inline(__always)
-  func masks<S: TensorScalar>(_ rows: UnsafeMutablePointer<S>, _ columns: UnsafeMutablePointer<S>, strict: Bool) {
-    let (sizes, window) = (tiles.sizes, tiles.window)
-    for lane in 0..<tileLanes {
-      let isQuery = query(lane) != nil || !strict
-      let queryRow = min(row + lane / tileSide, sizes.height - 1)
-      let queryColumn = min(column + lane % tileSide, sizes.width - 1)
-      let firstRow = windowStart(queryRow, window: window, side: sizes.height)
-      let firstColumn = windowStart(queryColumn, window: window, side: sizes.width)
-      for (i, key) in keyRows.enumerated() {
-        let isSeen = isQuery && key >= firstRow && key < firstRow + window
-        rows[i * tileLanes + lane] = isSeen ? 0 : -.infinity
-      }
-      for (i, key) in keyColumns.enumerated() {
-        let isSeen = key >= firstColumn && key < firstColumn + window
-        columns[i * tileLanes + lane] = isSeen ? 0 : -.infinity
-      }
-    }
-  }
-
-  /// Calls `body(key, mask)` for every key.
-  @inline(__always)
-  func forEachKey<S: TensorScalar>(
-    _ rows: UnsafePointer<S>, _ columns: UnsafePointer<S>, _ body: (Int, SIMD16<S>) -> Void
-  ) {
-    let count = keyColumns.count
-    for i in 0..<keyRows.count {
-      let row = sixteen(rows, i * tileLanes)
-      for j in 0..<count { body(i * count + j, row + sixteen(columns, j * tileLanes)) }
-    }
+  /// A vector for each row of keys of a row of tiles.
+  func rows(_ tile: Int) -> UnsafePointer<S> { UnsafePointer(values.start + tile * keyLimit * tileLanes) }
+  /// A vector for each column of keys of a column of tiles.
+  func columns(_ tile: Int) -> UnsafePointer<S> {
+    UnsafePointer(values.start + firstColumns + tile * keyLimit * tileLanes)
   }
 }
 
@@ -233,36 +262,42 @@ extension WindowTile {
     }
   }
 
-  /// result[c] = Σ_key weights[key]·rows[key][c], sixteen lanes, for all padded channels.
+  /// target[query][c] = factors[lane]·Σ_key weights[key][lane]·rows[key][c] for the queries of the tile, on the map.
   ///
   /// - Parameter rows: packed rows of keys, from the tile's first one.
   @inline(__always)
   func sums<S: TensorScalar>(
-    _ weights: UnsafePointer<S>, _ rows: UnsafePointer<S>, _ result: UnsafeMutablePointer<S>
+    _ weights: UnsafePointer<S>, _ rows: UnsafePointer<S>, factors: SIMD16<S>, _ target: UnsafeMutablePointer<S>
   ) {
-    let (stride, columns) = (tiles.paddedWidth, keyColumns.count)
-    var channel = 0
-    while channel < stride {
-      var (a0, a1, a2, a3) = (SIMD16<S>.zero, SIMD16<S>.zero, SIMD16<S>.zero, SIMD16<S>.zero)
-      var weights = weights
-      for i in 0..<keyRows.count {
-        var row = rows + (i * tiles.sizes.width + keyColumns.lowerBound) * stride + channel
-        for _ in 0..<columns {
-          let weight = sixteen(weights, 0)
-          a0 += weight * row[0]
-          a1 += weight * row[1]
-          a2 += weight * row[2]
-          a3 += weight * row[3]
-          row += stride
-          weights += tileLanes
+    let (stride, columns, width) = (tiles.paddedWidth, keyColumns.count, tiles.sizes.headWidth)
+    // The four lanes of a row of queries at a time, sixteen channels.
+    for group in 0..<min(tileSide, tiles.sizes.height - row) {
+      let queries = min(tileSide, tiles.sizes.width - column)
+      let first = target + tiles.place(row + group, column)
+      let lane = group * tileSide
+      var channel = 0
+      while channel < width {
+        var (a0, a1, a2, a3) = (SIMD16<S>.zero, SIMD16<S>.zero, SIMD16<S>.zero, SIMD16<S>.zero)
+        var weight = weights + lane
+        for i in 0..<keyRows.count {
+          var row = rows + (i * tiles.sizes.width + keyColumns.lowerBound) * stride + channel
+          for _ in 0..<columns {
+            let x = sixteen(row, 0)
+            a0 += x * weight[0]
+            a1 += x * weight[1]
+            a2 += x * weight[2]
+            a3 += x * weight[3]
+            row += stride
+            weight += tileLanes
+          }
         }
+        let lanes = min(16, width - channel)
+        put(a0 * factors[lane], first + channel, lanes: lanes)
+        if queries > 1 { put(a1 * factors[lane + 1], first + tiles.tokenStride + channel, lanes: lanes) }
+        if queries > 2 { put(a2 * factors[lane + 2], first + 2 * tiles.tokenStride + channel, lanes: lanes) }
+        if queries > 3 { put(a3 * factors[lane + 3], first + 3 * tiles.tokenStride + channel, lanes: lanes) }
+        channel += 16
       }
-      let target = result + channel * tileLanes
-      put(a0, target, 0)
-      put(a1, target, tileLanes)
-      put(a2, target, 2 * tileLanes)
-      put(a3, target, 3 * tileLanes)
-      channel += 4
     }
   }
 }
