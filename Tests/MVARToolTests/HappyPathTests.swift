@@ -178,8 +178,10 @@ struct HappyPathTests {
       #expect(bad.output.hasSuffix("4 passed, 1 failed, 0 not checked in 1 file\n"))
 
       // Nothing compared is no success.
+      let gradient = ("an_operator_of_the_future.grad_out", try StoredTensor([Float(1)], shape: [1]))
       try SafetensorsWriter.write(
-        [], metadata: ["kind": "ops", "ops": "{\"an_operator_of_the_future\": {}}"], to: "\(folder)/future.safetensors")
+        [gradient], metadata: ["kind": "ops", "ops": "{\"an_operator_of_the_future\": {}}"],
+        to: "\(folder)/future.safetensors")
       let nothing = try Tool.run(["verify", "future.safetensors"], in: folder)
       #expect(nothing.code == 1)
       #expect(nothing.output.contains("not checked: "))
