@@ -31,17 +31,18 @@ let package = Package(
     // MARK: Libraries
     .target(name: "TensorCore", dependencies: ["COpenBLAS"]),
     .target(name: "NeuralLayers", dependencies: ["TensorCore"]),
-    .target(name: "Checkpoints"),
-    .target(name: "Media", dependencies: ["CPNG", "CTurboJPEG"]),
+    .target(name: "Files"),
+    .target(name: "Checkpoints", dependencies: ["Files"]),
+    .target(name: "Media", dependencies: ["Files", "CPNG", "CTurboJPEG"]),
     .target(name: "MVAR", dependencies: ["TensorCore", "NeuralLayers", "Checkpoints"]),
-    .target(name: "Training", dependencies: ["TensorCore", "NeuralLayers", "MVAR", "Checkpoints", "Media"]),
+    .target(name: "Training", dependencies: ["TensorCore", "NeuralLayers", "MVAR", "Files", "Checkpoints", "Media"]),
     .target(name: "Verification", dependencies: ["MVAR", "Training", "Checkpoints", "Media"]),
 
     // MARK: Executables
     .executableTarget(
       name: "MVARTool",
       dependencies: [
-        "MVAR", "NeuralLayers", "TensorCore", "Checkpoints", "Media", "Training", "Verification",
+        "MVAR", "NeuralLayers", "TensorCore", "Files", "Checkpoints", "Media", "Training", "Verification",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -50,7 +51,7 @@ let package = Package(
       name: "TestSupport", dependencies: ["TensorCore", "Checkpoints"], path: "Tests/TestSupport"),
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "TestSupport"]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"]),
-    .testTarget(name: "MediaTests", dependencies: ["Media", "Verification", "TestSupport"]),
+    .testTarget(name: "MediaTests", dependencies: ["Media", "Files", "Verification", "TestSupport"]),
     .testTarget(name: "MVARTests", dependencies: ["MVAR", "Verification", "Checkpoints", "TestSupport"]),
     .testTarget(
       name: "TrainingTests",

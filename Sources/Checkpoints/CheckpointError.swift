@@ -73,8 +73,3 @@ func printable(_ text: String, limit: Int = 120) -> String {
   }
   return result
 }
-
-/// The system's words for the current `errno`, for example "Permission denied".
-func systemReason(_ code: Int32 = errno) -> String {
-  String(cString: strerror(code))
-}

@@ -4,6 +4,19 @@ import ArgumentParser
 
 /// Values of arguments.
 enum Arguments {
+  /// Refuses a number outside a range; nil stands for an option that was not given.
+  static func check(_ option: String, _ value: Int?, in range: ClosedRange<Int>) throws {
+    guard let value, !range.contains(value) else { return }
+    throw ValidationError("\(option) is \(value); use a number from \(range.lowerBound) to \(range.upperBound)")
+  }
+
+  /// Refuses a number that is not positive, or larger than any that makes sense; nil stands for an option that was not
+  /// given.
+  static func checkPositive(_ option: String, _ value: Int?) throws {
+    guard let value, !(1...1_000_000).contains(value) else { return }
+    throw ValidationError("\(option) is \(value); use a positive number")
+  }
+
   /// A seed, 0 to 2⁶⁴ − 1.
   static func seed(_ text: String) throws -> UInt64 {
     guard let seed = UInt64(text) else { throw ValidationError("use a number from 0 to \(UInt64.max)") }

@@ -35,16 +35,13 @@ struct AttentionMap: ParsableCommand {
     parsing: .unconditional,
     help: ArgumentHelp(
       "The folder with the pictures to look at.",
-      discussion: "Laid out as for mvar evaluate. Default: those that ship with the package."))
+      discussion: """
+        Laid out as for mvar evaluate; only those that are held out are shown, if any are. Default: those that ship \
+        with the package.
+        """))
   var data: String?
 
-  @Option(parsing: .unconditional, help: "What to do about pictures that cannot be read: refuse or skip.")
-  var badFiles = BadFilePolicy.refuse
-
-  @Option(
-    parsing: .unconditional,
-    help: "Without val/, one in so many pictures of each class was held out, and those are shown (0: all are).")
-  var heldOut = 10
+  @OptionGroup var pictureSet: PictureSetOptions
 
   @Option(parsing: .unconditional, help: "How many pictures, evenly from all classes.")
   var count = 32
@@ -56,19 +53,10 @@ struct AttentionMap: ParsableCommand {
   @OptionGroup(title: "Engine") var engine: EngineOptions
 
   func validate() throws {
-    for (option, text) in [("--model", model), ("--tokenizer", tokenizer)] {
-      guard let text else { continue }
-      if case .seeded = try modelSource(text, option: option) {
-        throw ValidationError("\(option) is \(text); name a checkpoint file: computed weights have learnt nothing")
-      }
-    }
+    try checkIsFile(model, option: "--model")
+    try checkIsFile(tokenizer, option: "--tokenizer")
     if let data, data.isEmpty { throw ValidationError("--data is empty; name a folder") }
-    guard (0...1000).contains(heldOut) else {
-      throw ValidationError("--held-out is \(heldOut); use a number from 0 to 1000")
-    }
-    guard (1...100_000).contains(count) else {
-      throw ValidationError("--count is \(count); use a number from 1 to 100000")
-    }
+    try Arguments.check("--count", count, in: 1...100_000)
   }
 
   func run() throws {
@@ -142,10 +130,7 @@ private struct AttentionTask: EngineTask {
   private func pictures(
     _ side: Int, _ configuration: TransformerConfiguration, _ progress: Progress
   ) throws -> (examples: [LabelledImages.Example], labels: [Int]) {
-    let images = try LabelledImages(
-      path: data, side: side, badFiles: command.badFiles, heldOut: command.heldOut,
-      onProblem: { Console.note("skipped \($0)") },
-      onProgress: { done, all in progress.report("reading picture \(done) of \(all)") })
+    let images = try command.pictureSet.pictures(in: data, side: side, progress)
     let all = images.validation.isEmpty ? images.training : images.validation
     let count = min(command.count, all.count)
     let examples = (0..<count).map { all[$0 * all.count / count] }

@@ -4,6 +4,7 @@
 // is said in the first two seconds.
 
 import ArgumentParser
+import Files
 import Foundation
 import TensorCore
 
@@ -13,21 +14,23 @@ enum Console {
   ///
   /// - Throws: `Failure` when standard output cannot take it; `ExitCode` when its reader has gone away.
   static func print(_ line: String) throws {
-    if let code = write(line + "\n", to: STDOUT_FILENO) {
+    do throws(SystemError) {
+      try write(line + "\n", to: STDOUT_FILENO)
+    } catch {
       // `mvar inspect … | head` is no reason to complain.
-      if code == EPIPE { throw ExitCode.failure }
-      throw Failure("standard output cannot be written: \(String(cString: strerror(code)))")
+      if error.code == EPIPE { throw ExitCode.failure }
+      throw Failure("standard output cannot be written: \(error)")
     }
   }
 
   /// Writes a line to standard error; there is nowhere to report a failure.
   static func note(_ line: String) {
-    _ = write(line + "\n", to: STDERR_FILENO)
+    try? write(line + "\n", to: STDERR_FILENO)
   }
 
   /// Replaces the terminal's present line.
   static func overwrite(_ line: String) {
-    _ = write("\r\u{1b}[K\(singleLine(line))", to: STDERR_FILENO)
+    try? write("\r\u{1b}[K\(singleLine(line))", to: STDERR_FILENO)
   }
 
   /// Writes an error as one line: `mvar: …`.
@@ -51,18 +54,8 @@ enum Console {
     return result
   }
 
-  /// Writes all bytes; returns the system's error number if it could not.
-  private static func write(_ text: String, to descriptor: Int32) -> Int32? {
-    var rest = Array(text.utf8)[...]
-    while !rest.isEmpty {
-      let written = rest.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
-      if written < 0 {
-        if errno == EINTR { continue }
-        return errno
-      }
-      rest = rest.dropFirst(written)
-    }
-    return nil
+  private static func write(_ text: String, to descriptor: Int32) throws(SystemError) {
+    try Descriptor.writeAll(Array(text.utf8), to: descriptor)
   }
 }
 

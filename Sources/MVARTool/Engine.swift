@@ -35,11 +35,7 @@ struct EngineOptions: ParsableArguments {
     if device == .cuda {
       throw ValidationError("--device cuda: the CUDA engine is not part of this build; use cpu or reference")
     }
-    if let threads {
-      guard (1...1024).contains(threads) else {
-        throw ValidationError("--threads is \(threads); use a number from 1 to 1024")
-      }
-    }
+    try Arguments.check("--threads", threads, in: 1...1024)
   }
 
   /// Runs a task on the chosen engine.

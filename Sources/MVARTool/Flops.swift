@@ -39,20 +39,7 @@ struct Flops: ParsableCommand {
     help: "mvar, scale-markov or var; may be given several times (default: all three).")
   var attention: [AttentionPattern] = []
 
-  @Option(
-    parsing: .unconditional,
-    help: ArgumentHelp(
-      "The list of scales, where the checkpoint does not tell.",
-      discussion: "Sides of the token maps from coarse to fine. Default: 1,2,3,4,5,6,8,10,13,16.", valueName: "sides"))
-  var patchNums: String?
-
-  @Option(parsing: .unconditional, help: "The side of the attention window at the fine scales (default: 7).")
-  var window: Int?
-
-  @Option(
-    parsing: .unconditional,
-    help: "The first scale, counted from 0, with windowed attention (default: 8; the number of scales for none).")
-  var refineStep: Int?
+  @OptionGroup var schedule: ScheduleOptions
 
   @Option(parsing: .unconditional, help: "How many images are drawn at once, and trained on in a step.")
   var batch = 1
@@ -70,19 +57,8 @@ struct Flops: ParsableCommand {
 
   func validate() throws {
     if depth != nil && model != nil { throw ValidationError("use either --depth or --model, not both") }
-    if let depth, !(1...64).contains(depth) {
-      throw ValidationError("--depth is \(depth); use a number from 1 to 64")
-    }
-    if let window, !(1...1_000_000).contains(window) {
-      throw ValidationError("--window is \(window); use a positive number")
-    }
-    if let refineStep, !(0...64).contains(refineStep) {
-      throw ValidationError("--refine-step is \(refineStep); use a number from 0 to the number of scales")
-    }
-    guard (1...1_000_000).contains(batch) else {
-      throw ValidationError("--batch is \(batch); use a number from 1 to 1000000")
-    }
-    _ = try hints()
+    try Arguments.check("--depth", depth, in: 1...64)
+    try Arguments.check("--batch", batch, in: 1...1_000_000)
     if let tokenizer { _ = try modelSource(tokenizer, option: "--tokenizer") }
     guard case .seeded = try source() else { return }
     do {
@@ -97,14 +73,9 @@ struct Flops: ParsableCommand {
     return try modelSource(model, option: "--model")
   }
 
-  /// What a checkpoint does not tell.
-  private func hints() throws -> ModelHints {
-    ModelHints(sides: try patchNums.map(HintOptions.sides), window: window, refineStep: refineStep)
-  }
-
   /// An account of each pattern.
   private func accounts() throws -> [TransformerAccount] {
-    let hints = try hints()
+    let hints = try schedule.hints()
     let base: TransformerConfiguration
     switch try source() {
     case .seeded(let depth):
@@ -157,7 +128,7 @@ struct Flops: ParsableCommand {
       accounts: accounts, tokenizer: try tokenizerAccount(of: accounts[0].configuration), batch: batch,
       isGuided: guidance)
     if let output { try report.plot().draw().writePNG(to: output) }
-    if let json { try Checkpoints.AtomicFile.write(to: json) { try $0.write(report.json()) } }
+    if let json { try AtomicFile.write(to: json) { try $0.write(report.json()) } }
     for line in report.heading { try Console.print(line) }
     try Table.print(report.rows)
     for path in [output, json].compactMap({ $0 }) { try Console.print(path) }

@@ -20,20 +20,7 @@ struct Mask: ParsableCommand {
   /// The most tokens that are drawn.
   private static let mostTokens = 100_000
 
-  @Option(
-    parsing: .unconditional,
-    help: ArgumentHelp(
-      "The list of scales.",
-      discussion: "Sides of the token maps from coarse to fine. Default: 1,2,3,4,5,6,8,10,13,16.", valueName: "sides"))
-  var patchNums: String?
-
-  @Option(parsing: .unconditional, help: "The side of the attention window at the fine scales.")
-  var window = 7
-
-  @Option(
-    parsing: .unconditional,
-    help: "The first scale, counted from 0, with windowed attention (default: 8; the number of scales for none).")
-  var refineStep: Int?
+  @OptionGroup var schedule: ScheduleOptions
 
   @Option(parsing: .unconditional, help: "Pixels a side of each pattern.")
   var side = 680
@@ -42,19 +29,15 @@ struct Mask: ParsableCommand {
   var output: String
 
   func validate() throws {
-    guard (200...4096).contains(side) else {
-      throw ValidationError("--side is \(side); use a number from 200 to 4096")
-    }
-    guard (1...1_000_000).contains(window) else {
-      throw ValidationError("--window is \(window); use a positive number")
-    }
+    try Arguments.check("--side", side, in: 200...4096)
     _ = try masks()
   }
 
   /// The three patterns, VAR's first.
   private func masks() throws -> [AttentionMask] {
     do {
-      let schedule = try patchNums.map(HintOptions.sides).map(ScaleSchedule.init) ?? .pixels256
+      let hints = try self.schedule.hints()
+      let schedule = try hints.sides.map(ScaleSchedule.init) ?? .pixels256
       guard schedule.length <= Self.mostTokens else {
         throw ValidationError(
           "--patch-nums: \(Self.grouped(schedule.length)) tokens are too many to draw; use a list with at most "
@@ -63,7 +46,7 @@ struct Mask: ParsableCommand {
       let patterns: [AttentionPattern] = [.blockCausal, .scaleMarkov, .mvar]
       return try patterns.map { pattern in
         let configuration = TransformerConfiguration(
-          depth: 1, schedule: schedule, attention: pattern, window: window, refineStep: refineStep)
+          depth: 1, schedule: schedule, attention: pattern, window: hints.window ?? 7, refineStep: hints.refineStep)
         try configuration.validate()
         return AttentionMask(ScaleTrajectory(configuration))
       }

@@ -9,13 +9,7 @@ import TensorCore
 
 /// What a checkpoint cannot tell.
 struct HintOptions: ParsableArguments {
-  @Option(
-    parsing: .unconditional,
-    help: ArgumentHelp(
-      "The list of scales, where the checkpoint does not tell.",
-      discussion: "Sides of the token maps from coarse to fine, such as \"1,2,3,4,5,6,8,10,13,16\".", valueName: "sides"
-    ))
-  var patchNums: String?
+  @OptionGroup var schedule: ScheduleOptions
 
   @Option(parsing: .unconditional, help: "Attention heads, where the checkpoint does not tell (default: width / 64).")
   var heads: Int?
@@ -27,14 +21,6 @@ struct HintOptions: ParsableArguments {
       discussion: "Default: what the checkpoint tells, otherwise mvar."))
   var attention: AttentionPattern?
 
-  @Option(parsing: .unconditional, help: "The side of the attention window at the fine scales (default: 7).")
-  var window: Int?
-
-  @Option(
-    parsing: .unconditional,
-    help: "The first scale, counted from 0, with windowed attention (default: 8; the number of scales for none).")
-  var refineStep: Int?
-
   @Flag(name: .customLong("znorm"), help: "The tokenizer's nearest code is the one with the largest cosine.")
   var normalizesCodes = false
 
@@ -44,27 +30,12 @@ struct HintOptions: ParsableArguments {
   ///
   /// - Throws: `ValidationError` when a value makes no sense.
   func hints() throws -> ModelHints {
-    for (name, value) in [("--heads", heads), ("--window", window)] {
-      if let value, !(1...1_000_000).contains(value) {
-        throw ValidationError("\(name) is \(value); use a positive number")
-      }
-    }
-    if let refineStep, !(0...64).contains(refineStep) {
-      throw ValidationError("--refine-step is \(refineStep); use a number from 0 to the number of scales")
-    }
-    return ModelHints(
-      sides: try patchNums.map(Self.sides), heads: heads, attention: attention, window: window, refineStep: refineStep,
-      normalizesCodes: normalizesCodes ? true : nil)
-  }
-
-  /// The list of scales in a text such as `1,2,3` or `1 2 3`.
-  static func sides(_ text: String) throws -> [Int] {
-    let sides = try Arguments.numbers(text, option: "--patch-nums", example: "1,2,3,4,5,6,8,10,13,16")
-    do {
-      return try ScaleSchedule(sides).sides
-    } catch {
-      throw ValidationError("--patch-nums: \(error)")
-    }
+    try Arguments.checkPositive("--heads", heads)
+    var hints = try schedule.hints()
+    hints.heads = heads
+    hints.attention = attention
+    hints.normalizesCodes = normalizesCodes ? true : nil
+    return hints
   }
 }
 
@@ -125,6 +96,14 @@ func modelSource(_ text: String, option: String) throws -> ModelSource {
   }
 }
 
+/// Refuses a model that is named and is not in a file, where only a trained one makes sense.
+///
+/// - Parameter text: the model as the user names it; nil stands for an option that was not given.
+func checkIsFile(_ text: String?, option: String) throws {
+  guard let text, case .seeded = try modelSource(text, option: option) else { return }
+  throw ValidationError("\(option) is \(text); name a checkpoint file: computed weights have learnt nothing")
+}
+
 extension TokenizerConfiguration {
   /// Refuses images that cannot be written or that this machine cannot hold.
   func checkSize() throws {
@@ -139,5 +118,22 @@ extension TransformerConfiguration {
   var bytesPerImage: Double {
     let cache = attention.seesEarlierScales ? Double(4 * schedule.length * width) * Double(depth) : 0
     return (Double(2 * schedule.lastSide * schedule.lastSide) * Double(4 * vocabulary + 14 * width) + cache) * 4
+  }
+
+  /// How many images to draw at once: as many as are wanted, otherwise as memory suggests.
+  ///
+  /// - Parameters:
+  ///   - wanted: a number that was asked for, or nil.
+  ///   - most: the most that are drawn at once unless asked for.
+  /// - Throws: `Failure` when this machine cannot hold them.
+  func batchSize(_ wanted: Int?, upTo most: Int) throws -> Int {
+    let batch = wanted ?? min(max(Int(0x1p30 / bytesPerImage), 1), most)
+    try checkMemory(drawing: batch)
+    return batch
+  }
+
+  /// Refuses to draw more images at once than this machine can hold.
+  func checkMemory(drawing batch: Int) throws {
+    try Memory.check(bytesPerImage * Double(batch), for: "drawing \(batch) image\(batch == 1 ? "" : "s") at once")
   }
 }

@@ -1,6 +1,7 @@
 // Finds out whether an output can be written before hours are spent on computing it. The files themselves are written
 // under a temporary name and renamed, by the libraries.
 
+import Files
 import Foundation
 
 /// Checks of places where results will be written.
@@ -41,7 +42,7 @@ enum OutputFile {
   /// Makes a folder for several files unless it exists, and refuses one that cannot take files.
   static func makeFolder(_ path: String) throws {
     guard !path.isEmpty, !path.utf8.contains(0) else { throw Failure("the name of the output folder is not usable") }
-    if mkdir(path, 0o777) != 0, errno != EEXIST { throw Failure("\(path): cannot be made: \(reason(errno))") }
+    if mkdir(path, 0o777) != 0, errno != EEXIST { throw Failure("\(path): cannot be made: \(SystemError())") }
     try checkFolder(path, for: path)
   }
 
@@ -56,7 +57,7 @@ enum OutputFile {
     }
     let probe = "\(folder)/.\(String(UInt64.random(in: 0 ... .max), radix: 36)).tmp"
     let descriptor = open(probe, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else { throw Failure("\(path): cannot be written: \(reason(errno))") }
+    guard descriptor >= 0 else { throw Failure("\(path): cannot be written: \(SystemError())") }
     close(descriptor)
     unlink(probe)
   }
@@ -65,9 +66,7 @@ enum OutputFile {
     switch code {
     case ENOENT: "does not exist"
     case ENOTDIR: "lies below something that is not a folder"
-    default: "cannot be examined: \(reason(code))"
+    default: "cannot be examined: \(SystemError(code))"
     }
   }
-
-  private static func reason(_ code: Int32) -> String { String(cString: strerror(code)) }
 }

@@ -60,9 +60,7 @@ struct GridOptions: ParsableArguments {
   var columns: Int?
 
   func validate() throws {
-    if let columns, !(1...ImageLimits.side).contains(columns) {
-      throw ValidationError("--columns is \(columns); use a number from 1 to \(ImageLimits.side)")
-    }
+    try Arguments.check("--columns", columns, in: 1...ImageLimits.side)
   }
 
   /// Refuses a grid that is too large for one picture, before its pictures are made.

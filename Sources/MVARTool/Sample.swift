@@ -9,6 +9,12 @@ import Media
 import TensorCore
 
 struct Sample: ParsableCommand {
+  /// The published values, and others with which the shipped model draws best.
+  enum Defaults: SamplingDefaults {
+    static let named = SamplingValues.published
+    static let shipped: SamplingValues? = ShippedModel.sampling
+  }
+
   static let configuration = CommandConfiguration(
     abstract: "Draw images of the given classes.",
     discussion: """
@@ -53,26 +59,7 @@ struct Sample: ParsableCommand {
   @Option(parsing: .unconditional, help: "The number of the first image: which random numbers it gets.")
   var first = 0
 
-  @Option(
-    parsing: .unconditional,
-    help: ArgumentHelp(
-      "Strength of classifier-free guidance; 1 for none.",
-      discussion: "Default: 2.7; the shipped model: \(ShippedModel.guidance)."))
-  var cfg: Double?
-
-  @Option(
-    parsing: .unconditional,
-    help: ArgumentHelp(
-      "Draw from the k likeliest tokens only; 0 for no limit.",
-      discussion: "Default: 900; the shipped model: \(ShippedModel.topK)."))
-  var topK: Int?
-
-  @Option(
-    parsing: .unconditional,
-    help: ArgumentHelp(
-      "Draw from the likeliest tokens with this probability together; 0 for no limit.",
-      discussion: "Default: 0.96; the shipped model: \(ShippedModel.topP)."))
-  var topP: Double?
+  @OptionGroup var drawing: DrawingOptions<Defaults>
 
   @Option(
     parsing: .unconditional, help: "The same seed gives the same images; 0 to 2⁶⁴ − 1.",
@@ -109,29 +96,13 @@ struct Sample: ParsableCommand {
   func validate() throws {
     if let model { _ = try modelSource(model, option: "--model") }
     if let tokenizer { _ = try modelSource(tokenizer, option: "--tokenizer") }
-    guard (1...1_000_000).contains(count) else {
-      throw ValidationError("--count is \(count); use a number from 1 to 1000000")
-    }
+    try Arguments.check("--count", count, in: 1...1_000_000)
     guard (0...(1 << 53)).contains(first) else {
       throw ValidationError("--first is \(first); use a number from 0 to 2⁵³")
     }
-    if let batch, !(1...1024).contains(batch) {
-      throw ValidationError("--batch is \(batch); use a number from 1 to 1024")
-    }
+    try Arguments.check("--batch", batch, in: 1...1024)
     guard output != nil || singles != nil || tokens != nil else {
       throw ValidationError("nothing would be written: name a picture with -o, or use --singles or --tokens")
-    }
-    _ = try options()
-  }
-
-  private func options() throws -> SamplingOptions {
-    do {
-      let isShipped = model == nil
-      return try SamplingOptions(
-        guidance: cfg ?? (isShipped ? ShippedModel.guidance : 2.7), topK: topK ?? (isShipped ? ShippedModel.topK : 900),
-        topP: topP ?? (isShipped ? ShippedModel.topP : 0.96), smooth: smooth)
-    } catch {
-      throw ValidationError("\(error)")
     }
   }
 
@@ -147,7 +118,8 @@ struct Sample: ParsableCommand {
     let inputs = [command.model, command.tokenizer, classNames].compactMap { $0 }
     if let output { try OutputFile.check(output, endings: [".png"], keeping: inputs) }
     if let tokens { try OutputFile.check(tokens, endings: [".npz"], keeping: inputs) }
-    try engine.run(SampleTask(command: command, model: command.model ?? "", options: options()))
+    let options = try drawing.options(isShipped: model == nil, smooth: smooth)
+    try engine.run(SampleTask(command: command, model: command.model ?? "", options: options))
   }
 }
 
@@ -166,7 +138,7 @@ private struct SampleTask: EngineTask {
     let labels = classes.flatMap { [Int](repeating: $0, count: command.count) }
     let schedule = transformer.configuration.schedule
     try tokenizer.configuration.checkSize()
-    let batch = try batchSize(transformer.configuration)
+    let batch = try transformer.configuration.batchSize(command.batch, upTo: 8)
     try checkSizes(count: labels.count, side: tokenizer.configuration.imageSide, scales: schedule.count)
 
     let progress = Progress()
@@ -262,14 +234,6 @@ private struct SampleTask: EngineTask {
       try tokenizerSource.tokenizer(hints, parts: [.decoder], on: LocalDevice())
     }
     return (transformer, tokenizer)
-  }
-
-  /// How many images to draw at once.
-  private func batchSize(_ configuration: TransformerConfiguration) throws -> Int {
-    let bytes = configuration.bytesPerImage
-    let batch = command.batch ?? min(max(Int(0x1p30 / bytes), 1), 8)
-    try Memory.check(bytes * Double(batch), for: "drawing \(batch) image\(batch == 1 ? "" : "s") at once")
-    return batch
   }
 
   /// Refuses results that could not be written, before they are computed.

@@ -11,7 +11,7 @@ enum ShippedModel {
   static var tokenizer: String? { find("tokenizer.safetensors") }
 
   /// Guidance, top-k and top-p with which it draws best: chosen by looking and by `mvar evaluate`.
-  static let (guidance, topK, topP) = (3.0, 30, 0.85)
+  static let sampling = SamplingValues(guidance: 3, topK: 30, topP: 0.85)
 
   /// The sentence for when it is not there.
   static let absence =

@@ -1,6 +1,7 @@
-// Reads a whole regular file into memory, or says in one sentence why not.
+// Reads a whole regular file into memory, or writes one as a whole, or says in one sentence why not.
 // It never waits: a pipe or a device is refused before anything is read from it. Nothing here knows picture formats.
 
+import Files
 import Foundation
 
 enum FileBytes {
@@ -13,15 +14,15 @@ enum FileBytes {
     let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
     guard descriptor >= 0 else {
       if errno == ENOENT { throw MediaError(path, "does not exist") }
-      throw MediaError(path, "cannot be opened: \(lastSystemError())")
+      throw MediaError(path, "cannot be opened: \(SystemError())")
     }
     defer { close(descriptor) }
 
     var status = stat()
     guard fstat(descriptor, &status) == 0 else {
-      throw MediaError(path, "cannot be examined: \(lastSystemError())")
+      throw MediaError(path, "cannot be examined: \(SystemError())")
     }
-    try checkIsRegular(status, path)
+    guard status.st_mode & S_IFMT == S_IFREG else { throw MediaError(path, irregularity(of: status.st_mode)) }
     let size = Int(status.st_size)
     if size == 0 { throw MediaError(path, "is empty") }
     if size > sizeLimit { throw MediaError(path, "has \(size) bytes, and the limit for a picture is \(sizeLimit)") }
@@ -32,12 +33,26 @@ enum FileBytes {
       let count = bytes.withUnsafeMutableBytes { Foundation.read(descriptor, $0.baseAddress! + filled, size - filled) }
       if count < 0 {
         if errno == EINTR { continue }
-        throw MediaError(path, "cannot be read: \(lastSystemError())")
+        throw MediaError(path, "cannot be read: \(SystemError())")
       }
       if count == 0 { throw MediaError(path, "became shorter while it was read") }
       filled += count
     }
     return bytes
+  }
+
+  /// Replaces or creates a file: as a whole, or not at all.
+  static func write(_ bytes: [UInt8], to path: String) throws(MediaError) {
+    try checkPath(path)
+    do {
+      try FileReplacement.write(to: path) { try Descriptor.writeAll(bytes, to: $0) }
+    } catch FileReplacement.Refusal.folderName {
+      throw MediaError(path, "names a folder, not a picture to write")
+    } catch FileReplacement.Refusal.notRegular(let mode) {
+      throw MediaError(path, irregularity(of: mode))
+    } catch {
+      throw MediaError(path, "cannot be written: \(error)")
+    }
   }
 
   /// A path that C functions would misread is refused.
@@ -46,20 +61,13 @@ enum FileBytes {
     if path.utf8.contains(0) { throw MediaError(path, "contains a zero byte, which no path can") }
   }
 
-  /// Only regular files hold pictures.
-  static func checkIsRegular(_ status: stat, _ path: String) throws(MediaError) {
-    switch status.st_mode & S_IFMT {
-    case S_IFREG: return
-    case S_IFDIR: throw MediaError(path, "is a folder, not a picture")
-    case S_IFIFO: throw MediaError(path, "is a pipe, not a regular file")
-    case S_IFSOCK: throw MediaError(path, "is a socket, not a regular file")
-    default: throw MediaError(path, "is a device, not a regular file")
+  /// What something is that is no regular file, by its mode; only regular files hold pictures.
+  private static func irregularity(of mode: mode_t) -> String {
+    switch mode & S_IFMT {
+    case S_IFDIR: "is a folder, not a picture"
+    case S_IFIFO: "is a pipe, not a regular file"
+    case S_IFSOCK: "is a socket, not a regular file"
+    default: "is a device, not a regular file"
     }
   }
-
-  /// The words for `errno`.
-  static func lastSystemError() -> String { systemError(errno) }
-
-  /// The words for a system error number.
-  static func systemError(_ code: Int32) -> String { String(cString: strerror(code)) }
 }

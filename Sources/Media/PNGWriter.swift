@@ -43,6 +43,6 @@ extension PixelImage {
   /// - Parameter path: the file's name; its folder must exist.
   /// - Throws: `MediaError` naming the file when it cannot be written.
   public func writePNG(to path: String) throws(MediaError) {
-    try AtomicFile.write(pngBytes(), to: path)
+    try FileBytes.write(pngBytes(), to: path)
   }
 }

@@ -1,5 +1,6 @@
 // Files that are not what they claim, and places that cannot be written: each gives one sentence with the name.
 
+import Files
 import Foundation
 import Media
 import TestSupport
@@ -128,12 +129,12 @@ struct HostileFileTests {
     }
   }
 
-  @Test("a full disk is an error number")
+  @Test("a full disk is an error of the system")
   func fullDisk() throws {
     let descriptor = open("/dev/full", O_WRONLY)
     guard descriptor >= 0 else { return }  // only Linux has it
     defer { close(descriptor) }
-    #expect(AtomicFile.writeAll([1, 2, 3], to: descriptor) == ENOSPC)
+    #expect(throws: SystemError(ENOSPC)) { try Descriptor.writeAll([1, 2, 3], to: descriptor) }
   }
 
   @Test("a write replaces a file, keeps its permissions and follows links")

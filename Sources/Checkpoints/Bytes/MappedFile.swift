@@ -4,6 +4,7 @@
 // devices and folders are refused without blocking on them. A file that another process shortens while it is mapped
 // cannot be protected completely, but `checkStillWhole` notices it before a bulk read.
 
+import Files
 import Foundation
 
 #if _endian(big)
@@ -33,7 +34,7 @@ public final class MappedFile: Sendable {
     // Non-blocking, so that opening a pipe nobody writes to does not wait for ever.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else {
-      let reason = errno == ENOENT ? "the file does not exist" : "cannot be opened: \(systemReason())"
+      let reason = errno == ENOENT ? "the file does not exist" : "cannot be opened: \(SystemError())"
       throw CheckpointError(path: path, reason: reason)
     }
     var isOwned = false
@@ -41,7 +42,7 @@ public final class MappedFile: Sendable {
 
     var status = stat()
     guard fstat(descriptor, &status) == 0 else {
-      throw CheckpointError(path: path, reason: "cannot be examined: \(systemReason())")
+      throw CheckpointError(path: path, reason: "cannot be examined: \(SystemError())")
     }
     switch status.st_mode & S_IFMT {
     case S_IFREG: break
@@ -55,7 +56,7 @@ public final class MappedFile: Sendable {
       base = nil
     } else {
       guard let address = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED else {
-        throw CheckpointError(path: path, reason: "cannot be mapped into memory: \(systemReason())")
+        throw CheckpointError(path: path, reason: "cannot be mapped into memory: \(SystemError())")
       }
       base = UnsafeRawPointer(address)
     }

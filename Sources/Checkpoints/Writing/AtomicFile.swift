@@ -1,8 +1,7 @@
-// Writes a file so that readers see either the old contents or the complete new ones, never a part.
-//
-// The bytes go to a temporary name in the same folder, are flushed to the disk, and the name is changed at the end.
-// On any failure the temporary file is removed and the old file stays. Devices, pipes and folders are not replaced.
+// Writes a file so that readers see either the old contents or the complete new ones, never a part: `FileReplacement`
+// with a buffer before the system, and with this module's errors.
 
+import Files
 import Foundation
 
 /// Replaces files in one step.
@@ -17,55 +16,22 @@ public enum AtomicFile {
     guard !path.isEmpty, !path.utf8.contains(0) else {
       throw CheckpointError(path: path, reason: "is not a usable file name")
     }
-    let target = resolvingLink(path)
-    var status = stat()
-    var permissions: mode_t?
-    if stat(target, &status) == 0 {
-      switch status.st_mode & S_IFMT {
-      case S_IFREG: permissions = status.st_mode & 0o7777
-      case S_IFDIR: throw CheckpointError(path: path, reason: "is a folder and cannot be replaced by a file")
-      default: throw CheckpointError(path: path, reason: "is not a regular file and cannot be replaced")
-      }
-    }
-    let folder = target.lastIndex(of: "/").map { String(target[...$0]) } ?? ""
-    let name = target.utf8.count - folder.utf8.count
-    guard name > 0 else { throw CheckpointError(path: path, reason: "is a folder name, not a file name") }
-    guard name <= Int(NAME_MAX) else {
-      throw CheckpointError(path: path, reason: "cannot be written: \(systemReason(ENAMETOOLONG))")
-    }
-    let temporary = "\(folder).\(String(UInt64.random(in: 0 ... .max), radix: 36)).tmp"
-    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-    guard descriptor >= 0 else {
-      throw CheckpointError(path: path, reason: "cannot be written: \(systemReason())")
-    }
-    var isFinished = false
-    defer { if !isFinished { unlink(temporary) } }
     do {
-      defer { close(descriptor) }
-      if let permissions { _ = fchmod(descriptor, permissions) }
-      var output = FileOutput(descriptor: descriptor, path: path)
-      try body(&output)
-      try output.finish()
+      try FileReplacement.write(to: path) { descriptor in
+        var output = FileOutput(descriptor: descriptor, path: path)
+        try body(&output)
+        try output.finish()
+      }
+    } catch FileReplacement.Refusal.folderName {
+      throw CheckpointError(path: path, reason: "is a folder name, not a file name")
+    } catch FileReplacement.Refusal.notRegular(let mode) {
+      let reason =
+        mode & S_IFMT == S_IFDIR
+        ? "is a folder and cannot be replaced by a file" : "is not a regular file and cannot be replaced"
+      throw CheckpointError(path: path, reason: reason)
+    } catch let error as SystemError {
+      throw CheckpointError(path: path, reason: "cannot be written: \(error)")
     }
-    guard rename(temporary, target) == 0 else {
-      throw CheckpointError(path: path, reason: "cannot be written: \(systemReason())")
-    }
-    isFinished = true
-    // The new name is durable once the folder is flushed; some file systems cannot, which is no failure.
-    let folderDescriptor = open(folder.isEmpty ? "." : folder, O_RDONLY | O_CLOEXEC)
-    if folderDescriptor >= 0 {
-      _ = fsync(folderDescriptor)
-      close(folderDescriptor)
-    }
-  }
-
-  private static func resolvingLink(_ path: String) -> String {
-    var status = stat()
-    guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFLNK, let resolved = realpath(path, nil) else {
-      return path
-    }
-    defer { free(resolved) }
-    return String(cString: resolved)
   }
 }
 
@@ -121,7 +87,7 @@ public struct FileOutput: ~Copyable {
     try flush()
     let written = bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, off_t(offset)) }
     guard written == bytes.count else {
-      throw CheckpointError(path: path, reason: "cannot be written: \(systemReason(written < 0 ? errno : EIO))")
+      throw CheckpointError(path: path, reason: "cannot be written: \(SystemError(written < 0 ? errno : EIO))")
     }
   }
 
@@ -131,23 +97,13 @@ public struct FileOutput: ~Copyable {
   }
 
   private func writeThrough(_ bytes: UnsafeRawBufferPointer) throws {
-    var rest = bytes[...]
-    while !rest.isEmpty {
-      let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(1 << 30))
-      let written = Foundation.write(descriptor, piece.baseAddress, piece.count)
-      if written < 0, errno == EINTR { continue }
-      guard written > 0 else {
-        throw CheckpointError(path: path, reason: "cannot be written: \(systemReason(written < 0 ? errno : ENOSPC))")
-      }
-      rest = rest.dropFirst(written)
+    do throws(SystemError) {
+      try Descriptor.writeAll(bytes, to: descriptor)
+    } catch {
+      throw CheckpointError(path: path, reason: "cannot be written: \(error)")
     }
   }
 
-  /// Hands everything to the disk.
-  package mutating func finish() throws {
-    try flush()
-    guard fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP else {
-      throw CheckpointError(path: path, reason: "cannot be written: \(systemReason())")
-    }
-  }
+  /// Hands everything to the system.
+  package mutating func finish() throws { try flush() }
 }

@@ -11,6 +11,12 @@ import Media
 import TensorCore
 
 struct Compare: ParsableCommand {
+  /// The published values. VAR cannot draw without guidance, so none does here.
+  enum Defaults: SamplingDefaults {
+    static let named = SamplingValues.published
+    static let guidanceHelp = "Strength of classifier-free guidance."
+  }
+
   static let configuration = CommandConfiguration(
     abstract: "Measure VAR, scale-Markov and MVAR with the same weights side by side.",
     discussion: """
@@ -29,15 +35,7 @@ struct Compare: ParsableCommand {
   @Option(parsing: .unconditional, help: "How often each measurement is made; medians are shown.")
   var rounds = 3
 
-  @Option(parsing: .unconditional, help: "Strength of classifier-free guidance.")
-  var cfg = 2.7
-
-  @Option(parsing: .unconditional, help: "Draw from the k likeliest tokens only; 0 for no limit.")
-  var topK = 900
-
-  @Option(
-    parsing: .unconditional, help: "Draw from the likeliest tokens with this probability together; 0 for no limit.")
-  var topP = 0.96
+  @OptionGroup var drawing: DrawingOptions<Defaults>
 
   @Option(name: [.short, .long], parsing: .unconditional, help: "A picture of the results (.png).")
   var output: String?
@@ -57,14 +55,11 @@ struct Compare: ParsableCommand {
   func validate() throws {
     _ = try modelSource(model, option: "--model")
     _ = try batches()
-    _ = try options()
-    guard (1...1000).contains(rounds) else {
-      throw ValidationError("--rounds is \(rounds); use a number from 1 to 1000")
-    }
+    try Arguments.check("--rounds", rounds, in: 1...1000)
     guard alone || hints.attention == nil else {
       throw ValidationError("--attention makes no sense here: all three patterns are measured")
     }
-    guard cfg != 1 else {
+    guard try drawing.options().guidance != 1 else {
       throw ValidationError("--cfg 1 draws without guidance, which VAR cannot: the patterns would do different work")
     }
   }
@@ -77,19 +72,11 @@ struct Compare: ParsableCommand {
     return batches
   }
 
-  private func options() throws -> SamplingOptions {
-    do {
-      return try SamplingOptions(guidance: cfg, topK: topK, topP: topP)
-    } catch {
-      throw ValidationError("\(error)")
-    }
-  }
-
   func run() throws {
     if alone {
       let task = ComparisonTask(
         source: try modelSource(model, option: "--model"), hints: try hints.hints(), batch: try batches()[0],
-        options: try options())
+        options: try drawing.options())
       let line = try JSONEncoder().encode(try engine.run(task))
       try Console.print(String(decoding: line, as: UTF8.self))
       return
@@ -124,17 +111,19 @@ struct Compare: ParsableCommand {
 
   /// One measurement in a process of its own.
   private func measure(_ pattern: AttentionPattern, batch: Int) throws -> ComparisonMeasurement {
+    let sampling = try drawing.options()
     var arguments = [
-      "compare", "--alone", "--model", model, "--batch", "\(batch)", "--attention", pattern.rawValue, "--cfg", "\(cfg)",
-      "--top-k", "\(topK)", "--top-p", "\(topP)", "--device", engine.device.rawValue,
+      "compare", "--alone", "--model", model, "--batch", "\(batch)", "--attention", pattern.rawValue,
+      "--cfg", "\(sampling.guidance)", "--top-k", "\(sampling.topK)", "--top-p", "\(sampling.topP)",
+      "--device", engine.device.rawValue,
     ]
     for (name, value) in [
-      ("--threads", engine.threads), ("--heads", hints.heads), ("--window", hints.window),
-      ("--refine-step", hints.refineStep),
+      ("--threads", engine.threads), ("--heads", hints.heads), ("--window", hints.schedule.window),
+      ("--refine-step", hints.schedule.refineStep),
     ] {
       if let value { arguments += [name, "\(value)"] }
     }
-    if let sides = hints.patchNums { arguments += ["--patch-nums", sides] }
+    if let sides = hints.schedule.patchNums { arguments += ["--patch-nums", sides] }
     let result = try ThisProgram.run(arguments)
     guard result.status == 0,
       let measurement = try? JSONDecoder().decode(ComparisonMeasurement.self, from: Data(result.output.utf8))

@@ -42,8 +42,7 @@ struct ComparisonTask: EngineTask {
       vocabulary: configuration.vocabulary, codeWidth: configuration.codeWidth, schedule: configuration.schedule)
     let tokenizer = try VQVAE<B>(codes, SeededSource(seed: 0, .tokenizer, on: device), parts: [], on: device)
     let sampler = try Sampler(transformer, tokenizer.quantizer)
-    try Memory.check(
-      configuration.bytesPerImage * Double(batch), for: "drawing \(batch) image\(batch == 1 ? "" : "s") at once")
+    try configuration.checkMemory(drawing: batch)
     // Every page of the weights is in memory before the clock starts, also of a mapped file.
     let total = transformer.parameters.reduce(0) { $0 + B.sumOfSquares($1.value) }
     guard total.isFinite else { throw Failure("\(source): the weights are not finite numbers") }

@@ -10,8 +10,9 @@ struct Cache: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Encode a folder of pictures into cached tokens for training.",
     discussion: """
-      Writes train/<class>/<picture>.npz (and val/ alike) with the tokens and inputs of each picture and of its mirror \
-      image, in the published layout. A run that was interrupted goes on where it was.
+      Writes train/<class>/<picture>.npz (and val/ alike, with the pictures that are held out) with the tokens and \
+      inputs of each picture and of its mirror image, in the published layout. A run that was interrupted goes on \
+      where it was.
 
         mvar cache --data Fixtures/emoji --tokenizer Fixtures/emoji/tokenizer.safetensors -o latents
         mvar train --data latents --cached --tokenizer Fixtures/emoji/tokenizer.safetensors -o run
@@ -22,11 +23,7 @@ struct Cache: ParsableCommand {
   @Option(parsing: .unconditional, help: "The folder with the pictures; see mvar train.")
   var data: String
 
-  @Option(parsing: .unconditional, help: "What to do about pictures that cannot be read: refuse or skip.")
-  var badFiles = BadFilePolicy.refuse
-
-  @Option(parsing: .unconditional, help: "Without val/, one in so many pictures of each class goes to val/ (0: none).")
-  var heldOut = 10
+  @OptionGroup var pictureSet: PictureSetOptions
 
   @Option(parsing: .unconditional, help: "How many pictures are encoded at once.")
   var batch = 16
@@ -36,10 +33,7 @@ struct Cache: ParsableCommand {
 
   func validate() throws {
     guard !data.isEmpty, !output.isEmpty else { throw ValidationError("--data and --output need the name of a folder") }
-    guard (0...1000).contains(heldOut) else {
-      throw ValidationError("--held-out is \(heldOut); use a number from 0 to 1000")
-    }
-    guard (1...1024).contains(batch) else { throw ValidationError("--batch is \(batch); use a number from 1 to 1024") }
+    try Arguments.check("--batch", batch, in: 1...1024)
   }
 
   func run() throws { try tokenizer.engine.run(CacheTask(command: self)) }
@@ -54,9 +48,7 @@ private struct CacheTask: EngineTask {
     try TrainingChecks.apart(command.output, from: command.data)
     let model: VQVAE<B> = try command.tokenizer.load([.encoder])
     let progress = Progress()
-    let images = try LabelledImages(
-      path: command.data, side: model.configuration.imageSide, badFiles: command.badFiles, heldOut: command.heldOut,
-      onProblem: { Console.note("skipped \($0)") })
+    let images = try command.pictureSet.pictures(in: command.data, side: model.configuration.imageSide, progress)
     try naming(command.tokenizer.tokenizer) {
       try LatentCache(model, on: LocalDevice()).write(images, to: command.output, batch: command.batch) { done, total in
         progress.report("encoding picture \(done) of \(total)")

@@ -11,6 +11,11 @@ import TensorCore
 import Training
 
 struct Evaluate: ParsableCommand {
+  /// Values that suit small models.
+  enum Defaults: SamplingDefaults {
+    static let named = SamplingValues(guidance: 2, topK: 100, topP: 0.95)
+  }
+
   static let configuration = CommandConfiguration(
     abstract: "Measure how good a trained model is on a small labelled data set.",
     discussion: """
@@ -36,11 +41,7 @@ struct Evaluate: ParsableCommand {
       discussion: "train/<class>/*.{png,jpg} (and val/ alike), or class folders, or sheets with an index.json."))
   var data: String
 
-  @Option(parsing: .unconditional, help: "What to do about pictures that cannot be read: refuse or skip.")
-  var badFiles = BadFilePolicy.refuse
-
-  @Option(parsing: .unconditional, help: "Without val/, one in so many pictures of each class was held out.")
-  var heldOut = 10
+  @OptionGroup var pictureSet: PictureSetOptions
 
   @Option(
     parsing: .unconditionalSingleValue,
@@ -50,15 +51,7 @@ struct Evaluate: ParsableCommand {
   @Option(parsing: .unconditional, help: "How many samples of each class.")
   var count = 40
 
-  @Option(parsing: .unconditional, help: "Strength of classifier-free guidance; 1 for none.")
-  var cfg = 2.0
-
-  @Option(parsing: .unconditional, help: "Draw from the k likeliest tokens only; 0 for no limit.")
-  var topK = 100
-
-  @Option(
-    parsing: .unconditional, help: "Draw from the likeliest tokens with this probability together; 0 for no limit.")
-  var topP = 0.95
+  @OptionGroup var drawing: DrawingOptions<Defaults>
 
   @Option(
     parsing: .unconditional, help: "The same seed gives the same samples; 0 to 2⁶⁴ − 1.",
@@ -86,33 +79,13 @@ struct Evaluate: ParsableCommand {
   @OptionGroup(title: "Engine") var engine: EngineOptions
 
   func validate() throws {
-    for (option, text) in [("--tokenizer", tokenizer)] + (model.map { [("--model", $0)] } ?? []) {
-      if case .seeded = try modelSource(text, option: option) {
-        throw ValidationError("\(option) is \(text); name a checkpoint file: computed weights have learnt nothing")
-      }
-    }
+    try checkIsFile(tokenizer, option: "--tokenizer")
+    try checkIsFile(model, option: "--model")
     guard !data.isEmpty else { throw ValidationError("--data is empty; name a folder") }
-    guard (0...1000).contains(heldOut) else {
-      throw ValidationError("--held-out is \(heldOut); use a number from 0 to 1000")
-    }
-    guard (1...1000).contains(count) else {
-      throw ValidationError("--count is \(count); use a number from 1 to 1000")
-    }
-    if let batch, !(1...1024).contains(batch) {
-      throw ValidationError("--batch is \(batch); use a number from 1 to 1024")
-    }
+    try Arguments.check("--count", count, in: 1...1000)
+    try Arguments.check("--batch", batch, in: 1...1024)
     for (option, path) in [("--grid", grid), ("--nearest", nearest)] where path != nil && model == nil {
       throw ValidationError("\(option) shows samples; name the transformer that draws them with --model")
-    }
-    _ = try sampling()
-  }
-
-  /// How samples are drawn.
-  func sampling() throws -> SamplingOptions {
-    do {
-      return try SamplingOptions(guidance: cfg, topK: topK, topP: topP)
-    } catch {
-      throw ValidationError("\(error)")
     }
   }
 
@@ -123,7 +96,7 @@ struct Evaluate: ParsableCommand {
     if let grid, grid == nearest { throw Failure("\(grid): is named by both --grid and --nearest") }
     let found: Evaluation
     do {
-      found = try engine.run(EvaluateTask(command: self, sampling: sampling()))
+      found = try engine.run(EvaluateTask(command: self, sampling: drawing.options()))
     } catch let error as EvaluationError {
       throw Failure("\(tokenizer): \(error)")
     }
@@ -138,7 +111,7 @@ struct Evaluate: ParsableCommand {
   }
 
   private func write(_ text: String, to path: String) throws {
-    try Checkpoints.AtomicFile.write(to: path) { try $0.write(text) }
+    try AtomicFile.write(to: path) { try $0.write(text) }
   }
 }
 

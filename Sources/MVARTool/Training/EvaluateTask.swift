@@ -56,8 +56,8 @@ struct EvaluateTask: EngineTask {
       try draw(sampler, evaluation, classes: images.classNames.count, progress)
     }
     report.sampling = [
-      "count": "\(command.count)", "cfg": "\(command.cfg)", "top-k": "\(command.topK)", "top-p": "\(command.topP)",
-      "seed": "\(command.seed)",
+      "count": "\(command.count)", "cfg": "\(sampling.guidance)", "top-k": "\(sampling.topK)",
+      "top-p": "\(sampling.topP)", "seed": "\(command.seed)",
     ]
     report.classes = try measured("classifier", &times) {
       try scores(images, heldOutAgain, samples, labels, unflippable, as: B.self, progress)
@@ -113,10 +113,7 @@ struct EvaluateTask: EngineTask {
   }
 
   private func pictures(side: Int, _ progress: Progress) throws -> LabelledImages {
-    let images = try LabelledImages(
-      path: command.data, side: side, badFiles: command.badFiles, heldOut: command.heldOut,
-      onProblem: { Console.note("skipped \($0)") },
-      onProgress: { done, all in progress.report("reading picture \(done) of \(all)") })
+    let images = try command.pictureSet.pictures(in: command.data, side: side, progress)
     guard !images.validation.isEmpty else {
       throw Failure("\(command.data): no picture is held out, so there is nothing to compare with; use --held-out")
     }
@@ -157,11 +154,8 @@ struct EvaluateTask: EngineTask {
   private func draw<B: Backend>(
     _ sampler: Sampler<B>, _ tokenizer: TokenizerEvaluation<B>, classes: Int, _ progress: Progress
   ) throws -> (pictures: [[UInt8]], labels: [Int]) where B.Device == LocalDevice {
-    let configuration = sampler.transformer.configuration
     let labels = (0..<classes).flatMap { [Int](repeating: $0, count: command.count) }
-    let bytes = configuration.bytesPerImage
-    let batch = command.batch ?? min(max(Int(0x1p30 / bytes), 1), 32)
-    try Memory.check(bytes * Double(batch), for: "drawing \(batch) image\(batch == 1 ? "" : "s") at once")
+    let batch = try sampler.transformer.configuration.batchSize(command.batch, upTo: 32)
     var pictures: [[UInt8]] = []
     for start in stride(from: 0, to: labels.count, by: batch) {
       let range = start..<min(start + batch, labels.count)

@@ -99,8 +99,8 @@ struct Train: ParsableCommand {
     for (name, value) in [
       ("--depth", depth), ("--width", width ?? 1), ("--heads", heads ?? 1), ("--window", window),
       ("--ratio-k", ratioK), ("--accumulate", accumulate),
-    ] where !(1...65536).contains(value) {
-      throw ValidationError("\(name) is \(value); use a number from 1 to 65536")
+    ] {
+      try Arguments.check(name, value, in: 1...65536)
     }
     guard alng > 0, alng <= 1 else { throw ValidationError("--alng is \(alng); use a positive number, at most 1") }
     guard !cached || data.shift == 0 else {
@@ -110,7 +110,7 @@ struct Train: ParsableCommand {
 
   /// What the tokenizer's file may not tell.
   fileprivate func hints() throws -> ModelHints {
-    ModelHints(sides: try patchNums.map(HintOptions.sides), normalizesCodes: normalizesCodes ? true : nil)
+    ModelHints(sides: try patchNums.map(ScheduleOptions.sides), normalizesCodes: normalizesCodes ? true : nil)
   }
 
   func run() throws { try engine.run(TrainTask(command: self)) }
@@ -186,7 +186,8 @@ private struct TrainTask: EngineTask {
       let latents = try CachedLatents(
         path: command.data.data, length: tokenizer.configuration.schedule.length,
         codeWidth: tokenizer.configuration.codeWidth, vocabulary: tokenizer.configuration.vocabulary,
-        badFiles: command.data.badFiles, heldOut: command.data.heldOut, onProblem: { Console.note("skipped \($0)") })
+        badFiles: command.data.pictureSet.badFiles, heldOut: command.data.pictureSet.heldOut,
+        onProblem: { Console.note("skipped \($0)") })
       return DataSet(
         contents: .latents(latents), classNames: latents.classNames, labels: latents.training.map(\.label),
         heldOut: latents.validation.count,

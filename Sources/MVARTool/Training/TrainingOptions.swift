@@ -9,7 +9,6 @@ import MVAR
 import Training
 
 extension ClassBalance: ExpressibleByArgument {}
-extension BadFilePolicy: ExpressibleByArgument {}
 extension SegmentCycle.Order: ExpressibleByArgument {}
 
 /// Which pictures, in which order, varied how.
@@ -21,13 +20,7 @@ struct DataOptions: ParsableArguments {
       discussion: "train/<class>/*.{png,jpg} (and val/ alike), or class folders, or sheets with an index.json."))
   var data: String
 
-  @Option(parsing: .unconditional, help: "What to do about pictures that cannot be read: refuse or skip.")
-  var badFiles = BadFilePolicy.refuse
-
-  @Option(
-    parsing: .unconditional,
-    help: "Without val/, one in so many pictures of each class is never trained on (0: all are trained on).")
-  var heldOut = 10
+  @OptionGroup var pictureSet: PictureSetOptions
 
   @Option(parsing: .unconditional, help: "How classes are balanced: none, sqrt or full.")
   var balance = ClassBalance.none
@@ -44,16 +37,13 @@ struct DataOptions: ParsableArguments {
 
   func validate() throws {
     guard !data.isEmpty else { throw ValidationError("--data is empty; name a folder") }
-    guard (0...1000).contains(heldOut) else {
-      throw ValidationError("--held-out is \(heldOut); use a number from 0 to 1000")
-    }
-    guard (0...256).contains(shift) else { throw ValidationError("--shift is \(shift); use a number from 0 to 256") }
+    try Arguments.check("--shift", shift, in: 0...256)
   }
 
   /// What decides the results.
   var settings: [String: String] {
     [
-      "--held-out": "\(heldOut)", "--balance": balance.rawValue, "--flip": "\(flip)",
+      "--held-out": "\(pictureSet.heldOut)", "--balance": balance.rawValue, "--flip": "\(flip)",
       "--never-flip": neverFlip.sorted().joined(separator: ", "), "--shift": "\(shift)",
     ]
   }
@@ -62,10 +52,7 @@ struct DataOptions: ParsableArguments {
   func pictures(side: Int) throws -> LabelledImages {
     let progress = Progress()
     defer { progress.finish() }
-    return try LabelledImages(
-      path: data, side: side, badFiles: badFiles, heldOut: heldOut,
-      onProblem: { Console.note("skipped \($0)") },
-      onProgress: { done, all in progress.report("reading picture \(done) of \(all)") })
+    return try pictureSet.pictures(in: data, side: side, progress)
   }
 
   /// The labels that are never mirrored.
@@ -123,10 +110,8 @@ struct OptimizerOptions: ParsableArguments {
   var seed: UInt64 = 0
 
   func validate() throws {
-    guard (1...100_000_000).contains(steps) else {
-      throw ValidationError("--steps is \(steps); use a number from 1 to 100000000")
-    }
-    guard (1...4096).contains(batch) else { throw ValidationError("--batch is \(batch); use a number from 1 to 4096") }
+    try Arguments.check("--steps", steps, in: 1...100_000_000)
+    try Arguments.check("--batch", batch, in: 1...4096)
     guard lr > 0, lr <= 10 else { throw ValidationError("--lr is \(lr); use a positive number, at most 10") }
     if let warmup, !(0...steps).contains(warmup) {
       throw ValidationError("--warmup is \(warmup); use a number from 0 to the number of steps")

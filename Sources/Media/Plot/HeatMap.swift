@@ -111,17 +111,17 @@ public struct HeatMap: Sendable {
     drawFrame(into: &image, columns, rows)
     drawTexts(into: &image, columns, rows)
 
-    let (text, dark) = (letters, PixelImage.Colour(grey: 40))
+    let text = letters
     let (left, right) = (columns[0].lowerBound, columns[columns.count - 1].upperBound)
     let (top, bottom) = (rows[0].lowerBound, rows[rows.count - 1].upperBound)
     func write(_ words: String, _ x: Int, _ y: Int) {
-      BitmapFont.draw(words, into: &image, x: x, y: y, colour: dark, scale: text)
+      BitmapFont.draw(words, into: &image, x: x, y: y, colour: .ink, scale: text)
     }
     write(title, left, 4 * text)
     write(xLabel, (left + right - BitmapFont.width(of: xLabel, scale: text)) / 2, height - line)
     BitmapFont.draw(
       yLabel, into: &image, x: 3 * text, y: (top + bottom + BitmapFont.width(of: yLabel, scale: text)) / 2,
-      colour: dark, scale: text, isRotated: true)
+      colour: .ink, scale: text, isRotated: true)
     let widest = names.columns.map { BitmapFont.width(of: $0, scale: text) }.max() ?? 0
     for index in shown(names.columns.count, each: columns[0].count, needed: widest + 3 * text) {
       let middle = (columns[index].lowerBound + columns[index].upperBound) / 2
@@ -151,13 +151,11 @@ public struct HeatMap: Sendable {
     let (left, right) = (columns[0].lowerBound, columns[columns.count - 1].upperBound)
     let (top, bottom) = (rows[0].lowerBound, rows[rows.count - 1].upperBound)
     if columns[0].count >= 8 && rows[0].count >= 8 {
-      let thin = PixelImage.Colour(grey: 225)
-      for column in columns.dropFirst() { for y in top..<bottom { image[row: y, column: column.lowerBound] = thin } }
-      for row in rows.dropFirst() { for x in left..<right { image[row: row.lowerBound, column: x] = thin } }
+      for column in columns.dropFirst() { for y in top..<bottom { image[row: y, column: column.lowerBound] = .grid } }
+      for row in rows.dropFirst() { for x in left..<right { image[row: row.lowerBound, column: x] = .grid } }
     }
-    let frame = PixelImage.Colour(grey: 110)
-    for x in left - 1...right { for y in [top - 1, bottom] { image[row: y, column: x] = frame } }
-    for y in top - 1...bottom { for x in [left - 1, right] { image[row: y, column: x] = frame } }
+    for x in left - 1...right { for y in [top - 1, bottom] { image[row: y, column: x] = .frame } }
+    for y in top - 1...bottom { for x in [left - 1, right] { image[row: y, column: x] = .frame } }
   }
 
   /// Writes the cells' texts in the largest letters in which all of them fit, or not at all.
@@ -175,7 +173,7 @@ public struct HeatMap: Sendable {
         let across = columns[column].lowerBound + columns[column].upperBound - BitmapFont.width(of: words, scale: scale)
         let down = rows[row].lowerBound + rows[row].upperBound - BitmapFont.height * scale
         BitmapFont.draw(
-          words, into: &image, x: across / 2, y: down / 2, colour: isDark ? .white : .init(grey: 40), scale: scale)
+          words, into: &image, x: across / 2, y: down / 2, colour: isDark ? .white : .ink, scale: scale)
       }
     }
   }

@@ -76,7 +76,6 @@ public struct LinePlot: Sendable {
     var image = try PixelImage(width: width, height: height, filledWith: .white)
     let text = max(textScale, 1)
     let line = (BitmapFont.height + BitmapFont.descent + 3) * text
-    let dark = PixelImage.Colour(grey: 40)
     let xAxis = PlotAxis(series.flatMap { $0.points.map(\.x) }, xScale)
     let yAxis = PlotAxis(series.flatMap { $0.points.map(\.y) }, yScale)
     let yTicks = yAxis.ticks(6)
@@ -91,29 +90,28 @@ public struct LinePlot: Sendable {
     }
 
     func write(_ words: String, _ x: Int, _ y: Int) {
-      BitmapFont.draw(words, into: &image, x: x, y: y, colour: dark, scale: text)
+      BitmapFont.draw(words, into: &image, x: x, y: y, colour: .ink, scale: text)
     }
     for tick in yTicks {
       guard let place = yAxis.place(tick.value) else { continue }
       let y = bottom - Int((place * Double(bottom - top)).rounded())
-      for x in left...right { image[row: y, column: x] = .init(grey: 225) }
+      for x in left...right { image[row: y, column: x] = .grid }
       write(tick.label, left - 4 * text - BitmapFont.width(of: tick.label, scale: text), y - 3 * text)
     }
     for tick in xAxis.ticks(8) {
       guard let place = xAxis.place(tick.value) else { continue }
       let x = left + Int((place * Double(right - left)).rounded())
-      for y in top...bottom { image[row: y, column: x] = .init(grey: 225) }
+      for y in top...bottom { image[row: y, column: x] = .grid }
       write(tick.label, x - BitmapFont.width(of: tick.label, scale: text) / 2, bottom + 4 * text)
     }
-    for x in left...right { for y in [top, bottom] { image[row: y, column: x] = .init(grey: 110) } }
-    for y in top...bottom { for x in [left, right] { image[row: y, column: x] = .init(grey: 110) } }
+    for x in left...right { for y in [top, bottom] { image[row: y, column: x] = .frame } }
+    for y in top...bottom { for x in [left, right] { image[row: y, column: x] = .frame } }
 
     write(title, left, 4 * text)
     write(xLabel, (left + right - BitmapFont.width(of: xLabel, scale: text)) / 2, height - line)
     BitmapFont.draw(
       yLabel, into: &image, x: 3 * text, y: (top + bottom + BitmapFont.width(of: yLabel, scale: text)) / 2,
-      colour: dark,
-      scale: text, isRotated: true)
+      colour: .ink, scale: text, isRotated: true)
     var x = left
     for (index, curve) in named {
       let colour = curve.colour ?? LinePlot.palette[index % LinePlot.palette.count]

@@ -61,16 +61,14 @@ public struct RasterPanel: Sendable {
         image[row: top + row, column: left + column] = colour
       }
     }
-    let frame = PixelImage.Colour(grey: 110)
     for place in -1...side {
       for edge in [-1, side] {
-        image[row: top + edge, column: left + place] = frame
-        image[row: top + place, column: left + edge] = frame
+        image[row: top + edge, column: left + place] = .frame
+        image[row: top + place, column: left + edge] = .frame
       }
     }
-    let ink = PixelImage.Colour(grey: 40)
-    BitmapFont.draw(title, into: &image, x: left, y: 4 * text, colour: ink, scale: text)
-    BitmapFont.draw(caption, into: &image, x: left, y: bottom + 5 * text, colour: ink, scale: text)
+    BitmapFont.draw(title, into: &image, x: left, y: 4 * text, colour: .ink, scale: text)
+    BitmapFont.draw(caption, into: &image, x: left, y: bottom + 5 * text, colour: .ink, scale: text)
     return image
   }
 }

@@ -3,6 +3,7 @@
 // files, other endings and folders inside class folders are ignored. It never looks into a file, and it goes exactly
 // two levels deep, so that a link back to an upper folder cannot trap it.
 
+import Files
 import Foundation
 
 /// The files of a labelled data set, by name only.
@@ -89,7 +90,7 @@ struct ClassFolders {
     do {
       names = try FileManager.default.contentsOfDirectory(atPath: folder)
     } catch {
-      let reason = access(folder, R_OK | X_OK) == 0 ? "\(error.localizedDescription)" : String(cString: strerror(errno))
+      let reason = access(folder, R_OK | X_OK) == 0 ? "\(error.localizedDescription)" : "\(SystemError())"
       throw DataError(folder, "cannot be listed: \(reason)")
     }
     return names.filter { !$0.hasPrefix(".") }.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
@@ -114,7 +115,7 @@ struct ClassFolders {
     guard !path.utf8.contains(0) else { throw DataError(path, "contains a zero byte, which no path can") }
     guard stat(path, &status) == 0 else {
       if errno == ENOENT { throw DataError(path, exists(path) ? "is a link that leads nowhere" : "does not exist") }
-      throw DataError(path, "cannot be examined: \(String(cString: strerror(errno)))")
+      throw DataError(path, "cannot be examined: \(SystemError())")
     }
     return status.st_mode & S_IFMT == S_IFDIR
   }

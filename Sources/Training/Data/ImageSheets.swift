@@ -3,6 +3,7 @@
 //
 //   {"tile": 64, "columns": 32, "classes": [{"name": "face", "file": "face.png", "count": 107}, …]}
 
+import Files
 import Foundation
 import Media
 
@@ -105,7 +106,7 @@ struct ImageSheets {
   private static func readIndex(_ path: String) throws(DataError) -> Index {
     var status = stat()
     guard stat(path, &status) == 0 else {
-      throw DataError(path, "cannot be examined: \(String(cString: strerror(errno)))")
+      throw DataError(path, "cannot be examined: \(SystemError())")
     }
     guard status.st_mode & S_IFMT == S_IFREG else { throw DataError(path, "is not a regular file") }
     guard Int(status.st_size) <= largestIndex else {

@@ -3,6 +3,7 @@
 // Every record is handed to the system before `append` returns, so a crash of the process loses none; it is not forced
 // onto the disk, which would cost a wait per step. A record that does not fit on the disk is taken back as a whole.
 
+import Files
 import Foundation
 
 /// A file that is open for appending.
@@ -44,16 +45,11 @@ final class AppendedFile {
   /// Adds the bytes at the end, or none of them.
   func append(_ bytes: [UInt8]) throws {
     let end = lseek(descriptor, 0, SEEK_END)
-    var rest = bytes[...]
-    while !rest.isEmpty {
-      let written = rest.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
-      if written < 0 && errno == EINTR { continue }
-      guard written > 0 else {
-        let reason = written < 0 ? errno : ENOSPC
-        if end >= 0 { _ = ftruncate(descriptor, end) }
-        throw RunError(path, "cannot be written", system: reason)
-      }
-      rest = rest.dropFirst(written)
+    do throws(SystemError) {
+      try Descriptor.writeAll(bytes, to: descriptor)
+    } catch {
+      if end >= 0 { _ = ftruncate(descriptor, end) }
+      throw RunError(path, "cannot be written", system: error.code)
     }
   }
 

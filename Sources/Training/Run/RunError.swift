@@ -3,6 +3,7 @@
 // The sentence begins with the path and has no full stop, so that a tool can put its own name before it. There are no
 // error codes: whoever reads it is a person, and callers treat all failures alike.
 
+import Files
 import Foundation
 
 /// Why the files of a training run could not be read or written.
@@ -21,7 +22,7 @@ public struct RunError: Error, Equatable, Sendable, CustomStringConvertible, Loc
 
   /// An error that ends with the system's words for `code`, for example "Permission denied".
   init(_ path: String, _ action: String, system code: Int32) {
-    self.init(path, "\(action): \(String(cString: strerror(code)))")
+    self.init(path, "\(action): \(SystemError(code))")
   }
 
   /// One sentence without a full stop: the path, a colon, the reason; control characters are escaped.

@@ -103,7 +103,8 @@ public struct RunFolder: Sendable {
     }
   }
 
-  /// Removes the temporary files of `AtomicFile`; called while this process alone may write here.
+  /// Removes the temporary files of `FileReplacement`, under their present and their former names; called while this
+  /// process alone may write here.
   private static func removeHalfWritten(in folder: String) {
     for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
     where name.hasPrefix(".") && (name.hasSuffix(".tmp") || name.hasPrefix(".mvar-") && name.hasSuffix(".partial")) {

@@ -1,0 +1,74 @@
+// The options that decide how tokens are drawn: guidance and the filters of logits. Each subcommand that draws has
+// defaults of its own, which a type stands for, so that the help can tell them.
+
+import ArgumentParser
+import MVAR
+
+/// Guidance and the filters of logits.
+struct SamplingValues: Sendable {
+  /// Classifier-free guidance; 1 for none.
+  let guidance: Double
+  /// Only the k likeliest tokens; 0 for no limit.
+  let topK: Int
+  /// Only the likeliest tokens that together have probability p; 0 for no limit.
+  let topP: Double
+
+  /// Those of the authors' script.
+  static let published = SamplingValues(guidance: 2.7, topK: 900, topP: 0.96)
+}
+
+/// How a subcommand draws when nothing else is asked for.
+protocol SamplingDefaults: Sendable {
+  /// With a model that is named.
+  static var named: SamplingValues { get }
+  /// With the model that ships with the package; nil where a model is always named.
+  static var shipped: SamplingValues? { get }
+  /// What `--cfg` is.
+  static var guidanceHelp: String { get }
+}
+
+extension SamplingDefaults {
+  /// A model is always named.
+  static var shipped: SamplingValues? { nil }
+  /// The help where drawing without guidance is possible.
+  static var guidanceHelp: String { "Strength of classifier-free guidance; 1 for none." }
+
+  /// The help of an option, with its defaults.
+  static func help<Value>(_ abstract: String, _ value: KeyPath<SamplingValues, Value>) -> ArgumentHelp {
+    let exception = shipped.map { "; the shipped model: \($0[keyPath: value])" } ?? ""
+    return ArgumentHelp(abstract, discussion: "Default: \(named[keyPath: value])\(exception).")
+  }
+}
+
+/// How tokens are drawn.
+struct DrawingOptions<Defaults: SamplingDefaults>: ParsableArguments {
+  @Option(parsing: .unconditional, help: Defaults.help(Defaults.guidanceHelp, \.guidance))
+  var cfg: Double?
+
+  @Option(
+    parsing: .unconditional, help: Defaults.help("Draw from the k likeliest tokens only; 0 for no limit.", \.topK))
+  var topK: Int?
+
+  @Option(
+    parsing: .unconditional,
+    help: Defaults.help("Draw from the likeliest tokens with this probability together; 0 for no limit.", \.topP))
+  var topP: Double?
+
+  func validate() throws { _ = try options() }
+
+  /// The options as the library wants them.
+  ///
+  /// - Parameters:
+  ///   - isShipped: whether the model that ships with the package draws.
+  ///   - smooth: whether codes are mixed instead of drawn.
+  /// - Throws: `ValidationError` when a value makes no sense.
+  func options(isShipped: Bool = false, smooth: Bool = false) throws -> SamplingOptions {
+    let defaults = (isShipped ? Defaults.shipped : nil) ?? Defaults.named
+    do {
+      return try SamplingOptions(
+        guidance: cfg ?? defaults.guidance, topK: topK ?? defaults.topK, topP: topP ?? defaults.topP, smooth: smooth)
+    } catch {
+      throw ValidationError("\(error)")
+    }
+  }
+}
