@@ -1,7 +1,9 @@
 // Tiles for attention within a window: 4 × 4 neighbouring queries of one head are the sixteen lanes of a vector, and meet the
 // keys they see together, at most (window + 3)² of them. All work on a tile is three kernels over keys, in which a number
-// of a key meets sixteen queries at once. No lanes are summed; a mask that is the sum of a vector per row and one per column
-// of keys takes out what a query does not see. The rows of keys that a row of tiles sees are packed once, head by head.
+// of a key meets many queries at once. No lanes are summed; a mask that is the sum of a vector per row and one per column
+// of keys takes out what a query does not see, and rows and columns of keys that some of the lanes do not see are left out
+// where that costs nothing: with a window of 7, 80 or 64 keys a lane instead of 100, where 49 are seen. The rows of keys
+// that a row of tiles sees are packed once, head by head.
 
 /// The side of a tile of queries.
 private let tileSide = 4
@@ -65,6 +67,9 @@ struct WindowTiles {
   var tokenStride: Int { sizes.heads * sizes.headWidth }
   /// Channels padded to whole vectors.
   var paddedWidth: Int { (sizes.headWidth + 15) & ~15 }
+  /// Numbers of a packed row of keys, and of a packed map.
+  var packedRowCount: Int { sizes.width * paddedWidth }
+  var packedCount: Int { sizes.height * packedRowCount }
   /// The most rows of keys that a tile sees.
   var keyRowLimit: Int { min(window + tileSide - 1, sizes.height) }
   /// The most keys of a tile.
@@ -80,6 +85,18 @@ struct WindowTiles {
       copyPadded(source, target, width, padded)
       source += tokenStride
       target += padded
+    }
+  }
+
+  /// Writes a packed map, [row, column, padded c], to its place.
+  @inline(__always)
+  func unpack<S: TensorScalar>(_ packed: UnsafePointer<S>, _ x: UnsafeMutablePointer<S>) {
+    var source = packed
+    var target = x + place(0, 0)
+    for _ in 0..<sizes.height * sizes.width {
+      target.update(from: source, count: sizes.headWidth)
+      source += paddedWidth
+      target += tokenStride
     }
   }
 
@@ -140,23 +157,7 @@ struct WindowTile {
     return (rows, columns)
   }
 
-  /// Queries as [c, lane].
-  @inline(__always)
-  func transpose<S: TensorScalar>(_ x: UnsafePointer<S>, _ result: UnsafeMutablePointer<S>) {
-    let (rows, columns) = places
-    let (x0, x1, x2, x3) = (x + rows[0], x + rows[1], x + rows[2], x + rows[3])
-    let (c0, c1, c2, c3) = (columns[0], columns[1], columns[2], columns[3])
-    for channel in 0..<tiles.sizes.headWidth {
-      let (p0, p1, p2, p3) = (c0 + channel, c1 + channel, c2 + channel, c3 + channel)
-      let low = SIMD8(
-        lowHalf: SIMD4(x0[p0], x0[p1], x0[p2], x0[p3]), highHalf: SIMD4(x1[p0], x1[p1], x1[p2], x1[p3]))
-      let high = SIMD8(
-        lowHalf: SIMD4(x2[p0], x2[p1], x2[p2], x2[p3]), highHalf: SIMD4(x3[p0], x3[p1], x3[p2], x3[p3]))
-      put(SIMD16(lowHalf: low, highHalf: high), result, channel * tileLanes)
-    }
-  }
-
-  /// Queries as [lane, padded c].
+  /// Queries of the map as [lane, padded c].
   @inline(__always)
   func pack<S: TensorScalar>(queries x: UnsafePointer<S>, _ result: UnsafeMutablePointer<S>) {
     let (rows, columns) = places
@@ -164,6 +165,17 @@ struct WindowTile {
       copyPadded(
         x + rows[lane / tileSide] + columns[lane % tileSide], result + lane * tiles.paddedWidth,
         tiles.sizes.headWidth, tiles.paddedWidth)
+    }
+  }
+
+  /// Packed queries as [c, lane]. On the map they are so far apart that sixteen of them drive each other from the cache.
+  @inline(__always)
+  func transpose<S: TensorScalar>(packed x: UnsafePointer<S>, _ result: UnsafeMutablePointer<S>) {
+    let stride = tiles.paddedWidth
+    for channel in 0..<tiles.sizes.headWidth {
+      var column = SIMD16<S>()
+      for lane in 0..<tileLanes { column[lane] = x[lane * stride + channel] }
+      put(column, result, channel * tileLanes)
     }
   }
 }
@@ -223,41 +235,80 @@ private func copyPadded<S: TensorScalar>(
 // MARK: Kernels
 
 extension WindowTile {
-  /// result[key] = Σ_c vectors[c]·rows[key][c], sixteen lanes.
+  /// The rows of keys that two neighbouring rows of the tile's queries see.
+  @inline(__always)
+  private func keyRows(ofRows first: Int) -> Range<Int> {
+    seen(min(row + first, tiles.sizes.height - 1), min(row + first + 1, tiles.sizes.height - 1), tiles.sizes.height)
+  }
+
+  /// The columns of keys that two neighbouring columns of the tile's queries see.
+  @inline(__always)
+  private func keyColumns(ofColumns first: Int) -> Range<Int> {
+    seen(min(column + first, tiles.sizes.width - 1), min(column + first + 1, tiles.sizes.width - 1), tiles.sizes.width)
+  }
+
+  @inline(__always)
+  private func seen(_ first: Int, _ last: Int, _ side: Int) -> Range<Int> {
+    let window = tiles.window
+    return windowStart(first, window: window, side: side)..<windowStart(last, window: window, side: side) + window
+  }
+
+  /// result[key] = Σ_c vectors[c]·rows[key][c], sixteen lanes; zero for two rows of queries where neither sees the key's row.
   ///
   /// - Parameter rows: packed rows of keys, from the tile's first one.
   @inline(__always)
   func dots<S: TensorScalar>(
     _ vectors: UnsafePointer<S>, _ rows: UnsafePointer<S>, _ result: UnsafeMutablePointer<S>
   ) {
+    // The first and last rows of keys are seen by half of the lanes.
+    let (upper, lower) = (keyRows(ofRows: 0), keyRows(ofRows: 2))
+    dots(SIMD8<S>.self, 0, upper.lowerBound..<lower.lowerBound, vectors, rows, result)
+    dots(SIMD16<S>.self, 0, lower.lowerBound..<upper.upperBound, vectors, rows, result)
+    dots(SIMD8<S>.self, 8, upper.upperBound..<lower.upperBound, vectors, rows, result)
+  }
+
+  /// The same for some rows of keys and the lanes from `lane` on, as many as the vector type has.
+  @inline(__always)
+  private func dots<S: TensorScalar, Lanes: SIMD>(
+    _ type: Lanes.Type, _ lane: Int, _ someRows: Range<Int>, _ vectors: UnsafePointer<S>, _ rows: UnsafePointer<S>,
+    _ result: UnsafeMutablePointer<S>
+  ) where Lanes.Scalar == S {
     let (stride, columns, width) = (tiles.paddedWidth, keyColumns.count, tiles.sizes.headWidth)
-    for i in 0..<keyRows.count {
+    // Five keys at a time, or four: ten columns are twice five, seven nearly twice four; the last group reaches back.
+    let groups = (columns + 4) / 5
+    let hasFifth = columns > 4 * groups
+    let group = min(columns, hasFifth ? 5 : 4)
+    for i in someRows.lowerBound - keyRows.lowerBound..<someRows.upperBound - keyRows.lowerBound {
       let row = rows + (i * tiles.sizes.width + keyColumns.lowerBound) * stride
-      var j = 0
-      while j < columns {
-        // Five keys at a time, which divides the ten of a window of 7; the last group reaches back, or repeats a key.
-        let first = max(min(j, columns - 5), 0)
+      for number in 0..<groups {
+        let first = min(number * group, columns - group)
         let r0 = row + first * stride
-        let r1 = row + min(first + 1, columns - 1) * stride
-        let r2 = row + min(first + 2, columns - 1) * stride
-        let r3 = row + min(first + 3, columns - 1) * stride
-        let r4 = row + min(first + 4, columns - 1) * stride
-        var (a0, a1, a2, a3, a4) = (SIMD16<S>.zero, SIMD16<S>.zero, SIMD16<S>.zero, SIMD16<S>.zero, SIMD16<S>.zero)
+        let r1 = r0 + min(1, group - 1) * stride
+        let r2 = r0 + min(2, group - 1) * stride
+        let r3 = r0 + min(3, group - 1) * stride
+        let r4 = r0 + min(4, group - 1) * stride
+        var (a0, a1, a2, a3, a4) = (Lanes.zero, Lanes.zero, Lanes.zero, Lanes.zero, Lanes.zero)
         for channel in 0..<width {
-          let x = sixteen(vectors, channel * tileLanes)
+          let x = UnsafeRawPointer(vectors + channel * tileLanes + lane).loadUnaligned(as: Lanes.self)
           a0 += x * r0[channel]
           a1 += x * r1[channel]
           a2 += x * r2[channel]
           a3 += x * r3[channel]
-          a4 += x * r4[channel]
+          if hasFifth { a4 += x * r4[channel] }
         }
         let target = result + (i * columns + first) * tileLanes
-        put(a0, target, 0)
-        if columns > 1 { put(a1, target, tileLanes) }
-        if columns > 2 { put(a2, target, 2 * tileLanes) }
-        if columns > 3 { put(a3, target, 3 * tileLanes) }
-        if columns > 4 { put(a4, target, 4 * tileLanes) }
-        j += 5
+        func put(_ value: Lanes, _ key: Int) {
+          let target = UnsafeMutableRawPointer(target + key * tileLanes)
+          target.storeBytes(of: value, toByteOffset: lane * MemoryLayout<S>.stride, as: Lanes.self)
+          if Lanes.scalarCount < tileLanes {
+            target.storeBytes(of: .zero, toByteOffset: (8 - lane) * MemoryLayout<S>.stride, as: Lanes.self)
+          }
+        }
+        put(a0, 0)
+        if group > 1 { put(a1, 1) }
+        if group > 2 { put(a2, 2) }
+        if group > 3 { put(a3, 3) }
+        if hasFifth { put(a4, 4) }
       }
     }
   }
@@ -269,84 +320,119 @@ extension WindowTile {
   func sums<S: TensorScalar>(
     _ weights: UnsafePointer<S>, _ rows: UnsafePointer<S>, factors: SIMD16<S>, _ target: UnsafeMutablePointer<S>
   ) {
-    let (stride, columns, width) = (tiles.paddedWidth, keyColumns.count, tiles.sizes.headWidth)
-    // The four lanes of a row of queries at a time, sixteen channels.
-    for group in 0..<min(tileSide, tiles.sizes.height - row) {
-      let queries = min(tileSide, tiles.sizes.width - column)
-      let first = target + tiles.place(row + group, column)
-      let lane = group * tileSide
+    let (stride, padded, width) = (tiles.paddedWidth, tiles.paddedWidth, tiles.sizes.headWidth)
+    // Two rows and two columns of queries at a time, which see fewer keys than the whole tile; two vectors of channels.
+    for place in 0..<4 {
+      let (firstRow, firstColumn) = (2 * (place / 2), 2 * (place % 2))
+      guard row + firstRow < tiles.sizes.height, column + firstColumn < tiles.sizes.width else { continue }
+      let (someRows, someColumns) = (keyRows(ofRows: firstRow), keyColumns(ofColumns: firstColumn))
+      let hasSecondRow = row + firstRow + 1 < tiles.sizes.height
+      let hasSecondColumn = column + firstColumn + 1 < tiles.sizes.width
+      let lane = firstRow * tileSide + firstColumn
+      let first = target + tiles.place(row + firstRow, column + firstColumn)
+      let below = first + tiles.sizes.width * tiles.tokenStride
       var channel = 0
       while channel < width {
+        let second = min(16, padded - 16 - channel)  // a narrow head's only vector is its own second
         var (a0, a1, a2, a3) = (SIMD16<S>.zero, SIMD16<S>.zero, SIMD16<S>.zero, SIMD16<S>.zero)
-        var weight = weights + lane
-        for i in 0..<keyRows.count {
-          var row = rows + (i * tiles.sizes.width + keyColumns.lowerBound) * stride + channel
-          for _ in 0..<columns {
-            let x = sixteen(row, 0)
+        var (b0, b1, b2, b3) = (SIMD16<S>.zero, SIMD16<S>.zero, SIMD16<S>.zero, SIMD16<S>.zero)
+        for keyRow in someRows {
+          let i = keyRow - keyRows.lowerBound
+          let j = someColumns.lowerBound - keyColumns.lowerBound
+          var row = rows + (i * tiles.sizes.width + someColumns.lowerBound) * stride + channel
+          var weight = weights + (i * keyColumns.count + j) * tileLanes + lane
+          for _ in 0..<someColumns.count {
+            let (x, y) = (sixteen(row, 0), sixteen(row, second))
             a0 += x * weight[0]
+            b0 += y * weight[0]
             a1 += x * weight[1]
-            a2 += x * weight[2]
-            a3 += x * weight[3]
+            b1 += y * weight[1]
+            a2 += x * weight[tileSide]
+            b2 += y * weight[tileSide]
+            a3 += x * weight[tileSide + 1]
+            b3 += y * weight[tileSide + 1]
             row += stride
             weight += tileLanes
           }
         }
-        let lanes = min(16, width - channel)
-        put(a0 * factors[lane], first + channel, lanes: lanes)
-        if queries > 1 { put(a1 * factors[lane + 1], first + tiles.tokenStride + channel, lanes: lanes) }
-        if queries > 2 { put(a2 * factors[lane + 2], first + 2 * tiles.tokenStride + channel, lanes: lanes) }
-        if queries > 3 { put(a3 * factors[lane + 3], first + 3 * tiles.tokenStride + channel, lanes: lanes) }
-        channel += 16
+        func put(_ a: SIMD16<S>, _ b: SIMD16<S>, lane: Int, _ target: UnsafeMutablePointer<S>) {
+          TensorCore.put(a * factors[lane], target + channel, lanes: min(16, width - channel))
+          if width > channel + 16 {
+            TensorCore.put(b * factors[lane], target + channel + 16, lanes: min(16, width - channel - 16))
+          }
+        }
+        put(a0, b0, lane: lane, first)
+        if hasSecondColumn { put(a1, b1, lane: lane + 1, first + tiles.tokenStride) }
+        if hasSecondRow { put(a2, b2, lane: lane + tileSide, below) }
+        if hasSecondRow && hasSecondColumn { put(a3, b3, lane: lane + tileSide + 1, below + tiles.tokenStride) }
+        channel += 32
       }
     }
   }
-}
 
-extension WindowTile {
-  /// target[key][c] += Σ_lane weights[key][lane]·vectors[lane][c] for the keys of the tile, on the map.
+  /// rows[key][c] += Σ_lane weights[key][lane]·vectors[lane][c] for the keys of the tile.
+  ///
+  /// - Parameter rows: packed rows of sums, from the tile's first row of keys.
   @inline(__always)
   func addLaneProducts<S: TensorScalar>(
-    _ weights: UnsafePointer<S>, _ vectors: UnsafePointer<S>, _ target: UnsafeMutablePointer<S>
+    _ weights: UnsafePointer<S>, _ vectors: UnsafePointer<S>, _ rows: UnsafeMutablePointer<S>
   ) {
-    let (width, stride, columns) = (tiles.sizes.headWidth, tiles.paddedWidth, keyColumns.count)
-    for (i, row) in keyRows.enumerated() {
+    let (stride, columns) = (tiles.paddedWidth, keyColumns.count)
+    for (i, keyRow) in keyRows.enumerated() {
+      let lanes = lanes(seeing: keyRow)
+      let row = rows + (i * tiles.sizes.width + keyColumns.lowerBound) * stride
+      // Four keys at a time; beyond the row's last one that is repeated and dropped.
       var j = 0
       while j < columns {
-        // Four keys at a time; beyond the row's last one that is repeated and dropped.
         let keys = min(4, columns - j)
         let w0 = weights + (i * columns + j) * tileLanes
         let (w1, w2, w3) = (
           w0 + min(1, keys - 1) * tileLanes, w0 + min(2, keys - 1) * tileLanes, w0 + (keys - 1) * tileLanes
         )
-        let first = target + tiles.place(row, keyColumns.lowerBound + j)
         var channel = 0
-        while channel < width {
+        while channel < stride {
+          let second = min(16, stride - 16 - channel)
           var (a0, a1, a2, a3) = (SIMD16<S>.zero, SIMD16<S>.zero, SIMD16<S>.zero, SIMD16<S>.zero)
-          for lane in 0..<tileLanes {
-            let x = sixteen(vectors, lane * stride + channel)
+          var (b0, b1, b2, b3) = (SIMD16<S>.zero, SIMD16<S>.zero, SIMD16<S>.zero, SIMD16<S>.zero)
+          for lane in lanes {
+            let vector = vectors + lane * stride + channel
+            let (x, y) = (sixteen(vector, 0), sixteen(vector, second))
             a0 += x * w0[lane]
+            b0 += y * w0[lane]
             a1 += x * w1[lane]
+            b1 += y * w1[lane]
             a2 += x * w2[lane]
+            b2 += y * w2[lane]
             a3 += x * w3[lane]
+            b3 += y * w3[lane]
           }
-          let lanes = min(16, width - channel)
-          add(a0, first + channel, lanes)
-          if keys > 1 { add(a1, first + tiles.tokenStride + channel, lanes) }
-          if keys > 2 { add(a2, first + 2 * tiles.tokenStride + channel, lanes) }
-          if keys > 3 { add(a3, first + 3 * tiles.tokenStride + channel, lanes) }
-          channel += 16
+          func add(_ a: SIMD16<S>, _ b: SIMD16<S>, _ key: Int) {
+            let target = row + (j + key) * stride + channel
+            put(sixteen(UnsafePointer(target), 0) + a, target, 0)
+            if second == 16 { put(sixteen(UnsafePointer(target), 16) + b, target, 16) }
+          }
+          add(a0, b0, 0)
+          if keys > 1 { add(a1, b1, 1) }
+          if keys > 2 { add(a2, b2, 2) }
+          if keys > 3 { add(a3, b3, 3) }
+          channel += 32
         }
         j += 4
       }
     }
   }
 
+  /// The lanes whose queries see a row of keys.
   @inline(__always)
-  private func add<S: TensorScalar>(_ value: SIMD16<S>, _ target: UnsafeMutablePointer<S>, _ lanes: Int) {
-    if lanes == 16 {
-      put(sixteen(UnsafePointer(target), 0) + value, target, 0)
-    } else {
-      for lane in 0..<lanes { target[lane] += value[lane] }
+  private func lanes(seeing keyRow: Int) -> Range<Int> {
+    let (height, window) = (tiles.sizes.height, tiles.window)
+    func sees(_ i: Int) -> Bool {
+      let first = windowStart(min(row + i, height - 1), window: window, side: height)
+      return (first..<first + window).contains(keyRow)
     }
+    var (first, end) = (0, tileSide)
+    while first < end, !sees(first) { first += 1 }
+    while end > first, !sees(end - 1) { end -= 1 }
+    return first * tileSide..<end * tileSide
   }
 }
