@@ -1,5 +1,5 @@
 // Neighbourhood attention by tiles against the plain loops, in double precision on shapes made to hurt tiles of 4 × 4 queries
-// and groups of keys; single precision is the business of `TwinTests`. And the vector exponential of sixteen lanes.
+// and groups of keys; single precision is the business of `TwinTests`.
 
 import TensorCore
 import TestSupport
@@ -33,19 +33,6 @@ import Testing
       // 1e-13: some hundred roundings of the largest value.
       expectClose(
         found.values, expected.values, Tolerance(absolute: 1e-13 * max(expected.values.largest, 1)), found.name)
-    }
-  }
-
-  @Test func `sixteen exponentials are eight and eight`() {
-    let numbers: [Float] = [
-      0, -0.0, 1, -1, 0.3465736, -87.3, -103.9, -104, -500, 88.7, 89, 200, -.infinity, .infinity, .nan, 1e-30,
-    ]
-    let x = SIMD16<Float>(numbers)
-    let found = vectorExponential(x)
-    let (low, high): (SIMD8<Float>, SIMD8<Float>) = (vectorExponential(x.lowHalf), vectorExponential(x.highHalf))
-    for lane in 0..<16 {
-      let expected = lane < 8 ? low[lane] : high[lane - 8]
-      #expect(found[lane].bitPattern == expected.bitPattern, "e^\(numbers[lane])")
     }
   }
 }

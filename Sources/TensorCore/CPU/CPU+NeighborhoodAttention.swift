@@ -3,8 +3,8 @@
 //
 // With a window of 7 this computes half as many products again as are needed, and is yet several times as fast as query by
 // query. A value that is not finite reaches all queries of its tile.
-// A piece is a row of tiles of one image and head in the forward, an image and head in the backward, where it
-// alone adds to its keys' gradients.
+//
+// A piece is an image and head, whose rows of keys are packed when the tiles reach them; it alone adds to its keys' gradients.
 
 extension CPU {
   /// softmax(scale·q kᵀ) v within windows.
@@ -20,38 +20,23 @@ extension CPU {
     let output = make(heads.queries.shape) { output in
       withPointers(heads.queries, heads.keys, heads.values) { q, k, v in
         let logSumExp = logSumExp.storage.start
-        parallel(sizes.batch * sizes.heads * counts.rows) { piece in
-          let owner = piece / counts.rows
-          let tiles = WindowTiles(sizes: sizes, window: window, batch: owner / sizes.heads, head: owner % sizes.heads)
+        parallel(sizes.batch * sizes.heads) { piece in
+          let tiles = WindowTiles(sizes: sizes, window: window, batch: piece / sizes.heads, head: piece % sizes.heads)
           withTileScratch(tiles, backward: false) { (scratch: TileScratch<Scalar>) in
             let p = scratch.p
-            let row = piece % counts.rows
-            let keyRows = tiles.tile(row, 0).keyRows
-            tiles.pack(k, rows: keyRows, scratch.keys)
-            tiles.pack(v, rows: keyRows, scratch.values)
-            for column in 0..<counts.columns {
+            var packed = 0
+            for place in 0..<counts.rows * counts.columns {
+              let (row, column) = (place / counts.columns, place % counts.columns)
               let tile = tiles.tile(row, column)
+              if column == 0 {
+                tiles.pack(k, packed..<tile.keyRows.upperBound, scratch.keys)
+                tiles.pack(v, packed..<tile.keyRows.upperBound, scratch.values)
+                packed = tile.keyRows.upperBound
+              }
               tile.pack(queries: q, scratch.queries)
               tile.transpose(packed: scratch.queries, scratch.transposed)
               tile.dots(scratch.transposed, scratch.keys, p)
-              var most = SIMD16<Scalar>(repeating: -.infinity)
-              var place = 0
-              for i in 0..<tile.keyRows.count {
-                let rowMask = sixteen(masks.rows(row), i * tileLanes)
-                for j in 0..<tile.keyColumns.count {
-                  let mask = rowMask + sixteen(masks.columns(column), j * tileLanes)
-                  let logit = sixteen(UnsafePointer(p), place) * scale + mask
-                  put(logit, p, place)
-                  most = larger(most, logit)
-                  place += tileLanes
-                }
-              }
-              var sum = SIMD16<Scalar>.zero
-              for key in 0..<tile.keyCount {
-                let power = exponential(sixteen(UnsafePointer(p), key * tileLanes) - most)
-                put(power, p, key * tileLanes)
-                sum += power
-              }
+              let (most, sum) = tile.softmaxParts(p, scale: scale, masks)
               tile.sums(p, scratch.values, factors: 1 / sum, output)
               for lane in 0..<tileLanes {
                 guard let query = tile.query(lane) else { continue }
@@ -88,14 +73,20 @@ extension CPU {
           let tiles = WindowTiles(sizes: sizes, window: window, batch: piece / sizes.heads, head: piece % sizes.heads)
           withTileScratch(tiles, backward: true) { (scratch: TileScratch<Scalar>) in
             let (p, dS) = (scratch.p, scratch.dS)
-            scratch.dKeys.update(repeating: 0, count: tiles.packedCount)
-            scratch.dValues.update(repeating: 0, count: tiles.packedCount)
+            // Rows of keys before these are packed, and rows whose gradients are complete.
+            var (packed, complete) = (0, 0)
             for place in 0..<counts.rows * counts.columns {
               let (row, column) = (place / counts.columns, place % counts.columns)
               let tile = tiles.tile(row, column)
               if column == 0 {
-                tiles.pack(k, rows: tile.keyRows, scratch.keys)
-                tiles.pack(v, rows: tile.keyRows, scratch.values)
+                let (new, left) = (packed..<tile.keyRows.upperBound, complete..<tile.keyRows.lowerBound)
+                tiles.unpack(scratch.dKeys, left, dK)
+                tiles.unpack(scratch.dValues, left, dV)
+                tiles.pack(k, new, scratch.keys)
+                tiles.pack(v, new, scratch.values)
+                scratch.dKeys.clear(new)
+                scratch.dValues.clear(new)
+                (packed, complete) = (new.upperBound, left.upperBound)
               }
               tile.pack(queries: q, scratch.queries)
               tile.pack(queries: dO, scratch.dOutputs)
@@ -112,24 +103,13 @@ extension CPU {
               tile.dots(scratch.transposed, scratch.values, dS)
               tile.transpose(packed: scratch.queries, scratch.transposed)
               tile.dots(scratch.transposed, scratch.keys, p)
-              var key = 0
-              for i in 0..<tile.keyRows.count {
-                let rowMask = sixteen(masks.rows(row), i * tileLanes)
-                for j in 0..<tile.keyColumns.count {
-                  let mask = rowMask + sixteen(masks.columns(column), j * tileLanes)
-                  let probability = exponential(sixteen(UnsafePointer(p), key) * scale + mask - shift)
-                  put(probability, p, key)
-                  put(probability * (sixteen(UnsafePointer(dS), key) - delta) * scale, dS, key)
-                  key += tileLanes
-                }
-              }
+              tile.softmaxGradient(p, dS, logSumExp: shift, delta: delta, scale: scale, masks)
               tile.sums(dS, scratch.keys, factors: SIMD16(repeating: 1), dQ)
-              let firstRow = tile.keyRows.lowerBound * tiles.packedRowCount
-              tile.addLaneProducts(dS, scratch.queries, scratch.dKeys + firstRow)
-              tile.addLaneProducts(p, scratch.dOutputs, scratch.dValues + firstRow)
+              tile.addLaneProducts(dS, scratch.queries, scratch.dKeys)
+              tile.addLaneProducts(p, scratch.dOutputs, scratch.dValues)
             }
-            tiles.unpack(scratch.dKeys, dK)
-            tiles.unpack(scratch.dValues, dV)
+            tiles.unpack(scratch.dKeys, complete..<sizes.height, dK)
+            tiles.unpack(scratch.dValues, complete..<sizes.height, dV)
           }
         }
       }
@@ -151,30 +131,29 @@ private struct TileScratch<S: TensorScalar> {
   /// Probabilities [key, lane] and the gradients of their logits.
   let p: UnsafeMutablePointer<S>
   let dS: UnsafeMutablePointer<S>
-  /// Packed rows of keys and values, [row, column, padded c].
-  let keys: UnsafeMutablePointer<S>
-  let values: UnsafeMutablePointer<S>
-  /// The packed maps of their gradients.
-  let dKeys: UnsafeMutablePointer<S>
-  let dValues: UnsafeMutablePointer<S>
+  /// Keys and values.
+  let keys: PackedRows<S>
+  let values: PackedRows<S>
+  /// Their gradients.
+  let dKeys: PackedRows<S>
+  let dValues: PackedRows<S>
 }
 
-/// Runs `body` with the memory of a piece; the forward has none for gradients.
+/// Runs `body` with the memory of a piece; in the forward, that of gradients must not be used.
 @inline(__always)
 private func withTileScratch<S: TensorScalar>(
   _ tiles: WindowTiles, backward: Bool, _ body: (TileScratch<S>) -> Void
 ) {
   let queries = tiles.paddedWidth * tileLanes
   let list = tiles.keyLimit * tileLanes
-  let rows = tiles.keyRowLimit * tiles.packedRowCount
-  let map = backward ? tiles.packedCount : 0
-  withScratch(3 * queries + 2 * list + 2 * rows + 2 * map) { (start: UnsafeMutablePointer<S>) in
+  let rows = PackedRows<S>.count(tiles)
+  withScratch(3 * queries + 2 * list + (backward ? 4 : 2) * rows) { (start: UnsafeMutablePointer<S>) in
     let p = start + 3 * queries
     let keys = p + 2 * list
-    let dKeys = keys + 2 * rows
+    func packed(_ number: Int) -> PackedRows<S> { PackedRows(tiles, at: keys + number * rows) }
     body(
       TileScratch(
-        queries: start, dOutputs: start + queries, transposed: start + 2 * queries, p: p, dS: p + list, keys: keys,
-        values: keys + rows, dKeys: dKeys, dValues: dKeys + map))
+        queries: start, dOutputs: start + queries, transposed: start + 2 * queries, p: p, dS: p + list,
+        keys: packed(0), values: packed(1), dKeys: packed(2), dValues: packed(3)))
   }
 }

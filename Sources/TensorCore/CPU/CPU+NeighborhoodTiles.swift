@@ -36,7 +36,9 @@ private func put<S: TensorScalar>(_ value: SIMD16<S>, _ target: UnsafeMutablePoi
 @inline(__always)
 func exponential<S: TensorScalar>(_ x: SIMD16<S>) -> SIMD16<S> {
   if S.self == Float.self {
-    return unsafeBitCast(vectorExponential(unsafeBitCast(x, to: SIMD16<Float>.self)), to: SIMD16<S>.self)
+    let x = unsafeBitCast(x, to: SIMD16<Float>.self)
+    let power = SIMD16(lowHalf: vectorExponential(x.lowHalf), highHalf: vectorExponential(x.highHalf))
+    return unsafeBitCast(power, to: SIMD16<S>.self)
   }
   return SIMD16(lowHalf: S.exponential(x.lowHalf), highHalf: S.exponential(x.highHalf))
 }
@@ -49,6 +51,33 @@ func larger<S: TensorScalar>(_ a: SIMD16<S>, _ b: SIMD16<S>) -> SIMD16<S> {
     return unsafeBitCast(x.replacing(with: y, where: y .> x), to: SIMD16<S>.self)
   }
   return SIMD16(lowHalf: larger(a.lowHalf, b.lowHalf), highHalf: larger(a.highHalf, b.highHalf))
+}
+
+/// Rows of keys, of values or of sums for them, each [column, padded c]: those that a row of tiles sees. A row keeps its place
+/// until the tiles have left it behind; then another takes it.
+struct PackedRows<S: TensorScalar> {
+  private let start: UnsafeMutablePointer<S>
+  private let limit: Int
+  private let rowCount: Int
+
+  /// Memory for the rows of some tiles, `PackedRows.count(tiles)` numbers.
+  init(_ tiles: WindowTiles, at start: UnsafeMutablePointer<S>) {
+    self.start = start
+    limit = tiles.keyRowLimit
+    rowCount = tiles.packedRowCount
+  }
+
+  /// Numbers of all rows.
+  static func count(_ tiles: WindowTiles) -> Int { tiles.keyRowLimit * tiles.packedRowCount }
+
+  /// The first number of a row of the map.
+  @inline(__always)
+  func row(_ row: Int) -> UnsafeMutablePointer<S> { start + row % limit * rowCount }
+
+  /// Sets rows to zero.
+  func clear(_ rows: Range<Int>) {
+    for row in rows { self.row(row).update(repeating: 0, count: rowCount) }
+  }
 }
 
 /// The tiles of one image and head.
@@ -67,36 +96,36 @@ struct WindowTiles {
   var tokenStride: Int { sizes.heads * sizes.headWidth }
   /// Channels padded to whole vectors.
   var paddedWidth: Int { (sizes.headWidth + 15) & ~15 }
-  /// Numbers of a packed row of keys, and of a packed map.
+  /// Numbers of a packed row of keys.
   var packedRowCount: Int { sizes.width * paddedWidth }
-  var packedCount: Int { sizes.height * packedRowCount }
   /// The most rows of keys that a tile sees.
   var keyRowLimit: Int { min(window + tileSide - 1, sizes.height) }
   /// The most keys of a tile.
   var keyLimit: Int { keyRowLimit * min(window + tileSide - 1, sizes.width) }
 
-  /// Whole rows of keys or values as [row, column, padded c].
-  @inline(__always)
-  func pack<S: TensorScalar>(_ x: UnsafePointer<S>, rows: Range<Int>, _ result: UnsafeMutablePointer<S>) {
-    let (width, padded) = (sizes.headWidth, paddedWidth)
-    var target = result
-    var source = x + place(rows.lowerBound, 0)
-    for _ in 0..<rows.count * sizes.width {
-      copyPadded(source, target, width, padded)
-      source += tokenStride
-      target += padded
+  /// Packs rows of keys or values.
+  func pack<S: TensorScalar>(_ x: UnsafePointer<S>, _ rows: Range<Int>, _ result: PackedRows<S>) {
+    for row in rows {
+      var target = result.row(row)
+      var source = x + place(row, 0)
+      for _ in 0..<sizes.width {
+        copyPadded(source, target, sizes.headWidth, paddedWidth)
+        source += tokenStride
+        target += paddedWidth
+      }
     }
   }
 
-  /// Writes a packed map, [row, column, padded c], to its place.
-  @inline(__always)
-  func unpack<S: TensorScalar>(_ packed: UnsafePointer<S>, _ x: UnsafeMutablePointer<S>) {
-    var source = packed
-    var target = x + place(0, 0)
-    for _ in 0..<sizes.height * sizes.width {
-      target.update(from: source, count: sizes.headWidth)
-      source += paddedWidth
-      target += tokenStride
+  /// Writes packed rows to the map.
+  func unpack<S: TensorScalar>(_ packed: PackedRows<S>, _ rows: Range<Int>, _ x: UnsafeMutablePointer<S>) {
+    for row in rows {
+      var source = packed.row(row)
+      var target = x + place(row, 0)
+      for _ in 0..<sizes.width {
+        target.update(from: source, count: sizes.headWidth)
+        source += paddedWidth
+        target += tokenStride
+      }
     }
   }
 
@@ -158,7 +187,6 @@ struct WindowTile {
   }
 
   /// Queries of the map as [lane, padded c].
-  @inline(__always)
   func pack<S: TensorScalar>(queries x: UnsafePointer<S>, _ result: UnsafeMutablePointer<S>) {
     let (rows, columns) = places
     for lane in 0..<tileLanes {
@@ -169,13 +197,15 @@ struct WindowTile {
   }
 
   /// Packed queries as [c, lane]. On the map they are so far apart that sixteen of them drive each other from the cache.
-  @inline(__always)
   func transpose<S: TensorScalar>(packed x: UnsafePointer<S>, _ result: UnsafeMutablePointer<S>) {
     let stride = tiles.paddedWidth
-    for channel in 0..<tiles.sizes.headWidth {
+    var (source, target) = (x, result)
+    for _ in 0..<tiles.sizes.headWidth {
       var column = SIMD16<S>()
-      for lane in 0..<tileLanes { column[lane] = x[lane * stride + channel] }
-      put(column, result, channel * tileLanes)
+      for lane in 0..<tileLanes { column[lane] = source[lane &* stride] }
+      put(column, target, 0)
+      source += 1
+      target += tileLanes
     }
   }
 }
@@ -232,9 +262,54 @@ private func copyPadded<S: TensorScalar>(
   for i in width..<padded { target[i] = 0 }
 }
 
-// MARK: Kernels
+// MARK: Kernels. They are functions of their own, not parts of a large one: the compiler stops inlining in large functions.
 
 extension WindowTile {
+  /// What is added to the logits of a key: 0 for the lanes that see it, −∞ for the others.
+  @inline(__always)
+  private func forEachMask<S: TensorScalar>(_ masks: WindowMasks<S>, _ body: (_ key: Int, _ mask: SIMD16<S>) -> Void) {
+    let (rows, columns) = (masks.rows(row / tileSide), masks.columns(column / tileSide))
+    var key = 0
+    for i in 0..<keyRows.count {
+      let rowMask = sixteen(rows, i * tileLanes)
+      for j in 0..<keyColumns.count {
+        body(key, rowMask + sixteen(columns, j * tileLanes))
+        key += tileLanes
+      }
+    }
+  }
+
+  /// Makes products logits, and those e^(logit − largest); returns the largest and the sums.
+  func softmaxParts<S: TensorScalar>(_ p: UnsafeMutablePointer<S>, scale: S, _ masks: WindowMasks<S>)
+    -> (most: SIMD16<S>, sum: SIMD16<S>)
+  {
+    var most = SIMD16<S>(repeating: -.infinity)
+    forEachMask(masks) { key, mask in
+      let logit = sixteen(UnsafePointer(p), key) * scale + mask
+      put(logit, p, key)
+      most = larger(most, logit)
+    }
+    var sum = SIMD16<S>.zero
+    for key in 0..<keyCount {
+      let power = exponential(sixteen(UnsafePointer(p), key * tileLanes) - most)
+      put(power, p, key * tileLanes)
+      sum += power
+    }
+    return (most, sum)
+  }
+
+  /// p from products and the log-sum-exp, dS = scale·p·(dP − δ) from dP.
+  func softmaxGradient<S: TensorScalar>(
+    _ p: UnsafeMutablePointer<S>, _ dS: UnsafeMutablePointer<S>, logSumExp: SIMD16<S>, delta: SIMD16<S>, scale: S,
+    _ masks: WindowMasks<S>
+  ) {
+    forEachMask(masks) { key, mask in
+      let probability = exponential(sixteen(UnsafePointer(p), key) * scale + mask - logSumExp)
+      put(probability, p, key)
+      put(probability * (sixteen(UnsafePointer(dS), key) - delta) * scale, dS, key)
+    }
+  }
+
   /// The rows of keys that two neighbouring rows of the tile's queries see.
   @inline(__always)
   private func keyRows(ofRows first: Int) -> Range<Int> {
@@ -254,11 +329,8 @@ extension WindowTile {
   }
 
   /// result[key] = Σ_c vectors[c]·rows[key][c], sixteen lanes; zero for two rows of queries where neither sees the key's row.
-  ///
-  /// - Parameter rows: packed rows of keys, from the tile's first one.
-  @inline(__always)
   func dots<S: TensorScalar>(
-    _ vectors: UnsafePointer<S>, _ rows: UnsafePointer<S>, _ result: UnsafeMutablePointer<S>
+    _ vectors: UnsafePointer<S>, _ rows: PackedRows<S>, _ result: UnsafeMutablePointer<S>
   ) {
     // The first and last rows of keys are seen by half of the lanes.
     let (upper, lower) = (keyRows(ofRows: 0), keyRows(ofRows: 2))
@@ -268,9 +340,8 @@ extension WindowTile {
   }
 
   /// The same for some rows of keys and the lanes from `lane` on, as many as the vector type has.
-  @inline(__always)
   private func dots<S: TensorScalar, Lanes: SIMD>(
-    _ type: Lanes.Type, _ lane: Int, _ someRows: Range<Int>, _ vectors: UnsafePointer<S>, _ rows: UnsafePointer<S>,
+    _ type: Lanes.Type, _ lane: Int, _ someRows: Range<Int>, _ vectors: UnsafePointer<S>, _ rows: PackedRows<S>,
     _ result: UnsafeMutablePointer<S>
   ) where Lanes.Scalar == S {
     let (stride, columns, width) = (tiles.paddedWidth, keyColumns.count, tiles.sizes.headWidth)
@@ -278,8 +349,8 @@ extension WindowTile {
     let groups = (columns + 4) / 5
     let hasFifth = columns > 4 * groups
     let group = min(columns, hasFifth ? 5 : 4)
-    for i in someRows.lowerBound - keyRows.lowerBound..<someRows.upperBound - keyRows.lowerBound {
-      let row = rows + (i * tiles.sizes.width + keyColumns.lowerBound) * stride
+    for keyRow in someRows {
+      let row = rows.row(keyRow) + keyColumns.lowerBound * stride
       for number in 0..<groups {
         let first = min(number * group, columns - group)
         let r0 = row + first * stride
@@ -288,15 +359,28 @@ extension WindowTile {
         let r3 = r0 + min(3, group - 1) * stride
         let r4 = r0 + min(4, group - 1) * stride
         var (a0, a1, a2, a3, a4) = (Lanes.zero, Lanes.zero, Lanes.zero, Lanes.zero, Lanes.zero)
-        for channel in 0..<width {
-          let x = UnsafeRawPointer(vectors + channel * tileLanes + lane).loadUnaligned(as: Lanes.self)
-          a0 += x * r0[channel]
-          a1 += x * r1[channel]
-          a2 += x * r2[channel]
-          a3 += x * r3[channel]
-          if hasFifth { a4 += x * r4[channel] }
+        var vector = UnsafeRawPointer(vectors + lane)
+        if hasFifth {
+          for channel in 0..<width {
+            let x = vector.loadUnaligned(as: Lanes.self)
+            a0 += x * r0[channel]
+            a1 += x * r1[channel]
+            a2 += x * r2[channel]
+            a3 += x * r3[channel]
+            a4 += x * r4[channel]
+            vector += tileLanes * MemoryLayout<S>.stride
+          }
+        } else {
+          for channel in 0..<width {
+            let x = vector.loadUnaligned(as: Lanes.self)
+            a0 += x * r0[channel]
+            a1 += x * r1[channel]
+            a2 += x * r2[channel]
+            a3 += x * r3[channel]
+            vector += tileLanes * MemoryLayout<S>.stride
+          }
         }
-        let target = result + (i * columns + first) * tileLanes
+        let target = result + ((keyRow - keyRows.lowerBound) * columns + first) * tileLanes
         func put(_ value: Lanes, _ key: Int) {
           let target = UnsafeMutableRawPointer(target + key * tileLanes)
           target.storeBytes(of: value, toByteOffset: lane * MemoryLayout<S>.stride, as: Lanes.self)
@@ -314,13 +398,10 @@ extension WindowTile {
   }
 
   /// target[query][c] = factors[lane]·Σ_key weights[key][lane]·rows[key][c] for the queries of the tile, on the map.
-  ///
-  /// - Parameter rows: packed rows of keys, from the tile's first one.
-  @inline(__always)
   func sums<S: TensorScalar>(
-    _ weights: UnsafePointer<S>, _ rows: UnsafePointer<S>, factors: SIMD16<S>, _ target: UnsafeMutablePointer<S>
+    _ weights: UnsafePointer<S>, _ rows: PackedRows<S>, factors: SIMD16<S>, _ target: UnsafeMutablePointer<S>
   ) {
-    let (stride, padded, width) = (tiles.paddedWidth, tiles.paddedWidth, tiles.sizes.headWidth)
+    let (padded, width) = (tiles.paddedWidth, tiles.sizes.headWidth)
     // Two rows and two columns of queries at a time, which see fewer keys than the whole tile; two vectors of channels.
     for place in 0..<4 {
       let (firstRow, firstColumn) = (2 * (place / 2), 2 * (place % 2))
@@ -339,7 +420,7 @@ extension WindowTile {
         for keyRow in someRows {
           let i = keyRow - keyRows.lowerBound
           let j = someColumns.lowerBound - keyColumns.lowerBound
-          var row = rows + (i * tiles.sizes.width + someColumns.lowerBound) * stride + channel
+          var row = rows.row(keyRow) + someColumns.lowerBound * padded + channel
           var weight = weights + (i * keyColumns.count + j) * tileLanes + lane
           for _ in 0..<someColumns.count {
             let (x, y) = (sixteen(row, 0), sixteen(row, second))
@@ -351,7 +432,7 @@ extension WindowTile {
             b2 += y * weight[tileSide]
             a3 += x * weight[tileSide + 1]
             b3 += y * weight[tileSide + 1]
-            row += stride
+            row += padded
             weight += tileLanes
           }
         }
@@ -371,16 +452,13 @@ extension WindowTile {
   }
 
   /// rows[key][c] += Σ_lane weights[key][lane]·vectors[lane][c] for the keys of the tile.
-  ///
-  /// - Parameter rows: packed rows of sums, from the tile's first row of keys.
-  @inline(__always)
   func addLaneProducts<S: TensorScalar>(
-    _ weights: UnsafePointer<S>, _ vectors: UnsafePointer<S>, _ rows: UnsafeMutablePointer<S>
+    _ weights: UnsafePointer<S>, _ vectors: UnsafePointer<S>, _ rows: PackedRows<S>
   ) {
     let (stride, columns) = (tiles.paddedWidth, keyColumns.count)
     for (i, keyRow) in keyRows.enumerated() {
       let lanes = lanes(seeing: keyRow)
-      let row = rows + (i * tiles.sizes.width + keyColumns.lowerBound) * stride
+      let row = rows.row(keyRow) + keyColumns.lowerBound * stride
       // Four keys at a time; beyond the row's last one that is repeated and dropped.
       var j = 0
       while j < columns {

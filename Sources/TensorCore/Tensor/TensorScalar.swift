@@ -41,7 +41,7 @@ extension Float: TensorScalar {
   /// The hyperbolic tangent of `x`.
   @inlinable public static func hyperbolicTangent(_ x: Float) -> Float { Foundation.tanh(x) }
   /// e raised to each of eight numbers.
-  @inlinable public static func exponential(_ x: SIMD8<Float>) -> SIMD8<Float> { vectorExponential(x) }
+  @_transparent public static func exponential(_ x: SIMD8<Float>) -> SIMD8<Float> { vectorExponential(x) }
 
   /// The array itself.
   public static func array(_ floats: [Float]) -> [Float] { floats }
@@ -90,12 +90,14 @@ extension Double: TensorScalar {
 /// e raised to each of eight floats.
 ///
 /// x = n·ln 2 + r with |r| ≤ ½ ln 2; eʳ by its Taylor polynomial of degree 7 (remainder below 1e-8 relative); 2ⁿ by
-/// writing the exponent bits, in two factors so that results down to the subnormal range come out right.
-@inlinable
+/// writing the exponent bits, in two factors because 2¹²⁸ is no float. Below −87.33 the result is 0: subnormal numbers would
+/// come next, and a softmax over masked logits took twice as long for them.
+@_transparent  // inlined everywhere: with `@inline(__always)` some of its calls remained
 public func vectorExponential(_ x: SIMD8<Float>) -> SIMD8<Float> {
-  let lowest = SIMD8<Float>(repeating: -104)
+  let lowest = SIMD8<Float>(repeating: -87.33)
   let highest = SIMD8<Float>(repeating: 89)
-  var y = x.replacing(with: lowest, where: x .< lowest)
+  let vanishes = x .< lowest
+  var y = x.replacing(with: lowest, where: vanishes)
   y = y.replacing(with: highest, where: y .> highest)
   // Adding and subtracting 1.5·2²³ rounds to the nearest integer.
   let rounder = SIMD8<Float>(repeating: 12_582_912)
@@ -112,38 +114,10 @@ public func vectorExponential(_ x: SIMD8<Float>) -> SIMD8<Float> {
   p = p * r + 0.5
   p = p * r + 1
   p = p * r + 1
-  let exponent = SIMD8<Int32>(truncatingIfNeeded: unsafeBitCast(shifted, to: SIMD8<Int32>.self) &- 0x4B40_0000)
+  let exponent = unsafeBitCast(shifted, to: SIMD8<Int32>.self) &- 0x4B40_0000
   let half = exponent &>> 1
   let first = unsafeBitCast((half &+ 127) &<< 23, to: SIMD8<Float>.self)
   let second = unsafeBitCast((exponent &- half &+ 127) &<< 23, to: SIMD8<Float>.self)
   // A NaN passes through: the comparisons above leave it, the polynomial carries it.
-  return (p * first) * second
-}
-
-/// e raised to each of sixteen floats: the same steps as for eight, written out because vectors of any number of lanes would be
-/// compared lane by lane.
-@inline(__always)
-package func vectorExponential(_ x: SIMD16<Float>) -> SIMD16<Float> {
-  let lowest = SIMD16<Float>(repeating: -104)
-  let highest = SIMD16<Float>(repeating: 89)
-  var y = x.replacing(with: lowest, where: x .< lowest)
-  y = y.replacing(with: highest, where: y .> highest)
-  let rounder = SIMD16<Float>(repeating: 12_582_912)
-  let shifted = y * 1.442_695_04 + rounder
-  let n = shifted - rounder
-  var r = y - n * 0.693_359_375
-  r = r - n * -2.121_944_4e-4
-  var p = SIMD16<Float>(repeating: 1.984_127e-4)
-  p = p * r + 1.388_888_9e-3
-  p = p * r + 8.333_333_3e-3
-  p = p * r + 4.166_666_6e-2
-  p = p * r + 1.666_666_7e-1
-  p = p * r + 0.5
-  p = p * r + 1
-  p = p * r + 1
-  let exponent = SIMD16<Int32>(truncatingIfNeeded: unsafeBitCast(shifted, to: SIMD16<Int32>.self) &- 0x4B40_0000)
-  let half = exponent &>> 1
-  let first = unsafeBitCast((half &+ 127) &<< 23, to: SIMD16<Float>.self)
-  let second = unsafeBitCast((exponent &- half &+ 127) &<< 23, to: SIMD16<Float>.self)
-  return (p * first) * second
+  return ((p * first) * second).replacing(with: SIMD8(), where: vanishes)
 }
