@@ -43,71 +43,83 @@ struct Times {
   var both: [Double] = []
 }
 
-print("| map | windowed, forward | windowed, with backward | dense, forward | dense, with backward |")
-print("| --- | --- | --- | --- | --- |")
-var (windowed, dense) = ([Int: Times](), [Int: Times]())
-for side in sides {
-  let tokens = side * side
-  let map = Heads<Engine>(
-    queries: try values(side, 0), keys: try values(side, 1), values: try values(side, 2))
-  let dMap = try values(side, 3)
-  let flat: Shape = [1, tokens, heads, width]
-  let list = Heads<Engine>(
-    queries: map.queries.reshaped(flat), keys: map.keys.reshaped(flat), values: map.values.reshaped(flat))
-  let dList = dMap.reshaped(flat)
-  let spans = [AttentionSpan(queries: 0..<tokens, keys: 0..<tokens)]
-  // As often as gives some 30 ms a measurement.
-  let repeats = max(1, 65536 / tokens)
-  for round in 0...rounds {
-    let windowForward = time {
-      for _ in 0..<repeats { _ = Engine.neighborhoodAttention(map, window: window, scale: 0.125) }
+/// Inputs of one side, as a map and as a list.
+struct Inputs {
+  let map: Heads<Engine>
+  let list: Heads<Engine>
+  let dMap: Tensor<Engine>
+  let dList: Tensor<Engine>
+
+  init(side: Int) throws {
+    map = Heads(queries: try values(side, 0), keys: try values(side, 1), values: try values(side, 2))
+    let flat: Shape = [1, side * side, heads, width]
+    list = Heads(
+      queries: map.queries.reshaped(flat), keys: map.keys.reshaped(flat), values: map.values.reshaped(flat))
+    dMap = try values(side, 3)
+    dList = dMap.reshaped(flat)
+  }
+}
+
+/// Seconds for one time of each.
+func measure(_ repeats: Int, forward: () -> AttentionSaved<Engine>, backward: (AttentionSaved<Engine>) -> Void)
+  -> (forward: Double, both: Double)
+{
+  let seconds = time { for _ in 0..<repeats { _ = forward() } }
+  let both = time { for _ in 0..<repeats { backward(forward()) } }
+  return (seconds / Double(repeats), both / Double(repeats))
+}
+
+let inputs = try sides.map { try Inputs(side: $0) }
+var windowed = [Times](repeating: Times(), count: sides.count)
+var dense = windowed
+// All maps in every round, so that a machine that slows down does so for all of them; the first round warms up.
+for round in 0...rounds {
+  for (i, side) in sides.enumerated() {
+    let (tokens, x) = (side * side, inputs[i])
+    // As often as gives some 30 ms a measurement.
+    let repeats = max(1, 65536 / tokens)
+    let near = measure(repeats) {
+      Engine.neighborhoodAttention(x.map, window: window, scale: 0.125).saved
+    } backward: {
+      _ = Engine.dNeighborhoodAttention(x.dMap, $0, window: window, scale: 0.125)
     }
-    let windowBoth = time {
-      for _ in 0..<repeats {
-        let saved = Engine.neighborhoodAttention(map, window: window, scale: 0.125).saved
-        _ = Engine.dNeighborhoodAttention(dMap, saved, window: window, scale: 0.125)
-      }
+    if round > 0 {
+      windowed[i].forward.append(near.forward)
+      windowed[i].both.append(near.both)
     }
     // On the largest maps dense attention takes so many seconds that one measurement must do.
-    if tokens > 4096 && round != 1 {
-      if round == 0 { continue }
-      windowed[side, default: Times()].forward.append(windowForward / Double(repeats))
-      windowed[side, default: Times()].both.append(windowBoth / Double(repeats))
-      continue
+    guard tokens <= 4096 || round == 1 else { continue }
+    let spans = [AttentionSpan(queries: 0..<tokens, keys: 0..<tokens)]
+    let far = measure(max(1, repeats / (tokens / 64))) {
+      Engine.attention(x.list, spans: spans, scale: 0.125).saved
+    } backward: {
+      _ = Engine.dAttention(x.dList, $0, spans: spans, scale: 0.125)
     }
-    let denseRepeats = max(1, repeats / (tokens / 64))
-    let denseForward = time {
-      for _ in 0..<denseRepeats { _ = Engine.attention(list, spans: spans, scale: 0.125) }
+    if round > 0 {
+      dense[i].forward.append(far.forward)
+      dense[i].both.append(far.both)
     }
-    let denseBoth = time {
-      for _ in 0..<denseRepeats {
-        let saved = Engine.attention(list, spans: spans, scale: 0.125).saved
-        _ = Engine.dAttention(dList, saved, spans: spans, scale: 0.125)
-      }
-    }
-    // The first round warms up.
-    if round == 0 { continue }
-    windowed[side, default: Times()].forward.append(windowForward / Double(repeats))
-    windowed[side, default: Times()].both.append(windowBoth / Double(repeats))
-    dense[side, default: Times()].forward.append(denseForward / Double(denseRepeats))
-    dense[side, default: Times()].both.append(denseBoth / Double(denseRepeats))
   }
-  let cells = [windowed[side]!.forward, windowed[side]!.both, dense[side]!.forward, dense[side]!.both].map {
+}
+
+print("| map | windowed, forward | windowed, with backward | dense, forward | dense, with backward |")
+print("| --- | --- | --- | --- | --- |")
+for (i, side) in sides.enumerated() {
+  let cells = [windowed[i].forward, windowed[i].both, dense[i].forward, dense[i].both].map {
     String(format: "%.2f µs", median($0) / Double(side * side) * 1e6)
   }
   print("| \(side) × \(side) | \(cells.joined(separator: " | ")) |")
-  fflush(nil)
 }
 
 for (name, measure) in [("forward", { (times: Times) in times.forward }), ("with backward", { $0.both })] {
-  let perQuery = sides.map { median(measure(windowed[$0]!)) / Double($0 * $0) }
+  let perQuery = zip(sides, windowed).map { median(measure($1)) / Double($0 * $0) }
   let mean = perQuery.reduce(0, +) / Double(perQuery.count)
   let spread = perQuery.map { abs($0 / mean - 1) }.max()!
   print("windowed, \(name): per query within \(String(format: "%.1f", 100 * spread)) % of the mean over all maps")
 }
 if arguments.count == 2 {
-  func curve(_ name: String, _ times: [Int: Times], _ measure: (Times) -> [Double]) -> LinePlot.Series {
-    LinePlot.Series(name, sides.map { (x: Double($0 * $0), y: median(measure(times[$0]!)) * 1000) })
+  func curve(_ name: String, _ times: [Times], _ measure: (Times) -> [Double]) -> LinePlot.Series {
+    LinePlot.Series(name, zip(sides, times).map { (x: Double($0 * $0), y: median(measure($1)) * 1000) })
   }
   var plot = LinePlot(
     title: "Attention on a map: window \(window), or dense; \(heads) heads x \(width)", xLabel: "tokens", yLabel: "ms",

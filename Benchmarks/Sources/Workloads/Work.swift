@@ -42,7 +42,7 @@ func values(_ name: String, _ shape: Shape, scale: Float = 1) throws -> Tensor<E
 
 @MainActor let work: [String: () throws -> () throws -> [Outcome]] = [
   "matrix": {
-    let (x, w) = (try values("x", [512, width]), try values("w", [4 * width, width], scale: 0.03))
+    let (x, w) = (try values("x", [1, 512, width]), try values("w", [4 * width, width], scale: 0.03))
     return { [.tensor(Engine.linear(x, weight: w, bias: nil))] }
   },
   "linear-2": { try linear(2) },
@@ -142,7 +142,7 @@ func values(_ name: String, _ shape: Shape, scale: Float = 1) throws -> Tensor<E
 ]
 
 private func linear(_ rows: Int) throws -> () throws -> [Outcome] {
-  let (x, w) = (try values("x", [rows, width]), try values("w", [4 * width, width], scale: 0.03))
+  let (x, w) = (try values("x", [1, rows, width]), try values("w", [4 * width, width], scale: 0.03))
   let bias = try values("b", [4 * width])
   return { [.tensor(Engine.linear(x, weight: w, bias: bias))] }
 }

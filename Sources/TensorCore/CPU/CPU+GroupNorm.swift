@@ -31,15 +31,8 @@ extension CPU {
                 let (gain, offset) = (weight[index], bias[index])
                 let (x, output) = (x + start, output + start)
                 switch activation {
-                case .identity:
-                  byEights(positions) { i, lanes in
-                    put((eight(x, i, lanes) - m) * r * gain + offset, output, i, lanes)
-                  }
-                case .silu:
-                  byEights(positions) { i, lanes in
-                    let z = (eight(x, i, lanes) - m) * r * gain + offset
-                    put(z / (Scalar.exponential(-z) + 1), output, i, lanes)
-                  }
+                case .identity: normalise(x, output, positions, mean: m, deviation: r, gain: gain, offset: offset)
+                case .silu: normaliseSiLU(x, output, positions, mean: m, deviation: r, gain: gain, offset: offset)
                 }
               }
             }
@@ -116,5 +109,24 @@ extension CPU {
       }
     }
     return GroupNormGradients(x: dx, weight: dAddRows(products), bias: dAddRows(sums))
+  }
+}
+
+// Loops over the positions of a channel: functions of their own, because the compiler stops inlining in large functions.
+
+/// y = (x − mean)·r·gain + offset.
+private func normalise<S: TensorScalar>(
+  _ x: UnsafePointer<S>, _ y: UnsafeMutablePointer<S>, _ count: Int, mean: S, deviation: S, gain: S, offset: S
+) {
+  byEights(count) { i, lanes in put((eight(x, i, lanes) - mean) * deviation * gain + offset, y, i, lanes) }
+}
+
+/// y = SiLU((x − mean)·r·gain + offset).
+private func normaliseSiLU<S: TensorScalar>(
+  _ x: UnsafePointer<S>, _ y: UnsafeMutablePointer<S>, _ count: Int, mean: S, deviation: S, gain: S, offset: S
+) {
+  byEights(count) { i, lanes in
+    let z = (eight(x, i, lanes) - mean) * deviation * gain + offset
+    put(z / (S.exponential(-z) + 1), y, i, lanes)
   }
 }

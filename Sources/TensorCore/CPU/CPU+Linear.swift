@@ -1,37 +1,38 @@
-// y = x Wᵀ + b. Large products go to OpenBLAS in blocks of about 512 rows and 512 outputs, one thread each, so that layers
-// narrower than that keep two processors busy too; products with very few rows per image go to a kernel of our own that
-// streams the weights once, whatever the number of rows.
+// y = x Wᵀ + b. Large products go to OpenBLAS in blocks, one thread each; products with very few rows per image go to a
+// kernel of our own that streams the weights once, whatever the number of rows.
 //
-// Which of the two is chosen depends on the sizes of one image, never on the batch, and blocks are fixed by the shapes:
-// a row's bits are the same in any batch and with any number of threads (OpenBLAS adds in the order of k whatever
-// the number of rows, except in its path for small matrices, which `fewRows` keeps clear of).
+// Which of the two is chosen depends on the sizes of one image, never on the batch. A row's bits are the same in any batch
+// and with any number of threads: OpenBLAS adds in the order of k whatever the sizes of a block, except in its path for
+// small matrices, which `fewRows` keeps clear of.
 
-/// The outputs of one piece.
-private let outputsPerPiece = 512
+/// About as many outputs make a block of their own; the fewest that a cut leaves.
+private let (usualOutputs, fewestOutputs) = (512, 320)
 
 /// Whether products of this size go to the streaming kernel: OpenBLAS has another summation order up to m·n·k = 100³, and
-/// below some five rows it is several times slower than memory.
+/// for few rows it spends more on copying W than on products. Measured on 1024 × 4096 weights that come from memory, two
+/// processors, GFLOP/s of this kernel and of OpenBLAS: 8 rows 75 and 32, 32 rows 122 and 82, 72 rows 155 and 137, 128 rows
+/// 162 and 159, 200 rows 162 and 173. An image's rows come twice with guidance, and as often as there are images.
 private func fewRows(_ rows: Int, inputs: Int, outputs: Int) -> Bool {
-  rows <= 4 || rows * inputs * min(outputs, outputsPerPiece) <= 1_100_000
+  rows <= 48 || rows * inputs * min(outputs, fewestOutputs) <= 1_100_000
 }
 
-/// The rows of one piece; the last piece has up to twice as many, so that none is small.
-private let rowsPerBlock = 512
-
-/// Runs `body` on blocks that together make up rows × columns.
+/// Runs `body` on blocks that together make up rows × columns, a few for each thread.
 ///
-/// Many rows are cut, few are not: a product of few rows reads its weights once. A narrow rest of the columns joins its
-/// neighbour, which keeps it clear of the path for small matrices.
+/// The larger a block, the less OpenBLAS copies for each product: blocks of 1024 × 1024 gave a tenth more than blocks of
+/// 512 × 512. Columns are cut first, so that every weight is read by one thread.
 @inline(__always)
 private func forEachBlock(rows: Int, columns: Int, _ body: (Range<Int>, Range<Int>) -> Void) {
-  let rowBlocks = max(1, rows / rowsPerBlock)
-  let columnBlocks = max(1, (columns + outputsPerPiece - 128) / outputsPerPiece)
+  let threads = ThreadCount.current
+  let mostColumnBlocks = max(1, (columns + usualOutputs - 128) / usualOutputs)
+  let columnBlocks = min(mostColumnBlocks, 2 * threads)
+  let rowBlocks = max(1, rows / (columnBlocks < threads ? 512 : 1024))
+  let width = columnBlocks == 1 ? columns : columns / columnBlocks & ~15
   parallel(rowBlocks * columnBlocks) { piece in
     let (rowBlock, columnBlock) = (piece % rowBlocks, piece / rowBlocks)
-    let (row, column) = (rowBlock * rowsPerBlock, columnBlock * outputsPerPiece)
+    let column = columnBlock * width
     body(
-      row..<(rowBlock == rowBlocks - 1 ? rows : row + rowsPerBlock),
-      column..<(columnBlock == columnBlocks - 1 ? columns : column + outputsPerPiece))
+      rows * rowBlock / rowBlocks..<rows * (rowBlock + 1) / rowBlocks,
+      column..<(columnBlock == columnBlocks - 1 ? columns : column + width))
   }
 }
 
@@ -87,13 +88,11 @@ extension CPU: LinearAlgebraOps {
     }
     let dWeight = make(weight.shape) { dWeight in
       withPointers(dOutput, x) { dY, x in
-        // Four pieces where none is so narrow that reading x again costs more than its products.
-        let grain = max(96, min(outputsPerPiece, (outputs / 4 + 15) & ~15))
-        parallel(outputs, grain: grain) { range in
+        forEachBlock(rows: outputs, columns: inputs) { someOutputs, someInputs in
           Scalar.matrixProduct(
-            transposeA: true, transposeB: false, m: range.count, n: inputs, k: rows, alpha: 1,
-            dY + range.lowerBound, lda: outputs, x, ldb: inputs, beta: 0, dWeight + range.lowerBound * inputs,
-            ldc: inputs)
+            transposeA: true, transposeB: false, m: someOutputs.count, n: someInputs.count, k: rows, alpha: 1,
+            dY + someOutputs.lowerBound, lda: outputs, x + someInputs.lowerBound, ldb: inputs, beta: 0,
+            dWeight + someOutputs.lowerBound * inputs + someInputs.lowerBound, ldc: inputs)
         }
       }
     }
@@ -136,68 +135,100 @@ private func sumOfRows<S: TensorScalar>(
   }
 }
 
-/// y = x Wᵀ + b as dot products of four rows of x with a row of W at a time; W is read from memory once.
+/// y = x Wᵀ + b as dot products of four rows of x with four of W at a time; W is read from memory once, and nothing is
+/// copied: OpenBLAS would copy all of W for each product.
 @inline(__always)
 private func streamWeights<S: TensorScalar>(
   _ x: UnsafePointer<S>, _ weight: UnsafePointer<S>, _ bias: UnsafePointer<S>?, _ y: UnsafeMutablePointer<S>,
   rows: Int, inputs: Int, outputs: Int
 ) {
-  // A piece's weights stay in the first-level cache while all rows pass by.
-  let grain = max(1, min(64, 8192 / max(inputs, 1)))
   let body = { (range: Range<Int>) in
-    var row = 0
-    while row < rows {
-      let count = min(4, rows - row)
-      for output in range {
-        let w = weight + output * inputs
-        let b = bias?[output] ?? 0
-        // Rows beyond the last repeat it, so that every row is computed in the same way.
-        let x0 = x + row * inputs
-        let x1 = x + (row + min(1, count - 1)) * inputs
-        let x2 = x + (row + min(2, count - 1)) * inputs
-        let x3 = x + (row + min(3, count - 1)) * inputs
-        let dots = fourDots(w, x0, x1, x2, x3, inputs)
-        for r in 0..<count { y[(row + r) * outputs + output] = dots[r] + b }
+    // Four rows of x stay in the first-level cache while the weights of a piece pass by, those in the second-level cache.
+    for first in stride(from: 0, to: max(inputs, 1), by: inputsPerPass) {
+      let count = min(inputsPerPass, inputs - first)
+      var row = 0
+      while row < rows {
+        let someRows = min(4, rows - row)
+        var output = range.lowerBound
+        while output < range.upperBound {
+          let someOutputs = min(4, range.upperBound - output)
+          let dots = sixteenDots(
+            x + row * inputs + first, rows: someRows, weight + output * inputs + first, rows: someOutputs,
+            stride: inputs, count)
+          for r in 0..<someRows {
+            let target = y + (row + r) * outputs + output
+            for o in 0..<someOutputs { target[o] = (first == 0 ? bias?[output + o] ?? 0 : target[o]) + dots[4 * r + o] }
+          }
+          output += 4
+        }
+        row += 4
       }
-      row += count
     }
   }
   if rows * inputs * outputs < serialLimit {
     body(0..<outputs)
   } else {
-    parallel(outputs, grain: grain, body)
+    parallel(outputs, grain: 16, body)
   }
 }
 
-/// The dot products of one vector with four others.
-@inline(__always)
-private func fourDots<S: TensorScalar>(
-  _ w: UnsafePointer<S>, _ x0: UnsafePointer<S>, _ x1: UnsafePointer<S>, _ x2: UnsafePointer<S>, _ x3: UnsafePointer<S>,
-  _ count: Int
-) -> SIMD4<S> {
-  var (a0, a1, a2, a3) = (SIMD8<S>.zero, SIMD8<S>.zero, SIMD8<S>.zero, SIMD8<S>.zero)
-  var (b0, b1, b2, b3) = (SIMD8<S>.zero, SIMD8<S>.zero, SIMD8<S>.zero, SIMD8<S>.zero)
+/// How many inputs the streaming kernel takes at a time.
+private let inputsPerPass = 1024
+
+/// The dot products of up to four rows of x with up to four of w, [row of x, row of w]; rows that are missing repeat the last,
+/// so that every row is computed in the same way.
+private func sixteenDots<S: TensorScalar>(
+  _ x: UnsafePointer<S>, rows: Int, _ w: UnsafePointer<S>, rows outputs: Int, stride: Int, _ count: Int
+) -> SIMD16<S> {
+  let (x0, w0) = (x, w)
+  let (x1, w1) = (x + min(1, rows - 1) * stride, w + min(1, outputs - 1) * stride)
+  let (x2, w2) = (x + min(2, rows - 1) * stride, w + min(2, outputs - 1) * stride)
+  let (x3, w3) = (x + (rows - 1) * stride, w + (outputs - 1) * stride)
+  var (a00, a01, a02, a03) = (SIMD16<S>.zero, SIMD16<S>.zero, SIMD16<S>.zero, SIMD16<S>.zero)
+  var (a10, a11, a12, a13) = (SIMD16<S>.zero, SIMD16<S>.zero, SIMD16<S>.zero, SIMD16<S>.zero)
+  var (a20, a21, a22, a23) = (SIMD16<S>.zero, SIMD16<S>.zero, SIMD16<S>.zero, SIMD16<S>.zero)
+  var (a30, a31, a32, a33) = (SIMD16<S>.zero, SIMD16<S>.zero, SIMD16<S>.zero, SIMD16<S>.zero)
   var i = 0
-  while i + 16 <= count {
-    let (v, u) = (eight(w, i), eight(w, i + 8))
-    a0 += v * eight(x0, i)
-    b0 += u * eight(x0, i + 8)
-    a1 += v * eight(x1, i)
-    b1 += u * eight(x1, i + 8)
-    a2 += v * eight(x2, i)
-    b2 += u * eight(x2, i + 8)
-    a3 += v * eight(x3, i)
-    b3 += u * eight(x3, i + 8)
-    i += 16
+  while i &+ 16 <= count {
+    let (v0, v1, v2, v3) = (sixteen(w0, i), sixteen(w1, i), sixteen(w2, i), sixteen(w3, i))
+    let u0 = sixteen(x0, i)
+    a00 += u0 * v0
+    a01 += u0 * v1
+    a02 += u0 * v2
+    a03 += u0 * v3
+    let u1 = sixteen(x1, i)
+    a10 += u1 * v0
+    a11 += u1 * v1
+    a12 += u1 * v2
+    a13 += u1 * v3
+    let u2 = sixteen(x2, i)
+    a20 += u2 * v0
+    a21 += u2 * v1
+    a22 += u2 * v2
+    a23 += u2 * v3
+    let u3 = sixteen(x3, i)
+    a30 += u3 * v0
+    a31 += u3 * v1
+    a32 += u3 * v2
+    a33 += u3 * v3
+    i &+= 16
   }
+  var sums = SIMD16<S>(
+    lowHalf: SIMD8(lowHalf: laneSums(a00, a01, a02, a03), highHalf: laneSums(a10, a11, a12, a13)),
+    highHalf: SIMD8(lowHalf: laneSums(a20, a21, a22, a23), highHalf: laneSums(a30, a31, a32, a33)))
   while i < count {
-    let lanes = min(8, count - i)
-    let v = eight(w, i, lanes)
-    a0 += v * eight(x0, i, lanes)
-    a1 += v * eight(x1, i, lanes)
-    a2 += v * eight(x2, i, lanes)
-    a3 += v * eight(x3, i, lanes)
-    i += 8
+    let w = SIMD4(w0[i], w1[i], w2[i], w3[i])
+    let rows = SIMD8(lowHalf: w * x0[i], highHalf: w * x1[i])
+    sums += SIMD16(lowHalf: rows, highHalf: SIMD8(lowHalf: w * x2[i], highHalf: w * x3[i]))
+    i += 1
   }
-  return SIMD4(laneSum(a0 + b0), laneSum(a1 + b1), laneSum(a2 + b2), laneSum(a3 + b3))
+  return sums
+}
+
+/// Σ of the lanes of each of four vectors.
+@inline(__always)
+private func laneSums<S: TensorScalar>(_ a: SIMD16<S>, _ b: SIMD16<S>, _ c: SIMD16<S>, _ d: SIMD16<S>) -> SIMD4<S> {
+  SIMD4(
+    laneSum(a.lowHalf + a.highHalf), laneSum(b.lowHalf + b.highHalf), laneSum(c.lowHalf + c.highHalf),
+    laneSum(d.lowHalf + d.highHalf))
 }

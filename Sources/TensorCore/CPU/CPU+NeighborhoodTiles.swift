@@ -37,7 +37,7 @@ private func put<S: TensorScalar>(_ value: SIMD16<S>, _ target: UnsafeMutablePoi
 func exponential<S: TensorScalar>(_ x: SIMD16<S>) -> SIMD16<S> {
   if S.self == Float.self {
     let x = unsafeBitCast(x, to: SIMD16<Float>.self)
-    let power = SIMD16(lowHalf: vectorExponential(x.lowHalf), highHalf: vectorExponential(x.highHalf))
+    let power = SIMD16(lowHalf: inlinedExponential(x.lowHalf), highHalf: inlinedExponential(x.highHalf))
     return unsafeBitCast(power, to: SIMD16<S>.self)
   }
   return SIMD16(lowHalf: S.exponential(x.lowHalf), highHalf: S.exponential(x.highHalf))

@@ -1,7 +1,8 @@
 // Eight numbers at a time: loads and stores at any address, loops with a partial last step, sums and maxima.
 //
 // Loops hand their body a place and the number of lanes that count there: 8, or what is left at the end. Both take the
-// same path, so a number's result does not depend on where in the tensor it lies. Sums use four accumulators of eight
+// same path, so a number's result does not depend on where in the tensor it lies. Partial vectors are copied as bytes:
+// where single lanes are touched, the compiler takes all of a loop's vectors apart. Sums use four accumulators of eight
 // lanes each, which is faster than one and rounds less. Deliberately absent: fused multiply-add and the library's
 // `max`, which cost a call per lane on processors without them.
 
@@ -19,7 +20,9 @@ func eight<S: TensorScalar>(
 ) -> SIMD8<S> {
   if lanes == 8 { return UnsafeRawPointer(start + place).loadUnaligned(as: SIMD8<S>.self) }
   var result = SIMD8<S>(repeating: filler)
-  for lane in 0..<lanes { result[lane] = start[place + lane] }
+  withUnsafeMutableBytes(of: &result) {
+    $0.copyMemory(from: UnsafeRawBufferPointer(start: start + place, count: lanes * MemoryLayout<S>.stride))
+  }
   return result
 }
 
@@ -29,7 +32,10 @@ func put<S: TensorScalar>(_ value: SIMD8<S>, _ start: UnsafeMutablePointer<S>, _
   if lanes == 8 {
     UnsafeMutableRawPointer(start + place).storeBytes(of: value, as: SIMD8<S>.self)
   } else {
-    for lane in 0..<lanes { start[place + lane] = value[lane] }
+    withUnsafeBytes(of: value) {
+      UnsafeMutableRawPointer(start + place).copyMemory(
+        from: $0.baseAddress.unsafelyUnwrapped, byteCount: lanes * MemoryLayout<S>.stride)
+    }
   }
 }
 

@@ -41,7 +41,7 @@ extension Float: TensorScalar {
   /// The hyperbolic tangent of `x`.
   @inlinable public static func hyperbolicTangent(_ x: Float) -> Float { Foundation.tanh(x) }
   /// e raised to each of eight numbers.
-  @_transparent public static func exponential(_ x: SIMD8<Float>) -> SIMD8<Float> { vectorExponential(x) }
+  public static func exponential(_ x: SIMD8<Float>) -> SIMD8<Float> { vectorExponential(x) }
 
   /// The array itself.
   public static func array(_ floats: [Float]) -> [Float] { floats }
@@ -92,8 +92,12 @@ extension Double: TensorScalar {
 /// x = n·ln 2 + r with |r| ≤ ½ ln 2; eʳ by its Taylor polynomial of degree 7 (remainder below 1e-8 relative); 2ⁿ by
 /// writing the exponent bits, in two factors because 2¹²⁸ is no float. Below −87.33 the result is 0: subnormal numbers would
 /// come next, and a softmax over masked logits took twice as long for them.
-@_transparent  // inlined everywhere: with `@inline(__always)` some of its calls remained
-public func vectorExponential(_ x: SIMD8<Float>) -> SIMD8<Float> {
+@inline(never)  // in a large function that inlines it, the compiler takes the vector apart
+public func vectorExponential(_ x: SIMD8<Float>) -> SIMD8<Float> { inlinedExponential(x) }
+
+/// `vectorExponential` for small loops, into which it is always inlined.
+@_transparent
+package func inlinedExponential(_ x: SIMD8<Float>) -> SIMD8<Float> {
   let lowest = SIMD8<Float>(repeating: -87.33)
   let highest = SIMD8<Float>(repeating: 89)
   let vanishes = x .< lowest
