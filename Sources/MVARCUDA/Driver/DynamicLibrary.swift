@@ -38,7 +38,9 @@ package struct DynamicLibrary: Sendable {
     guard let address = self.symbol(symbol), let process = dlopen(nil, RTLD_NOW), let dladdr = dlsym(process, "dladdr")
     else { return nil }
     var information = [UnsafePointer<CChar>?](repeating: nil, count: 4)
-    guard unsafeBitCast(dladdr, to: Locate.self)(address, &information) != 0, let file = information[0] else { return nil }
+    guard unsafeBitCast(dladdr, to: Locate.self)(address, &information) != 0, let file = information[0] else {
+      return nil
+    }
     let path = String(cString: file)
     return path.lastIndex(of: "/").map { String(path[...$0]) }
   }

@@ -82,15 +82,16 @@ package final class NVRTC: Sendable {
     }
     defer { _ = functions.destroy(&program) }
     let status = withCStrings(options) { functions.compile(program, Int32(options.count), $0) }
-    let log = try String(decoding: bytes(functions.logSize, functions.log, of: program).prefix { $0 != 0 }, as: UTF8.self)
+    let logBytes = try bytes(functions.logSize, functions.log, of: program)
+    let log = String(decoding: logBytes.prefix { $0 != 0 }, as: UTF8.self)
       .trimmingCharacters(in: .whitespacesAndNewlines)
     guard status == 0 else {
       throw CUDAError.compilation(
         file: source.name, architecture: String(architecture), log: log.isEmpty ? functions.text(status) : log)
     }
     let isMachineCode = architecture.hasPrefix("sm_")
-    let image = try isMachineCode
-      ? bytes(functions.cubinSize, functions.cubin, of: program) : bytes(functions.ptxSize, functions.ptx, of: program)
+    let size = isMachineCode ? functions.cubinSize : functions.ptxSize
+    let image = try bytes(size, isMachineCode ? functions.cubin : functions.ptx, of: program)
     return (image, log)
   }
 

@@ -1,0 +1,49 @@
+// An engine on the emulator, and drivers that fail where a test wants them to.
+
+import CUDAEmulator
+import Foundation
+import MVARCUDA
+import Synchronization
+import Testing
+
+/// All tests that use the emulated device: it is one per process, and its allocations are counted.
+@Suite(.serialized) struct EmulatedDevice {}
+
+enum Emulator {
+  /// The emulated driver.
+  static func driver() throws -> CUDADriver { try driver { _ in nil } }
+
+  /// The emulated driver with some of its functions replaced.
+  ///
+  /// - Parameter replacement: another function for a name, or nil for the emulator's.
+  static func driver(_ replacement: (String) -> UnsafeMutableRawPointer?) throws -> CUDADriver {
+    try CUDADriver(name: "emulator") { replacement($0) ?? cudaemu_symbol($0) }
+  }
+
+  /// An engine on a driver, by default the emulated one.
+  static func engine(_ driver: CUDADriver? = nil) throws -> CUDAEngine {
+    try CUDAEngine(CUDADevice(driver ?? Self.driver()), images: { image($0) })
+  }
+
+  /// The image of a kernel file: the emulator takes its name.
+  static func image(_ file: String) -> [UInt8] { Array(file.utf8) + [0] }
+
+  /// The address of a C function.
+  static func address(_ function: @convention(c) (UnsafeMutablePointer<UInt64>, Int) -> Int32)
+    -> UnsafeMutableRawPointer
+  { unsafeBitCast(function, to: UnsafeMutableRawPointer.self) }
+}
+
+/// An error of CUDA that a piece of code throws; nil with an issue where it throws none.
+func cudaError(sourceLocation: SourceLocation = #_sourceLocation, _ body: () throws -> Void) -> CUDAError? {
+  #expect(throws: CUDAError.self, sourceLocation: sourceLocation, performing: body)
+}
+
+/// Creates folders and files below a folder.
+func plant(_ files: [String], in folder: String) throws {
+  for file in files {
+    let url = URL(filePath: "\(folder)/\(file)")
+    try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+    try Data().write(to: url)
+  }
+}
