@@ -1,0 +1,8 @@
+#include "Prelude.hpp"
+
+namespace {
+#include "../../MVARCUDA/Kernels/Attention.cu"
+}  // namespace
+
+KERNEL_FILE(attentionKernels, "Attention.cu",
+            KERNEL(dAttentionMeans), KERNEL(dAttentionQueries), KERNEL(dAttentionKeys))
