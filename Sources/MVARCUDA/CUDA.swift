@@ -13,7 +13,7 @@ public enum CUDA: BackendTypes {
   /// Numbers in the memory of a GPU.
   public typealias Storage = DeviceArray<Float>
   /// Integers in the memory of a GPU.
-  public typealias IndexStorage = DeviceArray<Int32>
+  public typealias IndexStorage = DeviceIndices
   /// A GPU at work.
   public typealias Device = CUDAEngine
 
@@ -44,8 +44,8 @@ public enum CUDA: BackendTypes {
   /// Memory filled with the given integers.
   ///
   /// - Throws: `CUDAError`.
-  public static func makeIndices(_ values: [Int32], on device: CUDAEngine) throws -> DeviceArray<Int32> {
-    try DeviceArray(values, on: device)
+  public static func makeIndices(_ values: [Int32], on device: CUDAEngine) throws -> DeviceIndices {
+    DeviceIndices(array: try DeviceArray(values, on: device), least: values.min() ?? 0, most: values.max() ?? 0)
   }
 
   /// All numbers, copied to an array once the device has computed them.
@@ -56,7 +56,7 @@ public enum CUDA: BackendTypes {
   /// All integers, copied to an array once the device has computed them.
   ///
   /// - Throws: `CUDAError`; whatever made the engine fail earlier.
-  public static func indices(_ storage: DeviceArray<Int32>) throws -> [Int32] { try storage.values() }
+  public static func indices(_ storage: DeviceIndices) throws -> [Int32] { try storage.array.values() }
 
   /// Part of the memory, shared.
   public static func slice(_ storage: DeviceArray<Float>, _ range: Range<Int>) -> DeviceArray<Float> {
@@ -106,5 +106,12 @@ extension Tensor<CUDA>? {
 
 extension Indices<CUDA> {
   /// The indices as a kernel gets them.
-  var argument: KernelArgument { storage.argument }
+  var argument: KernelArgument { storage.array.argument }
+
+  /// Stops the program where an index is no row of a table: a kernel would read what lies behind it.
+  func check(below rows: Int, _ name: String) {
+    precondition(
+      shape.count == 0 || storage.least >= 0 && Int(storage.most) < rows,
+      "\(name): indices from \(storage.least) to \(storage.most) for \(rows) rows")
+  }
 }

@@ -10,29 +10,48 @@ import Synchronization
 
 /// The device of CUDA tensors.
 public final class CUDAEngine: Sendable {
+  /// The numbers that matrix products and convolutions multiply; sums, and all other operators, are in single precision.
+  public enum Precision: String, Sendable, CaseIterable {
+    /// 32 bits, as on the other engines.
+    case float32
+    /// 32 bits of which 10 are left of the mantissa: several times faster.
+    case tf32
+    /// 16 bits of which 7 are mantissa: fastest.
+    case bfloat16
+  }
+
   /// The GPU.
   public let device: CUDADevice
   /// The work given to it.
   public let stream: CUDAStream
+  /// What products are computed in.
+  public let precision: Precision
   private let pool: DeviceMemoryPool
   private let images: @Sendable (_ file: String) throws -> [UInt8]
 
-  private struct State {
-    var modules: [String: CUDAModule] = [:]
+  /// A kernel file on the device, and those of its kernels that were used.
+  private struct LoadedFile {
+    let module: CUDAModule
     var kernels: [String: CUDAKernel] = [:]
+  }
+  private struct State {
+    var files: [KernelFile: LoadedFile] = [:]
+    var constants: [[Int32]: CUDABuffer] = [:]
     var failure: (any Error)?
   }
   private let state = Mutex(State())
 
   /// The engine of a GPU of this machine.
   ///
-  /// - Parameter ordinal: the driver's number of the GPU, from 0.
+  /// - Parameters:
+  ///   - ordinal: the driver's number of the GPU, from 0
+  ///   - precision: what products are computed in.
   /// - Throws: `CUDAError` where there is no driver, no such GPU, or no run-time compiler that serves it.
-  public convenience init(ordinal: Int = 0) throws {
+  public convenience init(ordinal: Int = 0, precision: Precision = .float32) throws {
     let device = try CUDADevice(CUDADriver.system(), ordinal: ordinal)
     let compiler = try KernelCompiler(
       NVRTC.find(for: device.driver.version), for: device.properties.computeCapability, cache: KernelCache())
-    try self.init(device) { file in
+    try self.init(device, precision: precision) { file in
       guard let source = KernelTexts.files[file] else { throw CUDAError.noKernel("file \(file)") }
       return try compiler.compile(source, headers: KernelTexts.headers).image
     }
@@ -40,10 +59,16 @@ public final class CUDAEngine: Sendable {
 
   /// The engine of a device.
   ///
-  /// - Parameter images: the compiled form of a kernel file, by its name.
+  /// - Parameters:
+  ///   - precision: what products are computed in
+  ///   - images: the compiled form of a kernel file, by its name.
   /// - Throws: `CUDAError.failedCall`.
-  package init(_ device: CUDADevice, images: @escaping @Sendable (_ file: String) throws -> [UInt8]) throws {
+  package init(
+    _ device: CUDADevice, precision: Precision = .float32,
+    images: @escaping @Sendable (_ file: String) throws -> [UInt8]
+  ) throws {
     self.device = device
+    self.precision = precision
     stream = try CUDAStream(device)
     pool = DeviceMemoryPool(stream)
     self.images = images
@@ -68,11 +93,13 @@ public final class CUDAEngine: Sendable {
     try checkForFailure()
   }
 
-  /// Compiles and loads every kernel now instead of when it is first used.
+  /// Compiles and loads all kernels now instead of when one is first used.
   ///
   /// - Throws: `CUDAError`.
   public func prepareKernels() throws {
-    for name in KernelTexts.fileOfKernel.keys.sorted() { _ = try kernel(name) }
+    try state.withLock { state in
+      for file in KernelFile.allCases { try load(file, &state) }
+    }
   }
 }
 
@@ -103,36 +130,55 @@ extension CUDAEngine {
     attempt { try pool.makeBuffer(byteCount: byteCount) } ?? CUDABuffer()
   }
 
+  /// Integers as a kernel gets them, which are copied to the device once and kept: lists that recur with every call.
+  func constants(_ values: [Int32]) -> KernelArgument {
+    if let buffer = state.withLock({ $0.constants[values] }) { return .pointer(buffer, offset: 0) }
+    let buffer = makeBuffer(byteCount: values.count * 4)
+    attempt { try values.withUnsafeBytes { try stream.upload($0, to: buffer) } }
+    state.withLock { state in
+      // Lists that never recur must not fill the memory.
+      if state.constants.count >= 1024 { state.constants = [:] }
+      state.constants[values] = buffer
+    }
+    return .pointer(buffer, offset: 0)
+  }
+
   /// Gives a kernel to the device.
   ///
-  /// - Parameters:
-  ///   - name: of the kernel, in whichever file
-  ///   - arguments: exactly what the kernel declares: outputs, inputs, numbers.
-  func launch(_ name: String, _ shape: LaunchShape, _ arguments: [KernelArgument]) {
+  /// - Parameter arguments: exactly what the kernel declares: outputs, inputs, numbers.
+  func launch(_ file: KernelFile, _ name: String, _ shape: LaunchShape, _ arguments: [KernelArgument]) {
     if shape.isEmpty { return }
-    attempt { try kernel(name).launch(on: stream, shape, arguments) }
+    attempt { try kernel(name, file).launch(on: stream, shape, arguments) }
   }
 
   /// Gives a kernel to the device whose threads share `count` elements in strides of the whole grid.
-  func launch(_ name: String, elements count: Int, _ arguments: [KernelArgument]) {
-    launch(name, LaunchShape(min(count.dividedUp(by: 256), mostBlocks)), arguments)
+  func launch(_ file: KernelFile, _ name: String, elements count: Int, _ arguments: [KernelArgument]) {
+    launch(file, name, LaunchShape(min(count.dividedUp(by: 256), mostBlocks)), arguments)
   }
 
+  /// How many blocks the device can work on at once, at least.
+  var multiprocessors: Int { max(device.properties.multiprocessorCount, 1) }
+
   /// Blocks that keep the device busy to the end of a kernel whose threads share elements.
-  private var mostBlocks: Int { max(device.properties.multiprocessorCount, 1) * 32 }
+  private var mostBlocks: Int { multiprocessors * 32 }
 
   /// The kernel of a name, compiled and loaded if it is not yet.
-  private func kernel(_ name: String) throws -> CUDAKernel {
+  private func kernel(_ name: String, _ file: KernelFile) throws -> CUDAKernel {
     // The lock is held while a file is compiled: whoever else needs a kernel then most likely needs the same file.
     try state.withLock { state in
-      if let kernel = state.kernels[name] { return kernel }
-      guard let file = KernelTexts.fileOfKernel[name] else { throw CUDAError.noKernel(name) }
-      let module = try state.modules[file] ?? CUDAModule(images(file), on: device)
-      state.modules[file] = module
-      let kernel = try module.kernel(name)
-      state.kernels[name] = kernel
+      if let kernel = state.files[file]?.kernels[name] { return kernel }
+      let kernel = try load(file, &state).kernel(name)
+      state.files[file]?.kernels[name] = kernel
       return kernel
     }
+  }
+
+  @discardableResult
+  private func load(_ file: KernelFile, _ state: inout State) throws -> CUDAModule {
+    if let loaded = state.files[file] { return loaded.module }
+    let module = try CUDAModule(images(file.rawValue), on: device)
+    state.files[file] = LoadedFile(module: module)
+    return module
   }
 }
 

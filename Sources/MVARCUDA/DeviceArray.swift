@@ -64,3 +64,14 @@ extension DeviceArray {
     }
   }
 }
+
+/// Integers in the memory of a device, and between which numbers all of them are: what a table's reader must know, and
+/// would otherwise have to ask the device and wait for.
+public struct DeviceIndices: Sendable {
+  /// The integers.
+  let array: DeviceArray<Int32>
+  /// None is smaller.
+  let least: Int32
+  /// None is larger.
+  let most: Int32
+}

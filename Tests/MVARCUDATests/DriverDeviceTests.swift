@@ -152,26 +152,17 @@ extension EmulatedDevice {
       #expect(cudaemu_launches() == launches)
     }
 
-    /// What the engine reads from the kernels' text is what the emulator has compiled.
-    @Test func kernelNames() {
-      var compiled: [String: String] = [:]
+    /// The files that the engine names are those that are embedded, and those that the emulator has compiled.
+    @Test func kernelFiles() {
+      var compiled: Set<String> = []
+      var index = 0
       var (file, kernel): (UnsafePointer<CChar>?, UnsafePointer<CChar>?)
-      while cudaemu_kernel_at(compiled.count, &file, &kernel) != 0, let file, let kernel {
-        compiled[String(cString: kernel)] = String(cString: file)
+      while cudaemu_kernel_at(index, &file, &kernel) != 0, let file {
+        compiled.insert(String(cString: file))
+        index += 1
       }
-      #expect(!compiled.isEmpty && KernelTexts.fileOfKernel == compiled)
-    }
-
-    @Test func namesInText() {
-      let text = """
-        /// Something.
-        extern "C" __global__ void __launch_bounds__(BLOCK, 2)
-            first(float *y) {}
-        extern "C" __global__ void second(float *y, int n) {}
-        extern "C" __global__ void __launch_bounds__(BLOCK) third(float *y) {}
-        """
-      #expect(KernelTexts.kernelNames(in: text) == ["first", "second", "third"])
-      #expect(KernelTexts.kernelNames(in: "").isEmpty && KernelTexts.kernelNames(in: "__global__").isEmpty)
+      #expect(compiled == Set(KernelFile.allCases.map(\.rawValue)))
+      #expect(compiled == Set(KernelTexts.files.keys) && !KernelTexts.headers.isEmpty)
     }
   }
 }

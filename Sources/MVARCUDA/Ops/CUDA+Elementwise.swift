@@ -15,7 +15,7 @@ extension CUDA: ElementwiseOps {
     let (count, engine) = (y.shape.count, y.device)
     return reusing(x) { x, result in
       engine.launch(
-        "combine", elements: count,
+        .elementwise, "combine", elements: count,
         [result.argument, x.argument, y.argument, .float(alpha), .float(beta), .long(count)])
     }
   }
@@ -24,7 +24,8 @@ extension CUDA: ElementwiseOps {
   public static func scale(_ x: consuming Tensor<CUDA>, by alpha: Float) -> Tensor<CUDA> {
     reusing(x) { x, result in
       let count = x.shape.count
-      x.device.launch("scale", elements: count, [result.argument, x.argument, .float(alpha), .long(count)])
+      x.device.launch(
+        .elementwise, "scale", elements: count, [result.argument, x.argument, .float(alpha), .long(count)])
     }
   }
 
@@ -36,7 +37,7 @@ extension CUDA: ElementwiseOps {
     return reusing(x) { x, result in
       let count = x.shape.count
       x.device.launch(
-        "addRows", elements: count,
+        .elementwise, "addRows", elements: count,
         [result.argument, x.argument, rows.argument, .long(rows.shape.count), .long(count)])
     }
   }
@@ -56,7 +57,7 @@ extension CUDA: ElementwiseOps {
     let parts = max(rows.dividedUp(by: partRows), 1)
     let sums = empty(parts == 1 ? shape : [parts, columns], on: x.device)
     x.device.launch(
-      "columnSums", LaunchShape(columns.dividedUp(by: 32), parts),
+      .elementwise, "columnSums", LaunchShape(columns.dividedUp(by: 32), parts),
       [sums.argument, x.argument, .long(rows), .long(columns), .long(partRows)])
     return parts == 1 ? sums : columnSums(sums, rows: parts, as: shape)
   }
@@ -73,7 +74,7 @@ extension CUDA: ElementwiseOps {
     return reusing(x) { x, result in
       let count = x.shape.count
       x.device.launch(
-        "gatedResidual", elements: count,
+        .elementwise, "gatedResidual", elements: count,
         [
           result.argument, x.argument, branch.argument, gain.argument, keep,
           .int(sizes.tokens), .int(sizes.channels), .long(count),
@@ -91,7 +92,7 @@ extension CUDA: ElementwiseOps {
     let dBranch = empty(branch.shape, on: engine)
     let dGain = empty(gain.shape, on: engine)
     engine.launch(
-      "dGatedResidual", LaunchShape(sizes.channels.dividedUp(by: 32), sizes.batch),
+      .elementwise, "dGatedResidual", LaunchShape(sizes.channels.dividedUp(by: 32), sizes.batch),
       [
         dBranch.argument, dGain.argument, dOutput.argument, branch.argument, gain.argument,
         factors(keep, on: engine), .int(sizes.tokens), .int(sizes.channels),
@@ -126,7 +127,7 @@ extension CUDA: ElementwiseOps {
   /// exp(xᵢ) / Σ exp(xⱼ) over the last axis.
   public static func softmax(_ x: consuming Tensor<CUDA>) -> Tensor<CUDA> {
     reusing(x) { x, result in
-      x.device.launch("softmax", rowsOf(x), [result.argument, x.argument, .int(x.shape[-1])])
+      x.device.launch(.elementwise, "softmax", rowsOf(x), [result.argument, x.argument, .int(x.shape[-1])])
     }
   }
 
@@ -135,7 +136,8 @@ extension CUDA: ElementwiseOps {
     precondition(dOutput.shape == output.shape, "dSoftmax: gradient \(dOutput.shape), output \(output.shape)")
     let dx = empty(output.shape, on: output.device)
     output.device.launch(
-      "dSoftmax", rowsOf(output), [dx.argument, dOutput.argument, output.argument, .int(output.shape[-1])])
+      .elementwise, "dSoftmax", rowsOf(output),
+      [dx.argument, dOutput.argument, output.argument, .int(output.shape[-1])])
     return dx
   }
 
@@ -146,7 +148,7 @@ extension CUDA: ElementwiseOps {
   private static func map(_ kernel: String, _ x: consuming Tensor<CUDA>) -> Tensor<CUDA> {
     reusing(x) { x, result in
       let count = x.shape.count
-      x.device.launch(kernel, elements: count, [result.argument, x.argument, .long(count)])
+      x.device.launch(.elementwise, kernel, elements: count, [result.argument, x.argument, .long(count)])
     }
   }
 
@@ -155,7 +157,7 @@ extension CUDA: ElementwiseOps {
     precondition(dOutput.shape == x.shape, "\(kernel): gradient \(dOutput.shape), x \(x.shape)")
     let dx = empty(x.shape, on: x.device)
     let count = x.shape.count
-    x.device.launch(kernel, elements: count, [dx.argument, dOutput.argument, x.argument, .long(count)])
+    x.device.launch(.elementwise, kernel, elements: count, [dx.argument, dOutput.argument, x.argument, .long(count)])
     return dx
   }
 }
