@@ -1,11 +1,9 @@
 // The registry: every operator with every case. A new operator adds its cases here and is judged by all suites.
 
-import TestSupport
-
 /// All cases of all operators.
-enum OperatorCases {
+package enum OperatorCases {
   /// Every case.
-  static let all: [any OperatorCase] =
+  package static let all: [any OperatorCase] =
     LinearCase.all + ElementwiseCase.all + LayerNormCase.all + AdaptiveLayerNormCase.all + GroupNormCase.all
     + L2NormalizeCase.all + SplitHeadsCase.all + AttentionCase.all + NeighborhoodAttentionCase.all
     + ConvolutionCase.all + ResizeCase.all + CrossEntropyCase.all + PairLossCase.all + EmbeddingCase.all

@@ -1,7 +1,6 @@
 // Operators without a gradient whose results are numbers: guidance, the Gumbel softmax, the optimiser.
 
 import TensorCore
-import TestSupport
 
 /// Guidance; inputs logits [2B, N, V].
 struct GuideCase: OperatorCase {
@@ -9,11 +8,11 @@ struct GuideCase: OperatorCase {
   let inputs: [Values]
   let strength: Double
 
-  func outputs<B: HostBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
+  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
     [B.guide(x[0], strength: B.Scalar(strength))]
   }
 
-  func gradients<B: HostBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? { nil }
+  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? { nil }
 
   static var all: [any OperatorCase] {
     var random = RandomValues(seed: 30)
@@ -29,14 +28,14 @@ struct GumbelCase: OperatorCase {
   let inputs: [Values]
   let temperature: Double
 
-  func outputs<B: HostBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
+  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
     let streams = (0..<x[0].shape[0]).map { RandomStream(seed: 4, stream: UInt64($0)) }
     return [
       B.gumbelSoftmax(x[0], factor: 1.5, temperature: B.Scalar(temperature), streams: streams, firstPosition: 9)
     ]
   }
 
-  func gradients<B: HostBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? { nil }
+  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? { nil }
 
   static var all: [any OperatorCase] {
     var random = RandomValues(seed: 31)
@@ -56,7 +55,7 @@ struct AdamWCase: OperatorCase {
   let inputs: [Values]
   let settings: AdamWSettings
 
-  func outputs<B: HostBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
+  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
     var (parameter, first, second) = (x[0], x[2], x[3])
     var settings = settings
     for _ in 0..<2 {
@@ -66,7 +65,7 @@ struct AdamWCase: OperatorCase {
     return [parameter, first, second]
   }
 
-  func gradients<B: HostBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? { nil }
+  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? { nil }
 
   static var all: [any OperatorCase] {
     var random = RandomValues(seed: 32)

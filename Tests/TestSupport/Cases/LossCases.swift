@@ -1,7 +1,6 @@
 // Losses and tables: one class, logits of ±80, label smoothing, equal logits; repeated and missing rows.
 
 import TensorCore
-import TestSupport
 
 /// Cross-entropy; inputs logits.
 struct CrossEntropyCase: OperatorCase {
@@ -12,17 +11,17 @@ struct CrossEntropyCase: OperatorCase {
   /// Of one class, the probability 1 cancels against the target.
   var cancellation: Double { inputs[0].shape[-1] == 1 ? 4 : 0 }
 
-  private func forward<B: HostBackend>(_ x: Tensor<B>) throws -> (losses: Tensor<B>, logSumExp: Tensor<B>) {
+  private func forward<B: TestedBackend>(_ x: Tensor<B>) throws -> (losses: Tensor<B>, logSumExp: Tensor<B>) {
     B.crossEntropy(x, targets: try indices(x), labelSmoothing: B.Scalar(labelSmoothing))
   }
 
-  private func indices<B: HostBackend>(_ x: Tensor<B>) throws -> Indices<B> {
-    try Indices(targets, shape: Shape(Array(x.shape.dimensions.dropLast())), on: HostDevice())
+  private func indices<B: TestedBackend>(_ x: Tensor<B>) throws -> Indices<B> {
+    try Indices(targets, shape: Shape(Array(x.shape.dimensions.dropLast())), on: B.testDevice)
   }
 
-  func outputs<B: HostBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] { [try forward(x[0]).losses] }
+  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] { [try forward(x[0]).losses] }
 
-  func gradients<B: HostBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
+  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
     [
       B.dCrossEntropy(
         dOutputs[0], logits: x[0], targets: try indices(x[0]), labelSmoothing: B.Scalar(labelSmoothing),
@@ -67,7 +66,7 @@ struct PairLossCase: OperatorCase {
   /// A sum of numbers of either sign.
   var cancellation: Double { loss == .sum ? 4 : 0 }
 
-  func outputs<B: HostBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
+  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
     switch loss {
     case .meanSquaredError: [B.meanSquaredError(x[0], x[1])]
     case .meanAbsoluteError: [B.meanAbsoluteError(x[0], x[1])]
@@ -75,7 +74,7 @@ struct PairLossCase: OperatorCase {
     }
   }
 
-  func gradients<B: HostBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
+  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
     switch loss {
     case .meanSquaredError:
       let dx = B.dMeanSquaredError(dOutputs[0], x[0], x[1])
@@ -104,12 +103,12 @@ struct EmbeddingCase: OperatorCase {
   let indices: [Int]
   let shape: Shape
 
-  func outputs<B: HostBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
-    [B.embedding(x[0], try Indices(indices, shape: shape, on: HostDevice()))]
+  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
+    [B.embedding(x[0], try Indices(indices, shape: shape, on: B.testDevice))]
   }
 
-  func gradients<B: HostBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
-    [B.dEmbedding(dOutputs[0], try Indices(indices, shape: shape, on: HostDevice()), rows: x[0].shape[0])]
+  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
+    [B.dEmbedding(dOutputs[0], try Indices(indices, shape: shape, on: B.testDevice), rows: x[0].shape[0])]
   }
 
   static var all: [any OperatorCase] {

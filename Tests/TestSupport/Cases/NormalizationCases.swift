@@ -2,7 +2,6 @@
 // from zero, rows that hardly vary, and rows whose norm is clamped.
 
 import TensorCore
-import TestSupport
 
 /// Layer norm; inputs x.
 struct LayerNormCase: OperatorCase {
@@ -12,11 +11,11 @@ struct LayerNormCase: OperatorCase {
   /// Of one channel nothing is left; what cancels was multiplied by 1/√ε.
   var cancellation: Double { inputs[0].shape[-1] == 1 ? 1e3 : 0 }
 
-  func outputs<B: HostBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
+  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
     [B.layerNorm(x[0], epsilon: B.Scalar(epsilon)).output]
   }
 
-  func gradients<B: HostBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
+  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
     [B.dLayerNorm(dOutputs[0], B.layerNorm(x[0], epsilon: B.Scalar(epsilon)).saved)]
   }
 
@@ -38,11 +37,11 @@ struct AdaptiveLayerNormCase: OperatorCase {
   let name: String
   let inputs: [Values]
 
-  func outputs<B: HostBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
+  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
     [B.adaptiveLayerNorm(x[0], scale: x[1], shift: x[2], epsilon: 1e-6).output]
   }
 
-  func gradients<B: HostBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
+  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
     let saved = B.adaptiveLayerNorm(x[0], scale: x[1], shift: x[2], epsilon: 1e-6).saved
     let d = B.dAdaptiveLayerNorm(dOutputs[0], scale: x[1], saved)
     return [d.x, d.scale, d.shift]
@@ -68,13 +67,13 @@ struct GroupNormCase: OperatorCase {
   /// Of two numbers only the signs are left, so their gradients cancel.
   var cancellation: Double { inputs[0].shape.count <= 2 * groups ? 16 : 0 }
 
-  private func forward<B: HostBackend>(_ x: [Tensor<B>]) -> (output: Tensor<B>, saved: GroupNormSaved<B>) {
+  private func forward<B: TestedBackend>(_ x: [Tensor<B>]) -> (output: Tensor<B>, saved: GroupNormSaved<B>) {
     B.groupNorm(x[0], weight: x[1], bias: x[2], groups: groups, epsilon: 1e-6, activation: activation)
   }
 
-  func outputs<B: HostBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] { [forward(x).output] }
+  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] { [forward(x).output] }
 
-  func gradients<B: HostBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
+  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
     let d = B.dGroupNorm(dOutputs[0], weight: x[1], bias: x[2], forward(x).saved)
     return [d.x, d.weight, d.bias]
   }
@@ -102,9 +101,9 @@ struct L2NormalizeCase: OperatorCase {
   let inputs: [Values]
   var step = 1e-5
 
-  func outputs<B: HostBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] { [B.l2Normalize(x[0])] }
+  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] { [B.l2Normalize(x[0])] }
 
-  func gradients<B: HostBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
+  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
     [B.dL2Normalize(dOutputs[0], x: x[0])]
   }
 

@@ -2,7 +2,6 @@
 // large as the map, of one position, odd and even, maps that are not square, scores of ±80.
 
 import TensorCore
-import TestSupport
 
 /// Cutting the joint projection; inputs joint and, where there is one, the logit scale.
 struct SplitHeadsCase: OperatorCase {
@@ -11,12 +10,12 @@ struct SplitHeadsCase: OperatorCase {
   let heads: Int
   var step = 1e-5
 
-  func outputs<B: HostBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
+  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
     let parts = B.splitHeads(x[0], heads: heads, logitScale: x.count > 1 ? x[1] : nil)
     return [parts.queries, parts.keys, parts.values]
   }
 
-  func gradients<B: HostBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
+  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
     let dHeads = Heads(queries: dOutputs[0], keys: dOutputs[1], values: dOutputs[2])
     let d = B.dSplitHeads(dHeads, joint: x[0], logitScale: x.count > 1 ? x[1] : nil)
     return [d.joint] + (d.logitScale.map { [$0] } ?? [])
@@ -51,13 +50,13 @@ struct AttentionCase: OperatorCase {
   /// With a single key the probability is 1, and the gradients of queries and keys are differences of equal terms.
   var cancellation: Double { spans.allSatisfy { $0.keys.count == 1 } ? 16 : 0 }
 
-  private func forward<B: HostBackend>(_ x: [Tensor<B>]) -> (output: Tensor<B>, saved: AttentionSaved<B>) {
+  private func forward<B: TestedBackend>(_ x: [Tensor<B>]) -> (output: Tensor<B>, saved: AttentionSaved<B>) {
     B.attention(Heads(queries: x[0], keys: x[1], values: x[2]), spans: spans, scale: B.Scalar(scale))
   }
 
-  func outputs<B: HostBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] { [forward(x).output] }
+  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] { [forward(x).output] }
 
-  func gradients<B: HostBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
+  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
     let d = B.dAttention(dOutputs[0], forward(x).saved, spans: spans, scale: B.Scalar(scale))
     return [d.queries, d.keys, d.values]
   }
@@ -119,14 +118,14 @@ struct NeighborhoodAttentionCase: OperatorCase {
     self.scale = scale
   }
 
-  private func forward<B: HostBackend>(_ x: [Tensor<B>]) -> (output: Tensor<B>, saved: AttentionSaved<B>) {
+  private func forward<B: TestedBackend>(_ x: [Tensor<B>]) -> (output: Tensor<B>, saved: AttentionSaved<B>) {
     B.neighborhoodAttention(
       Heads(queries: x[0], keys: x[1], values: x[2]), window: window, scale: B.Scalar(scale))
   }
 
-  func outputs<B: HostBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] { [forward(x).output] }
+  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] { [forward(x).output] }
 
-  func gradients<B: HostBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
+  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
     let d = B.dNeighborhoodAttention(dOutputs[0], forward(x).saved, window: window, scale: B.Scalar(scale))
     return [d.queries, d.keys, d.values]
   }

@@ -1,7 +1,6 @@
 // Sums, activations, softmax and rearrangements: partial vectors, batch 1, magnitudes where exp overflows or vanishes.
 
 import TensorCore
-import TestSupport
 
 /// Which element-wise operator a case runs; `inputs` are its tensors in the order of its parameters.
 enum ElementwiseOperator: String {
@@ -34,7 +33,7 @@ struct ElementwiseCase: OperatorCase {
     name = "\(operation.rawValue) \(inputs.map(\.shape.description).joined(separator: " ")) \(remark)"
   }
 
-  func outputs<B: HostBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
+  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
     switch operation {
     case .silu: [B.silu(x[0])]
     case .geluTanh: [B.geluTanh(x[0])]
@@ -50,7 +49,7 @@ struct ElementwiseCase: OperatorCase {
     }
   }
 
-  func gradients<B: HostBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
+  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
     let dy = dOutputs[0]
     switch operation {
     case .silu: return [B.dSilu(dy, x: x[0])]

@@ -1,7 +1,6 @@
 // Convolutions: 1 × 1 kernels, stride 2 with padding on two sides only, more padding than map, even kernels, one pixel.
 
 import TensorCore
-import TestSupport
 
 /// Convolution; inputs x, weight and, where there is one, bias.
 struct ConvolutionCase: OperatorCase {
@@ -17,11 +16,11 @@ struct ConvolutionCase: OperatorCase {
     self.parameters = parameters
   }
 
-  func outputs<B: HostBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
+  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
     [B.convolution(x[0], weight: x[1], bias: x.count > 2 ? x[2] : nil, parameters)]
   }
 
-  func gradients<B: HostBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
+  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
     let d = B.dConvolution(dOutputs[0], x: x[0], weight: x[1], hasBias: x.count > 2, parameters)
     return [d.x, d.weight] + (d.bias.map { [$0] } ?? [])
   }

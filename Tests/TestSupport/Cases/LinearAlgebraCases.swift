@@ -1,7 +1,6 @@
 // Linear layers: one input, one output, lengths that are no multiple of any vector width, one row, several leading axes.
 
 import TensorCore
-import TestSupport
 
 /// x Wᵀ + b; inputs x, W and, where there is a bias, b.
 struct LinearCase: OperatorCase {
@@ -15,11 +14,11 @@ struct LinearCase: OperatorCase {
     self.inputs = inputs
   }
 
-  func outputs<B: HostBackend>(_ inputs: [Tensor<B>]) throws -> [Tensor<B>] {
+  func outputs<B: TestedBackend>(_ inputs: [Tensor<B>]) throws -> [Tensor<B>] {
     [B.linear(inputs[0], weight: inputs[1], bias: inputs.count > 2 ? inputs[2] : nil)]
   }
 
-  func gradients<B: HostBackend>(_ dOutputs: [Tensor<B>], _ inputs: [Tensor<B>]) throws -> [Tensor<B>]? {
+  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ inputs: [Tensor<B>]) throws -> [Tensor<B>]? {
     let d = B.dLinear(dOutputs[0], x: inputs[0], weight: inputs[1], hasBias: inputs.count > 2)
     return [d.x, d.weight] + (d.bias.map { [$0] } ?? [])
   }

@@ -1,7 +1,6 @@
 // Resizing: from and to one pixel, the same size, larger and smaller, not square, several planes.
 
 import TensorCore
-import TestSupport
 
 /// What kind of resizing a case does.
 enum ResizeKind: String { case area, bicubic, nearest }
@@ -22,7 +21,7 @@ struct ResizeCase: OperatorCase {
     inputs = [input]
   }
 
-  func outputs<B: HostBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
+  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
     switch kind {
     case .area: [B.areaResize(x[0], height: height, width: width)]
     case .bicubic: [B.bicubicResize(x[0], height: height, width: width)]
@@ -30,7 +29,7 @@ struct ResizeCase: OperatorCase {
     }
   }
 
-  func gradients<B: HostBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
+  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
     switch kind {
     case .area: [B.dAreaResize(dOutputs[0], height: x[0].shape[2], width: x[0].shape[3])]
     case .bicubic: [B.dBicubicResize(dOutputs[0], height: x[0].shape[2], width: x[0].shape[3])]
