@@ -172,8 +172,8 @@ inline void multiplyTF32(float (&d)[4], const unsigned (&a)[4], const unsigned (
   }
 }
 
-/// A copy may arrive at any time between its start and the wait that covers it. Some schedules copy at the wait, so that
-/// a missing wait shows as old data; the others at once, so that memory reused too early shows.
+/// A copy may arrive at any time between its start and the wait that covers it. Some schedules copy at the wait, so
+/// that a missing wait shows as old data; the others at once, so that memory reused too early shows.
 inline void copyAsync(void *shared, const void *source, bool valid) {
   if (!isAligned16(shared) || (valid && !isAligned16(source))) cudaemu::fail("cp.async: 16 bytes that are not aligned");
   const cudaemu::PendingCopy copy{shared, source, valid};

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <map>
 #include <mutex>
 #include <set>
 #include <string>
@@ -117,6 +118,12 @@ class Handles {
 Handles &streams = *new Handles;
 Handles &events = *new Handles;
 
+/// The dynamic shared memory that a kernel may have without asking, and what others have asked for.
+constexpr int ordinaryShared = 48 << 10;
+constexpr int mostShared = 99 << 10;
+std::mutex sharedLimitLock;
+std::map<const Kernel *, int> &sharedLimits = *new std::map<const Kernel *, int>;
+
 struct Stream {};
 struct Event {
   bool isRecorded = false;
@@ -204,7 +211,7 @@ static int cuDeviceGetAttribute(int *value, int attribute, int device) {
     case 75: *value = 8; break;                          // COMPUTE_CAPABILITY_MAJOR
     case 76: *value = 9; break;                          // COMPUTE_CAPABILITY_MINOR
     case 81: *value = 100 << 10; break;                  // MAX_SHARED_MEMORY_PER_MULTIPROCESSOR
-    case 97: *value = 99 << 10; break;                   // MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
+    case 97: *value = mostShared; break;                 // MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
     default: *value = 0;
   }
   return success;
@@ -390,9 +397,22 @@ static int cuModuleGetFunction(void **function, void *module, const char *name) 
   return explain(notFound, std::string("no kernel ") + name + " in " + file->name);
 }
 
-static int cuFuncSetAttribute(void *function, int, int) {
+static int cuFuncSetAttribute(void *function, int attribute, int value) {
   RETURN_IF_FAILED(ready(nullptr));
-  return function ? success : invalidHandle;
+  if (!function) return invalidHandle;
+  if (attribute == 8) {  // MAX_DYNAMIC_SHARED_SIZE_BYTES
+    if (value < 0 || value > mostShared) return explain(invalidValue, "more shared memory than a block can have");
+    std::lock_guard<std::mutex> guard(sharedLimitLock);
+    sharedLimits[static_cast<Kernel *>(function)] = value;
+  }
+  return success;
+}
+
+/// The dynamic shared memory that a kernel may be launched with.
+static int sharedLimit(const Kernel &kernel) {
+  std::lock_guard<std::mutex> guard(sharedLimitLock);
+  const auto asked = sharedLimits.find(&kernel);
+  return asked == sharedLimits.end() ? ordinaryShared : asked->second;
 }
 
 static int cuLaunchKernel(void *function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX,
@@ -405,7 +425,9 @@ static int cuLaunchKernel(void *function, unsigned gridX, unsigned gridY, unsign
   if (extra || (!parameters && kernel.signature[0])) {
     return explain(invalidValue, name + "parameters come as an array of pointers");
   }
-  if (sharedBytes > 227 << 10) return explain(invalidValue, name + "more shared memory than any device has");
+  if (sharedBytes > static_cast<unsigned>(sharedLimit(kernel))) {
+    return explain(invalidValue, name + "more shared memory than cuFuncSetAttribute has allowed");
+  }
   if (const int stray = kernel.findStrayPointer(parameters); stray >= 0) {
     return explain(illegalAddress, name + "parameter " + std::to_string(stray) + " is no device memory");
   }

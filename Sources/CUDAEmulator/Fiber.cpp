@@ -2,8 +2,9 @@
 
 #if defined(__x86_64__)
 
-// The callee-saved registers go onto the old stack and come from the new one. The return address is popped and jumped to:
-// `ret` would be predicted to return to the caller of this very switch, which is always wrong, and cost thrice as much.
+// The callee-saved registers go onto the old stack and come from the new one. The return address is popped and jumped
+// to: `ret` would be predicted to return to the caller of this very switch, which is always wrong, and cost thrice as
+// much.
 asm(R"(
   .text
   .p2align 4

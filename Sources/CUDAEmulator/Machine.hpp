@@ -79,8 +79,8 @@ void wait(const unsigned *counter, unsigned value, const char *place);
 /// Ends the launch with a message.
 [[noreturn]] void fail(const char *message);
 
-/// An array in shared memory. It is filled with NaN when a block first touches it, so that nothing is left over from the
-/// block before.
+/// An array in shared memory. It is filled with NaN when a block first touches it, so that nothing is left over from
+/// the block before.
 template <class Array> struct Shared {
   alignas(16) Array values;
   unsigned long long serial;

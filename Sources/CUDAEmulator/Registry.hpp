@@ -1,7 +1,7 @@
 // The kernels of one file by name, with functions that unpack the parameters of a launch.
 //
-// Each file in Kernels/ includes one kernel file and lists its kernels. What a kernel's parameters are is deduced from the
-// function itself, so the list holds nothing but names.
+// Each file in Kernels/ includes one kernel file and lists its kernels. What a kernel's parameters are is deduced from
+// the function itself, so the list holds nothing but names.
 
 #pragma once
 #include <cstddef>

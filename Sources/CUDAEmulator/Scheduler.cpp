@@ -229,8 +229,8 @@ Outcome run(Thunk kernel, Triple grid, Triple block, unsigned sharedBytes, void 
                         grid.z < (1u << 16);
   if (!blockFits || !gridFits) {
     snprintf(message, messageCapacity,
-             "a grid of %u × %u × %u blocks of %u × %u × %u threads: a block has a multiple of 32 threads, at most 1024, "
-             "and a grid at most 2³¹ − 1, 65535 and 65535 blocks",
+             "a grid of %u × %u × %u blocks of %u × %u × %u threads: a block has a multiple of 32 threads, at most "
+             "1024, and a grid at most 2³¹ − 1, 65535 and 65535 blocks",
              grid.x, grid.y, grid.z, block.x, block.y, block.z);
     return Outcome::badShape;
   }

@@ -5,4 +5,5 @@ namespace {
 }  // namespace
 
 KERNEL_FILE(attentionKernels, "Attention.cu",
-            KERNEL(dAttentionMeans), KERNEL(dAttentionQueries), KERNEL(dAttentionKeys))
+            KERNEL(attention), KERNEL(attentionSmall), KERNEL(dAttentionMeans), KERNEL(dAttentionQueries),
+            KERNEL(dAttentionKeys))

@@ -40,8 +40,8 @@ size_t cudaemu_live_bytes(void);
 /// Kernel launches so far.
 size_t cudaemu_launches(void);
 
-/// The parameters of a kernel, a letter each (p pointer, i 32-bit integer, l 64-bit integer, f float, d double), or NULL
-/// if there is no such kernel. A driver cannot check what is passed to a kernel; a test of the caller can.
+/// The parameters of a kernel, a letter each (p pointer, i 32-bit integer, l 64-bit integer, f float, d double), or
+/// NULL if there is no such kernel. A driver cannot check what is passed to a kernel; a test of the caller can.
 const char *cudaemu_signature(const char *kernel);
 
 /// The name of the kernel file and of the kernel at an index over all of them; 0 past the end.

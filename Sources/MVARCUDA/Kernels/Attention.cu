@@ -1,7 +1,7 @@
 // Dense attention within spans: runs of queries that each see one run of keys.
 //
-// Tensors are [batch, positions, heads, width]. A block takes 64 queries of a span (16 in the kernels for few tokens), one
-// sample and head, and 64 channels of the result. See attention.cuh for the algorithm.
+// Tensors are [batch, positions, heads, width]. A block takes 64 queries of a span (16 in the kernels for few tokens),
+// one sample and head, and 64 channels of the result. See attention.cuh for the algorithm.
 
 #include "attention.cuh"
 #include "reductions.cuh"
@@ -67,14 +67,15 @@ static __device__ __forceinline__ void attend(float *output, float *logSumExps, 
                          scale);
 }
 
-/// attention: o[n] = Σₘ p[n, m]·v[m] over the keys of the query's span, p = softmax(scale·q[n]·k[m]), and ln Σ exp of the
-/// scaled logits. `attention` has tiles of 64 queries by 64 keys, `attentionSmall` of 16 by 16, for spans of few tokens.
+/// attention: o[n] = Σₘ p[n, m]·v[m] over the keys of the query's span, p = softmax(scale·q[n]·k[m]), and ln Σ exp of
+/// the scaled logits. `attention` has tiles of 64 queries by 64 keys, `attentionSmall` of 16 by 16, for spans of few
+/// tokens.
 ///
 /// - output, queries [batch, queryCount, heads, width]
 /// - logSumExps [batch, queryCount, heads]
 /// - keys, values [batch, keyCount, heads, width]
-/// - tiles [tileCount, 4] int: first query, end of the queries (at most 64, or 16, after the first), first key, end of the
-///   keys. Every query is in exactly one tile; a span is cut into ⌈queries/64⌉ tiles with the same keys.
+/// - tiles [tileCount, 4] int: first query, end of the queries (at most 64, or 16, after the first), first key, end of
+///   the keys. Every query is in exactly one tile; a span is cut into ⌈queries/64⌉ tiles with the same keys.
 /// - grid (tileCount, batch·heads ≤ 65535, ⌈width/64⌉); block 256
 extern "C" __global__ void __launch_bounds__(BLOCK)
     attention(float *output, float *logSumExps, const float *queries, const float *keys, const float *values,
@@ -122,8 +123,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
   const long long firstRow = sample * queryCount * heads + head;
   dQueryTile<4, 4>(dQueries + firstRow * width, heads * width, headRows(dOutput, queryCount, heads, width),
                    headRows(queries, queryCount, heads, width), headRows(keys, keyCount, heads, width),
-                   headRows(values, keyCount, heads, width), {logSumExps + firstRow, means + firstRow, heads}, queryRows,
-                   KeyRun{tile[3] - tile[2], tile[2]}, width, scale);
+                   headRows(values, keyCount, heads, width), {logSumExps + firstRow, means + firstRow, heads},
+                   queryRows, KeyRun{tile[3] - tile[2], tile[2]}, width, scale);
 }
 
 /// The gradients of `attention` with respect to keys and values; zero for keys that no query sees.
@@ -150,8 +151,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
     if (span[3] <= firstKey || span[2] >= endKey) continue;
     addKeyTile<4, 4>(dKeySums, dValueSums, headRows(dOutput, queryCount, heads, width),
                      headRows(queries, queryCount, heads, width), headRows(keys, keyCount, heads, width),
-                     headRows(values, keyCount, heads, width), {logSumExps + firstRow, means + firstRow, heads}, keyRows,
-                     QueryRun{span[1] - span[0], span[0], span[2], span[3]}, width, scale);
+                     headRows(values, keyCount, heads, width), {logSumExps + firstRow, means + firstRow, heads},
+                     keyRows, QueryRun{span[1] - span[0], span[0], span[2], span[3]}, width, scale);
   }
   const float factors[4] = {1, 1, 1, 1};
   const long long start = (sample * keyCount * heads + head) * width;

@@ -20,8 +20,9 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 
 /// dTable[v] = Σ dy[n] over the n with indices[n] = v, in the order of n
 ///
-/// A block has one row of the table and looks through all indices, 256 at a time; the matches of a warp come as the bits of
-/// a ballot. That reads every index once per row, but needs no atomics, and the order of the additions is fixed.
+/// A block has one row of the table and looks through all indices, 256 at a time; the matches of a warp come as the
+/// bits of a ballot. That reads every index once per row, but needs no atomics, and the order of the additions is
+/// fixed.
 ///
 /// - dTable [rows, channels]
 /// - dy [count, channels]
@@ -76,8 +77,8 @@ struct Nearest {
   }
 };
 
-/// argmin ‖z‖² + ‖e‖² − 2 z·e over the rows e of the codebook, the first of equal ones; without norms argmax z·e, which is
-/// the largest cosine once both sides are normalised (`l2Normalize`).
+/// argmin ‖z‖² + ‖e‖² − 2 z·e over the rows e of the codebook, the first of equal ones; without norms argmax z·e, which
+/// is the largest cosine once both sides are normalised (`l2Normalize`).
 ///
 /// A block takes 64 vectors and walks over the codes in tiles of 64.
 ///

@@ -1,7 +1,7 @@
 // Two-dimensional convolution as in PyTorch: channels first, weight [out, in, height, width], zeros around the map.
 //
-// Each of its three products is a matrix product whose one operand is a weight and whose other is gathered from a map as
-// it is needed: the patches are never unfolded in memory. The tiles are those of product.cuh, in three precisions:
+// Each of its three products is a matrix product whose one operand is a weight and whose other is gathered from a map
+// as it is needed: the patches are never unfolded in memory. The tiles are those of product.cuh, in three precisions:
 // `Float32`, and on tensor cores `TF32` and `BF16`.
 //
 // Sizes come as the numbers of one struct-like run of parameters, the same for all kernels here:
@@ -246,7 +246,8 @@ static __device__ __forceinline__ void weightGradient(float *parts, const float 
     inputGradient<precision>(dx, dy, weight, SIZES);                                                                 \
   }
 
-/// dConvolutionWeight…: dWeight[o, c, u, v] = Σ dy[b, o, i, j]·x[b, c, i·stride + u − top, j·stride + v − left], in parts.
+/// dConvolutionWeight…: dWeight[o, c, u, v] = Σ dy[b, o, i, j]·x[b, c, i·stride + u − top, j·stride + v − left], in
+/// parts.
 ///
 /// The sum is long and the result small, so the positions (b, i, j) are cut into parts, each with a result of its own;
 /// `columnSums` (Elementwise.cu) adds them up in order.

@@ -35,7 +35,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
   }
 }
 
-/// μ = Σ nᵢmᵢ/n and ρ = 1/√(Σ (sᵢ + nᵢ(mᵢ − μ)²)/n + ε) of every group, from its chunks' mean mᵢ, squares sᵢ and count nᵢ.
+/// μ = Σ nᵢmᵢ/n and ρ = 1/√(Σ (sᵢ + nᵢ(mᵢ − μ)²)/n + ε) of every group, from its chunks' mean mᵢ, squares sᵢ and count
+/// nᵢ.
 ///
 /// - means, reciprocalDeviations [groups]
 /// - chunkMeans, chunkSquares [groups, chunks]
@@ -99,8 +100,8 @@ static __device__ __forceinline__ float beforeActivation(float dy, float normali
   return useSilu ? dy * siluSlope(normalized * weight + bias) : dy;
 }
 
-/// Σ dz·x̂ and Σ dz over the positions of every plane, dz = dy·activation′(z): summed over the batch (`columnSums`) they
-/// are the gradients of weight and bias, and `dGroupNorm` needs them per plane.
+/// Σ dz·x̂ and Σ dz over the positions of every plane, dz = dy·activation′(z): summed over the batch (`columnSums`)
+/// they are the gradients of weight and bias, and `dGroupNorm` needs them per plane.
 ///
 /// - dWeightTerms, dBiasTerms [batch, channels]
 /// - dy, x [batch, channels, positions]
@@ -131,8 +132,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
   }
 }
 
-/// dx = (dx̂ − mean(dx̂) − x̂·mean(dx̂·x̂))·ρ over the group, dx̂ = dz·weight[c]. The two means are weighted sums of the
-/// terms of the group's planes.
+/// dx = (dx̂ − mean(dx̂) − x̂·mean(dx̂·x̂))·ρ over the group, dx̂ = dz·weight[c]. The two means are weighted sums of
+/// the terms of the group's planes.
 ///
 /// - dx, dy, x [batch, channels, positions]; dx may be dy
 /// - dWeightTerms, dBiasTerms [batch, channels], of `dGroupNormTerms`

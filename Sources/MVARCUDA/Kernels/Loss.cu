@@ -1,4 +1,5 @@
-// Cross-entropy per row, and the sums that make one number of many: of values, squares, squared and absolute differences.
+// Cross-entropy per row, and the sums that make one number of many: of values, squares, squared and absolute
+// differences.
 
 #include "reductions.cuh"
 

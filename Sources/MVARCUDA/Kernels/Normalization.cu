@@ -73,8 +73,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
   }
 }
 
-/// One row of dx = (dx̂ − mean(dx̂) − x̂·mean(dx̂·x̂))·ρ with dx̂[c] = dy[c]·(1 + scales[c]), or dy where scales is null: the
-/// two means are what flows through μ and through ρ.
+/// One row of dx = (dx̂ − mean(dx̂) − x̂·mean(dx̂·x̂))·ρ with dx̂[c] = dy[c]·(1 + scales[c]), or dy where scales is
+/// null: the two means are what flows through μ and through ρ.
 static __device__ __forceinline__ void writeRowGradient(float *dx, const float *dy, const float *x, const float *scales,
                                                         float mean, float reciprocalDeviation, int channels) {
   const int lane = threadIdx.x % 32;
@@ -106,8 +106,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
   writeRowGradient(dx + start, dy + start, x + start, nullptr, means[row], reciprocalDeviations[row], channels);
 }
 
-/// The gradient of `adaptiveLayerNorm` with respect to x: as `dLayerNorm` from dx̂ = dy·(1 + scale). Those of the vectors
-/// are `dAdaptiveLayerNormVectors`.
+/// The gradient of `adaptiveLayerNorm` with respect to x: as `dLayerNorm` from dx̂ = dy·(1 + scale). Those of the
+/// vectors are `dAdaptiveLayerNormVectors`.
 ///
 /// - dx, dy, x [batch, tokens, channels]; dx may be dy, if the vectors' gradients have been taken
 /// - scales [batch, channels]
@@ -161,7 +161,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// y[r] = x[r]/max(‖x[r]‖, 10⁻¹²)
 ///
 /// - y, x [rows, channels]; y may be x
-extern "C" __global__ void __launch_bounds__(BLOCK) l2Normalize(float *y, const float *x, long long rows, int channels) {
+extern "C" __global__ void __launch_bounds__(BLOCK)
+    l2Normalize(float *y, const float *x, long long rows, int channels) {
   const long long row = WARP_ROW;
   if (row >= rows) return;
   const int lane = threadIdx.x % 32;

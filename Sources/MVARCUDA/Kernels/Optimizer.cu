@@ -4,8 +4,8 @@
 
 /// m ← β₁m + (1 − β₁)g,  v ← β₂v + (1 − β₂)g²,  w ← w·kept − rate·m/(√v/correction + ε),  g being factor·gradient
 ///
-/// What depends only on the settings is computed by the caller in double precision and rounded once, so that 1 − β₂ keeps
-/// its digits.
+/// What depends only on the settings is computed by the caller in double precision and rounded once, so that 1 − β₂
+/// keeps its digits.
 ///
 /// - parameter, firstMoment, secondMoment [count], changed in place
 /// - gradient [count]

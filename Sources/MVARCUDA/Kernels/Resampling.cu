@@ -2,8 +2,8 @@
 // input, and the backward sends each gradient back with the same weights. Here the backward gathers: an input looks for
 // the outputs that read it, so every number is written by one thread and sums have one order.
 //
-// A thread computes one number of the result; grid ⌈count/256⌉ or fewer, block 256. Maps are [planes, height, width] with
-// planes = batch·channels.
+// A thread computes one number of the result; grid ⌈count/256⌉ or fewer, block 256. Maps are [planes, height, width]
+// with planes = batch·channels.
 
 #include "portable.cuh"
 
@@ -103,7 +103,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
     float sum = 0;
     for (int u = 0; u < 4; ++u) {
       for (int v = 0; v < 4; ++v) {
-        sum += static_cast<float>(rows.weights[u] * columns.weights[v]) * plane[rows.places[u] * width + columns.places[v]];
+        const float weight = static_cast<float>(rows.weights[u] * columns.weights[v]);
+        sum += weight * plane[rows.places[u] * width + columns.places[v]];
       }
     }
     y[n] = sum;

@@ -1,8 +1,8 @@
 // From logits to tokens: guidance, top-k and top-p, drawing, and the Gumbel softmax of smooth sampling.
 //
-// Probabilities are summed in double precision, so that the same logits and the same random number give the same token as
-// on the other engines. Random numbers are a function of seed, stream, purpose and index (Philox 4×32 with ten rounds,
-// Salmon et al., SC 2011), never "the next one".
+// Probabilities are summed in double precision, so that the same logits and the same random number give the same token
+// as on the other engines. Random numbers are a function of seed, stream, purpose and index (Philox 4×32 with ten
+// rounds, Salmon et al., SC 2011), never "the next one".
 
 #include "reductions.cuh"
 
@@ -31,8 +31,8 @@ static __device__ __forceinline__ double weightOf(float x, float largest) {
   return x == largest ? 1.0 : exp(static_cast<double>(x) - static_cast<double>(largest));
 }
 
-/// The largest key t such that `holds(t)`, which must hold for 0 and for no key beyond one that it fails for. Found bit by
-/// bit from the highest; all threads of the block take part, and get the same.
+/// The largest key t such that `holds(t)`, which must hold for 0 and for no key beyond one that it fails for. Found bit
+/// by bit from the highest; all threads of the block take part, and get the same.
 template <class Predicate> static __device__ __forceinline__ unsigned largestKey(const Predicate &holds) {
   unsigned key = 0;
   for (unsigned bit = 0x80000000u; bit != 0; bit >>= 1) {
@@ -41,12 +41,12 @@ template <class Predicate> static __device__ __forceinline__ unsigned largestKey
   return key;
 }
 
-/// Logits below the k-th largest become −∞, ties with it stay; then, in ascending order (of value, then index), those whose
-/// cumulative probability is at most 1 − p, except the last. A row that holds a NaN stays as it is.
+/// Logits below the k-th largest become −∞, ties with it stay; then, in ascending order (of value, then index), those
+/// whose cumulative probability is at most 1 − p, except the last. A row that holds a NaN stays as it is.
 ///
-/// Nothing is sorted. The k-th largest is the largest number that at least k entries reach: its bits are found one by one,
-/// counting. In the same way the mass below a number tells where 1 − p falls; only among entries equal to that one does
-/// the index decide.
+/// Nothing is sorted. The k-th largest is the largest number that at least k entries reach: its bits are found one by
+/// one, counting. In the same way the mass below a number tells where 1 − p falls; only among entries equal to that one
+/// does the index decide.
 ///
 /// - kept, logits [rows, width]; kept may be logits
 /// - topK: 0 for no limit; topP: 0 for no limit
@@ -89,21 +89,21 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
     total += weights[v];
   }
   total = reduceBlock<Sum>(total);
-  // The mass of all entries below a key. Additions of fixed shape never shrink when an entry is added, so this grows with
-  // the key, rounding or not.
-  const auto massBelow = [&](unsigned key) {
+  // The probability of all entries below a key. Additions of fixed shape never shrink when an entry is added, so this
+  // grows with the key, rounding or not.
+  const auto probabilityBelow = [&](unsigned key) {
     double mass = 0;
     for (int v = threadIdx.x; v < width; v += BLOCK) mass += orderKey(x[v]) < key ? weights[v] : 0.0;
-    return reduceBlock<Sum>(mass);
+    return reduceBlock<Sum>(mass) / total;
   };
   // Everything below `cut` goes; those equal to it go as long as the mass allows; everything above stays.
-  const double removable = (1 - topP) * total;
+  const double removable = 1 - topP;
   const unsigned largestOfAll = orderKey(largest);
-  const unsigned cut = min(largestKey([&](unsigned key) { return massBelow(key) <= removable; }), largestOfAll);
-  double cumulative = massBelow(cut);
+  const unsigned cut = min(largestKey([&](unsigned key) { return probabilityBelow(key) <= removable; }), largestOfAll);
+  double cumulative = probabilityBelow(cut);
 
-  // Entries equal to `cut` have one weight. How many of them the mass still takes, counted in the order of the index; of
-  // those equal to the largest of all, the last stays.
+  // Entries equal to `cut` have one weight. How many of them the mass still takes, counted in the order of the index;
+  // of those equal to the largest of all, the last stays.
   int equal = 0;
   for (int v = threadIdx.x; v < width; v += BLOCK) equal += orderKey(x[v]) == cut;
   equal = reduceBlock<Sum>(equal);
@@ -117,7 +117,9 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
         break;
       }
     }
-    for (int distance = 16; distance > 0; distance /= 2) first = min(first, __shfl_xor_sync(ALL_LANES, first, distance));
+    for (int distance = 16; distance > 0; distance /= 2) {
+      first = min(first, __shfl_xor_sync(ALL_LANES, first, distance));
+    }
     SHARED_ARRAY(int, firsts, [BLOCK / 32]);
     if (threadIdx.x % 32 == 0) firsts[threadIdx.x / 32] = first;
     __syncthreads();
@@ -126,17 +128,17 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
       firstEqual[0] = first;
     }
     __syncthreads();
-    const double weight = weights[firstEqual[0]];
+    const double probability = weights[firstEqual[0]] / total;
     const int limit = cut == largestOfAll ? equal - 1 : equal;
     while (removed < limit) {
-      cumulative += weight;
+      cumulative += probability;
       if (cumulative > removable) break;
       ++removed;
     }
   }
 
-  // The place of an entry among its equals: how many come before it. Threads take runs of neighbours, so that a sum over
-  // the threads before gives the count.
+  // The place of an entry among its equals: how many come before it. Threads take runs of neighbours, so that a sum
+  // over the threads before gives the count.
   SHARED_ARRAY(int, before, [BLOCK]);
   const int run = (width + BLOCK - 1) / BLOCK, start = min(static_cast<int>(threadIdx.x) * run, width);
   const int end = min(start + run, width);
@@ -188,7 +190,8 @@ static __device__ __forceinline__ double uniform(const unsigned long long *strea
 // MARK: Drawing
 
 /// One token per position: the first v whose cumulative weight exp(x[v] − max) exceeds u·total, u being the position's
-/// random number; where rounding leaves none, the last v of nonzero weight; 0 for a row of nothing but −∞ or with a NaN.
+/// random number; where rounding leaves none, the last v of nonzero weight; 0 for a row of nothing but −∞ or with a
+/// NaN.
 ///
 /// Each thread adds up a run of neighbouring codes; then the run that u·total falls into is known, and only its thread
 /// looks at single codes.

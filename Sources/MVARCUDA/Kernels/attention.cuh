@@ -1,8 +1,9 @@
 // Attention in tiles, forward and backward, for whatever tells which query sees which key.
 //
-// A block holds a tile of queries and walks over the keys in tiles, keeping of every query only the largest logit so far,
-// the sum of exponentials relative to it, and the weighted sum of values (Milakov and Gimelshein, arXiv 1805.02867; Dao et
-// al., arXiv 2205.14135). No matrix of probabilities exists. The backward recomputes them from ln Σ exp.
+// A block holds a tile of queries and walks over the keys in tiles, keeping of every query only the largest logit so
+// far, the sum of exponentials relative to it, and the weighted sum of values (Milakov and Gimelshein, arXiv
+// 1805.02867; Dao et al., arXiv 2205.14135). No matrix of probabilities exists. The backward recomputes them from ln Σ
+// exp.
 //
 // Which keys a tile of queries needs, and which queries a tile of keys, is answered by a geometry:
 //
@@ -14,8 +15,8 @@
 //       static bool sees(const Query &, const Key &);
 //     };
 //
-// The width of a head may be anything: products over it are taken 32 channels at a time, and a block writes 64 channels of
-// the result (blockIdx.z says which), so wider heads compute their logits again for every 64.
+// The width of a head may be anything: products over it are taken 32 channels at a time, and a block writes 64 channels
+// of the result (blockIdx.z says which), so wider heads compute their logits again for every 64.
 //
 // All tiles are of 16·side rows by 16·other columns for 256 threads: a thread has rows threadRow + 16i and columns
 // threadColumn + 16j. The 16 threads that share rows are neighbours in a warp.
@@ -86,8 +87,8 @@ __device__ __forceinline__ void rowProducts(float (&products)[side][other], cons
   }
 }
 
-/// sums[i][j] += Σ_m weights[row][m]·x[xRows[m]][channel], the channels being 64 from `firstChannel`. `weights` is a tile
-/// in shared memory that the threads have written just before; barriers inside.
+/// sums[i][j] += Σ_m weights[row][m]·x[xRows[m]][channel], the channels being 64 from `firstChannel`. `weights` is a
+/// tile in shared memory that the threads have written just before; barriers inside.
 template <int side, int other>
 __device__ __forceinline__ void addWeightedRows(float (&sums)[side][OUTPUT_CHANNELS / 16],
                                                 const float (*weights)[16 * other + 1], const HeadRows &x,
@@ -155,8 +156,8 @@ __device__ __forceinline__ void listRows(int *rows, const Geometry &geometry, in
   __syncthreads();
 }
 
-/// visible[i][j]: whether the query at a thread's row i of the tile sees the key at its column j; with `keysAreRows`, the
-/// key at row i and the query at column j.
+/// visible[i][j]: whether the query at a thread's row i of the tile sees the key at its column j; with `keysAreRows`,
+/// the key at row i and the query at column j.
 template <bool keysAreRows, int side, int other, class Geometry>
 __device__ __forceinline__ void findVisible(bool (&visible)[side][other], const int *rows, const int *columns,
                                             const Geometry &geometry) {
@@ -180,7 +181,8 @@ __device__ __forceinline__ void findVisible(bool (&visible)[side][other], const 
 /// ℓ = max + ln Σ exp(aₘ − max).
 ///
 /// - queryRows: the tile's rows, 16·side in shared memory, written and met at a barrier
-/// - output, logSumExps: those of this sample and head; query row r is at output + r·outputStride, logSumExps + r·logStride
+/// - output, logSumExps: those of this sample and head; query row r is at output + r·outputStride, logSumExps +
+///   r·logStride
 template <int side, int other, class Geometry>
 __device__ __forceinline__ void attendTile(float *output, int outputStride, float *logSumExps, int logStride,
                                            const HeadRows &queries, const HeadRows &keys, const HeadRows &values,

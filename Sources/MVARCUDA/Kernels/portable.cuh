@@ -2,8 +2,8 @@
 // products, asynchronous copies, and number types of 16 bits.
 //
 // A kernel file includes this one and nothing else from outside. Two compilers read it: the run-time compiler of a GPU
-// (NVRTC, no header of the toolkit needed), for which the functions are single PTX instructions; and the C++ compiler of
-// the emulator, which defines the same names (CUDAEmulator/Device.hpp) before it reads a kernel. A kernel never asks
+// (NVRTC, no header of the toolkit needed), for which the functions are single PTX instructions; and the C++ compiler
+// of the emulator, which defines the same names (CUDAEmulator/Device.hpp) before it reads a kernel. A kernel never asks
 // which of the two it is.
 
 #pragma once

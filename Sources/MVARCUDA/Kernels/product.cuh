@@ -1,7 +1,8 @@
 // Matrix products C = A·B in tiles, for whatever A and B are.
 //
-// Every product of the model is Σₖ A(m, k)·B(n, k): both operands are seen as rows of a depth k. An operand is a type that
-// says where its numbers come from: a matrix, or for a convolution the patches of a picture, which never exist in memory.
+// Every product of the model is Σₖ A(m, k)·B(n, k): both operands are seen as rows of a depth k. An operand is a type
+// that says where its numbers come from: a matrix, or for a convolution the patches of a picture, which never exist in
+// memory.
 //
 //     struct Operand {
 //       static constexpr bool depthIsContiguous;  // neighbours in memory: k and k + 1, or row and row + 1
@@ -11,8 +12,8 @@
 //     };
 //
 // A block computes one tile of C. It walks along k in short steps; in each, all threads fetch a slab of A and of B into
-// registers while the slab before is being multiplied from shared memory, then store what they fetched into the other of
-// two buffers. So a number is read from device memory once per tile, not once per product.
+// registers while the slab before is being multiplied from shared memory, then store what they fetched into the other
+// of two buffers. So a number is read from device memory once per tile, not once per product.
 //
 // What lies outside the sizes is fetched as zero, which adds nothing.
 
@@ -75,9 +76,9 @@ template <class Operand, int tile, int depth> struct SlabShare {
 
 /// A tile in float32 arithmetic: 16·side × 16·side numbers of C, side² of them in the registers of each of 256 threads.
 ///
-/// A thread has rows in runs of four, 64 apart, and columns likewise: it then reads four neighbours at a time from shared
-/// memory, and the threads of a warp between them read without bank conflicts. Each number that is read is used `side`
-/// times, which is what lets the multiplications, not the reads, set the pace.
+/// A thread has rows in runs of four, 64 apart, and columns likewise: it then reads four neighbours at a time from
+/// shared memory, and the threads of a warp between them read without bank conflicts. Each number that is read is used
+/// `side` times, which is what lets the multiplications, not the reads, set the pace.
 ///
 /// - output(row, column, value) is called once for every number of the tile.
 template <int side, class A, class B, class Output>
@@ -170,8 +171,8 @@ struct TF32Words {
 ///
 /// A slab is 16 words deep (32 bfloat16 or 16 TF32 numbers) and lies in shared memory as words [row][k]; in words, the
 /// fragments of both kinds of number look the same, 16 × 8 of A and 8 × 8 of B. Rows are 20 words apart: eight of them,
-/// read at once by a lane group of ldmatrix, then fall into different banks. Each of the 8 warps computes 64 × 32 numbers
-/// as 4 × 4 products of 16 × 8.
+/// read at once by a lane group of ldmatrix, then fall into different banks. Each of the 8 warps computes 64 × 32
+/// numbers as 4 × 4 products of 16 × 8.
 ///
 /// - output(row, column, value) is called once for every number of the tile.
 template <class Words, class A, class B, class Output>
@@ -227,7 +228,8 @@ __device__ __forceinline__ void productTensorCores(const A &a, const B &b, const
 #pragma unroll
     for (int step = 0; step < words; step += 8) {
       unsigned fragmentsA[4][4], fragmentsB[4][2];
-      // Of the four 8 × 4-word pieces of A: upper left, lower left, upper right, lower right; a lane names a row of one.
+      // Of the four 8 × 4-word pieces of A: upper left, lower left, upper right, lower right; a lane names a row of
+      // one.
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         loadMatrices(fragmentsA[i],
