@@ -27,6 +27,11 @@ extension EmulatedDevice {
       try expectSinglePrecision(of: try operation.run(on: CUDA.self), operation)
     }
 
+    @Test("Operators agree with PyTorch", arguments: try GoldenOperators.names())
+    func golden(name: String) throws {
+      try GoldenOperators.check(name, on: CUDA.self)
+    }
+
     @Test("The first of equal codes is nearest", arguments: [CodeMetric.euclidean, .cosine])
     func nearestCode(metric: CodeMetric) throws {
       var random = RandomValues(seed: 6)
