@@ -28,6 +28,10 @@ public final class CUDAEngine: Sendable {
   public let precision: Precision
   private let pool: DeviceMemoryPool
   private let images: @Sendable (_ file: String) throws -> [UInt8]
+  private let observer: LaunchObserver?
+
+  /// Sees every launch before it happens. No driver can tell whether a kernel is given what it declares; a test can.
+  package typealias LaunchObserver = @Sendable (_ kernel: String, _ arguments: [KernelArgument]) -> Void
 
   /// A kernel file on the device, and those of its kernels that were used.
   private struct LoadedFile {
@@ -61,10 +65,11 @@ public final class CUDAEngine: Sendable {
   ///
   /// - Parameters:
   ///   - precision: what products are computed in
+  ///   - observer: what sees every launch
   ///   - images: the compiled form of a kernel file, by its name.
   /// - Throws: `CUDAError.failedCall`.
   package init(
-    _ device: CUDADevice, precision: Precision = .float32,
+    _ device: CUDADevice, precision: Precision = .float32, observer: LaunchObserver? = nil,
     images: @escaping @Sendable (_ file: String) throws -> [UInt8]
   ) throws {
     self.device = device
@@ -72,6 +77,7 @@ public final class CUDAEngine: Sendable {
     stream = try CUDAStream(device)
     pool = DeviceMemoryPool(stream)
     self.images = images
+    self.observer = observer
   }
 
   /// How much device memory tensors take, in bytes.
@@ -148,6 +154,7 @@ extension CUDAEngine {
   /// - Parameter arguments: exactly what the kernel declares: outputs, inputs, numbers.
   func launch(_ file: KernelFile, _ name: String, _ shape: LaunchShape, _ arguments: [KernelArgument]) {
     if shape.isEmpty { return }
+    observer?(name, arguments)
     attempt { try kernel(name, file).launch(on: stream, shape, arguments) }
   }
 

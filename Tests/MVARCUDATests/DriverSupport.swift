@@ -20,9 +20,15 @@ enum Emulator {
     try CUDADriver(name: "emulator") { replacement($0) ?? cudaemu_symbol($0) }
   }
 
-  /// An engine on a driver, by default the emulated one.
-  static func engine(_ driver: CUDADriver? = nil) throws -> CUDAEngine {
-    try CUDAEngine(CUDADevice(driver ?? Self.driver()), images: { image($0) })
+  /// An engine on the emulated device. A launch with other arguments than the kernel declares is an issue.
+  static func engine(precision: CUDAEngine.Precision = .float32) throws -> CUDAEngine {
+    try CUDAEngine(CUDADevice(driver()), precision: precision, observer: checkSignature) { image($0) }
+  }
+
+  private static let checkSignature: CUDAEngine.LaunchObserver = { kernel, arguments in
+    let declared = cudaemu_signature(kernel).map { String(cString: $0) }
+    let given = String(arguments.map(\.letter))
+    #expect(declared == given, "the kernel \(kernel) declares \(declared ?? "nothing") and is given \(given)")
   }
 
   /// The image of a kernel file: the emulator takes its name.

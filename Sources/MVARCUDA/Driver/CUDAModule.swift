@@ -68,10 +68,6 @@ package enum KernelArgument: Sendable {
   case int(Int)
   /// `long long`
   case long(Int)
-  /// `unsigned int`
-  case unsigned(UInt32)
-  /// `unsigned long long`
-  case unsignedLong(UInt64)
   /// `float`
   case float(Float)
   /// `double`
@@ -84,10 +80,21 @@ package enum KernelArgument: Sendable {
     case .null: 0
     case .int(let number): Int32(exactly: number).map { UInt64(UInt32(bitPattern: $0)) }
     case .long(let number): UInt64(bitPattern: Int64(number))
-    case .unsigned(let number): UInt64(number)
-    case .unsignedLong(let number): number
     case .float(let number): UInt64(number.bitPattern)
     case .double(let number): number.bitPattern
+    }
+  }
+}
+
+extension KernelArgument {
+  /// Its type as a letter: p pointer, i 32-bit integer, l 64-bit integer, f float, d double.
+  package var letter: Character {
+    switch self {
+    case .pointer, .null: "p"
+    case .int: "i"
+    case .long: "l"
+    case .float: "f"
+    case .double: "d"
     }
   }
 }

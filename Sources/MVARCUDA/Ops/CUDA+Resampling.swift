@@ -30,7 +30,7 @@ extension CUDA: ResamplingOps {
     let count = y.shape.count
     x.device.launch(
       .resampling, "upsampleNearest", elements: count,
-      [y.argument, x.argument, .int(x.shape[2]), .int(x.shape[3]), .long(count)])
+      [y.argument, x.argument, .int(x.shape[3]), .long(count)])
     return y
   }
 
@@ -43,7 +43,7 @@ extension CUDA: ResamplingOps {
     let count = dx.shape.count
     dOutput.device.launch(
       .resampling, "dUpsampleNearest", elements: count,
-      [dx.argument, dOutput.argument, .int(dx.shape[2]), .int(dx.shape[3]), .long(count)])
+      [dx.argument, dOutput.argument, .int(dx.shape[3]), .long(count)])
     return dx
   }
 
