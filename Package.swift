@@ -11,6 +11,7 @@ let package = Package(
     .library(name: "Checkpoints", targets: ["Checkpoints"]),
     .library(name: "Media", targets: ["Media"]),
     .library(name: "Training", targets: ["Training"]),
+    .library(name: "MVARCUDA", targets: ["MVARCUDA"]),
     .executable(name: "mvar", targets: ["MVARTool"]),
   ],
   dependencies: [
@@ -38,18 +39,27 @@ let package = Package(
     .target(name: "Training", dependencies: ["TensorCore", "NeuralLayers", "MVAR", "Files", "Checkpoints", "Media"]),
     .target(name: "Verification", dependencies: ["MVAR", "Training", "Checkpoints", "Media"]),
 
+    // MARK: CUDA: nothing of it is needed to build; its libraries are found when the program runs
+    // The text of the kernels, embedded; the same files are compiled as C++ for the emulator.
+    .target(name: "CUDAKernelText", path: "Sources/MVARCUDA/Kernels", sources: ["KernelText.c"]),
+    .target(
+      name: "MVARCUDA", dependencies: ["TensorCore", "CUDAKernelText"], path: "Sources/MVARCUDA", exclude: ["Kernels"]),
+
     // MARK: Executables
     .executableTarget(
       name: "MVARTool",
       dependencies: [
-        "MVAR", "NeuralLayers", "TensorCore", "Files", "Checkpoints", "Media", "Training", "Verification",
+        "MVAR", "NeuralLayers", "TensorCore", "Files", "Checkpoints", "Media", "Training", "Verification", "MVARCUDA",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
     // MARK: Tests
+    // A CUDA device made of this machine's processors, which runs the kernels' own text.
+    .target(name: "CUDAEmulator"),
     .target(
       name: "TestSupport", dependencies: ["TensorCore", "Checkpoints"], path: "Tests/TestSupport"),
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "TestSupport"]),
+    .testTarget(name: "MVARCUDATests", dependencies: ["MVARCUDA", "CUDAEmulator", "TensorCore", "TestSupport"]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"]),
     .testTarget(name: "MediaTests", dependencies: ["Media", "Files", "Verification", "TestSupport"]),
     .testTarget(name: "MVARTests", dependencies: ["MVAR", "Verification", "Checkpoints", "TestSupport"]),
@@ -59,5 +69,6 @@ let package = Package(
     .testTarget(
       name: "MVARToolTests", dependencies: ["MVARTool", "MVAR", "TensorCore", "Media", "Checkpoints", "TestSupport"]),
   ],
-  swiftLanguageModes: [.v6]
+  swiftLanguageModes: [.v6],
+  cxxLanguageStandard: .cxx20
 )

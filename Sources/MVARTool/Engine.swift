@@ -2,6 +2,7 @@
 // a name from the command line becomes a type.
 
 import ArgumentParser
+import MVARCUDA
 import TensorCore
 
 /// An engine by its name on the command line.
@@ -25,16 +26,13 @@ protocol EngineTask {
 struct EngineOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
-    help: "What computes: cpu (fast), reference (plain loops, slow), cuda (not part of this build).")
+    help: "What computes: cpu (fast), reference (plain loops, slow), cuda (a GPU; see mvar devices).")
   var device = Device.cpu
 
   @Option(parsing: .unconditional, help: "How many threads the cpu engine uses (default: one per processor).")
   var threads: Int?
 
   func validate() throws {
-    if device == .cuda {
-      throw ValidationError("--device cuda: the CUDA engine is not part of this build; use cpu or reference")
-    }
     try Arguments.check("--threads", threads, in: 1...1024)
   }
 
@@ -42,7 +40,8 @@ struct EngineOptions: ParsableArguments {
   func run<Task: EngineTask>(_ task: Task) throws -> Task.Output {
     if let threads { ThreadCount.current = threads }
     switch device {
-    case .cpu, .cuda: return try task.run(CPU<Float>.self)
+    case .cpu: return try task.run(CPU<Float>.self)
+    case .cuda: throw noCUDA()
     case .reference: return try task.run(Reference<Float>.self)
     }
   }
@@ -50,5 +49,24 @@ struct EngineOptions: ParsableArguments {
   /// Runs a task on the chosen engine, where `reference` is the double-precision one: the truth.
   func runAsTruth<Task: EngineTask>(_ task: Task) throws -> Task.Output {
     device == .reference ? try task.run(Reference<Double>.self) : try run(task)
+  }
+
+  /// Checks that there is such an engine, for commands that do much before they compute.
+  ///
+  /// - Throws: `Failure` with the reason.
+  func check() throws {
+    if device == .cuda { throw noCUDA() }
+  }
+
+  /// Why nothing can be computed on a GPU.
+  private func noCUDA() -> Failure {
+    do {
+      let engine = try CUDAEngine()
+      return Failure(
+        "--device cuda: \(engine.device.properties.name) is there, but its engine does not have every operator yet; "
+          + "use cpu or reference")
+    } catch {
+      return Failure("--device cuda: \(error)")
+    }
   }
 }

@@ -30,7 +30,7 @@ struct MVARTool: ParsableCommand {
       Sample.self, Reconstruct.self, Encode.self, Decode.self, Crop.self, Inspect.self, Convert.self, Verify.self,
       TrainTokenizer.self, Train.self, Cache.self, Evaluate.self, Flops.self,
       Mask.self, AttentionMap.self,
-      Compare.self,
+      Compare.self, Devices.self,
     ])
 
   /// Runs the tool.

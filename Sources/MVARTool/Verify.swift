@@ -49,6 +49,7 @@ struct Verify: ParsableCommand {
       for file in files { try engine.runAsTruth(VerifyTask(command: self, file: file)) }
       return
     }
+    try engine.check()
     let found = try files.flatMap(goldenFiles)
     let progress = Progress()
     var (counts, unusable) = (VerifyCounts(), 0)

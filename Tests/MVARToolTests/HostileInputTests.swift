@@ -322,7 +322,6 @@ struct HostileInputTests {
     mistake(["--window", "9"], "\(Tool.model): a window of 9 does not fit scale 4, whose map has side 6", code: 1),
     mistake(["--refine-step", "-1"], "--refine-step is -1; use a number from 0 to the number of scales"),
     mistake(["--refine-step", "9"], "\(Tool.model): the refine step is 9, but there are only 6 scales", code: 1),
-    mistake(["--device", "cuda"], "--device cuda: the CUDA engine is not part of this build; use cpu or reference"),
     mistake(
       ["--device", "tpu"],
       "The value 'tpu' is invalid for '--device <device>'; use one of 'cpu', 'reference' or 'cuda'"),

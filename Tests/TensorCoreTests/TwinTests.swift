@@ -1,9 +1,7 @@
 // A fast engine against the plain one: the same case, forward and backward, on three engines.
 //
-// The bar for single precision: the error against `Reference<Double>` may be four times the error of `Reference<Float>`,
-// whose sums are in natural order, plus a floor of four roundings of the largest value (or of the terms that cancelled,
-// where a case names them) for results that the plain engine happens to hit exactly. The bar for double precision is
-// 1e-12 of that value: a thousand roundings.
+// The bar for single precision is described at `expectSinglePrecision`. The bar for double precision is 1e-12 of the
+// largest value (or of the terms that cancelled, where a case names them): a thousand roundings.
 
 import TensorCore
 import TestSupport
@@ -12,22 +10,7 @@ import Testing
 @Suite struct TwinTests {
   @Test("Single precision errs as little as plain loops do", arguments: Engine.single, OperatorCases.all)
   func singlePrecision(engine: Engine, operation: any OperatorCase) throws {
-    let exact = try operation.run(on: Reference<Double>.self)
-    let plain = try operation.run(on: Reference<Float>.self)
-    let found = try run(operation, engine.type)
-    for (kind, truth, plain, found) in [
-      ("output", exact.outputs, plain.outputs, found.outputs),
-      ("gradient", exact.gradients, plain.gradients, found.gradients),
-    ] {
-      for i in truth.indices {
-        let finite = truth[i].numbers.filter(\.isFinite).map(abs).max() ?? 0
-        let size = max(finite, operation.cancellation)
-        let floor = 4 * Double(Float.ulpOfOne) * size + Double(Float.leastNormalMagnitude)
-        let bar = 4 * largestDifference(plain[i].numbers, truth[i].numbers) + floor
-        #expect(bar <= 1e-3 * size + 1e-6, "\(operation.name), \(kind) \(i): the bar itself is loose")
-        expectClose(found[i], truth[i], Tolerance(absolute: bar), "\(operation.name), \(kind) \(i)")
-      }
-    }
+    try expectSinglePrecision(of: try run(operation, engine.type), operation)
   }
 
   @Test("Double precision agrees with plain loops", arguments: Engine.double, OperatorCases.all)

@@ -6,10 +6,21 @@
 import TensorCore
 import Testing
 
-/// An engine with every operator whose memory is this process's.
-package protocol HostBackend: LinearAlgebraOps, ElementwiseOps, NormalizationOps, AttentionOps, ConvolutionOps,
+/// An engine with every operator, and a device to test it on.
+package protocol TestedBackend: LinearAlgebraOps, ElementwiseOps, NormalizationOps, AttentionOps, ConvolutionOps,
   ResamplingOps, CodebookOps, LossOps, OptimizerOps, SamplingOps
-where Device == HostDevice {}
+{
+  /// Where tests put their tensors.
+  static var testDevice: Device { get }
+}
+
+/// An engine with every operator whose memory is this process's.
+package protocol HostBackend: TestedBackend where Device == HostDevice {}
+
+extension HostBackend {
+  /// This machine.
+  package static var testDevice: HostDevice { HostDevice() }
+}
 
 extension Reference: HostBackend {}
 extension CPU: HostBackend {}

@@ -16,9 +16,9 @@ package protocol OperatorCase: Sendable, CustomTestStringConvertible {
   var cancellation: Double { get }
 
   /// Runs the forward.
-  func outputs<B: HostBackend>(_ inputs: [Tensor<B>]) throws -> [Tensor<B>]
+  func outputs<B: TestedBackend>(_ inputs: [Tensor<B>]) throws -> [Tensor<B>]
   /// Runs the backward: the gradient of every input, in their order; nil where the operator has none.
-  func gradients<B: HostBackend>(_ dOutputs: [Tensor<B>], _ inputs: [Tensor<B>]) throws -> [Tensor<B>]?
+  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ inputs: [Tensor<B>]) throws -> [Tensor<B>]?
 }
 
 extension OperatorCase {
@@ -31,7 +31,7 @@ extension OperatorCase {
   package var cancellation: Double { 0 }
 
   /// Runs forward and backward, with a random gradient of every output.
-  package func run<B: HostBackend>(on engine: B.Type) throws -> (outputs: [Values], gradients: [Values]) {
+  package func run<B: TestedBackend>(on engine: B.Type) throws -> (outputs: [Values], gradients: [Values]) {
     let tensors = try inputs.map { try $0.tensor(engine) }
     let results = try outputs(tensors)
     let cotangents = cotangents(results.map(\.shape))

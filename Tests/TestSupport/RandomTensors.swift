@@ -19,14 +19,14 @@ package struct Values: Sendable {
   }
 
   /// What an engine computed, unrounded.
-  package init<B: HostBackend>(_ tensor: Tensor<B>) throws {
+  package init<B: TestedBackend>(_ tensor: Tensor<B>) throws {
     shape = tensor.shape
     numbers = try tensor.scalars().map { Double($0) }
   }
 
   /// The numbers in an engine's memory.
-  package func tensor<B: HostBackend>(_ engine: B.Type) throws -> Tensor<B> {
-    try Tensor(numbers.map { B.Scalar($0) }, shape: shape, on: HostDevice())
+  package func tensor<B: TestedBackend>(_ engine: B.Type) throws -> Tensor<B> {
+    try Tensor(numbers.map { B.Scalar($0) }, shape: shape, on: B.testDevice)
   }
 
   /// The same numbers, each multiplied in single precision.

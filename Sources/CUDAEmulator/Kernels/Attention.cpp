@@ -1,0 +1,9 @@
+#include "Prelude.hpp"
+
+namespace {
+#include "../../MVARCUDA/Kernels/Attention.cu"
+}  // namespace
+
+KERNEL_FILE(attentionKernels, "Attention.cu",
+            KERNEL(attention), KERNEL(attentionSmall), KERNEL(dAttentionMeans), KERNEL(dAttentionQueries),
+            KERNEL(dAttentionKeys))

@@ -1,0 +1,8 @@
+#include "Prelude.hpp"
+
+namespace {
+#include "../../MVARCUDA/Kernels/Codebook.cu"
+}  // namespace
+
+KERNEL_FILE(codebookKernels, "Codebook.cu",
+            KERNEL(embedding), KERNEL(dEmbedding), KERNEL(squaredNorms), KERNEL(nearestCode))

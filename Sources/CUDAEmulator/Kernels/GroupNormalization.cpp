@@ -1,0 +1,9 @@
+#include "Prelude.hpp"
+
+namespace {
+#include "../../MVARCUDA/Kernels/GroupNormalization.cu"
+}  // namespace
+
+KERNEL_FILE(groupNormalizationKernels, "GroupNormalization.cu",
+            KERNEL(groupNormChunks), KERNEL(groupNormStatistics), KERNEL(groupNorm), KERNEL(dGroupNormTerms),
+            KERNEL(dGroupNorm))

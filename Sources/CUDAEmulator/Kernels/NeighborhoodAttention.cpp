@@ -1,0 +1,8 @@
+#include "Prelude.hpp"
+
+namespace {
+#include "../../MVARCUDA/Kernels/NeighborhoodAttention.cu"
+}  // namespace
+
+KERNEL_FILE(neighborhoodAttentionKernels, "NeighborhoodAttention.cu",
+            KERNEL(neighborhoodAttention), KERNEL(dNeighborhoodAttentionQueries), KERNEL(dNeighborhoodAttentionKeys))

@@ -1,0 +1,8 @@
+#include "Prelude.hpp"
+
+namespace {
+#include "../../MVARCUDA/Kernels/Optimizer.cu"
+}  // namespace
+
+KERNEL_FILE(optimizerKernels, "Optimizer.cu",
+            KERNEL(adamW))

@@ -1,0 +1,8 @@
+#include "Prelude.hpp"
+
+namespace {
+#include "../../MVARCUDA/Kernels/Rearrangement.cu"
+}  // namespace
+
+KERNEL_FILE(rearrangementKernels, "Rearrangement.cu",
+            KERNEL(transpose), KERNEL(slice), KERNEL(concatenate), KERNEL(dSlice))

@@ -1,0 +1,8 @@
+#include "Prelude.hpp"
+
+namespace {
+#include "../../MVARCUDA/Kernels/Sampling.cu"
+}  // namespace
+
+KERNEL_FILE(samplingKernels, "Sampling.cu",
+            KERNEL(guide), KERNEL(filterLogits), KERNEL(drawTokens), KERNEL(gumbelSoftmax))

@@ -1,0 +1,8 @@
+#include "Prelude.hpp"
+
+namespace {
+#include "../../MVARCUDA/Kernels/SplitHeads.cu"
+}  // namespace
+
+KERNEL_FILE(splitHeadsKernels, "SplitHeads.cu",
+            KERNEL(splitHeads), KERNEL(dSplitHeads))

@@ -1,0 +1,126 @@
+#include "Memory.hpp"
+
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+
+#include "CUDAEmulator.h"
+#include "Registry.hpp"
+
+namespace cudaemu {
+
+namespace {
+
+/// The bytes before and behind an allocation. They are NaN in every number type, so reading them shows in the results;
+/// writing them is found after each launch. An address sanitizer reports either at once, so with it there is no fence
+/// behind, where accesses go astray: the sanitizer's own begins with the first byte.
+constexpr size_t fence = 256;
+#if defined(__SANITIZE_ADDRESS__)
+constexpr size_t fenceBehind = 0;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+constexpr size_t fenceBehind = 0;
+#else
+constexpr size_t fenceBehind = fence;
+#endif
+#else
+constexpr size_t fenceBehind = fence;
+#endif
+constexpr unsigned char poison = 0xff;
+
+struct Ledger {
+  std::mutex lock;
+  /// Start and length of every allocation.
+  std::map<uintptr_t, size_t> live;
+  size_t bytes = 0;
+};
+
+Ledger &ledger() {
+  static Ledger *shared = new Ledger;  // Never destroyed: memory may be freed while the process ends.
+  return *shared;
+}
+
+bool isPoisoned(const unsigned char *start, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    if (start[i] != poison) return false;
+  }
+  return true;
+}
+
+/// The allocation that holds an address, or the end. The lock is held.
+std::map<uintptr_t, size_t>::iterator holder(Ledger &ledger, uintptr_t address) {
+  auto next = ledger.live.upper_bound(address);
+  if (next == ledger.live.begin()) return ledger.live.end();
+  --next;
+  return address - next->first <= next->second ? next : ledger.live.end();
+}
+
+}  // namespace
+
+void *allocate(size_t bytes) {
+  void *block = nullptr;
+  if (bytes > SIZE_MAX - 2 * fence || posix_memalign(&block, 256, fence + bytes + fenceBehind)) return nullptr;
+  std::memset(block, poison, fence + bytes + fenceBehind);
+  unsigned char *memory = static_cast<unsigned char *>(block) + fence;
+  Ledger &all = ledger();
+  std::lock_guard<std::mutex> guard(all.lock);
+  all.live[reinterpret_cast<uintptr_t>(memory)] = bytes;
+  all.bytes += bytes;
+  return memory;
+}
+
+bool release(void *memory) {
+  if (!memory) return true;
+  Ledger &all = ledger();
+  {
+    std::lock_guard<std::mutex> guard(all.lock);
+    const auto found = all.live.find(reinterpret_cast<uintptr_t>(memory));
+    if (found == all.live.end()) return false;
+    all.bytes -= found->second;
+    all.live.erase(found);
+  }
+  std::free(static_cast<unsigned char *>(memory) - fence);
+  return true;
+}
+
+bool isInside(const void *start, size_t bytes) {
+  Ledger &all = ledger();
+  std::lock_guard<std::mutex> guard(all.lock);
+  const uintptr_t address = reinterpret_cast<uintptr_t>(start);
+  const auto found = holder(all, address);
+  return found != all.live.end() && bytes <= found->second - (address - found->first);
+}
+
+bool isDeviceMemory(const void *pointer) { return !pointer || isInside(pointer, 0); }
+
+std::string findDamage() {
+  Ledger &all = ledger();
+  std::lock_guard<std::mutex> guard(all.lock);
+  for (const auto &[start, bytes] : all.live) {
+    unsigned char *memory = reinterpret_cast<unsigned char *>(start);
+    const bool before = !isPoisoned(memory - fence, fence);
+    if (!before && isPoisoned(memory + bytes, fenceBehind)) continue;
+    // Said once: the fence is made whole again.
+    std::memset(memory - fence, poison, fence);
+    std::memset(memory + bytes, poison, fenceBehind);
+    return "something was written " + std::string(before ? "before" : "behind") + " an allocation of " +
+           std::to_string(bytes) + " bytes";
+  }
+  return "";
+}
+
+}  // namespace cudaemu
+
+size_t cudaemu_live_allocations(void) {
+  cudaemu::Ledger &all = cudaemu::ledger();
+  std::lock_guard<std::mutex> guard(all.lock);
+  return all.live.size();
+}
+
+size_t cudaemu_live_bytes(void) {
+  cudaemu::Ledger &all = cudaemu::ledger();
+  std::lock_guard<std::mutex> guard(all.lock);
+  return all.bytes;
+}

@@ -1,0 +1,54 @@
+// A CUDA device made of this machine's processors: the functions of the driver by name, and what tests ask of it.
+//
+// The kernels' text is compiled as C++ (Kernels/), each thread of a block runs on a fiber of its own, and a driver
+// function found here behaves like the one of the same name in libcuda. Memory that a kernel has not written holds NaN,
+// copies outside an allocation are refused, and a kernel that writes outside one is reported.
+
+#ifndef CUDA_EMULATOR_H
+#define CUDA_EMULATOR_H
+
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// The emulated driver function of that name ("cuMemAlloc_v2", …), or NULL: in place of dlsym(libcuda, name).
+///
+/// cuModuleLoadData takes the name of a kernel file ("LinearAlgebra.cu") for an image. Launches run to their end before
+/// they return, so a faulty kernel is reported by cuLaunchKernel itself.
+void *cudaemu_symbol(const char *name);
+
+/// In which order the threads of a block run between two places where they meet. A right kernel gives the same result
+/// under all; a missing barrier shows under one or the other.
+///
+/// 0: each in turn, asynchronous copies arrive as late as allowed. 1: in reverse, copies arrive at once. Others shuffle
+/// the threads with that seed; if seed mod 4 is 2 or 3, whole warps run as far as they can before another moves; odd
+/// seeds copy at once. 0 and 3 together catch what is usually forgotten.
+void cudaemu_set_schedule(unsigned schedule);
+
+/// How many threads of this process share the blocks of a launch; 1 unless set.
+void cudaemu_set_host_threads(unsigned count);
+
+/// Why the latest launch or memory operation of this thread failed: a sentence with kernel, block and thread.
+const char *cudaemu_error(void);
+
+/// Allocations of device memory that have not been freed, and their bytes.
+size_t cudaemu_live_allocations(void);
+size_t cudaemu_live_bytes(void);
+
+/// Kernel launches so far.
+size_t cudaemu_launches(void);
+
+/// The parameters of a kernel, a letter each (p pointer, i 32-bit integer, l 64-bit integer, f float, d double), or
+/// NULL if there is no such kernel. A driver cannot check what is passed to a kernel; a test of the caller can.
+const char *cudaemu_signature(const char *kernel);
+
+/// The name of the kernel file and of the kernel at an index over all of them; 0 past the end.
+int cudaemu_kernel_at(size_t index, const char **file, const char **kernel);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

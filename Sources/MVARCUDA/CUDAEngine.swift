@@ -1,0 +1,195 @@
+// A GPU at work for this package: one device, one stream, its memory, and the kernels loaded so far.
+//
+// Operators do not throw, and the device works behind their back. So an engine that fails (no room for a tensor, a kernel
+// that does not compile, a fault on the device) remembers the first failure, does nothing from then on, and throws it
+// from the next transfer: making a tensor of numbers, or reading one. No result is ever read that a failure preceded.
+//
+// An engine is used by one thread at a time; tensors may be released on any.
+
+import Synchronization
+
+/// The device of CUDA tensors.
+public final class CUDAEngine: Sendable {
+  /// The numbers that matrix products and convolutions multiply; sums, and all other operators, are in single precision.
+  public enum Precision: String, Sendable, CaseIterable {
+    /// 32 bits, as on the other engines.
+    case float32
+    /// 32 bits of which 10 are left of the mantissa: several times faster.
+    case tf32
+    /// 16 bits of which 7 are mantissa: fastest.
+    case bfloat16
+  }
+
+  /// The GPU.
+  public let device: CUDADevice
+  /// The work given to it.
+  public let stream: CUDAStream
+  /// What products are computed in.
+  public let precision: Precision
+  private let pool: DeviceMemoryPool
+  private let images: @Sendable (_ file: String) throws -> [UInt8]
+  private let observer: LaunchObserver?
+
+  /// Sees every launch before it happens. No driver can tell whether a kernel is given what it declares; a test can.
+  package typealias LaunchObserver = @Sendable (_ kernel: String, _ arguments: [KernelArgument]) -> Void
+
+  /// A kernel file on the device, and those of its kernels that were used.
+  private struct LoadedFile {
+    let module: CUDAModule
+    var kernels: [String: CUDAKernel] = [:]
+  }
+  private struct State {
+    var files: [KernelFile: LoadedFile] = [:]
+    var constants: [[Int32]: CUDABuffer] = [:]
+    var failure: (any Error)?
+  }
+  private let state = Mutex(State())
+
+  /// The engine of a GPU of this machine.
+  ///
+  /// - Parameters:
+  ///   - ordinal: the driver's number of the GPU, from 0
+  ///   - precision: what products are computed in.
+  /// - Throws: `CUDAError` where there is no driver, no such GPU, or no run-time compiler that serves it.
+  public convenience init(ordinal: Int = 0, precision: Precision = .float32) throws {
+    let device = try CUDADevice(CUDADriver.system(), ordinal: ordinal)
+    let compiler = try KernelCompiler(
+      NVRTC.find(for: device.driver.version), for: device.properties.computeCapability, cache: KernelCache())
+    try self.init(device, precision: precision) { file in
+      guard let source = KernelTexts.files[file] else { throw CUDAError.noKernel("file \(file)") }
+      return try compiler.compile(source, headers: KernelTexts.headers).image
+    }
+  }
+
+  /// The engine of a device.
+  ///
+  /// - Parameters:
+  ///   - precision: what products are computed in
+  ///   - observer: what sees every launch
+  ///   - images: the compiled form of a kernel file, by its name.
+  /// - Throws: `CUDAError.failedCall`.
+  package init(
+    _ device: CUDADevice, precision: Precision = .float32, observer: LaunchObserver? = nil,
+    images: @escaping @Sendable (_ file: String) throws -> [UInt8]
+  ) throws {
+    self.device = device
+    self.precision = precision
+    stream = try CUDAStream(device)
+    pool = DeviceMemoryPool(stream)
+    self.images = images
+    self.observer = observer
+  }
+
+  /// How much device memory tensors take, in bytes.
+  public var memoryUse: DeviceMemoryUse { pool.use }
+
+  /// Starts the count of the most memory in use anew.
+  public func resetPeakMemory() { pool.resetPeak() }
+
+  /// Returns the memory that no tensor uses to the driver.
+  ///
+  /// - Throws: `CUDAError.failedCall`, also for work that failed earlier.
+  public func giveBackIdleMemory() throws { try pool.drain() }
+
+  /// Waits until all work is done.
+  ///
+  /// - Throws: whatever made the engine fail.
+  public func synchronize() throws {
+    attempt { try stream.synchronize() }
+    try checkForFailure()
+  }
+
+  /// Compiles and loads all kernels now instead of when one is first used.
+  ///
+  /// - Throws: `CUDAError`.
+  public func prepareKernels() throws {
+    try state.withLock { state in
+      for file in KernelFile.allCases { try load(file, &state) }
+    }
+  }
+}
+
+// MARK: - What operators use
+
+extension CUDAEngine {
+  /// Throws what made the engine fail, if anything did.
+  func checkForFailure() throws {
+    if let failure = state.withLock({ $0.failure }) { throw failure }
+  }
+
+  /// Does something unless the engine has failed; from here on it has if that throws.
+  ///
+  /// - Returns: what `body` returns, or nil after a failure.
+  @discardableResult
+  func attempt<Result>(_ body: () throws -> Result) -> Result? {
+    if state.withLock({ $0.failure != nil }) { return nil }
+    do {
+      return try body()
+    } catch {
+      state.withLock { $0.failure = $0.failure ?? error }
+      return nil
+    }
+  }
+
+  /// New memory; a buffer without memory after a failure.
+  func makeBuffer(byteCount: Int) -> CUDABuffer {
+    attempt { try pool.makeBuffer(byteCount: byteCount) } ?? CUDABuffer()
+  }
+
+  /// Integers as a kernel gets them, which are copied to the device once and kept: lists that recur with every call.
+  func constants(_ values: [Int32]) -> KernelArgument {
+    if let buffer = state.withLock({ $0.constants[values] }) { return .pointer(buffer, offset: 0) }
+    let buffer = makeBuffer(byteCount: values.count * 4)
+    attempt { try values.withUnsafeBytes { try stream.upload($0, to: buffer) } }
+    state.withLock { state in
+      // Lists that never recur must not fill the memory.
+      if state.constants.count >= 1024 { state.constants = [:] }
+      state.constants[values] = buffer
+    }
+    return .pointer(buffer, offset: 0)
+  }
+
+  /// Gives a kernel to the device.
+  ///
+  /// - Parameter arguments: exactly what the kernel declares: outputs, inputs, numbers.
+  func launch(_ file: KernelFile, _ name: String, _ shape: LaunchShape, _ arguments: [KernelArgument]) {
+    if shape.isEmpty { return }
+    observer?(name, arguments)
+    attempt { try kernel(name, file).launch(on: stream, shape, arguments) }
+  }
+
+  /// Gives a kernel to the device whose threads share `count` elements in strides of the whole grid.
+  func launch(_ file: KernelFile, _ name: String, elements count: Int, _ arguments: [KernelArgument]) {
+    launch(file, name, LaunchShape(min(count.dividedUp(by: 256), mostBlocks)), arguments)
+  }
+
+  /// How many blocks the device can work on at once, at least.
+  var multiprocessors: Int { max(device.properties.multiprocessorCount, 1) }
+
+  /// Blocks that keep the device busy to the end of a kernel whose threads share elements.
+  private var mostBlocks: Int { multiprocessors * 32 }
+
+  /// The kernel of a name, compiled and loaded if it is not yet.
+  private func kernel(_ name: String, _ file: KernelFile) throws -> CUDAKernel {
+    // The lock is held while a file is compiled: whoever else needs a kernel then most likely needs the same file.
+    try state.withLock { state in
+      if let kernel = state.files[file]?.kernels[name] { return kernel }
+      let kernel = try load(file, &state).kernel(name)
+      state.files[file]?.kernels[name] = kernel
+      return kernel
+    }
+  }
+
+  @discardableResult
+  private func load(_ file: KernelFile, _ state: inout State) throws -> CUDAModule {
+    if let loaded = state.files[file] { return loaded.module }
+    let module = try CUDAModule(images(file.rawValue), on: device)
+    state.files[file] = LoadedFile(module: module)
+    return module
+  }
+}
+
+extension Int {
+  /// ⌈self/divisor⌉ for numbers that are not negative.
+  func dividedUp(by divisor: Int) -> Int { (self + divisor - 1) / divisor }
+}

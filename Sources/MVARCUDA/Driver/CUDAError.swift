@@ -1,0 +1,67 @@
+// What can go wrong between this process and a GPU, each as one sentence. Nothing here is an error of the caller's
+// program: wrong shapes stop with a precondition, as in the other engines.
+
+/// Why something of CUDA could not be had or did not work.
+public enum CUDAError: Error, Equatable, CustomStringConvertible {
+  /// A library could not be loaded from any of the places where it may be.
+  case libraryNotFound(String, attempts: [LibraryAttempt])
+  /// A library lacks a function: it is too old, or something else of the same name.
+  case functionMissing(String, library: String)
+  /// A run-time compiler that cannot serve the driver, with the reason.
+  case unsuitableLibrary(String)
+  /// A function of the driver or the compiler returned an error, with the library's own name and words for it.
+  case failedCall(function: String, code: Int32, name: String, text: String)
+  /// A device was asked for that does not exist.
+  case noDevice(ordinal: Int, count: Int)
+  /// The device has no room, even after idle memory was given back.
+  case outOfMemory(byteCount: Int, used: Int, device: String)
+  /// A copy that is not inside a buffer; all numbers in bytes.
+  case outOfBounds(offset: Int, byteCount: Int, bufferBytes: Int)
+  /// A kernel's file does not compile, with what the compiler said.
+  case compilation(file: String, architecture: String, log: String)
+  /// No embedded file holds a kernel, or there is no such file.
+  case noKernel(String)
+  /// A kernel cannot be launched with these sizes.
+  case unlaunchable(kernel: String, reason: String)
+
+  /// One sentence without a full stop.
+  public var description: String {
+    switch self {
+    case .libraryNotFound(let library, let attempts):
+      let tried = attempts.map { "\($0.place) (\($0.reason))" }.joined(separator: ", ")
+      return "\(library) could not be loaded; tried \(tried)"
+    case .functionMissing(let function, let library):
+      return "\(library) has no function \(function)"
+    case .unsuitableLibrary(let reason):
+      return reason
+    case .failedCall(let function, let code, let name, let text):
+      return "\(function) failed: \(name) (\(code)), \(text)"
+    case .noDevice(let ordinal, let count):
+      return "there is no CUDA device \(ordinal): the driver found \(count)"
+    case .outOfMemory(let byteCount, let used, let device):
+      return "\(device) has no room for \(byteCount) bytes more; \(used) are in use by this process"
+    case .outOfBounds(let offset, let byteCount, let bufferBytes):
+      return "a copy of \(byteCount) bytes at \(offset) does not fit a buffer of \(bufferBytes) bytes"
+    case .compilation(let file, let architecture, let log):
+      return "the kernels of \(file) do not compile for \(architecture): \(log)"
+    case .noKernel(let name):
+      return "there is no kernel \(name)"
+    case .unlaunchable(let kernel, let reason):
+      return "the kernel \(kernel) cannot be launched: \(reason)"
+    }
+  }
+}
+
+/// One place where a library was looked for in vain.
+public struct LibraryAttempt: Hashable, Sendable {
+  /// A name, a file or a folder.
+  public let place: String
+  /// Why nothing came of it.
+  public let reason: String
+
+  /// An attempt and why it failed.
+  public init(place: String, reason: String) {
+    self.place = place
+    self.reason = reason
+  }
+}

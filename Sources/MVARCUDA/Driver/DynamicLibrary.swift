@@ -1,0 +1,68 @@
+// Libraries that are found while the program runs. They are never closed: the driver and the compiler register things
+// that outlive every use of theirs.
+
+import Foundation
+
+/// A loaded shared library.
+package struct DynamicLibrary: Sendable {
+  /// What it was loaded as: a name that the system looked up, or a file.
+  package let name: String
+  /// The system's handle, as a number: the library never goes away, so it may be used from anywhere.
+  private let handle: UInt
+
+  /// Loads a library by name or path.
+  ///
+  /// - Parameter isGlobal: whether libraries loaded later may use its symbols.
+  /// - Throws: `DynamicLibraryError` with the system's words.
+  package init(_ name: String, isGlobal: Bool = false) throws {
+    guard let handle = dlopen(name, RTLD_NOW | (isGlobal ? RTLD_GLOBAL : RTLD_LOCAL)) else {
+      var reason = dlerror().map { String(cString: $0) } ?? "no reason was given"
+      // The system repeats the name in front.
+      if reason.hasPrefix("\(name): ") { reason.removeFirst(name.count + 2) }
+      throw DynamicLibraryError(description: reason)
+    }
+    self.name = name
+    self.handle = UInt(bitPattern: handle)
+  }
+
+  /// The address of a function or variable, or nil.
+  package func symbol(_ name: String) -> UnsafeMutableRawPointer? {
+    dlsym(UnsafeMutableRawPointer(bitPattern: handle), name)
+  }
+
+  /// The folder of the file that holds a symbol, with its slash; nil where the system does not tell.
+  package func folder(of symbol: String) -> String? {
+    // dladdr(address, room for four pointers, the first of which becomes the file's name), which Swift's module of the C
+    // library does not show.
+    typealias Locate = @convention(c) (UnsafeRawPointer, UnsafeMutablePointer<UnsafePointer<CChar>?>) -> Int32
+    guard let address = self.symbol(symbol), let process = dlopen(nil, RTLD_NOW), let dladdr = dlsym(process, "dladdr")
+    else { return nil }
+    var information = [UnsafePointer<CChar>?](repeating: nil, count: 4)
+    guard unsafeBitCast(dladdr, to: Locate.self)(address, &information) != 0, let file = information[0] else {
+      return nil
+    }
+    let path = String(cString: file)
+    return path.lastIndex(of: "/").map { String(path[...$0]) }
+  }
+}
+
+/// The system's words about a library that it did not load.
+package struct DynamicLibraryError: Error, CustomStringConvertible {
+  package let description: String
+}
+
+/// Functions of a library by name, as C function pointers.
+struct SymbolTable {
+  /// What the library is called in errors.
+  let library: String
+  /// The address of a symbol, or nil.
+  let symbols: (String) -> UnsafeMutableRawPointer?
+
+  /// The function of a name; its type is what the context wants, and must be the one that the library's header declares.
+  ///
+  /// - Throws: `CUDAError.functionMissing`.
+  func function<Function>(_ name: String, as type: Function.Type = Function.self) throws -> Function {
+    guard let address = symbols(name) else { throw CUDAError.functionMissing(name, library: library) }
+    return unsafeBitCast(address, to: type)
+  }
+}

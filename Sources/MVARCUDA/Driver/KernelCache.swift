@@ -1,0 +1,87 @@
+// Compiled kernels on disk, so that a kernel is compiled once for a machine and not once for every run.
+//
+// An entry is a file named by a hash of everything that goes into it. In front stands a hash of its contents, checked
+// when it is read: a damaged entry is as good as none. Entries are written under a temporary name and then renamed, so
+// that programs that write the same one at the same time cannot disturb each other or a reader. Without a folder to write
+// to, nothing is kept, and nobody is told: the kernels are compiled again next time.
+
+import Foundation
+
+/// A folder of compiled kernels.
+package struct KernelCache: Sendable {
+  /// The folder; nil for none.
+  package let folder: String?
+
+  /// A cache in a folder, which need not exist.
+  package init(folder: String?) { self.folder = folder }
+
+  /// The cache of the user: `MVAR_CUDA_CACHE` (empty for none), or `mvar/kernels` in the system's folder for caches.
+  package init(
+    environment: [String: String] = ProcessInfo.processInfo.environment, home: String = NSHomeDirectory()
+  ) {
+    if let folder = environment["MVAR_CUDA_CACHE"] {
+      self.init(folder: folder.isEmpty ? nil : folder)
+    } else if let caches = environment["XDG_CACHE_HOME"], caches.hasPrefix("/") {
+      self.init(folder: "\(caches)/mvar/kernels")
+    } else {
+      self.init(folder: "\(home)/.cache/mvar/kernels")
+    }
+  }
+
+  /// What stands in front of an entry before the hash of its contents.
+  private static let signature = Array("MVARCUDA".utf8)
+  private static let headerCount = 24
+
+  /// The name of the entry for texts; each text counts, and so does where one ends and the next begins.
+  package static func key(_ texts: [String]) -> String {
+    var hash = ContentHash()
+    for text in texts {
+      let bytes = Array(text.utf8)
+      hash.add(Array("\(bytes.count):".utf8))
+      hash.add(bytes)
+    }
+    return hash.bytes.map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
+  }
+
+  /// The file of a key.
+  package func path(_ key: String) -> String? { folder.map { "\($0)/\(key).kernels" } }
+
+  /// The entry of a key; nil where there is none, or a damaged one.
+  package func read(_ key: String) -> [UInt8]? {
+    guard let path = path(key), let data = FileManager.default.contents(atPath: path),
+      data.count > Self.headerCount
+    else { return nil }
+    let bytes = Array(data)
+    let contents = Array(bytes[Self.headerCount...])
+    guard bytes.starts(with: Self.header(contents)) else { return nil }
+    return contents
+  }
+
+  /// Keeps an entry, if the disk allows.
+  package func write(_ contents: [UInt8], _ key: String) {
+    guard let folder, let path = path(key) else { return }
+    try? FileManager.default.createDirectory(
+      atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    // Atomically: Foundation writes a file of another name in the same folder and renames it.
+    try? Data(Self.header(contents) + contents).write(to: URL(filePath: path), options: .atomic)
+  }
+
+  private static func header(_ contents: [UInt8]) -> [UInt8] {
+    var hash = ContentHash()
+    hash.add(contents)
+    return signature + hash.bytes
+  }
+}
+
+/// The FNV-1a hash of 128 bits: it tells different contents apart, and does not stand up to an enemy.
+private struct ContentHash {
+  private var state: UInt128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d
+
+  mutating func add(_ bytes: [UInt8]) {
+    for byte in bytes {
+      state = (state ^ UInt128(byte)) &* 0x0000_0000_0100_0000_0000_0000_0000_013b
+    }
+  }
+
+  var bytes: [UInt8] { (0..<16).map { UInt8(truncatingIfNeeded: state >> (120 - 8 * UInt128($0))) } }
+}

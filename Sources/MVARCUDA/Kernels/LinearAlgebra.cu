@@ -1,0 +1,103 @@
+// The linear layer y = x Wᵀ + b and its gradients: three matrix products that differ in which sides are transposed.
+//
+// Each exists in four precisions, told apart by the end of the name: `Float32` with tiles of 128 × 128, `Float32Small`
+// with tiles of 64 × 64 for few rows or columns, and on tensor cores `TF32` and `BF16` with tiles of 128 × 128, whose
+// operands are rounded and whose sums are float32. All take and give float32.
+//
+// - grid (⌈columns/tile⌉, ⌈rows/tile⌉, batch) for a result [rows, columns]; block 256
+//
+// `batch` products lie at fixed distances (`…Step` numbers; 0 for an operand that all share); a layer has one.
+
+#include "product.cuh"
+
+/// y[r, o] = alpha·Σᵢ x[r, i]·W[o, i] + b[o]
+struct Forward {
+  using A = MatrixOperand<true>;
+  using B = MatrixOperand<true>;
+};
+/// dx[r, i] = Σₒ dy[r, o]·W[o, i]
+struct Input {
+  using A = MatrixOperand<true>;
+  using B = MatrixOperand<false>;
+};
+/// dW[o, i] = Σᵣ dy[r, o]·x[r, i]
+struct Weight {
+  using A = MatrixOperand<false>;
+  using B = MatrixOperand<false>;
+};
+
+/// Writes a product: c[row, column] = alpha·value + bias[column].
+struct MatrixOutput {
+  float *c;
+  const float *bias;
+  float alpha;
+  int columns;
+
+  __device__ __forceinline__ void operator()(int row, int column, float value) const {
+    c[static_cast<long long>(row) * columns + column] = alpha * value + (bias ? bias[column] : 0.0f);
+  }
+};
+
+/// The product of this block's batch element.
+template <class Kind, class Precision>
+static __device__ __forceinline__ void product(float *c, const float *a, const float *b, const float *bias, float alpha,
+                                               int rows, int columns, int depth, long long stepC, long long stepA,
+                                               long long stepB) {
+  const typename Kind::A operandA{a + blockIdx.z * stepA, Kind::A::depthIsContiguous ? depth : rows};
+  const typename Kind::B operandB{b + blockIdx.z * stepB, Kind::B::depthIsContiguous ? depth : columns};
+  Precision::run(operandA, operandB, {rows, columns, 0, depth},
+                 MatrixOutput{c + blockIdx.z * stepC, bias, alpha, columns});
+}
+
+/// linear…: y[r, o] = alpha·Σᵢ x[r, i]·W[o, i] + b[o]
+///
+/// - y [rows, outputs]
+/// - x [rows, inputs]
+/// - weight [outputs, inputs]
+/// - bias [outputs], or null for none
+/// - the grid's columns are `outputs`
+#define LINEAR(precision)                                                                                              \
+  extern "C" __global__ void __launch_bounds__(BLOCK)                                                                  \
+      linear##precision(float *y, const float *x, const float *weight, const float *bias, float alpha, int rows,       \
+                        int outputs, int inputs, long long yStep, long long xStep, long long weightStep) {             \
+    product<Forward, precision>(y, x, weight, bias, alpha, rows, outputs, inputs, yStep, xStep, weightStep);           \
+  }
+
+/// dLinearInput…: dx[r, i] = alpha·Σₒ dy[r, o]·W[o, i]
+///
+/// - dx [rows, inputs]
+/// - dy [rows, outputs]
+/// - weight [outputs, inputs]
+/// - the grid's columns are `inputs`
+#define DLINEAR_INPUT(precision)                                                                                       \
+  extern "C" __global__ void __launch_bounds__(BLOCK)                                                                  \
+      dLinearInput##precision(float *dx, const float *dy, const float *weight, float alpha, int rows, int inputs,      \
+                              int outputs, long long dxStep, long long dyStep, long long weightStep) {                 \
+    product<Input, precision>(dx, dy, weight, nullptr, alpha, rows, inputs, outputs, dxStep, dyStep, weightStep);      \
+  }
+
+/// dLinearWeight…: dW[o, i] = alpha·Σᵣ dy[r, o]·x[r, i]
+///
+/// - dWeight [outputs, inputs]
+/// - dy [rows, outputs]
+/// - x [rows, inputs]
+/// - the grid's rows are `outputs`, its columns `inputs`
+#define DLINEAR_WEIGHT(precision)                                                                                      \
+  extern "C" __global__ void __launch_bounds__(BLOCK)                                                                  \
+      dLinearWeight##precision(float *dWeight, const float *dy, const float *x, float alpha, int outputs, int inputs,  \
+                               int rows, long long dWeightStep, long long dyStep, long long xStep) {                   \
+    product<Weight, precision>(dWeight, dy, x, nullptr, alpha, outputs, inputs, rows, dWeightStep, dyStep, xStep);     \
+  }
+
+LINEAR(Float32)
+LINEAR(Float32Small)
+LINEAR(TF32)
+LINEAR(BF16)
+DLINEAR_INPUT(Float32)
+DLINEAR_INPUT(Float32Small)
+DLINEAR_INPUT(TF32)
+DLINEAR_INPUT(BF16)
+DLINEAR_WEIGHT(Float32)
+DLINEAR_WEIGHT(Float32Small)
+DLINEAR_WEIGHT(TF32)
+DLINEAR_WEIGHT(BF16)

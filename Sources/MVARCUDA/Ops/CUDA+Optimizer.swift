@@ -1,0 +1,52 @@
+// AdamW and the norm of gradients. The formulas stand at the kernels in Optimizer.cu and Loss.cu.
+
+import Foundation
+import TensorCore
+
+extension CUDA: OptimizerOps {
+  /// Σx² in double precision. It waits for the device, and is NaN after a failure of the engine, which the next transfer
+  /// throws.
+  public static func sumOfSquares(_ x: Tensor<CUDA>) -> Double {
+    let sum = DeviceArray<Double>(count: 1, on: x.device)
+    launchSum("sumOfSquares", x, nil, times: 1, result: .null, precise: sum.argument)
+    return x.device.attempt { try sum.values()[0] } ?? .nan
+  }
+
+  /// One step of AdamW with decoupled decay.
+  public static func adamW(
+    _ parameter: inout Tensor<CUDA>, gradient: Tensor<CUDA>, firstMoment: inout Tensor<CUDA>,
+    secondMoment: inout Tensor<CUDA>, _ settings: AdamWSettings
+  ) {
+    let shape = parameter.shape
+    precondition(
+      gradient.shape == shape && firstMoment.shape == shape && secondMoment.shape == shape && settings.step >= 1,
+      "adamW: parameter \(shape), gradient \(gradient.shape), moments \(firstMoment.shape) and "
+        + "\(secondMoment.shape), step \(settings.step)")
+    makeOwned(&parameter)
+    makeOwned(&firstMoment)
+    makeOwned(&secondMoment)
+    let step = Double(settings.step)
+    let (first, second) = (settings.betas[0], settings.betas[1])
+    // Combined in double precision and rounded once, so that 1 − β₂ keeps its digits.
+    let numbers = [
+      first, 1 - first, second, 1 - second, settings.learningRate / (1 - pow(first, step)),
+      (1 - pow(second, step)).squareRoot(), 1 - settings.learningRate * settings.decay, settings.epsilon,
+      settings.gradientFactor,
+    ]
+    gradient.device.launch(
+      .optimizer, "adamW", elements: shape.count,
+      [parameter.argument, firstMoment.argument, secondMoment.argument, gradient.argument]
+        + numbers.map { .float(Float($0)) } + [.long(shape.count)])
+  }
+
+  /// Makes a tensor's memory its own: copied if anybody else refers to it.
+  private static func makeOwned(_ x: inout Tensor<CUDA>) {
+    if isKnownUniquelyReferenced(&x.storage.buffer) { return }
+    let shared = x.storage
+    x = empty(x.shape, on: shared.engine)
+    let buffer = x.storage.buffer
+    shared.engine.attempt {
+      try shared.engine.stream.copy(shared.count * 4, from: shared.buffer, at: shared.byteOffset, to: buffer)
+    }
+  }
+}

@@ -1,0 +1,71 @@
+// From logits to tokens: guidance, top-k and top-p, drawing, and the Gumbel softmax. The formulas stand at the kernels in
+// Sampling.cu.
+
+import TensorCore
+
+extension CUDA: SamplingOps {
+  /// (1 + t)·conditional − t·null.
+  public static func guide(_ logits: Tensor<CUDA>, strength: Float) -> Tensor<CUDA> {
+    precondition(logits.shape.rank >= 1 && logits.shape[0] % 2 == 0, "guide: logits \(logits.shape)")
+    let guided = empty(logits.shape.replacing(axis: 0, with: logits.shape[0] / 2), on: logits.device)
+    let count = guided.shape.count
+    logits.device.launch(
+      .sampling, "guide", elements: count, [guided.argument, logits.argument, .float(strength), .long(count)])
+    return guided  // [B, N, V]
+  }
+
+  /// Logits outside top-k or top-p become −∞.
+  public static func filterLogits(_ logits: consuming Tensor<CUDA>, topK: Int, topP: Double) -> Tensor<CUDA> {
+    precondition(
+      topK >= 0 && topP >= 0 && logits.shape.rank >= 1, "filterLogits: \(logits.shape), k = \(topK), p = \(topP)")
+    return reusing(logits) { logits, kept in
+      let width = logits.shape[-1]
+      logits.device.launch(
+        .sampling, "filterLogits",
+        LaunchShape(width == 0 ? 0 : logits.shape.rows, sharedBytes: topP > 0 ? 8 * width : 0),
+        [kept.argument, logits.argument, .int(min(topK, width)), .double(topP), .int(width)])
+    }
+  }
+
+  /// One token per position: the first v whose cumulative weight exceeds u·total.
+  public static func drawTokens(_ logits: Tensor<CUDA>, streams: [RandomStream], firstPosition: Int) -> Indices<CUDA> {
+    precondition(
+      logits.shape.rank == 3 && streams.count == logits.shape[0] && logits.shape[2] > 0,
+      "drawTokens: logits \(logits.shape), \(streams.count) streams")
+    let engine = logits.device
+    let (tokens, width) = (logits.shape[1], logits.shape[2])
+    let drawn = DeviceArray<Int32>(count: streams.count * tokens, on: engine)
+    engine.launch(
+      .sampling, "drawTokens", LaunchShape(drawn.count),
+      [
+        drawn.argument, logits.argument, argument(streams, on: engine), .long(firstPosition), .int(tokens), .int(width),
+      ])
+    return Indices(
+      shape: [streams.count, tokens],
+      storage: DeviceIndices(array: drawn, least: 0, most: Int32(clamping: width - 1)))  // [B, N]
+  }
+
+  /// softmax((factor·logits + Gumbel noise)/temperature).
+  public static func gumbelSoftmax(
+    _ logits: consuming Tensor<CUDA>, factor: Float, temperature: Float, streams: [RandomStream], firstPosition: Int
+  ) -> Tensor<CUDA> {
+    precondition(
+      logits.shape.rank == 3 && streams.count == logits.shape[0],
+      "gumbelSoftmax: logits \(logits.shape), \(streams.count) streams")
+    return reusing(logits) { logits, result in
+      let (tokens, width) = (logits.shape[1], logits.shape[2])
+      logits.device.launch(
+        .sampling, "gumbelSoftmax", LaunchShape(width == 0 ? 0 : streams.count * tokens),
+        [
+          result.argument, logits.argument, argument(streams, on: logits.device), .float(factor), .float(temperature),
+          .long(firstPosition), .int(tokens), .int(width),
+        ])
+    }
+  }
+
+  /// Seed and stream of every image as a kernel gets them.
+  private static func argument(_ streams: [RandomStream], on engine: CUDAEngine) -> KernelArgument {
+    let words = streams.flatMap { [$0.seed, $0.stream] }
+    return engine.attempt { try DeviceArray(words, on: engine).argument } ?? .null
+  }
+}

@@ -1,0 +1,68 @@
+// `mvar devices`: the engines of this machine, and for the CUDA one what was found of the libraries that it needs, or
+// where each was looked for in vain. Not finding something is an answer, not a failure.
+
+import ArgumentParser
+import Foundation
+import MVARCUDA
+import TensorCore
+
+struct Devices: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "List the engines of this machine, and what --device cuda needs.",
+    discussion: """
+      The CUDA driver and its run-time compiler are looked for when the program runs. MVAR_CUDA_DRIVER, MVAR_NVRTC and \
+      MVAR_CUBLAS name their files where they lie elsewhere, MVAR_CUDA_CACHE the folder for compiled kernels. cuBLAS is \
+      listed, but nothing needs it.
+      """)
+
+  func run() throws {
+    try Console.print("cpu")
+    try Table.print([["threads", "\(ThreadCount.current)"]])
+    try Console.print("reference")
+    try Table.print([["threads", "1"]])
+    try Console.print("cuda")
+    try Table.print(cuda())
+  }
+
+  /// What there is of CUDA: a name and what was found, or where it was looked for.
+  private func cuda() -> [[String]] {
+    var rows: [[String]] = []
+    var version: CUDAVersion?
+    do {
+      let driver = try CUDADriver.system()
+      version = driver.version
+      rows.append(["driver", "\(driver.name), CUDA \(driver.version)"])
+      let devices = try driver.devices()
+      if devices.isEmpty { rows.append(["device", "none"]) }
+      for device in devices {
+        rows.append([
+          "device \(device.ordinal)",
+          "\(device.name), compute capability \(device.computeCapability), \(device.multiprocessorCount) "
+            + "multiprocessors, \(Memory.text(device.memoryBytes))",
+        ])
+      }
+    } catch {
+      rows += complaint("driver", error)
+    }
+    do {
+      let compiler = try NVRTC.find(for: version)
+      rows.append(["compiler", "\(compiler.name), NVRTC \(compiler.version)"])
+    } catch {
+      rows += complaint("compiler", error)
+    }
+    do {
+      let library = try LibrarySearch().load(.cublas) { try DynamicLibrary($0) }
+      rows.append(["cuBLAS", library.name])
+    } catch {
+      rows += complaint("cuBLAS", error)
+    }
+    rows.append(["kernels", KernelCache().folder ?? "not kept"])
+    return rows
+  }
+
+  /// An error in rows, a place that was tried in each.
+  private func complaint(_ name: String, _ error: any Error) -> [[String]] {
+    guard case CUDAError.libraryNotFound(_, let attempts) = error else { return [[name, "\(error)"]] }
+    return [[name, "not found"]] + attempts.map { ["", "\($0.place): \($0.reason)"] }
+  }
+}

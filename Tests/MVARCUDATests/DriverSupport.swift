@@ -1,0 +1,55 @@
+// An engine on the emulator, and drivers that fail where a test wants them to.
+
+import CUDAEmulator
+import Foundation
+import MVARCUDA
+import Synchronization
+import Testing
+
+/// All tests that use the emulated device: it is one per process, and its allocations are counted.
+@Suite(.serialized) struct EmulatedDevice {}
+
+enum Emulator {
+  /// The emulated driver.
+  static func driver() throws -> CUDADriver { try driver { _ in nil } }
+
+  /// The emulated driver with some of its functions replaced.
+  ///
+  /// - Parameter replacement: another function for a name, or nil for the emulator's.
+  static func driver(_ replacement: (String) -> UnsafeMutableRawPointer?) throws -> CUDADriver {
+    try CUDADriver(name: "emulator") { replacement($0) ?? cudaemu_symbol($0) }
+  }
+
+  /// An engine on the emulated device. A launch with other arguments than the kernel declares is an issue.
+  static func engine(precision: CUDAEngine.Precision = .float32) throws -> CUDAEngine {
+    try CUDAEngine(CUDADevice(driver()), precision: precision, observer: checkSignature) { image($0) }
+  }
+
+  private static let checkSignature: CUDAEngine.LaunchObserver = { kernel, arguments in
+    let declared = cudaemu_signature(kernel).map { String(cString: $0) }
+    let given = String(arguments.map(\.letter))
+    #expect(declared == given, "the kernel \(kernel) declares \(declared ?? "nothing") and is given \(given)")
+  }
+
+  /// The image of a kernel file: the emulator takes its name.
+  static func image(_ file: String) -> [UInt8] { Array(file.utf8) + [0] }
+
+  /// The address of a C function.
+  static func address(_ function: @convention(c) (UnsafeMutablePointer<UInt64>, Int) -> Int32)
+    -> UnsafeMutableRawPointer
+  { unsafeBitCast(function, to: UnsafeMutableRawPointer.self) }
+}
+
+/// An error of CUDA that a piece of code throws; nil with an issue where it throws none.
+func cudaError(sourceLocation: SourceLocation = #_sourceLocation, _ body: () throws -> Void) -> CUDAError? {
+  #expect(throws: CUDAError.self, sourceLocation: sourceLocation, performing: body)
+}
+
+/// Creates folders and files below a folder.
+func plant(_ files: [String], in folder: String) throws {
+  for file in files {
+    let url = URL(filePath: "\(folder)/\(file)")
+    try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+    try Data().write(to: url)
+  }
+}

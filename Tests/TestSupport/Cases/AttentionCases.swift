@@ -1,0 +1,147 @@
+// Heads and attention: a logit scale above its clamp, clamped norms, a single key, spans of unequal length, windows as
+// large as the map, of one position, odd and even, maps that are not square, scores of ±80.
+
+import TensorCore
+
+/// Cutting the joint projection; inputs joint and, where there is one, the logit scale.
+struct SplitHeadsCase: OperatorCase {
+  let name: String
+  let inputs: [Values]
+  let heads: Int
+  var step = 1e-5
+
+  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
+    let parts = B.splitHeads(x[0], heads: heads, logitScale: x.count > 1 ? x[1] : nil)
+    return [parts.queries, parts.keys, parts.values]
+  }
+
+  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
+    let dHeads = Heads(queries: dOutputs[0], keys: dOutputs[1], values: dOutputs[2])
+    let d = B.dSplitHeads(dHeads, joint: x[0], logitScale: x.count > 1 ? x[1] : nil)
+    return [d.joint] + (d.logitScale.map { [$0] } ?? [])
+  }
+
+  static var all: [any OperatorCase] {
+    var random = RandomValues(seed: 7)
+    return [
+      SplitHeadsCase(name: "splitHeads plain", inputs: [random.normal([2, 3, 3 * 2 * 5])], heads: 2),
+      SplitHeadsCase(name: "splitHeads one head", inputs: [random.normal([1, 1, 3 * 7])], heads: 1),
+      SplitHeadsCase(
+        name: "splitHeads normalised", inputs: [random.normal([3, 2, 3 * 2 * 7]), Values([1.4, 0.3], shape: [2])],
+        heads: 2),
+      SplitHeadsCase(
+        name: "splitHeads c = 17", inputs: [random.normal([1, 5, 3 * 17]), Values([1], shape: [1])], heads: 1),
+      SplitHeadsCase(
+        name: "splitHeads scale above ln 100",
+        inputs: [random.normal([2, 2, 3 * 3 * 4]), Values([4.7, 1, 9], shape: [3])], heads: 3),
+      SplitHeadsCase(
+        name: "splitHeads long vectors",
+        inputs: [random.normal([1, 2, 3 * 64], deviation: 80), Values([1.4], shape: [1])], heads: 1),
+    ]
+  }
+}
+
+/// Dense attention within spans; inputs q, k, v.
+struct AttentionCase: OperatorCase {
+  let name: String
+  let inputs: [Values]
+  let spans: [AttentionSpan]
+  let scale: Double
+  /// With a single key the probability is 1, and the gradients of queries and keys are differences of equal terms.
+  var cancellation: Double { spans.allSatisfy { $0.keys.count == 1 } ? 16 : 0 }
+
+  private func forward<B: TestedBackend>(_ x: [Tensor<B>]) -> (output: Tensor<B>, saved: AttentionSaved<B>) {
+    B.attention(Heads(queries: x[0], keys: x[1], values: x[2]), spans: spans, scale: B.Scalar(scale))
+  }
+
+  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] { [forward(x).output] }
+
+  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
+    let d = B.dAttention(dOutputs[0], forward(x).saved, spans: spans, scale: B.Scalar(scale))
+    return [d.queries, d.keys, d.values]
+  }
+
+  private init(
+    _ name: String, batch: Int, queries: Int, keys: Int, heads: Int, width: Int, spans: [(Range<Int>, Range<Int>)],
+    scale: Double = 0.35, deviation: Double = 1, seed: UInt64
+  ) {
+    var random = RandomValues(seed: seed)
+    self.name = "attention \(name)"
+    inputs = [
+      random.normal([batch, queries, heads, width], deviation: deviation),
+      random.normal([batch, keys, heads, width], deviation: deviation), random.normal([batch, keys, heads, width]),
+    ]
+    self.spans = spans.map { AttentionSpan(queries: $0.0, keys: $0.1) }
+    self.scale = scale
+  }
+
+  static var all: [any OperatorCase] {
+    [
+      AttentionCase(
+        "single key", batch: 1, queries: 3, keys: 1, heads: 1, width: 7, spans: [(0..<3, 0..<1)], seed: 11),
+      AttentionCase(
+        "one span", batch: 3, queries: 5, keys: 5, heads: 2, width: 4, spans: [(0..<5, 0..<5)], seed: 12),
+      AttentionCase(
+        "unequal spans", batch: 2, queries: 14, keys: 14, heads: 2, width: 3,
+        spans: [(0..<1, 0..<1), (1..<5, 1..<5), (5..<14, 5..<14)], seed: 13),
+      AttentionCase(
+        "spans out of order, shared and unused keys", batch: 1, queries: 6, keys: 9, heads: 3, width: 17,
+        spans: [(4..<6, 2..<9), (0..<4, 1..<4)], seed: 14),
+      AttentionCase(
+        "tails", batch: 1, queries: 17, keys: 33, heads: 1, width: 33, spans: [(0..<17, 0..<33)], seed: 15),
+      AttentionCase(
+        "an empty span", batch: 1, queries: 4, keys: 4, heads: 1, width: 8, spans: [(0..<0, 0..<2), (0..<4, 0..<4)],
+        seed: 16),
+      AttentionCase(
+        "scores ±80", batch: 1, queries: 6, keys: 7, heads: 2, width: 8, spans: [(0..<6, 0..<7)], scale: 1,
+        deviation: 5, seed: 17),
+      AttentionCase(
+        "every query its own key", batch: 2, queries: 4, keys: 4, heads: 1, width: 5,
+        spans: (0..<4).map { ($0..<$0 + 1, $0..<$0 + 1) }, seed: 18),
+    ]
+  }
+}
+
+/// Attention within a window on a map; inputs q, k, v.
+struct NeighborhoodAttentionCase: OperatorCase {
+  let name: String
+  let inputs: [Values]
+  let window: Int
+  let scale: Double
+  /// With a single key the probability is 1, and the gradients of queries and keys are differences of equal terms.
+  var cancellation: Double { window == 1 ? 16 : 0 }
+
+  init(_ name: String, _ inputs: [Values], window: Int, scale: Double) {
+    self.name = name
+    self.inputs = inputs
+    self.window = window
+    self.scale = scale
+  }
+
+  private func forward<B: TestedBackend>(_ x: [Tensor<B>]) -> (output: Tensor<B>, saved: AttentionSaved<B>) {
+    B.neighborhoodAttention(
+      Heads(queries: x[0], keys: x[1], values: x[2]), window: window, scale: B.Scalar(scale))
+  }
+
+  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] { [forward(x).output] }
+
+  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
+    let d = B.dNeighborhoodAttention(dOutputs[0], forward(x).saved, window: window, scale: B.Scalar(scale))
+    return [d.queries, d.keys, d.values]
+  }
+
+  static var all: [any OperatorCase] {
+    var random = RandomValues(seed: 8)
+    let shapes: [(shape: Shape, window: Int, deviation: Double)] = [
+      ([1, 1, 1, 1, 7], 1, 1), ([3, 3, 3, 2, 4], 3, 1), ([1, 5, 3, 1, 17], 3, 1), ([1, 4, 7, 2, 5], 4, 1),
+      ([2, 5, 6, 1, 3], 2, 1), ([1, 4, 4, 1, 33], 1, 1), ([1, 8, 8, 2, 8], 5, 1), ([1, 1, 6, 1, 4], 1, 1),
+      ([1, 4, 5, 1, 8], 3, 8), ([2, 5, 13, 1, 9], 4, 1), ([1, 3, 30, 2, 4], 2, 1), ([1, 5, 17, 1, 33], 5, 1),
+    ]
+    return shapes.map { shape, window, deviation in
+      NeighborhoodAttentionCase(
+        "neighborhoodAttention \(shape), window \(window), deviation \(deviation)",
+        [random.normal(shape, deviation: deviation), random.normal(shape, deviation: deviation), random.normal(shape)],
+        window: window, scale: 0.35)
+    }
+  }
+}

@@ -1,0 +1,46 @@
+// Convolutions: 1 × 1 kernels, stride 2 with padding on two sides only, more padding than map, even kernels, one pixel.
+
+import TensorCore
+
+/// Convolution; inputs x, weight and, where there is one, bias.
+struct ConvolutionCase: OperatorCase {
+  let name: String
+  let inputs: [Values]
+  let parameters: ConvolutionParameters
+  /// A single product may cancel against the bias.
+  var cancellation: Double { inputs[0].shape.count == 1 ? 4 : 0 }
+
+  init(_ name: String, _ inputs: [Values], _ parameters: ConvolutionParameters) {
+    self.name = name
+    self.inputs = inputs
+    self.parameters = parameters
+  }
+
+  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
+    [B.convolution(x[0], weight: x[1], bias: x.count > 2 ? x[2] : nil, parameters)]
+  }
+
+  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
+    let d = B.dConvolution(dOutputs[0], x: x[0], weight: x[1], hasBias: x.count > 2, parameters)
+    return [d.x, d.weight] + (d.bias.map { [$0] } ?? [])
+  }
+
+  static var all: [any OperatorCase] {
+    var random = RandomValues(seed: 9)
+    let shapes: [(x: Shape, weight: Shape, bias: Bool, parameters: ConvolutionParameters)] = [
+      ([1, 1, 1, 1], [1, 1, 1, 1], true, .padded(0)), ([1, 1, 1, 1], [2, 1, 3, 3], true, .padded(1)),
+      ([2, 3, 7, 5], [4, 3, 1, 1], true, .padded(0)), ([3, 2, 5, 9], [3, 2, 3, 3], false, .padded(1)),
+      ([1, 3, 8, 6], [2, 3, 3, 3], true, .init(stride: 2, bottom: 1, right: 1)),
+      ([1, 2, 7, 9], [2, 2, 3, 3], true, .init(stride: 2, bottom: 1, right: 1)),
+      ([1, 2, 2, 3], [1, 2, 5, 5], true, .padded(2)), ([1, 1, 4, 4], [1, 1, 2, 2], false, .init(left: 1)),
+      ([1, 2, 9, 4], [2, 2, 3, 2], true, .init(stride: 3, top: 2, left: 1, bottom: 4, right: 3)),
+      ([2, 17, 3, 3], [33, 17, 1, 1], true, .padded(0)), ([1, 7, 17, 33], [5, 7, 3, 3], true, .padded(1)),
+      ([1, 1, 3, 3], [1, 1, 3, 3], true, .padded(3)),
+    ]
+    return shapes.map { x, weight, bias, parameters in
+      ConvolutionCase(
+        "convolution \(x), kernel \(weight), stride \(parameters.stride)\(bias ? "" : ", no bias")",
+        [random.normal(x), random.normal(weight)] + (bias ? [random.normal([weight[0]])] : []), parameters)
+    }
+  }
+}
