@@ -118,8 +118,9 @@ class Handles {
 Handles &streams = *new Handles;
 Handles &events = *new Handles;
 
-/// The dynamic shared memory that a kernel may have without asking, and what others have asked for.
-constexpr int ordinaryShared = 48 << 10;
+/// The dynamic shared memory that a kernel may have without asking (48 KiB with what it declares itself, for which 2
+/// KiB are taken off here), and what kernels have asked for.
+constexpr int ordinaryShared = 46 << 10;
 constexpr int mostShared = 99 << 10;
 std::mutex sharedLimitLock;
 std::map<const Kernel *, int> &sharedLimits = *new std::map<const Kernel *, int>;

@@ -13,9 +13,10 @@ namespace cudaemu {
 
 namespace {
 
-/// The bytes before and behind an allocation. They are NaN in every number type, so reading them shows in the results;
-/// writing them is found after each launch. An address sanitizer reports either at once, so with it there is no fence
-/// behind, where accesses go astray: the sanitizer's own begins with the first byte.
+/// The bytes before and behind an allocation. They are huge in every number type, so reading them shows in the results;
+/// writing them is found after each launch. Each allocation has another value in its fence, so that copying one fence
+/// to another is found too. An address sanitizer reports either at once, so with it there is no fence behind, where
+/// accesses go astray: the sanitizer's own begins with the first byte.
 constexpr size_t fence = 256;
 #if defined(__SANITIZE_ADDRESS__)
 constexpr size_t fenceBehind = 0;
@@ -28,13 +29,21 @@ constexpr size_t fenceBehind = fence;
 #else
 constexpr size_t fenceBehind = fence;
 #endif
+/// What new memory is filled with: NaN in every number type.
 constexpr unsigned char poison = 0xff;
+
+/// An allocation.
+struct Extent {
+  size_t bytes;
+  unsigned char fenceValue;
+};
 
 struct Ledger {
   std::mutex lock;
-  /// Start and length of every allocation.
-  std::map<uintptr_t, size_t> live;
+  /// Every allocation by its start.
+  std::map<uintptr_t, Extent> live;
   size_t bytes = 0;
+  unsigned char nextFenceValue = 0;
 };
 
 Ledger &ledger() {
@@ -42,19 +51,19 @@ Ledger &ledger() {
   return *shared;
 }
 
-bool isPoisoned(const unsigned char *start, size_t count) {
+bool isWhole(const unsigned char *start, size_t count, unsigned char value) {
   for (size_t i = 0; i < count; ++i) {
-    if (start[i] != poison) return false;
+    if (start[i] != value) return false;
   }
   return true;
 }
 
 /// The allocation that holds an address, or the end. The lock is held.
-std::map<uintptr_t, size_t>::iterator holder(Ledger &ledger, uintptr_t address) {
+std::map<uintptr_t, Extent>::iterator holder(Ledger &ledger, uintptr_t address) {
   auto next = ledger.live.upper_bound(address);
   if (next == ledger.live.begin()) return ledger.live.end();
   --next;
-  return address - next->first <= next->second ? next : ledger.live.end();
+  return address - next->first <= next->second.bytes ? next : ledger.live.end();
 }
 
 }  // namespace
@@ -62,11 +71,14 @@ std::map<uintptr_t, size_t>::iterator holder(Ledger &ledger, uintptr_t address) 
 void *allocate(size_t bytes) {
   void *block = nullptr;
   if (bytes > SIZE_MAX - 2 * fence || posix_memalign(&block, 256, fence + bytes + fenceBehind)) return nullptr;
-  std::memset(block, poison, fence + bytes + fenceBehind);
   unsigned char *memory = static_cast<unsigned char *>(block) + fence;
   Ledger &all = ledger();
   std::lock_guard<std::mutex> guard(all.lock);
-  all.live[reinterpret_cast<uintptr_t>(memory)] = bytes;
+  const unsigned char fenceValue = 0x70 + all.nextFenceValue++ % 15;
+  std::memset(memory - fence, fenceValue, fence);
+  std::memset(memory, poison, bytes);
+  std::memset(memory + bytes, fenceValue, fenceBehind);
+  all.live[reinterpret_cast<uintptr_t>(memory)] = {bytes, fenceValue};
   all.bytes += bytes;
   return memory;
 }
@@ -78,7 +90,7 @@ bool release(void *memory) {
     std::lock_guard<std::mutex> guard(all.lock);
     const auto found = all.live.find(reinterpret_cast<uintptr_t>(memory));
     if (found == all.live.end()) return false;
-    all.bytes -= found->second;
+    all.bytes -= found->second.bytes;
     all.live.erase(found);
   }
   std::free(static_cast<unsigned char *>(memory) - fence);
@@ -90,7 +102,7 @@ bool isInside(const void *start, size_t bytes) {
   std::lock_guard<std::mutex> guard(all.lock);
   const uintptr_t address = reinterpret_cast<uintptr_t>(start);
   const auto found = holder(all, address);
-  return found != all.live.end() && bytes <= found->second - (address - found->first);
+  return found != all.live.end() && bytes <= found->second.bytes - (address - found->first);
 }
 
 bool isDeviceMemory(const void *pointer) { return !pointer || isInside(pointer, 0); }
@@ -98,13 +110,14 @@ bool isDeviceMemory(const void *pointer) { return !pointer || isInside(pointer, 
 std::string findDamage() {
   Ledger &all = ledger();
   std::lock_guard<std::mutex> guard(all.lock);
-  for (const auto &[start, bytes] : all.live) {
+  for (const auto &[start, extent] : all.live) {
+    const auto [bytes, fenceValue] = extent;
     unsigned char *memory = reinterpret_cast<unsigned char *>(start);
-    const bool before = !isPoisoned(memory - fence, fence);
-    if (!before && isPoisoned(memory + bytes, fenceBehind)) continue;
+    const bool before = !isWhole(memory - fence, fence, fenceValue);
+    if (!before && isWhole(memory + bytes, fenceBehind, fenceValue)) continue;
     // Said once: the fence is made whole again.
-    std::memset(memory - fence, poison, fence);
-    std::memset(memory + bytes, poison, fenceBehind);
+    std::memset(memory - fence, fenceValue, fence);
+    std::memset(memory + bytes, fenceValue, fenceBehind);
     return "something was written " + std::string(before ? "before" : "behind") + " an allocation of " +
            std::to_string(bytes) + " bytes";
   }

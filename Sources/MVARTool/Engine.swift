@@ -63,7 +63,7 @@ struct EngineOptions: ParsableArguments {
     do {
       let engine = try CUDAEngine()
       return Failure(
-        "--device cuda: \(engine.device.properties.name) is there, but its engine does not have every operator yet; "
+        "--device cuda: there is a GPU (\(engine.device.properties.name)), but this command does not compute on it yet; "
           + "use cpu or reference")
     } catch {
       return Failure("--device cuda: \(error)")

@@ -45,6 +45,42 @@ extension EmulatedDevice {
       #expect(try found.values() == expected.values() && found.shape == expected.shape)
     }
 
+    /// Both operands are rounded to `unit` at most, so a product errs by twice that relative to its magnitude.
+    @Test(
+      "Products err as their precision says",
+      arguments: [(CUDAEngine.Precision.float32, 0x1p-20), (.tf32, 0x1p-11), (.bfloat16, 0x1p-9)])
+    func precisions(precision: CUDAEngine.Precision, unit: Double) throws {
+      let engine = try Emulator.engine(precision: precision)
+      var random = RandomValues(seed: 12)
+      let (x, weight, dy) = (random.normal([150, 70]), random.normal([140, 70]), random.normal([150, 140]))
+      func on(_ values: Values) throws -> Tensor<CUDA> {
+        try Tensor(values.numbers.map { Float($0) }, shape: values.shape, on: engine)
+      }
+      func exact(_ values: Values, magnitudes: Bool) throws -> Tensor<Reference<Double>> {
+        try Values(values.numbers.map { magnitudes ? abs($0) : $0 }, shape: values.shape)
+          .tensor(Reference<Double>.self)
+      }
+      func products(magnitudes: Bool) throws -> [[Double]] {
+        let (x, w) = (try exact(x, magnitudes: magnitudes), try exact(weight, magnitudes: magnitudes))
+        let d = Reference<Double>.dLinear(try exact(dy, magnitudes: magnitudes), x: x, weight: w, hasBias: false)
+        return [Reference<Double>.linear(x, weight: w, bias: nil), d.x, d.weight].map(\.storage)
+      }
+      let gradients = CUDA.dLinear(try on(dy), x: try on(x), weight: try on(weight), hasBias: false)
+      let found = [CUDA.linear(try on(x), weight: try on(weight), bias: nil), gradients.x, gradients.weight]
+      for (found, (expected, size)) in zip(found, zip(try products(magnitudes: false), try products(magnitudes: true)))
+      {
+        let shares = zip(try found.scalars(), zip(expected, size)).map { abs(Double($0) - $1.0) / (2.01 * unit * $1.1) }
+        #expect(shares.allSatisfy { $0 <= 1 }, "\(shares.max() ?? 0) of the bound")
+        #expect(precision == .float32 || shares.contains { $0 > 0.01 }, "nothing was rounded")
+      }
+      // The same kernels compute convolutions, of a kernel of 1 × 1 as here or of any.
+      let map = try on(Values(x.numbers, shape: [1, 150, 7, 10]))
+      let kernel = try on(Values(dy.numbers, shape: [140, 150, 1, 1]))
+      let y = CUDA.convolution(map, weight: kernel, bias: nil, .padded(0))
+      let d = CUDA.dConvolution(y, x: map, weight: kernel, hasBias: true, .padded(0))
+      #expect(try d.x.scalars().allSatisfy(\.isFinite) && d.weight.scalars().allSatisfy(\.isFinite))
+    }
+
     @Test func filteringAndDrawing() throws {
       var random = RandomValues(seed: 8)
       let logits = random.normal([3, 5, 301], deviation: 3)

@@ -8,13 +8,12 @@
 #include "portable.cuh"
 
 /// Inputs first …< end of an axis that output i of adaptive average pooling from `size` to `newSize` averages:
-/// ⌊i·size/newSize⌋ … ⌈(i + 1)·size/newSize⌉ − 1.
+/// ⌊i·size/newSize⌋ … ⌈(i + 1)·size/newSize⌉ − 1. (Sides are below 2¹⁵, so products fit 32 bits.)
 struct AreaRange {
   int first, end;
 
   __device__ __forceinline__ AreaRange(int i, int size, int newSize)
-      : first(static_cast<int>(static_cast<long long>(i) * size / newSize)),
-        end(static_cast<int>((static_cast<long long>(i + 1) * size + newSize - 1) / newSize)) {}
+      : first(i * size / newSize), end(((i + 1) * size + newSize - 1) / newSize) {}
   /// The weight of each.
   __device__ __forceinline__ double weight() const { return 1.0 / (end - first); }
 };

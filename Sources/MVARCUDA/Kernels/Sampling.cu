@@ -50,7 +50,8 @@ template <class Predicate> static __device__ __forceinline__ unsigned largestKey
 ///
 /// - kept, logits [rows, width]; kept may be logits
 /// - topK: 0 for no limit; topP: 0 for no limit
-/// - grid: rows; block 256, which shares a row; dynamic shared memory 8·width bytes with top-p (0 without)
+/// - grid: rows; block 256, which shares a row; dynamic shared memory 8·width bytes with top-p (0 without),
+///   which above 46 KiB has to be asked for (cuFuncSetAttribute)
 extern "C" __global__ void __launch_bounds__(BLOCK)
     filterLogits(float *kept, const float *logits, int topK, double topP, int width) {
   DYNAMIC_SHARED(double, weights);

@@ -41,7 +41,8 @@ struct HeadRows {
 template <int side, int other> __device__ __forceinline__ float *productSlabs() {
   constexpr int forProducts = 16 * (side + other) * (PRODUCT_CHANNELS + 1);
   constexpr int forWeighted = 16 * other * (OUTPUT_CHANNELS + 1);
-  SHARED_ARRAY(float, slabs, [forProducts > forWeighted ? forProducts : forWeighted]);
+  constexpr int numbers = forProducts > forWeighted ? forProducts : forWeighted;
+  SHARED_ARRAY(float, slabs, [numbers]);
   return slabs;
 }
 
