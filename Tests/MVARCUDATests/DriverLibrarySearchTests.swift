@@ -8,7 +8,7 @@ import Testing
 @Suite struct DriverLibrarySearchTests {
   /// A search in folders of a test's own.
   private func search(_ folder: String, _ environment: [String: String] = [:]) -> LibrarySearch {
-    LibrarySearch(environment: environment, home: "\(folder)/home", root: "\(folder)/root")
+    LibrarySearch(environment: environment, home: "\(folder)/home", root: "\(folder)/system")
   }
 
   @Test func variableReplacesTheSearch() throws {
@@ -31,8 +31,8 @@ import Testing
           "venv/\(packages)/cuda_nvrtc/lib/libnvrtc.alt.so.12", "conda/lib/libnvrtc.so.12",
           "home/.local/lib/python3.9/site-packages/nvidia/cuda_nvrtc/lib/libnvrtc.so.12",
           "home/.local/lib/python3.12/site-packages/nvidia/cuda_nvrtc/lib/libnvrtc.so.12",
-          "root/usr/local/cuda-12.9/lib64/libnvrtc.so.12", "root/usr/local/cuda-12.10/lib64/libnvrtc.so.12",
-          "root/usr/local/cuda-12.10/lib64/libnvrtc.so", "toolkit/lib64/libnvrtc.so",
+          "system/usr/local/cuda-12.9/lib64/libnvrtc.so.12", "system/usr/local/cuda-12.10/lib64/libnvrtc.so.12",
+          "system/usr/local/cuda-12.10/lib64/libnvrtc.so", "toolkit/lib64/libnvrtc.so",
         ], in: folder)
       let search = search(
         folder,
@@ -47,10 +47,10 @@ import Testing
         .library("\(folder)/home/.local/lib/python3.9/site-packages/nvidia/cuda_nvrtc/lib/libnvrtc.so.12"),
         .library("\(folder)/conda/lib/libnvrtc.so.12"),
         .library("\(folder)/toolkit/lib64/libnvrtc.so"),
-        .emptyFolder("\(folder)/root/usr/local/cuda/lib64"),
-        .library("\(folder)/root/usr/local/cuda-12.10/lib64/libnvrtc.so.12"),
-        .library("\(folder)/root/usr/local/cuda-12.10/lib64/libnvrtc.so"),
-        .library("\(folder)/root/usr/local/cuda-12.9/lib64/libnvrtc.so.12"),
+        .emptyFolder("\(folder)/system/usr/local/cuda/lib64"),
+        .library("\(folder)/system/usr/local/cuda-12.10/lib64/libnvrtc.so.12"),
+        .library("\(folder)/system/usr/local/cuda-12.10/lib64/libnvrtc.so"),
+        .library("\(folder)/system/usr/local/cuda-12.9/lib64/libnvrtc.so.12"),
       ]
       #expect(search.candidates(for: .nvrtc) == expected)
     }
@@ -73,7 +73,7 @@ import Testing
     }
     #expect(
       error?.description == "the CUDA driver could not be loaded; tried libcuda.so.1 (it is broken), "
-        + "/nowhere/root/usr/lib/wsl/lib (not there)")
+        + "/nowhere/system/usr/lib/wsl/lib (not there)")
   }
 
   @Test func fileThatIsNoLibrary() throws {

@@ -1,0 +1,153 @@
+// What the emulated driver keeps, and the checks its functions share: error codes, the sentence for the last error, live
+// handles, the kernels there are. Only Driver.cpp includes it.
+
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "CUDAEmulator.h"
+#include "Machine.hpp"
+#include "Memory.hpp"
+#include "Registry.hpp"
+
+namespace cudaemu {
+
+#define FOR_EACH_KERNEL_FILE(action)                                                                  \
+  action(attentionKernels) action(codebookKernels) action(convolutionKernels)                         \
+  action(elementwiseKernels) action(groupNormalizationKernels) action(linearAlgebraKernels)           \
+  action(lossKernels) action(neighborhoodAttentionKernels) action(normalizationKernels)               \
+  action(optimizerKernels) action(rearrangementKernels) action(resamplingKernels)                     \
+  action(samplingKernels) action(splitHeadsKernels)
+
+}  // namespace cudaemu
+
+#define DECLARE(variable) extern const cudaemu::KernelFile variable;
+FOR_EACH_KERNEL_FILE(DECLARE)
+
+namespace cudaemu {
+namespace {
+
+#define ADDRESS(variable) &variable,
+const KernelFile *const kernelFiles[] = {FOR_EACH_KERNEL_FILE(ADDRESS)};
+
+/// CUresult.
+enum Result : int {
+  success = 0,
+  invalidValue = 1,
+  outOfMemory = 2,
+  notInitialized = 3,
+  noDevice = 100,
+  invalidDevice = 101,
+  invalidImage = 200,
+  invalidContext = 201,
+  invalidHandle = 400,
+  notFound = 500,
+  notReady = 600,
+  illegalAddress = 700,
+  launchFailed = 719,
+};
+
+struct ResultName {
+  Result result;
+  const char *name;
+  const char *sentence;
+};
+
+const ResultName resultNames[] = {
+    {success, "CUDA_SUCCESS", "no error"},
+    {invalidValue, "CUDA_ERROR_INVALID_VALUE", "invalid argument"},
+    {outOfMemory, "CUDA_ERROR_OUT_OF_MEMORY", "out of memory"},
+    {notInitialized, "CUDA_ERROR_NOT_INITIALIZED", "initialization error"},
+    {noDevice, "CUDA_ERROR_NO_DEVICE", "no CUDA-capable device is detected"},
+    {invalidDevice, "CUDA_ERROR_INVALID_DEVICE", "invalid device ordinal"},
+    {invalidImage, "CUDA_ERROR_INVALID_IMAGE", "device kernel image is invalid"},
+    {invalidContext, "CUDA_ERROR_INVALID_CONTEXT", "invalid device context"},
+    {invalidHandle, "CUDA_ERROR_INVALID_HANDLE", "invalid resource handle"},
+    {notFound, "CUDA_ERROR_NOT_FOUND", "named symbol not found"},
+    {notReady, "CUDA_ERROR_NOT_READY", "device not ready"},
+    {illegalAddress, "CUDA_ERROR_ILLEGAL_ADDRESS", "an illegal memory access was encountered"},
+    {launchFailed, "CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure"},
+};
+
+std::atomic<bool> isInitialized{false};
+std::atomic<unsigned> schedule{0}, hostThreads{1};
+std::atomic<size_t> launches{0};
+thread_local char lastError[512] = "";
+/// Whether cuCtxSetCurrent has made the device's context this thread's.
+thread_local bool hasContext = false;
+/// The only context.
+char context;
+
+/// Keeps a sentence for cudaemu_error.
+Result explain(Result result, const std::string &why) {
+  snprintf(lastError, sizeof lastError, "%s", why.c_str());
+  return result;
+}
+
+/// Handles that are alive, so that a stale one is recognised.
+class Handles {
+ public:
+  void add(void *handle) {
+    std::lock_guard<std::mutex> guard(lock);
+    live.insert(handle);
+  }
+  bool contains(void *handle) {
+    std::lock_guard<std::mutex> guard(lock);
+    return live.count(handle) > 0;
+  }
+  bool remove(void *handle) {
+    std::lock_guard<std::mutex> guard(lock);
+    return live.erase(handle) > 0;
+  }
+
+ private:
+  std::mutex lock;
+  std::set<void *> live;
+};
+
+/// Streams and events; modules are the kernel files themselves.
+Handles &streams = *new Handles;
+Handles &events = *new Handles;
+
+/// The dynamic shared memory that a kernel may have without asking (48 KiB with what it declares itself, for which 2
+/// KiB are taken off here), and what kernels have asked for.
+constexpr int ordinaryShared = 46 << 10;
+constexpr int mostShared = 99 << 10;
+std::mutex sharedLimitLock;
+std::map<const Kernel *, int> &sharedLimits = *new std::map<const Kernel *, int>;
+
+struct Stream {};
+struct Event {
+  bool isRecorded = false;
+  std::chrono::steady_clock::time_point time;
+};
+
+/// What a call that works on a stream needs: a context, and a stream that exists (null is the default one).
+Result ready(void *stream) {
+  if (!isInitialized) return explain(notInitialized, "cuInit has not been called");
+  if (!hasContext) return explain(invalidContext, "this thread has no current context");
+  if (stream && !streams.contains(stream)) return explain(invalidHandle, "no such stream");
+  return success;
+}
+
+void *pointer(unsigned long long address) { return reinterpret_cast<void *>(static_cast<uintptr_t>(address)); }
+
+/// Refuses a range that is not inside one allocation.
+Result inside(unsigned long long address, size_t bytes, const char *what) {
+  if (isInside(pointer(address), bytes)) return success;
+  return explain(invalidValue, std::string(what) + " of " + std::to_string(bytes) + " bytes outside device memory");
+}
+
+#define RETURN_IF_FAILED(call) \
+  if (const Result result = (call); result != success) return result
+
+}  // namespace
+}  // namespace cudaemu
