@@ -30,7 +30,8 @@ let package = Package(
       providers: [.apt(["libturbojpeg0-dev"]), .brew(["jpeg-turbo"])]),
 
     // MARK: Libraries
-    .target(name: "TensorCore", dependencies: ["COpenBLAS"]),
+    .systemLibrary(name: "CPrefetch"),
+    .target(name: "TensorCore", dependencies: ["COpenBLAS", "CPrefetch"]),
     .target(name: "NeuralLayers", dependencies: ["TensorCore"]),
     .target(name: "Files"),
     .target(name: "Checkpoints", dependencies: ["Files"]),

@@ -4,7 +4,7 @@
 // With a window of 7 this computes half as many products again as are needed, and is yet several times as fast as query by
 // query. A value that is not finite reaches all queries of its tile.
 //
-// A piece is an image and head, whose rows of keys are packed when the tiles reach them; it alone adds to its keys' gradients.
+// A piece is an image and head, whose keys are packed when the tiles reach them; it alone adds to its keys' gradients.
 
 extension CPU {
   /// softmax(scale·q kᵀ) v within windows.
@@ -24,18 +24,16 @@ extension CPU {
           let tiles = WindowTiles(sizes: sizes, window: window, batch: piece / sizes.heads, head: piece % sizes.heads)
           withTileScratch(tiles, backward: false) { (scratch: TileScratch<Scalar>) in
             let p = scratch.p
-            var packed = 0
             for place in 0..<counts.rows * counts.columns {
-              let (row, column) = (place / counts.columns, place % counts.columns)
-              let tile = tiles.tile(row, column)
-              if column == 0 {
-                tiles.pack(k, packed..<tile.keyRows.upperBound, scratch.keys)
-                tiles.pack(v, packed..<tile.keyRows.upperBound, scratch.values)
-                packed = tile.keyRows.upperBound
-              }
+              let tile = tiles.tile(place / counts.columns, place % counts.columns)
+              let next = tiles.tile(after: place, counts)
+              tiles.pack(k, tile.arrivals, scratch.keys)
+              tiles.pack(v, tile.arrivals, scratch.values)
               tile.pack(queries: q, scratch.queries)
               tile.transpose(packed: scratch.queries, scratch.transposed)
-              tile.dots(scratch.transposed, scratch.keys, p)
+              tile.dots(
+                scratch.transposed, scratch.keys, p,
+                fetching: TileAhead(next, keys: next.arrivals, (k, v), (q, UnsafePointer(output))))
               let (most, sum) = tile.softmaxParts(p, scale: scale, masks)
               tile.sums(p, scratch.values, factors: 1 / sum, output)
               for lane in 0..<tileLanes {
@@ -73,21 +71,15 @@ extension CPU {
           let tiles = WindowTiles(sizes: sizes, window: window, batch: piece / sizes.heads, head: piece % sizes.heads)
           withTileScratch(tiles, backward: true) { (scratch: TileScratch<Scalar>) in
             let (p, dS) = (scratch.p, scratch.dS)
-            // Rows of keys before these are packed, and rows whose gradients are complete.
-            var (packed, complete) = (0, 0)
             for place in 0..<counts.rows * counts.columns {
-              let (row, column) = (place / counts.columns, place % counts.columns)
-              let tile = tiles.tile(row, column)
-              if column == 0 {
-                let (new, left) = (packed..<tile.keyRows.upperBound, complete..<tile.keyRows.lowerBound)
-                tiles.unpack(scratch.dKeys, left, dK)
-                tiles.unpack(scratch.dValues, left, dV)
-                tiles.pack(k, new, scratch.keys)
-                tiles.pack(v, new, scratch.values)
-                scratch.dKeys.clear(new)
-                scratch.dValues.clear(new)
-                (packed, complete) = (new.upperBound, left.upperBound)
-              }
+              let tile = tiles.tile(place / counts.columns, place % counts.columns)
+              let next = tiles.tile(after: place, counts)
+              tiles.pack(k, tile.arrivals, scratch.keys)
+              tiles.pack(v, tile.arrivals, scratch.values)
+              tiles.unpack(scratch.dKeys, tile.departures, dK)
+              tiles.unpack(scratch.dValues, tile.departures, dV)
+              tiles.clear(scratch.dKeys, tile.arrivals)
+              tiles.clear(scratch.dValues, tile.arrivals)
               tile.pack(queries: q, scratch.queries)
               tile.pack(queries: dO, scratch.dOutputs)
               var (shift, delta) = (SIMD16<Scalar>.zero, SIMD16<Scalar>.zero)
@@ -100,16 +92,23 @@ extension CPU {
               }
               // dS = dO Vᵀ, then P from the logits, then both together.
               tile.transpose(packed: scratch.dOutputs, scratch.transposed)
-              tile.dots(scratch.transposed, scratch.values, dS)
+              tile.dots(
+                scratch.transposed, scratch.values, dS,
+                fetching: TileAhead(next, keys: next.arrivals, (k, v), (q, dO)))
               tile.transpose(packed: scratch.queries, scratch.transposed)
-              tile.dots(scratch.transposed, scratch.keys, p)
+              tile.dots(
+                scratch.transposed, scratch.keys, p,
+                fetching: TileAhead(
+                  next, keys: next.departures, (UnsafePointer(dK), UnsafePointer(dV)), (o, UnsafePointer(dQ))))
               tile.softmaxGradient(p, dS, logSumExp: shift, delta: delta, scale: scale, masks)
               tile.sums(dS, scratch.keys, factors: SIMD16(repeating: 1), dQ)
               tile.addLaneProducts(dS, scratch.queries, scratch.dKeys)
               tile.addLaneProducts(p, scratch.dOutputs, scratch.dValues)
             }
-            tiles.unpack(scratch.dKeys, complete..<sizes.height, dK)
-            tiles.unpack(scratch.dValues, complete..<sizes.height, dV)
+            let last = tiles.tile(counts.rows - 1, counts.columns - 1)
+            let rest = MapBlock(rows: last.keyRows.lowerBound..<sizes.height, columns: 0..<sizes.width)
+            tiles.unpack(scratch.dKeys, rest, dK)
+            tiles.unpack(scratch.dValues, rest, dV)
           }
         }
       }

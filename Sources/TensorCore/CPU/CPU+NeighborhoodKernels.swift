@@ -67,20 +67,21 @@ extension WindowTile {
   }
 
   /// result[key] = Σ_c vectors[c]·rows[key][c], sixteen lanes; zero for two rows of queries where neither sees the key's row.
+  /// Meanwhile what a later tile needs is fetched.
   func dots<S: TensorScalar>(
-    _ vectors: UnsafePointer<S>, _ rows: PackedRows<S>, _ result: UnsafeMutablePointer<S>
+    _ vectors: UnsafePointer<S>, _ rows: PackedRows<S>, _ result: UnsafeMutablePointer<S>, fetching ahead: TileAhead<S>
   ) {
     // The first and last rows of keys are seen by half of the lanes.
     let (upper, lower) = (keyRows(ofRows: 0), keyRows(ofRows: 2))
-    dots(SIMD8<S>.self, 0, upper.lowerBound..<lower.lowerBound, vectors, rows, result)
-    dots(SIMD16<S>.self, 0, lower.lowerBound..<upper.upperBound, vectors, rows, result)
-    dots(SIMD8<S>.self, 8, upper.upperBound..<lower.upperBound, vectors, rows, result)
+    dots(SIMD8<S>.self, 0, upper.lowerBound..<lower.lowerBound, vectors, rows, result, ahead)
+    dots(SIMD16<S>.self, 0, lower.lowerBound..<upper.upperBound, vectors, rows, result, ahead)
+    dots(SIMD8<S>.self, 8, upper.upperBound..<lower.upperBound, vectors, rows, result, ahead)
   }
 
   /// The same for some rows of keys and the lanes from `lane` on, as many as the vector type has.
   private func dots<S: TensorScalar, Lanes: SIMD>(
     _ type: Lanes.Type, _ lane: Int, _ someRows: Range<Int>, _ vectors: UnsafePointer<S>, _ rows: PackedRows<S>,
-    _ result: UnsafeMutablePointer<S>
+    _ result: UnsafeMutablePointer<S>, _ ahead: TileAhead<S>
   ) where Lanes.Scalar == S {
     let (stride, columns, width) = (tiles.paddedWidth, keyColumns.count, tiles.sizes.headWidth)
     // Five keys at a time, or four: ten columns are twice five, seven nearly twice four; the last group reaches back.
@@ -90,6 +91,7 @@ extension WindowTile {
     for keyRow in someRows {
       let row = rows.row(keyRow) + keyColumns.lowerBound * stride
       for number in 0..<groups {
+        ahead.fetch((keyRow - keyRows.lowerBound) * groups + number)
         let first = min(number * group, columns - group)
         let r0 = row + first * stride
         let r1 = r0 + min(1, group - 1) * stride

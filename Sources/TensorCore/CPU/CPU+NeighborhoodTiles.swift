@@ -3,7 +3,7 @@
 // of a key meets many queries at once. No lanes are summed; a mask that is the sum of a vector per row and one per column
 // of keys takes out what a query does not see, and rows and columns of keys that some of the lanes do not see are left out
 // where that costs nothing: with a window of 7, 80 or 64 keys a lane instead of 100, where 49 are seen. The rows of keys
-// that a row of tiles sees are packed once, head by head.
+// that a row of tiles sees are packed once, head by head and tile by tile.
 
 /// The side of a tile of queries.
 let tileSide = 4
@@ -73,11 +73,12 @@ struct PackedRows<S: TensorScalar> {
   /// The first number of a row of the map.
   @inline(__always)
   func row(_ row: Int) -> UnsafeMutablePointer<S> { start + row % limit * rowCount }
+}
 
-  /// Sets rows to zero.
-  func clear(_ rows: Range<Int>) {
-    for row in rows { self.row(row).update(repeating: 0, count: rowCount) }
-  }
+/// A rectangle of the map.
+struct MapBlock {
+  let rows: Range<Int>
+  let columns: Range<Int>
 }
 
 /// The tiles of one image and head.
@@ -103,12 +104,12 @@ struct WindowTiles {
   /// The most keys of a tile.
   var keyLimit: Int { keyRowLimit * min(window + tileSide - 1, sizes.width) }
 
-  /// Packs rows of keys or values.
-  func pack<S: TensorScalar>(_ x: UnsafePointer<S>, _ rows: Range<Int>, _ result: PackedRows<S>) {
-    for row in rows {
-      var target = result.row(row)
-      var source = x + place(row, 0)
-      for _ in 0..<sizes.width {
+  /// Packs keys or values.
+  func pack<S: TensorScalar>(_ x: UnsafePointer<S>, _ block: MapBlock, _ result: PackedRows<S>) {
+    for row in block.rows {
+      var target = result.row(row) + block.columns.lowerBound * paddedWidth
+      var source = x + place(row, block.columns.lowerBound)
+      for _ in block.columns {
         copyPadded(source, target, sizes.headWidth, paddedWidth)
         source += tokenStride
         target += paddedWidth
@@ -117,15 +118,23 @@ struct WindowTiles {
   }
 
   /// Writes packed rows to the map.
-  func unpack<S: TensorScalar>(_ packed: PackedRows<S>, _ rows: Range<Int>, _ x: UnsafeMutablePointer<S>) {
-    for row in rows {
-      var source = packed.row(row)
-      var target = x + place(row, 0)
-      for _ in 0..<sizes.width {
+  func unpack<S: TensorScalar>(_ packed: PackedRows<S>, _ block: MapBlock, _ x: UnsafeMutablePointer<S>) {
+    for row in block.rows {
+      var source = packed.row(row) + block.columns.lowerBound * paddedWidth
+      var target = x + place(row, block.columns.lowerBound)
+      for _ in block.columns {
         target.update(from: source, count: sizes.headWidth)
         source += paddedWidth
         target += tokenStride
       }
+    }
+  }
+
+  /// Sets packed rows to zero.
+  func clear<S: TensorScalar>(_ packed: PackedRows<S>, _ block: MapBlock) {
+    for row in block.rows {
+      let start = packed.row(row) + block.columns.lowerBound * paddedWidth
+      start.update(repeating: 0, count: block.columns.count * paddedWidth)
     }
   }
 
@@ -138,13 +147,29 @@ struct WindowTiles {
   /// A tile by its row and column among the tiles.
   @inline(__always)
   func tile(_ row: Int, _ column: Int) -> WindowTile {
-    func keys(_ first: Int, _ side: Int) -> Range<Int> {
-      let last = min(first + tileSide, side) - 1
-      return windowStart(first, window: window, side: side)..<windowStart(last, window: window, side: side) + window
-    }
-    let (row, column) = (row * tileSide, column * tileSide)
+    let keys = (rows: keys(row, sizes.height), columns: keys(column, sizes.width))
+    let above = row > 0 ? self.keys(row - 1, sizes.height) : 0..<0
+    let left = column > 0 ? self.keys(column - 1, sizes.width) : 0..<0
+    let newColumns = left.upperBound..<keys.columns.upperBound
     return WindowTile(
-      tiles: self, row: row, column: column, keyRows: keys(row, sizes.height), keyColumns: keys(column, sizes.width))
+      tiles: self, row: row * tileSide, column: column * tileSide, keyRows: keys.rows, keyColumns: keys.columns,
+      arrivals: MapBlock(rows: above.upperBound..<keys.rows.upperBound, columns: newColumns),
+      departures: MapBlock(rows: above.lowerBound..<keys.rows.lowerBound, columns: newColumns))
+  }
+
+  /// The tile behind a tile in the order of work; behind the last one, that again.
+  @inline(__always)
+  func tile(after place: Int, _ counts: (rows: Int, columns: Int)) -> WindowTile {
+    let next = min(place + 1, counts.rows * counts.columns - 1)
+    return tile(next / counts.columns, next % counts.columns)
+  }
+
+  /// The rows (or columns) of keys that a row (or column) of tiles sees.
+  @inline(__always)
+  private func keys(_ tile: Int, _ side: Int) -> Range<Int> {
+    let last = min((tile + 1) * tileSide, side) - 1
+    return windowStart(tile * tileSide, window: window, side: side)..<windowStart(last, window: window, side: side)
+      + window
   }
 }
 
@@ -156,9 +181,19 @@ struct WindowTile {
   let column: Int
   let keyRows: Range<Int>
   let keyColumns: Range<Int>
+  /// The keys that no tile before this one saw, row of tiles by row of tiles,
+  let arrivals: MapBlock
+  /// and those in the same columns that neither this one nor any later one sees; a packed row takes their place.
+  let departures: MapBlock
 
   /// How many keys there are.
   var keyCount: Int { keyRows.count * keyColumns.count }
+
+  /// The queries.
+  var queries: MapBlock {
+    MapBlock(
+      rows: row..<min(row + tileSide, tiles.sizes.height), columns: column..<min(column + tileSide, tiles.sizes.width))
+  }
 
   /// The query of a lane; nil where the tile reaches over the map's edge.
   @inline(__always)

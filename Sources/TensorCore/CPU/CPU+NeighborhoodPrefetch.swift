@@ -1,0 +1,55 @@
+// Fetches what the next tile of windowed attention reads while this one is computed. A head's numbers of a token are a few
+// cache lines that lie a whole token apart, which the processor does not foresee; tile after tile, waiting for memory took
+// a tenth to a fifth of the time on maps that do not stay in the cache.
+
+import CPrefetch
+
+/// What the next tile needs from two tensors by keys and from two by queries.
+struct TileAhead<S: TensorScalar> {
+  private let tiles: WindowTiles
+  private let keys: MapBlock
+  private let queries: MapBlock
+  private let byKey: (UnsafePointer<S>, UnsafePointer<S>)
+  private let byQuery: (UnsafePointer<S>, UnsafePointer<S>)
+
+  /// What a tile needs of the tensors at their keys, and at its queries.
+  @inline(__always)
+  init(
+    _ next: WindowTile, keys: MapBlock, _ byKey: (UnsafePointer<S>, UnsafePointer<S>),
+    _ byQuery: (UnsafePointer<S>, UnsafePointer<S>)
+  ) {
+    tiles = next.tiles
+    self.keys = keys
+    queries = next.queries
+    self.byKey = byKey
+    self.byQuery = byQuery
+  }
+
+  /// One of sixteen parts of it; no others exist.
+  @inline(__always)
+  func fetch(_ part: Int) {
+    guard part < tileLanes else { return }
+    let (row, column) = (part / tileSide, part % tileSide)
+    if row < keys.rows.count, column < keys.columns.count {
+      let place = tiles.place(keys.rows.lowerBound + row, keys.columns.lowerBound + column)
+      fetch(byKey.0 + place)
+      fetch(byKey.1 + place)
+    }
+    if row < queries.rows.count, column < queries.columns.count {
+      let place = tiles.place(queries.rows.lowerBound + row, queries.columns.lowerBound + column)
+      fetch(byQuery.0 + place)
+      fetch(byQuery.1 + place)
+    }
+  }
+
+  /// A head's numbers of a token.
+  @inline(__always)
+  private func fetch(_ x: UnsafePointer<S>) {
+    let start = UnsafeRawPointer(x)
+    var byte = 0
+    while byte < tiles.sizes.headWidth * MemoryLayout<S>.stride {
+      prefetch(start + byte)
+      byte += 64
+    }
+  }
+}
