@@ -296,15 +296,16 @@ def load(folder):
     print(time.perf_counter() - start)
 
 
-def draw_picture(folder, path):
+def draw_picture(folder, path, count):
+    count = int(count)
     model = MVAR(Config(4096, 32, PATCH_NUMS, 1000, 16, 1024, 16))
     transformer.load_checkpoint(model, torch.load(f"{folder}/d16.pth"))
     tokenizer = Tokenizer(4096, 32, 160, PATCH_NUMS)
     tokenizer.load_state_dict(torch.load(f"{folder}/vae.pth"))
     generator = torch.Generator().manual_seed(1)
-    labels = torch.full((4,), 207)
+    labels = torch.full((count,), 207)
     f_hat, _, _ = sample(model.eval(), tokenizer.eval().quantize, labels, 2.7, 900, 0.96, generator=generator)
-    pictures = [picture(tokenizer, f_hat[i : i + 1])[0] for i in range(4)]
+    pictures = [picture(tokenizer, f_hat[i : i + 1])[0] for i in range(count)]
     pixels = (torch.cat(pictures, dim=2) * 255).byte().permute(1, 2, 0).contiguous().numpy()
     Image.fromarray(pixels).save(path)
 

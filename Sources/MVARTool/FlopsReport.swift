@@ -131,6 +131,7 @@ struct FlopsReport {
             return (x: Double(schedule.length), y: TransformerAccount(configuration).attentionBlocks / 1e9)
           })
       })
+    plot.xScale = .logarithmic
     plot.yScale = .logarithmic
     return plot
   }

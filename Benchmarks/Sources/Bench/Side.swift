@@ -10,10 +10,9 @@ final class Side {
   private var rest = Data()
 
   /// Starts a program.
-  init(_ program: String, _ arguments: [String], in folder: String? = nil) throws {
+  init(_ program: String, _ arguments: [String]) throws {
     process.executableURL = URL(filePath: program)
     process.arguments = arguments
-    if let folder { process.currentDirectoryURL = URL(filePath: folder) }
     process.standardInput = input
     process.standardOutput = output
     try process.run()
@@ -50,26 +49,41 @@ struct BenchError: Error, CustomStringConvertible {
   init(_ description: String) { self.description = description }
 }
 
+/// What became of a program that ran to its end.
+struct Finished {
+  /// From its start to its end.
+  let seconds: Double
+  /// The most memory it took, in bytes.
+  let peakMemory: Double
+  /// What it printed.
+  let output: String
+}
+
 /// Runs a program to its end.
-///
-/// - Returns: seconds from start to end, and what it printed.
-func run(_ program: String, _ arguments: [String], in folder: String? = nil) throws -> (seconds: Double, output: String)
-{
-  let process = Process()
-  process.executableURL = URL(filePath: program)
-  process.arguments = arguments
-  if let folder { process.currentDirectoryURL = URL(filePath: folder) }
-  let pipe = Pipe()
-  process.standardOutput = pipe
-  process.standardError = FileHandle.nullDevice
+func run(_ program: String, _ arguments: [String]) throws -> Finished {
+  let failure = BenchError("\(program) \(arguments.joined(separator: " ")) failed")
+  // Foundation's Process keeps for itself what the system says about a child's memory.
+  var ends: [Int32] = [0, 0]
+  guard pipe(&ends) == 0 else { throw failure }
+  let output = FileHandle(fileDescriptor: ends[0], closeOnDealloc: true)
+  let words = ([program] + arguments).map { strdup($0) }
+  defer { for word in words { free(word) } }
+  var actions = posix_spawn_file_actions_t()
+  posix_spawn_file_actions_init(&actions)
+  defer { posix_spawn_file_actions_destroy(&actions) }
+  posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
+  posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
+  posix_spawn_file_actions_addclose(&actions, ends[0])
+  posix_spawn_file_actions_addclose(&actions, ends[1])
+  var child = pid_t()
   let start = ContinuousClock.now
-  try process.run()
-  // Its output ends when it does; waiting for the process itself looks only some twenty times a second.
-  let data = pipe.fileHandleForReading.readDataToEndOfFile()
-  let seconds = (ContinuousClock.now - start) / .seconds(1)
-  process.waitUntilExit()
-  guard process.terminationStatus == 0 else {
-    throw BenchError("\(program) \(arguments.joined(separator: " ")) failed")
-  }
-  return (seconds, String(decoding: data, as: UTF8.self))
+  let status = posix_spawn(&child, program, &actions, nil, words + [nil], environ)
+  close(ends[1])
+  guard status == 0 else { throw failure }
+  let data = output.readDataToEndOfFile()
+  var (exit, usage) = (Int32(), rusage())
+  guard wait4(child, &exit, 0, &usage) == child, exit == 0 else { throw failure }
+  return Finished(
+    seconds: (ContinuousClock.now - start) / .seconds(1), peakMemory: Double(usage.ru_maxrss) * 1024,
+    output: String(decoding: data, as: UTF8.self))
 }

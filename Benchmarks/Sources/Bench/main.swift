@@ -74,6 +74,15 @@ struct Measured: Codable {
   }
 }
 
+/// Runs both sides, the other one first in every other round.
+func inTurn<Here, Peer>(_ round: Int, _ here: () throws -> Here, _ peer: () throws -> Peer) rethrows
+  -> (here: Here, peer: Peer)
+{
+  if round.isMultiple(of: 2) { return (try here(), try peer()) }
+  let theirs = try peer()
+  return (try here(), theirs)
+}
+
 func main() throws {
   let options = try Options(Array(CommandLine.arguments.dropFirst()))
   let environment = ProcessInfo.processInfo.environment
@@ -81,12 +90,12 @@ func main() throws {
     throw BenchError("WORKLOADS and MVAR are not set: call Benchmarks/run")
   }
   let python = environment["PYTHON"].flatMap { $0.isEmpty ? nil : $0 }
-  let reference = environment["REFERENCE"] ?? "."
+  let script = (environment["REFERENCE"] ?? ".") + "/workloads.py"
   func wanted(_ name: String) -> Bool { options.only.isEmpty || name.contains(options.only) }
   func note(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
 
   let here = try Side(workloads, [])
-  let peer = try python.map { try Side($0, ["workloads.py", "2"], in: reference) }
+  let peer = try python.map { try Side($0, [script, "2"]) }
   var results: [Measured] = []
   print("| | here | PyTorch | ratio | aim | here, GFLOP/s | of the matrix rate |")
   print("| --- | --- | --- | --- | --- | --- | --- |")
@@ -111,9 +120,10 @@ func main() throws {
     let repeats = max(1, min(1000, Int(0.1 / again)))
     var (ours, theirs): ([Double], [Double]) = ([], [])
     for round in 0..<options.rounds {
-      if round.isMultiple(of: 2) { ours.append(try here.ask("\(work.name) \(repeats)")[0]) }
-      if let peer { theirs.append(try peer.ask("\(work.name) \(repeats)")[0]) }
-      if !round.isMultiple(of: 2) { ours.append(try here.ask("\(work.name) \(repeats)")[0]) }
+      let seconds = try inTurn(
+        round, { try here.ask("\(work.name) \(repeats)")[0] }, { try peer?.ask("\(work.name) \(repeats)")[0] })
+      ours.append(seconds.here)
+      if let peer = seconds.peer { theirs.append(peer) }
     }
     add(
       Measured(
@@ -123,9 +133,9 @@ func main() throws {
   peer?.finish()
 
   for (name, work, aim) in [
-    ("memory-transformer-1", ["transformer-1"], 0.70), ("memory-transformer-4", ["transformer-4"], 0.70),
+    ("memory-transformer-1", ["transformer-1"], nil), ("memory-transformer-4", ["transformer-4"], nil),
     ("memory-train", ["train-dense", "train-8", "train-9"], 0.60),
-  ] where wanted(name) {
+  ] as [(String, [String], Double?)] where wanted(name) {
     note(name)
     func peak(_ side: Side) throws -> [Double] {
       for name in work + work { _ = try side.ask("\(name) 1") }
@@ -135,43 +145,55 @@ func main() throws {
     add(
       Measured(
         name: name, here: try peak(try Side(workloads, [])),
-        peer: try python.map { try peak(try Side($0, ["workloads.py", "2"], in: reference)) } ?? [],
+        peer: try python.map { try peak(try Side($0, [script, "2"])) } ?? [],
         operations: nil, aim: aim, isMemory: true))
   }
 
-  if let python, wanted("whole-sample-4") || wanted("inspect") {
+  let commands = ["inspect", "whole-sample-4", "memory-whole-sample-1"].filter(wanted)
+  if let python, !commands.isEmpty {
     let folder = FileManager.default.temporaryDirectory.appending(path: "mvar-bench-\(UUID().uuidString)")
       .path(percentEncoded: false)
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: folder) }
     note("checkpoints")
-    _ = try run(python, ["workloads.py", "save", folder], in: reference)
-    if wanted("inspect") {
-      var (ours, theirs): ([Double], [Double]) = ([], [])
-      for _ in 0...options.rounds {
-        ours.append(try run(mvar, ["inspect", "\(folder)/d16.pth"]).seconds)
-        let text = try run(python, ["workloads.py", "load", folder], in: reference).output
-        theirs.append(Double(text.split(separator: "\n").last ?? "") ?? .nan)
-      }
-      add(
-        Measured(
-          name: "inspect", here: Array(ours.dropFirst()), peer: Array(theirs.dropFirst()), operations: nil, aim: 0.05,
-          isMemory: false))
+    _ = try run(python, [script, "save", folder])
+    func draw(_ count: Int, _ round: Int) throws -> (here: Finished, peer: Finished) {
+      let arguments = [
+        "sample", "--model", "\(folder)/d16.pth", "--tokenizer", "\(folder)/vae.pth", "--class", "207", "--count",
+        "\(count)", "--batch", "\(count)", "--cfg", "2.7", "--top-k", "900", "--top-p", "0.96", "-o",
+        "\(folder)/here.png",
+      ]
+      let peer = [script, "draw", folder, "\(folder)/peer.png", "\(count)"]
+      return try inTurn(round, { try run(mvar, arguments) }, { try run(python, peer) })
     }
-    if wanted("whole-sample-4") {
+    for name in commands {
+      note(name)
       var (ours, theirs): ([Double], [Double]) = ([], [])
-      for _ in 0...options.rounds {
-        let arguments = [
-          "sample", "--model", "\(folder)/d16.pth", "--tokenizer", "\(folder)/vae.pth", "--class", "207", "--count",
-          "4", "--batch", "4", "--cfg", "2.7", "--top-k", "900", "--top-p", "0.96", "-o", "\(folder)/here.png",
-        ]
-        ours.append(try run(mvar, arguments).seconds)
-        theirs.append(try run(python, ["workloads.py", "draw", folder, "\(folder)/peer.png"], in: reference).seconds)
+      for round in 0...(name.hasPrefix("memory") ? 1 : options.rounds) {
+        switch name {
+        case "inspect":
+          let (here, peer) = try inTurn(
+            round, { try run(mvar, ["inspect", "\(folder)/d16.pth"]) },
+            { try run(python, [script, "load", folder]) })
+          ours.append(here.seconds)
+          // Its own clock: without Python's start.
+          theirs.append(Double(peer.output.split(separator: "\n").last ?? "") ?? .nan)
+        case "whole-sample-4":
+          let (here, peer) = try draw(4, round)
+          ours.append(here.seconds)
+          theirs.append(peer.seconds)
+        default:
+          let (here, peer) = try draw(1, round)
+          ours.append(here.peakMemory)
+          theirs.append(peer.peakMemory)
+        }
       }
+      // The first time warms up.
       add(
         Measured(
-          name: "whole-sample-4", here: Array(ours.dropFirst()), peer: Array(theirs.dropFirst()), operations: nil,
-          aim: 0.55, isMemory: false))
+          name: name, here: Array(ours.dropFirst()), peer: Array(theirs.dropFirst()), operations: nil,
+          aim: ["inspect": 0.05, "whole-sample-4": 0.55, "memory-whole-sample-1": 0.70][name],
+          isMemory: name.hasPrefix("memory")))
     }
   }
   if let path = options.json {

@@ -19,14 +19,7 @@ extension CUDA {
 
   /// The parts behind one another along an axis.
   public static func concatenate(_ parts: [Tensor<CUDA>], axis: Int) -> Tensor<CUDA> {
-    precondition(!parts.isEmpty, "concatenate: no parts")
-    let length = parts.reduce(0) { $0 + $1.shape[axis] }
-    let shape = parts[0].shape.replacing(axis: axis, with: length)
-    for part in parts {
-      precondition(
-        part.shape.rank == shape.rank && part.shape.replacing(axis: axis, with: length) == shape,
-        "concatenate: shapes \(parts.map(\.shape)) along axis \(axis)")
-    }
+    let shape = Shape.concatenated(parts.map(\.shape), axis: axis)
     let sizes = AxisSizes(shape, axis: axis)
     let y = empty(shape, on: parts[0].device)
     var start = 0
@@ -35,7 +28,7 @@ extension CUDA {
       let count = part.shape.count
       y.device.launch(
         .rearrangement, "concatenate", elements: count,
-        [y.argument, part.argument, .long(block), .long(length * sizes.inner), .long(start), .long(count)])
+        [y.argument, part.argument, .long(block), .long(sizes.length * sizes.inner), .long(start), .long(count)])
       start += block
     }
     return y

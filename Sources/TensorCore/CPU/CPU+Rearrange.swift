@@ -39,13 +39,7 @@ extension CPU {
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   public static func concatenate(_ parts: [Tensor<CPU>], axis: Int) -> Tensor<CPU> {
-    precondition(!parts.isEmpty, "concatenate: no tensors")
-    let shapes = parts.map(\.shape)
-    precondition(
-      shapes.allSatisfy {
-        $0.rank == shapes[0].rank && $0.replacing(axis: axis, with: 0) == shapes[0].replacing(axis: axis, with: 0)
-      }, "concatenate: \(shapes) along axis \(axis)")
-    let shape = shapes[0].replacing(axis: axis, with: shapes.reduce(0) { $0 + $1[axis] })
+    let shape = Shape.concatenated(parts.map(\.shape), axis: axis)
     let sizes = AxisSizes(shape, axis: axis)
     return make(shape) { result in
       var start = 0

@@ -27,14 +27,7 @@ extension Reference: ElementwiseOps {
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   public static func concatenate(_ parts: [Tensor<Reference>], axis: Int) -> Tensor<Reference> {
-    precondition(!parts.isEmpty, "concatenate: no parts")
-    let length = parts.reduce(0) { $0 + $1.shape[axis] }
-    let shape = parts[0].shape.replacing(axis: axis, with: length)
-    for part in parts {
-      precondition(
-        part.shape.rank == shape.rank && part.shape.replacing(axis: axis, with: length) == shape,
-        "concatenate: shapes \(parts.map(\.shape)) along axis \(axis)")
-    }
+    let shape = Shape.concatenated(parts.map(\.shape), axis: axis)
     let sizes = AxisSizes(shape, axis: axis)
     var y = [Scalar](repeating: 0, count: shape.count)
     var start = 0
@@ -42,7 +35,7 @@ extension Reference: ElementwiseOps {
       let block = part.shape[axis] * sizes.inner
       for outer in 0..<sizes.outer {
         for i in 0..<block {
-          y[outer * length * sizes.inner + start + i] = part.storage[outer * block + i]
+          y[outer * sizes.length * sizes.inner + start + i] = part.storage[outer * block + i]
         }
       }
       start += block

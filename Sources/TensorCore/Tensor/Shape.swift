@@ -46,6 +46,17 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
     return Shape(sides)
   }
 
+  /// The shape of tensors joined along an axis; stops the program where they differ in another one.
+  package static func concatenated(_ shapes: [Shape], axis: Int) -> Shape {
+    precondition(!shapes.isEmpty, "concatenate: no tensors")
+    let length = shapes.reduce(0) { $0 + $1[axis] }
+    let joined = shapes[0].replacing(axis: axis, with: length)
+    precondition(
+      shapes.allSatisfy { $0.rank == joined.rank && $0.replacing(axis: axis, with: length) == joined },
+      "concatenate: \(shapes) along axis \(axis)")
+    return joined
+  }
+
   /// `[2, 3, 4]`
   public var description: String { "\(dimensions)" }
 }
