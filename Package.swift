@@ -13,6 +13,7 @@ let package = Package(
     .library(name: "Training", targets: ["Training"]),
     .library(name: "MVARCUDA", targets: ["MVARCUDA"]),
     .executable(name: "mvar", targets: ["MVARTool"]),
+    .executable(name: "gpu-check", targets: ["GPUCheck"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -53,13 +54,23 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
-    // MARK: Tests
     // A CUDA device made of this machine's processors, which runs the kernels' own text.
     .target(name: "CUDAEmulator"),
+    .executableTarget(
+      name: "GPUCheck",
+      dependencies: [
+        "MVARCUDA", "CUDAEmulator", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+
+    // MARK: Tests
+    .target(
+      name: "FaultyKernels", dependencies: ["CUDAEmulator"], path: "Tests/FaultyKernels",
+      cxxSettings: [.headerSearchPath("../../Sources/CUDAEmulator")]),
     .target(
       name: "TestSupport", dependencies: ["TensorCore", "Checkpoints"], path: "Tests/TestSupport"),
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "TestSupport"]),
-    .testTarget(name: "MVARCUDATests", dependencies: ["MVARCUDA", "CUDAEmulator", "TensorCore", "TestSupport"]),
+    .testTarget(
+      name: "MVARCUDATests", dependencies: ["MVARCUDA", "CUDAEmulator", "FaultyKernels", "TensorCore", "TestSupport"]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"]),
     .testTarget(name: "MediaTests", dependencies: ["Media", "Files", "Verification", "TestSupport"]),
     .testTarget(name: "MVARTests", dependencies: ["MVAR", "Verification", "Checkpoints", "TestSupport"]),
