@@ -56,10 +56,13 @@ let package = Package(
 
     // A CUDA device made of this machine's processors, which runs the kernels' own text.
     .target(name: "CUDAEmulator"),
+    // Every operator with inputs chosen to hurt, and what it should compute.
+    .target(name: "OperatorCases", dependencies: ["TensorCore", "Checkpoints"], path: "Tests/OperatorCases"),
     .executableTarget(
       name: "GPUCheck",
       dependencies: [
-        "MVARCUDA", "CUDAEmulator", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "MVARCUDA", "CUDAEmulator", "OperatorCases", "MVAR", "Training", "TensorCore", "NeuralLayers",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
     // MARK: Tests
@@ -67,7 +70,7 @@ let package = Package(
       name: "FaultyKernels", dependencies: ["CUDAEmulator"], path: "Tests/FaultyKernels",
       cxxSettings: [.headerSearchPath("../../Sources/CUDAEmulator")]),
     .target(
-      name: "TestSupport", dependencies: ["TensorCore", "Checkpoints"], path: "Tests/TestSupport"),
+      name: "TestSupport", dependencies: ["OperatorCases", "TensorCore", "Checkpoints"], path: "Tests/TestSupport"),
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "TestSupport"]),
     .testTarget(
       name: "MVARCUDATests", dependencies: ["MVARCUDA", "CUDAEmulator", "FaultyKernels", "TensorCore", "TestSupport"]),

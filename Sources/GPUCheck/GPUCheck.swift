@@ -11,5 +11,5 @@ struct GPUCheck: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "gpu-check",
     abstract: "Check the CUDA engine of MVAR.",
-    subcommands: [Kernels.self])
+    subcommands: [Kernels.self, Operators.self, Tokens.self, Limits.self, Speed.self, Report.self])
 }
