@@ -74,6 +74,8 @@ let package = Package(
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "TestSupport"]),
     .testTarget(
       name: "MVARCUDATests", dependencies: ["MVARCUDA", "CUDAEmulator", "FaultyKernels", "TensorCore", "TestSupport"]),
+    // Runs the built program; linked into the tests, its engine of the operator cases would meet that of other tests.
+    .testTarget(name: "GPUCheckTests", dependencies: ["TestSupport"]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"]),
     .testTarget(name: "MediaTests", dependencies: ["Media", "Files", "Verification", "TestSupport"]),
     .testTarget(name: "MVARTests", dependencies: ["MVAR", "Verification", "Checkpoints", "TestSupport"]),
