@@ -13,6 +13,8 @@ let package = Package(
     .library(name: "Training", targets: ["Training"]),
     .library(name: "MVARCUDA", targets: ["MVARCUDA"]),
     .executable(name: "mvar", targets: ["MVARTool"]),
+    // A CUDA driver and compiler for machines without a GPU, which tests load in the place of NVIDIA's.
+    .library(name: "cuda-emulator", type: .dynamic, targets: ["CUDAEmulatorLibrary"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -56,10 +58,14 @@ let package = Package(
     // MARK: Tests
     // A CUDA device made of this machine's processors, which runs the kernels' own text.
     .target(name: "CUDAEmulator"),
+    .target(name: "CUDAEmulatorLibrary", dependencies: ["CUDAEmulator"]),
     .target(
-      name: "TestSupport", dependencies: ["TensorCore", "Checkpoints"], path: "Tests/TestSupport"),
+      name: "TestSupport", dependencies: ["TensorCore", "NeuralLayers", "MVAR", "Checkpoints"],
+      path: "Tests/TestSupport"),
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "TestSupport"]),
-    .testTarget(name: "MVARCUDATests", dependencies: ["MVARCUDA", "CUDAEmulator", "TensorCore", "TestSupport"]),
+    .testTarget(
+      name: "MVARCUDATests",
+      dependencies: ["MVARCUDA", "CUDAEmulator", "TensorCore", "MVAR", "Training", "Verification", "TestSupport"]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"]),
     .testTarget(name: "MediaTests", dependencies: ["Media", "Files", "Verification", "TestSupport"]),
     .testTarget(name: "MVARTests", dependencies: ["MVAR", "Verification", "Checkpoints", "TestSupport"]),
