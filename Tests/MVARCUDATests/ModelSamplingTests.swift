@@ -69,6 +69,17 @@ extension EmulatedDevice {
       }
     }
 
+    /// Rows of more codes than shared memory has room for, and more rows than are filtered at once.
+    @Test func wideRows() throws {
+      var random = RandomValues(seed: 14)
+      let logits = random.normal([1, 37, 13_000], deviation: 3)
+      for (topK, topP) in [(0, 0.9), (900, 0.96)] {
+        let found = CUDA.filterLogits(try logits.tensor(CUDA.self), topK: topK, topP: topP)
+        let plain = Reference<Float>.filterLogits(try logits.tensor(Reference<Float>.self), topK: topK, topP: topP)
+        #expect(try found.scalars() == plain.scalars(), "top-k \(topK), top-p \(topP)")
+      }
+    }
+
     @Test("Logits that are no numbers end the drawing", arguments: [Float.nan, .infinity])
     func damagedWeights(value: Float) throws {
       for drawing in Drawing.all {

@@ -2,6 +2,8 @@
 // and compiler, so the program is the one that users have. And what every command says first where there is no GPU.
 
 import Foundation
+import Media
+import TensorCore
 import TestSupport
 import Testing
 
@@ -74,6 +76,59 @@ import Testing
     let weights: Int
     let deviceBefore: Int
     let devicePeak: Int
+  }
+
+  /// From pictures to a tokenizer, a transformer, and what can be done with them.
+  @Test func everyOtherCommand() throws {
+    try withTemporaryFolder { folder in
+      try writePictures(folder)
+      let data = ["--data", "data", "--held-out", "2"]
+      let tokenizer = ["--tokenizer", "tokenizer/tokenizer.safetensors"]
+      let model = ["--model", "transformer/transformer.safetensors"]
+      let training = ["--batch", "2", "--steps", "2", "--validate-every", "2", "--picture-every", "0"]
+      let first = "data/a/0.png"
+      for arguments in [
+        ["train-tokenizer", "--ch", "32", "--multipliers", "1,2", "--blocks", "1", "--vocabulary", "32"]
+          + ["--code-width", "8", "--patch-nums", "1,2,4,8", "-o", "tokenizer"] + data + training,
+        ["train", "--depth", "2", "--width", "32", "--heads", "2", "--window", "3", "--refine-step", "3"]
+          + ["-o", "transformer"] + data + tokenizer + training,
+        ["cache", "-o", "cache"] + data + tokenizer,
+        ["encode", first, "-o", "tokens.npz"] + tokenizer,
+        ["decode", "tokens.npz", "-o", "decoded.png"] + tokenizer,
+        ["reconstruct", first, "-o", "reconstructed.png"] + tokenizer,
+        ["sample", "--count", "1", "-o", "sampled.png", "--smooth", "--scales"] + model + tokenizer,
+        ["attention", "--count", "2", "-o", "attention.png"] + data + model + tokenizer,
+        ["evaluate", "--json", "report.json"] + data + tokenizer,
+      ] {
+        let result = try Self.run(arguments + ["--device", "cuda"], in: folder)
+        #expect(result.code == 0, "\(arguments[0]): \(result.errors)")
+      }
+      // The same first step as on the processor.
+      let host = try Tool.run(
+        ["train", "--depth", "2", "--width", "32", "--heads", "2", "--window", "3", "--refine-step", "3"]
+          + ["-o", "host"] + data + tokenizer + training, in: folder)
+      #expect(host.code == 0, "\(host.errors)")
+      let losses = try ["transformer", "host"].map { try firstLoss("\(folder)/\($0)/metrics.jsonl") }
+      #expect(abs(losses[0] - losses[1]) < 1e-5 * losses[1])
+    }
+  }
+
+  /// Two classes of four little pictures of noise each, in `data`.
+  private func writePictures(_ folder: String) throws {
+    for (label, name) in ["a", "b"].enumerated() {
+      try FileManager.default.createDirectory(atPath: "\(folder)/data/\(name)", withIntermediateDirectories: true)
+      for number in 0..<4 {
+        let stream = RandomStream(seed: UInt64(label), stream: UInt64(number))
+        let pixels = (0..<16 * 16 * 3).map { UInt8(255 * stream.uniform($0, purpose: .initialisation)) }
+        try PixelImage(width: 16, height: 16, pixels: pixels).writePNG(to: "\(folder)/data/\(name)/\(number).png")
+      }
+    }
+  }
+
+  private func firstLoss(_ metrics: String) throws -> Double {
+    struct Step: Decodable { let loss: Double }
+    let line = try #require(String(contentsOfFile: metrics, encoding: .utf8).split(separator: "\n").first)
+    return try JSONDecoder().decode(Step.self, from: Data(line.utf8)).loss
   }
 
   @Test(
