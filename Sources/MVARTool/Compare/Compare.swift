@@ -74,8 +74,8 @@ struct Compare: ParsableCommand {
   }
 
   func run() throws {
-    let engine = try engine.open()
     if alone {
+      let engine = try engine.open()
       let task = ComparisonTask(
         source: try modelSource(model, option: "--model"), hints: try hints.hints(), batch: try batches()[0],
         options: try drawing.options())
@@ -83,6 +83,7 @@ struct Compare: ParsableCommand {
       try Console.print(String(decoding: line, as: UTF8.self))
       return
     }
+    _ = try engine.open()
     if let output { try OutputFile.check(output, endings: [".png"], keeping: [model]) }
     if let json { try OutputFile.check(json, endings: [".json"], keeping: [model]) }
     var measurements: [ComparisonMeasurement] = []
