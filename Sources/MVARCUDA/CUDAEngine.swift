@@ -166,6 +166,9 @@ extension CUDAEngine {
   /// How many blocks the device can work on at once, at least.
   var multiprocessors: Int { max(device.properties.multiprocessorCount, 1) }
 
+  /// The most shared memory that a launch can ask for; a kernel may declare 2 KiB of its own.
+  var dynamicSharedBytes: Int { max(device.properties.sharedBytesPerBlock - 2 << 10, 0) }
+
   /// Blocks that keep the device busy to the end of a kernel whose threads share elements.
   private var mostBlocks: Int { multiprocessors * 32 }
 

@@ -10,8 +10,8 @@ import Testing
 @Suite(.serialized) struct EmulatedDevice {}
 
 enum Emulator {
-  /// The emulated driver.
-  static func driver() throws -> CUDADriver { try driver { _ in nil } }
+  /// The emulated driver, which counts what waits for it.
+  static func driver() throws -> CUDADriver { try driver { HostReads.counting($0) } }
 
   /// The emulated driver with some of its functions replaced.
   ///

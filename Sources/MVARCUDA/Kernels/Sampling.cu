@@ -48,11 +48,13 @@ template <class Predicate> static __device__ __forceinline__ unsigned largestKey
 /// does the index decide.
 ///
 /// - kept, logits [rows, width]; kept may be logits
+/// - room [rows, width], for rows that are too wide for shared memory; or null
 /// - topK: 0 for no limit; topP: 0 for no limit
-/// - grid: rows; block 256, which shares a row; dynamic shared memory 8·width bytes with top-p (0 without),
-///   which above 46 KiB has to be asked for (cuFuncSetAttribute)
-KERNEL(filterLogits, float *kept, const float *logits, int topK, double topP, int width) {
-  DYNAMIC_SHARED(double, weights);
+/// - grid: rows; block 256, which shares a row; dynamic shared memory 8·width bytes with top-p and without room (0
+///   otherwise), which above 46 KiB has to be asked for (cuFuncSetAttribute)
+KERNEL(filterLogits, float *kept, const float *logits, double *room, int topK, double topP, int width) {
+  DYNAMIC_SHARED(double, shared);
+  double *const weights = room ? room + static_cast<long long>(blockIdx.x) * width : shared;
   const float *x = logits + static_cast<long long>(blockIdx.x) * width;
   float *y = kept + static_cast<long long>(blockIdx.x) * width;
 
