@@ -13,6 +13,9 @@ let package = Package(
     .library(name: "Training", targets: ["Training"]),
     .library(name: "MVARCUDA", targets: ["MVARCUDA"]),
     .executable(name: "mvar", targets: ["MVARTool"]),
+    .executable(name: "gpu-check", targets: ["GPUCheck"]),
+    // A CUDA driver and compiler for machines without a GPU, which tests load in the place of NVIDIA's.
+    .library(name: "cuda-emulator", type: .dynamic, targets: ["CUDAEmulatorLibrary"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -54,13 +57,33 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
-    // MARK: Tests
     // A CUDA device made of this machine's processors, which runs the kernels' own text.
     .target(name: "CUDAEmulator"),
+    .target(name: "CUDAEmulatorLibrary", dependencies: ["CUDAEmulator"]),
+    // Every operator with inputs chosen to hurt, and what it should compute.
+    .target(name: "OperatorCases", dependencies: ["TensorCore", "Checkpoints"], path: "Tests/OperatorCases"),
+    .executableTarget(
+      name: "GPUCheck",
+      dependencies: [
+        "MVARCUDA", "CUDAEmulator", "OperatorCases", "MVAR", "Training", "TensorCore", "NeuralLayers",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+
+    // MARK: Tests
     .target(
-      name: "TestSupport", dependencies: ["TensorCore", "Checkpoints"], path: "Tests/TestSupport"),
+      name: "FaultyKernels", dependencies: ["CUDAEmulator"], path: "Tests/FaultyKernels",
+      cxxSettings: [.headerSearchPath("../../Sources/CUDAEmulator")]),
+    .target(
+      name: "TestSupport", dependencies: ["OperatorCases", "TensorCore", "NeuralLayers", "MVAR", "Checkpoints"],
+      path: "Tests/TestSupport"),
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "TestSupport"]),
-    .testTarget(name: "MVARCUDATests", dependencies: ["MVARCUDA", "CUDAEmulator", "TensorCore", "TestSupport"]),
+    .testTarget(
+      name: "MVARCUDATests",
+      dependencies: [
+        "MVARCUDA", "CUDAEmulator", "FaultyKernels", "TensorCore", "MVAR", "Training", "Verification", "TestSupport",
+      ]),
+    // Runs the built program; linked into the tests, its engine of the operator cases would meet that of other tests.
+    .testTarget(name: "GPUCheckTests", dependencies: ["TestSupport"]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"]),
     .testTarget(name: "MediaTests", dependencies: ["Media", "Files", "Verification", "TestSupport"]),
     .testTarget(name: "MVARTests", dependencies: ["MVAR", "Verification", "Checkpoints", "TestSupport"]),

@@ -1,8 +1,8 @@
 // CUDA C++ for the host: what a kernel's text may use, in terms of the emulated machine. Included before a kernel file.
 //
 // Left out on purpose, so that a kernel which uses it does not compile here: atomics on floating-point numbers (their
-// order, and so the result, would change from run to run), shuffles by part of a warp, textures, and assembly outside
-// portable.cuh.
+// order, and so the result, would change from run to run), shuffles by part of a warp, textures, assembly outside
+// portable.cuh, and `__global__`: a kernel that is not declared with KERNEL would be missing from its file's list.
 
 #pragma once
 #define CUDA_EMULATOR 1
@@ -13,10 +13,8 @@
 
 #include "Machine.hpp"
 
-#define __global__
 #define __device__
 #define __forceinline__ inline __attribute__((always_inline))
-#define __launch_bounds__(...)
 
 #define threadIdx (::cudaemu::currentThread->index)
 #define blockIdx (::cudaemu::blockIndex)

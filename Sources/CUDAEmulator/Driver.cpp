@@ -235,11 +235,11 @@ static int cuEventDestroy_v2(void *event) {
 static int cuModuleLoadData(void **module, const void *image) {
   RETURN_IF_FAILED(ready(nullptr));
   if (!module || !image) return invalidValue;
-  for (const KernelFile *file : kernelFiles) {
-    if (!strcmp(file->name, static_cast<const char *>(image))) {
-      *module = const_cast<KernelFile *>(file);
-      return success;
-    }
+  const char *name = static_cast<const char *>(image);
+  const KernelFile *file = findFile([name](const KernelFile &file) { return !strcmp(file.name, name); });
+  if (file) {
+    *module = const_cast<KernelFile *>(file);
+    return success;
   }
   return explain(invalidImage, "no kernel file of that name");
 }
@@ -253,11 +253,9 @@ static int cuModuleGetFunction(void **function, void *module, const char *name) 
   RETURN_IF_FAILED(ready(nullptr));
   if (!function || !module || !name) return invalidValue;
   const KernelFile *file = static_cast<const KernelFile *>(module);
-  for (size_t i = 0; i < file->count; ++i) {
-    if (!strcmp(file->kernels[i].name, name)) {
-      *function = const_cast<Kernel *>(&file->kernels[i]);
-      return success;
-    }
+  if (const Kernel *kernel = findKernel(*file, name)) {
+    *function = const_cast<Kernel *>(kernel);
+    return success;
   }
   return explain(notFound, std::string("no kernel ") + name + " in " + file->name);
 }
@@ -363,24 +361,25 @@ const char *cudaemu_error(void) { return lastError; }
 size_t cudaemu_launches(void) { return launches; }
 
 int cudaemu_kernel_at(size_t index, const char **file, const char **kernel) {
-  for (const KernelFile *kernels : kernelFiles) {
-    if (index < kernels->count) {
-      *file = kernels->name;
-      *kernel = kernels->kernels[index].name;
+  for (const KernelFile *own : kernelFiles) {
+    if (index < own->kernels.size()) {
+      *file = own->name;
+      *kernel = own->kernels[index].name;
       return 1;
     }
-    index -= kernels->count;
+    index -= own->kernels.size();
   }
   return 0;
 }
 
 const char *cudaemu_signature(const char *name) {
-  for (const KernelFile *file : kernelFiles) {
-    for (size_t i = 0; i < file->count; ++i) {
-      if (!strcmp(file->kernels[i].name, name)) return file->kernels[i].signature;
-    }
-  }
-  return nullptr;
+  const KernelFile *file = findFile([name](const KernelFile &file) { return findKernel(file, name) != nullptr; });
+  return file ? findKernel(*file, name)->signature : nullptr;
 }
 
 }  // extern "C"
+
+void cudaemu::addKernelFile(const KernelFile &file) {
+  std::lock_guard<std::mutex> guard(addedFilesLock);
+  addedFiles.push_back(&file);
+}

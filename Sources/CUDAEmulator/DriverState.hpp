@@ -12,6 +12,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "CUDAEmulator.h"
 #include "Machine.hpp"
@@ -36,7 +37,32 @@ namespace cudaemu {
 namespace {
 
 #define ADDRESS(variable) &variable,
+/// The package's own.
 const KernelFile *const kernelFiles[] = {FOR_EACH_KERNEL_FILE(ADDRESS)};
+
+/// Those that a test has added.
+std::mutex addedFilesLock;
+std::vector<const KernelFile *> &addedFiles = *new std::vector<const KernelFile *>;
+
+/// The first file of all that a question is true of, or null.
+template <class Question> const KernelFile *findFile(const Question &question) {
+  for (const KernelFile *file : kernelFiles) {
+    if (question(*file)) return file;
+  }
+  std::lock_guard<std::mutex> guard(addedFilesLock);
+  for (const KernelFile *file : addedFiles) {
+    if (question(*file)) return file;
+  }
+  return nullptr;
+}
+
+/// The kernel of a name in a file, or null.
+const Kernel *findKernel(const KernelFile &file, const char *name) {
+  for (const Kernel &kernel : file.kernels) {
+    if (!strcmp(kernel.name, name)) return &kernel;
+  }
+  return nullptr;
+}
 
 /// CUresult.
 enum Result : int {

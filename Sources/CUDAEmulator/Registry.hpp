@@ -1,13 +1,14 @@
 // The kernels of one file by name, with functions that unpack the parameters of a launch.
 //
-// Each file in Kernels/ includes one kernel file and lists its kernels. What a kernel's parameters are is deduced from
-// the function itself, so the list holds nothing but names.
+// Each file in Kernels/ includes one kernel file, whose kernels enter the list of that file where they are defined, before
+// the program starts.
 
 #pragma once
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "Machine.hpp"
 
@@ -29,9 +30,11 @@ struct Kernel {
 /// A kernel file, as cuModuleLoadData knows it.
 struct KernelFile {
   const char *name;
-  const Kernel *kernels;
-  size_t count;
+  const std::vector<Kernel> &kernels;
 };
+
+/// Makes a file known besides the package's own, for tests of the emulator itself. The file is there for good.
+void addKernelFile(const KernelFile &file);
 
 /// The letter of a parameter's type.
 template <class T> constexpr char letter() {
@@ -66,13 +69,17 @@ template <class... Parameters, void (*function)(Parameters...)> struct Unpacked<
 
 }  // namespace cudaemu
 
-/// An entry of a file's list.
-#define KERNEL(name)                                                                            \
-  {#name, ::cudaemu::Unpacked<&name>::call, ::cudaemu::Unpacked<&name>::signature,              \
-   ::cudaemu::Unpacked<&name>::findStrayPointer}
+/// A kernel: its function, and its entry in the list that Kernels/Prelude.hpp has begun. What the parameters are is
+/// deduced from the function.
+#define KERNEL(name, ...)                                                                       \
+  static void name(__VA_ARGS__);                                                                \
+  [[maybe_unused]] static const bool name##IsListed = (kernels.push_back(                       \
+      {#name, ::cudaemu::Unpacked<&name>::call, ::cudaemu::Unpacked<&name>::signature,          \
+       ::cudaemu::Unpacked<&name>::findStrayPointer}), true);                                   \
+  static void name(__VA_ARGS__)
+#define RESIDENT_KERNEL(blocks, name, ...) KERNEL(name, __VA_ARGS__)
 
-/// Defines the list of a file.
-#define KERNEL_FILE(variable, file, ...)                                                        \
-  static const ::cudaemu::Kernel variable##List[] = {__VA_ARGS__};                              \
-  extern const ::cudaemu::KernelFile variable;                                                  \
-  const ::cudaemu::KernelFile variable = {file, variable##List, sizeof variable##List / sizeof *variable##List};
+/// Defines a file by its list.
+#define KERNEL_FILE(variable, file)              \
+  extern const ::cudaemu::KernelFile variable;   \
+  const ::cudaemu::KernelFile variable{file, kernels};

@@ -47,35 +47,35 @@ public final class CUDAEngine: Sendable {
 
   /// The engine of a GPU of this machine.
   ///
+  /// The kernels are those of the folder that the environment variable `MVAR_CUDA_KERNELS` names; those that it lacks are
+  /// compiled.
+  ///
   /// - Parameters:
   ///   - ordinal: the driver's number of the GPU, from 0
   ///   - precision: what products are computed in.
-  /// - Throws: `CUDAError` where there is no driver, no such GPU, or no run-time compiler that serves it.
+  /// - Throws: `CUDAError` where there is no driver, no such GPU, or neither kernels nor a run-time compiler that serves it.
   public convenience init(ordinal: Int = 0, precision: Precision = .float32) throws {
     let device = try CUDADevice(CUDADriver.system(), ordinal: ordinal)
-    let compiler = try KernelCompiler(
-      NVRTC.find(for: device.driver.version), for: device.properties.computeCapability, cache: KernelCache())
-    try self.init(device, precision: precision) { file in
-      guard let source = KernelTexts.files[file] else { throw CUDAError.noKernel("file \(file)") }
-      return try compiler.compile(source, headers: KernelTexts.headers).image
-    }
+    let images = try KernelImages(for: device)
+    try self.init(device, precision: precision) { try images.image($0) }
   }
 
   /// The engine of a device.
   ///
   /// - Parameters:
   ///   - precision: what products are computed in
+  ///   - memory: how tensors get theirs
   ///   - observer: what sees every launch
   ///   - images: the compiled form of a kernel file, by its name.
   /// - Throws: `CUDAError.failedCall`.
   package init(
-    _ device: CUDADevice, precision: Precision = .float32, observer: LaunchObserver? = nil,
-    images: @escaping @Sendable (_ file: String) throws -> [UInt8]
+    _ device: CUDADevice, precision: Precision = .float32, memory: DeviceMemoryPool.Policy = .recycled,
+    observer: LaunchObserver? = nil, images: @escaping @Sendable (_ file: String) throws -> [UInt8]
   ) throws {
     self.device = device
     self.precision = precision
     stream = try CUDAStream(device)
-    pool = DeviceMemoryPool(stream)
+    pool = DeviceMemoryPool(stream, policy: memory)
     self.images = images
     self.observer = observer
   }
@@ -165,6 +165,9 @@ extension CUDAEngine {
 
   /// How many blocks the device can work on at once, at least.
   var multiprocessors: Int { max(device.properties.multiprocessorCount, 1) }
+
+  /// The most shared memory that a launch can ask for; a kernel may declare 2 KiB of its own.
+  var dynamicSharedBytes: Int { max(device.properties.sharedBytesPerBlock - 2 << 10, 0) }
 
   /// Blocks that keep the device busy to the end of a kernel whose threads share elements.
   private var mostBlocks: Int { multiprocessors * 32 }

@@ -60,6 +60,7 @@ struct AttentionMap: ParsableCommand {
   }
 
   func run() throws {
+    let engine = try engine.open()
     let shipped = ShippedModel.transformer
     guard let model = model ?? shipped else { throw Failure(ShippedModel.absence) }
     let ownTokenizer = self.model == nil ? ShippedModel.tokenizer : nil
@@ -85,20 +86,21 @@ private struct AttentionTask: EngineTask {
   let tokenizer: String
   let data: String
 
-  func run<B: Backend>(_ engine: B.Type) throws -> AttentionStatistics where B.Device == LocalDevice {
-    let (transformer, codes): (MarkovianTransformer<B>, VQVAE<B>) = try models()
+  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws -> AttentionStatistics
+  where B.Device == D {
+    let (transformer, codes): (MarkovianTransformer<B>, VQVAE<B>) = try models(on: device)
     let progress = Progress()
     defer { progress.finish() }
     let (examples, labels) = try pictures(codes.configuration.imageSide, transformer.configuration, progress)
     // All scales at once: about three times the largest one's share.
     let bytes = 3 * transformer.configuration.bytesPerImage
     let batch = min(max(Int(0x1p30 / bytes), 1), 8)
-    try Memory.check(bytes, for: "a picture's attention")
+    try device.checkMemory(bytes, for: "a picture's attention")
     var statistics = AttentionStatistics(transformer.trajectory)
     for start in stride(from: 0, to: examples.count, by: batch) {
       let range = start..<min(start + batch, examples.count)
       progress.report("looking at picture \(range.lowerBound + 1) of \(examples.count)")
-      let inputs = try inputs(Array(examples[range]), codes)  // [B, L − 1, Z]
+      let inputs = try inputs(Array(examples[range]), codes, on: device)  // [B, L − 1, Z]
       try statistics.add(transformer, labels: Array(labels[range]), inputs: inputs)
     }
     guard statistics.isFinite else {
@@ -108,19 +110,20 @@ private struct AttentionTask: EngineTask {
   }
 
   /// Loads both models; the tokenizer gets the transformer's list of scales unless one was given.
-  private func models<B: Backend>() throws -> (MarkovianTransformer<B>, VQVAE<B>) where B.Device == LocalDevice {
+  private func models<B: Backend>(on device: B.Device) throws -> (MarkovianTransformer<B>, VQVAE<B>)
+  where B.Device: EngineDevice {
     var hints = try command.hints.hints()
     let transformer: MarkovianTransformer<B> = try naming(model) {
-      try ModelSource.file(model).transformer(hints, on: LocalDevice())
+      try ModelSource.file(model).transformer(hints, on: device)
     }
     hints.sides = hints.sides ?? transformer.configuration.schedule.sides
     if tokenizer == model, (try? CheckpointWeights(path: model, .tokenizer)) == nil {
       throw Failure("\(model): holds no tokenizer; name one with --tokenizer")
     }
     let codes: VQVAE<B> = try naming(tokenizer) {
-      try ModelSource.file(tokenizer).tokenizer(hints, parts: [.encoder], on: LocalDevice())
+      try ModelSource.file(tokenizer).tokenizer(hints, parts: [.encoder], on: device)
     }
-    try codes.configuration.checkSize()
+    try codes.configuration.checkSize(on: device)
     // A sampler is a pair that belongs together.
     _ = try naming("\(model) with \(tokenizer)") { try Sampler(transformer, codes.quantizer) }
     return (transformer, codes)
@@ -144,13 +147,14 @@ private struct AttentionTask: EngineTask {
   }
 
   /// What the transformer sees of pictures: x_1 … x_(S−1) [B, L − 1, Z].
-  private func inputs<B: Backend>(_ examples: [LabelledImages.Example], _ codes: VQVAE<B>) throws -> Tensor<B>
-  where B.Device == LocalDevice {
+  private func inputs<B: Backend>(
+    _ examples: [LabelledImages.Example], _ codes: VQVAE<B>, on device: B.Device
+  ) throws -> Tensor<B> {
     let side = codes.configuration.imageSide
     let values = examples.flatMap { $0.picture.planarFloats() }
-    let images = try Tensor<B>(B.Scalar.array(values), shape: [examples.count, 3, side, side], on: LocalDevice())
+    let images = try Tensor<B>(B.Scalar.array(values), shape: [examples.count, 3, side, side], on: device)
     let features = codes.features(Variable(images))  // [B, Z, P, P]
-    guard B.sumOfSquares(features.value).isFinite else {
+    guard try B.isFinite(features.value) else {
       throw Failure(
         "\(tokenizer): the tokenizer's output is not made of finite numbers: its weights are damaged or do not fit")
     }

@@ -6,7 +6,6 @@
 import ArgumentParser
 import Files
 import Foundation
-import TensorCore
 
 /// Standard output and standard error.
 enum Console {
@@ -125,9 +124,6 @@ enum Memory {
     return pages.map { $0 * Int(sysconf(Int32(_SC_PAGESIZE))) } ?? peak
   }
 
-  /// Returns memory that the engine keeps for later to the system.
-  static func giveBackIdle() { BufferPool.shared.drain() }
-
   /// A number of bytes for people.
   static func text(_ bytes: Int) -> String { text(Double(bytes)) }
 
@@ -136,13 +132,5 @@ enum Memory {
     bytes < 0x1p20
       ? String(format: "%.1f KiB", bytes / 0x1p10)
       : bytes < 0x1p30 ? String(format: "%.1f MiB", bytes / 0x1p20) : String(format: "%.1f GiB", bytes / 0x1p30)
-  }
-
-  /// Refuses a computation that this machine cannot hold.
-  static func check(_ bytes: Double, for what: String) throws {
-    let available = Double(ProcessInfo.processInfo.physicalMemory)
-    guard bytes <= available else {
-      throw Failure("\(what) needs about \(text(bytes)) of memory, and this machine has \(text(available))")
-    }
   }
 }

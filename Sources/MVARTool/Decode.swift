@@ -25,8 +25,9 @@ struct Decode: ParsableCommand {
   @OptionGroup var tokenizer: TokenizerOptions
 
   func run() throws {
+    let engine = try tokenizer.engine.open()
     try OutputFile.check(output, endings: [".png"], keeping: [tokens, tokenizer.tokenizer])
-    try tokenizer.engine.run(DecodeTask(command: self))
+    try engine.run(DecodeTask(command: self))
   }
 }
 
@@ -34,15 +35,15 @@ struct Decode: ParsableCommand {
 private struct DecodeTask: EngineTask {
   let command: Decode
 
-  func run<B: Backend>(_ engine: B.Type) throws where B.Device == LocalDevice {
-    let model: VQVAE<B> = try command.tokenizer.load([.decoder])
+  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws where B.Device == D {
+    let model: VQVAE<B> = try command.tokenizer.load([.decoder], on: device)
     let configuration = model.configuration
     let tokens = try TokenFile.read(command.tokens, for: configuration)
     try command.grid.check(count: tokens.count, side: configuration.imageSide)
     let progress = Progress()
     let shown = try tokens.enumerated().map { index, tokens in
       progress.report("decoding image \(index + 1) of \(command.tokens.count)")
-      let indices = try TokenFile.perScale(tokens, configuration.schedule, as: B.self)
+      let indices: [Indices<B>] = try TokenFile.perScale(tokens, configuration.schedule, on: device)
       return try command.pictures.picture(
         model.decode(model.quantizer.decode(indices).last!).value, by: command.tokenizer.tokenizer)
     }

@@ -27,7 +27,8 @@ struct Encode: ParsableCommand {
   @OptionGroup var tokenizer: TokenizerOptions
 
   func run() throws {
-    try tokenizer.engine.run(EncodeTask(command: self, outputs: outputs()))
+    let engine = try tokenizer.engine.open()
+    try engine.run(EncodeTask(command: self, outputs: outputs()))
   }
 
   /// Where the tokens of each image go.
@@ -60,8 +61,8 @@ private struct EncodeTask: EngineTask {
   let command: Encode
   let outputs: [String]
 
-  func run<B: Backend>(_ engine: B.Type) throws where B.Device == LocalDevice {
-    let model: VQVAE<B> = try command.tokenizer.load([.encoder])
+  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws where B.Device == D {
+    let model: VQVAE<B> = try command.tokenizer.load([.encoder], on: device)
     let progress = Progress()
     for (index, path) in command.images.enumerated() {
       let picture = try PixelImage.load(path).centreCrop(model.configuration.imageSide)

@@ -1,5 +1,5 @@
 // Which engine computes. Every subcommand's text is generic over the engine and written once; this is the one place where
-// a name from the command line becomes a type.
+// a name from the command line becomes a type, and where a GPU is found before anything else is done.
 
 import ArgumentParser
 import MVARCUDA
@@ -12,14 +12,51 @@ enum Device: String, CaseIterable, ExpressibleByArgument {
   case cuda
 }
 
-/// The device of the engines in this process; Foundation has a `HostDevice` of its own.
-typealias LocalDevice = HostDevice
+/// What a GPU computes products in, by its name on the command line.
+enum Precision: String, CaseIterable, ExpressibleByArgument {
+  case float32
+  case tf32
+  case bf16
 
-/// Work that any engine in this process can do.
+  /// As the engine calls it.
+  var ofProducts: CUDAEngine.Precision {
+    switch self {
+    case .float32: .float32
+    case .tf32: .tf32
+    case .bf16: .bfloat16
+    }
+  }
+}
+
+/// Work that any engine can do.
 protocol EngineTask {
   associatedtype Output
   /// Does the work on an engine.
-  func run<B: Backend>(_ engine: B.Type) throws -> Output where B.Device == LocalDevice
+  ///
+  /// - Parameter device: where all tensors are.
+  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws -> Output where B.Device == D
+}
+
+/// An engine that is there and can be given work.
+enum Engine {
+  case cpu
+  case reference
+  case cuda(CUDAEngine)
+
+  /// Runs a task.
+  func run<Task: EngineTask>(_ task: Task) throws -> Task.Output {
+    switch self {
+    case .cpu: try task.run(CPU<Float>.self, on: LocalDevice())
+    case .reference: try task.run(Reference<Float>.self, on: LocalDevice())
+    case .cuda(let engine): try task.run(CUDA.self, on: engine)
+    }
+  }
+
+  /// Runs a task, where `reference` is the double-precision one: the truth.
+  func runAsTruth<Task: EngineTask>(_ task: Task) throws -> Task.Output {
+    if case .reference = self { return try task.run(Reference<Double>.self, on: LocalDevice()) }
+    return try run(task)
+  }
 }
 
 /// The options that choose the engine.
@@ -29,44 +66,44 @@ struct EngineOptions: ParsableArguments {
     help: "What computes: cpu (fast), reference (plain loops, slow), cuda (a GPU; see mvar devices).")
   var device = Device.cpu
 
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "What the cuda engine multiplies: float32, tf32 or bf16.",
+      discussion: "Default: float32, as on the other engines; tf32 and bf16 are faster, and sums stay in float32."))
+  var precision: Precision?
+
   @Option(parsing: .unconditional, help: "How many threads the cpu engine uses (default: one per processor).")
   var threads: Int?
 
   func validate() throws {
     try Arguments.check("--threads", threads, in: 1...1024)
+    if let precision, device != .cuda {
+      throw ValidationError(
+        "--precision \(precision.rawValue) is for --device cuda; the \(device.rawValue) engine has one precision only")
+    }
   }
 
-  /// Runs a task on the chosen engine.
-  func run<Task: EngineTask>(_ task: Task) throws -> Task.Output {
+  /// Finds the chosen engine; commands do this before anything else.
+  ///
+  /// - Throws: `Failure` with the reason why there is none.
+  func open() throws -> Engine {
     if let threads { ThreadCount.current = threads }
     switch device {
-    case .cpu: return try task.run(CPU<Float>.self)
-    case .cuda: throw noCUDA()
-    case .reference: return try task.run(Reference<Float>.self)
+    case .cpu: return .cpu
+    case .reference: return .reference
+    case .cuda:
+      do {
+        return .cuda(try CUDAEngine(precision: (precision ?? .float32).ofProducts))
+      } catch {
+        throw Failure("--device cuda: \(error)")
+      }
     }
   }
 
-  /// Runs a task on the chosen engine, where `reference` is the double-precision one: the truth.
-  func runAsTruth<Task: EngineTask>(_ task: Task) throws -> Task.Output {
-    device == .reference ? try task.run(Reference<Double>.self) : try run(task)
-  }
-
-  /// Checks that there is such an engine, for commands that do much before they compute.
-  ///
-  /// - Throws: `Failure` with the reason.
-  func check() throws {
-    if device == .cuda { throw noCUDA() }
-  }
-
-  /// Why nothing can be computed on a GPU.
-  private func noCUDA() -> Failure {
-    do {
-      let engine = try CUDAEngine()
-      return Failure(
-        "--device cuda: there is a GPU (\(engine.device.properties.name)), but this command does not compute on it yet; "
-          + "use cpu or reference")
-    } catch {
-      return Failure("--device cuda: \(error)")
-    }
+  /// The options that give another process of this program the same engine.
+  var arguments: [String] {
+    ["--device", device.rawValue] + (precision.map { ["--precision", $0.rawValue] } ?? [])
+      + (threads.map { ["--threads", "\($0)"] } ?? [])
   }
 }

@@ -50,8 +50,7 @@ struct IsolatedVerification {
   }
 
   private var arguments: [String] {
-    ["verify", "--alone", "--\(command.detail.rawValue)", "--device", command.engine.device.rawValue]
-      + (command.engine.threads.map { ["--threads", "\($0)"] } ?? [])
+    ["verify", "--alone", "--\(command.detail.rawValue)"] + command.engine.arguments
       + (command.photos.map { ["--photos", $0] } ?? [])
   }
 }

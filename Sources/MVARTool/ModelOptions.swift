@@ -58,23 +58,24 @@ struct TokenizerOptions: ParsableArguments {
 
   func validate() throws { _ = try modelSource(tokenizer, option: "--tokenizer") }
 
-  /// Loads the tokenizer, or the half of it that is needed, and refuses sizes this machine cannot hold.
-  func load<B: Backend>(_ parts: VQVAE<B>.Parts) throws -> VQVAE<B> where B.Device == LocalDevice {
+  /// Loads the tokenizer, or the half of it that is needed, and refuses sizes the device cannot hold.
+  func load<B: Backend>(_ parts: VQVAE<B>.Parts, on device: B.Device) throws -> VQVAE<B>
+  where B.Device: EngineDevice {
     let source = try modelSource(tokenizer, option: "--tokenizer")
     let model: VQVAE<B> = try naming(tokenizer) {
-      try source.tokenizer(hints.hints(), parts: parts, on: LocalDevice())
+      try source.tokenizer(hints.hints(), parts: parts, on: device)
     }
-    try model.configuration.checkSize()
+    try model.configuration.checkSize(on: device)
     return model
   }
 
   /// The tokens of a picture.
   ///
   /// - Throws: `Failure` when the encoder's output is not made of numbers, which have no nearest code.
-  func encode<B: Backend>(_ picture: PixelImage, flipped: Bool = false, with model: VQVAE<B>) throws -> Quantized<B>
-  where B.Device == LocalDevice {
-    let features = model.features(try picture.tensor(flipped: flipped, as: B.self))
-    guard B.sumOfSquares(features.value).isFinite else { throw notNumbers }
+  func encode<B: Backend>(_ picture: PixelImage, flipped: Bool = false, with model: VQVAE<B>) throws -> Quantized<B> {
+    let device = model.quantizer.codebook.weight.value.device
+    let features = model.features(try picture.tensor(flipped: flipped, on: device))
+    guard try B.isFinite(features.value) else { throw notNumbers }
     return model.quantizer.encode(features)
   }
 
@@ -105,11 +106,11 @@ func checkIsFile(_ text: String?, option: String) throws {
 }
 
 extension TokenizerConfiguration {
-  /// Refuses images that cannot be written or that this machine cannot hold.
-  func checkSize() throws {
+  /// Refuses images that cannot be written or that the device cannot hold.
+  func checkSize(on device: some EngineDevice) throws {
     let side = Double(imageSide)
     // The decoder holds about five maps of its finest width at once.
-    try Memory.check(side * side * Double(widths[0]) * 5 * 4, for: "an image of \(imageSide) pixels a side")
+    try device.checkMemory(side * side * Double(widths[0]) * 5 * 4, for: "an image of \(imageSide) pixels a side")
   }
 }
 
@@ -125,15 +126,16 @@ extension TransformerConfiguration {
   /// - Parameters:
   ///   - wanted: a number that was asked for, or nil.
   ///   - most: the most that are drawn at once unless asked for.
-  /// - Throws: `Failure` when this machine cannot hold them.
-  func batchSize(_ wanted: Int?, upTo most: Int) throws -> Int {
+  /// - Throws: `Failure` when the device cannot hold them.
+  func batchSize(_ wanted: Int?, upTo most: Int, on device: some EngineDevice) throws -> Int {
     let batch = wanted ?? min(max(Int(0x1p30 / bytesPerImage), 1), most)
-    try checkMemory(drawing: batch)
+    try checkMemory(drawing: batch, on: device)
     return batch
   }
 
-  /// Refuses to draw more images at once than this machine can hold.
-  func checkMemory(drawing batch: Int) throws {
-    try Memory.check(bytesPerImage * Double(batch), for: "drawing \(batch) image\(batch == 1 ? "" : "s") at once")
+  /// Refuses to draw more images at once than the device can hold.
+  func checkMemory(drawing batch: Int, on device: some EngineDevice) throws {
+    try device.checkMemory(
+      bytesPerImage * Double(batch), for: "drawing \(batch) image\(batch == 1 ? "" : "s") at once")
   }
 }

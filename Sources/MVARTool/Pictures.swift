@@ -44,13 +44,12 @@ extension PixelImage {
   /// The picture as a model's input [1, 3, H, W] in −1 … 1.
   ///
   /// - Parameter flipped: whether left and right change places.
-  func tensor<B: Backend>(flipped: Bool = false, as engine: B.Type) throws -> Variable<B>
-  where B.Device == LocalDevice {
+  func tensor<B: Backend>(flipped: Bool = false, on device: B.Device) throws -> Variable<B> {
     var values = planarFloats()
     if flipped {
       for row in stride(from: 0, to: values.count, by: width) { values[row..<row + width].reverse() }
     }
-    return Variable(try Tensor(values.map { B.Scalar($0) }, shape: [1, 3, height, width], on: LocalDevice()))
+    return Variable(try Tensor(values.map { B.Scalar($0) }, shape: [1, 3, height, width], on: device))
   }
 }
 

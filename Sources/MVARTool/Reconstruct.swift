@@ -28,8 +28,9 @@ struct Reconstruct: ParsableCommand {
   @OptionGroup var tokenizer: TokenizerOptions
 
   func run() throws {
+    let engine = try tokenizer.engine.open()
     try OutputFile.check(output, endings: [".png"], keeping: [tokenizer.tokenizer])
-    try tokenizer.engine.run(ReconstructTask(command: self, picture: PixelImage.load(image)))
+    try engine.run(ReconstructTask(command: self, picture: PixelImage.load(image)))
   }
 }
 
@@ -38,8 +39,8 @@ private struct ReconstructTask: EngineTask {
   let command: Reconstruct
   let picture: PixelImage
 
-  func run<B: Backend>(_ engine: B.Type) throws where B.Device == LocalDevice {
-    let model: VQVAE<B> = try command.tokenizer.load(.all)
+  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws where B.Device == D {
+    let model: VQVAE<B> = try command.tokenizer.load(.all, on: device)
     let original = try picture.centreCrop(model.configuration.imageSide)
     var (encoding, decoding) = (Stopwatch(), Stopwatch())
     let progress = Progress()
@@ -52,7 +53,7 @@ private struct ReconstructTask: EngineTask {
     let shown = command.sideBySide ? try ImageGrid().rows([[original, result]]) : result
     try shown.writePNG(to: command.output)
     try Console.print("PSNR \(Self.signalToNoise(original, result))")
-    Console.note("encoder \(encoding.text), decoder \(decoding.text), peak memory \(Memory.text(Memory.peak))")
+    Console.note("encoder \(encoding.text), decoder \(decoding.text), \(device.peakText)")
   }
 
   /// 10·log₁₀(255² / mean squared error), in decibels.

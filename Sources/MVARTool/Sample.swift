@@ -107,6 +107,7 @@ struct Sample: ParsableCommand {
   }
 
   func run() throws {
+    let engine = try engine.open()
     var command = self
     if model == nil {
       guard let transformer = ShippedModel.transformer, let shipped = ShippedModel.tokenizer else {
@@ -130,15 +131,15 @@ private struct SampleTask: EngineTask {
   let model: String
   let options: SamplingOptions
 
-  func run<B: Backend>(_ engine: B.Type) throws where B.Device == LocalDevice {
-    let (transformer, tokenizer): (MarkovianTransformer<B>, VQVAE<B>) = try models()
+  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws where B.Device == D {
+    let (transformer, tokenizer): (MarkovianTransformer<B>, VQVAE<B>) = try models(on: device)
     let files = [model, command.tokenizer].compactMap { $0 }.joined(separator: " with ")
     let sampler = try naming(files) { try Sampler(transformer, tokenizer.quantizer) }
     let classes = try classes(transformer.configuration.classes)
     let labels = classes.flatMap { [Int](repeating: $0, count: command.count) }
     let schedule = transformer.configuration.schedule
-    try tokenizer.configuration.checkSize()
-    let batch = try transformer.configuration.batchSize(command.batch, upTo: 8)
+    try tokenizer.configuration.checkSize(on: device)
+    let batch = try transformer.configuration.batchSize(command.batch, upTo: 8, on: device)
     try checkSizes(count: labels.count, side: tokenizer.configuration.imageSide, scales: schedule.count)
 
     let progress = Progress()
@@ -168,7 +169,7 @@ private struct SampleTask: EngineTask {
     try results.write()
     Console.note(
       "\(labels.count) image\(labels.count == 1 ? "" : "s"): transformer \(drawing.text), decoder \(decoding.text), "
-        + "peak memory \(Memory.text(Memory.peak))")
+        + device.peakText)
   }
 
   /// The labels of the classes asked for.
@@ -190,25 +191,26 @@ private struct SampleTask: EngineTask {
 
   /// Draws some images.
   ///
-  /// - Returns: f̂ after the last scale, or after each where that is shown; and the tokens of each scale.
+  /// - Returns: f̂ after the last scale, or after each where that is shown; and the tokens of each scale where they are wanted.
   private func draw<B: Backend>(
     _ sampler: Sampler<B>, _ labels: [Int], _ range: Range<Int>, _ progress: Progress
   ) throws -> (sums: [Tensor<B>], tokens: [[Int]]) {
     let scales = sampler.transformer.configuration.schedule.count
     let streams = range.map { RandomStream(seed: command.seed, stream: UInt64(command.first + $0)) }
-    var (sums, tokens): ([Tensor<B>], [[Int]]) = ([], [])
+    var (sums, tokens): ([Tensor<B>], [Indices<B>]) = ([], [])
     _ = try sampler.sample(labels: Array(labels[range]), streams: streams, options) { drawn in
       if command.scales || drawn.scale == scales - 1 { sums.append(drawn.sum) }
-      tokens.append(try drawn.tokens.values())
+      if command.tokens != nil { tokens.append(drawn.tokens) }
       progress.report(
         "drawing images \(range.lowerBound + 1)–\(range.upperBound) of \(labels.count): "
           + "scale \(drawn.scale + 1) of \(scales)")
     }
-    return (sums, tokens)
+    return (sums, try tokens.map { try $0.values() })
   }
 
   /// Loads both models; the tokenizer gets the transformer's list of scales unless one was given.
-  private func models<B: Backend>() throws -> (MarkovianTransformer<B>, VQVAE<B>) where B.Device == LocalDevice {
+  private func models<B: Backend>(on device: B.Device) throws -> (MarkovianTransformer<B>, VQVAE<B>)
+  where B.Device: EngineDevice {
     var hints = try command.hints.hints()
     let source = try modelSource(model, option: "--model")
     if case .seeded(let depth) = source {
@@ -218,10 +220,10 @@ private struct SampleTask: EngineTask {
         attention: hints.attention ?? .mvar)
       let width = Double(configuration.width)
       let weights = (Double(18 * depth) * width + Double(configuration.schedule.length)) * width * 4
-      try Memory.check(weights + configuration.bytesPerImage, for: "\(source)")
+      try device.checkMemory(weights + configuration.bytesPerImage, for: "\(source)")
     }
     let transformer: MarkovianTransformer<B> = try naming(model) {
-      try source.transformer(hints, on: LocalDevice())
+      try source.transformer(hints, on: device)
     }
     hints.sides = hints.sides ?? transformer.configuration.schedule.sides
     let tokenizerSource = try command.tokenizer.map { try modelSource($0, option: "--tokenizer") } ?? source
@@ -231,7 +233,7 @@ private struct SampleTask: EngineTask {
       throw Failure("\(path): holds no tokenizer; name one with --tokenizer")
     }
     let tokenizer: VQVAE<B> = try naming("\(tokenizerSource)") {
-      try tokenizerSource.tokenizer(hints, parts: [.decoder], on: LocalDevice())
+      try tokenizerSource.tokenizer(hints, parts: [.decoder], on: device)
     }
     return (transformer, tokenizer)
   }

@@ -44,11 +44,12 @@ enum TokenFile {
   }
 
   /// The tokens of one image scale by scale, each [1, p²].
-  static func perScale<B: Backend>(_ tokens: [Int], _ schedule: ScaleSchedule, as engine: B.Type) throws -> [Indices<B>]
-  where B.Device == LocalDevice {
+  static func perScale<B: Backend>(_ tokens: [Int], _ schedule: ScaleSchedule, on device: B.Device) throws
+    -> [Indices<B>]
+  {
     try (0..<schedule.count).map { scale in
       let part = Array(tokens[schedule.tokens(of: scale)])
-      return try Indices(part, shape: [1, part.count], on: LocalDevice())
+      return try Indices(part, shape: [1, part.count], on: device)
     }
   }
 }

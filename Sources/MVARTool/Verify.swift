@@ -46,10 +46,11 @@ struct Verify: ParsableCommand {
 
   func run() throws {
     if alone {
+      let engine = try engine.open()
       for file in files { try engine.runAsTruth(VerifyTask(command: self, file: file)) }
       return
     }
-    try engine.check()
+    _ = try engine.open()
     let found = try files.flatMap(goldenFiles)
     let progress = Progress()
     var (counts, unusable) = (VerifyCounts(), 0)
@@ -101,8 +102,8 @@ private struct VerifyTask: EngineTask {
   let command: Verify
   let file: String
 
-  func run<B: Backend>(_ engine: B.Type) throws where B.Device == LocalDevice {
-    let report = try Verifier<B>(on: LocalDevice(), photos: command.photos).verify(file)
+  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws where B.Device == D {
+    let report = try Verifier<B>(on: device, photos: command.photos).verify(file)
     let counts = VerifyCounts(passed: report.passed, failed: report.failed, notChecked: report.notChecked)
     try Console.print(Console.singleLine("\(report.path) (\(report.kind)): \(counts)"))
     let rows = report.rows.filter {

@@ -1,7 +1,9 @@
 // The driver's table, memory, copies, kernels and events, on the emulated device.
 
 import CUDAEmulator
+import Foundation
 import MVARCUDA
+import TestSupport
 import Testing
 
 extension EmulatedDevice {
@@ -152,8 +154,9 @@ extension EmulatedDevice {
       #expect(cudaemu_launches() == launches)
     }
 
-    /// The files that the engine names are those that are embedded, and those that the emulator has compiled.
-    @Test func kernelFiles() {
+    /// The files that the engine names are those of the folder, those that are embedded, and those that the emulator has
+    /// compiled.
+    @Test func kernelFiles() throws {
       var compiled: Set<String> = []
       var index = 0
       var (file, kernel): (UnsafePointer<CChar>?, UnsafePointer<CChar>?)
@@ -162,7 +165,11 @@ extension EmulatedDevice {
         index += 1
       }
       #expect(compiled == Set(KernelFile.allCases.map(\.rawValue)))
-      #expect(compiled == Set(KernelTexts.files.keys) && !KernelTexts.headers.isEmpty)
+      #expect(compiled == Set(KernelTexts.files.keys))
+      let folder = Fixtures.root.deletingLastPathComponent().appending(path: "Sources/MVARCUDA/Kernels")
+      let names = try FileManager.default.contentsOfDirectory(atPath: folder.path(percentEncoded: false))
+      #expect(compiled == Set(names.filter { $0.hasSuffix(".cu") }))
+      #expect(KernelTexts.headers.map(\.name) == names.filter { $0.hasSuffix(".cuh") }.sorted())
     }
   }
 }

@@ -32,7 +32,7 @@ extension EmulatedDevice {
     @Test func memoryIsGivenBack() throws {
       let before = cudaemu_live_allocations()
       do {
-        let engine = try Emulator.engine()
+        let engine = try Emulator.engine(memory: .recycled)
         let x = try Tensor<CUDA>([Float](repeating: 1, count: 1000), shape: [1000], on: engine)
         let y = CUDA.silu(x)
         #expect(engine.memoryUse.used == 8192 && engine.memoryUse.peak == 8192)
@@ -43,6 +43,18 @@ extension EmulatedDevice {
         #expect(engine.memoryUse.idle == 0 && cudaemu_live_allocations() > before)
       }
       #expect(cudaemu_live_allocations() == before)
+    }
+
+    @Test func exactMemoryIsFreedAtOnce() throws {
+      let engine = try Emulator.engine()
+      let (allocations, bytes) = (cudaemu_live_allocations(), cudaemu_live_bytes())
+      do {
+        let x = try Tensor<CUDA>([1, 2, 3], shape: [3], on: engine)
+        #expect(cudaemu_live_bytes() == bytes + 12 && engine.memoryUse.used == 12)
+        #expect(try x.scalars() == [1, 2, 3])
+      }
+      #expect(cudaemu_live_allocations() == allocations && cudaemu_live_bytes() == bytes)
+      #expect(engine.memoryUse.used == 0 && engine.memoryUse.idle == 0 && engine.memoryUse.peak == 12)
     }
 
     @Test func resultsTakeThePlaceOfWhatNobodyElseHas() throws {

@@ -74,6 +74,22 @@ import Testing
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path(percentEncoded: false)) == ["k.kernels"])
   }
 
+  @Test func oldEntriesAreRemoved() throws {
+    try withTemporaryFolder { folder in
+      let cache = KernelCache(folder: folder)
+      try plant(["note.txt"], in: folder)
+      for number in 0..<70 {
+        cache.write([1, 2, 3], "\(number)")
+        // Files that are written in the same moment have no order.
+        let time = [FileAttributeKey.modificationDate: Date(timeIntervalSince1970: Double(number))]
+        try FileManager.default.setAttributes(time, ofItemAtPath: try #require(cache.path("\(number)")))
+      }
+      cache.write([4], "last")
+      let kept = try FileManager.default.contentsOfDirectory(atPath: folder)
+      #expect(Set(kept) == Set((7..<70).map { "\($0).kernels" } + ["last.kernels", "note.txt"]))
+    }
+  }
+
   @Test func folderThatCannotBeWrittenIsNoError() {
     let cache = KernelCache(folder: "/dev/null/cache")
     cache.write(image, "k")

@@ -10,8 +10,8 @@ import Testing
 @Suite(.serialized) struct EmulatedDevice {}
 
 enum Emulator {
-  /// The emulated driver.
-  static func driver() throws -> CUDADriver { try driver { _ in nil } }
+  /// The emulated driver, which counts what waits for it.
+  static func driver() throws -> CUDADriver { try driver { HostReads.counting($0) } }
 
   /// The emulated driver with some of its functions replaced.
   ///
@@ -21,8 +21,13 @@ enum Emulator {
   }
 
   /// An engine on the emulated device. A launch with other arguments than the kernel declares is an issue.
-  static func engine(precision: CUDAEngine.Precision = .float32) throws -> CUDAEngine {
-    try CUDAEngine(CUDADevice(driver()), precision: precision, observer: checkSignature) { image($0) }
+  ///
+  /// - Parameter memory: exact unless a test is about recycling, so that the emulator sees what a kernel reads or writes
+  ///   outside a tensor.
+  static func engine(precision: CUDAEngine.Precision = .float32, memory: DeviceMemoryPool.Policy = .exact) throws
+    -> CUDAEngine
+  {
+    try CUDAEngine(CUDADevice(driver()), precision: precision, memory: memory, observer: checkSignature) { image($0) }
   }
 
   private static let checkSignature: CUDAEngine.LaunchObserver = { kernel, arguments in
@@ -33,6 +38,18 @@ enum Emulator {
 
   /// The image of a kernel file: the emulator takes its name.
   static func image(_ file: String) -> [UInt8] { Array(file.utf8) + [0] }
+
+  /// The kernels that the emulator has compiled of a file.
+  static func kernels(of name: String) -> Set<String> {
+    var kernels: Set<String> = []
+    var index = 0
+    var (file, kernel): (UnsafePointer<CChar>?, UnsafePointer<CChar>?)
+    while cudaemu_kernel_at(index, &file, &kernel) != 0, let file, let kernel {
+      if String(cString: file) == name { kernels.insert(String(cString: kernel)) }
+      index += 1
+    }
+    return kernels
+  }
 
   /// The address of a C function.
   static func address(_ function: @convention(c) (UnsafeMutablePointer<UInt64>, Int) -> Int32)

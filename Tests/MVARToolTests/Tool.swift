@@ -11,31 +11,10 @@ import Testing
 /// The program and its models.
 enum Tool {
   /// What a run of the program left behind.
-  struct Result {
-    let code: Int32
-    let wasKilled: Bool
-    let output: String
-    let errors: String
-  }
+  typealias Result = BuiltProgram.Result
 
-  /// The program, which lies beside the bundle of tests.
-  static let program: String = {
-    var places = [CommandLine.arguments[0], Bundle.main.bundlePath, Bundle.main.executablePath ?? ""]
-    places += Bundle.allBundles.map(\.bundlePath)
-    places += CommandLine.arguments.filter { $0.contains(".xctest") }
-    for place in places {
-      var folder = URL(filePath: place)
-      while folder.path(percentEncoded: false) != "/" {
-        folder = folder.deletingLastPathComponent().standardizedFileURL
-        let candidate = folder.appending(path: "mvar").path(percentEncoded: false)
-        var isFolder: ObjCBool = false
-        if FileManager.default.fileExists(atPath: candidate, isDirectory: &isFolder), !isFolder.boolValue {
-          return candidate
-        }
-      }
-    }
-    fatalError("the program mvar was not found beside the tests: \(places)")
-  }()
+  /// The program.
+  static let program = BuiltProgram.path("mvar")
 
   /// Runs the program in a folder.
   static func run(_ arguments: [String], in folder: String) throws -> Result {
@@ -48,28 +27,9 @@ enum Tool {
   }
 
   private static func run(_ program: String, _ arguments: [String], in folder: String) throws -> Result {
-    // Files instead of pipes: nothing can block, whatever the program writes.
-    let base = FileManager.default.temporaryDirectory.appending(path: "mvar-run-\(UUID().uuidString)")
-      .path(percentEncoded: false)
-    defer { for end in [".out", ".err"] { unlink(base + end) } }
-    let handles = try [".out", ".err"].map { end in
-      try Data().write(to: URL(filePath: base + end))
-      return try #require(FileHandle(forWritingAtPath: base + end))
-    }
-    let process = Process()
-    process.executableURL = URL(filePath: program)
-    process.arguments = arguments
-    process.currentDirectoryURL = URL(filePath: folder)
-    process.environment = ["MVAR": Tool.program, "PATH": "/usr/bin:/bin", "OPENBLAS_NUM_THREADS": "1"]
-    process.standardInput = FileHandle.nullDevice
-    process.standardOutput = handles[0]
-    process.standardError = handles[1]
-    try process.run()
-    process.waitUntilExit()
-    return Result(
-      code: process.terminationStatus, wasKilled: process.terminationReason == .uncaughtSignal,
-      output: try String(contentsOfFile: base + ".out", encoding: .utf8),
-      errors: try String(contentsOfFile: base + ".err", encoding: .utf8))
+    try BuiltProgram.run(
+      program, arguments, in: folder,
+      environment: ["MVAR": Tool.program, "PATH": "/usr/bin:/bin", "OPENBLAS_NUM_THREADS": "1"])
   }
 
   /// The one-block transformer.

@@ -1,21 +1,8 @@
 // Comparing numbers so that a failure says where to look: the worst index, both values, the absolute and relative
 // difference, and how much of the tolerance it used, reported at the caller's line.
-//
-// Equal infinities and NaN on both sides count as equal; NaN on one side never does.
 
-import TensorCore
+import OperatorCases
 import Testing
-
-/// How far a number may be from the expected one: absolute + relative·|expected|.
-package struct Tolerance: Sendable {
-  package var absolute: Double
-  package var relative: Double
-
-  package init(absolute: Double = 0, relative: Double = 0) {
-    self.absolute = absolute
-    self.relative = relative
-  }
-}
 
 /// Records an issue where `actual` is not within the tolerance of `expected`.
 ///
@@ -31,7 +18,7 @@ package func expectClose<Actual: BinaryFloatingPoint, Expected: BinaryFloatingPo
   }
   var worst = (index: 0, share: 0.0)
   for i in 0..<actual.count {
-    let share = shareUsed(Double(actual[i]), Double(expected[i]), tolerance)
+    let share = tolerance.share(Double(actual[i]), Double(expected[i]))
     if share > worst.share { worst = (i, share) }
   }
   if worst.share > 1 {
@@ -57,15 +44,4 @@ package func expectClose(
     return .infinity
   }
   return expectClose(actual.numbers, expected.numbers, tolerance, name, sourceLocation: sourceLocation)
-}
-
-/// The largest absolute difference; infinite where one side is NaN or infinite and the other is not.
-package func largestDifference(_ actual: [Double], _ expected: [Double]) -> Double {
-  zip(actual, expected).map { shareUsed($0, $1, Tolerance(absolute: 1)) }.max() ?? 0
-}
-
-private func shareUsed(_ actual: Double, _ expected: Double, _ tolerance: Tolerance) -> Double {
-  if actual == expected || actual.isNaN && expected.isNaN { return 0 }
-  let share = abs(actual - expected) / (tolerance.absolute + tolerance.relative * abs(expected))
-  return share.isNaN ? .infinity : share
 }

@@ -3,27 +3,9 @@
 // Tests are generic over `HostBackend`, the whole contract in this process's memory. A test takes its engines from one
 // of the lists, and the compiler opens the metatype at the call.
 
+@_exported import OperatorCases
 import TensorCore
 import Testing
-
-/// An engine with every operator, and a device to test it on.
-package protocol TestedBackend: LinearAlgebraOps, ElementwiseOps, NormalizationOps, AttentionOps, ConvolutionOps,
-  ResamplingOps, CodebookOps, LossOps, OptimizerOps, SamplingOps
-{
-  /// Where tests put their tensors.
-  static var testDevice: Device { get }
-}
-
-/// An engine with every operator whose memory is this process's.
-package protocol HostBackend: TestedBackend where Device == HostDevice {}
-
-extension HostBackend {
-  /// This machine.
-  package static var testDevice: HostDevice { HostDevice() }
-}
-
-extension Reference: HostBackend {}
-extension CPU: HostBackend {}
 
 /// An engine in a list of test arguments.
 package struct Engine: CustomTestStringConvertible, Sendable {

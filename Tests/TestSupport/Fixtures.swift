@@ -1,6 +1,7 @@
 // Where the test data lies: `Fixtures/` at the root of the package, found from this source file's own place.
 
 import Foundation
+import OperatorCases
 
 /// The files under `Fixtures/` that ship with the package.
 package enum Fixtures {
@@ -20,6 +21,11 @@ package enum Fixtures {
   package static func path(_ path: String) -> String {
     url(path).path(percentEncoded: false)
   }
+}
+
+extension GoldenValues {
+  /// Opens `Fixtures/golden/<name>`.
+  package init(_ name: String) throws { try self.init(path: Fixtures.path("golden/\(name)")) }
 }
 
 /// A folder of its own for one test, removed afterwards.

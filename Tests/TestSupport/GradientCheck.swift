@@ -4,6 +4,7 @@
 // compared with the gradient; larger inputs are moved along random directions of ±1 instead. Use double precision only:
 // in single precision the differences are noise.
 
+import OperatorCases
 import TensorCore
 import Testing
 

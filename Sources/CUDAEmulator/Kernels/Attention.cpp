@@ -4,6 +4,4 @@ namespace {
 #include "../../MVARCUDA/Kernels/Attention.cu"
 }  // namespace
 
-KERNEL_FILE(attentionKernels, "Attention.cu",
-            KERNEL(attention), KERNEL(attentionSmall), KERNEL(dAttentionMeans), KERNEL(dAttentionQueries),
-            KERNEL(dAttentionKeys))
+KERNEL_FILE(attentionKernels, "Attention.cu")

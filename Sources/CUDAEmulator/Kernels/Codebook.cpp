@@ -4,5 +4,4 @@ namespace {
 #include "../../MVARCUDA/Kernels/Codebook.cu"
 }  // namespace
 
-KERNEL_FILE(codebookKernels, "Codebook.cu",
-            KERNEL(embedding), KERNEL(dEmbedding), KERNEL(squaredNorms), KERNEL(nearestCode))
+KERNEL_FILE(codebookKernels, "Codebook.cu")

@@ -4,6 +4,4 @@ namespace {
 #include "../../MVARCUDA/Kernels/GroupNormalization.cu"
 }  // namespace
 
-KERNEL_FILE(groupNormalizationKernels, "GroupNormalization.cu",
-            KERNEL(groupNormChunks), KERNEL(groupNormStatistics), KERNEL(groupNorm), KERNEL(dGroupNormTerms),
-            KERNEL(dGroupNorm))
+KERNEL_FILE(groupNormalizationKernels, "GroupNormalization.cu")

@@ -4,5 +4,4 @@ namespace {
 #include "../../MVARCUDA/Kernels/NeighborhoodAttention.cu"
 }  // namespace
 
-KERNEL_FILE(neighborhoodAttentionKernels, "NeighborhoodAttention.cu",
-            KERNEL(neighborhoodAttention), KERNEL(dNeighborhoodAttentionQueries), KERNEL(dNeighborhoodAttentionKeys))
+KERNEL_FILE(neighborhoodAttentionKernels, "NeighborhoodAttention.cu")

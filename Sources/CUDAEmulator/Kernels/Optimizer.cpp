@@ -4,5 +4,4 @@ namespace {
 #include "../../MVARCUDA/Kernels/Optimizer.cu"
 }  // namespace
 
-KERNEL_FILE(optimizerKernels, "Optimizer.cu",
-            KERNEL(adamW))
+KERNEL_FILE(optimizerKernels, "Optimizer.cu")

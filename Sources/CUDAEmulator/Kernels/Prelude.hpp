@@ -11,3 +11,6 @@
 #include "../../MVARCUDA/Kernels/portable.cuh"
 #include "../../MVARCUDA/Kernels/product.cuh"
 #include "../../MVARCUDA/Kernels/reductions.cuh"
+
+/// The kernels of the file that follows.
+static std::vector<cudaemu::Kernel> kernels;

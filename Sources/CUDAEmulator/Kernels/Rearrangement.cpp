@@ -4,5 +4,4 @@ namespace {
 #include "../../MVARCUDA/Kernels/Rearrangement.cu"
 }  // namespace
 
-KERNEL_FILE(rearrangementKernels, "Rearrangement.cu",
-            KERNEL(transpose), KERNEL(slice), KERNEL(concatenate), KERNEL(dSlice))
+KERNEL_FILE(rearrangementKernels, "Rearrangement.cu")

@@ -4,5 +4,4 @@ namespace {
 #include "../../MVARCUDA/Kernels/Sampling.cu"
 }  // namespace
 
-KERNEL_FILE(samplingKernels, "Sampling.cu",
-            KERNEL(guide), KERNEL(filterLogits), KERNEL(drawTokens), KERNEL(gumbelSoftmax))
+KERNEL_FILE(samplingKernels, "Sampling.cu")

@@ -4,5 +4,4 @@ namespace {
 #include "../../MVARCUDA/Kernels/SplitHeads.cu"
 }  // namespace
 
-KERNEL_FILE(splitHeadsKernels, "SplitHeads.cu",
-            KERNEL(splitHeads), KERNEL(dSplitHeads))
+KERNEL_FILE(splitHeadsKernels, "SplitHeads.cu")

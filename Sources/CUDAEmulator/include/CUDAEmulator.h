@@ -44,7 +44,7 @@ size_t cudaemu_launches(void);
 /// NULL if there is no such kernel. A driver cannot check what is passed to a kernel; a test of the caller can.
 const char *cudaemu_signature(const char *kernel);
 
-/// The name of the kernel file and of the kernel at an index over all of them; 0 past the end.
+/// The name of the kernel file and of the kernel at an index over all of the package's own; 0 past the end.
 int cudaemu_kernel_at(size_t index, const char **file, const char **kernel);
 
 #ifdef __cplusplus

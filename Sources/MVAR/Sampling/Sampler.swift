@@ -39,7 +39,7 @@ public struct SamplingOptions: Hashable, Sendable {
 public struct DrawnScale<B: Backend> {
   /// s
   public let scale: Int
-  /// Guided logits before the filter [B, p_s², V].
+  /// Guided logits before the filter [B, p_s², V]. Whether they are finite numbers is checked after the last scale.
   public let logits: Tensor<B>
   /// [B, p_s²]
   public let tokens: Indices<B>
@@ -89,9 +89,10 @@ public struct Sampler<B: Backend>: Sendable {
   /// - Parameters:
   ///   - labels: the class of each image.
   ///   - streams: the random numbers of each image.
-  ///   - onScale: called after each scale; what it throws ends the drawing.
+  ///   - onScale: called after each scale; what it throws ends the drawing. A device may still be computing the scale: to
+  ///     read its tensors is to wait for them.
   /// - Returns: f̂ of all scales [B, Z, P, P]: the decoder makes the images.
-  /// - Throws: `NotANumberError` when logits are not finite.
+  /// - Throws: `NotANumberError` when logits of any scale are not finite; nothing that was drawn means anything then.
   public func sample(
     labels: [Int], streams: [RandomStream], _ options: SamplingOptions,
     onScale: (DrawnScale<B>) throws -> Void = { _ in }
@@ -107,15 +108,13 @@ public struct Sampler<B: Backend>: Sendable {
     let condition = transformer.condition(labels: try Indices(rows, shape: [rows.count], on: device))
     var sum: Variable<B>?
     var input: Variable<B>?
+    var finiteness: [Tensor<B>] = []  // each [1]
     for scale in 0..<schedule.count {
       let ratio = schedule.ratio(of: scale)
       // [B or 2B, p², V]
       var logits = try transformer.logits(condition, inputs: input, scales: scale..<scale + 1, cache: cache).value
       if guided { logits = B.guide(logits, strength: B.Scalar(options.guidance * ratio)) }  // [B, p², V]
-      guard B.sumOfSquares(logits).isFinite else {
-        throw NotANumberError(
-          description: "the logits of scale \(scale) are not finite numbers: the weights are damaged or do not fit")
-      }
+      finiteness.append(B.finiteness(of: logits))
       let kept = B.filterLogits(logits, topK: options.topK, topP: options.topP)
       let first = schedule.tokens(of: scale).lowerBound
       let tokens = B.drawTokens(kept, streams: streams, firstPosition: first)  // [B, p²]
@@ -133,6 +132,11 @@ public struct Sampler<B: Backend>: Sendable {
         let next = quantizer.input(of: scale + 1, sum: newSum)  // [B, p², Z]
         input = guided ? Variable.concatenated([next, next], axis: 0) : next
       }
+    }
+    // Read once, so that a device is never waited for between two scales.
+    if let scale = try B.concatenate(finiteness, axis: 0).scalars().firstIndex(where: { $0 != 0 }) {
+      throw NotANumberError(
+        description: "the logits of scale \(scale) are not finite numbers: the weights are damaged or do not fit")
     }
     return sum!.value
   }

@@ -26,6 +26,16 @@ public struct DeviceMemoryUse: Hashable, Sendable {
 package final class DeviceMemoryPool: Sendable {
   /// Whose work uses the blocks.
   package let stream: CUDAStream
+  private let policy: Policy
+
+  /// How a pool makes buffers.
+  package enum Policy: Sendable {
+    /// Of blocks whose sizes recur, which are kept when nobody uses them.
+    case recycled
+    /// Each an allocation of its own, of exactly its size, which is freed with its last user: a device that watches its
+    /// memory then sees everything that happens outside a buffer, and everything that reads one before it is written.
+    case exact
+  }
 
   private struct State {
     /// Idle blocks in ascending order of size.
@@ -35,7 +45,10 @@ package final class DeviceMemoryPool: Sendable {
   private let state = Mutex(State())
 
   /// A pool without blocks.
-  package init(_ stream: CUDAStream) { self.stream = stream }
+  package init(_ stream: CUDAStream, policy: Policy = .recycled) {
+    self.stream = stream
+    self.policy = policy
+  }
 
   deinit {
     try? drain()
@@ -77,7 +90,7 @@ package final class DeviceMemoryPool: Sendable {
 
   /// An idle block of at least this size and at most a quarter more, or a new one.
   private func take(byteCount: Int) throws -> DeviceBlock {
-    let size = Self.blockSize(byteCount)
+    let size = blockSize(byteCount)
     let found = state.withLock { state -> DeviceBlock? in
       let index = Self.firstIndex(in: state.idle, atLeast: size)
       guard index < state.idle.count, state.idle[index].byteCount <= size + size / 4 else { return nil }
@@ -104,6 +117,11 @@ package final class DeviceMemoryPool: Sendable {
   }
 
   fileprivate func giveBack(_ block: DeviceBlock) {
+    if policy == .exact {
+      try? stream.call("cuMemFree_v2") { $0.memoryFree(block.address) }
+      state.withLock { $0.use.used -= block.byteCount }
+      return
+    }
     state.withLock { state in
       state.idle.insert(block, at: Self.firstIndex(in: state.idle, atLeast: block.byteCount))
       state.use.idle += block.byteCount
@@ -124,7 +142,8 @@ package final class DeviceMemoryPool: Sendable {
   }
 
   /// Sizes that recur: multiples of 512 bytes, of 64 KiB from 1 MiB on.
-  private static func blockSize(_ byteCount: Int) -> Int {
+  private func blockSize(_ byteCount: Int) -> Int {
+    if policy == .exact { return max(byteCount, 1) }
     let step = byteCount < 1 << 20 ? 512 : 1 << 16
     return (max(byteCount, 1) + step - 1) / step * step
   }

@@ -28,6 +28,8 @@ package struct KernelCache: Sendable {
     }
   }
 
+  /// How many entries stay: those of all kernel files for three kinds of device.
+  private static let mostEntries = 64
   /// What stands in front of an entry before the hash of its contents.
   private static let signature = Array("MVARCUDA".utf8)
   private static let headerCount = 24
@@ -64,6 +66,22 @@ package struct KernelCache: Sendable {
       atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
     // Atomically: Foundation writes a file of another name in the same folder and renames it.
     try? Data(Self.header(contents) + contents).write(to: URL(filePath: path), options: .atomic)
+    removeOldest(in: URL(filePath: folder))
+  }
+
+  /// Removes the entries beyond those that stay, as far as the disk allows.
+  private func removeOldest(in folder: URL) {
+    let entries =
+      (try? FileManager.default.contentsOfDirectory(
+        at: folder, includingPropertiesForKeys: [.contentModificationDateKey]))?.filter {
+        $0.pathExtension == "kernels"
+      }
+    guard let entries, entries.count > Self.mostEntries else { return }
+    func time(_ entry: URL) -> Date {
+      (try? entry.resourceValues(forKeys: [.contentModificationDateKey]))?.contentModificationDate ?? .distantPast
+    }
+    let byAge = entries.map { (entry: $0, time: time($0)) }.sorted { $0.time > $1.time }
+    for (entry, _) in byAge[Self.mostEntries...] { try? FileManager.default.removeItem(at: entry) }
   }
 
   private static func header(_ contents: [UInt8]) -> [UInt8] {

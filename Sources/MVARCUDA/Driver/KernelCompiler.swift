@@ -16,16 +16,21 @@ package struct KernelCompiler: Sendable {
   ///
   /// - Throws: `CUDAError.unsuitableLibrary` for a device older than anything that the compiler knows.
   package init(_ compiler: NVRTC, for capability: ComputeCapability, cache: KernelCache) throws {
-    self.compiler = compiler
-    self.cache = cache
     if compiler.architectures.contains(capability.number) {
-      architecture = "sm_\(capability.number)"
+      self.init(compiler, architecture: "sm_\(capability.number)", cache: cache)
     } else if let latest = compiler.architectures.last(where: { $0 < capability.number }) {
-      architecture = "compute_\(latest)"
+      self.init(compiler, architecture: "compute_\(latest)", cache: cache)
     } else {
       throw CUDAError.unsuitableLibrary(
         "\(compiler.name), version \(compiler.version), does not compile for compute capability \(capability)")
     }
+  }
+
+  /// A compiler for an architecture: `sm_89` for machine code, `compute_80` for PTX.
+  package init(_ compiler: NVRTC, architecture: String, cache: KernelCache) {
+    self.compiler = compiler
+    self.architecture = architecture
+    self.cache = cache
   }
 
   /// A compiled file: from the cache, or compiled now and kept there.

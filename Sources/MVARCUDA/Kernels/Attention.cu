@@ -77,16 +77,15 @@ static __device__ __forceinline__ void attend(float *output, float *logSumExps, 
 /// - tiles [tileCount, 4] int: first query, end of the queries (at most 64, or 16, after the first), first key, end of
 ///   the keys. Every query is in exactly one tile; a span is cut into ⌈queries/64⌉ tiles with the same keys.
 /// - grid (tileCount, batch·heads ≤ 65535, ⌈width/64⌉); block 256
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    attention(float *output, float *logSumExps, const float *queries, const float *keys, const float *values,
-              const int *tiles, int queryCount, int keyCount, int heads, int width, float scale) {
+KERNEL(attention, float *output, float *logSumExps, const float *queries, const float *keys, const float *values,
+       const int *tiles, int queryCount, int keyCount, int heads, int width, float scale) {
   attend<4>(output, logSumExps, queries, keys, values, tiles, queryCount, keyCount, heads, width, scale);
 }
 
 /// attentionSmall: the same with tiles of 16 by 16.
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    attentionSmall(float *output, float *logSumExps, const float *queries, const float *keys, const float *values,
-                   const int *tiles, int queryCount, int keyCount, int heads, int width, float scale) {
+RESIDENT_KERNEL(6, attentionSmall, float *output, float *logSumExps, const float *queries, const float *keys,
+                const float *values, const int *tiles, int queryCount, int keyCount, int heads, int width,
+                float scale) {
   attend<1>(output, logSumExps, queries, keys, values, tiles, queryCount, keyCount, heads, width, scale);
 }
 
@@ -95,8 +94,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// - means [rows], rows = batch·queryCount·heads
 /// - dOutput, output [rows, width]
 /// - grid ⌈rows/8⌉; block 256: a warp takes a row
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    dAttentionMeans(float *means, const float *dOutput, const float *output, long long rows, int width) {
+KERNEL(dAttentionMeans, float *means, const float *dOutput, const float *output, long long rows, int width) {
   const long long row = static_cast<long long>(blockIdx.x) * (BLOCK / 32) + threadIdx.x / 32;
   if (row >= rows) return;
   float sum = 0;
@@ -112,10 +110,9 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// - logSumExps, means [batch, queryCount, heads]; the means are those of `dAttentionMeans`
 /// - tiles: those of `attention`, of at most 64 queries
 /// - grid (tileCount, batch·heads ≤ 65535, ⌈width/64⌉); block 256
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    dAttentionQueries(float *dQueries, const float *dOutput, const float *queries, const float *keys,
-                      const float *values, const float *logSumExps, const float *means, const int *tiles,
-                      int queryCount, int keyCount, int heads, int width, float scale) {
+KERNEL(dAttentionQueries, float *dQueries, const float *dOutput, const float *queries, const float *keys,
+       const float *values, const float *logSumExps, const float *means, const int *tiles, int queryCount, int keyCount,
+       int heads, int width, float scale) {
   SHARED_ARRAY(int, queryRows, [64]);
   const int *tile = tiles + 4 * blockIdx.x;
   listTile<4>(queryRows, tile[0], tile[1]);
@@ -136,10 +133,9 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// - logSumExps, means [batch, queryCount, heads]
 /// - spans [spanCount, 4] int: first query, end of the queries, first key, end of the keys
 /// - grid (⌈keyCount/64⌉, batch·heads ≤ 65535, ⌈width/64⌉); block 256
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    dAttentionKeys(float *dKeys, float *dValues, const float *dOutput, const float *queries, const float *keys,
-                   const float *values, const float *logSumExps, const float *means, const int *spans, int spanCount,
-                   int queryCount, int keyCount, int heads, int width, float scale) {
+KERNEL(dAttentionKeys, float *dKeys, float *dValues, const float *dOutput, const float *queries, const float *keys,
+       const float *values, const float *logSumExps, const float *means, const int *spans, int spanCount,
+       int queryCount, int keyCount, int heads, int width, float scale) {
   SHARED_ARRAY(int, keyRows, [64]);
   const int firstKey = blockIdx.x * 64, endKey = min(firstKey + 64, keyCount);
   listTile<4>(keyRows, firstKey, endKey);

@@ -10,8 +10,7 @@
 /// - indices [count] int, each below rows
 /// - total: count·channels
 /// - grid ⌈total/256⌉ or fewer; block 256
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    embedding(float *y, const float *table, const int *indices, int channels, long long total) {
+KERNEL(embedding, float *y, const float *table, const int *indices, int channels, long long total) {
   for (long long i = GRID_FIRST; i < total; i += GRID_STEP) {
     const long long n = i / channels;
     y[i] = table[static_cast<long long>(indices[n]) * channels + (i - n * channels)];
@@ -28,8 +27,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// - dy [count, channels]
 /// - indices [count] int
 /// - grid (rows, ⌈channels/256⌉); block 256: a thread has one channel
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    dEmbedding(float *dTable, const float *dy, const int *indices, int channels, int count) {
+KERNEL(dEmbedding, float *dTable, const float *dy, const int *indices, int channels, int count) {
   SHARED_ARRAY(unsigned, matches, [BLOCK / 32]);
   const int row = blockIdx.x, channel = blockIdx.y * BLOCK + threadIdx.x;
   float sum = 0;
@@ -54,8 +52,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// - squares [rows]
 /// - x [rows, channels]
 /// - grid ⌈rows/8⌉; block 256: a warp takes a row
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    squaredNorms(float *squares, const float *x, long long rows, int channels) {
+KERNEL(squaredNorms, float *squares, const float *x, long long rows, int channels) {
   const long long row = static_cast<long long>(blockIdx.x) * (BLOCK / 32) + threadIdx.x / 32;
   if (row >= rows) return;
   float sum = 0;
@@ -87,9 +84,8 @@ struct Nearest {
 /// - codebook [codes, channels]
 /// - vectorNorms [count], codeNorms [codes]: squares of norms (`squaredNorms`), or both null
 /// - grid ⌈count/64⌉; block 256
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    nearestCode(int *nearest, const float *vectors, const float *codebook, const float *vectorNorms,
-                const float *codeNorms, int count, int codes, int channels) {
+KERNEL(nearestCode, int *nearest, const float *vectors, const float *codebook, const float *vectorNorms,
+       const float *codeNorms, int count, int codes, int channels) {
   SHARED_ARRAY(int, vectorRows, [64]);
   SHARED_ARRAY(int, codeRows, [64]);
   const int threadRow = threadIdx.x / 16, threadColumn = threadIdx.x % 16;

@@ -228,8 +228,7 @@ static __device__ __forceinline__ void weightGradient(float *parts, const float 
 /// - bias [O], or null for none
 /// - grid (⌈B·H'·W'/128⌉, ⌈O/128⌉); block 256
 #define CONVOLUTION(precision)                                                                                       \
-  extern "C" __global__ void __launch_bounds__(BLOCK)                                                                \
-      convolution##precision(float *y, const float *x, const float *weight, const float *bias, SIZE_PARAMETERS) {    \
+  KERNEL(convolution##precision, float *y, const float *x, const float *weight, const float *bias, SIZE_PARAMETERS) {\
     forward<precision>(y, x, weight, bias, SIZES);                                                                   \
   }
 
@@ -241,8 +240,7 @@ static __device__ __forceinline__ void weightGradient(float *parts, const float 
 /// - weight [O, I, h, w]
 /// - grid (⌈B·H·W/128⌉, ⌈I/128⌉); block 256
 #define DCONVOLUTION_INPUT(precision)                                                                                \
-  extern "C" __global__ void __launch_bounds__(BLOCK)                                                                \
-      dConvolutionInput##precision(float *dx, const float *dy, const float *weight, SIZE_PARAMETERS) {               \
+  KERNEL(dConvolutionInput##precision, float *dx, const float *dy, const float *weight, SIZE_PARAMETERS) {           \
     inputGradient<precision>(dx, dy, weight, SIZES);                                                                 \
   }
 
@@ -257,9 +255,8 @@ static __device__ __forceinline__ void weightGradient(float *parts, const float 
 /// - x [B, I, H, W]
 /// - grid (⌈I·h·w/128⌉, ⌈O/128⌉, parts); block 256
 #define DCONVOLUTION_WEIGHT(precision)                                                                               \
-  extern "C" __global__ void __launch_bounds__(BLOCK)                                                                \
-      dConvolutionWeight##precision(float *dWeightParts, const float *dy, const float *x, int positionsPerPart,      \
-                                    SIZE_PARAMETERS) {                                                               \
+  KERNEL(dConvolutionWeight##precision, float *dWeightParts, const float *dy, const float *x, int positionsPerPart,  \
+         SIZE_PARAMETERS) {                                                                                          \
     weightGradient<precision>(dWeightParts, dy, x, positionsPerPart, SIZES);                                         \
   }
 
@@ -278,7 +275,7 @@ DCONVOLUTION_WEIGHT(BF16)
 /// - sums [planes], planes = batch·channels
 /// - x [planes, positions]
 /// - grid: planes; block 256, which shares a plane
-extern "C" __global__ void __launch_bounds__(BLOCK) planeSums(float *sums, const float *x, int positions) {
+KERNEL(planeSums, float *sums, const float *x, int positions) {
   const long long plane = blockIdx.x;
   float sum = 0;
   for (int position = threadIdx.x; position < positions; position += BLOCK) sum += x[plane * positions + position];

@@ -9,22 +9,21 @@
 /// y[i] = value
 ///
 /// - y [count]
-extern "C" __global__ void __launch_bounds__(BLOCK) fill(float *y, float value, long long count) {
+KERNEL(fill, float *y, float value, long long count) {
   for (long long i = GRID_FIRST; i < count; i += GRID_STEP) y[i] = value;
 }
 
 /// z[i] = α·x[i] + β·y[i]
 ///
 /// - z, x, y [count]; z may be x or y
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    combine(float *z, const float *x, const float *y, float alpha, float beta, long long count) {
+KERNEL(combine, float *z, const float *x, const float *y, float alpha, float beta, long long count) {
   for (long long i = GRID_FIRST; i < count; i += GRID_STEP) z[i] = alpha * x[i] + beta * y[i];
 }
 
 /// y[i] = α·x[i]
 ///
 /// - y, x [count]; y may be x
-extern "C" __global__ void __launch_bounds__(BLOCK) scale(float *y, const float *x, float alpha, long long count) {
+KERNEL(scale, float *y, const float *x, float alpha, long long count) {
   for (long long i = GRID_FIRST; i < count; i += GRID_STEP) y[i] = alpha * x[i];
 }
 
@@ -32,7 +31,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) scale(float *y, const float 
 ///
 /// - y [count]
 /// - x [1]
-extern "C" __global__ void __launch_bounds__(BLOCK) dSum(float *y, const float *x, float alpha, long long count) {
+KERNEL(dSum, float *y, const float *x, float alpha, long long count) {
   const float value = alpha * x[0];
   for (long long i = GRID_FIRST; i < count; i += GRID_STEP) y[i] = value;
 }
@@ -42,8 +41,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) dSum(float *y, const float *
 /// - y, x [batch, inner]; y may be x
 /// - rows [inner]
 /// - count: batch·inner
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    addRows(float *y, const float *x, const float *rows, long long inner, long long count) {
+KERNEL(addRows, float *y, const float *x, const float *rows, long long inner, long long count) {
   for (long long i = GRID_FIRST; i < count; i += GRID_STEP) y[i] = x[i] + rows[i % inner];
 }
 
@@ -55,8 +53,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// - sums [parts, columns]
 /// - x [rows, columns]
 /// - grid (⌈columns/32⌉, parts), parts = ⌈rows/rowsPerPart⌉ ≤ 65535; block 256: 8 rows of 32 columns
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    columnSums(float *sums, const float *x, long long rows, long long columns, long long rowsPerPart) {
+KERNEL(columnSums, float *sums, const float *x, long long rows, long long columns, long long rowsPerPart) {
   SHARED_ARRAY(float, partial, [8][33]);
   const int lane = threadIdx.x % 32, line = threadIdx.x / 32;
   const long long column = static_cast<long long>(blockIdx.x) * 32 + lane;
@@ -80,9 +77,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// - gain [batch, channels]
 /// - keep [batch], or null for 1
 /// - count: batch·tokens·channels
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    gatedResidual(float *y, const float *x, const float *branch, const float *gain, const float *keep, int tokens,
-                  int channels, long long count) {
+KERNEL(gatedResidual, float *y, const float *x, const float *branch, const float *gain, const float *keep, int tokens,
+       int channels, long long count) {
   for (long long i = GRID_FIRST; i < count; i += GRID_STEP) {
     const long long row = i / channels;
     const int channel = static_cast<int>(i - row * channels);
@@ -98,9 +94,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// - dGain, gain [batch, channels]
 /// - keep [batch], or null for 1
 /// - grid (⌈channels/32⌉, batch); block 256: 8 tokens of 32 channels
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    dGatedResidual(float *dBranch, float *dGain, const float *dy, const float *branch, const float *gain,
-                   const float *keep, int tokens, int channels) {
+KERNEL(dGatedResidual, float *dBranch, float *dGain, const float *dy, const float *branch, const float *gain,
+       const float *keep, int tokens, int channels) {
   SHARED_ARRAY(float, partial, [8][33]);
   const int lane = threadIdx.x % 32, line = threadIdx.x / 32;
   const int channel = blockIdx.x * 32 + lane;
@@ -127,14 +122,14 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// y[i] = x[i]·σ(x[i])
 ///
 /// - y, x [count]; y may be x
-extern "C" __global__ void __launch_bounds__(BLOCK) silu(float *y, const float *x, long long count) {
+KERNEL(silu, float *y, const float *x, long long count) {
   for (long long i = GRID_FIRST; i < count; i += GRID_STEP) y[i] = siluValue(x[i]);
 }
 
 /// dx[i] = dy[i]·σ(x)·(1 + x·(1 − σ(x)))
 ///
 /// - dx, dy, x [count]; dx may be dy or x
-extern "C" __global__ void __launch_bounds__(BLOCK) dSilu(float *dx, const float *dy, const float *x, long long count) {
+KERNEL(dSilu, float *dx, const float *dy, const float *x, long long count) {
   for (long long i = GRID_FIRST; i < count; i += GRID_STEP) dx[i] = dy[i] * siluSlope(x[i]);
 }
 
@@ -145,7 +140,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) dSilu(float *dx, const float
 /// y = ½x(1 + tanh u),  u = √(2/π)(x + 0.044715x³)
 ///
 /// - y, x [count]; y may be x
-extern "C" __global__ void __launch_bounds__(BLOCK) geluTanh(float *y, const float *x, long long count) {
+KERNEL(geluTanh, float *y, const float *x, long long count) {
   for (long long i = GRID_FIRST; i < count; i += GRID_STEP) {
     const float value = x[i];
     const float u = GELU_FACTOR * (value + GELU_CUBIC * value * value * value);
@@ -156,8 +151,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) geluTanh(float *y, const flo
 /// dx = dy·(½(1 + t) + ½x(1 − t²)·du/dx),  t = tanh u,  du/dx = √(2/π)(1 + 3·0.044715x²)
 ///
 /// - dx, dy, x [count]; dx may be dy or x
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    dGeluTanh(float *dx, const float *dy, const float *x, long long count) {
+KERNEL(dGeluTanh, float *dx, const float *dy, const float *x, long long count) {
   for (long long i = GRID_FIRST; i < count; i += GRID_STEP) {
     const float value = x[i];
     const float t = tanhf(GELU_FACTOR * (value + GELU_CUBIC * value * value * value));
@@ -170,7 +164,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 ///
 /// - y, x [rows, width]; y may be x
 /// - grid: rows; block 256, which shares a row
-extern "C" __global__ void __launch_bounds__(BLOCK) softmax(float *y, const float *x, int width) {
+KERNEL(softmax, float *y, const float *x, int width) {
   x += static_cast<long long>(blockIdx.x) * width;
   y += static_cast<long long>(blockIdx.x) * width;
   float largest = -INFINITE;
@@ -186,7 +180,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) softmax(float *y, const floa
 ///
 /// - dx, dy, y [rows, width]; dx may be dy
 /// - grid: rows; block 256, which shares a row
-extern "C" __global__ void __launch_bounds__(BLOCK) dSoftmax(float *dx, const float *dy, const float *y, int width) {
+KERNEL(dSoftmax, float *dx, const float *dy, const float *y, int width) {
   const long long start = static_cast<long long>(blockIdx.x) * width;
   float projection = 0;
   for (int v = threadIdx.x; v < width; v += BLOCK) projection += y[start + v] * dy[start + v];

@@ -16,8 +16,7 @@
 /// - x [batch·groups, count]
 /// - count: channels of a group times positions
 /// - grid (chunks, batch·groups up to 65535: blocks stride over more); block 256
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    groupNormChunks(float *chunkMeans, float *chunkSquares, const float *x, long long count, int groups) {
+KERNEL(groupNormChunks, float *chunkMeans, float *chunkSquares, const float *x, long long count, int groups) {
   for (int group = blockIdx.y; group < groups; group += gridDim.y) {
     const float *run = x + group * count;
     const long long first = static_cast<long long>(blockIdx.x) * CHUNK;
@@ -42,9 +41,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// - chunkMeans, chunkSquares [groups, chunks]
 /// - count: numbers of a group; groups: batch·groups
 /// - grid ⌈groups/8⌉; block 256: a warp takes a group
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    groupNormStatistics(float *means, float *reciprocalDeviations, const float *chunkMeans, const float *chunkSquares,
-                        long long count, int chunks, int groups, float epsilon) {
+KERNEL(groupNormStatistics, float *means, float *reciprocalDeviations, const float *chunkMeans,
+       const float *chunkSquares, long long count, int chunks, int groups, float epsilon) {
   const int group = blockIdx.x * (BLOCK / 32) + threadIdx.x / 32, lane = threadIdx.x % 32;
   if (group >= groups) return;
   chunkMeans += static_cast<long long>(group) * chunks;
@@ -77,9 +75,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// - useSilu: 1 for SiLU, 0 for no activation
 /// - planes: batch·channels
 /// - grid (⌈positions/1024⌉, planes up to 65535: blocks stride over more); block 256: 1024 positions of a plane
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    groupNorm(float *y, const float *x, const float *means, const float *reciprocalDeviations, const float *weights,
-              const float *biases, int useSilu, int channels, int groupChannels, int positions, long long planes) {
+KERNEL(groupNorm, float *y, const float *x, const float *means, const float *reciprocalDeviations, const float *weights,
+       const float *biases, int useSilu, int channels, int groupChannels, int positions, long long planes) {
   const int first = blockIdx.x * (4 * BLOCK) + threadIdx.x;
   for (long long plane = blockIdx.y; plane < planes; plane += gridDim.y) {
     const int channel = static_cast<int>(plane % channels);
@@ -108,10 +105,9 @@ static __device__ __forceinline__ float beforeActivation(float dy, float normali
 /// - means, reciprocalDeviations [batch, channels/groupChannels]
 /// - weights, biases [channels]
 /// - grid: batch·channels; block 256, which shares a plane
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    dGroupNormTerms(float *dWeightTerms, float *dBiasTerms, const float *dy, const float *x, const float *means,
-                    const float *reciprocalDeviations, const float *weights, const float *biases, int useSilu,
-                    int channels, int groupChannels, int positions) {
+KERNEL(dGroupNormTerms, float *dWeightTerms, float *dBiasTerms, const float *dy, const float *x, const float *means,
+       const float *reciprocalDeviations, const float *weights, const float *biases, int useSilu, int channels,
+       int groupChannels, int positions) {
   const long long plane = blockIdx.x;
   const int channel = static_cast<int>(plane % channels);
   const long long group = plane / groupChannels;
@@ -139,10 +135,9 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// - dWeightTerms, dBiasTerms [batch, channels], of `dGroupNormTerms`
 /// - the rest as in `groupNorm`
 /// - grid (⌈positions/1024⌉, planes up to 65535: blocks stride over more); block 256: 1024 positions of a plane
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    dGroupNorm(float *dx, const float *dy, const float *x, const float *dWeightTerms, const float *dBiasTerms,
-               const float *means, const float *reciprocalDeviations, const float *weights, const float *biases,
-               int useSilu, int channels, int groupChannels, int positions, long long planes) {
+KERNEL(dGroupNorm, float *dx, const float *dy, const float *x, const float *dWeightTerms, const float *dBiasTerms,
+       const float *means, const float *reciprocalDeviations, const float *weights, const float *biases, int useSilu,
+       int channels, int groupChannels, int positions, long long planes) {
   const int first = blockIdx.x * (4 * BLOCK) + threadIdx.x;
   for (long long plane = blockIdx.y; plane < planes; plane += gridDim.y) {
     const int channel = static_cast<int>(plane % channels);

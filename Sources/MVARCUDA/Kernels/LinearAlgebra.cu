@@ -57,9 +57,8 @@ static __device__ __forceinline__ void product(float *c, const float *a, const f
 /// - bias [outputs], or null for none
 /// - the grid's columns are `outputs`
 #define LINEAR(precision)                                                                                              \
-  extern "C" __global__ void __launch_bounds__(BLOCK)                                                                  \
-      linear##precision(float *y, const float *x, const float *weight, const float *bias, float alpha, int rows,       \
-                        int outputs, int inputs, long long yStep, long long xStep, long long weightStep) {             \
+  KERNEL(linear##precision, float *y, const float *x, const float *weight, const float *bias, float alpha, int rows,   \
+         int outputs, int inputs, long long yStep, long long xStep, long long weightStep) {                            \
     product<Forward, precision>(y, x, weight, bias, alpha, rows, outputs, inputs, yStep, xStep, weightStep);           \
   }
 
@@ -70,9 +69,8 @@ static __device__ __forceinline__ void product(float *c, const float *a, const f
 /// - weight [outputs, inputs]
 /// - the grid's columns are `inputs`
 #define DLINEAR_INPUT(precision)                                                                                       \
-  extern "C" __global__ void __launch_bounds__(BLOCK)                                                                  \
-      dLinearInput##precision(float *dx, const float *dy, const float *weight, float alpha, int rows, int inputs,      \
-                              int outputs, long long dxStep, long long dyStep, long long weightStep) {                 \
+  KERNEL(dLinearInput##precision, float *dx, const float *dy, const float *weight, float alpha, int rows, int inputs,  \
+         int outputs, long long dxStep, long long dyStep, long long weightStep) {                                      \
     product<Input, precision>(dx, dy, weight, nullptr, alpha, rows, inputs, outputs, dxStep, dyStep, weightStep);      \
   }
 
@@ -83,9 +81,8 @@ static __device__ __forceinline__ void product(float *c, const float *a, const f
 /// - x [rows, inputs]
 /// - the grid's rows are `outputs`, its columns `inputs`
 #define DLINEAR_WEIGHT(precision)                                                                                      \
-  extern "C" __global__ void __launch_bounds__(BLOCK)                                                                  \
-      dLinearWeight##precision(float *dWeight, const float *dy, const float *x, float alpha, int outputs, int inputs,  \
-                               int rows, long long dWeightStep, long long dyStep, long long xStep) {                   \
+  KERNEL(dLinearWeight##precision, float *dWeight, const float *dy, const float *x, float alpha, int outputs,          \
+         int inputs, int rows, long long dWeightStep, long long dyStep, long long xStep) {                             \
     product<Weight, precision>(dWeight, dy, x, nullptr, alpha, outputs, inputs, rows, dWeightStep, dyStep, xStep);     \
   }
 

@@ -9,9 +9,8 @@
 /// - logits [rows, width]
 /// - targets [rows] int, each below width
 /// - grid: rows; block 256, which shares a row
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    crossEntropy(float *losses, float *logSumExps, const float *logits, const int *targets, float labelSmoothing,
-                 int width) {
+KERNEL(crossEntropy, float *losses, float *logSumExps, const float *logits, const int *targets, float labelSmoothing,
+       int width) {
   const float *x = logits + static_cast<long long>(blockIdx.x) * width;
   float largest = -INFINITE;
   for (int v = threadIdx.x; v < width; v += BLOCK) largest = fmaxf(largest, x[v]);
@@ -40,9 +39,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// - dLosses, logSumExps [rows]
 /// - targets [rows] int
 /// - grid: rows; block 256, which shares a row
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    dCrossEntropy(float *dLogits, const float *dLosses, const float *logits, const int *targets,
-                  const float *logSumExps, float labelSmoothing, int width) {
+KERNEL(dCrossEntropy, float *dLogits, const float *dLosses, const float *logits, const int *targets,
+       const float *logSumExps, float labelSmoothing, int width) {
   const long long start = static_cast<long long>(blockIdx.x) * width;
   const float dLoss = dLosses[blockIdx.x], logSumExp = logSumExps[blockIdx.x];
   const int target = targets[blockIdx.x];
@@ -83,28 +81,26 @@ static __device__ __forceinline__ void sumTerms(double *partials, const float *x
 /// - partials [blocks] double
 /// - x [count]
 /// - grid: `blocks`, at most ⌈count/256⌉; block 256
-extern "C" __global__ void __launch_bounds__(BLOCK) sum(double *partials, const float *x, long long count) {
+KERNEL(sum, double *partials, const float *x, long long count) {
   sumTerms<Value>(partials, x, nullptr, count);
 }
 
 /// sumOfSquares: Σ x², in parts as in `sum`.
-extern "C" __global__ void __launch_bounds__(BLOCK) sumOfSquares(double *partials, const float *x, long long count) {
+KERNEL(sumOfSquares, double *partials, const float *x, long long count) {
   sumTerms<Square>(partials, x, nullptr, count);
 }
 
 /// meanSquaredError: Σ (x − y)², in parts as in `sum`; the factor of `finishSum` is 1/count.
 ///
 /// - x, y [count]
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    meanSquaredError(double *partials, const float *x, const float *y, long long count) {
+KERNEL(meanSquaredError, double *partials, const float *x, const float *y, long long count) {
   sumTerms<SquaredDifference>(partials, x, y, count);
 }
 
 /// meanAbsoluteError: Σ |x − y|, in parts as in `sum`; the factor of `finishSum` is 1/count.
 ///
 /// - x, y [count]
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    meanAbsoluteError(double *partials, const float *x, const float *y, long long count) {
+KERNEL(meanAbsoluteError, double *partials, const float *x, const float *y, long long count) {
   sumTerms<AbsoluteDifference>(partials, x, y, count);
 }
 
@@ -114,8 +110,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// - precise [1] double, or null
 /// - partials [blocks] double
 /// - grid 1; block 256
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    finishSum(float *result, double *precise, const double *partials, double factor, int blocks) {
+KERNEL(finishSum, float *result, double *precise, const double *partials, double factor, int blocks) {
   double sum = 0;
   for (int i = threadIdx.x; i < blocks; i += BLOCK) sum += partials[i];
   sum = factor * reduceBlock<Sum>(sum);
@@ -130,8 +125,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// - dx, x, y [count]
 /// - dOutput [1]
 /// - grid ⌈count/256⌉ or fewer; block 256
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    dMeanSquaredError(float *dx, const float *dOutput, const float *x, const float *y, long long count) {
+KERNEL(dMeanSquaredError, float *dx, const float *dOutput, const float *x, const float *y, long long count) {
   const float factor = dOutput[0] * 2.0f / static_cast<float>(count);
   for (long long i = GRID_FIRST; i < count; i += GRID_STEP) dx[i] = factor * (x[i] - y[i]);
 }
@@ -141,8 +135,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// - dx, x, y [count]
 /// - dOutput [1]
 /// - grid ⌈count/256⌉ or fewer; block 256
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    dMeanAbsoluteError(float *dx, const float *dOutput, const float *x, const float *y, long long count) {
+KERNEL(dMeanAbsoluteError, float *dx, const float *dOutput, const float *x, const float *y, long long count) {
   const float factor = dOutput[0] / static_cast<float>(count);
   for (long long i = GRID_FIRST; i < count; i += GRID_STEP) {
     const float difference = x[i] - y[i];

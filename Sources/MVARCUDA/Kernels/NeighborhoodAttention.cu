@@ -103,10 +103,8 @@ static __device__ __forceinline__ long long firstHeadRow(int positions, int head
 /// - logSumExps [batch, height, width, heads]
 /// - window: at least 1, at most height and width
 /// - grid (⌈height/8⌉·⌈width/8⌉, batch·heads ≤ 65535, ⌈headWidth/64⌉); block 256
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    neighborhoodAttention(float *output, float *logSumExps, const float *queries, const float *keys,
-                          const float *values, int height, int width, int heads, int headWidth, int window,
-                          float scale) {
+KERNEL(neighborhoodAttention, float *output, float *logSumExps, const float *queries, const float *keys,
+       const float *values, int height, int width, int heads, int headWidth, int window, float scale) {
   SHARED_ARRAY(int, queryRows, [SQUARE * SQUARE]);
   const Square square(height, width);
   square.list(queryRows, width);
@@ -122,10 +120,9 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// - dQueries, dOutput, queries, keys, values [batch, height, width, heads, headWidth]
 /// - logSumExps, means [batch, height, width, heads]; the means are those of `dAttentionMeans` (Attention.cu)
 /// - grid (⌈height/8⌉·⌈width/8⌉, batch·heads ≤ 65535, ⌈headWidth/64⌉); block 256
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    dNeighborhoodAttentionQueries(float *dQueries, const float *dOutput, const float *queries, const float *keys,
-                                  const float *values, const float *logSumExps, const float *means, int height,
-                                  int width, int heads, int headWidth, int window, float scale) {
+KERNEL(dNeighborhoodAttentionQueries, float *dQueries, const float *dOutput, const float *queries, const float *keys,
+       const float *values, const float *logSumExps, const float *means, int height, int width, int heads,
+       int headWidth, int window, float scale) {
   SHARED_ARRAY(int, queryRows, [SQUARE * SQUARE]);
   const Square square(height, width);
   square.list(queryRows, width);
@@ -142,10 +139,9 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// - dKeys, dValues, dOutput, queries, keys, values [batch, height, width, heads, headWidth]
 /// - logSumExps, means [batch, height, width, heads]
 /// - grid (⌈height/8⌉·⌈width/8⌉, batch·heads ≤ 65535, ⌈headWidth/64⌉); block 256
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    dNeighborhoodAttentionKeys(float *dKeys, float *dValues, const float *dOutput, const float *queries,
-                               const float *keys, const float *values, const float *logSumExps, const float *means,
-                               int height, int width, int heads, int headWidth, int window, float scale) {
+KERNEL(dNeighborhoodAttentionKeys, float *dKeys, float *dValues, const float *dOutput, const float *queries,
+       const float *keys, const float *values, const float *logSumExps, const float *means, int height, int width,
+       int heads, int headWidth, int window, float scale) {
   SHARED_ARRAY(int, keyRows, [SQUARE * SQUARE]);
   const Square square(height, width);
   square.list(keyRows, width);

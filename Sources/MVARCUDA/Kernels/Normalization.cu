@@ -31,9 +31,8 @@ static __device__ __forceinline__ RowStatistics rowStatistics(const float *x, in
 ///
 /// - y, x [rows, channels]; y may be x
 /// - means, reciprocalDeviations [rows]: μ and ρ
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    layerNorm(float *y, float *means, float *reciprocalDeviations, const float *x, long long rows, int channels,
-              float epsilon) {
+KERNEL(layerNorm, float *y, float *means, float *reciprocalDeviations, const float *x, long long rows, int channels,
+       float epsilon) {
   const long long row = WARP_ROW;
   if (row >= rows) return;
   const int lane = threadIdx.x % 32;
@@ -53,9 +52,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// - means, reciprocalDeviations [batch·tokens]: what x̂ is made with
 /// - scales, shifts [batch, channels]
 /// - rows: batch·tokens
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    adaptiveLayerNorm(float *y, float *means, float *reciprocalDeviations, const float *x, const float *scales,
-                      const float *shifts, long long rows, int tokens, int channels, float epsilon) {
+KERNEL(adaptiveLayerNorm, float *y, float *means, float *reciprocalDeviations, const float *x, const float *scales,
+       const float *shifts, long long rows, int tokens, int channels, float epsilon) {
   const long long row = WARP_ROW;
   if (row >= rows) return;
   const int lane = threadIdx.x % 32;
@@ -97,9 +95,8 @@ static __device__ __forceinline__ void writeRowGradient(float *dx, const float *
 ///
 /// - dx, dy, x [rows, channels]; dx may be dy
 /// - means, reciprocalDeviations [rows], of `layerNorm`
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    dLayerNorm(float *dx, const float *dy, const float *x, const float *means, const float *reciprocalDeviations,
-               long long rows, int channels) {
+KERNEL(dLayerNorm, float *dx, const float *dy, const float *x, const float *means, const float *reciprocalDeviations,
+       long long rows, int channels) {
   const long long row = WARP_ROW;
   if (row >= rows) return;
   const long long start = row * channels;
@@ -113,9 +110,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// - scales [batch, channels]
 /// - means, reciprocalDeviations [batch·tokens]
 /// - rows: batch·tokens
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    dAdaptiveLayerNorm(float *dx, const float *dy, const float *x, const float *scales, const float *means,
-                       const float *reciprocalDeviations, long long rows, int tokens, int channels) {
+KERNEL(dAdaptiveLayerNorm, float *dx, const float *dy, const float *x, const float *scales, const float *means,
+       const float *reciprocalDeviations, long long rows, int tokens, int channels) {
   const long long row = WARP_ROW;
   if (row >= rows) return;
   const long long start = row * channels;
@@ -129,9 +125,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// - dy, x [batch, tokens, channels]
 /// - means, reciprocalDeviations [batch·tokens]
 /// - grid (⌈channels/32⌉, batch); block 256: 8 tokens of 32 channels
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    dAdaptiveLayerNormVectors(float *dScales, float *dShifts, const float *dy, const float *x, const float *means,
-                              const float *reciprocalDeviations, int tokens, int channels) {
+KERNEL(dAdaptiveLayerNormVectors, float *dScales, float *dShifts, const float *dy, const float *x, const float *means,
+       const float *reciprocalDeviations, int tokens, int channels) {
   SHARED_ARRAY(float, partial, [2][8][33]);
   const int lane = threadIdx.x % 32, line = threadIdx.x / 32;
   const int channel = blockIdx.x * 32 + lane;
@@ -161,8 +156,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// y[r] = x[r]/max(‖x[r]‖, 10⁻¹²)
 ///
 /// - y, x [rows, channels]; y may be x
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    l2Normalize(float *y, const float *x, long long rows, int channels) {
+KERNEL(l2Normalize, float *y, const float *x, long long rows, int channels) {
   const long long row = WARP_ROW;
   if (row >= rows) return;
   const int lane = threadIdx.x % 32;
@@ -177,8 +171,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// dx = (dy − y·(y·dy))/‖x‖; where the norm is clamped it is a constant, and dx = dy/10⁻¹²
 ///
 /// - dx, dy, x [rows, channels]; dx may be dy
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    dL2Normalize(float *dx, const float *dy, const float *x, long long rows, int channels) {
+KERNEL(dL2Normalize, float *dx, const float *dy, const float *x, long long rows, int channels) {
   const long long row = WARP_ROW;
   if (row >= rows) return;
   const int lane = threadIdx.x % 32;

@@ -12,10 +12,9 @@
 /// - beta1, rest1, beta2, rest2: β₁, 1 − β₁, β₂, 1 − β₂
 /// - rate: lr/(1 − β₁ᵗ); correction: √(1 − β₂ᵗ); kept: 1 − lr·decay; factor: the clip factor
 /// - grid ⌈count/256⌉ or fewer; block 256
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    adamW(float *parameter, float *firstMoment, float *secondMoment, const float *gradient, float beta1, float rest1,
-          float beta2, float rest2, float rate, float correction, float kept, float epsilon, float factor,
-          long long count) {
+KERNEL(adamW, float *parameter, float *firstMoment, float *secondMoment, const float *gradient, float beta1,
+       float rest1, float beta2, float rest2, float rate, float correction, float kept, float epsilon, float factor,
+       long long count) {
   for (long long i = GRID_FIRST; i < count; i += GRID_STEP) {
     const float g = gradient[i] * factor;
     const float m = beta1 * firstMoment[i] + rest1 * g;

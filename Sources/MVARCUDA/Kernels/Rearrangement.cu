@@ -13,8 +13,7 @@
 /// - y [matrices, columns, rows]
 /// - x [matrices, rows, columns]
 /// - grid (⌈columns/32⌉, ⌈rows/32⌉, matrices), the last two up to 65535 (blocks stride over what is beyond); block 256
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    transpose(float *y, const float *x, long long matrices, int rows, int columns) {
+KERNEL(transpose, float *y, const float *x, long long matrices, int rows, int columns) {
   SHARED_ARRAY(float, tile, [32][33]);
   const int lane = threadIdx.x % 32, line = threadIdx.x / 32;
   const int firstColumn = blockIdx.x * 32;
@@ -43,8 +42,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// - x: `outer` blocks of `stride` = length·inner numbers; `start` = range.lowerBound·inner
 /// - count: outer·block
 /// - grid ⌈count/256⌉ or fewer; block 256
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    slice(float *y, const float *x, long long block, long long stride, long long start, long long count) {
+KERNEL(slice, float *y, const float *x, long long block, long long stride, long long start, long long count) {
   for (long long i = GRID_FIRST; i < count; i += GRID_STEP) {
     const long long outer = i / block;
     y[i] = x[outer * stride + start + (i - outer * block)];
@@ -57,8 +55,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// - x [outer, block]
 /// - count: outer·block
 /// - grid ⌈count/256⌉ or fewer; block 256
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    concatenate(float *y, const float *x, long long block, long long stride, long long start, long long count) {
+KERNEL(concatenate, float *y, const float *x, long long block, long long stride, long long start, long long count) {
   for (long long i = GRID_FIRST; i < count; i += GRID_STEP) {
     const long long outer = i / block;
     y[outer * stride + start + (i - outer * block)] = x[i];
@@ -71,8 +68,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// - dy [outer, block]
 /// - count: outer·stride
 /// - grid ⌈count/256⌉ or fewer; block 256
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    dSlice(float *dx, const float *dy, long long block, long long stride, long long start, long long count) {
+KERNEL(dSlice, float *dx, const float *dy, long long block, long long stride, long long start, long long count) {
   for (long long i = GRID_FIRST; i < count; i += GRID_STEP) {
     const long long outer = i / stride;
     const long long j = i - outer * stride - start;

@@ -23,8 +23,7 @@ struct AreaRange {
 /// - y [planes, newHeight, newWidth]
 /// - x [planes, height, width]
 /// - count: planes·newHeight·newWidth
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    areaResize(float *y, const float *x, int height, int width, int newHeight, int newWidth, long long count) {
+KERNEL(areaResize, float *y, const float *x, int height, int width, int newHeight, int newWidth, long long count) {
   for (long long n = GRID_FIRST; n < count; n += GRID_STEP) {
     const int j = static_cast<int>(n % newWidth), i = static_cast<int>(n / newWidth % newHeight);
     const float *plane = x + n / newWidth / newHeight * height * width;
@@ -51,8 +50,7 @@ static __device__ __forceinline__ AreaRange outputsNear(int place, int size, int
 /// - dx [planes, height, width]
 /// - dy [planes, newHeight, newWidth]
 /// - count: planes·height·width
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    dAreaResize(float *dx, const float *dy, int height, int width, int newHeight, int newWidth, long long count) {
+KERNEL(dAreaResize, float *dx, const float *dy, int height, int width, int newHeight, int newWidth, long long count) {
   for (long long n = GRID_FIRST; n < count; n += GRID_STEP) {
     const int column = static_cast<int>(n % width), row = static_cast<int>(n / width % height);
     const float *plane = dy + n / width / height * newHeight * newWidth;
@@ -74,18 +72,20 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// The four inputs of an axis that output i of bicubic interpolation reads, and their weights: a = −0.75, half-pixel
 /// centres, places beyond the border moved onto it.
 struct CubicTaps {
-  int places[4];
   double weights[4];
+  int first, last;
 
-  __device__ __forceinline__ CubicTaps(int i, int size, int newSize) {
+  __device__ __forceinline__ CubicTaps(int i, int size, int newSize) : last(size - 1) {
     const double a = -0.75;
     const double source = (i + 0.5) * size / newSize - 0.5;
     const double below = floor(source), t = source - below;
     const auto near = [a](double d) { return ((a + 2) * d - (a + 3)) * d * d + 1; };
     const auto far = [a](double d) { return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a; };
     weights[0] = far(t + 1), weights[1] = near(t), weights[2] = near(1 - t), weights[3] = far(2 - t);
-    for (int u = 0; u < 4; ++u) places[u] = min(max(static_cast<int>(below) - 1 + u, 0), size - 1);
+    first = static_cast<int>(below) - 1;
   }
+  /// Input u of the four. (Found when it is needed: as an array beside the weights, places would cost registers.)
+  __device__ __forceinline__ int place(int u) const { return min(max(first + u, 0), last); }
 };
 
 /// y[i, j] = Σ of 4 × 4 inputs around ((i + ½)·H/h − ½, (j + ½)·W/w − ½) with cubic weights
@@ -93,8 +93,7 @@ struct CubicTaps {
 /// - y [planes, newHeight, newWidth]
 /// - x [planes, height, width]
 /// - count: planes·newHeight·newWidth
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    bicubicResize(float *y, const float *x, int height, int width, int newHeight, int newWidth, long long count) {
+KERNEL(bicubicResize, float *y, const float *x, int height, int width, int newHeight, int newWidth, long long count) {
   for (long long n = GRID_FIRST; n < count; n += GRID_STEP) {
     const int j = static_cast<int>(n % newWidth), i = static_cast<int>(n / newWidth % newHeight);
     const float *plane = x + n / newWidth / newHeight * height * width;
@@ -103,7 +102,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
     for (int u = 0; u < 4; ++u) {
       for (int v = 0; v < 4; ++v) {
         const float weight = static_cast<float>(rows.weights[u] * columns.weights[v]);
-        sum += weight * plane[rows.places[u] * width + columns.places[v]];
+        sum += weight * plane[rows.place(u) * width + columns.place(v)];
       }
     }
     y[n] = sum;
@@ -126,8 +125,8 @@ struct CubicReach {
 /// - dx [planes, height, width]
 /// - dy [planes, newHeight, newWidth]
 /// - count: planes·height·width
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    dBicubicResize(float *dx, const float *dy, int height, int width, int newHeight, int newWidth, long long count) {
+KERNEL(dBicubicResize, float *dx, const float *dy, int height, int width, int newHeight, int newWidth,
+       long long count) {
   for (long long n = GRID_FIRST; n < count; n += GRID_STEP) {
     const int column = static_cast<int>(n % width), row = static_cast<int>(n / width % height);
     const float *plane = dy + n / width / height * newHeight * newWidth;
@@ -137,14 +136,14 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
       const CubicTaps rows(i, height, newHeight);
       double rowWeight = 0;
       for (int u = 0; u < 4; ++u) {
-        if (rows.places[u] == row) rowWeight += rows.weights[u];
+        if (rows.place(u) == row) rowWeight += rows.weights[u];
       }
       if (rowWeight == 0) continue;
       for (int j = reachedColumns.first; j < reachedColumns.end; ++j) {
         const CubicTaps columns(j, width, newWidth);
         double columnWeight = 0;
         for (int v = 0; v < 4; ++v) {
-          if (columns.places[v] == column) columnWeight += columns.weights[v];
+          if (columns.place(v) == column) columnWeight += columns.weights[v];
         }
         sum += static_cast<float>(rowWeight * columnWeight) * plane[i * newWidth + j];
       }
@@ -158,8 +157,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// - y [planes, 2·height, 2·width]
 /// - x [planes, height, width]
 /// - count: planes·2·height·2·width
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    upsampleNearest(float *y, const float *x, int width, long long count) {
+KERNEL(upsampleNearest, float *y, const float *x, int width, long long count) {
   for (long long n = GRID_FIRST; n < count; n += GRID_STEP) {
     const int newWidth = 2 * width;
     const long long line = n / newWidth;  // of all planes: their heights are even, so halving stays within one
@@ -173,8 +171,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// - dx [planes, height, width]
 /// - dy [planes, 2·height, 2·width]
 /// - count: planes·height·width
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    dUpsampleNearest(float *dx, const float *dy, int width, long long count) {
+KERNEL(dUpsampleNearest, float *dx, const float *dy, int width, long long count) {
   for (long long n = GRID_FIRST; n < count; n += GRID_STEP) {
     const long long line = n / width;
     const float *upper = dy + 2 * line * (2 * width) + 2 * (n - line * width), *lower = upper + 2 * width;

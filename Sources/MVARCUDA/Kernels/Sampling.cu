@@ -11,8 +11,7 @@
 /// - guided [count]
 /// - logits [2, count], the conditional half first
 /// - grid ⌈count/256⌉ or fewer; block 256
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    guide(float *guided, const float *logits, float strength, long long count) {
+KERNEL(guide, float *guided, const float *logits, float strength, long long count) {
   for (long long i = GRID_FIRST; i < count; i += GRID_STEP) {
     guided[i] = (1.0f + strength) * logits[i] - strength * logits[count + i];
   }
@@ -49,12 +48,13 @@ template <class Predicate> static __device__ __forceinline__ unsigned largestKey
 /// does the index decide.
 ///
 /// - kept, logits [rows, width]; kept may be logits
+/// - room [rows, width], for rows that are too wide for shared memory; or null
 /// - topK: 0 for no limit; topP: 0 for no limit
-/// - grid: rows; block 256, which shares a row; dynamic shared memory 8·width bytes with top-p (0 without),
-///   which above 46 KiB has to be asked for (cuFuncSetAttribute)
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    filterLogits(float *kept, const float *logits, int topK, double topP, int width) {
-  DYNAMIC_SHARED(double, weights);
+/// - grid: rows; block 256, which shares a row; dynamic shared memory 8·width bytes with top-p and without room (0
+///   otherwise), which above 46 KiB has to be asked for (cuFuncSetAttribute)
+KERNEL(filterLogits, float *kept, const float *logits, double *room, int topK, double topP, int width) {
+  DYNAMIC_SHARED(double, shared);
+  double *const weights = room ? room + static_cast<long long>(blockIdx.x) * width : shared;
   const float *x = logits + static_cast<long long>(blockIdx.x) * width;
   float *y = kept + static_cast<long long>(blockIdx.x) * width;
 
@@ -202,9 +202,8 @@ static __device__ __forceinline__ double uniform(const unsigned long long *strea
 /// - streams [batch, 2] unsigned 64-bit: seed and stream of every image
 /// - firstPosition: position n uses the random number firstPosition + n
 /// - grid: batch·tokens; block 256, which shares a row
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    drawTokens(int *drawn, const float *logits, const unsigned long long *streams, long long firstPosition, int tokens,
-               int width) {
+KERNEL(drawTokens, int *drawn, const float *logits, const unsigned long long *streams, long long firstPosition,
+       int tokens, int width) {
   SHARED_ARRAY(double, sums, [BLOCK]);
   SHARED_ARRAY(int, lasts, [BLOCK]);
   const float *x = logits + static_cast<long long>(blockIdx.x) * width;
@@ -259,9 +258,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// - streams [batch, 2] unsigned 64-bit: seed and stream of every image
 /// - firstPosition: position n and code v use the number (firstPosition + n)·width + v
 /// - grid: batch·tokens; block 256, which shares a row
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    gumbelSoftmax(float *y, const float *logits, const unsigned long long *streams, float factor, float temperature,
-                  long long firstPosition, int tokens, int width) {
+KERNEL(gumbelSoftmax, float *y, const float *logits, const unsigned long long *streams, float factor, float temperature,
+       long long firstPosition, int tokens, int width) {
   const long long start = static_cast<long long>(blockIdx.x) * width;
   const unsigned long long *stream = streams + 2 * (blockIdx.x / tokens);
   const long long firstIndex = (firstPosition + static_cast<int>(blockIdx.x) % tokens) * width;

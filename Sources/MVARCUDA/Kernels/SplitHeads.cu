@@ -25,9 +25,8 @@ static __device__ __forceinline__ float dot(const float *x, const float *y, int 
 /// - joint [rows, 3, heads, width]; rows = batch·tokens
 /// - logitScales: s [heads], or null for no normalisation
 /// - grid ⌈rows·heads/8⌉; block 256
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    splitHeads(float *queries, float *keys, float *values, const float *joint, const float *logitScales, long long rows,
-               int heads, int width) {
+KERNEL(splitHeads, float *queries, float *keys, float *values, const float *joint, const float *logitScales,
+       long long rows, int heads, int width) {
   const long long item = WARP_ITEM;
   if (item >= rows * heads) return;
   const long long row = item / heads;
@@ -58,9 +57,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 /// - dQueries, dKeys, dValues [rows, heads, width]
 /// - logitScales [heads], or null
 /// - grid ⌈rows·heads/8⌉; block 256
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    dSplitHeads(float *dJoint, float *dLogitScaleTerms, const float *dQueries, const float *dKeys, const float *dValues,
-                const float *joint, const float *logitScales, long long rows, int heads, int width) {
+KERNEL(dSplitHeads, float *dJoint, float *dLogitScaleTerms, const float *dQueries, const float *dKeys,
+       const float *dValues, const float *joint, const float *logitScales, long long rows, int heads, int width) {
   const long long item = WARP_ITEM;
   if (item >= rows * heads) return;
   const int lane = threadIdx.x % 32;

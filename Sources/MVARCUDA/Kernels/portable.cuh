@@ -10,6 +10,12 @@
 
 #if defined(__CUDACC__)
 
+/// A kernel for blocks of 256 threads: `KERNEL(name, float *y, int count) { … }`. The emulator also lists it.
+#define KERNEL(name, ...) extern "C" __global__ void __launch_bounds__(BLOCK) name(__VA_ARGS__)
+/// The same, and at least so many blocks find room on a multiprocessor at a time: that many threads hide what each of
+/// them waits for, and the compiler gives each the registers that are left, no fewer.
+#define RESIDENT_KERNEL(blocks, name, ...)                                                                             \
+  extern "C" __global__ void __launch_bounds__(BLOCK, blocks) name(__VA_ARGS__)
 /// An array in shared memory whose size is known when compiling.
 #define SHARED_ARRAY(type, name, ...) __shared__ __align__(16) type name __VA_ARGS__
 /// The shared memory whose size is given at launch.

@@ -12,6 +12,19 @@ extension CUDA: OptimizerOps {
     return x.device.attempt { try sum.values()[0] } ?? .nan
   }
 
+  /// Σx² of each tensor in double precision. It waits for the device once.
+  ///
+  /// - Throws: whatever made the engine fail.
+  public static func sumsOfSquares(_ tensors: [Tensor<CUDA>]) throws -> [Double] {
+    guard let engine = tensors.first?.device else { return [] }
+    let sums = DeviceArray<Double>(count: tensors.count, on: engine)
+    for (index, tensor) in tensors.enumerated() {
+      launchSum(
+        "sumOfSquares", tensor, nil, times: 1, result: .null, precise: sums.slice(index..<index + 1).argument)
+    }
+    return try sums.values()
+  }
+
   /// One step of AdamW with decoupled decay.
   public static func adamW(
     _ parameter: inout Tensor<CUDA>, gradient: Tensor<CUDA>, firstMoment: inout Tensor<CUDA>,

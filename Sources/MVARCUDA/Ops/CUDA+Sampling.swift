@@ -19,11 +19,28 @@ extension CUDA: SamplingOps {
     precondition(
       topK >= 0 && topP >= 0 && logits.shape.rank >= 1, "filterLogits: \(logits.shape), k = \(topK), p = \(topP)")
     return reusing(logits) { logits, kept in
-      let width = logits.shape[-1]
-      logits.device.launch(
-        .sampling, "filterLogits",
-        LaunchShape(width == 0 ? 0 : logits.shape.rows, sharedBytes: topP > 0 ? 8 * width : 0),
-        [kept.argument, logits.argument, .int(min(topK, width)), .double(topP), .int(width)])
+      let (engine, rows, width) = (logits.device, logits.shape.rows, logits.shape[-1])
+      if width == 0 { return }
+      func launch(_ range: Range<Int>, room: KernelArgument, sharedBytes: Int) {
+        let elements = range.lowerBound * width..<range.upperBound * width
+        engine.launch(
+          .sampling, "filterLogits", LaunchShape(range.count, sharedBytes: sharedBytes),
+          [
+            kept.storage.slice(elements).argument, logits.storage.slice(elements).argument, room,
+            .int(min(topK, width)), .double(topP), .int(width),
+          ])
+      }
+      // With top-p, a block keeps the weights of its row: beside itself, or in device memory where they do not fit.
+      let weightBytes = topP > 0 ? 8 * width : 0
+      if weightBytes <= engine.dynamicSharedBytes {
+        launch(0..<rows, room: .null, sharedBytes: weightBytes)
+        return
+      }
+      let rowsAtOnce = min(rows, 8 * engine.multiprocessors)
+      let room = DeviceArray<Double>(count: rowsAtOnce * width, on: engine)
+      for first in stride(from: 0, to: rows, by: rowsAtOnce) {
+        launch(first..<min(first + rowsAtOnce, rows), room: room.argument, sharedBytes: 0)
+      }
     }
   }
 

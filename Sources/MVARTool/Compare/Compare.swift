@@ -2,7 +2,8 @@
 //
 // Every measurement is a process of its own, so that one pattern's memory cannot hide in another's, and patterns take turns,
 // so that a machine that is slow for a while is slow for all. Weights are in memory before the clock starts. Memory beyond the
-// weights is the process's peak less what it held when drawing began. Pictures are not decoded: all patterns share that.
+// weights is the process's peak less what it held when drawing began; on a GPU it is that of its tensors, and one drawing
+// goes before the measured one. Pictures are not decoded: all patterns share that.
 
 import ArgumentParser
 import Foundation
@@ -74,6 +75,7 @@ struct Compare: ParsableCommand {
 
   func run() throws {
     if alone {
+      let engine = try engine.open()
       let task = ComparisonTask(
         source: try modelSource(model, option: "--model"), hints: try hints.hints(), batch: try batches()[0],
         options: try drawing.options())
@@ -81,6 +83,7 @@ struct Compare: ParsableCommand {
       try Console.print(String(decoding: line, as: UTF8.self))
       return
     }
+    _ = try engine.open()
     if let output { try OutputFile.check(output, endings: [".png"], keeping: [model]) }
     if let json { try OutputFile.check(json, endings: [".json"], keeping: [model]) }
     var measurements: [ComparisonMeasurement] = []
@@ -112,13 +115,13 @@ struct Compare: ParsableCommand {
   /// One measurement in a process of its own.
   private func measure(_ pattern: AttentionPattern, batch: Int) throws -> ComparisonMeasurement {
     let sampling = try drawing.options()
-    var arguments = [
-      "compare", "--alone", "--model", model, "--batch", "\(batch)", "--attention", pattern.rawValue,
-      "--cfg", "\(sampling.guidance)", "--top-k", "\(sampling.topK)", "--top-p", "\(sampling.topP)",
-      "--device", engine.device.rawValue,
-    ]
+    var arguments =
+      [
+        "compare", "--alone", "--model", model, "--batch", "\(batch)", "--attention", pattern.rawValue,
+        "--cfg", "\(sampling.guidance)", "--top-k", "\(sampling.topK)", "--top-p", "\(sampling.topP)",
+      ] + engine.arguments
     for (name, value) in [
-      ("--threads", engine.threads), ("--heads", hints.heads), ("--window", hints.schedule.window),
+      ("--heads", hints.heads), ("--window", hints.schedule.window),
       ("--refine-step", hints.schedule.refineStep),
     ] {
       if let value { arguments += [name, "\(value)"] }

@@ -15,15 +15,24 @@ struct ComparisonTable {
     let beyondWeights: Double
     let weights: Double
     let cache: Double
+    /// The most memory of the process, where tensors are on a GPU.
+    let process: Double?
+
+    init(_ runs: [ComparisonMeasurement]) {
+      func median(_ value: (ComparisonMeasurement) -> Double) -> Double { ComparisonTable.median(runs.map(value)) }
+      seconds = median(\.seconds)
+      beyondWeights = median { Double($0.beyondWeights) }
+      weights = Double(runs[0].weights)
+      cache = median { Double($0.cache) }
+      process = runs[0].devicePeak.map { _ in median { Double($0.peak) } }
+    }
   }
   private let entries: [Int: [AttentionPattern: Entry]]
 
   init(_ measurements: [ComparisonMeasurement]) {
     entries = Dictionary(grouping: measurements, by: \.batch).mapValues { ofBatch in
       Dictionary(grouping: ofBatch, by: { AttentionPattern(rawValue: $0.attention) ?? .mvar }).mapValues { runs in
-        Entry(
-          seconds: Self.median(runs.map(\.seconds)), beyondWeights: Self.median(runs.map { Double($0.beyondWeights) }),
-          weights: Double(runs[0].weights), cache: Self.median(runs.map { Double($0.cache) }))
+        Entry(runs)
       }
     }
   }
@@ -36,12 +45,14 @@ struct ComparisonTable {
 
   private var batches: [Int] { entries.keys.sorted() }
 
-  /// A Markdown table.
+  /// A Markdown table; memory is that of the GPU where there is one, and then the process's stands in a column of its own.
   func rows() -> [String] {
+    let isOnGPU = entries.values.contains { $0.values.contains { $0.process != nil } }
     var rows = [
       "| batch | attention | time | VAR takes | beyond the weights | VAR needs | cache | weights |",
       "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
+    if isOnGPU { rows = [rows[0] + " process |", rows[1] + " --- |"] }
     for batch in batches {
       for pattern in Self.patterns {
         guard let entry = entries[batch]?[pattern], let baseline = entries[batch]?[.blockCausal] else { continue }
@@ -50,7 +61,8 @@ struct ComparisonTable {
         let more = String(format: "%.2f ×", baseline.beyondWeights / max(entry.beyondWeights, 1))
         rows.append(
           "| \(batch) | \(pattern.rawValue) | \(time) | \(slower) | \(Memory.text(entry.beyondWeights)) | \(more) "
-            + "| \(entry.cache == 0 ? "none" : Memory.text(entry.cache)) | \(Memory.text(entry.weights)) |")
+            + "| \(entry.cache == 0 ? "none" : Memory.text(entry.cache)) | \(Memory.text(entry.weights)) |"
+            + (entry.process.map { " \(Memory.text($0)) |" } ?? ""))
       }
     }
     return rows

@@ -19,11 +19,18 @@ struct ComparisonMeasurement: Codable {
   let before: Int
   /// The most it ever held.
   let peak: Int
+  /// Bytes of tensors in a GPU's memory when drawing began; nil where they are in the process's.
+  let deviceBefore: Int?
+  /// The most bytes of tensors there while images were drawn.
+  let devicePeak: Int?
   /// Bytes of keys and values kept at the end.
   let cache: Int
 
-  /// Memory that drawing needed.
-  var beyondWeights: Int { max(peak - before, 0) }
+  /// Memory that drawing needed, where the tensors are.
+  var beyondWeights: Int {
+    if let deviceBefore, let devicePeak { return devicePeak - deviceBefore }
+    return max(peak - before, 0)
+  }
 }
 
 /// Draws once with one pattern.
@@ -33,8 +40,8 @@ struct ComparisonTask: EngineTask {
   let batch: Int
   let options: SamplingOptions
 
-  func run<B: Backend>(_ engine: B.Type) throws -> ComparisonMeasurement where B.Device == LocalDevice {
-    let device = LocalDevice()
+  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws -> ComparisonMeasurement
+  where B.Device == D {
     let transformer: MarkovianTransformer<B> = try naming("\(source)") { try source.transformer(hints, on: device) }
     let configuration = transformer.configuration
     // Only f̂ is needed of a tokenizer, and its values decide neither time nor memory.
@@ -42,26 +49,33 @@ struct ComparisonTask: EngineTask {
       vocabulary: configuration.vocabulary, codeWidth: configuration.codeWidth, schedule: configuration.schedule)
     let tokenizer = try VQVAE<B>(codes, SeededSource(seed: 0, .tokenizer, on: device), parts: [], on: device)
     let sampler = try Sampler(transformer, tokenizer.quantizer)
-    try configuration.checkMemory(drawing: batch)
+    try configuration.checkMemory(drawing: batch, on: device)
     // Every page of the weights is in memory before the clock starts, also of a mapped file.
-    let total = transformer.parameters.reduce(0) { $0 + B.sumOfSquares($1.value) }
-    guard total.isFinite else { throw Failure("\(source): the weights are not finite numbers") }
-    Memory.giveBackIdle()
-
-    let before = Memory.resident
-    let start = ContinuousClock.now
-    var cache = 0
-    let labels = (0..<batch).map { $0 * 37 % configuration.classes }
-    let sum = try naming("\(source)") {
-      try sampler.sample(
-        labels: labels, streams: labels.indices.map { RandomStream(seed: 0, stream: UInt64($0)) }, options
-      ) { cache = $0.cacheByteCount }
+    guard try transformer.parameters.allSatisfy({ try B.isFinite($0.value) }) else {
+      throw Failure("\(source): the weights are not finite numbers")
     }
-    _ = B.sumOfSquares(sum)
+    var cache = 0
+    func draw() throws {
+      let labels = (0..<batch).map { $0 * 37 % configuration.classes }
+      _ = try naming("\(source)") {
+        // Asking whether all numbers are finite waits for the last of them.
+        try B.isFinite(
+          sampler.sample(
+            labels: labels, streams: labels.indices.map { RandomStream(seed: 0, stream: UInt64($0)) }, options
+          ) { cache = $0.cacheByteCount })
+      }
+    }
+    if device.warmsUp { try draw() }
+    try device.prepareMeasurement()
+
+    let (before, deviceBefore) = (Memory.resident, device.tensorMemory?.used)
+    let start = ContinuousClock.now
+    try draw()
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     return ComparisonMeasurement(
       attention: configuration.attention.rawValue, batch: batch, seconds: seconds,
       weights: transformer.parameters.reduce(0) { $0 + $1.value.shape.count } * MemoryLayout<B.Scalar>.stride,
-      before: before, peak: Memory.peak, cache: cache)
+      before: before, peak: Memory.peak, deviceBefore: deviceBefore, devicePeak: device.tensorMemory?.peak,
+      cache: cache)
   }
 }

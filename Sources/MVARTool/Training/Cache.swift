@@ -36,21 +36,21 @@ struct Cache: ParsableCommand {
     try Arguments.check("--batch", batch, in: 1...1024)
   }
 
-  func run() throws { try tokenizer.engine.run(CacheTask(command: self)) }
+  func run() throws { try tokenizer.engine.open().run(CacheTask(command: self)) }
 }
 
 /// The encoding, on any engine.
 private struct CacheTask: EngineTask {
   let command: Cache
 
-  func run<B: Backend>(_ engine: B.Type) throws where B.Device == LocalDevice {
+  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws where B.Device == D {
     try RunFolder.checkWritable(command.output)
     try TrainingChecks.apart(command.output, from: command.data)
-    let model: VQVAE<B> = try command.tokenizer.load([.encoder])
+    let model: VQVAE<B> = try command.tokenizer.load([.encoder], on: device)
     let progress = Progress()
     let images = try command.pictureSet.pictures(in: command.data, side: model.configuration.imageSide, progress)
     try naming(command.tokenizer.tokenizer) {
-      try LatentCache(model, on: LocalDevice()).write(images, to: command.output, batch: command.batch) { done, total in
+      try LatentCache(model, on: device).write(images, to: command.output, batch: command.batch) { done, total in
         progress.report("encoding picture \(done) of \(total)")
       }
     }

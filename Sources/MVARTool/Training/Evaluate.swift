@@ -90,6 +90,7 @@ struct Evaluate: ParsableCommand {
   }
 
   func run() throws {
+    let engine = try engine.open()
     let inputs = [model, tokenizer].compactMap { $0 }
     let outputs = [(output, ".md"), (json, ".json"), (grid, ".png"), (nearest, ".png")]
     for case (let path?, let ending) in outputs { try OutputFile.check(path, endings: [ending], keeping: inputs) }

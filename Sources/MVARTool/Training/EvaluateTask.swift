@@ -17,8 +17,8 @@ struct EvaluateTask: EngineTask {
   let command: Evaluate
   let sampling: SamplingOptions
 
-  func run<B: Backend>(_ engine: B.Type) throws -> Evaluation where B.Device == LocalDevice {
-    let (sampler, tokenizer): (Sampler<B>?, VQVAE<B>) = try models()
+  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws -> Evaluation where B.Device == D {
+    let (sampler, tokenizer): (Sampler<B>?, VQVAE<B>) = try models(on: device)
     let side = tokenizer.configuration.imageSide
     let progress = Progress()
     defer { progress.finish() }
@@ -28,7 +28,7 @@ struct EvaluateTask: EngineTask {
     if let sampler { try check(sampler, images) }
 
     var clock = Stopwatch()
-    var evaluation = TokenizerEvaluation(tokenizer, on: LocalDevice())
+    var evaluation = TokenizerEvaluation(tokenizer, on: device)
     let (training, heldOut) = (images.training.map(\.pixels), images.validation.map(\.pixels))
     let total = training.count + heldOut.count
     let (heldOutAgain, heldOutQuality) = try clock.measure {
@@ -53,19 +53,19 @@ struct EvaluateTask: EngineTask {
     }
 
     let (samples, labels) = try measured("samples", &times) {
-      try draw(sampler, evaluation, classes: images.classNames.count, progress)
+      try draw(sampler, evaluation, classes: images.classNames.count, on: device, progress)
     }
     report.sampling = [
       "count": "\(command.count)", "cfg": "\(sampling.guidance)", "top-k": "\(sampling.topK)",
       "top-p": "\(sampling.topP)", "seed": "\(command.seed)",
     ]
     report.classes = try measured("classifier", &times) {
-      try scores(images, heldOutAgain, samples, labels, unflippable, as: B.self, progress)
+      try scores(images, heldOutAgain, samples, labels, unflippable, as: B.self, on: device, progress)
     }
     progress.report("searching for the nearest training pictures")
     let matches = try measured("search", &times) {
-      let originals = try NearestPictures<B>(training, side: side, on: LocalDevice())
-      let copies = try NearestPictures<B>(trainingAgain, side: side, on: LocalDevice())
+      let originals = try NearestPictures<B>(training, side: side, on: device)
+      let copies = try NearestPictures<B>(trainingAgain, side: side, on: device)
       let found = try originals.matches(for: samples)
       report.novelty = EvaluationReport.Novelty(
         heldOut: try originals.matches(for: heldOut).map(\.distance),
@@ -74,7 +74,7 @@ struct EvaluateTask: EngineTask {
       return found
     }
     progress.finish()
-    Console.note(times.joined(separator: ", ") + ", peak memory \(Memory.text(Memory.peak))")
+    Console.note(times.joined(separator: ", ") + ", \(device.peakText)")
     return Evaluation(
       report: report,
       samples: try samples.map { try PixelImage(width: side, height: side, pixels: $0) },
@@ -94,16 +94,17 @@ struct EvaluateTask: EngineTask {
   }
 
   /// Loads the models; the tokenizer gets the transformer's list of scales unless one was given.
-  private func models<B: Backend>() throws -> (Sampler<B>?, VQVAE<B>) where B.Device == LocalDevice {
+  private func models<B: Backend>(on device: B.Device) throws -> (Sampler<B>?, VQVAE<B>)
+  where B.Device: EngineDevice {
     var hints = try command.hints.hints()
     let transformer: MarkovianTransformer<B>? = try command.model.map { path in
-      try naming(path) { try modelSource(path, option: "--model").transformer(hints, on: LocalDevice()) }
+      try naming(path) { try modelSource(path, option: "--model").transformer(hints, on: device) }
     }
     hints.sides = hints.sides ?? transformer?.configuration.schedule.sides
     let tokenizer: VQVAE<B> = try naming(command.tokenizer) {
-      try modelSource(command.tokenizer, option: "--tokenizer").tokenizer(hints, on: LocalDevice())
+      try modelSource(command.tokenizer, option: "--tokenizer").tokenizer(hints, on: device)
     }
-    try tokenizer.configuration.checkSize()
+    try tokenizer.configuration.checkSize(on: device)
     let sampler = try transformer.map { transformer in
       try naming("\(command.model ?? "") with \(command.tokenizer)") {
         try Sampler(transformer, tokenizer.quantizer)
@@ -152,10 +153,11 @@ struct EvaluateTask: EngineTask {
 
   /// Draws samples of every class.
   private func draw<B: Backend>(
-    _ sampler: Sampler<B>, _ tokenizer: TokenizerEvaluation<B>, classes: Int, _ progress: Progress
-  ) throws -> (pictures: [[UInt8]], labels: [Int]) where B.Device == LocalDevice {
+    _ sampler: Sampler<B>, _ tokenizer: TokenizerEvaluation<B>, classes: Int, on device: some EngineDevice,
+    _ progress: Progress
+  ) throws -> (pictures: [[UInt8]], labels: [Int]) {
     let labels = (0..<classes).flatMap { [Int](repeating: $0, count: command.count) }
-    let batch = try sampler.transformer.configuration.batchSize(command.batch, upTo: 32)
+    let batch = try sampler.transformer.configuration.batchSize(command.batch, upTo: 32, on: device)
     var pictures: [[UInt8]] = []
     for start in stride(from: 0, to: labels.count, by: batch) {
       let range = start..<min(start + batch, labels.count)
@@ -173,13 +175,13 @@ struct EvaluateTask: EngineTask {
   /// Trains the classifier and asks it about every kind of picture.
   private func scores<B: Backend>(
     _ images: LabelledImages, _ reconstructions: [[UInt8]], _ samples: [[UInt8]], _ labels: [Int],
-    _ unflippable: Set<Int>, as engine: B.Type, _ progress: Progress
-  ) throws -> EvaluationReport.Classes where B.Device == LocalDevice {
+    _ unflippable: Set<Int>, as engine: B.Type, on device: B.Device, _ progress: Progress
+  ) throws -> EvaluationReport.Classes {
     var settings = ClassifierSettings()
     settings.unflippable = unflippable
     let classes = images.classNames.count
     let classifier = try SmallClassifier<B>.trained(
-      on: images.training, classes: classes, side: images.side, settings, on: LocalDevice()
+      on: images.training, classes: classes, side: images.side, settings, on: device
     ) { step, loss in
       let text = String(format: "%.3f", loss)
       progress.report("training the classifier, step \(step) of \(settings.steps): loss \(text)")

@@ -113,7 +113,7 @@ struct Train: ParsableCommand {
     ModelHints(sides: try patchNums.map(ScheduleOptions.sides), normalizesCodes: normalizesCodes ? true : nil)
   }
 
-  func run() throws { try engine.run(TrainTask(command: self)) }
+  func run() throws { try engine.open().run(TrainTask(command: self)) }
 
   /// What decides the results.
   var settings: [String: String] {
@@ -134,24 +134,24 @@ private struct TrainTask: EngineTask {
 
   let command: Train
 
-  func run<B: Backend>(_ engine: B.Type) throws where B.Device == LocalDevice {
+  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws where B.Device == D {
     try command.runOptions.check(result: Self.result, data: command.data.data)
     let tokenizer: VQVAE<B> = try naming(command.tokenizer) {
-      try modelSource(command.tokenizer, option: "--tokenizer").tokenizer(command.hints(), on: LocalDevice())
+      try modelSource(command.tokenizer, option: "--tokenizer").tokenizer(command.hints(), on: device)
     }
     var settings = command.settings
     let data = try readData(tokenizer)
     settings["data"] = data.fingerprint
     settings[TrainingCheckpoint<B>.laterSetting] = try fingerprint(of: tokenizer)
     let configuration = try transformerConfiguration(tokenizer.configuration, classes: data.classNames.count)
-    try TrainingChecks.memory(configuration, batch: command.optimizer.batch)
-    let model: MarkovianTransformer<B> = try firstModel(configuration)
+    try TrainingChecks.memory(configuration, batch: command.optimizer.batch, on: device)
+    let model: MarkovianTransformer<B> = try firstModel(configuration, on: device)
     var options = try trainingOptions()
     options.batch = command.optimizer.batch
     var session = TransformerSession(
-      model, options, source: try source(data, tokenizer, configuration), tokenizer: tokenizer,
+      model, options, source: try source(data, tokenizer, configuration, on: device), tokenizer: tokenizer,
       seed: command.optimizer.seed, settings: settings,
-      metadata: try ModelMetadata.of(configuration, classNames: data.classNames), on: LocalDevice())
+      metadata: try ModelMetadata.of(configuration, classNames: data.classNames), on: device)
     let isResuming = command.runOptions.isResuming
     let folder = try command.runOptions.open(resuming: isResuming)
     let first = isResuming ? try session.restore(from: folder.checkpoint) : 0
@@ -212,8 +212,8 @@ private struct TrainTask: EngineTask {
   }
 
   private func source<B: Backend>(
-    _ data: DataSet, _ tokenizer: VQVAE<B>, _ configuration: TransformerConfiguration
-  ) throws -> any TokenSource<B> where B.Device == LocalDevice {
+    _ data: DataSet, _ tokenizer: VQVAE<B>, _ configuration: TransformerConfiguration, on device: B.Device
+  ) throws -> any TokenSource<B> {
     let seed = command.optimizer.seed
     let order = SampleOrder(
       labels: data.labels, batch: command.optimizer.batch, seed: seed, balance: command.data.balance)
@@ -225,11 +225,11 @@ private struct TrainTask: EngineTask {
       let loader = BatchLoader(
         images: images.training, side: tokenizer.configuration.imageSide, order: order, augmentation: augmentation,
         seed: seed)
-      return EncodedPictures(tokenizer, loader: loader, heldOut: images.validation, on: LocalDevice())
+      return EncodedPictures(tokenizer, loader: loader, heldOut: images.validation, on: device)
     case .latents(let latents):
       return CachedTokens(
         latents, order: order, flips: command.data.flip, unflippable: unflippable, seed: seed, configuration,
-        on: LocalDevice())
+        on: device)
     }
   }
 
@@ -250,17 +250,18 @@ private struct TrainTask: EngineTask {
   }
 
   /// A model from scratch, or with the weights of a checkpoint that has the same sizes.
-  private func firstModel<B: Backend>(_ configuration: TransformerConfiguration) throws -> MarkovianTransformer<B>
-  where B.Device == LocalDevice {
+  private func firstModel<B: Backend>(_ configuration: TransformerConfiguration, on device: B.Device) throws
+    -> MarkovianTransformer<B>
+  {
     guard let path = command.`init` else {
       return try MarkovianTransformer(
         configuration,
-        InitialSource(configuration, gainFactor: command.alng, seed: command.optimizer.seed, on: LocalDevice()),
-        on: LocalDevice())
+        InitialSource(configuration, gainFactor: command.alng, seed: command.optimizer.seed, on: device),
+        on: device)
     }
     let weights = try CheckpointWeights(path: path, .transformer)
     let model = try MarkovianTransformer<B>(
-      configuration, CheckpointSource<B>(weights, .transformer, on: LocalDevice()), on: LocalDevice())
+      configuration, CheckpointSource<B>(weights, .transformer, on: device), on: device)
     // A deeper model's first blocks alone would be no beginning.
     let known = Set(model.parameters.map { CheckpointNames.key(of: $0.name, in: .transformer) })
     if let other = weights.tensors.map(\.name).first(where: { !known.contains($0) && !CheckpointNames.isDerived($0) }) {

@@ -95,7 +95,7 @@ struct TrainTokenizer: ParsableCommand {
     }
   }
 
-  func run() throws { try engine.run(TrainTokenizerTask(command: self)) }
+  func run() throws { try engine.open().run(TrainTokenizerTask(command: self)) }
 
   /// What decides the results.
   var settings: [String: String] {
@@ -114,10 +114,10 @@ private struct TrainTokenizerTask: EngineTask {
 
   let command: TrainTokenizer
 
-  func run<B: Backend>(_ engine: B.Type) throws where B.Device == LocalDevice {
+  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws where B.Device == D {
     let configuration = try command.tokenizerConfiguration()
     try command.runOptions.check(result: Self.result, data: command.data.data)
-    try TrainingChecks.memory(configuration, batch: command.optimizer.batch)
+    try TrainingChecks.memory(configuration, batch: command.optimizer.batch, on: device)
     let images = try command.data.pictures(side: configuration.imageSide)
     let seed = command.optimizer.seed
     let order = SampleOrder(
@@ -128,7 +128,7 @@ private struct TrainTokenizerTask: EngineTask {
         flips: command.data.flip, shift: command.data.shift,
         unflippable: try command.data.unflippable(images.classNames)), seed: seed)
     let model = try VQVAE<B>(
-      configuration, InitialSource(configuration, seed: seed, on: LocalDevice()), on: LocalDevice())
+      configuration, InitialSource(configuration, seed: seed, on: device), on: device)
     let schedules = command.optimizer.schedules()
     var options = TokenizerTrainingOptions(schedule: schedules.rate, decay: schedules.decay)
     options.batch = command.optimizer.batch
@@ -140,7 +140,7 @@ private struct TrainTokenizerTask: EngineTask {
     settings["data"] = DataOptions.fingerprint(images.training.map { ($0.label, $0.name) })
     var session = TokenizerSession(
       model, options, loader: loader, validation: images.validation, seed: seed, settings: settings,
-      on: LocalDevice())
+      on: device)
     let isResuming = command.runOptions.isResuming
     let folder = try command.runOptions.open(resuming: isResuming)
     let first = isResuming ? try session.restore(from: folder.checkpoint) : 0

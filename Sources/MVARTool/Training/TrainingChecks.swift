@@ -1,5 +1,5 @@
 // What a training would trip over later, found before hours are spent and before anything is written: results among the
-// data, and sizes that this machine cannot hold.
+// data, and sizes that the device cannot hold.
 
 import Foundation
 import MVAR
@@ -34,27 +34,27 @@ enum TrainingChecks {
   }
 
   /// Refuses a tokenizer that cannot be trained here. The need is underestimated, so nothing is refused that would do.
-  static func memory(_ configuration: TokenizerConfiguration, batch: Int) throws {
+  static func memory(_ configuration: TokenizerConfiguration, batch: Int, on device: some EngineDevice) throws {
     // Four 3 × 3 convolutions or more for each block, in the encoder and the decoder.
     let squares = configuration.widths.reduce(0) { $0 + Double($1) * Double($1) }
     let parameters =
       36 * Double(configuration.blocks) * squares + Double(configuration.vocabulary) * Double(configuration.codeWidth)
     let pixels = Double(batch) * Double(configuration.imageSide) * Double(configuration.imageSide)
     // Four bytes each for a weight, its gradient and two moments; five maps of the finest width for each picture.
-    try Memory.check(
+    try device.checkMemory(
       16 * parameters + 20 * pixels * Double(configuration.widths[0]),
       for: "training a tokenizer of these sizes on \(batch) picture\(batch == 1 ? "" : "s") at once")
   }
 
   /// Refuses a transformer that cannot be trained here. The need is underestimated, so nothing is refused that would do.
-  static func memory(_ configuration: TransformerConfiguration, batch: Int) throws {
+  static func memory(_ configuration: TransformerConfiguration, batch: Int, on device: some EngineDevice) throws {
     let (width, depth) = (Double(configuration.width), Double(configuration.depth))
     let modulation = (configuration.sharesModulation ? 1 : depth) * 6 * width * width
     let rows = configuration.vocabulary + configuration.classes + configuration.schedule.length
     let parameters = 12 * depth * width * width + modulation + Double(rows) * width
     let tokens = Double(batch) * Double(configuration.schedule.lastSide) * Double(configuration.schedule.lastSide)
     // As above; for each token of the last scale its logits and, in each block, six rows or more.
-    try Memory.check(
+    try device.checkMemory(
       16 * parameters + 4 * tokens * (Double(configuration.vocabulary) + 6 * depth * width),
       for: "training a transformer of these sizes on \(batch) picture\(batch == 1 ? "" : "s") at once")
   }

@@ -5,6 +5,11 @@ public protocol OptimizerOps: BackendTypes {
   /// Σx², accumulated in double precision: the square of a gradient's norm.
   static func sumOfSquares(_ x: Tensor<Self>) -> Double
 
+  /// Σx² of each tensor, as `sumOfSquares` gives it, with one transfer for all.
+  ///
+  /// - Throws: what the engine throws when a transfer fails.
+  static func sumsOfSquares(_ tensors: [Tensor<Self>]) throws -> [Double]
+
   /// One step of AdamW with decoupled decay.
   ///
   ///     m ← β₁m + (1 − β₁)g          v ← β₂v + (1 − β₂)g²
@@ -15,6 +20,11 @@ public protocol OptimizerOps: BackendTypes {
   static func adamW(
     _ parameter: inout Tensor<Self>, gradient: Tensor<Self>, firstMoment: inout Tensor<Self>,
     secondMoment: inout Tensor<Self>, _ settings: AdamWSettings)
+}
+
+extension OptimizerOps where Device == HostDevice {
+  /// Σx² of each tensor; in this process's memory there is nothing to transfer.
+  public static func sumsOfSquares(_ tensors: [Tensor<Self>]) -> [Double] { tensors.map { sumOfSquares($0) } }
 }
 
 /// The numbers of one AdamW step for one parameter.

@@ -57,7 +57,7 @@ extension SmallClassifier {
       let batch = loader.batch(step)
       let (loss, gradients) = try classifier.gradients(batch, labelSmoothing: settings.labelSmoothing)
       optimizer.add(gradients)
-      optimizer.step(rate: schedule.rate(at: step), decay: settings.decay)
+      try optimizer.step(rate: schedule.rate(at: step), decay: settings.decay)
       try onStep(step + 1, loss)
     }
     return classifier
@@ -73,8 +73,8 @@ extension SmallClassifier {
     let targets = try Indices<B>(batch.labels, shape: [count], on: device)
     let loss = logits.crossEntropy(targets: targets, labelSmoothing: B.Scalar(labelSmoothing))  // [B]
       .sum(times: 1 / B.Scalar(count))  // [1]
-    let value = Double(try loss.value.scalars()[0])
-    return (value, tape.gradients(of: loss, seed: Tensor(repeating: 1, shape: [1], on: device)))
+    let gradients = tape.gradients(of: loss, seed: Tensor(repeating: 1, shape: [1], on: device))
+    return (Double(try loss.value.scalars()[0]), gradients)
   }
 }
 

@@ -74,7 +74,7 @@ public struct TokenizerEvaluation<B: Backend> {
       let images = try Tensor<B>(B.Scalar.array(originals), shape: [part.count, 3, side, side], on: device)
       let features = tokenizer.features(Variable(images))
       // What is no number has no nearest code.
-      guard B.sumOfSquares(features.value).isFinite else { throw EvaluationError.notNumbers }
+      guard try B.isFinite(features.value) else { throw EvaluationError.notNumbers }
       let quantized = tokenizer.quantizer.encode(features)
       for (scale, tokens) in quantized.tokens.enumerated() {
         for token in try tokens.values() { isUsed[scale][token] = true }

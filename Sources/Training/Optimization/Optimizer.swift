@@ -75,17 +75,21 @@ public final class Optimizer<B: Backend> {
     }
   }
 
-  /// The norm of all gradients added so far.
-  public var gradientNorm: Double {
-    gradients.reduce(0) { $0 + ($1.map(B.sumOfSquares) ?? 0) }.squareRoot()
+  /// The norm of all gradients added so far. It waits for the device, once for all of them.
+  ///
+  /// - Throws: what the engine throws when a transfer fails.
+  public func gradientNorm() throws -> Double {
+    try B.sumsOfSquares(gradients.compactMap { $0 }).reduce(0, +).squareRoot()
   }
 
   /// Takes one step with the gradients added since the last one, and forgets them.
   ///
+  /// - Parameter norm: that of the gradients, if it is known already.
   /// - Returns: the norm of the gradients before clipping. When it is not finite nothing is changed.
+  /// - Throws: what the engine throws when a transfer fails.
   @discardableResult
-  public func step(rate: Double, decay: Double) -> Double {
-    let norm = gradientNorm
+  public func step(rate: Double, decay: Double, norm: Double? = nil) throws -> Double {
+    let norm = try norm ?? gradientNorm()
     defer { gradients = [Tensor<B>?](repeating: nil, count: parameters.count) }
     guard norm.isFinite else { return norm }
     let factor = settings.clip > 0 ? min(1, settings.clip / (norm + 1e-6)) : 1

@@ -65,8 +65,10 @@ extension TokenBatch {
   /// - Throws: `NotANumberError` when the tokenizer's output is not made of numbers, which have no nearest code.
   public init(_ tokenizer: VQVAE<B>, images: Tensor<B>, labels: [Int]) throws {
     let features = tokenizer.features(Variable(images))
-    guard B.sumOfSquares(features.value).isFinite else { throw Self.notNumbers }
+    guard try B.isFinite(features.value) else { throw Self.notNumbers }
     let quantized = tokenizer.quantizer.encode(features)
+    let inputs = tokenizer.quantizer.inputs(sums: quantized.sums).value
+    guard try B.isFinite(inputs) else { throw Self.notNumbers }
     let perScale = try quantized.tokens.map { try B.indices($0.storage) }
     // [S][B, p²] → [B, L]
     let tokens = labels.indices.flatMap { image in
@@ -75,8 +77,6 @@ extension TokenBatch {
         return values[image * each..<(image + 1) * each]
       }
     }
-    let inputs = tokenizer.quantizer.inputs(sums: quantized.sums).value
-    guard B.sumOfSquares(inputs).isFinite else { throw Self.notNumbers }
     self.init(labels: labels, tokens: tokens, inputs: inputs)
   }
 

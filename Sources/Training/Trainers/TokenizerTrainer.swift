@@ -72,10 +72,11 @@ public final class TokenizerTrainer<B: Backend> {
     let x = Variable(images, tape: tape)
     let picture: Variable<B>
     let quantizerLoss: Variable<B>
+    var tokens: [Indices<B>] = []
     if quantizes {
       let pass = model.reconstruct(x)
       (picture, quantizerLoss) = (pass.image, pass.quantizerLoss)
-      usage.update(try pass.2.tokens.map { try B.indices($0.storage) })
+      tokens = pass.2.tokens
     } else {
       picture = model.decode(model.features(x))
       quantizerLoss = Variable(Tensor(repeating: 0, shape: [1], on: images.device))
@@ -85,12 +86,13 @@ public final class TokenizerTrainer<B: Backend> {
     let reconstruction = absolute.combined(
       times: B.Scalar(weights.absolute), squared, times: B.Scalar(weights.squared))
     let loss = reconstruction.combined(times: 1, quantizerLoss, times: B.Scalar(weights.quantizer))  // [1]
-    let result = TokenizerLoss(
-      absolute: Double(try absolute.value.scalars()[0]), squared: Double(try squared.value.scalars()[0]),
-      quantizer: Double(try quantizerLoss.value.scalars()[0]), total: Double(try loss.value.scalars()[0]))
     optimizer.add(
       tape.gradients(of: loss, seed: Tensor(repeating: B.Scalar(weight), shape: [1], on: images.device)))
-    return result
+    // Nothing is read before all work is given to the device.
+    if quantizes { usage.update(try tokens.map { try B.indices($0.storage) }) }
+    return TokenizerLoss(
+      absolute: Double(try absolute.value.scalars()[0]), squared: Double(try squared.value.scalars()[0]),
+      quantizer: Double(try quantizerLoss.value.scalars()[0]), total: Double(try loss.value.scalars()[0]))
   }
 
   /// One step on one batch.
@@ -100,7 +102,7 @@ public final class TokenizerTrainer<B: Backend> {
     loss: TokenizerLoss, gradientNorm: Double
   ) {
     let loss = try addGradient(images, quantizes: quantizes)
-    return (loss, optimizer.step(rate: rate, decay: decay))
+    return (loss, try optimizer.step(rate: rate, decay: decay))
   }
 
   /// Sets codes that nobody used since the last revival to vectors the quantiser would have to describe in these images:

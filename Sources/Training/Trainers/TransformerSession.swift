@@ -94,7 +94,7 @@ public struct TransformerSession<B: Backend>: TrainingSession {
 
   /// One iteration is one optimiser step; with accumulation it takes several micro-batches.
   public mutating func step(_ iteration: Int) throws -> [(String, Double)] {
-    var losses: [SegmentLoss] = []
+    var pending: [PendingLoss<B>] = []
     var micro = 0
     for part in 0..<options.accumulation {
       micro = iteration * options.accumulation + part
@@ -102,12 +102,12 @@ public struct TransformerSession<B: Backend>: TrainingSession {
       let streams = batch.labels.indices.map {
         RandomStream(seed: seed, stream: UInt64(micro * options.batch + $0))
       }
-      losses += try cycle.segments(at: micro).map {
+      pending += try cycle.segments(at: micro).map {
         try trainer.addGradient(batch, scales: $0, streams: streams, weight: 1 / Double(options.accumulation))
       }
     }
     let rate = options.schedule.rate(at: micro)
-    let norm = trainer.optimizer.step(rate: rate, decay: options.decay.decay(at: micro))
+    let (losses, norm) = try trainer.step(pending, rate: rate, decay: options.decay.decay(at: micro))
     let length = Double(trainer.model.configuration.schedule.length)
     func tokens(_ loss: SegmentLoss) -> Double {
       Double(trainer.model.configuration.schedule.tokens(of: loss.scales).count)

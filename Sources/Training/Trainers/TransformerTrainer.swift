@@ -33,6 +33,24 @@ public struct TokenBatch<B: Backend> {
   }
 }
 
+/// The loss of one segment, which the engine may still be computing.
+public struct PendingLoss<B: Backend>: Sendable {
+  /// Which scales.
+  public let scales: Range<Int>
+  /// The loss with its weight 1/L [1].
+  let loss: Tensor<B>
+  /// L divided by the tokens of these scales.
+  let lengthPerToken: Double
+
+  /// Waits for the loss.
+  ///
+  /// - Throws: what the engine throws when a transfer fails.
+  public func value() throws -> SegmentLoss {
+    let weighted = Double(try loss.scalars()[0])
+    return SegmentLoss(scales: scales, weighted: weighted, perToken: weighted * lengthPerToken)
+  }
+}
+
 /// The loss of one segment.
 public struct SegmentLoss: Sendable {
   /// Which scales.
@@ -62,14 +80,14 @@ public struct TransformerTrainer<B: Backend> {
     self.regularisation = regularisation
   }
 
-  /// Adds the gradient of one segment's loss to the optimiser's.
+  /// Adds the gradient of one segment's loss to the optimiser's. It does not wait for the engine.
   ///
   /// - Parameters:
   ///   - streams: the random numbers of each sample.
   ///   - weight: what the gradient is multiplied by: 1 / the number of micro-batches of a step.
   public func addGradient(
     _ batch: TokenBatch<B>, scales: Range<Int>, streams: [RandomStream], weight: Double = 1
-  ) throws -> SegmentLoss {
+  ) throws -> PendingLoss<B> {
     let (configuration, device) = (model.configuration, batch.inputs.device)
     let tape = Tape<B>()
     let labels = regularisation.dropped(batch.labels, nullClass: configuration.classes, streams)
@@ -84,11 +102,10 @@ public struct TransformerTrainer<B: Backend> {
     let losses = logits.crossEntropy(
       targets: targets, labelSmoothing: B.Scalar(regularisation.labelSmoothing))  // [B, N]
     let loss = losses.sum(times: 1 / B.Scalar(configuration.schedule.length * labels.count))  // [1]
-    let value = Double(try loss.value.scalars()[0])
     optimizer.add(tape.gradients(of: loss, seed: Tensor(repeating: B.Scalar(weight), shape: [1], on: device)))
-    let tokens = Double(targets.shape.count / labels.count)
-    return SegmentLoss(
-      scales: scales, weighted: value, perToken: value * Double(configuration.schedule.length) / tokens)
+    return PendingLoss(
+      scales: scales, loss: loss.value,
+      lengthPerToken: Double(configuration.schedule.length) / Double(targets.shape.count / labels.count))
   }
 
   /// One step on one batch and some segments.
@@ -97,8 +114,23 @@ public struct TransformerTrainer<B: Backend> {
   public func step(
     _ batch: TokenBatch<B>, segments: [Range<Int>], streams: [RandomStream], rate: Double, decay: Double
   ) throws -> (losses: [SegmentLoss], gradientNorm: Double) {
-    let losses = try segments.map { try addGradient(batch, scales: $0, streams: streams) }
-    return (losses, optimizer.step(rate: rate, decay: decay))
+    try step(
+      try segments.map { try addGradient(batch, scales: $0, streams: streams) }, rate: rate, decay: decay)
+  }
+
+  /// One step with gradients that were added.
+  ///
+  /// The norm is read first, behind which nothing is left to wait for when the losses are; the engine is given its work
+  /// again at once.
+  ///
+  /// - Parameter losses: those of the gradients.
+  /// - Returns: the losses, and the norm of all gradients before clipping.
+  func step(_ losses: [PendingLoss<B>], rate: Double, decay: Double) throws -> (
+    losses: [SegmentLoss], gradientNorm: Double
+  ) {
+    let norm = try optimizer.gradientNorm()
+    let losses = try losses.map { try $0.value() }
+    return (losses, try optimizer.step(rate: rate, decay: decay, norm: norm))
   }
 
   /// How well the model predicts the tokens of images: nothing is dropped, nothing is smoothed.

@@ -8,10 +8,9 @@
 import MVAR
 import NeuralLayers
 import TensorCore
-import TestSupport
 
-enum TinyModels {
-  static func transformer<B: HostBackend>(
+package enum TinyModels {
+  package static func transformer<B: TestedBackend>(
     _: B.Type, sharesModulation: Bool = false, normalizesAttention: Bool = true, attention: AttentionPattern = .mvar
   ) throws -> MarkovianTransformer<B> {
     try MarkovianTransformer(
@@ -19,27 +18,33 @@ enum TinyModels {
         depth: 2, schedule: ScaleSchedule([1, 2, 3, 4]), vocabulary: 32, codeWidth: 8, classes: 5, width: 32, heads: 4,
         sharesModulation: sharesModulation, normalizesAttention: normalizesAttention, attention: attention,
         window: 3, refineStep: 2),
-      SeededSource(seed: 3, .transformer, on: HostDevice()), on: HostDevice())
+      SeededSource(seed: 3, .transformer, on: B.testDevice), on: B.testDevice)
   }
 
   /// - Parameter channels: with 32, a group of the finest level's norms is one channel.
-  static func tokenizer<B: HostBackend>(_: B.Type, channels: Int = 32) throws -> VQVAE<B> {
+  package static func tokenizer<B: TestedBackend>(_: B.Type, channels: Int = 32) throws -> VQVAE<B> {
     try VQVAE(
       TokenizerConfiguration(
         vocabulary: 32, codeWidth: 8, channels: channels, multipliers: [1, 2], schedule: ScaleSchedule([1, 2, 3, 4])),
-      SeededSource(seed: 4, .tokenizer, on: HostDevice()), on: HostDevice())
+      SeededSource(seed: 4, .tokenizer, on: B.testDevice), on: B.testDevice)
   }
 }
 
 /// One training step of a tiny transformer: teacher forcing on a batch of two.
-struct TrainingStep: Sendable {
-  var labelSmoothing = 0.0
-  var dropsPaths = false
+package struct TrainingStep: Sendable {
+  package var labelSmoothing: Double
+  package var dropsPaths: Bool
   /// The second is the null class.
-  let labels = [2, 5]
+  package let labels = [2, 5]
+
+  package init(labelSmoothing: Double = 0, dropsPaths: Bool = false) {
+    self.labelSmoothing = labelSmoothing
+    self.dropsPaths = dropsPaths
+  }
 
   /// Cross-entropy · 1/L, summed over the segment's tokens, mean over the batch → [1].
-  func loss<B: HostBackend>(_ model: MarkovianTransformer<B>, scales: Range<Int>, tape: Tape<B>?) throws -> Variable<B>
+  package func loss<B: TestedBackend>(_ model: MarkovianTransformer<B>, scales: Range<Int>, tape: Tape<B>?) throws
+    -> Variable<B>
   {
     let configuration = model.configuration
     let (batch, length) = (labels.count, configuration.schedule.length)
@@ -48,18 +53,18 @@ struct TrainingStep: Sendable {
     let tokens = random.indices(batch * length, below: configuration.vocabulary)  // [B, L]
     let range = configuration.schedule.tokens(of: scales)
     let logits = try model.logits(
-      model.condition(labels: Indices(labels, shape: [batch], on: HostDevice()), tape: tape),
+      model.condition(labels: Indices(labels, shape: [batch], on: B.testDevice), tape: tape),
       inputs: Variable(B.slice(inputs, axis: 1, model.trajectory.inputRows(of: scales))), scales: scales,
       keep: dropsPaths ? { Self.keep($0) } : nil)  // [B, N, V]
     let targets = try Indices<B>(
       (0..<batch).flatMap { tokens[$0 * length + range.lowerBound..<$0 * length + range.upperBound] },
-      shape: [batch, range.count], on: HostDevice())
+      shape: [batch, range.count], on: B.testDevice)
     return logits.crossEntropy(targets: targets, labelSmoothing: B.Scalar(labelSmoothing))  // [B, N]
       .sum(times: 1 / B.Scalar(length * batch))
   }
 
   /// DropPath's factors of a block: each sample loses one branch of one block.
-  static func keep<Scalar: TensorScalar>(_ block: Int) -> (attention: [Scalar], feedForward: [Scalar]) {
+  package static func keep<Scalar: TensorScalar>(_ block: Int) -> (attention: [Scalar], feedForward: [Scalar]) {
     block == 0 ? ([1.25, 0], [1.25, 1.25]) : ([1.25, 1.25], [0, 1.25])
   }
 }

@@ -1,4 +1,4 @@
-// The tensors of a file of golden values under `Fixtures/golden`, as numbers that no engine owns yet.
+// The tensors of a file of golden values, as numbers that no engine owns yet.
 
 import Checkpoints
 import TensorCore
@@ -7,10 +7,8 @@ import TensorCore
 package struct GoldenValues {
   private let checkpoint: Checkpoint
 
-  /// Opens `Fixtures/golden/<name>`.
-  package init(_ name: String) throws {
-    checkpoint = try Checkpoint.open(Fixtures.path("golden/\(name)"))
-  }
+  /// Opens a file.
+  package init(path: String) throws { checkpoint = try Checkpoint.open(path) }
 
   /// The names of all tensors.
   package var names: [String] { checkpoint.tensors.map(\.name) }

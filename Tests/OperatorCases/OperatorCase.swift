@@ -2,10 +2,9 @@
 // backward the gradient of the forward?), twins (does a fast engine agree with the plain one?) and golden values.
 
 import TensorCore
-import Testing
 
 /// An operator with inputs chosen to hurt.
-package protocol OperatorCase: Sendable, CustomTestStringConvertible {
+package protocol OperatorCase: Sendable, CustomStringConvertible {
   /// Which operator, and what is special about this case.
   var name: String { get }
   /// The tensors the operator is applied to; numbers that are no tensors are properties of the case.
@@ -22,7 +21,7 @@ package protocol OperatorCase: Sendable, CustomTestStringConvertible {
 }
 
 extension OperatorCase {
-  package var testDescription: String { name }
+  package var description: String { name }
 
   /// Small enough for third derivatives, large enough for rounding: both then err by about 1e-11.
   package var step: Double { 1e-5 }

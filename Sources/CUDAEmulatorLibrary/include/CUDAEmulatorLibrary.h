@@ -1,0 +1,23 @@
+// The emulated CUDA device as a library that a program loads where it would load NVIDIA's: it exports the functions of
+// the driver (Driver.cpp) and of the run-time compiler (Compiler.cpp) under their own names, so one file stands for both.
+//
+//     MVAR_CUDA_DRIVER=…/libcuda-emulator.so MVAR_NVRTC=…/libcuda-emulator.so MVAR_CUDA_CACHE= mvar devices
+
+#ifndef CUDA_EMULATOR_LIBRARY_H
+#define CUDA_EMULATOR_LIBRARY_H
+
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// What it uses of the emulator. (The emulator's own header is of another module, which C++ here cannot include.)
+void *cudaemu_symbol(const char *name);
+int cudaemu_kernel_at(size_t index, const char **file, const char **kernel);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

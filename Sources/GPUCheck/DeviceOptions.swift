@@ -1,0 +1,32 @@
+// Which device is checked.
+
+import ArgumentParser
+import CUDAEmulator
+import MVARCUDA
+
+extension CUDAEngine.Precision: ExpressibleByArgument {}
+
+/// The options that choose the device.
+struct DeviceOptions: ParsableArguments {
+  @Flag(help: "Take a device made of this machine's processors, to try the checks themselves without a GPU.")
+  var emulated = false
+
+  @Flag(help: "Take small models and maps, for the emulated device.")
+  var small = false
+
+  @Option(parsing: .upToNextOption, help: "What products are computed in (default: float32, tf32 and bfloat16).")
+  var precision: [CUDAEngine.Precision] = CUDAEngine.Precision.allCases
+
+  /// A new engine of the device.
+  ///
+  /// - Throws: `CUDAError`.
+  func engine(_ precision: CUDAEngine.Precision = .float32) throws -> CUDAEngine {
+    guard emulated else { return try CUDAEngine(precision: precision) }
+    let driver = try CUDADriver(name: "emulator") { cudaemu_symbol($0) }
+    // The emulated driver takes a file's name for an image.
+    return try CUDAEngine(CUDADevice(driver), precision: precision, memory: .exact) { Array($0.utf8) + [0] }
+  }
+
+  /// What a column of a precision is called.
+  func column(_ precision: CUDAEngine.Precision) -> String { "here, \(precision.rawValue)" }
+}

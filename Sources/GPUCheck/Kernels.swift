@@ -1,0 +1,79 @@
+// `gpu-check kernels`: compiles all kernels and shows what each needs of a multiprocessor. It needs no GPU.
+
+import ArgumentParser
+import CUDAEmulator
+import Foundation
+import MVARCUDA
+
+struct Kernels: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Compile all kernels and show registers, shared memory and spills of each.",
+    discussion: """
+      Needs NVIDIA's run-time compiler (MVAR_NVRTC names its file), and no GPU. Fails where a kernel does not compile, or \
+      where registers do not suffice, so that it keeps numbers in memory instead.
+      """)
+
+  @Option(help: "What to compile for, separated by commas.") var architectures = "sm_89,sm_90"
+  @Option(
+    help: "Keep the compiled kernels in this folder, where MVAR_CUDA_KERNELS finds them on machines without a compiler."
+  )
+  var keep: String?
+
+  func run() throws {
+    let compiler = try NVRTC.find(for: nil)
+    let architectures = architectures.split(separator: ",").map(String.init)
+    print("Compiled by NVRTC \(compiler.version).\n")
+    var problems: [String] = []
+    var rows = [["kernel"] + architectures.map { "\($0): registers, shared memory, stack, spills" }]
+    for file in KernelTexts.files.values.sorted(by: { $0.name < $1.name }) {
+      var columns: [[String: KernelUsage]] = []
+      for architecture in architectures {
+        let usage = try usage(of: file, architecture, compiler)
+        columns.append(Dictionary(usage.map { ($0.kernel, $0) }) { first, _ in first })
+      }
+      for kernel in Self.names(of: file.name) {
+        var row = ["\(file.name) \(kernel)"]
+        for (architecture, column) in zip(architectures, columns) {
+          guard architecture.hasPrefix("sm_") else {
+            row.append("—")
+            continue
+          }
+          guard let usage = column[kernel] else {
+            problems.append("\(kernel) is missing from \(file.name) for \(architecture)")
+            row.append("missing")
+            continue
+          }
+          row.append("\(usage.registers), \(usage.sharedBytes) B, \(usage.stackBytes) B, \(usage.spilledBytes) B")
+          if usage.spilledBytes > 0 {
+            problems.append("\(kernel) spills \(usage.spilledBytes) bytes for \(architecture)")
+          }
+        }
+        rows.append(row)
+      }
+    }
+    print(Markdown.table(rows))
+    guard problems.isEmpty else { throw Failure(problems.joined(separator: "; ")) }
+  }
+
+  /// Compiles a file, and keeps what comes of it if that is asked for.
+  private func usage(of file: NVRTC.Text, _ architecture: String, _ compiler: NVRTC) throws -> [KernelUsage] {
+    let compiler = KernelCompiler(compiler, architecture: architecture, cache: KernelCache(folder: nil))
+    // Machine code comes from an assembler that can be asked what it did; PTX does not.
+    let options = architecture.hasPrefix("sm_") ? ["-Xptxas=-v"] : []
+    let (image, log) = try compiler.compile(file, headers: KernelTexts.headers, options: options)
+    if let keep { KernelImages.prepare(image, of: file, for: architecture, in: KernelCache(folder: keep)) }
+    return KernelUsage.parse(log ?? "")
+  }
+
+  /// The kernels of a file, which the emulator has a list of.
+  private static func names(of file: String) -> [String] {
+    var names: [String] = []
+    var index = 0
+    var (holder, kernel): (UnsafePointer<CChar>?, UnsafePointer<CChar>?)
+    while cudaemu_kernel_at(index, &holder, &kernel) != 0, let holder, let kernel {
+      if String(cString: holder) == file { names.append(String(cString: kernel)) }
+      index += 1
+    }
+    return names
+  }
+}

@@ -1,0 +1,81 @@
+// `gpu-check speed sampling` and `gpu-check speed training`: whole models, their time and the most memory of their tensors.
+
+import ArgumentParser
+import MVAR
+import MVARCUDA
+import TensorCore
+import Training
+
+struct SpeedOfSampling: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "sampling", abstract: "Time drawing with guidance, by MVAR and by VAR.")
+
+  @OptionGroup var device: DeviceOptions
+  @Option(help: "Images drawn at once.") var batch = 32
+
+  func run() throws {
+    let scenario = try Scenario(isSmall: device.small)
+    let count = device.small ? 2 : batch
+    let section = "Drawing \(count) images: \(scenario.name), guidance 2.7, top-k 900, top-p 0.96, without the decoder"
+    for precision in device.precision {
+      for pattern in [AttentionPattern.mvar, .blockCausal] {
+        progress("drawing with \(pattern.rawValue) in \(precision.rawValue)")
+        let engine = try device.engine(precision)
+        let sampler: Sampler<CUDA> = try scenario.makeSampler(pattern, on: engine)
+        let streams = (0..<count).map { RandomStream(seed: 1, stream: UInt64($0)) }
+        let (labels, options) = (scenario.labels(count), try Scenario.options())
+        try engine.synchronize()
+        let weights = engine.memoryUse.used
+        engine.resetPeakMemory()
+        let seconds = try Stopwatch(engine: engine, once: device.small).seconds {
+          _ = try sampler.sample(labels: labels, streams: streams, options)
+        }
+        let column = device.column(precision)
+        Measurement(section, "\(pattern.rawValue), time", column, Amount.time(seconds)).report()
+        Measurement(
+          section, "\(pattern.rawValue), memory beyond the weights", column,
+          Amount.bytes(engine.memoryUse.peak - weights)
+        ).report()
+        Measurement(section, "weights", column, Amount.bytes(weights)).report()
+      }
+    }
+  }
+}
+
+struct SpeedOfTraining: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "training", abstract: "Time a training step of every segment.")
+
+  @OptionGroup var device: DeviceOptions
+  @Option(help: "Images of a step.") var batch = 32
+
+  func run() throws {
+    let scenario = try Scenario(isSmall: device.small)
+    let count = device.small ? 2 : batch
+    let section = "A training step of \(count) images: \(scenario.name)"
+    for precision in device.precision {
+      progress("training in \(precision.rawValue)")
+      let engine = try device.engine(precision)
+      let trainer = TransformerTrainer<CUDA>(
+        try scenario.makeTransformer(on: engine), regularisation: Regularisation(labelDrop: 0))
+      let configuration = scenario.transformer
+      let length = configuration.schedule.length
+      let batch = TokenBatch<CUDA>(
+        labels: scenario.labels(count),
+        tokens: (0..<count * length).map { Int32($0 * 37 % configuration.vocabulary) },
+        inputs: try numbers([count, length - 1, configuration.codeWidth], on: engine))
+      let streams = (0..<count).map { RandomStream(seed: 0, stream: UInt64($0)) }
+      for scales in trainer.model.trajectory.segments {
+        try engine.giveBackIdleMemory()
+        engine.resetPeakMemory()
+        let seconds = try Stopwatch(engine: engine, once: device.small).seconds {
+          _ = try trainer.step(batch, segments: [scales], streams: streams, rate: 1e-5, decay: 0.05)
+        }
+        let row = "scales \(scales.lowerBound + 1) to \(scales.upperBound)"
+        Measurement(section, "\(row), time", device.column(precision), Amount.time(seconds)).report()
+        Measurement(section, "\(row), peak memory", device.column(precision), Amount.bytes(engine.memoryUse.peak))
+          .report()
+      }
+    }
+  }
+}

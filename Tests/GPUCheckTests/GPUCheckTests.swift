@@ -1,0 +1,83 @@
+// The program that checks GPUs, on the emulated device and with small models: whoever has a GPU for minutes must not meet its
+// mistakes first.
+
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct GPUCheckTests {
+  private func run(_ arguments: [String]) throws -> BuiltProgram.Result {
+    let folder = FileManager.default.temporaryDirectory.path(percentEncoded: false)
+    return try BuiltProgram.run(
+      BuiltProgram.path("gpu-check"), arguments, in: folder,
+      environment: ["PATH": "/usr/bin:/bin", "OPENBLAS_NUM_THREADS": "1"])
+  }
+
+  /// The cells of a program's measurements, by section, row and column.
+  private func cells(_ output: String) -> [[String]: String] {
+    let lines = output.split(separator: "\n").map {
+      $0.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
+    }
+    return Dictionary(lines.filter { $0.count == 4 }.map { (Array($0[..<3]), $0[3]) }) { _, last in last }
+  }
+
+  @Test func operators() throws {
+    let result = try run(["operators", "--emulated", "--golden", Fixtures.path("golden/ops.safetensors")])
+    #expect(result.code == 0, "\(result.errors)")
+    let cells = cells(result.output)
+    #expect(cells[["Operators, float32", "neighborhoodAttention", "cases"]] == "12")
+    #expect(cells[["Operators, bfloat16", "linear", "relative error"]]?.hasSuffix("e-03") == true)
+    #expect(cells[["Operators, tf32", "softmax", "cases"]] == nil)
+    for precision in ["float32", "tf32", "bfloat16"] {
+      #expect(cells[["Operators, \(precision)", "golden values", "of the bar"]] != nil)
+    }
+  }
+
+  @Test func tokens() throws {
+    let result = try run(["tokens", "--emulated", "--small", "--count", "2"])
+    #expect(result.code == 0, "\(result.errors)")
+    let found = cells(result.output).filter { $0.key[2] == "tokens that differ" }
+    #expect(found.count == 4 && found.values.allSatisfy { $0.hasPrefix("0 of ") })
+  }
+
+  @Test(arguments: ["limits", "speed operators", "speed attention", "speed sampling", "speed training"])
+  func speed(part: String) throws {
+    let result = try run(part.split(separator: " ").map(String.init) + ["--emulated", "--small"])
+    #expect(result.code == 0, "\(result.errors)")
+    #expect(!cells(result.output).isEmpty)
+  }
+
+  @Test func noGPU() throws {
+    let folder = FileManager.default.temporaryDirectory.path(percentEncoded: false)
+    let result = try BuiltProgram.run(
+      BuiltProgram.path("gpu-check"), ["limits"], in: folder, environment: ["MVAR_CUDA_DRIVER": "/no/driver.so"])
+    #expect(result.code == 1 && result.errors.contains("the CUDA driver could not be loaded; tried /no/driver.so"))
+  }
+
+  @Test func report() throws {
+    try withTemporaryFolder { folder in
+      let (here, there) = ("\(folder)/here.txt", "\(folder)/there.txt")
+      try "A\trow 1\there\t1 s\nsomething else\nB\tx\there\t2 s\nA\trow 2\there\t3 s\n"
+        .write(toFile: here, atomically: true, encoding: .utf8)
+      try "A\trow 2\tthere\t4 s\n".write(toFile: there, atomically: true, encoding: .utf8)
+      let result = try run(["report", here, there])
+      #expect(
+        result.output == """
+          ## A
+
+          |       | here | there |
+          | ----- | ---- | ----- |
+          | row 1 | 1 s  |       |
+          | row 2 | 3 s  | 4 s   |
+
+          ## B
+
+          |     | here |
+          | --- | ---- |
+          | x   | 2 s  |
+
+
+          """)
+    }
+  }
+}

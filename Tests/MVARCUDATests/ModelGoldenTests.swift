@@ -1,0 +1,26 @@
+// Golden files of whole models on the emulated device, through the same code as `mvar verify`: a file of every kind.
+
+import CUDAEmulator
+import MVAR
+import MVARCUDA
+import TestSupport
+import Testing
+import Verification
+
+extension EmulatedDevice {
+  @Suite struct ModelGoldenTests {
+    @Test(arguments: [
+      "ops.safetensors", "tiny_znorm.vqvae.safetensors", "tiny_znorm.mvar.safetensors", "tiny_znorm.sample.safetensors",
+      "tiny_znorm.filter.safetensors", "tiny_znorm.train.safetensors", "tiny.var.safetensors",
+    ])
+    func agreesWithPyTorch(_ name: String) throws {
+      cudaemu_set_host_threads(2)
+      defer { cudaemu_set_host_threads(1) }
+      let report = try Verifier<CUDA>(on: CUDA.testDevice).verify(Fixtures.path("golden/\(name)"))
+      for row in report.rows where row.outcome != .passed {
+        Issue.record("\(name): \(row.name): \(row.outcome), \(row.absolute), \(row.place), \(row.tolerance)")
+      }
+      #expect(report.passed >= 5, "\(name) compared only \(report.passed) tensors")
+    }
+  }
+}

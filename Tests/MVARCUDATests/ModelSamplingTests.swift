@@ -1,0 +1,101 @@
+// Whole tiny models on the emulated device: they draw the same tokens as on the other engines, without ever being waited
+// for between two scales, and say so when their logits are no numbers.
+
+import CUDAEmulator
+import MVAR
+import MVARCUDA
+import NeuralLayers
+import TensorCore
+import TestSupport
+import Testing
+
+/// Ways to draw that take different paths.
+private struct Drawing: CustomTestStringConvertible, Sendable {
+  let testDescription: String
+  var attention = AttentionPattern.mvar
+  var guidance = 1.0
+  var topK = 0
+  var topP = 0.0
+  var smooth = false
+
+  static let all = [
+    Drawing(testDescription: "plain"),
+    Drawing(testDescription: "guided and filtered", guidance: 2.7, topK: 20, topP: 0.9),
+    Drawing(testDescription: "smooth", guidance: 1.5, topK: 8, smooth: true),
+    Drawing(testDescription: "VAR with its cache", attention: .blockCausal, guidance: 2, topP: 0.95),
+  ]
+
+  /// Draws three images; gives the tokens of each scale, and f̂.
+  func run<B: TestedBackend>(on engine: B.Type, damage: ((MarkovianTransformer<B>) throws -> Void)? = nil) throws -> (
+    tokens: [Indices<B>], sum: Tensor<B>
+  ) {
+    let sampler = try sampler(engine)
+    try damage?(sampler.transformer)
+    return try draw(sampler)
+  }
+
+  func sampler<B: TestedBackend>(_ engine: B.Type) throws -> Sampler<B> {
+    try Sampler(
+      TinyModels.transformer(engine, attention: attention), TinyModels.tokenizer(engine).quantizer)
+  }
+
+  func draw<B: TestedBackend>(_ sampler: Sampler<B>) throws -> (tokens: [Indices<B>], sum: Tensor<B>) {
+    var tokens: [Indices<B>] = []
+    let options = try SamplingOptions(guidance: guidance, topK: topK, topP: topP, smooth: smooth)
+    let streams = (0..<3).map { RandomStream(seed: 5, stream: $0) }
+    let sum = try sampler.sample(labels: [0, 3, 4], streams: streams, options) { tokens.append($0.tokens) }
+    return (tokens, sum)
+  }
+}
+
+extension EmulatedDevice {
+  @Suite struct ModelSamplingTests {
+    @Test("The same seed gives the same tokens", arguments: Drawing.all)
+    fileprivate func sameTokens(_ drawing: Drawing) throws {
+      let found = try drawing.run(on: CUDA.self)
+      let expected = try drawing.run(on: CPU<Float>.self)
+      #expect(try found.tokens.map { try $0.values() } == expected.tokens.map { try $0.values() })
+      expectClose(
+        try found.sum.scalars(), try expected.sum.scalars(), Tolerance(absolute: 1e-4), drawing.testDescription)
+    }
+
+    @Test("One number is read after the last scale, and nothing before", arguments: Drawing.all)
+    fileprivate func readsOnce(_ drawing: Drawing) throws {
+      let sampler = try drawing.sampler(CUDA.self)
+      // Lists that recur are copied to the device by the first run.
+      for _ in 0..<2 {
+        let reads = try HostReads.during { _ = try drawing.draw(sampler) }
+        #expect(reads == HostReads(copies: 1, synchronizations: 1))
+      }
+    }
+
+    /// Rows of more codes than shared memory has room for, and more rows than are filtered at once.
+    @Test func wideRows() throws {
+      var random = RandomValues(seed: 14)
+      let logits = random.normal([1, 37, 13_000], deviation: 3)
+      for (topK, topP) in [(0, 0.9), (900, 0.96)] {
+        let found = CUDA.filterLogits(try logits.tensor(CUDA.self), topK: topK, topP: topP)
+        let plain = Reference<Float>.filterLogits(try logits.tensor(Reference<Float>.self), topK: topK, topP: topP)
+        #expect(try found.scalars() == plain.scalars(), "top-k \(topK), top-p \(topP)")
+      }
+    }
+
+    @Test("Logits that are no numbers end the drawing", arguments: [Float.nan, .infinity])
+    func damagedWeights(value: Float) throws {
+      for drawing in Drawing.all {
+        // The level of scale 2 is added to its tokens alone.
+        let error = #expect(throws: NotANumberError.self) {
+          _ = try drawing.run(on: CUDA.self) { model in
+            let levels = try #require(model.parameters.first { $0.name == "levelEmbedding.weight" })
+            var numbers = try levels.value.scalars()
+            numbers[2 * levels.value.shape[1]] = value
+            levels.value = try Tensor(numbers, shape: levels.value.shape, on: CUDA.testDevice)
+          }
+        }
+        #expect(
+          error?.description
+            == "the logits of scale 2 are not finite numbers: the weights are damaged or do not fit")
+      }
+    }
+  }
+}

@@ -1,0 +1,97 @@
+// Training steps of tiny models on the emulated device: losses, every gradient, and the parameters after AdamW err as
+// little as on plain loops; and how often a step waits for the device.
+
+import CUDAEmulator
+import MVAR
+import MVARCUDA
+import TensorCore
+import TestSupport
+import Testing
+import Training
+
+/// A training step as a case: nothing goes in; the loss, all gradients and all new parameters come out.
+private struct StepCase: OperatorCase {
+  let name: String
+  var scales = 0..<2
+  var sharesModulation = false
+  var normalizesAttention = true
+  var training = TrainingStep()
+  let inputs: [Values] = []
+
+  static let all = [
+    StepCase(name: "dense scales, DropPath", training: TrainingStep(dropsPaths: true)),
+    StepCase(
+      name: "a windowed scale, shared AdaLN, label smoothing", scales: 3..<4, sharesModulation: true,
+      normalizesAttention: false, training: TrainingStep(labelSmoothing: 0.1)),
+  ]
+}
+
+extension StepCase {
+  func outputs<B: TestedBackend>(_ inputs: [Tensor<B>]) throws -> [Tensor<B>] {
+    let model = try TinyModels.transformer(
+      B.self, sharesModulation: sharesModulation, normalizesAttention: normalizesAttention)
+    let tape = Tape<B>()
+    let loss = try training.loss(model, scales: scales, tape: tape)
+    let gradients = tape.gradients(of: loss, seed: Tensor(repeating: 1, shape: [1], on: B.testDevice))
+    let optimizer = Optimizer(model.parameters)
+    optimizer.add(gradients)
+    let norm = try optimizer.step(rate: 1e-3, decay: 0.05)
+    return [loss.value, try Tensor([B.Scalar(norm)], shape: [1], on: B.testDevice)]
+      + model.parameters.compactMap { gradients[$0] } + model.parameters.map(\.value)
+  }
+
+  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ inputs: [Tensor<B>]) throws -> [Tensor<B>]? { nil }
+}
+
+/// A training pass of the tokenizer as a case: the picture, the quantiser's loss and all gradients.
+private struct TokenizerCase: OperatorCase {
+  let name = "a tokenizer's pass"
+  var inputs: [Values] {
+    var random = RandomValues(seed: 31)
+    return [random.normal([2, 3, 8, 8])]
+  }
+
+  func outputs<B: TestedBackend>(_ inputs: [Tensor<B>]) throws -> [Tensor<B>] {
+    let model = try TinyModels.tokenizer(B.self)
+    let tape = Tape<B>()
+    let image = Variable(inputs[0], tape: tape)
+    let (picture, quantizerLoss, _) = model.reconstruct(image)
+    let loss = picture.meanSquaredError(image) + picture.meanAbsoluteError(image) + quantizerLoss
+    let gradients = tape.gradients(of: loss, seed: Tensor(repeating: 1, shape: [1], on: B.testDevice))
+    return [picture.value, quantizerLoss.value, loss.value] + model.parameters.compactMap { gradients[$0] }
+  }
+
+  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ inputs: [Tensor<B>]) throws -> [Tensor<B>]? { nil }
+}
+
+extension EmulatedDevice {
+  @Suite struct ModelTrainingTests {
+    @Test("A step errs as little as plain loops do", arguments: StepCase.all)
+    fileprivate func transformerStep(_ step: StepCase) throws {
+      try expectSinglePrecision(of: try step.run(on: CUDA.self), step)
+    }
+
+    @Test("A tokenizer's pass errs as little as plain loops do")
+    func tokenizerPass() throws {
+      try expectSinglePrecision(of: try TokenizerCase().run(on: CUDA.self), TokenizerCase())
+    }
+
+    @Test("A step reads the norm of all gradients and its losses, and nothing else")
+    func readsOfAStep() throws {
+      let trainer = TransformerTrainer(try TinyModels.transformer(CUDA.self))
+      var random = RandomValues(seed: 22)
+      let batch = TokenBatch<CUDA>(
+        labels: [1, 4], tokens: random.indices(60, below: 32).map { Int32($0) },
+        inputs: try random.normal([2, 29, 8]).tensor(CUDA.self))
+      let streams = (0..<2).map { RandomStream(seed: 1, stream: $0) }
+      for _ in 0..<2 {
+        let reads = try HostReads.during {
+          let (losses, norm) = try trainer.step(
+            batch, segments: [0..<2, 3..<4], streams: streams, rate: 1e-3, decay: 0.05)
+          #expect(norm > 0 && losses.allSatisfy { $0.perToken > 0 })
+        }
+        #expect(reads == HostReads(copies: 3, synchronizations: 3))
+      }
+    }
+  }
+}
