@@ -16,6 +16,8 @@ public struct BlockModulation<B: Backend> {
   let feedForwardScale: Variable<B>
   let attentionShift: Variable<B>
   let feedForwardShift: Variable<B>
+  /// The bias of the block's joint projection [3C], which no scale changes either; nil to put it together for each scale.
+  var jointBias: Variable<B>?
 
   /// Cuts [B, 6, C] into its six vectors.
   package init(_ six: Variable<B>) {
@@ -31,7 +33,7 @@ public struct BlockModulation<B: Backend> {
   }
 }
 
-/// Everything in the transformer that depends on the class alone.
+/// Everything in the transformer that no scale changes: what depends on the class alone, or on nothing.
 public struct Condition<B: Backend> {
   /// class_emb[label] [B, C]: the first token before its position is added.
   let classVector: Variable<B>

@@ -26,6 +26,17 @@ package struct Block<B: Backend>: Sendable {
       }
   }
 
+  /// What steers the block, the same at all scales.
+  ///
+  /// - Parameters:
+  ///   - activated: SiLU(condition) [B, C]
+  ///   - shared: the projection [B, 6, C] that all blocks share, if the model has one.
+  func vectors(activated: Variable<B>, shared: Variable<B>?) -> BlockModulation<B> {
+    var vectors = modulation(activated: activated, shared: shared)
+    vectors.jointBias = attention.jointBias(activated.tape)
+    return vectors
+  }
+
   /// Tokens of some scales [B, N, C] → [B, N, C]
   ///
   /// - Parameters:
@@ -40,7 +51,7 @@ package struct Block<B: Backend>: Sendable {
     let epsilon = B.Scalar(layerNormEpsilon)
     let mixed = attention(
       x.adaptiveLayerNorm(scale: vectors.attentionScale, shift: vectors.attentionShift, epsilon: epsilon),
-      scales: scales, cache: cache, observe: observe)
+      bias: vectors.jointBias, scales: scales, cache: cache, observe: observe)
     let middle = x.gatedResidual(branch: mixed, gain: vectors.attentionGain, keep: keep?.attention)
     let thought = feedForward(
       middle.adaptiveLayerNorm(scale: vectors.feedForwardScale, shift: vectors.feedForwardShift, epsilon: epsilon))

@@ -47,7 +47,7 @@ public struct MarkovianTransformer<B: Backend>: Sendable {
     try ParameterProblems.check(builder.problems)
   }
 
-  /// Everything that depends on the class alone.
+  /// Everything that no scale changes.
   ///
   /// - Parameters:
   ///   - labels: [B], each a class or the null class.
@@ -60,7 +60,7 @@ public struct MarkovianTransformer<B: Backend>: Sendable {
     let two = headModulation(activated)  // [B, 2C]
     return Condition(
       classVector: classVector,
-      blocks: blocks.map { $0.modulation(activated: activated, shared: shared) },
+      blocks: blocks.map { $0.vectors(activated: activated, shared: shared) },
       headScale: two.slice(axis: 1, 0..<width), headShift: two.slice(axis: 1, width..<2 * width))
   }
 

@@ -38,13 +38,14 @@ struct SpatialMarkovAttention<B: Backend>: Sendable {
   /// Tokens of some scales [B, N, C] → [B, N, C]
   ///
   /// - Parameters:
+  ///   - bias: the joint bias, if it is at hand.
   ///   - cache: the keys and values of earlier scales, which VAR's later scales need.
   ///   - observe: gets the queries and all keys and values they meet.
   func callAsFunction(
-    _ x: Variable<B>, scales: Range<Int>, cache: KeyValueCache<B>.BlockCache? = nil,
+    _ x: Variable<B>, bias: Variable<B>? = nil, scales: Range<Int>, cache: KeyValueCache<B>.BlockCache? = nil,
     observe: ((VariableHeads<B>) -> Void)? = nil
   ) -> Variable<B> {
-    let joint = x.linear(weight: jointWeight.variable(x.tape), bias: jointBias(x.tape))  // [B, N, 3C]
+    let joint = x.linear(weight: jointWeight.variable(x.tape), bias: bias ?? jointBias(x.tape))  // [B, N, 3C]
     var parts = joint.splitHeads(
       heads, logitScale: logitScale.map { $0.variable(x.tape).reshaped([heads]) })  // each [B, N, H, c]
     if let cache { parts = cache.extended(by: parts) }  // keys and values [B, M, H, c], M ≥ N
@@ -72,7 +73,7 @@ struct SpatialMarkovAttention<B: Backend>: Sendable {
   }
 
   /// [q_bias, 0, v_bias] [3C]
-  private func jointBias(_ tape: Tape<B>?) -> Variable<B> {
+  func jointBias(_ tape: Tape<B>?) -> Variable<B> {
     let none = Tensor<B>(repeating: 0, shape: queryBias.value.shape, on: queryBias.value.device)
     return Variable.concatenated([queryBias.variable(tape), Variable(none), valueBias.variable(tape)], axis: 0)
   }

@@ -1,0 +1,90 @@
+// A device that fails while a model is at work: the reason is the device's, not that weights are damaged, whether it is
+// found when a result is read or when a loss is.
+
+import CUDAEmulator
+import MVAR
+import MVARCUDA
+import TensorCore
+import Testing
+import Training
+
+/// Device memory that runs out when a test says so; the tests of the device run one after another.
+private enum Shortage {
+  nonisolated(unsafe) static var hasBegun = false
+
+  private typealias Allocate = @convention(c) (UnsafeMutablePointer<UInt64>, Int) -> Int32
+  private static let emulated = unsafeBitCast(cudaemu_symbol("cuMemAlloc_v2"), to: Allocate.self)
+
+  private static let allocate: Allocate = { address, count in hasBegun ? 2 : emulated(address, count) }
+
+  /// An engine whose driver has no memory left once the shortage has begun.
+  static func engine() throws -> CUDAEngine {
+    hasBegun = false
+    let replacement = unsafeBitCast(allocate, to: UnsafeMutableRawPointer.self)
+    let driver = try Emulator.driver { $0 == "cuMemAlloc_v2" ? replacement : nil }
+    return try CUDAEngine(CUDADevice(driver)) { Emulator.image($0) }
+  }
+}
+
+extension EmulatedDevice {
+  @Suite struct ModelFailureTests {
+    private let engine: CUDAEngine
+    private let transformer: MarkovianTransformer<CUDA>
+    private let tokenizer: VQVAE<CUDA>
+
+    init() throws {
+      engine = try Shortage.engine()
+      let schedule = try ScaleSchedule([1, 2, 3])
+      transformer = try MarkovianTransformer(
+        TransformerConfiguration(
+          depth: 1, schedule: schedule, vocabulary: 16, codeWidth: 8, classes: 3, width: 32, heads: 2, window: 3,
+          refineStep: 2),
+        SeededSource(seed: 3, .transformer, on: engine), on: engine)
+      tokenizer = try VQVAE(
+        TokenizerConfiguration(vocabulary: 16, codeWidth: 8, channels: 32, multipliers: [1, 2], schedule: schedule),
+        SeededSource(seed: 4, .tokenizer, on: engine), parts: [.encoder], on: engine)
+    }
+
+    /// Runs what must fail for want of memory.
+    private func expectShortage(_ body: () throws -> Void) throws {
+      try engine.giveBackIdleMemory()
+      Shortage.hasBegun = true
+      defer { Shortage.hasBegun = false }
+      let error = cudaError(body)
+      guard case .outOfMemory = error else {
+        Issue.record("\(String(describing: error))")
+        return
+      }
+    }
+
+    @Test func drawing() throws {
+      let sampler = try Sampler(transformer, tokenizer.quantizer)
+      let streams = [RandomStream(seed: 1, stream: 0)]
+      let options = try SamplingOptions(guidance: 2)
+      _ = try sampler.sample(labels: [1], streams: streams, options)
+      try expectShortage { _ = try sampler.sample(labels: [1], streams: streams, options) }
+    }
+
+    @Test func encoding() throws {
+      let images = Tensor<CUDA>(repeating: 0.5, shape: [1, 3, 6, 6], on: engine)
+      try expectShortage { _ = try TokenBatch(tokenizer, images: images, labels: [0]) }
+    }
+
+    @Test("A step that begins with enough memory, and one that does not", arguments: [false, true])
+    func training(isLate: Bool) throws {
+      let trainer = TransformerTrainer(transformer)
+      let batch = TokenBatch<CUDA>(
+        labels: [1], tokens: [Int32](repeating: 3, count: 14),
+        inputs: Tensor(repeating: 0.25, shape: [1, 13, 8], on: engine))
+      let streams = [RandomStream(seed: 1, stream: 0)]
+      if isLate { _ = try trainer.addGradient(batch, scales: 0..<2, streams: streams) }
+      try expectShortage {
+        if isLate {
+          _ = try trainer.optimizer.step(rate: 1e-3, decay: 0)
+        } else {
+          _ = try trainer.step(batch, segments: [0..<2], streams: streams, rate: 1e-3, decay: 0)
+        }
+      }
+    }
+  }
+}
