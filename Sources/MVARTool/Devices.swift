@@ -11,8 +11,9 @@ struct Devices: ParsableCommand {
     abstract: "List the engines of this machine, and what --device cuda needs.",
     discussion: """
       The CUDA driver and its run-time compiler are looked for when the program runs. MVAR_CUDA_DRIVER, MVAR_NVRTC and \
-      MVAR_CUBLAS name their files where they lie elsewhere, MVAR_CUDA_CACHE the folder for compiled kernels. cuBLAS is \
-      listed, but nothing needs it.
+      MVAR_CUBLAS name their files where they lie elsewhere, MVAR_CUDA_CACHE the folder for compiled kernels, and \
+      MVAR_CUDA_KERNELS one of kernels compiled in advance (Scripts/check-kernels --keep), which need no compiler. cuBLAS \
+      is listed, but nothing needs it.
       """)
 
   func run() throws {
@@ -56,6 +57,7 @@ struct Devices: ParsableCommand {
     } catch {
       rows += complaint("cuBLAS", error)
     }
+    if let folder = KernelImages.preparedFolder() { rows.append(["compiled", folder]) }
     rows.append(["kernels", KernelCache().folder ?? "not kept"])
     return rows
   }

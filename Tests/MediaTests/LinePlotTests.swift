@@ -86,6 +86,10 @@ struct LinePlotTests {
     #expect(axis.isLogarithmic)
     #expect(axis.ticks(8).map(\.label) == ["0.001", "0.01", "0.1", "1", "10", "100", "1000"])
     #expect(axis.ticks(6).map(\.label) == ["0.001", "0.1", "10", "1000"])
+    // With room, 2 and 5 times the decades.
+    let roomy = PlotAxis([256, 16384], .logarithmic)
+    #expect(roomy.ticks(8).map(\.label) == ["500", "1000", "2000", "5000", "10k"])
+    #expect(PlotAxis([0.3, 6], .logarithmic).ticks(8).map(\.label) == ["0.5", "1", "2", "5"])
     for (value, place) in [(1.0, 0.5), (1e3, 6.24 / 6.48), (1e-3, 0.24 / 6.48), (10, 4.24 / 6.48)] {
       let found = try #require(axis.place(value))
       #expect(abs(found - place) < 1e-12)
@@ -93,7 +97,8 @@ struct LinePlotTests {
     #expect(axis.place(0) == nil && axis.place(-5) == nil && axis.place(.nan) == nil)
     // Less than two decades: round numbers, not decades, but places stay logarithmic.
     let narrow = PlotAxis([1, 10], .logarithmic)
-    #expect(narrow.ticks(6).map(\.label) == ["2", "4", "6", "8", "10"])
+    #expect(narrow.ticks(6).map(\.label) == ["1", "2", "5", "10"])
+    #expect(PlotAxis([2, 9], .logarithmic).ticks(6).map(\.label) == ["2", "4", "6", "8"])
     let two = try #require(narrow.place(2))
     #expect(abs(two - (0.301_029_995_663_981_2 + 0.04) / 1.08) < 1e-12)
   }

@@ -37,10 +37,14 @@ package struct KernelImages: Sendable {
   /// - Throws: `CUDAError` where there is neither.
   package init(for device: CUDADevice, environment: [String: String] = ProcessInfo.processInfo.environment) throws {
     let capability = device.properties.computeCapability
-    let folder = environment["MVAR_CUDA_KERNELS"].flatMap { $0.isEmpty ? nil : $0 }
-    try self.init(for: capability, prepared: KernelCache(folder: folder)) {
+    try self.init(for: capability, prepared: KernelCache(folder: Self.preparedFolder(environment))) {
       try KernelCompiler(NVRTC.find(for: device.driver.version), for: capability, cache: KernelCache())
     }
+  }
+
+  /// The folder of kernels that were compiled in advance, if the environment names one.
+  package static func preparedFolder(_ environment: [String: String] = ProcessInfo.processInfo.environment) -> String? {
+    environment["MVAR_CUDA_KERNELS"].flatMap { $0.isEmpty ? nil : $0 }
   }
 
   /// The compiled form of a file.

@@ -1,7 +1,8 @@
 // One axis of a plot: which numbers it spans, where each lies between 0 and 1, and which get ticks.
 //
-// Linear ticks step by 1, 2 or 5 times a power of ten; logarithmic ones are decades, or linear ticks where the span is
-// less than two decades. Numbers beyond ±1e300 do not fit, so that no difference overflows.
+// Linear ticks step by 1, 2 or 5 times a power of ten; logarithmic ones are decades, with 2 and 5 times each where there is
+// room, or linear ticks where the span is less than two decades (one, with room). Numbers beyond ±1e300 do not fit, so that
+// no difference overflows.
 
 import Foundation
 
@@ -31,6 +32,14 @@ package struct PlotAxis {
 
   /// At most about `count` numbers with their labels.
   package func ticks(_ count: Int) -> [(value: Double, label: String)] {
+    if isLogarithmic && high - low >= 1 && 3 * (high - low) <= Double(count) + 1 {
+      return (Int(low.rounded(.down))...Int(high.rounded(.down))).flatMap {
+        decade -> [(value: Double, label: String)] in
+        let power = pow(10, Double(decade))
+        return [1.0, 2, 5].map { $0 * power }.filter { (low...high).contains(log10($0)) }
+          .map { ($0, PlotAxis.label($0, step: power)) }
+      }
+    }
     if isLogarithmic && high - low >= 2 {
       let step = max(1, Int(((high - low) / Double(max(count, 1))).rounded(.up)))
       return stride(from: Int(low.rounded(.up)), through: Int(high.rounded(.down)), by: step)
