@@ -33,8 +33,8 @@ let package = Package(
       providers: [.apt(["libturbojpeg0-dev"]), .brew(["jpeg-turbo"])]),
 
     // MARK: Libraries
-    .systemLibrary(name: "CPrefetch"),
-    .target(name: "TensorCore", dependencies: ["COpenBLAS", "CPrefetch"]),
+    .systemLibrary(name: "CProcessor"),
+    .target(name: "TensorCore", dependencies: ["COpenBLAS", "CProcessor"]),
     .target(name: "NeuralLayers", dependencies: ["TensorCore"]),
     .target(name: "Files"),
     .target(name: "Checkpoints", dependencies: ["Files"]),

@@ -1,5 +1,6 @@
 // Every piece of work by its name: operators, attention, the models. Prepared once, then run as often as asked.
 
+import Dispatch
 import MVAR
 import TensorCore
 import Training
@@ -8,15 +9,18 @@ typealias Engine = CPU<Float>
 let device = HostDevice()
 private let (width, heads) = (1024, 16)
 
-/// Part of a result: a tensor, or a number.
+/// Part of a result: a tensor, numbers in memory, or one number.
 enum Outcome {
   case tensor(Tensor<Engine>)
+  case numbers(UnsafeMutableBufferPointer<Float>)
   case number(Double)
 
   /// The root mean square of a tensor, or the share of finite numbers in it; a number as it is.
   func check() throws -> Double {
     switch self {
     case .number(let number): return number
+    case .numbers(let numbers):
+      return (numbers.reduce(0) { $0 + Double($1) * Double($1) } / Double(numbers.count)).squareRoot()
     case .tensor(let tensor):
       let squares = Engine.sumOfSquares(tensor)
       if squares.isFinite { return (squares / Double(tensor.shape.count)).squareRoot() }
@@ -41,10 +45,7 @@ func values(_ name: String, _ shape: Shape, scale: Float = 1) throws -> Tensor<E
 }
 
 @MainActor let work: [String: () throws -> () throws -> [Outcome]] = [
-  "matrix": {
-    let (x, w) = (try values("x", [1, 512, width]), try values("w", [4 * width, width], scale: 0.03))
-    return { [.tensor(Engine.linear(x, weight: w, bias: nil))] }
-  },
+  "matrix": { try openBLAS(rows: 512, inputs: width, outputs: 4 * width) },
   "linear-2": { try linear(2) },
   "linear-8": { try linear(8) },
   "linear-32": { try linear(32) },
@@ -140,6 +141,31 @@ func values(_ name: String, _ shape: Shape, scale: Float = 1) throws -> Tensor<E
   "train-8": { try train(1) },
   "train-9": { try train(2) },
 ]
+
+/// What OpenBLAS reaches: a block of outputs at a time on each thread.
+private func openBLAS(rows: Int, inputs: Int, outputs: Int) throws -> () throws -> [Outcome] {
+  let (x, w) = (try values("x", [rows, inputs]), try values("w", [outputs, inputs], scale: 0.03))
+  // Any operator tells OpenBLAS to leave threads alone.
+  _ = Engine.sumOfSquares(x)
+  let (a, b) = (try x.scalars(), try w.scalars())
+  let blocks = 2 * ThreadCount.current
+  nonisolated(unsafe) let y = UnsafeMutableBufferPointer<Float>.allocate(capacity: rows * outputs)
+  y.initialize(repeating: 0)
+  return {
+    DispatchQueue.concurrentPerform(iterations: blocks) { block in
+      let (first, last) = (outputs * block / blocks, outputs * (block + 1) / blocks)
+      a.withUnsafeBufferPointer { a in
+        b.withUnsafeBufferPointer { b in
+          Float.matrixProduct(
+            transposeA: false, transposeB: true, m: rows, n: last - first, k: inputs, alpha: 1,
+            a.baseAddress!, lda: inputs, b.baseAddress! + first * inputs, ldb: inputs,
+            beta: 0, y.baseAddress! + first, ldc: outputs)
+        }
+      }
+    }
+    return [.numbers(y)]
+  }
+}
 
 private func linear(_ rows: Int) throws -> () throws -> [Outcome] {
   let (x, w) = (try values("x", [1, rows, width]), try values("w", [4 * width, width], scale: 0.03))

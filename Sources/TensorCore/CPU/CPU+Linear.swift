@@ -1,19 +1,21 @@
-// y = x Wᵀ + b. Large products go to OpenBLAS in blocks, one thread each; products with very few rows per image go to a
-// kernel of our own that streams the weights once, whatever the number of rows.
+// y = x Wᵀ + b. Single precision goes to `TiledProduct` where that is fast, otherwise to OpenBLAS in blocks, one thread each;
+// products with very few rows per image go to a kernel that streams the weights once, whatever the number of rows.
 //
-// Which of the two is chosen depends on the sizes of one image, never on the batch. A row's bits are the same in any batch
+// Which of them is chosen depends on the sizes of one image, never on the batch. A row's bits are the same in any batch
 // and with any number of threads: OpenBLAS adds in the order of k whatever the sizes of a block, except in its path for
 // small matrices, which `fewRows` keeps clear of.
 
 /// About as many outputs make a block of their own; the fewest that a cut leaves.
 private let (usualOutputs, fewestOutputs) = (512, 320)
 
-/// Whether products of this size go to the streaming kernel: OpenBLAS has another summation order up to m·n·k = 100³, and
-/// for few rows it spends more on copying W than on products. Measured on 1024 × 4096 weights that come from memory, two
-/// processors, GFLOP/s of this kernel and of OpenBLAS: 8 rows 75 and 32, 32 rows 122 and 82, 72 rows 155 and 137, 128 rows
-/// 162 and 159, 200 rows 162 and 173. An image's rows come twice with guidance, and as often as there are images.
-private func fewRows(_ rows: Int, inputs: Int, outputs: Int) -> Bool {
-  rows <= 48 || rows * inputs * min(outputs, fewestOutputs) <= 1_100_000
+/// Whether products of this size go to the streaming kernel; an image's rows come twice with guidance, and as often as there
+/// are images.
+///
+/// Panels of sixteen rows are half empty with less than four. OpenBLAS has another summation order up to m·n·k = 100³, and
+/// spends more on copying W than on products. Measured on 1024 × 4096 weights that come from memory, two processors,
+/// GFLOP/s of this kernel, of `TiledProduct` and of OpenBLAS: 8 rows 75, 69, 32; 32 rows 122, 172, 92; 128 rows 162, 198, 162.
+private func fewRows(_ rows: Int, inputs: Int, outputs: Int, tiled: Bool) -> Bool {
+  tiled ? rows < 4 : rows <= 48 || rows * inputs * min(outputs, fewestOutputs) <= 1_100_000
 }
 
 /// Runs `body` on blocks that together make up rows × columns, a few for each thread.
@@ -45,13 +47,21 @@ extension CPU: LinearAlgebraOps {
     let (rows, inputs, outputs) = (sizes.rows, sizes.inputs, sizes.outputs)
     // Rows of one image: those of a matrix are images of their own.
     let rowsPerImage = x.shape.rank >= 3 ? x.shape[-2] : 1
+    let tiled = isTiled
     return make(sizes.outputShape) { y in
       withPointers(x, weight) { x, weight in
         let bias = bias?.storage
         withExtendedLifetime(bias) {
           let b = bias.map { UnsafePointer($0.start) }
-          if fewRows(rowsPerImage, inputs: inputs, outputs: outputs) {
+          if fewRows(rowsPerImage, inputs: inputs, outputs: outputs, tiled: tiled) {
             streamWeights(x, weight, b, y, rows: rows, inputs: inputs, outputs: outputs)
+          } else if tiled {
+            // (W xᵀ)ᵀ: the weight is read once, in passing.
+            TiledProduct.multiply(
+              StridedMatrix(rows: floats(weight), stride: inputs),
+              StridedMatrix(transposeOf: floats(x), stride: inputs),
+              rows: outputs, depth: inputs, columns: rows
+            ) { $0.transpose(to: floats(y), stride: outputs, bias: b.map { floats($0) }) }
           } else {
             forEachBlock(rows: rows, columns: outputs) { rows, range in
               let y = y + rows.lowerBound * outputs + range.lowerBound
@@ -76,8 +86,16 @@ extension CPU: LinearAlgebraOps {
     let sizes = LinearSizes(x: x.shape, weight: weight.shape, bias: nil)
     precondition(dOutput.shape == sizes.outputShape, "dLinear: gradient \(dOutput.shape), output \(sizes.outputShape)")
     let (rows, inputs, outputs) = (sizes.rows, sizes.inputs, sizes.outputs)
+    let tiled = isTiled
     let dX = make(x.shape) { dX in
       withPointers(dOutput, weight) { dY, weight in
+        guard !tiled else {
+          TiledProduct.multiply(
+            StridedMatrix(rows: floats(dY), stride: outputs), StridedMatrix(rows: floats(weight), stride: inputs),
+            rows: rows, depth: outputs, columns: inputs
+          ) { $0.copy(to: floats(dX), stride: inputs) }
+          return
+        }
         forEachBlock(rows: rows, columns: inputs) { rows, range in
           Scalar.matrixProduct(
             transposeA: false, transposeB: false, m: rows.count, n: range.count, k: outputs, alpha: 1,
@@ -88,6 +106,13 @@ extension CPU: LinearAlgebraOps {
     }
     let dWeight = make(weight.shape) { dWeight in
       withPointers(dOutput, x) { dY, x in
+        guard !tiled else {
+          TiledProduct.multiply(
+            StridedMatrix(transposeOf: floats(dY), stride: outputs), StridedMatrix(rows: floats(x), stride: inputs),
+            rows: outputs, depth: rows, columns: inputs
+          ) { $0.copy(to: floats(dWeight), stride: inputs) }
+          return
+        }
         forEachBlock(rows: outputs, columns: inputs) { someOutputs, someInputs in
           Scalar.matrixProduct(
             transposeA: true, transposeB: false, m: someOutputs.count, n: someInputs.count, k: rows, alpha: 1,
@@ -104,6 +129,12 @@ extension CPU: LinearAlgebraOps {
       }
     return LinearGradients(x: dX, weight: dWeight, bias: dBias)
   }
+}
+
+extension CPU {
+  /// Whether matrix products go to `TiledProduct`.
+  @inline(__always)
+  fileprivate static var isTiled: Bool { Scalar.self == Float.self && TiledProduct.isFast }
 }
 
 /// Writes the same numbers to every row; nothing when there are none.

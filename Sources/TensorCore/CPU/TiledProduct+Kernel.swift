@@ -1,0 +1,225 @@
+// The inner loop of `TiledProduct`: twelve rows times a panel of 32 or 16 columns, all sums in registers. For each element of
+// depth two vectors are loaded and twelve numbers repeated over all lanes, for 24 multiply-adds: the arithmetic is what takes
+// the time, 99 % of its peak was measured.
+
+import CProcessor
+
+/// Up to twelve rows of the first factor in a pass, copied to lie together; rows that do not exist are zeros.
+struct ProductTile {
+  /// Rows of a tile.
+  static let rows = 12
+  /// Elements from one row to the next: all rows would lie in the same cache sets if this were a power of two.
+  fileprivate static let pitch = PanelLayout.deepest + 16
+  /// Elements that a copied tile takes.
+  static let capacity = rows * pitch
+
+  private let matrix: StridedMatrix
+  private let firstRow: Int
+  private let pass: Range<Int>
+  private let start: UnsafeMutablePointer<Float>
+  /// Whether rows lie together in the matrix, and so in the copy; columns otherwise.
+  private var isByRows: Bool { matrix.columnStride == 1 }
+
+  /// Copies the rows from `firstRow` on that lie before `end`.
+  init(
+    _ matrix: StridedMatrix, firstRow: Int, end: Int, _ pass: Range<Int>, _ start: UnsafeMutablePointer<Float>
+  ) {
+    (self.matrix, self.firstRow, self.pass, self.start) = (matrix, firstRow, pass, start)
+    let source = matrix.place(firstRow, pass.lowerBound)
+    let count = min(Self.rows, end - firstRow)
+    if isByRows {
+      for row in 0..<count {
+        (start + row * Self.pitch).update(from: source + row * matrix.rowStride, count: pass.count)
+      }
+      for row in count..<Self.rows { (start + row * Self.pitch).update(repeating: 0, count: pass.count) }
+    } else {
+      if count < Self.rows { start.update(repeating: 0, count: pass.count * Self.rows) }
+      for i in 0..<pass.count {
+        (start + i * Self.rows).update(from: source + i * matrix.columnStride, count: count)
+      }
+    }
+  }
+
+  /// What to fetch for the tile after this one: the next rows, or the first rows in the next pass.
+  func next(in rows: Range<Int>, depth: Int) -> LinesAhead {
+    let isLast = firstRow + Self.rows >= rows.upperBound
+    let row = isLast ? rows.lowerBound : firstRow + Self.rows
+    let first = isLast ? (pass.upperBound < depth ? pass.upperBound : 0) : pass.lowerBound
+    let count = min(PanelLayout.deepest, depth - first)
+    return LinesAhead(
+      matrix, rows: row..<min(row + Self.rows, rows.upperBound), first..<first + count)
+  }
+
+  /// Adds the products with a panel to c, or sets c in the first pass. All twelve rows of c are written.
+  func multiply(
+    _ panel: UnsafePointer<Float>, isWide: Bool, _ c: UnsafeMutablePointer<Float>, _ stride: Int, _ ahead: LinesAhead
+  ) {
+    let isFirst = pass.lowerBound == 0
+    switch (isWide, isByRows) {
+    case (true, true): wideByRows(start, panel, pass.count, c, stride, isFirst, ahead)
+    case (true, false): wideByColumns(start, panel, pass.count, c, stride, isFirst, ahead)
+    case (false, true): narrowByRows(start, panel, pass.count, c, stride, isFirst, ahead)
+    case (false, false): narrowByColumns(start, panel, pass.count, c, stride, isFirst, ahead)
+    }
+  }
+}
+
+/// Cache lines of a matrix that are needed next, one for each element of depth that is worked on meanwhile.
+struct LinesAhead {
+  /// Elements of depth after which another row of lines begins.
+  static let run = 16
+  fileprivate let start: UnsafePointer<Float>
+  /// Elements from one line to the next of a run.
+  fileprivate let step: Int
+  /// Elements from the end of a run to the start of the next.
+  fileprivate let skip: Int
+  /// How many runs there are; more repeat the last.
+  fileprivate let runs: Int
+
+  /// The lines of some rows in a pass; one row's 256 elements are a run.
+  init(_ matrix: StridedMatrix, rows: Range<Int>, _ pass: Range<Int>) {
+    start = matrix.place(rows.lowerBound, pass.lowerBound)
+    if matrix.columnStride == 1 {
+      step = pass.count / Self.run
+      skip = matrix.rowStride - Self.run * step
+      runs = rows.count
+    } else {
+      step = matrix.columnStride
+      skip = 0
+      runs = pass.count / Self.run
+    }
+  }
+}
+
+/// The columns of a panel in registers.
+private protocol PanelLanes {
+  static var width: Int { get }
+  static var zero: Self { get }
+  init(_ start: UnsafePointer<Float>)
+  /// Adds `factor` times the columns.
+  mutating func add(_ factor: Float, _ columns: Self)
+  /// Sets or adds to what lies at `c`.
+  func write(_ c: UnsafeMutablePointer<Float>, isFirst: Bool)
+}
+
+private struct Narrow: PanelLanes {
+  static let width = 16
+  static let zero = Narrow(SIMD16.zero)
+  var lanes: SIMD16<Float>
+
+  @inline(__always) init(_ lanes: SIMD16<Float>) { self.lanes = lanes }
+  @inline(__always) init(_ start: UnsafePointer<Float>) { lanes = sixteen(start, 0) }
+  @inline(__always) mutating func add(_ factor: Float, _ columns: Self) {
+    lanes.addProduct(SIMD16(repeating: factor), columns.lanes)
+  }
+  @inline(__always) func write(_ c: UnsafeMutablePointer<Float>, isFirst: Bool) {
+    put(isFirst ? lanes : sixteen(c, 0) + lanes, c)
+  }
+}
+
+private struct Wide: PanelLanes {
+  static let width = 32
+  static let zero = Wide(Narrow.zero, Narrow.zero)
+  var low: Narrow
+  var high: Narrow
+
+  @inline(__always) init(_ low: Narrow, _ high: Narrow) { (self.low, self.high) = (low, high) }
+  @inline(__always) init(_ start: UnsafePointer<Float>) { (low, high) = (Narrow(start), Narrow(start + 16)) }
+  @inline(__always) mutating func add(_ factor: Float, _ columns: Self) {
+    low.add(factor, columns.low)
+    high.add(factor, columns.high)
+  }
+  @inline(__always) func write(_ c: UnsafeMutablePointer<Float>, isFirst: Bool) {
+    low.write(c, isFirst: isFirst)
+    high.write(c + 16, isFirst: isFirst)
+  }
+}
+
+/// Writes sixteen numbers.
+@inline(__always)
+func put(_ value: SIMD16<Float>, _ start: UnsafeMutablePointer<Float>) {
+  UnsafeMutableRawPointer(start).storeBytes(of: value, as: SIMD16<Float>.self)
+}
+
+/// c[r] = Σᵢ a[r·pitch + i·step] b[i], or c[r] += … after the first pass, for the twelve rows r of a tile.
+@inline(__always)
+private func sums<L: PanelLanes>(
+  _: L.Type, _ a: UnsafePointer<Float>, pitch: Int, step: Int, _ b: UnsafePointer<Float>, _ count: Int,
+  _ c: UnsafeMutablePointer<Float>, _ stride: Int, _ isFirst: Bool, _ ahead: LinesAhead
+) {
+  var (c0, c1, c2, c3) = (L.zero, L.zero, L.zero, L.zero)
+  var (c4, c5, c6, c7) = (L.zero, L.zero, L.zero, L.zero)
+  var (c8, c9, c10, c11) = (L.zero, L.zero, L.zero, L.zero)
+  var (a, b, line, runs) = (a, b, ahead.start, ahead.runs)
+  let end = b + count * L.width
+  while b < end {
+    let endOfRun = min(b + LinesAhead.run * L.width, end)
+    while b < endOfRun {
+      prefetch(line)
+      let columns = L(b)
+      c0.add(a[0], columns)
+      c1.add(a[pitch], columns)
+      c2.add(a[2 &* pitch], columns)
+      c3.add(a[3 &* pitch], columns)
+      c4.add(a[4 &* pitch], columns)
+      c5.add(a[5 &* pitch], columns)
+      c6.add(a[6 &* pitch], columns)
+      c7.add(a[7 &* pitch], columns)
+      c8.add(a[8 &* pitch], columns)
+      c9.add(a[9 &* pitch], columns)
+      c10.add(a[10 &* pitch], columns)
+      c11.add(a[11 &* pitch], columns)
+      a += step
+      b += L.width
+      line += ahead.step
+    }
+    runs &-= 1
+    line += runs > 0 ? ahead.skip : -LinesAhead.run &* ahead.step
+  }
+  c0.write(c, isFirst: isFirst)
+  c1.write(c + stride, isFirst: isFirst)
+  c2.write(c + 2 &* stride, isFirst: isFirst)
+  c3.write(c + 3 &* stride, isFirst: isFirst)
+  c4.write(c + 4 &* stride, isFirst: isFirst)
+  c5.write(c + 5 &* stride, isFirst: isFirst)
+  c6.write(c + 6 &* stride, isFirst: isFirst)
+  c7.write(c + 7 &* stride, isFirst: isFirst)
+  c8.write(c + 8 &* stride, isFirst: isFirst)
+  c9.write(c + 9 &* stride, isFirst: isFirst)
+  c10.write(c + 10 &* stride, isFirst: isFirst)
+  c11.write(c + 11 &* stride, isFirst: isFirst)
+}
+
+// The four loops that are compiled, each alone: in a large function the compiler would keep sums in memory.
+
+@inline(never)
+private func wideByRows(
+  _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int, _ c: UnsafeMutablePointer<Float>, _ stride: Int,
+  _ isFirst: Bool, _ ahead: LinesAhead
+) {
+  sums(Wide.self, a, pitch: ProductTile.pitch, step: 1, b, count, c, stride, isFirst, ahead)
+}
+
+@inline(never)
+private func wideByColumns(
+  _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int, _ c: UnsafeMutablePointer<Float>, _ stride: Int,
+  _ isFirst: Bool, _ ahead: LinesAhead
+) {
+  sums(Wide.self, a, pitch: 1, step: ProductTile.rows, b, count, c, stride, isFirst, ahead)
+}
+
+@inline(never)
+private func narrowByRows(
+  _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int, _ c: UnsafeMutablePointer<Float>, _ stride: Int,
+  _ isFirst: Bool, _ ahead: LinesAhead
+) {
+  sums(Narrow.self, a, pitch: ProductTile.pitch, step: 1, b, count, c, stride, isFirst, ahead)
+}
+
+@inline(never)
+private func narrowByColumns(
+  _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int, _ c: UnsafeMutablePointer<Float>, _ stride: Int,
+  _ isFirst: Bool, _ ahead: LinesAhead
+) {
+  sums(Narrow.self, a, pitch: 1, step: ProductTile.rows, b, count, c, stride, isFirst, ahead)
+}
