@@ -309,25 +309,15 @@ static int cuLaunchKernel(void *function, unsigned gridX, unsigned gridY, unsign
 // MARK: Errors
 
 static int cuGetErrorName(int result, const char **name) {
-  for (const ResultName &known : resultNames) {
-    if (known.result == result) {
-      *name = known.name;
-      return success;
-    }
-  }
-  *name = nullptr;
-  return invalidValue;
+  const ResultName *known = findName(result);
+  *name = known ? known->name : nullptr;
+  return known ? success : invalidValue;
 }
 
 static int cuGetErrorString(int result, const char **sentence) {
-  for (const ResultName &known : resultNames) {
-    if (known.result == result) {
-      *sentence = known.sentence;
-      return success;
-    }
-  }
-  *sentence = nullptr;
-  return invalidValue;
+  const ResultName *known = findName(result);
+  *sentence = known ? known->sentence : nullptr;
+  return known ? success : invalidValue;
 }
 
 // MARK: What tests ask

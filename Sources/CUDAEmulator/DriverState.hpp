@@ -103,6 +103,14 @@ const ResultName resultNames[] = {
     {launchFailed, "CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure"},
 };
 
+/// What a result is called, or null where it is none of those above.
+const ResultName *findName(int result) {
+  for (const ResultName &known : resultNames) {
+    if (known.result == result) return &known;
+  }
+  return nullptr;
+}
+
 std::atomic<bool> isInitialized{false};
 std::atomic<unsigned> schedule{0}, hostThreads{1};
 std::atomic<size_t> launches{0};

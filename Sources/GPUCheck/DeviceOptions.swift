@@ -1,4 +1,4 @@
-// Which device is checked.
+// Which device is checked, and with how many images.
 
 import ArgumentParser
 import CUDAEmulator
@@ -29,4 +29,16 @@ struct DeviceOptions: ParsableArguments {
 
   /// What a column of a precision is called.
   func column(_ precision: CUDAEngine.Precision) -> String { "here, \(precision.rawValue)" }
+}
+
+/// The options of timings of models.
+struct ModelOptions: ParsableArguments {
+  @OptionGroup var device: DeviceOptions
+  @Option(help: "Images drawn at once, or of a training step.") var batch = 32
+
+  /// How many images; few with small models.
+  var imageCount: Int { device.small ? 2 : batch }
+
+  /// The models.
+  func scenario() throws -> Scenario { try Scenario(isSmall: device.small) }
 }

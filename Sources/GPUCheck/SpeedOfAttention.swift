@@ -10,12 +10,12 @@ struct SpeedOfAttention: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "attention", abstract: "Time windowed and dense attention, and that of MVAR and VAR.")
 
-  @OptionGroup var device: DeviceOptions
-  @Option(help: "Images drawn at once, each twice for guidance.") var batch = 32
+  @OptionGroup var models: ModelOptions
+
+  private var device: DeviceOptions { models.device }
 
   func run() throws {
-    let engine = try device.engine()
-    let watch = Stopwatch(engine: engine, once: device.small)
+    let watch = Stopwatch(engine: try device.engine(), once: device.small)
     try maps(watch)
     try blocks(watch)
   }
@@ -61,9 +61,10 @@ struct SpeedOfAttention: ParsableCommand {
 
   /// The attention of all blocks, scale by scale as in drawing.
   private func blocks(_ watch: Stopwatch) throws {
-    let scenario = try Scenario(isSmall: device.small)
+    let (scenario, count) = (try models.scenario(), models.imageCount)
     let configuration = scenario.transformer
-    let rows = 2 * (device.small ? 2 : batch)
+    // Guidance draws every image twice.
+    let rows = 2 * count
     let (heads, width) = (configuration.heads, configuration.width / configuration.heads)
     let section =
       "Attention of all \(configuration.depth) blocks while drawing: \(scenario.name), \(rows / 2) images, float32"

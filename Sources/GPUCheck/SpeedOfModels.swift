@@ -10,12 +10,10 @@ struct SpeedOfSampling: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "sampling", abstract: "Time drawing with guidance, by MVAR and by VAR.")
 
-  @OptionGroup var device: DeviceOptions
-  @Option(help: "Images drawn at once.") var batch = 32
+  @OptionGroup var models: ModelOptions
 
   func run() throws {
-    let scenario = try Scenario(isSmall: device.small)
-    let count = device.small ? 2 : batch
+    let (device, scenario, count) = (models.device, try models.scenario(), models.imageCount)
     let section = "Drawing \(count) images: \(scenario.name), guidance 2.7, top-k 900, top-p 0.96, without the decoder"
     for precision in device.precision {
       for pattern in [AttentionPattern.mvar, .blockCausal] {
@@ -46,12 +44,10 @@ struct SpeedOfTraining: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "training", abstract: "Time a training step of every segment.")
 
-  @OptionGroup var device: DeviceOptions
-  @Option(help: "Images of a step.") var batch = 32
+  @OptionGroup var models: ModelOptions
 
   func run() throws {
-    let scenario = try Scenario(isSmall: device.small)
-    let count = device.small ? 2 : batch
+    let (device, scenario, count) = (models.device, try models.scenario(), models.imageCount)
     let section = "A training step of \(count) images: \(scenario.name)"
     for precision in device.precision {
       progress("training in \(precision.rawValue)")

@@ -37,10 +37,24 @@ func time(_ work: () -> Void) -> Double {
 
 func median(_ numbers: [Double]) -> Double { numbers.sorted()[numbers.count / 2] }
 
-/// Seconds of the forward, and of forward and backward, for windowed and dense attention on one map.
+/// Seconds of the forward, and of forward and backward, for windowed or dense attention on one map.
 struct Times {
-  var forward: [Double] = []
-  var both: [Double] = []
+  private(set) var forward: [Double] = []
+  private(set) var both: [Double] = []
+
+  /// Times each once, and keeps that unless it is a warm-up. Both are done once before, unless they take long, so that
+  /// memory is in place.
+  mutating func measure(
+    _ repeats: Int, isWarmUp: Bool, _ attend: () -> AttentionSaved<Engine>,
+    backward: (AttentionSaved<Engine>) -> Void
+  ) {
+    if repeats > 1 { backward(attend()) }
+    let forwardSeconds = time { for _ in 0..<repeats { _ = attend() } }
+    let bothSeconds = time { for _ in 0..<repeats { backward(attend()) } }
+    if isWarmUp { return }
+    forward.append(forwardSeconds / Double(repeats))
+    both.append(bothSeconds / Double(repeats))
+  }
 }
 
 /// Inputs of one side, as a map and as a list.
@@ -60,16 +74,6 @@ struct Inputs {
   }
 }
 
-/// Seconds for one time of each. Both are done once before, unless they take long, so that memory is in place.
-func measure(_ repeats: Int, forward: () -> AttentionSaved<Engine>, backward: (AttentionSaved<Engine>) -> Void)
-  -> (forward: Double, both: Double)
-{
-  if repeats > 1 { backward(forward()) }
-  let seconds = time { for _ in 0..<repeats { _ = forward() } }
-  let both = time { for _ in 0..<repeats { backward(forward()) } }
-  return (seconds / Double(repeats), both / Double(repeats))
-}
-
 let inputs = try sides.map { try Inputs(side: $0) }
 var windowed = [Times](repeating: Times(), count: sides.count)
 var dense = windowed
@@ -79,26 +83,18 @@ for round in 0...rounds {
     let (tokens, x) = (side * side, inputs[i])
     // As often as gives some 30 ms a measurement.
     let repeats = max(1, 65536 / tokens)
-    let near = measure(repeats) {
+    windowed[i].measure(repeats, isWarmUp: round == 0) {
       Engine.neighborhoodAttention(x.map, window: window, scale: 0.125).saved
     } backward: {
       _ = Engine.dNeighborhoodAttention(x.dMap, $0, window: window, scale: 0.125)
     }
-    if round > 0 {
-      windowed[i].forward.append(near.forward)
-      windowed[i].both.append(near.both)
-    }
     // On the largest maps dense attention takes so many seconds that one measurement must do.
     guard tokens <= 4096 || round == 1 else { continue }
     let spans = [AttentionSpan(queries: 0..<tokens, keys: 0..<tokens)]
-    let far = measure(max(1, repeats / (tokens / 64))) {
+    dense[i].measure(max(1, repeats / (tokens / 64)), isWarmUp: round == 0) {
       Engine.attention(x.list, spans: spans, scale: 0.125).saved
     } backward: {
       _ = Engine.dAttention(x.dList, $0, spans: spans, scale: 0.125)
-    }
-    if round > 0 {
-      dense[i].forward.append(far.forward)
-      dense[i].both.append(far.both)
     }
   }
 }

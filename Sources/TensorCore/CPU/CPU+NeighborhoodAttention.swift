@@ -24,8 +24,8 @@ extension CPU {
           let tiles = WindowTiles(sizes: sizes, window: window, batch: piece / sizes.heads, head: piece % sizes.heads)
           withTileScratch(tiles, backward: false) { (scratch: TileScratch<Scalar>) in
             let p = scratch.p
+            var tile = tiles.tile(0, 0)
             for place in 0..<counts.rows * counts.columns {
-              let tile = tiles.tile(place / counts.columns, place % counts.columns)
               let next = tiles.tile(after: place, counts)
               tiles.pack(k, tile.arrivals, scratch.keys)
               tiles.pack(v, tile.arrivals, scratch.values)
@@ -40,6 +40,7 @@ extension CPU {
                 guard let query = tile.query(lane) else { continue }
                 logSumExp[tile.token(query) * sizes.heads + tiles.head] = most[lane] + Scalar.logarithm(sum[lane])
               }
+              tile = next
             }
           }
         }
@@ -71,8 +72,8 @@ extension CPU {
           let tiles = WindowTiles(sizes: sizes, window: window, batch: piece / sizes.heads, head: piece % sizes.heads)
           withTileScratch(tiles, backward: true) { (scratch: TileScratch<Scalar>) in
             let (p, dS) = (scratch.p, scratch.dS)
+            var tile = tiles.tile(0, 0)
             for place in 0..<counts.rows * counts.columns {
-              let tile = tiles.tile(place / counts.columns, place % counts.columns)
               let next = tiles.tile(after: place, counts)
               tiles.pack(k, tile.arrivals, scratch.keys)
               tiles.pack(v, tile.arrivals, scratch.values)
@@ -104,9 +105,10 @@ extension CPU {
               tile.sums(dS, scratch.keys, factors: SIMD16(repeating: 1), dQ)
               tile.addLaneProducts(dS, scratch.queries, scratch.dKeys)
               tile.addLaneProducts(p, scratch.dOutputs, scratch.dValues)
+              tile = next
             }
-            let last = tiles.tile(counts.rows - 1, counts.columns - 1)
-            let rest = MapBlock(rows: last.keyRows.lowerBound..<sizes.height, columns: 0..<sizes.width)
+            // The tile behind the last one is the last one.
+            let rest = MapBlock(rows: tile.keyRows.lowerBound..<sizes.height, columns: 0..<sizes.width)
             tiles.unpack(scratch.dKeys, rest, dK)
             tiles.unpack(scratch.dValues, rest, dV)
           }

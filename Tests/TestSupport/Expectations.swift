@@ -1,7 +1,8 @@
-// Comparing numbers so that a failure says where to look: the worst index, both values, the absolute and relative
-// difference, and how much of the tolerance it used, reported at the caller's line.
+// Expectations about numbers. A failure says where to look: the worst index, both values, the absolute and relative
+// difference, and how much of the tolerance it used, at the caller's line.
 
 import OperatorCases
+import TensorCore
 import Testing
 
 /// Records an issue where `actual` is not within the tolerance of `expected`.
@@ -44,4 +45,21 @@ package func expectClose(
     return .infinity
   }
   return expectClose(actual.numbers, expected.numbers, tolerance, name, sourceLocation: sourceLocation)
+}
+
+/// Records an issue where an engine's results of a case err by more than plain loops would let expect.
+///
+/// - Parameter found: the outputs and gradients of the case on the engine.
+package func expectSinglePrecision(
+  of found: (outputs: [Values], gradients: [Values]), _ operation: some OperatorCase,
+  sourceLocation: SourceLocation = #_sourceLocation
+) throws {
+  let twins = try operation.twins()
+  let found = found.outputs + found.gradients
+  #expect(found.count == twins.count, "\(operation.name)", sourceLocation: sourceLocation)
+  for (twin, found) in zip(twins, found) {
+    let name = "\(operation.name), \(twin.name)"
+    #expect(twin.bar <= 1e-3 * twin.size + 1e-6, "\(name): the bar itself is loose", sourceLocation: sourceLocation)
+    expectClose(found, twin.truth, Tolerance(absolute: twin.bar), name, sourceLocation: sourceLocation)
+  }
 }
