@@ -66,75 +66,65 @@ struct PanelLayout {
         let count = min(Self.width, columns - column)
         let place = target + offset(pass, panel)
         if count < width { place.update(repeating: 0, count: pass.count * width) }
-        transposed(
-          b.place(first, column), b.columnStride, rows: count, columns: pass.count, place, width, bias: nil)
+        transpose(
+          b.place(first, column), b.columnStride, rows: count, columns: pass.count, columnsAtOnce: 16, place, width)
       }
     }
   }
 }
 
-/// Writes the transpose of a matrix of rows × columns, with `bias[row]` added.
+/// Writes the transpose of a matrix of rows × columns, with `bias[row]` added, `columnsAtOnce` columns after the other.
+///
+/// Where the rows of the result are a power of two apart, their lines lie in the same cache sets: with four columns at once
+/// each is written whole before others take its place. For rows of the source the same holds with sixteen.
+@inline(__always)
+func transpose(
+  _ x: UnsafePointer<Float>, _ stride: Int, rows: Int, columns: Int, columnsAtOnce: Int,
+  _ y: UnsafeMutablePointer<Float>, _ pitch: Int, bias: UnsafePointer<Float>? = nil
+) {
+  for first in Swift.stride(from: 0, to: columns, by: columnsAtOnce) {
+    transposed(
+      x + first, stride, rows: rows, columns: min(columnsAtOnce, columns - first), y + first * pitch, pitch, bias)
+  }
+}
+
 @inline(never)
-func transposed(
+private func transposed(
   _ x: UnsafePointer<Float>, _ stride: Int, rows: Int, columns: Int, _ y: UnsafeMutablePointer<Float>, _ pitch: Int,
-  bias: UnsafePointer<Float>?
+  _ bias: UnsafePointer<Float>?
 ) {
   var row = 0
-  while row + 8 <= rows {
-    let added = bias.map { eight($0, row) } ?? .zero
+  while row + 4 <= rows {
+    let added = bias.map { four($0 + row) } ?? .zero
     let (source, target) = (x + row * stride, y + row)
     var column = 0
-    // Two squares at a time, which make whole lines of the source.
-    while column + 16 <= columns {
-      transposedSquare(source + column, stride, target + column * pitch, pitch, added)
-      transposedSquare(source + column + 8, stride, target + (column + 8) * pitch, pitch, added)
-      column += 16
+    while column + 4 <= columns {
+      let (a, b) = (four(source + column), four(source + (stride + column)))
+      let (c, d) = (four(source + (2 * stride + column)), four(source + (3 * stride + column)))
+      let place = target + column * pitch
+      put(SIMD4(a[0], b[0], c[0], d[0]) + added, place)
+      put(SIMD4(a[1], b[1], c[1], d[1]) + added, place + pitch)
+      put(SIMD4(a[2], b[2], c[2], d[2]) + added, place + 2 * pitch)
+      put(SIMD4(a[3], b[3], c[3], d[3]) + added, place + 3 * pitch)
+      column += 4
     }
-    while column + 8 <= columns {
-      transposedSquare(source + column, stride, target + column * pitch, pitch, added)
-      column += 8
+    for column in column..<columns {
+      for r in 0..<4 { target[column * pitch + r] = source[r * stride + column] + added[r] }
     }
-    while column < columns {
-      for r in 0..<8 { target[column * pitch + r] = source[r * stride + column] + added[r] }
-      column += 1
-    }
-    row += 8
+    row += 4
   }
-  while row < rows {
+  for row in row..<rows {
     let added = bias?[row] ?? 0
     for column in 0..<columns { y[column * pitch + row] = x[row * stride + column] + added }
-    row += 1
   }
 }
 
-/// The transpose of 8 × 8 numbers: row i is interleaved with row i + 4, three times over.
 @inline(__always)
-private func transposedSquare(
-  _ x: UnsafePointer<Float>, _ stride: Int, _ y: UnsafeMutablePointer<Float>, _ pitch: Int, _ added: SIMD8<Float>
-) {
-  @inline(__always) func row(_ i: Int) -> SIMD8<Float> { eight(x, i * stride) }
-  @inline(__always) func write(_ value: SIMD8<Float>, _ i: Int) { put(value + added, y, i * pitch) }
-  let ((a0, a1), (a2, a3)) = (interleaved(row(0), row(4)), interleaved(row(1), row(5)))
-  let ((a4, a5), (a6, a7)) = (interleaved(row(2), row(6)), interleaved(row(3), row(7)))
-  let ((b0, b1), (b2, b3)) = (interleaved(a0, a4), interleaved(a1, a5))
-  let ((b4, b5), (b6, b7)) = (interleaved(a2, a6), interleaved(a3, a7))
-  let ((c0, c1), (c2, c3)) = (interleaved(b0, b4), interleaved(b1, b5))
-  let ((c4, c5), (c6, c7)) = (interleaved(b2, b6), interleaved(b3, b7))
-  write(c0, 0)
-  write(c1, 1)
-  write(c2, 2)
-  write(c3, 3)
-  write(c4, 4)
-  write(c5, 5)
-  write(c6, 6)
-  write(c7, 7)
+private func four(_ x: UnsafePointer<Float>) -> SIMD4<Float> {
+  UnsafeRawPointer(x).loadUnaligned(as: SIMD4<Float>.self)
 }
 
-/// a₀ b₀ a₁ b₁ …
 @inline(__always)
-private func interleaved(_ a: SIMD8<Float>, _ b: SIMD8<Float>) -> (SIMD8<Float>, SIMD8<Float>) {
-  var both = SIMD16<Float>()
-  both.evenHalf = a
-  both.oddHalf = b
-  return (both.lowHalf, both.highHalf)
+private func put(_ value: SIMD4<Float>, _ y: UnsafeMutablePointer<Float>) {
+  UnsafeMutableRawPointer(y).storeBytes(of: value, as: SIMD4<Float>.self)
 }

@@ -10,6 +10,7 @@
 // number of threads or on how the work is cut. The plain twin is the BLAS, `TensorScalar.matrixProduct`.
 
 import CProcessor
+import Synchronization
 
 /// A matrix in memory: element (i, j) is start[i · rowStride + j · columnStride], and one of the strides is 1.
 package struct StridedMatrix {
@@ -62,13 +63,9 @@ package struct ProductBlock {
 
   /// Writes the block's transpose to its place, with `bias[row]` added.
   package func transpose(to c: UnsafeMutablePointer<Float>, stride: Int, bias: UnsafePointer<Float>?) {
-    let bias = bias.map { $0 + rows.lowerBound }
-    // Whole lines of the result are written one after the other.
-    for column in Swift.stride(from: 0, to: columns.count, by: 8) {
-      transposed(
-        sums + column, pitch, rows: rows.count, columns: min(8, columns.count - column),
-        c + (columns.lowerBound + column) * stride + rows.lowerBound, stride, bias: bias)
-    }
+    TensorCore.transpose(
+      sums, pitch, rows: rows.count, columns: columns.count, columnsAtOnce: 4,
+      c + columns.lowerBound * stride + rows.lowerBound, stride, bias: bias.map { $0 + rows.lowerBound })
   }
 }
 
@@ -77,9 +74,9 @@ package enum TiledProduct {
   /// Whether this is the fastest way: the sums of a tile need 24 registers of 16 numbers.
   package static let isFast = VECTOR_BITS == 512
 
-  /// Whether a product of these sizes on one thread is faster in tiles than by OpenBLAS.
+  /// Whether a product of these sizes on one thread is faster in tiles than by OpenBLAS, which up to 100³ copies nothing.
   static func pays(rows: Int, depth: Int, columns: Int) -> Bool {
-    isFast && rows >= ProductTile.rows && columns >= 16 && depth >= 16
+    isFast && rows >= ProductTile.rows && columns >= 16 && rows * depth * columns > 1_000_000
   }
 
   /// Rows of a block, and the panels it reaches over at most: its sums stay in the second-level cache.
@@ -93,25 +90,30 @@ package enum TiledProduct {
     finish: (ProductBlock) -> Void
   ) {
     let layout = PanelLayout(depth: depth, columns: columns)
+    let strips = (layout.panels + panelsPerBlock - 1) / panelsPerBlock
+    let blocksPerStrip = (rows + rowsPerBlock - 1) / rowsPerBlock
     withScratch(layout.count) { (panels: UnsafeMutablePointer<Float>) in
-      spread(layout.parts, shared) { layout.pack(b, part: $0, panels) }
-      let strips = (layout.panels + panelsPerBlock - 1) / panelsPerBlock
-      let blocksPerStrip = (rows + rowsPerBlock - 1) / rowsPerBlock
-      spread(strips * blocksPerStrip, shared) { piece in
-        let (strip, block) = (piece / blocksPerStrip, piece % blocksPerStrip)
+      // Copying and multiplying are pieces of the same work: waking a thread takes as long as a small product.
+      let copied = Atomic<Int>(0)
+      func run(_ piece: Int) {
+        guard piece >= layout.parts else {
+          layout.pack(b, part: piece, panels)
+          copied.add(1, ordering: .releasing)
+          return
+        }
+        // Pieces begin in their order: what is missing is being copied by other threads.
+        while copied.load(ordering: .acquiring) < layout.parts {}
+        let (strip, block) = ((piece - layout.parts) / blocksPerStrip, (piece - layout.parts) % blocksPerStrip)
         let some = layout.panels * strip / strips..<layout.panels * (strip + 1) / strips
         multiply(
           a, rows: block * rowsPerBlock..<min((block + 1) * rowsPerBlock, rows), panels, layout, some, finish: finish)
       }
-    }
-  }
-
-  @inline(__always)
-  private static func spread(_ count: Int, _ shared: Bool, _ body: (Int) -> Void) {
-    if shared {
-      parallel(count, body)
-    } else {
-      for piece in 0..<count { body(piece) }
+      let pieces = layout.parts + strips * blocksPerStrip
+      if shared {
+        parallel(pieces, run)
+      } else {
+        for piece in 0..<pieces { run(piece) }
+      }
     }
   }
 
