@@ -7,9 +7,9 @@ static inline __attribute__((always_inline)) void prefetch(const void *_Nonnull 
   __builtin_prefetch(address, 0, 2);
 }
 
-/// Bits of a vector register; there are 32 of them where it is 512.
+/// Whether there are 32 vector registers of 512 bits.
 #if defined(__AVX512F__)
-#define VECTOR_BITS 512
+#define HAS_512_BIT_VECTORS 1
 #else
-#define VECTOR_BITS 256
+#define HAS_512_BIT_VECTORS 0
 #endif

@@ -1,5 +1,5 @@
-// C = A B in single precision at 93 % of what two Zen 4 cores can add and multiply; OpenBLAS 0.3.21 reaches 82 %, and half
-// of this where A is a weight in memory and B has a few dozen columns.
+// C = A B in single precision at 93 % of what two Zen 4 cores can add and multiply; OpenBLAS 0.3.21 reaches 82 %, and takes
+// twice as long where a weight that comes from memory meets a few dozen rows of tokens.
 //
 // The scheme of Goto & van de Geijn 2008 (doi 10.1145/1356052.1356053): B is copied once into panels of 32 columns that are
 // read in order; tiles of 12 rows of A are copied to the first-level cache, 256 elements of depth at a time, while the
@@ -72,7 +72,7 @@ package struct ProductBlock {
 /// The product of two matrices, tile by tile.
 package enum TiledProduct {
   /// Whether this is the fastest way: the sums of a tile need 24 registers of 16 numbers.
-  package static let isFast = VECTOR_BITS == 512
+  package static let isFast = HAS_512_BIT_VECTORS == 1
 
   /// Whether a product of these sizes on one thread is faster in tiles than by OpenBLAS, which up to 100³ copies nothing.
   static func pays(rows: Int, depth: Int, columns: Int) -> Bool {
