@@ -10,9 +10,10 @@ import Testing
 extension EmulatedDevice {
   @Suite struct DriverCuBLASTests {
     /// Cases of linear layers: one row, one output, sizes that are no multiple of anything, more rows than columns.
-    @Test("Linear layers err as little as plain loops do", arguments: OperatorCases.all)
+    @Test(
+      "Linear layers err as little as plain loops do",
+      arguments: OperatorCases.all.filter { $0.name.hasPrefix("linear") })
     func linear(operation: any OperatorCase) throws {
-      guard operation.name.hasPrefix("linear") else { return }
       let engine = try Emulator.engine(library: Emulator.cuBLAS())
       let before = cudaemu_blas_products()
       try CUDA.$chosenDevice.withValue(engine) { try expect(operation) }
