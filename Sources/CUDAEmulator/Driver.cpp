@@ -11,7 +11,6 @@
 #include <cstring>
 #include <map>
 #include <mutex>
-#include <set>
 #include <string>
 
 #include "CUDAEmulator.h"
@@ -323,11 +322,7 @@ static int cuGetErrorString(int result, const char **sentence) {
 // MARK: What tests ask
 
 void *cudaemu_symbol(const char *name) {
-#define FUNCTION(function) {#function, reinterpret_cast<void *>(&function)}
-  static const struct {
-    const char *name;
-    void *address;
-  } functions[] = {
+  static const Function functions[] = {
       FUNCTION(cuInit), FUNCTION(cuDriverGetVersion), FUNCTION(cuDeviceGetCount), FUNCTION(cuDeviceGet),
       FUNCTION(cuDeviceGetName), FUNCTION(cuDeviceGetAttribute), FUNCTION(cuDeviceTotalMem_v2),
       FUNCTION(cuMemGetInfo_v2), FUNCTION(cuDevicePrimaryCtxRetain), FUNCTION(cuDevicePrimaryCtxRelease_v2),
@@ -339,10 +334,8 @@ void *cudaemu_symbol(const char *name) {
       FUNCTION(cuModuleGetFunction), FUNCTION(cuFuncSetAttribute), FUNCTION(cuLaunchKernel),
       FUNCTION(cuGetErrorName), FUNCTION(cuGetErrorString),
   };
-  for (const auto &function : functions) {
-    if (name && !strcmp(function.name, name)) return function.address;
-  }
-  return nullptr;
+  void *const function = findFunction(functions, name);
+  return function ? function : findBLASFunction(name);
 }
 
 void cudaemu_set_schedule(unsigned newSchedule) { schedule = newSchedule; }
@@ -373,3 +366,7 @@ void cudaemu::addKernelFile(const KernelFile &file) {
   std::lock_guard<std::mutex> guard(addedFilesLock);
   addedFiles.push_back(&file);
 }
+
+bool cudaemu::isUsable(void *stream) { return ready(stream) == success; }
+
+void cudaemu::explain(const std::string &why) { explain(launchFailed, why); }

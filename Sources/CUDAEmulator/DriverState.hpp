@@ -10,11 +10,11 @@
 #include <cstring>
 #include <map>
 #include <mutex>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "CUDAEmulator.h"
+#include "Library.hpp"
 #include "Machine.hpp"
 #include "Memory.hpp"
 #include "Registry.hpp"
@@ -125,27 +125,6 @@ Result explain(Result result, const std::string &why) {
   snprintf(lastError, sizeof lastError, "%s", why.c_str());
   return result;
 }
-
-/// Handles that are alive, so that a stale one is recognised.
-class Handles {
- public:
-  void add(void *handle) {
-    std::lock_guard<std::mutex> guard(lock);
-    live.insert(handle);
-  }
-  bool contains(void *handle) {
-    std::lock_guard<std::mutex> guard(lock);
-    return live.count(handle) > 0;
-  }
-  bool remove(void *handle) {
-    std::lock_guard<std::mutex> guard(lock);
-    return live.erase(handle) > 0;
-  }
-
- private:
-  std::mutex lock;
-  std::set<void *> live;
-};
 
 /// Streams and events; modules are the kernel files themselves.
 Handles &streams = *new Handles;

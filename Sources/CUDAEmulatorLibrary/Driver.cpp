@@ -2,13 +2,7 @@
 
 #include <cstddef>
 
-#include "CUDAEmulatorLibrary.h"
-
-#define FORWARD(name, parameters, arguments)                                                              \
-  int name parameters {                                                                                   \
-    static const auto emulated = reinterpret_cast<int(*) parameters>(cudaemu_symbol(#name));              \
-    return emulated arguments;                                                                            \
-  }
+#include "Forward.hpp"
 
 using Address = unsigned long long;
 

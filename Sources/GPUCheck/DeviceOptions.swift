@@ -5,6 +5,7 @@ import CUDAEmulator
 import MVARCUDA
 
 extension CUDAEngine.Precision: ExpressibleByArgument {}
+extension CUDAEngine.Products: ExpressibleByArgument {}
 
 /// The options that choose the device.
 struct DeviceOptions: ParsableArguments {
@@ -17,18 +18,29 @@ struct DeviceOptions: ParsableArguments {
   @Option(parsing: .upToNextOption, help: "What products are computed in (default: float32, tf32 and bfloat16).")
   var precision: [CUDAEngine.Precision] = CUDAEngine.Precision.allCases
 
+  @Option(help: "Who computes the products of linear layers: own or cublas.")
+  var products = CUDAEngine.Products.own
+
   /// A new engine of the device.
   ///
   /// - Throws: `CUDAError`.
   func engine(_ precision: CUDAEngine.Precision = .float32) throws -> CUDAEngine {
-    guard emulated else { return try CUDAEngine(precision: precision) }
+    guard emulated else { return try CUDAEngine(precision: precision, products: products) }
     let driver = try CUDADriver(name: "emulator") { cudaemu_symbol($0) }
+    let library = products == .cublas ? try CuBLAS(name: "emulator") { cudaemu_symbol($0) } : nil
     // The emulated driver takes a file's name for an image.
-    return try CUDAEngine(CUDADevice(driver), precision: precision, memory: .exact) { Array($0.utf8) + [0] }
+    return try CUDAEngine(CUDADevice(driver), precision: precision, library: library, memory: .exact) {
+      Array($0.utf8) + [0]
+    }
   }
 
   /// What a column of a precision is called.
-  func column(_ precision: CUDAEngine.Precision) -> String { "here, \(precision.rawValue)" }
+  func column(_ precision: CUDAEngine.Precision) -> String { "here, \(title(precision))" }
+
+  /// What results in a precision are called.
+  func title(_ precision: CUDAEngine.Precision) -> String {
+    products == .own ? precision.rawValue : "\(precision.rawValue), \(products.rawValue)"
+  }
 }
 
 /// The options of timings of models.

@@ -30,7 +30,8 @@ struct Limits: ParsableCommand {
       }
       let row = "product of \(rates.side) × \(rates.side) matrices, \(precision.rawValue)"
       Measurement(
-        Self.section, row, "here", String(format: "%.1f TFLOP/s", try rates.product() / 1e12)
+        Self.section, row, device.products == .own ? "here" : "here, \(device.products.rawValue)",
+        String(format: "%.1f TFLOP/s", try rates.product() / 1e12)
       ).report()
     }
   }

@@ -47,7 +47,7 @@ struct Operators: ParsableCommand {
           CUDA.checked = try device.engine(precision)
         }
       }
-      for name in order { families[name]?.report(name, precision) }
+      for name in order { families[name]?.report(name, device.title(precision)) }
       failures += families.values.flatMap(\.failures).map { "\(precision.rawValue): \($0)" }
       failures += try goldenFailures(precision)
     }
@@ -74,7 +74,8 @@ struct Operators: ParsableCommand {
       }
     }
     Measurement(
-      "Operators, \(precision.rawValue)", "golden values", "of the bar", "\(Amount.share(worst.share)) (\(worst.name))"
+      "Operators, \(device.title(precision))", "golden values", "of the bar",
+      "\(Amount.share(worst.share)) (\(worst.name))"
     ).report()
     return failures
   }
@@ -129,8 +130,8 @@ private struct Family {
     }
   }
 
-  func report(_ name: String, _ precision: CUDAEngine.Precision) {
-    let section = "Operators, \(precision.rawValue)"
+  func report(_ name: String, _ title: String) {
+    let section = "Operators, \(title)"
     Measurement(section, name, "cases", "\(cases)").report()
     Measurement(section, name, "relative error", Amount.error(error)).report()
     Measurement(section, name, "… of the CPU engine", Amount.error(errorOfCPU)).report()

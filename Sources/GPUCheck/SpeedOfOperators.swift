@@ -25,7 +25,7 @@ struct SpeedOfOperators: ParsableCommand {
       let (copyRate, productRate) = (try rates.copying(), try rates.product())
       let watch = Stopwatch(engine: engine, once: device.small)
       for work in try OperatorWork.all(sizes, on: engine)
-      where precision == device.precision.first || work.dependsOnPrecision {
+      where work.dependsOnPrecision || precision == device.precision.first && device.products == .own {
         let seconds = try watch.seconds(work.run)
         var text = Amount.time(seconds)
         if work.operations > 0 {

@@ -20,12 +20,23 @@ public final class CUDAEngine: Sendable {
     case bfloat16
   }
 
+  /// Who computes the matrix products of linear layers; all other operators, convolutions too, are kernels of this package.
+  public enum Products: String, Sendable, CaseIterable {
+    /// The kernels of this package. A row's result does not depend on how many rows there are.
+    case own
+    /// NVIDIA's cuBLAS, which must be there. The same work gives the same bits again, but what else is computed in the
+    /// same product may change the last digits of a row: an image drawn alone may differ from the same in a batch.
+    case cublas
+  }
+
   /// The GPU.
   public let device: CUDADevice
   /// The work given to it.
   public let stream: CUDAStream
   /// What products are computed in.
   public let precision: Precision
+  /// What computes the products of linear layers in the place of our own kernels, if anything does.
+  let library: CuBLASHandle?
   private let pool: DeviceMemoryPool
   private let images: @Sendable (_ file: String) throws -> [UInt8]
   private let observer: LaunchObserver?
@@ -52,30 +63,36 @@ public final class CUDAEngine: Sendable {
   ///
   /// - Parameters:
   ///   - ordinal: the driver's number of the GPU, from 0
-  ///   - precision: what products are computed in.
-  /// - Throws: `CUDAError` where there is no driver, no such GPU, or neither kernels nor a run-time compiler that serves it.
-  public convenience init(ordinal: Int = 0, precision: Precision = .float32) throws {
+  ///   - precision: what products are computed in
+  ///   - products: who computes those of linear layers.
+  /// - Throws: `CUDAError` where there is no driver, no such GPU, neither kernels nor a run-time compiler that serves it, or
+  ///   no cuBLAS that was asked for.
+  public convenience init(ordinal: Int = 0, precision: Precision = .float32, products: Products = .own) throws {
     let device = try CUDADevice(CUDADriver.system(), ordinal: ordinal)
+    let library = products == .cublas ? try CuBLAS.find(for: device.driver.version) : nil
     let images = try KernelImages(for: device)
-    try self.init(device, precision: precision) { try images.image($0) }
+    try self.init(device, precision: precision, library: library) { try images.image($0) }
   }
 
   /// The engine of a device.
   ///
   /// - Parameters:
   ///   - precision: what products are computed in
+  ///   - library: what computes those of linear layers; nil for our own kernels
   ///   - memory: how tensors get theirs
   ///   - observer: what sees every launch
   ///   - images: the compiled form of a kernel file, by its name.
-  /// - Throws: `CUDAError.failedCall`.
+  /// - Throws: `CUDAError.failedCall`; `outOfMemory` for a library's workspace.
   package init(
-    _ device: CUDADevice, precision: Precision = .float32, memory: DeviceMemoryPool.Policy = .recycled,
-    observer: LaunchObserver? = nil, images: @escaping @Sendable (_ file: String) throws -> [UInt8]
+    _ device: CUDADevice, precision: Precision = .float32, library: CuBLAS? = nil,
+    memory: DeviceMemoryPool.Policy = .recycled, observer: LaunchObserver? = nil,
+    images: @escaping @Sendable (_ file: String) throws -> [UInt8]
   ) throws {
     self.device = device
     self.precision = precision
     stream = try CUDAStream(device)
     pool = DeviceMemoryPool(stream, policy: memory)
+    self.library = try library.map { [stream] in try CuBLASHandle($0, stream) }
     self.images = images
     self.observer = observer
   }

@@ -13,7 +13,7 @@ struct Devices: ParsableCommand {
       The CUDA driver and its run-time compiler are looked for when the program runs. MVAR_CUDA_DRIVER, MVAR_NVRTC and \
       MVAR_CUBLAS name their files where they lie elsewhere, MVAR_CUDA_CACHE the folder for compiled kernels, and \
       MVAR_CUDA_KERNELS one of kernels compiled in advance (Scripts/check-kernels --keep), which need no compiler. cuBLAS \
-      is listed, but nothing needs it.
+      is for --products cublas; nothing else needs it.
       """)
 
   func run() throws {
@@ -52,8 +52,8 @@ struct Devices: ParsableCommand {
       rows += complaint("compiler", error)
     }
     do {
-      let library = try LibrarySearch().load(.cublas) { try DynamicLibrary($0) }
-      rows.append(["cuBLAS", library.name])
+      let library = try CuBLAS.find(for: version)
+      rows.append(["cuBLAS", "\(library.name), version \(library.version)"])
     } catch {
       rows += complaint("cuBLAS", error)
     }

@@ -28,6 +28,8 @@ enum Precision: String, CaseIterable, ExpressibleByArgument {
   }
 }
 
+extension CUDAEngine.Products: ExpressibleByArgument {}
+
 /// Work that any engine can do.
 protocol EngineTask {
   associatedtype Output
@@ -73,6 +75,13 @@ struct EngineOptions: ParsableArguments {
       discussion: "Default: float32, as on the other engines; tf32 and bf16 are faster, and sums stay in float32."))
   var precision: Precision?
 
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Who multiplies matrices for the cuda engine: own or cublas.",
+      discussion: "Default: own kernels; cublas leaves those of linear layers to NVIDIA's library (see mvar devices)."))
+  var products: CUDAEngine.Products?
+
   @Option(parsing: .unconditional, help: "How many threads the cpu engine uses (default: one per processor).")
   var threads: Int?
 
@@ -81,6 +90,11 @@ struct EngineOptions: ParsableArguments {
     if let precision, device != .cuda {
       throw ValidationError(
         "--precision \(precision.rawValue) is for --device cuda; the \(device.rawValue) engine has one precision only")
+    }
+    if let products, device != .cuda {
+      throw ValidationError(
+        "--products \(products.rawValue) is for --device cuda; the \(device.rawValue) engine multiplies in one way only"
+      )
     }
   }
 
@@ -94,7 +108,7 @@ struct EngineOptions: ParsableArguments {
     case .reference: return .reference
     case .cuda:
       do {
-        return .cuda(try CUDAEngine(precision: (precision ?? .float32).ofProducts))
+        return .cuda(try CUDAEngine(precision: (precision ?? .float32).ofProducts, products: products ?? .own))
       } catch {
         throw Failure("--device cuda: \(error)")
       }
@@ -104,6 +118,6 @@ struct EngineOptions: ParsableArguments {
   /// The options that give another process of this program the same engine.
   var arguments: [String] {
     ["--device", device.rawValue] + (precision.map { ["--precision", $0.rawValue] } ?? [])
-      + (threads.map { ["--threads", "\($0)"] } ?? [])
+      + (products.map { ["--products", $0.rawValue] } ?? []) + (threads.map { ["--threads", "\($0)"] } ?? [])
   }
 }

@@ -33,6 +33,15 @@ import Testing
     }
   }
 
+  @Test func cuBLAS() throws {
+    let arguments = ["--emulated", "--small", "--products", "cublas", "--precision", "bfloat16"]
+    let operators = try run(["operators", "--only", "linear"] + arguments)
+    #expect(operators.code == 0, "\(operators.errors)")
+    #expect(cells(operators.output)[["Operators, bfloat16, cublas", "linear", "cases"]] == "6")
+    let limits = try run(["limits"] + arguments)
+    #expect(limits.code == 0 && cells(limits.output).keys.contains { $0[2] == "here, cublas" }, "\(limits.errors)")
+  }
+
   @Test func tokens() throws {
     let result = try run(["tokens", "--emulated", "--small", "--count", "2"])
     #expect(result.code == 0, "\(result.errors)")

@@ -56,6 +56,21 @@ import Testing
     }
   }
 
+  @Test func cuBLASOfEveryVersion() throws {
+    try withTemporaryFolder { folder in
+      let packages = "venv/lib/python3.12/site-packages/nvidia"
+      try plant(
+        ["\(packages)/cublas/lib/libcublas.so.12", "system/usr/local/cuda/lib64/libcublas.so.11"], in: folder)
+      let expected: [LibrarySearch.Candidate] =
+        ["libcublas.so.13", "libcublas.so.12", "libcublas.so.11", "libcublas.so"].map { .library($0) } + [
+          .emptyFolder("\(folder)/\(packages)/cu13/lib"),
+          .library("\(folder)/\(packages)/cublas/lib/libcublas.so.12"),
+          .library("\(folder)/system/usr/local/cuda/lib64/libcublas.so.11"),
+        ]
+      #expect(search(folder, ["VIRTUAL_ENV": "\(folder)/venv"]).candidates(for: .cublas) == expected)
+    }
+  }
+
   @Test func firstThatServesIsTaken() throws {
     var tried: [String] = []
     let search = search("/nowhere", ["CUDA_HOME": "/nowhere/cuda"])

@@ -9,8 +9,10 @@ import Testing
 
 extension CUDA: TestedBackend {
   /// The emulated device.
-  package static var testDevice: CUDAEngine { emulatedEngine }
+  package static var testDevice: CUDAEngine { chosenDevice ?? emulatedEngine }
 
+  /// Another engine for a piece of a test.
+  @TaskLocal static var chosenDevice: CUDAEngine?
   private static let emulatedEngine = try! Emulator.engine()
 }
 

@@ -20,14 +20,25 @@ enum Emulator {
     try CUDADriver(name: "emulator") { replacement($0) ?? cudaemu_symbol($0) }
   }
 
+  /// The emulated cuBLAS with some of its functions replaced.
+  ///
+  /// - Parameter replacement: another function for a name, or nil for the emulator's.
+  static func cuBLAS(_ replacement: (String) -> UnsafeMutableRawPointer? = { _ in nil }) throws -> CuBLAS {
+    try CuBLAS(name: "emulator") { replacement($0) ?? cudaemu_symbol($0) }
+  }
+
   /// An engine on the emulated device. A launch with other arguments than the kernel declares is an issue.
   ///
-  /// - Parameter memory: exact unless a test is about recycling, so that the emulator sees what a kernel reads or writes
-  ///   outside a tensor.
-  static func engine(precision: CUDAEngine.Precision = .float32, memory: DeviceMemoryPool.Policy = .exact) throws
-    -> CUDAEngine
-  {
-    try CUDAEngine(CUDADevice(driver()), precision: precision, memory: memory, observer: checkSignature) { image($0) }
+  /// - Parameters:
+  ///   - library: what computes products of linear layers; nil for our own kernels
+  ///   - memory: exact unless a test is about recycling, so that the emulator sees what a kernel reads or writes outside a
+  ///     tensor.
+  static func engine(
+    precision: CUDAEngine.Precision = .float32, library: CuBLAS? = nil, memory: DeviceMemoryPool.Policy = .exact
+  ) throws -> CUDAEngine {
+    try CUDAEngine(
+      CUDADevice(driver()), precision: precision, library: library, memory: memory, observer: checkSignature
+    ) { image($0) }
   }
 
   private static let checkSignature: CUDAEngine.LaunchObserver = { kernel, arguments in

@@ -59,6 +59,18 @@ extension EmulatedDevice {
         try found.sum.scalars(), try expected.sum.scalars(), Tolerance(absolute: 1e-4), drawing.testDescription)
     }
 
+    @Test func sameTokensByCuBLAS() throws {
+      let drawing = Drawing.all[1]
+      let expected = try drawing.run(on: CPU<Float>.self)
+      let before = cudaemu_blas_products()
+      let engine = try Emulator.engine(library: Emulator.cuBLAS())
+      let found = try CUDA.$chosenDevice.withValue(engine) {
+        try drawing.run(on: CUDA.self).tokens.map { try $0.values() }
+      }
+      #expect(try found == expected.tokens.map { try $0.values() })
+      #expect(cudaemu_blas_products() > before)
+    }
+
     @Test("One number is read after the last scale, and nothing before", arguments: Drawing.all)
     fileprivate func readsOnce(_ drawing: Drawing) throws {
       let sampler = try drawing.sampler(CUDA.self)

@@ -19,30 +19,47 @@ import Testing
   }()
 
   /// Runs the program with libraries of CUDA.
-  private static func run(_ arguments: [String], in folder: String = "/", library: String = library) throws
-    -> Tool.Result
-  {
+  private static func run(
+    _ arguments: [String], in folder: String = "/", library: String = library, cuBLAS: String = library
+  ) throws -> Tool.Result {
     let words = arguments.map { "'\($0)'" }.joined(separator: " ")
     return try Tool.shell(
-      "MVAR_CUDA_DRIVER='\(library)' MVAR_NVRTC='\(library)' MVAR_CUDA_CACHE= \"$MVAR\" \(words)", in: folder)
+      "MVAR_CUDA_DRIVER='\(library)' MVAR_NVRTC='\(library)' MVAR_CUBLAS='\(cuBLAS)' MVAR_CUDA_CACHE= "
+        + "\"$MVAR\" \(words)", in: folder)
   }
 
   @Test func isFound() throws {
     let result = try Self.run(["devices"])
     #expect(result.code == 0 && result.output.contains("device 0  CUDA emulator, compute capability 8.9"))
+    #expect(result.output.contains("cuBLAS    \(Self.library), version 13.0"))
   }
 
   @Test func sampleDrawsTheSameTokens() throws {
     try withTemporaryFolder { folder in
-      for device in ["cpu", "cuda"] {
+      let engines = [["--device", "cpu"], ["--device", "cuda"], ["--device", "cuda", "--products", "cublas"]]
+      let files = try engines.map { engine in
         let result = try Self.run(
-          Tool.sample(["--class", "1", "--count", "2", "--device", device, "--tokens", "\(device).npz"]), in: folder)
+          Tool.sample(["--class", "1", "--count", "2", "--tokens", "tokens.npz"] + engine), in: folder)
         #expect(result.code == 0, "\(result.errors)")
-        #expect(result.errors.contains(", on the GPU ") == (device == "cuda"))
+        #expect(result.errors.contains(", on the GPU ") == engine.contains("cuda"))
+        return try Data(contentsOf: URL(filePath: "\(folder)/tokens.npz"))
       }
-      let files = try ["cpu", "cuda"].map { try Data(contentsOf: URL(filePath: "\(folder)/\($0).npz")) }
-      #expect(files[0] == files[1])
+      #expect(files[0] == files[1] && files[0] == files[2])
     }
+  }
+
+  @Test func noCuBLAS() throws {
+    let absent = "/nowhere/libcublas.so"
+    let result = try Self.run(["verify", "absent", "--device", "cuda", "--products", "cublas"], cuBLAS: absent)
+    #expect(result.code == 1 && result.output.isEmpty)
+    #expect(
+      result.errors == "mvar: --device cuda: cuBLAS could not be loaded; tried \(absent) "
+        + "(cannot open shared object file: No such file or directory)\n")
+    // Nothing needs it unless it is asked for.
+    let own = try Self.run(
+      ["verify", Fixtures.path("golden/ops.safetensors"), "--device", "cuda", "--products", "own", "--summary"],
+      cuBLAS: absent)
+    #expect(own.code == 0, "\(own.errors)")
   }
 
   @Test func verifyPassesItsEngineOn() throws {
@@ -163,9 +180,11 @@ import Testing
       ["--precision", "float32", "--device", "reference"],
       "--precision float32 is for --device cuda; the reference engine has one precision only"
     ),
+    (["--products", "cublas"], "--products cublas is for --device cuda; the cpu engine multiplies in one way only"),
+    (["--products", "mkl"], "The value 'mkl' is invalid for '--products <products>'"),
     (["--precision", "fp8"], "The value 'fp8' is invalid for '--precision <precision>'; use one of 'float32'"),
   ])
-  func badPrecision(arguments: [String], complaint: String) throws {
+  func badOptions(arguments: [String], complaint: String) throws {
     let result = try Tool.run(["verify", "absent"] + arguments, in: "/")
     #expect(result.code == 64 && result.output.isEmpty)
     #expect(result.errors.hasPrefix("mvar: \(complaint)"), "\(result.errors)")

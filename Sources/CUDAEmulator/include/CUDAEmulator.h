@@ -1,4 +1,5 @@
-// A CUDA device made of this machine's processors: the functions of the driver by name, and what tests ask of it.
+// A CUDA device made of this machine's processors: the functions of the driver and of cuBLAS by name, and what tests ask
+// of it.
 //
 // The kernels' text is compiled as C++ (Kernels/), each thread of a block runs on a fiber of its own, and a driver
 // function found here behaves like the one of the same name in libcuda. Memory that a kernel has not written holds NaN,
@@ -13,7 +14,8 @@
 extern "C" {
 #endif
 
-/// The emulated driver function of that name ("cuMemAlloc_v2", …), or NULL: in place of dlsym(libcuda, name).
+/// The emulated function of that name of the driver ("cuMemAlloc_v2", …) or of cuBLAS ("cublasGemmEx", …), or NULL: in
+/// place of dlsym(libcuda, name) and dlsym(libcublas, name).
 ///
 /// cuModuleLoadData takes the name of a kernel file ("LinearAlgebra.cu") for an image. Launches run to their end before
 /// they return, so a faulty kernel is reported by cuLaunchKernel itself.
@@ -39,6 +41,10 @@ size_t cudaemu_live_bytes(void);
 
 /// Kernel launches so far.
 size_t cudaemu_launches(void);
+
+/// Matrix products of cuBLAS so far, and handles of it that have not been destroyed.
+size_t cudaemu_blas_products(void);
+size_t cudaemu_live_blas_handles(void);
 
 /// The parameters of a kernel, a letter each (p pointer, i 32-bit integer, l 64-bit integer, f float, d double), or
 /// NULL if there is no such kernel. A driver cannot check what is passed to a kernel; a test of the caller can.

@@ -1,7 +1,9 @@
 // The emulated CUDA device as a library that a program loads where it would load NVIDIA's: it exports the functions of
-// the driver (Driver.cpp) and of the run-time compiler (Compiler.cpp) under their own names, so one file stands for both.
+// the driver (Driver.cpp), of the run-time compiler (Compiler.cpp) and of cuBLAS (BLAS.cpp) under their own names, so
+// one file stands for all three.
 //
-//     MVAR_CUDA_DRIVER=…/libcuda-emulator.so MVAR_NVRTC=…/libcuda-emulator.so MVAR_CUDA_CACHE= mvar devices
+//     export MVAR_CUDA_DRIVER=…/libcuda-emulator.so MVAR_NVRTC=…/libcuda-emulator.so MVAR_CUBLAS=…/libcuda-emulator.so
+//     MVAR_CUDA_CACHE= mvar devices
 
 #ifndef CUDA_EMULATOR_LIBRARY_H
 #define CUDA_EMULATOR_LIBRARY_H

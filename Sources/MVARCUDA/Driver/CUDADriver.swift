@@ -24,6 +24,15 @@ public struct CUDAVersion: Hashable, Comparable, Sendable, CustomStringConvertib
   public static func < (one: CUDAVersion, other: CUDAVersion) -> Bool {
     (one.major, one.minor) < (other.major, other.minor)
   }
+
+  /// Refuses a library of this version whose code a driver does not know; nil for no driver.
+  ///
+  /// - Throws: `CUDAError.unsuitableLibrary`.
+  func check(isKnownTo driver: CUDAVersion?) throws {
+    if let driver, major > driver.major {
+      throw CUDAError.unsuitableLibrary("version \(self) is too new for the driver, which knows CUDA \(driver)")
+    }
+  }
 }
 
 /// A CUDA driver.

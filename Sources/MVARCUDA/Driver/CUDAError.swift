@@ -7,9 +7,9 @@ public enum CUDAError: Error, Equatable, CustomStringConvertible {
   case libraryNotFound(String, attempts: [LibraryAttempt])
   /// A library lacks a function: it is too old, or something else of the same name.
   case functionMissing(String, library: String)
-  /// A run-time compiler that cannot serve the driver, with the reason.
+  /// A library that cannot serve the driver or the device, with the reason.
   case unsuitableLibrary(String)
-  /// A function of the driver or the compiler returned an error, with the library's own name and words for it.
+  /// A function of a library returned an error, with the library's own name and words for it.
   case failedCall(function: String, code: Int32, name: String, text: String)
   /// A device was asked for that does not exist.
   case noDevice(ordinal: Int, count: Int)

@@ -1,5 +1,5 @@
 // Where the libraries of CUDA may lie: what an environment variable says; else whatever the system finds by name, the
-// folders of Python packages (a PyTorch environment brings the compiler), and the folders of a CUDA toolkit.
+// folders of Python packages (a PyTorch environment brings the compiler and cuBLAS), and the folders of a CUDA toolkit.
 
 import Foundation
 
@@ -9,7 +9,7 @@ package enum CUDALibrary: String, Sendable, CaseIterable {
   case driver = "the CUDA driver"
   /// The run-time compiler.
   case nvrtc = "the CUDA run-time compiler (NVRTC)"
-  /// The BLAS.
+  /// The library of matrix products, which nothing needs.
   case cublas = "cuBLAS"
 
   /// The environment variable that names the library's file; nothing else is tried then.
@@ -26,7 +26,7 @@ package enum CUDALibrary: String, Sendable, CaseIterable {
     switch self {
     case .driver: ["libcuda.so.1"]
     case .nvrtc: ["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"]
-    case .cublas: ["libcublas.so.13", "libcublas.so.12", "libcublas.so"]
+    case .cublas: ["libcublas.so.13", "libcublas.so.12", "libcublas.so.11", "libcublas.so"]
     }
   }
 

@@ -37,9 +37,7 @@ package final class NVRTC: Sendable {
     var (major, minor): (Int32, Int32) = (0, 0)
     try functions.check(functions.version(&major, &minor), "nvrtcVersion")
     version = CUDAVersion(major: Int(major), minor: Int(minor))
-    if let driver, version.major > driver.major {
-      throw CUDAError.unsuitableLibrary("version \(version) is too new for the driver, which knows CUDA \(driver)")
-    }
+    try version.check(isKnownTo: driver)
     guard version.major >= 12 else { throw CUDAError.unsuitableLibrary("version \(version) is older than 12.0") }
     // Some versions do not look for this part of theirs beside themselves. Loaded already, it is found by its name; where
     // it is missing, the first compilation says so.

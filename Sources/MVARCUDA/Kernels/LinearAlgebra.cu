@@ -6,6 +6,8 @@
 //
 // - grid (⌈columns/tile⌉, ⌈rows/tile⌉, batch) for a result [rows, columns]; block 256
 //
+// `roundToBF16` prepares operands for a library that computes the products instead.
+//
 // `batch` products lie at fixed distances (`…Step` numbers; 0 for an operand that all share); a layer has one.
 
 #include "product.cuh"
@@ -98,3 +100,14 @@ DLINEAR_WEIGHT(Float32)
 DLINEAR_WEIGHT(Float32Small)
 DLINEAR_WEIGHT(TF32)
 DLINEAR_WEIGHT(BF16)
+
+/// words[i] = x[2i] and x[2i + 1] rounded to bfloat16, the first in the low half: the numbers in their order.
+///
+/// - words [⌈count/2⌉]; behind an odd number of numbers is a zero
+/// - x [count]
+/// - any one-dimensional grid; block 256
+KERNEL(roundToBF16, unsigned *words, const float *x, long long count) {
+  for (long long i = GRID_FIRST; 2 * i < count; i += GRID_STEP) {
+    words[i] = packBF16(x[2 * i], 2 * i + 1 < count ? x[2 * i + 1] : 0.0f);
+  }
+}

@@ -1,4 +1,5 @@
-// The linear layer y = x Wᵀ + b and its gradients. The kernels are in LinearAlgebra.cu, one for each precision.
+// The linear layer y = x Wᵀ + b and its gradients. The kernels are in LinearAlgebra.cu, one for each precision; the engine
+// may leave the products to cuBLAS instead.
 
 import TensorCore
 
@@ -6,10 +7,19 @@ extension CUDA: LinearAlgebraOps {
   /// x Wᵀ + b over the last axis.
   public static func linear(_ x: Tensor<CUDA>, weight: Tensor<CUDA>, bias: Tensor<CUDA>?) -> Tensor<CUDA> {
     let sizes = LinearSizes(x: x.shape, weight: weight.shape, bias: bias?.shape)
-    let y = empty(sizes.outputShape, on: x.device)
-    launchProduct(
-      "linear", rows: sizes.rows, columns: sizes.outputs, depth: sizes.inputs, on: x.device,
-      [y.argument, x.argument, weight.argument, bias.argument])
+    let engine = x.device
+    let y = empty(sizes.outputShape, on: engine)
+    let product = MatrixProduct(rows: sizes.rows, columns: sizes.outputs, depth: sizes.inputs, transposesRight: true)
+    if let library = engine.library {
+      multiply(product, into: y, operand(x), operand(weight), by: library)
+      if let bias {
+        engine.launch(
+          .elementwise, "addRows", elements: product.count,
+          [y.argument, y.argument, bias.argument, .long(sizes.outputs), .long(product.count)])
+      }
+    } else {
+      launch("linear", product, on: engine, [y.argument, x.argument, weight.argument, bias.argument])
+    }
     return y  // [..., O]
   }
 
@@ -21,31 +31,68 @@ extension CUDA: LinearAlgebraOps {
     precondition(
       dOutput.shape == sizes.outputShape, "dLinear: gradient \(dOutput.shape), x \(x.shape), weight \(weight.shape)")
     let engine = x.device
-    let dx = empty(x.shape, on: engine)
-    launchProduct(
-      "dLinearInput", rows: sizes.rows, columns: sizes.inputs, depth: sizes.outputs, on: engine,
-      [dx.argument, dOutput.argument, weight.argument])
-    let dWeight = empty(weight.shape, on: engine)
-    launchProduct(
-      "dLinearWeight", rows: sizes.outputs, columns: sizes.inputs, depth: sizes.rows, on: engine,
-      [dWeight.argument, dOutput.argument, x.argument])
+    let (dx, dWeight) = (empty(x.shape, on: engine), empty(weight.shape, on: engine))
+    let forInput = MatrixProduct(rows: sizes.rows, columns: sizes.inputs, depth: sizes.outputs)
+    let forWeight = MatrixProduct(rows: sizes.outputs, columns: sizes.inputs, depth: sizes.rows, transposesLeft: true)
+    if let library = engine.library {
+      let dy = operand(dOutput)
+      multiply(forInput, into: dx, dy, operand(weight), by: library)
+      multiply(forWeight, into: dWeight, dy, operand(x), by: library)
+    } else {
+      launch("dLinearInput", forInput, on: engine, [dx.argument, dOutput.argument, weight.argument])
+      launch("dLinearWeight", forWeight, on: engine, [dWeight.argument, dOutput.argument, x.argument])
+    }
     return LinearGradients(
       x: dx, weight: dWeight,
       bias: hasBias ? columnSums(dOutput, rows: sizes.rows, as: [sizes.outputs]) : nil)
   }
 
-  /// Gives a matrix product [rows, depth] × [depth, columns] to the device: one, with α = 1.
-  private static func launchProduct(
-    _ name: String, rows: Int, columns: Int, depth: Int, on engine: CUDAEngine, _ operands: [KernelArgument]
+  // MARK: By our own kernels
+
+  /// Gives a product to the device: one, with α = 1.
+  private static func launch(
+    _ name: String, _ product: MatrixProduct, on engine: CUDAEngine, _ operands: [KernelArgument]
   ) {
-    func tiles(_ side: Int) -> (across: Int, down: Int) { (columns.dividedUp(by: side), rows.dividedUp(by: side)) }
+    func tiles(_ side: Int) -> (across: Int, down: Int) {
+      (product.columns.dividedUp(by: side), product.rows.dividedUp(by: side))
+    }
     let large = tiles(128)
     // Small tiles read more, but large ones that leave half of the device idle take longer.
     let isSmall = engine.precision == .float32 && large.across * large.down < engine.multiprocessors
     let (across, down) = isSmall ? tiles(64) : large
     engine.launch(
       .linearAlgebra, name + engine.precision.kernelSuffix + (isSmall ? "Small" : ""), LaunchShape(across, down),
-      operands + [.float(1), .int(rows), .int(columns), .int(depth), .long(0), .long(0), .long(0)])
+      operands + [.float(1), .int(product.rows), .int(product.columns), .int(product.depth)]
+        + [.long(0), .long(0), .long(0)])
+  }
+
+  // MARK: By cuBLAS
+
+  /// Gives a product to the library.
+  private static func multiply(
+    _ product: MatrixProduct, into c: Tensor<CUDA>, _ a: KernelArgument, _ b: KernelArgument,
+    by library: CuBLASHandle
+  ) {
+    let engine = c.device
+    if product.count == 0 { return }
+    if product.depth == 0 {
+      // Sums of nothing; a matrix without columns has no address.
+      engine.launch(
+        .elementwise, "fill", elements: product.count, [c.argument, .float(0), .long(product.count)])
+      return
+    }
+    engine.attempt { try library.multiply(product, into: c.argument, a, b, in: engine.precision) }
+  }
+
+  /// A matrix as the library takes it: its numbers, or a copy of them that is rounded to bfloat16.
+  private static func operand(_ x: Tensor<CUDA>) -> KernelArgument {
+    let engine = x.device
+    guard engine.precision == .bfloat16 else { return x.argument }
+    let count = x.shape.count
+    let words = DeviceArray<UInt32>(count: count.dividedUp(by: 2), on: engine)
+    engine.launch(
+      .linearAlgebra, "roundToBF16", elements: words.count, [words.argument, x.argument, .long(count)])
+    return words.argument
   }
 }
 

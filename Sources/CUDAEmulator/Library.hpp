@@ -1,0 +1,62 @@
+// What the emulated driver and the emulated cuBLAS share: tables of functions, live handles, and what the second asks of
+// the first.
+
+#pragma once
+#include <cstddef>
+#include <cstring>
+#include <mutex>
+#include <set>
+#include <string>
+
+namespace cudaemu {
+
+/// A function under the name by which a library exports it.
+struct Function {
+  const char *name;
+  void *address;
+};
+#define FUNCTION(function) {#function, reinterpret_cast<void *>(&function)}
+
+/// The address of a name in a table, or null.
+template <size_t count> void *findFunction(const Function (&functions)[count], const char *name) {
+  for (const Function &function : functions) {
+    if (name && !std::strcmp(function.name, name)) return function.address;
+  }
+  return nullptr;
+}
+
+/// The emulated function of cuBLAS of a name, or null.
+void *findBLASFunction(const char *name);
+
+/// Whether this thread has a context, and the stream exists (null is the default one).
+bool isUsable(void *stream);
+
+/// Keeps a sentence for cudaemu_error.
+void explain(const std::string &why);
+
+/// Handles that are alive, so that a stale one is recognised.
+class Handles {
+ public:
+  void add(void *handle) {
+    std::lock_guard<std::mutex> guard(lock);
+    live.insert(handle);
+  }
+  bool contains(void *handle) {
+    std::lock_guard<std::mutex> guard(lock);
+    return live.count(handle) > 0;
+  }
+  bool remove(void *handle) {
+    std::lock_guard<std::mutex> guard(lock);
+    return live.erase(handle) > 0;
+  }
+  size_t count() {
+    std::lock_guard<std::mutex> guard(lock);
+    return live.size();
+  }
+
+ private:
+  std::mutex lock;
+  std::set<void *> live;
+};
+
+}  // namespace cudaemu
