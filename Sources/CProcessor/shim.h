@@ -1,10 +1,19 @@
-// What Swift has no name for: one instruction, and how wide the vectors are that the code is compiled for.
+// What Swift has no name for: two instructions, and how wide the vectors are that the code is compiled for.
 
 #pragma once
 
 /// Asks for the cache line at an address to be fetched, and goes on without it.
 static inline __attribute__((always_inline)) void prefetch(const void *_Nonnull address) {
   __builtin_prefetch(address, 0, 2);
+}
+
+/// Lets the processor rest for a moment in a loop that waits for another thread.
+static inline __attribute__((always_inline)) void relax(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("isb");
+#endif
 }
 
 /// Whether there are 32 vector registers of 512 bits.

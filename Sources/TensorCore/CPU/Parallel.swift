@@ -1,7 +1,7 @@
 // Spreading independent pieces of work over the processors.
 //
-// Dispatch owns all threads: OpenBLAS is told to use one thread per call and is called from the pieces. The pieces are the
-// same whatever the number of threads, so results are too.
+// The threads are those of `Crew`, or Dispatch's where several operators run at a time. OpenBLAS is told to use one thread
+// per call and is called from the pieces. The pieces are the same whatever the number of threads, so results are too.
 
 import COpenBLAS
 import Dispatch
@@ -34,15 +34,17 @@ func parallel(_ count: Int, _ body: (Int) -> Void) {
     return
   }
   let next = Atomic<Int>(0)
-  withoutActuallyEscaping(body) { body in
-    nonisolated(unsafe) let body = body
-    DispatchQueue.concurrentPerform(iterations: threads) { _ in
-      while true {
-        let piece = next.wrappingAdd(1, ordering: .relaxed).oldValue
-        if piece >= count { return }
-        body(piece)
-      }
+  func work() {
+    while true {
+      let piece = next.wrappingAdd(1, ordering: .relaxed).oldValue
+      if piece >= count { return }
+      body(piece)
     }
+  }
+  if Crew.shared.run(helpers: threads - 1, work) { return }
+  withoutActuallyEscaping(work) { work in
+    nonisolated(unsafe) let work = work
+    DispatchQueue.concurrentPerform(iterations: threads) { _ in work() }
   }
 }
 

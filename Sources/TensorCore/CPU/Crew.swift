@@ -1,0 +1,138 @@
+// The threads that share the work of an operator. A model runs thousands of operators in a row, and to wake a thread takes
+// some 45 µs, as long as a small operator. So these stay awake for a moment when there is nothing to do; nearly always the
+// next operator comes in that time, and finds them within a microsecond. Measured against Dispatch's threads: a linear layer
+// of two rows takes 14 % less time, one image's transformer 1 %.
+
+import CProcessor
+import Dispatch
+import Foundation
+import Synchronization
+
+/// Threads that wait for work. They live as long as the process.
+package final class Crew: Sendable {
+  /// The one that operators use.
+  package static let shared = Crew()
+
+  /// A crew without threads.
+  package init() {}
+
+  /// Whether somebody's work is being done.
+  private let isTaken = Atomic<Bool>(false)
+  /// The present work: its number from bit 32 on, how many may still join from bit 16 on, and how many are at it.
+  private let gate = Atomic<UInt64>(0)
+  /// How many sleep and have not been told to wake.
+  private let sleepers = Atomic<Int>(0)
+  private let bell = DispatchSemaphore(value: 0)
+  /// How many threads were started; belongs to whoever has taken the crew.
+  nonisolated(unsafe) private var size = 0
+  /// What to do; set while the gate is open and threads are at it.
+  nonisolated(unsafe) private var work: UnsafePointer<() -> Void>?
+
+  private static let oneSeat: UInt64 = 1 << 16
+  private static let seats: UInt64 = 0xFFFF << 16
+  private static let workers: UInt64 = 0xFFFF
+  /// How often a thread looks for work before it sleeps: some 200 µs.
+  private static let looks = 10_000
+
+  /// Runs `work` on this thread and on up to as many others at the same time; returns when all of them have finished.
+  ///
+  /// - Returns: false if the crew has other work, this thread's own perhaps; then nothing was run.
+  package func run(helpers: Int, _ work: () -> Void) -> Bool {
+    if isTaken.exchange(true, ordering: .acquiring) { return false }
+    defer { isTaken.store(false, ordering: .releasing) }
+    let helpers = min(helpers, Int(Self.workers))
+    while size < helpers { startThread() }
+    withoutActuallyEscaping(work) { work in
+      withUnsafePointer(to: work) { pointer in
+        self.work = pointer
+        let number = (gate.load(ordering: .relaxed) >> 32) &+ 1
+        // In one order with `sleepers`: either this sees a sleeper, or that one sees the work.
+        gate.store(number << 32 | UInt64(helpers) * Self.oneSeat, ordering: .sequentiallyConsistent)
+        wake(atMost: helpers)
+        work()
+        gate.bitwiseAnd(~Self.seats, ordering: .relaxed)
+        var looks = 0
+        while gate.load(ordering: .acquiring) & Self.workers != 0 {
+          looks += 1
+          if looks < Self.looks { relax() } else { sched_yield() }
+        }
+      }
+    }
+    return true
+  }
+
+  private func wake(atMost count: Int) {
+    var sleeping = sleepers.load(ordering: .sequentiallyConsistent)
+    while sleeping > 0 {
+      let some = min(sleeping, count)
+      let (isDone, now) = sleepers.compareExchange(
+        expected: sleeping, desired: sleeping - some, ordering: .sequentiallyConsistent)
+      if isDone {
+        for _ in 0..<some { bell.signal() }
+        return
+      }
+      sleeping = now
+    }
+  }
+
+  // MARK: The threads
+
+  private func startThread() {
+    size += 1
+    let thread = Thread { [self] in
+      var last: UInt64 = 0
+      while true {
+        last = nextWork(after: last)
+        perform()
+        gate.subtract(1, ordering: .releasing)
+      }
+    }
+    thread.name = "mvar"
+    thread.stackSize = 8 << 20
+    thread.start()
+  }
+
+  /// Apart from the loop, so that nothing of the work is held when the thread says that it has finished.
+  @inline(never)
+  private func perform() { work!.pointee() }
+
+  /// Waits for work other than the last, joins it, and returns its number.
+  private func nextWork(after last: UInt64) -> UInt64 {
+    while true {
+      for _ in 0..<Self.looks {
+        if let number = join(after: last) { return number }
+        relax()
+      }
+      sleepers.add(1, ordering: .sequentiallyConsistent)
+      guard let number = join(after: last) else {
+        bell.wait()
+        continue
+      }
+      stayAwake()
+      return number
+    }
+  }
+
+  private func join(after last: UInt64) -> UInt64? {
+    var word = gate.load(ordering: .sequentiallyConsistent)
+    while word >> 32 != last, word & Self.seats != 0 {
+      let (isDone, now) = gate.compareExchange(
+        expected: word, desired: word - Self.oneSeat + 1, ordering: .acquiringAndReleasing)
+      if isDone { return word >> 32 }
+      word = now
+    }
+    return nil
+  }
+
+  /// Takes back that this thread sleeps; where it has been told to wake already, hears that out.
+  private func stayAwake() {
+    var sleeping = sleepers.load(ordering: .sequentiallyConsistent)
+    while sleeping > 0 {
+      let (isDone, now) = sleepers.compareExchange(
+        expected: sleeping, desired: sleeping - 1, ordering: .sequentiallyConsistent)
+      if isDone { return }
+      sleeping = now
+    }
+    bell.wait()
+  }
+}
