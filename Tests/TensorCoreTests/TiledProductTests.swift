@@ -52,10 +52,12 @@ private func product(
 }
 
 @Suite struct TiledProductTests {
-  /// Sizes on both sides of every edge: tiles of 12 rows, blocks of 48, vectors of 16, panels of 32, strips of 512, passes of 256.
+  /// Sizes on both sides of every edge: tiles of 12 rows, blocks of 48, panels of 8, 16, 24 and 32 columns, strips of 512,
+  /// passes of 256.
   private static let sizes = [
     (1, 1, 1), (11, 7, 15), (12, 16, 16), (13, 17, 17), (25, 255, 31), (48, 256, 32), (49, 257, 33), (97, 600, 48),
-    (30, 64, 513), (13, 300, 1057), (5, 0, 20),
+    (30, 64, 513), (13, 300, 1057), (5, 0, 20), (12, 30, 8), (14, 31, 9), (24, 270, 24), (50, 40, 25), (20, 33, 40),
+    (60, 300, 55),
   ]
 
   /// The error of a sum of depth terms is at most depth · ε times the sum of their magnitudes.

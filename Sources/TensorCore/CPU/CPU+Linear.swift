@@ -11,9 +11,9 @@ private let (usualOutputs, fewestOutputs) = (512, 320)
 /// Whether products of this size go to the streaming kernel; an image's rows come twice with guidance, and as often as there
 /// are images.
 ///
-/// Panels of sixteen rows are half empty with less than four. OpenBLAS has another summation order up to m·n·k = 100³, and
-/// spends more on copying W than on products. Measured on 1024 × 4096 weights that come from memory, two processors,
-/// GFLOP/s of this kernel, of `TiledProduct` and of OpenBLAS: 8 rows 75, 69, 32; 32 rows 122, 172, 92; 128 rows 162, 198, 162.
+/// The narrowest panel has eight columns, which four rows of an image and as many of its twin with guidance fill: these, times
+/// weights of 1024 × 4096 from memory, take 0.55 ms in tiles and 0.56 ms here. OpenBLAS has another summation order up to
+/// m·n·k = 100³, and spends more on copying W than on products.
 private func fewRows(_ rows: Int, inputs: Int, outputs: Int, tiled: Bool) -> Bool {
   tiled ? rows < 4 : rows <= 48 || rows * inputs * min(outputs, fewestOutputs) <= 1_100_000
 }
@@ -86,39 +86,14 @@ extension CPU: LinearAlgebraOps {
     let sizes = LinearSizes(x: x.shape, weight: weight.shape, bias: nil)
     precondition(dOutput.shape == sizes.outputShape, "dLinear: gradient \(dOutput.shape), output \(sizes.outputShape)")
     let (rows, inputs, outputs) = (sizes.rows, sizes.inputs, sizes.outputs)
-    let tiled = isTiled
     let dX = make(x.shape) { dX in
       withPointers(dOutput, weight) { dY, weight in
-        guard !tiled else {
-          TiledProduct.multiply(
-            StridedMatrix(rows: floats(dY), stride: outputs), StridedMatrix(rows: floats(weight), stride: inputs),
-            rows: rows, depth: outputs, columns: inputs
-          ) { $0.copy(to: floats(dX), stride: inputs) }
-          return
-        }
-        forEachBlock(rows: rows, columns: inputs) { rows, range in
-          Scalar.matrixProduct(
-            transposeA: false, transposeB: false, m: rows.count, n: range.count, k: outputs, alpha: 1,
-            dY + rows.lowerBound * outputs, lda: outputs, weight + range.lowerBound, ldb: inputs,
-            beta: 0, dX + rows.lowerBound * inputs + range.lowerBound, ldc: inputs)
-        }
+        multiply(dY, transposed: false, weight, into: dX, rows: rows, depth: outputs, columns: inputs)
       }
     }
     let dWeight = make(weight.shape) { dWeight in
       withPointers(dOutput, x) { dY, x in
-        guard !tiled else {
-          TiledProduct.multiply(
-            StridedMatrix(transposeOf: floats(dY), stride: outputs), StridedMatrix(rows: floats(x), stride: inputs),
-            rows: outputs, depth: rows, columns: inputs
-          ) { $0.copy(to: floats(dWeight), stride: inputs) }
-          return
-        }
-        forEachBlock(rows: outputs, columns: inputs) { someOutputs, someInputs in
-          Scalar.matrixProduct(
-            transposeA: true, transposeB: false, m: someOutputs.count, n: someInputs.count, k: rows, alpha: 1,
-            dY + someOutputs.lowerBound, lda: outputs, x + someInputs.lowerBound, ldb: inputs, beta: 0,
-            dWeight + someOutputs.lowerBound * inputs + someInputs.lowerBound, ldc: inputs)
-        }
+        multiply(dY, transposed: true, x, into: dWeight, rows: outputs, depth: rows, columns: inputs)
       }
     }
     let dBias =
@@ -135,6 +110,29 @@ extension CPU {
   /// Whether matrix products go to `TiledProduct`.
   @inline(__always)
   fileprivate static var isTiled: Bool { Scalar.self == Float.self && TiledProduct.isFast }
+
+  /// C = A B, or Aᵀ B of an A stored as its transpose; all are stored row by row.
+  @inline(__always)
+  fileprivate static func multiply(
+    _ a: UnsafePointer<Scalar>, transposed: Bool, _ b: UnsafePointer<Scalar>, into c: UnsafeMutablePointer<Scalar>,
+    rows: Int, depth: Int, columns: Int
+  ) {
+    let stride = transposed ? rows : depth
+    guard !isTiled else {
+      let left =
+        transposed
+        ? StridedMatrix(transposeOf: floats(a), stride: stride) : StridedMatrix(rows: floats(a), stride: stride)
+      return TiledProduct.multiply(
+        left, StridedMatrix(rows: floats(b), stride: columns), rows: rows, depth: depth, columns: columns
+      ) { $0.copy(to: floats(c), stride: columns) }
+    }
+    forEachBlock(rows: rows, columns: columns) { someRows, someColumns in
+      Scalar.matrixProduct(
+        transposeA: transposed, transposeB: false, m: someRows.count, n: someColumns.count, k: depth, alpha: 1,
+        a + someRows.lowerBound * (transposed ? 1 : stride), lda: stride, b + someColumns.lowerBound, ldb: columns,
+        beta: 0, c + someRows.lowerBound * columns + someColumns.lowerBound, ldc: columns)
+    }
+  }
 }
 
 /// Writes the same numbers to every row; nothing when there are none.

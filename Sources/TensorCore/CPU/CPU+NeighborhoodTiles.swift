@@ -10,28 +10,6 @@ let tileSide = 4
 /// The queries of a tile.
 let tileLanes = tileSide * tileSide
 
-/// Sixteen numbers from `start + place`.
-@inline(__always)
-func sixteen<S: TensorScalar>(_ start: UnsafePointer<S>, _ place: Int) -> SIMD16<S> {
-  UnsafeRawPointer(start + place).loadUnaligned(as: SIMD16<S>.self)
-}
-
-/// Writes sixteen numbers to `start + place`.
-@inline(__always)
-func put<S: TensorScalar>(_ value: SIMD16<S>, _ start: UnsafeMutablePointer<S>, _ place: Int) {
-  UnsafeMutableRawPointer(start + place).storeBytes(of: value, as: SIMD16<S>.self)
-}
-
-/// Writes the first of sixteen numbers.
-@inline(__always)
-func put<S: TensorScalar>(_ value: SIMD16<S>, _ target: UnsafeMutablePointer<S>, lanes: Int) {
-  if lanes == 16 {
-    UnsafeMutableRawPointer(target).storeBytes(of: value, as: SIMD16<S>.self)
-  } else {
-    for lane in 0..<lanes { target[lane] = value[lane] }
-  }
-}
-
 /// e raised to each of sixteen numbers.
 @inline(__always)
 func exponential<S: TensorScalar>(_ x: SIMD16<S>) -> SIMD16<S> {

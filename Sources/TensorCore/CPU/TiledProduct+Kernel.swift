@@ -1,6 +1,6 @@
-// The inner loop of `TiledProduct`: twelve rows times a panel of 32 or 16 columns, all sums in registers. For each element of
-// depth two vectors are loaded and twelve numbers repeated over all lanes, for 24 multiply-adds: the arithmetic is what takes
-// the time, 99 % of its peak was measured.
+// The inner loop of `TiledProduct`: twelve rows times a panel of 32 columns or fewer, all sums in registers. For each element
+// of depth two vectors are loaded and twelve numbers repeated over all lanes, for 24 multiply-adds: the arithmetic is what
+// takes the time, 99 % of its peak was measured.
 
 import CProcessor
 
@@ -52,14 +52,13 @@ struct ProductTile {
 
   /// Adds the products with a panel to c, or sets c in the first pass. All twelve rows of c are written.
   func multiply(
-    _ panel: UnsafePointer<Float>, isWide: Bool, _ c: UnsafeMutablePointer<Float>, _ stride: Int, _ ahead: LinesAhead
+    _ panel: UnsafePointer<Float>, width: Int, _ c: UnsafeMutablePointer<Float>, _ stride: Int, _ ahead: LinesAhead
   ) {
     let isFirst = pass.lowerBound == 0
-    switch (isWide, isByRows) {
-    case (true, true): wideByRows(start, panel, pass.count, c, stride, isFirst, ahead)
-    case (true, false): wideByColumns(start, panel, pass.count, c, stride, isFirst, ahead)
-    case (false, true): narrowByRows(start, panel, pass.count, c, stride, isFirst, ahead)
-    case (false, false): narrowByColumns(start, panel, pass.count, c, stride, isFirst, ahead)
+    if isByRows {
+      sums(width, ByRows.self, start, panel, pass.count, c, stride, isFirst, ahead)
+    } else {
+      sums(width, ByColumns.self, start, panel, pass.count, c, stride, isFirst, ahead)
     }
   }
 }
@@ -91,6 +90,24 @@ struct LinesAhead {
   }
 }
 
+/// How the elements of a copied tile lie.
+private protocol TileOrder {
+  /// Elements from one row to the next.
+  static var pitch: Int { get }
+  /// Elements from one column to the next.
+  static var step: Int { get }
+}
+
+private enum ByRows: TileOrder {
+  static var pitch: Int { ProductTile.pitch }
+  static var step: Int { 1 }
+}
+
+private enum ByColumns: TileOrder {
+  static var pitch: Int { 1 }
+  static var step: Int { ProductTile.rows }
+}
+
 /// The columns of a panel in registers.
 private protocol PanelLanes {
   static var width: Int { get }
@@ -102,51 +119,72 @@ private protocol PanelLanes {
   func write(_ c: UnsafeMutablePointer<Float>, isFirst: Bool)
 }
 
-private struct Narrow: PanelLanes {
-  static let width = 16
-  static let zero = Narrow(SIMD16.zero)
-  var lanes: SIMD16<Float>
+extension SIMD8<Float>: PanelLanes {
+  static var width: Int { 8 }
 
-  @inline(__always) init(_ lanes: SIMD16<Float>) { self.lanes = lanes }
-  @inline(__always) init(_ start: UnsafePointer<Float>) { lanes = sixteen(start, 0) }
+  @inline(__always) init(_ start: UnsafePointer<Float>) { self = eight(start, 0) }
   @inline(__always) mutating func add(_ factor: Float, _ columns: Self) {
-    lanes.addProduct(SIMD16(repeating: factor), columns.lanes)
+    addProduct(SIMD8(repeating: factor), columns)
   }
   @inline(__always) func write(_ c: UnsafeMutablePointer<Float>, isFirst: Bool) {
-    put(isFirst ? lanes : sixteen(c, 0) + lanes, c)
+    put(isFirst ? self : eight(c, 0) + self, c, 0)
   }
 }
 
-private struct Wide: PanelLanes {
-  static let width = 32
-  static let zero = Wide(Narrow.zero, Narrow.zero)
-  var low: Narrow
-  var high: Narrow
+extension SIMD16<Float>: PanelLanes {
+  static var width: Int { 16 }
 
-  @inline(__always) init(_ low: Narrow, _ high: Narrow) { (self.low, self.high) = (low, high) }
-  @inline(__always) init(_ start: UnsafePointer<Float>) { (low, high) = (Narrow(start), Narrow(start + 16)) }
+  @inline(__always) init(_ start: UnsafePointer<Float>) { self = sixteen(start, 0) }
+  @inline(__always) mutating func add(_ factor: Float, _ columns: Self) {
+    addProduct(SIMD16(repeating: factor), columns)
+  }
+  @inline(__always) func write(_ c: UnsafeMutablePointer<Float>, isFirst: Bool) {
+    put(isFirst ? self : sixteen(c, 0) + self, c, 0)
+  }
+}
+
+/// Lanes side by side.
+private struct Both<Low: PanelLanes, High: PanelLanes>: PanelLanes {
+  static var width: Int { Low.width + High.width }
+  static var zero: Self { Self(Low.zero, High.zero) }
+  var low: Low
+  var high: High
+
+  @inline(__always) init(_ low: Low, _ high: High) { (self.low, self.high) = (low, high) }
+  @inline(__always) init(_ start: UnsafePointer<Float>) { self.init(Low(start), High(start + Low.width)) }
   @inline(__always) mutating func add(_ factor: Float, _ columns: Self) {
     low.add(factor, columns.low)
     high.add(factor, columns.high)
   }
   @inline(__always) func write(_ c: UnsafeMutablePointer<Float>, isFirst: Bool) {
     low.write(c, isFirst: isFirst)
-    high.write(c + 16, isFirst: isFirst)
+    high.write(c + Low.width, isFirst: isFirst)
   }
 }
 
-/// Writes sixteen numbers.
+/// `sums` for a panel of as many columns.
 @inline(__always)
-func put(_ value: SIMD16<Float>, _ start: UnsafeMutablePointer<Float>) {
-  UnsafeMutableRawPointer(start).storeBytes(of: value, as: SIMD16<Float>.self)
+private func sums<T: TileOrder>(
+  _ width: Int, _: T.Type, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int,
+  _ c: UnsafeMutablePointer<Float>, _ stride: Int, _ isFirst: Bool, _ ahead: LinesAhead
+) {
+  switch width {
+  case 8: sums(SIMD8<Float>.self, T.self, a, b, count, c, stride, isFirst, ahead)
+  case 16: sums(SIMD16<Float>.self, T.self, a, b, count, c, stride, isFirst, ahead)
+  case 24: sums(Both<SIMD16<Float>, SIMD8<Float>>.self, T.self, a, b, count, c, stride, isFirst, ahead)
+  default: sums(Both<SIMD16<Float>, SIMD16<Float>>.self, T.self, a, b, count, c, stride, isFirst, ahead)
+  }
 }
 
 /// c[r] = Σᵢ a[r·pitch + i·step] b[i], or c[r] += … after the first pass, for the twelve rows r of a tile.
-@inline(__always)
-private func sums<L: PanelLanes>(
-  _: L.Type, _ a: UnsafePointer<Float>, pitch: Int, step: Int, _ b: UnsafePointer<Float>, _ count: Int,
+///
+/// Compiled once for each width and order, each alone: in a large function the compiler would keep sums in memory.
+@inline(never)
+private func sums<L: PanelLanes, T: TileOrder>(
+  _: L.Type, _: T.Type, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int,
   _ c: UnsafeMutablePointer<Float>, _ stride: Int, _ isFirst: Bool, _ ahead: LinesAhead
 ) {
+  let pitch = T.pitch
   var (c0, c1, c2, c3) = (L.zero, L.zero, L.zero, L.zero)
   var (c4, c5, c6, c7) = (L.zero, L.zero, L.zero, L.zero)
   var (c8, c9, c10, c11) = (L.zero, L.zero, L.zero, L.zero)
@@ -169,7 +207,7 @@ private func sums<L: PanelLanes>(
       c9.add(a[9 &* pitch], columns)
       c10.add(a[10 &* pitch], columns)
       c11.add(a[11 &* pitch], columns)
-      a += step
+      a += T.step
       b += L.width
       line += ahead.step
     }
@@ -188,38 +226,4 @@ private func sums<L: PanelLanes>(
   c9.write(c + 9 &* stride, isFirst: isFirst)
   c10.write(c + 10 &* stride, isFirst: isFirst)
   c11.write(c + 11 &* stride, isFirst: isFirst)
-}
-
-// The four loops that are compiled, each alone: in a large function the compiler would keep sums in memory.
-
-@inline(never)
-private func wideByRows(
-  _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int, _ c: UnsafeMutablePointer<Float>, _ stride: Int,
-  _ isFirst: Bool, _ ahead: LinesAhead
-) {
-  sums(Wide.self, a, pitch: ProductTile.pitch, step: 1, b, count, c, stride, isFirst, ahead)
-}
-
-@inline(never)
-private func wideByColumns(
-  _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int, _ c: UnsafeMutablePointer<Float>, _ stride: Int,
-  _ isFirst: Bool, _ ahead: LinesAhead
-) {
-  sums(Wide.self, a, pitch: 1, step: ProductTile.rows, b, count, c, stride, isFirst, ahead)
-}
-
-@inline(never)
-private func narrowByRows(
-  _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int, _ c: UnsafeMutablePointer<Float>, _ stride: Int,
-  _ isFirst: Bool, _ ahead: LinesAhead
-) {
-  sums(Narrow.self, a, pitch: ProductTile.pitch, step: 1, b, count, c, stride, isFirst, ahead)
-}
-
-@inline(never)
-private func narrowByColumns(
-  _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int, _ c: UnsafeMutablePointer<Float>, _ stride: Int,
-  _ isFirst: Bool, _ ahead: LinesAhead
-) {
-  sums(Narrow.self, a, pitch: 1, step: ProductTile.rows, b, count, c, stride, isFirst, ahead)
 }

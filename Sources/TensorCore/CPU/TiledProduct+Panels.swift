@@ -1,5 +1,5 @@
-// How `TiledProduct` copies its second factor: panels of 32 columns, the last of 16 where that is enough, in passes of 256
-// elements of depth; a panel's part of a pass lies together, row after row. Columns that do not exist are zeros.
+// How `TiledProduct` copies its second factor: panels of 32 columns, the last of 8, 16 or 24 where that is enough, in passes
+// of 256 elements of depth; a panel's part of a pass lies together, row after row. Columns that do not exist are zeros.
 
 /// Where the panels of a matrix lie.
 struct PanelLayout {
@@ -16,7 +16,7 @@ struct PanelLayout {
   /// How many panels there are.
   var panels: Int { (columns + Self.width - 1) / Self.width }
   /// Columns of all panels.
-  private var paddedColumns: Int { (columns + 15) & ~15 }
+  private var paddedColumns: Int { (columns + 7) & ~7 }
   /// Elements of all panels.
   var count: Int { paddedColumns * depth }
 
@@ -25,8 +25,8 @@ struct PanelLayout {
     stride(from: 0, to: depth, by: Self.deepest).map { $0..<min($0 + Self.deepest, depth) }
   }
 
-  /// Whether a panel has 32 columns; otherwise 16.
-  func isWide(_ panel: Int) -> Bool { paddedColumns - panel * Self.width >= Self.width }
+  /// Columns of a panel with those that do not exist: 8, 16, 24 or 32.
+  func width(of panel: Int) -> Int { min(Self.width, paddedColumns - panel * Self.width) }
 
   /// Where a panel's part of a pass starts.
   func offset(_ pass: Range<Int>, _ panel: Int) -> Int {
@@ -47,13 +47,13 @@ struct PanelLayout {
       // Row after row: the rows of a large matrix are pages apart.
       for row in pass {
         for panel in some {
-          let (column, width) = (panel * Self.width, isWide(panel) ? Self.width : 16)
+          let (column, width) = (panel * Self.width, width(of: panel))
           let count = min(Self.width, columns - column)
           let place = target + offset(pass, panel) + (row - first) * width
           if count == Self.width {
             let source = b.place(row, column)
-            put(sixteen(source, 0), place)
-            put(sixteen(source, 16), place + 16)
+            put(sixteen(source, 0), place, 0)
+            put(sixteen(source, 16), place, 16)
           } else {
             place.update(from: b.place(row, column), count: count)
             (place + count).update(repeating: 0, count: width - count)
@@ -62,7 +62,7 @@ struct PanelLayout {
       }
     } else {
       for panel in some {
-        let (column, width) = (panel * Self.width, isWide(panel) ? Self.width : 16)
+        let (column, width) = (panel * Self.width, width(of: panel))
         let count = min(Self.width, columns - column)
         let place = target + offset(pass, panel)
         if count < width { place.update(repeating: 0, count: pass.count * width) }
@@ -117,14 +117,4 @@ private func transposed(
     let added = bias?[row] ?? 0
     for column in 0..<columns { y[column * pitch + row] = x[row * stride + column] + added }
   }
-}
-
-@inline(__always)
-private func four(_ x: UnsafePointer<Float>) -> SIMD4<Float> {
-  UnsafeRawPointer(x).loadUnaligned(as: SIMD4<Float>.self)
-}
-
-@inline(__always)
-private func put(_ value: SIMD4<Float>, _ y: UnsafeMutablePointer<Float>) {
-  UnsafeMutableRawPointer(y).storeBytes(of: value, as: SIMD4<Float>.self)
 }

@@ -134,7 +134,7 @@ package enum TiledProduct {
           for panel in some {
             let place = (row - rows.lowerBound) * pitch + (panel - some.lowerBound) * PanelLayout.width
             let start = panels + layout.offset(pass, panel)
-            tile.multiply(start, isWide: layout.isWide(panel), sums + place, pitch, ahead)
+            tile.multiply(start, width: layout.width(of: panel), sums + place, pitch, ahead)
           }
         }
       }

@@ -1,4 +1,5 @@
-// Eight numbers at a time: loads and stores at any address, loops with a partial last step, sums and maxima.
+// Eight numbers at a time, sixteen or four: loads and stores at any address, loops with a partial last step, sums and
+// maxima.
 //
 // Loops hand their body a place and the number of lanes that count there: 8, or what is left at the end. Both take the
 // same path, so a number's result does not depend on where in the tensor it lies. Partial vectors are copied as bytes:
@@ -37,6 +38,40 @@ func put<S: TensorScalar>(_ value: SIMD8<S>, _ start: UnsafeMutablePointer<S>, _
         from: $0.baseAddress.unsafelyUnwrapped, byteCount: lanes * MemoryLayout<S>.stride)
     }
   }
+}
+
+/// Sixteen numbers from `start + place`.
+@inline(__always)
+func sixteen<S: TensorScalar>(_ start: UnsafePointer<S>, _ place: Int) -> SIMD16<S> {
+  UnsafeRawPointer(start + place).loadUnaligned(as: SIMD16<S>.self)
+}
+
+/// Writes sixteen numbers to `start + place`.
+@inline(__always)
+func put<S: TensorScalar>(_ value: SIMD16<S>, _ start: UnsafeMutablePointer<S>, _ place: Int) {
+  UnsafeMutableRawPointer(start + place).storeBytes(of: value, as: SIMD16<S>.self)
+}
+
+/// Writes the first of sixteen numbers.
+@inline(__always)
+func put<S: TensorScalar>(_ value: SIMD16<S>, _ target: UnsafeMutablePointer<S>, lanes: Int) {
+  if lanes == 16 {
+    UnsafeMutableRawPointer(target).storeBytes(of: value, as: SIMD16<S>.self)
+  } else {
+    for lane in 0..<lanes { target[lane] = value[lane] }
+  }
+}
+
+/// Four numbers from `start` on.
+@inline(__always)
+func four<S: TensorScalar>(_ start: UnsafePointer<S>) -> SIMD4<S> {
+  UnsafeRawPointer(start).loadUnaligned(as: SIMD4<S>.self)
+}
+
+/// Writes four numbers.
+@inline(__always)
+func put<S: TensorScalar>(_ value: SIMD4<S>, _ start: UnsafeMutablePointer<S>) {
+  UnsafeMutableRawPointer(start).storeBytes(of: value, as: SIMD4<S>.self)
 }
 
 /// Runs `body(place, lanes)` over 0 ..< count in steps of eight.
