@@ -20,32 +20,41 @@ import Testing
 
   @Test func `memory that was given back serves blocks of any size`() {
     let pool = BufferPool()
-    let first = pool.take(byteCount: 4 << 20)
-    let second = pool.take(byteCount: 4 << 20)
-    let third = pool.take(byteCount: 4 << 20)
-    pool.giveBack(first)
-    pool.giveBack(second)
-    let larger = pool.take(byteCount: 7 << 20)
-    #expect(larger.start == first.start)
-    let smaller = pool.take(byteCount: 1 << 20)
-    #expect(smaller.start == first.start + (7 << 20))
-    #expect(pool.byteCounts == (12 << 20, 0))
-    for block in [larger, smaller, third] { pool.giveBack(block) }
-    #expect(pool.byteCounts == (0, 12 << 20))
+    let (size, page) = (256 << 10, 2 << 20)
+    let blocks = (0..<4).map { _ in pool.take(byteCount: size) }
+    #expect(pool.byteCounts == (4 * size, page - 4 * size))
+    pool.giveBack(blocks[0])
+    pool.giveBack(blocks[1])
+    let larger = pool.take(byteCount: 2 * size - 100_000)
+    #expect(larger.start == blocks[0].start)
+    pool.giveBack(blocks[2])
+    let rest = pool.take(byteCount: size + 50_000)
+    #expect(rest.start == larger.start + larger.byteCount)
+    for block in [larger, rest, blocks[3]] { pool.giveBack(block) }
+    #expect(pool.byteCounts == (0, page))
     pool.drain()
     #expect(pool.byteCounts == (0, 0))
+  }
+
+  /// Arrays of the same large size do not lie a power of two apart.
+  @Test func `large neighbours have a gap between them`() {
+    let pool = BufferPool()
+    let (first, second) = (pool.take(byteCount: 4 << 20), pool.take(byteCount: 4 << 20))
+    #expect(second.start - first.start == 4 << 20 + 64 << 10)
+    pool.giveBack(first)
+    pool.giveBack(second)
   }
 
   /// Pages that were returned come back as zeros, so this also shows that they were.
   @Test func `what lies idle beyond the limit is returned`() {
     let pool = BufferPool()
-    let large = pool.take(byteCount: 300 << 20)
+    let large = pool.take(byteCount: 300 << 20 - 64 << 10)  // and the gap
     let start = large.start
     start.storeBytes(of: 1, toByteOffset: 299 << 20, as: UInt8.self)
     pool.giveBack(large)
     #expect(pool.byteCounts == (0, 300 << 20))
     pool.drain()
-    let again = pool.take(byteCount: 300 << 20)
+    let again = pool.take(byteCount: 300 << 20 - 64 << 10)
     #expect(again.start == start && start.load(fromByteOffset: 299 << 20, as: UInt8.self) == 0)
     pool.giveBack(again)
   }
@@ -62,8 +71,8 @@ import Testing
       let counts = pool.byteCounts
       most = max(most, counts.used + counts.idle)
     }
-    #expect(most <= (400 + 64) << 20)
-    #expect(pool.byteCounts.used == 300 << 20)
+    #expect(most <= (400 + 64) << 20 + 100 * 64 << 10)
+    #expect(pool.byteCounts.used == 300 << 20 + 100 * 64 << 10)
     for gradient in gradients { pool.giveBack(gradient) }
     pool.drain()
     #expect(pool.byteCounts == (0, 0))
