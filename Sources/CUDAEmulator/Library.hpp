@@ -25,7 +25,10 @@ template <size_t count> void *findFunction(const Function (&functions)[count], c
   return nullptr;
 }
 
-/// The emulated function of cuBLAS of a name, or null.
+/// The emulated function of a name among those that load or launch kernels, those of graphs, or those of cuBLAS; null
+/// where it is none of them.
+void *findModuleFunction(const char *name);
+void *findGraphFunction(const char *name);
 void *findBLASFunction(const char *name);
 
 /// Whether this thread has a context, and the stream exists (null is the default one).

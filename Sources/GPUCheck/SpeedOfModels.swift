@@ -36,6 +36,34 @@ struct SpeedOfSampling: ParsableCommand {
         ).report()
         Measurement(section, "weights", column, Amount.bytes(weights)).report()
       }
+      try drawAlone(scenario, precision)
+    }
+  }
+
+  /// Draws one image at a time, where launches may take longer than kernels, with every launch by itself and recorded.
+  private func drawAlone(_ scenario: Scenario, _ precision: CUDAEngine.Precision) throws {
+    let section =
+      "Drawing images one at a time: \(scenario.name), guidance 2.7, top-k 900, top-p 0.96, without the decoder"
+    progress("drawing one image at a time in \(precision.rawValue)")
+    let engine = try models.device.engine(precision)
+    let sampler: Sampler<CUDA> = try scenario.makeSampler(on: engine)
+    let (labels, options) = (scenario.labels(1), try Scenario.options())
+    for (row, recordings) in [("single launches", nil), ("recorded launches", DrawingRecordings(sampler))] {
+      try engine.giveBackIdleMemory()
+      engine.resetPeakMemory()
+      let before = engine.memoryUse.used
+      func draw() throws {
+        let streams = [RandomStream(seed: 1, stream: 0)]
+        _ = try sampler.sample(labels: labels, streams: streams, options, recordings: recordings)
+      }
+      // Computed first, then recorded.
+      for _ in 0..<2 { try draw() }
+      let seconds = try Stopwatch(engine: engine, once: models.device.small).seconds(draw)
+      let column = models.device.column(precision)
+      Measurement(section, "\(row), time", column, Amount.time(seconds)).report()
+      Measurement(
+        section, "\(row), memory beyond the weights", column, Amount.bytes(engine.memoryUse.peak - before)
+      ).report()
     }
   }
 }

@@ -10,8 +10,8 @@ import Testing
 @Suite(.serialized) struct EmulatedDevice {}
 
 enum Emulator {
-  /// The emulated driver, which counts what waits for it.
-  static func driver() throws -> CUDADriver { try driver { HostReads.counting($0) } }
+  /// The emulated driver, which counts what waits for it and what it is given to launch.
+  static func driver() throws -> CUDADriver { try driver { HostReads.counting($0) ?? HostLaunches.counting($0) } }
 
   /// The emulated driver with some of its functions replaced.
   ///

@@ -18,7 +18,7 @@ extern "C" {
 /// place of dlsym(libcuda, name) and dlsym(libcublas, name).
 ///
 /// cuModuleLoadData takes the name of a kernel file ("LinearAlgebra.cu") for an image. Launches run to their end before
-/// they return, so a faulty kernel is reported by cuLaunchKernel itself.
+/// they return, so a faulty kernel is reported by cuLaunchKernel itself, or by cuGraphLaunch.
 void *cudaemu_symbol(const char *name);
 
 /// In which order the threads of a block run between two places where they meet. A right kernel gives the same result
@@ -39,7 +39,10 @@ const char *cudaemu_error(void);
 size_t cudaemu_live_allocations(void);
 size_t cudaemu_live_bytes(void);
 
-/// Kernel launches so far.
+/// Graphs that have not been destroyed, those that can be launched included.
+size_t cudaemu_live_graphs(void);
+
+/// Kernel launches so far, those of graphs included.
 size_t cudaemu_launches(void);
 
 /// Matrix products of cuBLAS so far, and handles of it that have not been destroyed.
