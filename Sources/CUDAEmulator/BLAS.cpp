@@ -31,13 +31,7 @@ enum NumberType : int { float32 = 0, bfloat16 = 14 };
 /// cublasComputeType_t.
 enum ComputeType : int { computeFloat32 = 68, computeTF32 = 77 };
 
-struct StatusName {
-  Status status;
-  const char *name;
-  const char *sentence;
-};
-
-const StatusName statusNames[] = {
+const cudaemu::StatusName statusNames[] = {
     {success, "CUBLAS_STATUS_SUCCESS", "success"},
     {notInitialized, "CUBLAS_STATUS_NOT_INITIALIZED", "the library was not initialized"},
     {invalidValue, "CUBLAS_STATUS_INVALID_VALUE", "an unsupported value or parameter was passed"},
@@ -111,15 +105,15 @@ static int cublasGetProperty(int property, int *value) {
   return success;
 }
 
-static const char *nameOf(int status, const char *StatusName::*text) {
-  for (const StatusName &known : statusNames) {
-    if (known.status == status) return known.*text;
-  }
-  return "unknown";
+static const char *cublasGetStatusName(int status) {
+  const cudaemu::StatusName *known = cudaemu::findName(statusNames, status);
+  return known ? known->name : "unknown";
 }
 
-static const char *cublasGetStatusName(int status) { return nameOf(status, &StatusName::name); }
-static const char *cublasGetStatusString(int status) { return nameOf(status, &StatusName::sentence); }
+static const char *cublasGetStatusString(int status) {
+  const cudaemu::StatusName *known = cudaemu::findName(statusNames, status);
+  return known ? known->sentence : "unknown";
+}
 
 static int cublasSetStream_v2(void *handle, void *stream) {
   Context *const context = find(handle);

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <string>
@@ -253,13 +254,13 @@ static int cuEventDestroy_v2(void *event) {
 // MARK: Errors
 
 static int cuGetErrorName(int result, const char **name) {
-  const ResultName *known = findName(result);
+  const StatusName *known = findName(resultNames, result);
   *name = known ? known->name : nullptr;
   return known ? success : invalidValue;
 }
 
 static int cuGetErrorString(int result, const char **sentence) {
-  const ResultName *known = findName(result);
+  const StatusName *known = findName(resultNames, result);
   *sentence = known ? known->sentence : nullptr;
   return known ? success : invalidValue;
 }
@@ -289,16 +290,13 @@ void cudaemu_set_host_threads(unsigned count) { hostThreads = count; }
 const char *cudaemu_error(void) { return lastError; }
 size_t cudaemu_launches(void) { return launches; }
 
-int cudaemu_kernel_at(size_t index, const char **file, const char **kernel) {
-  for (const KernelFile *own : kernelFiles) {
-    if (index < own->kernels.size()) {
-      *file = own->name;
-      *kernel = own->kernels[index].name;
-      return 1;
-    }
-    index -= own->kernels.size();
-  }
-  return 0;
+const char *cudaemu_file_at(size_t index) {
+  return index < std::size(kernelFiles) ? kernelFiles[index]->name : nullptr;
+}
+
+const char *cudaemu_kernel_at(const char *name, size_t index) {
+  const KernelFile *file = findFile([name](const KernelFile &file) { return !strcmp(file.name, name); });
+  return file && index < file->kernels.size() ? file->kernels[index].name : nullptr;
 }
 
 const char *cudaemu_signature(const char *name) {

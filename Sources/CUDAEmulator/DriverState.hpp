@@ -86,13 +86,7 @@ enum Result : int {
   captureWrongThread = 908,
 };
 
-struct ResultName {
-  Result result;
-  const char *name;
-  const char *sentence;
-};
-
-inline const ResultName resultNames[] = {
+inline const StatusName resultNames[] = {
     {success, "CUDA_SUCCESS", "no error"},
     {invalidValue, "CUDA_ERROR_INVALID_VALUE", "invalid argument"},
     {outOfMemory, "CUDA_ERROR_OUT_OF_MEMORY", "out of memory"},
@@ -115,14 +109,6 @@ inline const ResultName resultNames[] = {
     {captureWrongThread, "CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD",
      "attempt to terminate a thread-local capture sequence from another thread"},
 };
-
-/// What a result is called, or null where it is none of those above.
-inline const ResultName *findName(int result) {
-  for (const ResultName &known : resultNames) {
-    if (known.result == result) return &known;
-  }
-  return nullptr;
-}
 
 inline std::atomic<bool> isInitialized{false};
 inline std::atomic<unsigned> schedule{0}, hostThreads{1};

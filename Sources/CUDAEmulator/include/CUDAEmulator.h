@@ -53,8 +53,9 @@ size_t cudaemu_live_blas_handles(void);
 /// NULL if there is no such kernel. A driver cannot check what is passed to a kernel; a test of the caller can.
 const char *cudaemu_signature(const char *kernel);
 
-/// The name of the kernel file and of the kernel at an index over all of the package's own; 0 past the end.
-int cudaemu_kernel_at(size_t index, const char **file, const char **kernel);
+/// The name of the package's kernel file at an index, and that of the kernel at an index of a file; NULL past the end.
+const char *cudaemu_file_at(size_t index);
+const char *cudaemu_kernel_at(const char *file, size_t index);
 
 #ifdef __cplusplus
 }
