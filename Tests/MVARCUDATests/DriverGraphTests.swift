@@ -155,6 +155,21 @@ extension EmulatedDevice {
       #expect((cudaemu_live_allocations(), cudaemu_live_bytes(), cudaemu_live_graphs()) == before)
     }
 
+    @Test func keptMemoryIsNotIdle() throws {
+      let before = cudaemu_live_bytes()
+      let account = DeviceMemoryPool(try CUDAStream(CUDADevice(Emulator.driver())))
+      do {
+        let pool = DeviceMemoryPool(account.stream, policy: .kept(for: account))
+        _ = try pool.makeBuffer(byteCount: 512)
+        try pool.drain()
+        #expect(cudaemu_live_bytes() == before + 512 && account.use.used == 512 && account.use.idle == 0)
+        // Used again.
+        _ = try pool.makeBuffer(byteCount: 512)
+        #expect(cudaemu_live_bytes() == before + 512 && account.use.used == 512)
+      }
+      #expect(cudaemu_live_bytes() == before && account.use.used == 0)
+    }
+
     // MARK: What cannot be recorded
 
     @Test func refusals() throws {
