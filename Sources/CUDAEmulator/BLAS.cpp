@@ -10,6 +10,7 @@
 
 #include "CUDAEmulator.h"
 #include "Device.hpp"
+#include "Graphs.hpp"
 #include "Library.hpp"
 #include "Memory.hpp"
 
@@ -30,13 +31,7 @@ enum NumberType : int { float32 = 0, bfloat16 = 14 };
 /// cublasComputeType_t.
 enum ComputeType : int { computeFloat32 = 68, computeTF32 = 77 };
 
-struct StatusName {
-  Status status;
-  const char *name;
-  const char *sentence;
-};
-
-const StatusName statusNames[] = {
+const cudaemu::StatusName statusNames[] = {
     {success, "CUBLAS_STATUS_SUCCESS", "success"},
     {notInitialized, "CUBLAS_STATUS_NOT_INITIALIZED", "the library was not initialized"},
     {invalidValue, "CUBLAS_STATUS_INVALID_VALUE", "an unsupported value or parameter was passed"},
@@ -110,15 +105,15 @@ static int cublasGetProperty(int property, int *value) {
   return success;
 }
 
-static const char *nameOf(int status, const char *StatusName::*text) {
-  for (const StatusName &known : statusNames) {
-    if (known.status == status) return known.*text;
-  }
-  return "unknown";
+static const char *cublasGetStatusName(int status) {
+  const cudaemu::StatusName *known = cudaemu::findName(statusNames, status);
+  return known ? known->name : "unknown";
 }
 
-static const char *cublasGetStatusName(int status) { return nameOf(status, &StatusName::name); }
-static const char *cublasGetStatusString(int status) { return nameOf(status, &StatusName::sentence); }
+static const char *cublasGetStatusString(int status) {
+  const cudaemu::StatusName *known = cudaemu::findName(statusNames, status);
+  return known ? known->sentence : "unknown";
+}
 
 static int cublasSetStream_v2(void *handle, void *stream) {
   Context *const context = find(handle);
@@ -167,23 +162,28 @@ static int cublasGemmEx(void *handle, int transposesA, int transposesB, int rows
   const Matrix result{c, typeC, rows, columns, strideC};
   for (const Matrix *matrix : {&left, &right, &result}) {
     if (matrix->stride < max(matrix->rows, 1)) return refuse(invalidValue, "columns closer than they are long");
-    if (!matrix->hasRoom()) return refuse(executionFailed, "a matrix that is not inside device memory");
   }
   const float factor = *static_cast<const float *>(alpha), kept = *static_cast<const float *>(beta);
-  for (int column = 0; column < columns; ++column) {
-    for (int row = 0; row < rows; ++row) {
-      float sum = 0;
-      for (int k = 0; k < depth; ++k) {
-        sum += (transposesA ? operand(left, k, row, compute) : operand(left, row, k, compute)) *
-               (transposesB ? operand(right, column, k, compute) : operand(right, k, column, compute));
-      }
-      float &number = static_cast<float *>(c)[result.place(row, column)];
-      // What is not kept is not read: it may be anything.
-      number = factor * sum + (kept == 0 ? 0 : kept * number);
+  const int done = cudaemu::perform(context->stream, [=]() -> int {
+    for (const Matrix *matrix : {&left, &right, &result}) {
+      if (!matrix->hasRoom()) return refuse(executionFailed, "a matrix that is not inside device memory");
     }
-  }
-  ++products;
-  return success;
+    for (int column = 0; column < columns; ++column) {
+      for (int row = 0; row < rows; ++row) {
+        float sum = 0;
+        for (int k = 0; k < depth; ++k) {
+          sum += (transposesA ? operand(left, k, row, compute) : operand(left, row, k, compute)) *
+                 (transposesB ? operand(right, column, k, compute) : operand(right, k, column, compute));
+        }
+        float &number = static_cast<float *>(c)[result.place(row, column)];
+        // What is not kept is not read: it may be anything.
+        number = factor * sum + (kept == 0 ? 0 : kept * number);
+      }
+    }
+    ++products;
+    return 0;
+  });
+  return done == 0 ? success : executionFailed;
 }
 
 size_t cudaemu_blas_products(void) { return products; }

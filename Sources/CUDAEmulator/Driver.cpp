@@ -1,14 +1,15 @@
 // The functions of the CUDA driver that the engine uses, with the driver's own signatures and error codes.
 //
-// Everything happens before a function returns; streams and events exist so that the caller's code is the same. What a
-// caller can do wrong (a stale handle, memory that is not the device's, a copy that is too long, use before cuInit) is
-// answered with the error a driver would give.
+// Everything happens before a function returns, except on streams that are captured (Graphs.cpp); streams and events
+// exist so that the caller's code is the same. What a caller can do wrong (a stale handle, memory that is not the
+// device's, a copy that is too long, use before cuInit) is answered with the error a driver would give.
 
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <string>
@@ -118,12 +119,16 @@ static int cuCtxSetCurrent(void *newContext) {
   return success;
 }
 
-static int cuCtxSynchronize(void) { return ready(nullptr); }
+static int cuCtxSynchronize(void) {
+  RETURN_IF_FAILED(ready(nullptr));
+  return refuseWhileCaptured(nullptr, "waiting");
+}
 
 // MARK: Memory
 
 static int cuMemAlloc_v2(unsigned long long *address, size_t bytes) {
   RETURN_IF_FAILED(ready(nullptr));
+  RETURN_IF_FAILED(refuseUnsafe("an allocation"));
   if (!address || bytes == 0) return explain(invalidValue, "an allocation of no bytes");
   void *memory = allocate(bytes);
   if (!memory) return explain(outOfMemory, "no memory for " + std::to_string(bytes) + " bytes");
@@ -133,11 +138,14 @@ static int cuMemAlloc_v2(unsigned long long *address, size_t bytes) {
 
 static int cuMemFree_v2(unsigned long long address) {
   RETURN_IF_FAILED(ready(nullptr));
+  RETURN_IF_FAILED(refuseUnsafe("freeing memory"));
   return release(pointer(address)) ? success : explain(invalidValue, "freeing what is no allocation");
 }
 
+// Memory of the host that may move can only be copied at once, which a captured stream cannot.
 static int cuMemcpyHtoDAsync_v2(unsigned long long target, const void *source, size_t bytes, void *stream) {
   RETURN_IF_FAILED(ready(stream));
+  if (isCaptured(stream)) return refuseWhileCaptured(stream, "a copy from the host");
   RETURN_IF_FAILED(inside(target, bytes, "a copy"));
   if (bytes > 0) std::memcpy(pointer(target), source, bytes);
   return success;
@@ -145,6 +153,7 @@ static int cuMemcpyHtoDAsync_v2(unsigned long long target, const void *source, s
 
 static int cuMemcpyDtoHAsync_v2(void *target, unsigned long long source, size_t bytes, void *stream) {
   RETURN_IF_FAILED(ready(stream));
+  if (isCaptured(stream)) return refuseWhileCaptured(stream, "a copy to the host");
   RETURN_IF_FAILED(inside(source, bytes, "a copy"));
   if (bytes > 0) std::memcpy(target, pointer(source), bytes);
   return success;
@@ -152,25 +161,31 @@ static int cuMemcpyDtoHAsync_v2(void *target, unsigned long long source, size_t 
 
 static int cuMemcpyDtoDAsync_v2(unsigned long long target, unsigned long long source, size_t bytes, void *stream) {
   RETURN_IF_FAILED(ready(stream));
-  RETURN_IF_FAILED(inside(source, bytes, "a copy"));
-  RETURN_IF_FAILED(inside(target, bytes, "a copy"));
-  std::memmove(pointer(target), pointer(source), bytes);
-  return success;
+  return perform(stream, [=]() -> int {
+    RETURN_IF_FAILED(inside(source, bytes, "a copy"));
+    RETURN_IF_FAILED(inside(target, bytes, "a copy"));
+    std::memmove(pointer(target), pointer(source), bytes);
+    return success;
+  });
 }
 
 static int cuMemsetD8Async(unsigned long long target, unsigned char value, size_t count, void *stream) {
   RETURN_IF_FAILED(ready(stream));
-  RETURN_IF_FAILED(inside(target, count, "a fill"));
-  std::memset(pointer(target), value, count);
-  return success;
+  return perform(stream, [=]() -> int {
+    RETURN_IF_FAILED(inside(target, count, "a fill"));
+    std::memset(pointer(target), value, count);
+    return success;
+  });
 }
 
 static int cuMemsetD32Async(unsigned long long target, unsigned value, size_t count, void *stream) {
   RETURN_IF_FAILED(ready(stream));
-  RETURN_IF_FAILED(inside(target, count * 4, "a fill"));
   if (target % 4 != 0) return explain(invalidValue, "a fill of 32-bit words that are not aligned");
-  for (size_t i = 0; i < count; ++i) static_cast<unsigned *>(pointer(target))[i] = value;
-  return success;
+  return perform(stream, [=]() -> int {
+    RETURN_IF_FAILED(inside(target, count * 4, "a fill"));
+    for (size_t i = 0; i < count; ++i) static_cast<unsigned *>(pointer(target))[i] = value;
+    return success;
+  });
 }
 
 // MARK: Streams and events
@@ -183,11 +198,15 @@ static int cuStreamCreate(void **stream, unsigned) {
   return success;
 }
 
-static int cuStreamSynchronize(void *stream) { return ready(stream); }
+static int cuStreamSynchronize(void *stream) {
+  RETURN_IF_FAILED(ready(stream));
+  return isCaptured(stream) ? refuseWhileCaptured(stream, "waiting") : success;
+}
 
 static int cuStreamDestroy_v2(void *stream) {
   RETURN_IF_FAILED(ready(nullptr));
   if (!streams.remove(stream)) return explain(invalidHandle, "no such stream");
+  forgetCapture(static_cast<Stream *>(stream));
   delete static_cast<Stream *>(stream);
   return success;
 }
@@ -203,13 +222,15 @@ static int cuEventCreate(void **event, unsigned) {
 static int cuEventRecord(void *event, void *stream) {
   RETURN_IF_FAILED(ready(stream));
   if (!events.contains(event)) return explain(invalidHandle, "no such event");
-  *static_cast<Event *>(event) = {true, std::chrono::steady_clock::now()};
+  *static_cast<Event *>(event) = {true, isCaptured(stream), std::chrono::steady_clock::now()};
   return success;
 }
 
 static int cuEventSynchronize(void *event) {
   RETURN_IF_FAILED(ready(nullptr));
-  return events.contains(event) ? success : explain(invalidHandle, "no such event");
+  if (!events.contains(event)) return explain(invalidHandle, "no such event");
+  if (static_cast<Event *>(event)->isCaptured) return explain(capturedEvent, "waiting for a captured event");
+  return success;
 }
 
 static int cuEventElapsedTime(float *milliseconds, void *start, void *end) {
@@ -218,6 +239,7 @@ static int cuEventElapsedTime(float *milliseconds, void *start, void *end) {
   if (!events.contains(start) || !events.contains(end)) return explain(invalidHandle, "no such event");
   const Event *first = static_cast<Event *>(start), *last = static_cast<Event *>(end);
   if (!first->isRecorded || !last->isRecorded) return explain(invalidHandle, "an event that was never recorded");
+  if (first->isCaptured || last->isCaptured) return explain(capturedEvent, "the time of a captured event");
   *milliseconds = std::chrono::duration<float, std::milli>(last->time - first->time).count();
   return success;
 }
@@ -229,92 +251,16 @@ static int cuEventDestroy_v2(void *event) {
   return success;
 }
 
-// MARK: Modules and launches
-
-static int cuModuleLoadData(void **module, const void *image) {
-  RETURN_IF_FAILED(ready(nullptr));
-  if (!module || !image) return invalidValue;
-  const char *name = static_cast<const char *>(image);
-  const KernelFile *file = findFile([name](const KernelFile &file) { return !strcmp(file.name, name); });
-  if (file) {
-    *module = const_cast<KernelFile *>(file);
-    return success;
-  }
-  return explain(invalidImage, "no kernel file of that name");
-}
-
-static int cuModuleUnload(void *module) {
-  RETURN_IF_FAILED(ready(nullptr));
-  return module ? success : invalidHandle;
-}
-
-static int cuModuleGetFunction(void **function, void *module, const char *name) {
-  RETURN_IF_FAILED(ready(nullptr));
-  if (!function || !module || !name) return invalidValue;
-  const KernelFile *file = static_cast<const KernelFile *>(module);
-  if (const Kernel *kernel = findKernel(*file, name)) {
-    *function = const_cast<Kernel *>(kernel);
-    return success;
-  }
-  return explain(notFound, std::string("no kernel ") + name + " in " + file->name);
-}
-
-static int cuFuncSetAttribute(void *function, int attribute, int value) {
-  RETURN_IF_FAILED(ready(nullptr));
-  if (!function) return invalidHandle;
-  if (attribute == 8) {  // MAX_DYNAMIC_SHARED_SIZE_BYTES
-    if (value < 0 || value > mostShared) return explain(invalidValue, "more shared memory than a block can have");
-    std::lock_guard<std::mutex> guard(sharedLimitLock);
-    sharedLimits[static_cast<Kernel *>(function)] = value;
-  }
-  return success;
-}
-
-/// The dynamic shared memory that a kernel may be launched with.
-static int sharedLimit(const Kernel &kernel) {
-  std::lock_guard<std::mutex> guard(sharedLimitLock);
-  const auto asked = sharedLimits.find(&kernel);
-  return asked == sharedLimits.end() ? ordinaryShared : asked->second;
-}
-
-static int cuLaunchKernel(void *function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX,
-                          unsigned blockY, unsigned blockZ, unsigned sharedBytes, void *stream, void **parameters,
-                          void **extra) {
-  RETURN_IF_FAILED(ready(stream));
-  if (!function) return invalidHandle;
-  const Kernel &kernel = *static_cast<Kernel *>(function);
-  const std::string name = std::string(kernel.name) + ": ";
-  if (extra || (!parameters && kernel.signature[0])) {
-    return explain(invalidValue, name + "parameters come as an array of pointers");
-  }
-  if (sharedBytes > static_cast<unsigned>(sharedLimit(kernel))) {
-    return explain(invalidValue, name + "more shared memory than cuFuncSetAttribute has allowed");
-  }
-  if (const int stray = kernel.findStrayPointer(parameters); stray >= 0) {
-    return explain(illegalAddress, name + "parameter " + std::to_string(stray) + " is no device memory");
-  }
-  ++launches;
-  char message[400];
-  switch (run(kernel.thunk, {gridX, gridY, gridZ}, {blockX, blockY, blockZ}, sharedBytes, parameters, schedule,
-              hostThreads, message, sizeof message)) {
-    case Outcome::success: break;
-    case Outcome::badShape: return explain(invalidValue, name + message);
-    case Outcome::failed: return explain(launchFailed, name + message);
-  }
-  const std::string damage = findDamage();
-  return damage.empty() ? success : explain(illegalAddress, name + damage);
-}
-
 // MARK: Errors
 
 static int cuGetErrorName(int result, const char **name) {
-  const ResultName *known = findName(result);
+  const StatusName *known = findName(resultNames, result);
   *name = known ? known->name : nullptr;
   return known ? success : invalidValue;
 }
 
 static int cuGetErrorString(int result, const char **sentence) {
-  const ResultName *known = findName(result);
+  const StatusName *known = findName(resultNames, result);
   *sentence = known ? known->sentence : nullptr;
   return known ? success : invalidValue;
 }
@@ -330,12 +276,13 @@ void *cudaemu_symbol(const char *name) {
       FUNCTION(cuMemcpyHtoDAsync_v2), FUNCTION(cuMemcpyDtoHAsync_v2), FUNCTION(cuMemcpyDtoDAsync_v2),
       FUNCTION(cuMemsetD8Async), FUNCTION(cuMemsetD32Async), FUNCTION(cuStreamCreate), FUNCTION(cuStreamSynchronize),
       FUNCTION(cuStreamDestroy_v2), FUNCTION(cuEventCreate), FUNCTION(cuEventRecord), FUNCTION(cuEventSynchronize),
-      FUNCTION(cuEventElapsedTime), FUNCTION(cuEventDestroy_v2), FUNCTION(cuModuleLoadData), FUNCTION(cuModuleUnload),
-      FUNCTION(cuModuleGetFunction), FUNCTION(cuFuncSetAttribute), FUNCTION(cuLaunchKernel),
-      FUNCTION(cuGetErrorName), FUNCTION(cuGetErrorString),
+      FUNCTION(cuEventElapsedTime), FUNCTION(cuEventDestroy_v2), FUNCTION(cuGetErrorName), FUNCTION(cuGetErrorString),
   };
-  void *const function = findFunction(functions, name);
-  return function ? function : findBLASFunction(name);
+  if (void *const function = findFunction(functions, name)) return function;
+  for (const auto find : {findModuleFunction, findGraphFunction, findBLASFunction}) {
+    if (void *const function = find(name)) return function;
+  }
+  return nullptr;
 }
 
 void cudaemu_set_schedule(unsigned newSchedule) { schedule = newSchedule; }
@@ -343,16 +290,13 @@ void cudaemu_set_host_threads(unsigned count) { hostThreads = count; }
 const char *cudaemu_error(void) { return lastError; }
 size_t cudaemu_launches(void) { return launches; }
 
-int cudaemu_kernel_at(size_t index, const char **file, const char **kernel) {
-  for (const KernelFile *own : kernelFiles) {
-    if (index < own->kernels.size()) {
-      *file = own->name;
-      *kernel = own->kernels[index].name;
-      return 1;
-    }
-    index -= own->kernels.size();
-  }
-  return 0;
+const char *cudaemu_file_at(size_t index) {
+  return index < std::size(kernelFiles) ? kernelFiles[index]->name : nullptr;
+}
+
+const char *cudaemu_kernel_at(const char *name, size_t index) {
+  const KernelFile *file = findFile([name](const KernelFile &file) { return !strcmp(file.name, name); });
+  return file && index < file->kernels.size() ? file->kernels[index].name : nullptr;
 }
 
 const char *cudaemu_signature(const char *name) {

@@ -1,5 +1,5 @@
 // What the emulated driver keeps, and the checks its functions share: error codes, the sentence for the last error, live
-// handles, the kernels there are. Only Driver.cpp includes it.
+// handles, the kernels there are.
 
 #pragma once
 
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "CUDAEmulator.h"
+#include "Graphs.hpp"
 #include "Library.hpp"
 #include "Machine.hpp"
 #include "Memory.hpp"
@@ -34,15 +35,14 @@ namespace cudaemu {
 FOR_EACH_KERNEL_FILE(DECLARE)
 
 namespace cudaemu {
-namespace {
 
 #define ADDRESS(variable) &variable,
 /// The package's own.
-const KernelFile *const kernelFiles[] = {FOR_EACH_KERNEL_FILE(ADDRESS)};
+inline const KernelFile *const kernelFiles[] = {FOR_EACH_KERNEL_FILE(ADDRESS)};
 
 /// Those that a test has added.
-std::mutex addedFilesLock;
-std::vector<const KernelFile *> &addedFiles = *new std::vector<const KernelFile *>;
+inline std::mutex addedFilesLock;
+inline std::vector<const KernelFile *> &addedFiles = *new std::vector<const KernelFile *>;
 
 /// The first file of all that a question is true of, or null.
 template <class Question> const KernelFile *findFile(const Question &question) {
@@ -57,7 +57,7 @@ template <class Question> const KernelFile *findFile(const Question &question) {
 }
 
 /// The kernel of a name in a file, or null.
-const Kernel *findKernel(const KernelFile &file, const char *name) {
+inline const Kernel *findKernel(const KernelFile &file, const char *name) {
   for (const Kernel &kernel : file.kernels) {
     if (!strcmp(kernel.name, name)) return &kernel;
   }
@@ -75,19 +75,18 @@ enum Result : int {
   invalidImage = 200,
   invalidContext = 201,
   invalidHandle = 400,
+  illegalState = 401,
   notFound = 500,
   notReady = 600,
   illegalAddress = 700,
   launchFailed = 719,
+  captureUnsupported = 900,
+  captureInvalidated = 901,
+  capturedEvent = 907,
+  captureWrongThread = 908,
 };
 
-struct ResultName {
-  Result result;
-  const char *name;
-  const char *sentence;
-};
-
-const ResultName resultNames[] = {
+inline const StatusName resultNames[] = {
     {success, "CUDA_SUCCESS", "no error"},
     {invalidValue, "CUDA_ERROR_INVALID_VALUE", "invalid argument"},
     {outOfMemory, "CUDA_ERROR_OUT_OF_MEMORY", "out of memory"},
@@ -97,70 +96,70 @@ const ResultName resultNames[] = {
     {invalidImage, "CUDA_ERROR_INVALID_IMAGE", "device kernel image is invalid"},
     {invalidContext, "CUDA_ERROR_INVALID_CONTEXT", "invalid device context"},
     {invalidHandle, "CUDA_ERROR_INVALID_HANDLE", "invalid resource handle"},
+    {illegalState, "CUDA_ERROR_ILLEGAL_STATE", "the operation cannot be performed in the present state"},
     {notFound, "CUDA_ERROR_NOT_FOUND", "named symbol not found"},
     {notReady, "CUDA_ERROR_NOT_READY", "device not ready"},
     {illegalAddress, "CUDA_ERROR_ILLEGAL_ADDRESS", "an illegal memory access was encountered"},
     {launchFailed, "CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure"},
+    {captureUnsupported, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED", "operation not permitted when stream is capturing"},
+    {captureInvalidated, "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED",
+     "operation failed due to a previous error during capture"},
+    {capturedEvent, "CUDA_ERROR_CAPTURED_EVENT",
+     "operation not permitted on an event last recorded in a capturing stream"},
+    {captureWrongThread, "CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD",
+     "attempt to terminate a thread-local capture sequence from another thread"},
 };
 
-/// What a result is called, or null where it is none of those above.
-const ResultName *findName(int result) {
-  for (const ResultName &known : resultNames) {
-    if (known.result == result) return &known;
-  }
-  return nullptr;
-}
-
-std::atomic<bool> isInitialized{false};
-std::atomic<unsigned> schedule{0}, hostThreads{1};
-std::atomic<size_t> launches{0};
-thread_local char lastError[512] = "";
+inline std::atomic<bool> isInitialized{false};
+inline std::atomic<unsigned> schedule{0}, hostThreads{1};
+inline std::atomic<size_t> launches{0};
+inline thread_local char lastError[512] = "";
 /// Whether cuCtxSetCurrent has made the device's context this thread's.
-thread_local bool hasContext = false;
+inline thread_local bool hasContext = false;
 /// The only context.
-char context;
+inline char context;
 
 /// Keeps a sentence for cudaemu_error.
-Result explain(Result result, const std::string &why) {
+inline Result explain(Result result, const std::string &why) {
   snprintf(lastError, sizeof lastError, "%s", why.c_str());
   return result;
 }
 
 /// Streams and events; modules are the kernel files themselves.
-Handles &streams = *new Handles;
-Handles &events = *new Handles;
+inline Handles &streams = *new Handles;
+inline Handles &events = *new Handles;
 
 /// The dynamic shared memory that a kernel may have without asking (48 KiB with what it declares itself, for which 2
 /// KiB are taken off here), and what kernels have asked for.
 constexpr int ordinaryShared = 46 << 10;
 constexpr int mostShared = 99 << 10;
-std::mutex sharedLimitLock;
-std::map<const Kernel *, int> &sharedLimits = *new std::map<const Kernel *, int>;
+inline std::mutex sharedLimitLock;
+inline std::map<const Kernel *, int> &sharedLimits = *new std::map<const Kernel *, int>;
 
-struct Stream {};
 struct Event {
   bool isRecorded = false;
+  /// Whether that was while the stream was captured: nobody can wait for it then.
+  bool isCaptured = false;
   std::chrono::steady_clock::time_point time;
 };
 
 /// What a call that works on a stream needs: a context, and a stream that exists (null is the default one).
-Result ready(void *stream) {
+inline Result ready(void *stream) {
   if (!isInitialized) return explain(notInitialized, "cuInit has not been called");
   if (!hasContext) return explain(invalidContext, "this thread has no current context");
   if (stream && !streams.contains(stream)) return explain(invalidHandle, "no such stream");
   return success;
 }
 
-void *pointer(unsigned long long address) { return reinterpret_cast<void *>(static_cast<uintptr_t>(address)); }
+inline void *pointer(unsigned long long address) { return reinterpret_cast<void *>(static_cast<uintptr_t>(address)); }
 
 /// Refuses a range that is not inside one allocation.
-Result inside(unsigned long long address, size_t bytes, const char *what) {
+inline Result inside(unsigned long long address, size_t bytes, const char *what) {
   if (isInside(pointer(address), bytes)) return success;
   return explain(invalidValue, std::string(what) + " of " + std::to_string(bytes) + " bytes outside device memory");
 }
 
 #define RETURN_IF_FAILED(call) \
-  if (const Result result = (call); result != success) return result
+  if (const int result = (call); result != success) return result
 
-}  // namespace
 }  // namespace cudaemu

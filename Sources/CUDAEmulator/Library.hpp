@@ -25,7 +25,25 @@ template <size_t count> void *findFunction(const Function (&functions)[count], c
   return nullptr;
 }
 
-/// The emulated function of cuBLAS of a name, or null.
+/// A status of a library with its name and the library's words for it.
+struct StatusName {
+  int status;
+  const char *name;
+  const char *sentence;
+};
+
+/// The entry of a status in a table, or null.
+template <size_t count> const StatusName *findName(const StatusName (&names)[count], int status) {
+  for (const StatusName &known : names) {
+    if (known.status == status) return &known;
+  }
+  return nullptr;
+}
+
+/// The emulated function of a name among those that load or launch kernels, those of graphs, or those of cuBLAS; null
+/// where it is none of them.
+void *findModuleFunction(const char *name);
+void *findGraphFunction(const char *name);
 void *findBLASFunction(const char *name);
 
 /// Whether this thread has a context, and the stream exists (null is the default one).

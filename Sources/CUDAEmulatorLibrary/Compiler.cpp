@@ -24,8 +24,7 @@ Program *program(void *handle) { return static_cast<Program *>(handle); }
 
 /// Whether the emulator has kernels of a file.
 bool isKnown(const std::string &name) {
-  const char *file = nullptr, *kernel = nullptr;
-  for (size_t index = 0; cudaemu_kernel_at(index, &file, &kernel); ++index) {
+  for (size_t index = 0; const char *file = cudaemu_file_at(index); ++index) {
     if (name == file) return true;
   }
   return false;

@@ -35,6 +35,13 @@ FORWARD(cuMemsetD32Async, (Address to, unsigned value, size_t count, void *strea
 FORWARD(cuStreamCreate, (void **stream, unsigned flags), (stream, flags))
 FORWARD(cuStreamSynchronize, (void *stream), (stream))
 FORWARD(cuStreamDestroy_v2, (void *stream), (stream))
+FORWARD(cuStreamBeginCapture_v2, (void *stream, int mode), (stream, mode))
+FORWARD(cuStreamEndCapture, (void *stream, void **graph), (stream, graph))
+FORWARD(cuGraphInstantiateWithFlags, (void **executable, void *graph, unsigned long long flags),
+        (executable, graph, flags))
+FORWARD(cuGraphLaunch, (void *executable, void *stream), (executable, stream))
+FORWARD(cuGraphExecDestroy, (void *executable), (executable))
+FORWARD(cuGraphDestroy, (void *graph), (graph))
 FORWARD(cuEventCreate, (void **event, unsigned flags), (event, flags))
 FORWARD(cuEventRecord, (void *event, void *stream), (event, stream))
 FORWARD(cuEventSynchronize, (void *event), (event))

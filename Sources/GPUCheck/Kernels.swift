@@ -67,13 +67,6 @@ struct Kernels: ParsableCommand {
 
   /// The kernels of a file, which the emulator has a list of.
   private static func names(of file: String) -> [String] {
-    var names: [String] = []
-    var index = 0
-    var (holder, kernel): (UnsafePointer<CChar>?, UnsafePointer<CChar>?)
-    while cudaemu_kernel_at(index, &holder, &kernel) != 0, let holder, let kernel {
-      if String(cString: holder) == file { names.append(String(cString: kernel)) }
-      index += 1
-    }
-    return names
+    (0...).lazy.map { cudaemu_kernel_at(file, $0) }.prefix { $0 != nil }.map { String(cString: $0!) }
   }
 }

@@ -6,72 +6,110 @@ import MVARCUDA
 import TensorCore
 import Training
 
-struct SpeedOfSampling: ParsableCommand {
+/// A command that times models in every precision that is asked for.
+protocol SpeedOfModels: ParsableCommand {
+  var models: ModelOptions { get }
+  /// Times them in one.
+  func time(_ scenario: Scenario, in precision: CUDAEngine.Precision) throws
+}
+
+extension SpeedOfModels {
+  func run() throws {
+    let scenario = try models.scenario()
+    for precision in models.device.precision { try time(scenario, in: precision) }
+  }
+}
+
+struct SpeedOfSampling: SpeedOfModels {
   static let configuration = CommandConfiguration(
     commandName: "sampling", abstract: "Time drawing with guidance, by MVAR and by VAR.")
 
   @OptionGroup var models: ModelOptions
 
-  func run() throws {
-    let (device, scenario, count) = (models.device, try models.scenario(), models.imageCount)
+  func time(_ scenario: Scenario, in precision: CUDAEngine.Precision) throws {
+    let (device, count) = (models.device, models.imageCount)
     let section = "Drawing \(count) images: \(scenario.name), guidance 2.7, top-k 900, top-p 0.96, without the decoder"
-    for precision in device.precision {
-      for pattern in [AttentionPattern.mvar, .blockCausal] {
-        progress("drawing with \(pattern.rawValue) in \(precision.rawValue)")
-        let engine = try device.engine(precision)
-        let sampler: Sampler<CUDA> = try scenario.makeSampler(pattern, on: engine)
-        let streams = (0..<count).map { RandomStream(seed: 1, stream: UInt64($0)) }
-        let (labels, options) = (scenario.labels(count), try Scenario.options())
-        try engine.synchronize()
-        let weights = engine.memoryUse.used
-        engine.resetPeakMemory()
-        let seconds = try Stopwatch(engine: engine, once: device.small).seconds {
-          _ = try sampler.sample(labels: labels, streams: streams, options)
-        }
-        let column = device.column(precision)
-        Measurement(section, "\(pattern.rawValue), time", column, Amount.time(seconds)).report()
-        Measurement(
-          section, "\(pattern.rawValue), memory beyond the weights", column,
-          Amount.bytes(engine.memoryUse.peak - weights)
-        ).report()
-        Measurement(section, "weights", column, Amount.bytes(weights)).report()
+    for pattern in [AttentionPattern.mvar, .blockCausal] {
+      progress("drawing with \(pattern.rawValue) in \(precision.rawValue)")
+      let engine = try device.engine(precision)
+      let sampler: Sampler<CUDA> = try scenario.makeSampler(pattern, on: engine)
+      let streams = (0..<count).map { RandomStream(seed: 1, stream: UInt64($0)) }
+      let (labels, options) = (scenario.labels(count), try Scenario.options())
+      try engine.synchronize()
+      let weights = engine.memoryUse.used
+      engine.resetPeakMemory()
+      let seconds = try Stopwatch(engine: engine, once: device.small).seconds {
+        _ = try sampler.sample(labels: labels, streams: streams, options)
       }
+      let column = device.column(precision)
+      Measurement(section, "\(pattern.rawValue), time", column, Amount.time(seconds)).report()
+      Measurement(
+        section, "\(pattern.rawValue), memory beyond the weights", column,
+        Amount.bytes(engine.memoryUse.peak - weights)
+      ).report()
+      Measurement(section, "weights", column, Amount.bytes(weights)).report()
+    }
+    try drawAlone(scenario, precision)
+  }
+
+  /// Draws one image at a time, where launches may take longer than kernels, with every launch by itself and recorded.
+  private func drawAlone(_ scenario: Scenario, _ precision: CUDAEngine.Precision) throws {
+    let section =
+      "Drawing images one at a time: \(scenario.name), guidance 2.7, top-k 900, top-p 0.96, without the decoder"
+    progress("drawing one image at a time in \(precision.rawValue)")
+    let engine = try models.device.engine(precision)
+    let sampler: Sampler<CUDA> = try scenario.makeSampler(on: engine)
+    let (labels, options) = (scenario.labels(1), try Scenario.options())
+    for (row, recordings) in [("single launches", nil), ("recorded launches", DrawingRecordings(sampler))] {
+      try engine.giveBackIdleMemory()
+      engine.resetPeakMemory()
+      let before = engine.memoryUse.used
+      func draw() throws {
+        let streams = [RandomStream(seed: 1, stream: 0)]
+        _ = try sampler.sample(labels: labels, streams: streams, options, recordings: recordings)
+      }
+      // Computed first, then recorded.
+      for _ in 0..<2 { try draw() }
+      let seconds = try Stopwatch(engine: engine, once: models.device.small).seconds(draw)
+      let column = models.device.column(precision)
+      Measurement(section, "\(row), time", column, Amount.time(seconds)).report()
+      Measurement(
+        section, "\(row), memory beyond the weights", column, Amount.bytes(engine.memoryUse.peak - before)
+      ).report()
     }
   }
 }
 
-struct SpeedOfTraining: ParsableCommand {
+struct SpeedOfTraining: SpeedOfModels {
   static let configuration = CommandConfiguration(
     commandName: "training", abstract: "Time a training step of every segment.")
 
   @OptionGroup var models: ModelOptions
 
-  func run() throws {
-    let (device, scenario, count) = (models.device, try models.scenario(), models.imageCount)
+  func time(_ scenario: Scenario, in precision: CUDAEngine.Precision) throws {
+    let (device, count) = (models.device, models.imageCount)
     let section = "A training step of \(count) images: \(scenario.name)"
-    for precision in device.precision {
-      progress("training in \(precision.rawValue)")
-      let engine = try device.engine(precision)
-      let trainer = TransformerTrainer<CUDA>(
-        try scenario.makeTransformer(on: engine), regularisation: Regularisation(labelDrop: 0))
-      let configuration = scenario.transformer
-      let length = configuration.schedule.length
-      let batch = TokenBatch<CUDA>(
-        labels: scenario.labels(count),
-        tokens: (0..<count * length).map { Int32($0 * 37 % configuration.vocabulary) },
-        inputs: try numbers([count, length - 1, configuration.codeWidth], on: engine))
-      let streams = (0..<count).map { RandomStream(seed: 0, stream: UInt64($0)) }
-      for scales in trainer.model.trajectory.segments {
-        try engine.giveBackIdleMemory()
-        engine.resetPeakMemory()
-        let seconds = try Stopwatch(engine: engine, once: device.small).seconds {
-          _ = try trainer.step(batch, segments: [scales], streams: streams, rate: 1e-5, decay: 0.05)
-        }
-        let row = "scales \(scales.lowerBound + 1) to \(scales.upperBound)"
-        Measurement(section, "\(row), time", device.column(precision), Amount.time(seconds)).report()
-        Measurement(section, "\(row), peak memory", device.column(precision), Amount.bytes(engine.memoryUse.peak))
-          .report()
+    progress("training in \(precision.rawValue)")
+    let engine = try device.engine(precision)
+    let trainer = TransformerTrainer<CUDA>(
+      try scenario.makeTransformer(on: engine), regularisation: Regularisation(labelDrop: 0))
+    let configuration = scenario.transformer
+    let length = configuration.schedule.length
+    let batch = TokenBatch<CUDA>(
+      labels: scenario.labels(count),
+      tokens: (0..<count * length).map { Int32($0 * 37 % configuration.vocabulary) },
+      inputs: try numbers([count, length - 1, configuration.codeWidth], on: engine))
+    let streams = (0..<count).map { RandomStream(seed: 0, stream: UInt64($0)) }
+    for scales in trainer.model.trajectory.segments {
+      try engine.giveBackIdleMemory()
+      engine.resetPeakMemory()
+      let seconds = try Stopwatch(engine: engine, once: device.small).seconds {
+        _ = try trainer.step(batch, segments: [scales], streams: streams, rate: 1e-5, decay: 0.05)
       }
+      let row = "scales \(scales.lowerBound + 1) to \(scales.upperBound)"
+      Measurement(section, "\(row), time", device.column(precision), Amount.time(seconds)).report()
+      Measurement(section, "\(row), peak memory", device.column(precision), Amount.bytes(engine.memoryUse.peak))
+        .report()
     }
   }
 }

@@ -18,10 +18,19 @@ struct Tokens: ParsableCommand {
   func run() throws {
     let scenario = try Scenario(isSmall: device.small)
     progress("drawing \(count) images on the CPU")
-    let expected = try draw(scenario, HostDevice(), CPU<Float>.self)
+    let expected = try draw(scenario, by: scenario.makeSampler(on: HostDevice()) as Sampler<CPU<Float>>)
     progress("drawing \(count) images on the device")
-    let found = try draw(scenario, device.engine(), CUDA.self)
+    let sampler: Sampler<CUDA> = try scenario.makeSampler(on: device.engine())
+    let found = try draw(scenario, by: sampler)
     let section = "The same seed on the device and on the CPU: \(scenario.name), \(count) images, float32"
+    progress("drawing \(count) images with recorded launches")
+    let recorded = try drawRecorded(scenario, by: sampler)
+    let different = zip(recorded.joined(), found.map(\.tokens).joined()).count { $0 != $1 }
+    Measurement(
+      section, "recorded launches beside single ones", "tokens that differ",
+      "\(different) of \(recorded.joined().count)"
+    ).report()
+    guard different == 0 else { throw Failure("\(different) tokens differ where launches are recorded") }
     for (scale, (found, expected)) in zip(found, expected).enumerated() {
       let side = scenario.transformer.schedule.sides[scale]
       let size = expected.logits.map { abs(Double($0)) }.max() ?? 0
@@ -41,13 +50,20 @@ struct Tokens: ParsableCommand {
     }
   }
 
-  private func draw<B: Backend>(_ scenario: Scenario, _ device: B.Device, _ engine: B.Type) throws
-    -> [(tokens: [Int], logits: [B.Scalar])]
-  {
-    let sampler: Sampler<B> = try scenario.makeSampler(on: device)
+  /// The tokens of each scale, drawn by launches that are repeated after two drawings of other images.
+  private func drawRecorded(_ scenario: Scenario, by sampler: Sampler<CUDA>) throws -> [[Int]] {
+    let recordings = DrawingRecordings(sampler)
+    for first in [count, 2 * count] { _ = try draw(scenario, by: sampler, first: first, recordings) }
+    return try draw(scenario, by: sampler, recordings).map(\.tokens)
+  }
+
+  private func draw<B: Backend>(
+    _ scenario: Scenario, by sampler: Sampler<B>, first: Int = 0, _ recordings: DrawingRecordings<B>? = nil
+  ) throws -> [(tokens: [Int], logits: [B.Scalar])] {
     var scales: [(tokens: [Int], logits: [B.Scalar])] = []
-    let streams = (0..<count).map { RandomStream(seed: 1, stream: UInt64($0)) }
-    _ = try sampler.sample(labels: scenario.labels(count), streams: streams, Scenario.options()) {
+    let labels = Array(scenario.labels(first + count)[first...])
+    let streams = (0..<count).map { RandomStream(seed: 1, stream: UInt64(first + $0)) }
+    _ = try sampler.sample(labels: labels, streams: streams, Scenario.options(), recordings: recordings) {
       scales.append((try $0.tokens.values(), try $0.logits.scalars()))
     }
     return scales

@@ -53,6 +53,8 @@ public final class CUDAEngine: Sendable {
     var files: [KernelFile: LoadedFile] = [:]
     var constants: [[Int32]: CUDABuffer] = [:]
     var failure: (any Error)?
+    /// Where new tensors go while launches are recorded.
+    var recordingMemory: DeviceMemoryPool?
   }
   private let state = Mutex(State())
 
@@ -150,7 +152,39 @@ extension CUDAEngine {
 
   /// New memory; a buffer without memory after a failure.
   func makeBuffer(byteCount: Int) -> CUDABuffer {
-    attempt { try pool.makeBuffer(byteCount: byteCount) } ?? CUDABuffer()
+    let pool = state.withLock { $0.recordingMemory } ?? pool
+    return attempt { try pool.makeBuffer(byteCount: byteCount) } ?? CUDABuffer()
+  }
+
+  /// Memory for recorded launches, whose blocks are theirs alone.
+  func makeRecordingMemory() -> DeviceMemoryPool { DeviceMemoryPool(stream, policy: .kept(for: pool)) }
+
+  /// Records what `work` launches instead of doing it; its tensors get their memory from a pool that keeps its blocks.
+  ///
+  /// - Returns: nil if the engine has failed, or fails now.
+  /// - Throws: what `work` throws; nothing is recorded then.
+  func record(in memory: DeviceMemoryPool, _ work: () throws -> Void) rethrows -> CUDAGraph? {
+    let hasBegun: Void? = attempt { try stream.beginCapture() }
+    guard hasBegun != nil else {
+      // Operators do nothing any more.
+      try work()
+      return nil
+    }
+    state.withLock { $0.recordingMemory = memory }
+    do {
+      try work()
+    } catch {
+      _ = try? endRecording()
+      throw error
+    }
+    // The stream must not stay as it is, whatever has failed.
+    let graph = Result { try endRecording() }
+    return attempt { try graph.get() }
+  }
+
+  private func endRecording() throws -> CUDAGraph {
+    state.withLock { $0.recordingMemory = nil }
+    return try stream.endCapture()
   }
 
   /// Integers as a kernel gets them, which are copied to the device once and kept: lists that recur with every call.

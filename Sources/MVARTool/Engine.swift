@@ -2,6 +2,7 @@
 // a name from the command line becomes a type, and where a GPU is found before anything else is done.
 
 import ArgumentParser
+import MVAR
 import MVARCUDA
 import TensorCore
 
@@ -58,6 +59,27 @@ enum Engine {
   func runAsTruth<Task: EngineTask>(_ task: Task) throws -> Task.Output {
     if case .reference = self { return try task.run(Reference<Double>.self, on: LocalDevice()) }
     return try run(task)
+  }
+}
+
+/// The option of commands that draw one batch after another.
+struct RecordingOptions: ParsableArguments {
+  @Flag(
+    help: ArgumentHelp(
+      "Let the cuda engine record the launches of a batch, and repeat them for later ones.",
+      discussion: "Pays, if at all, where many batches of few images are drawn; takes memory; nothing for VAR."))
+  var graphs = false
+
+  /// Refuses the option for an engine that it does not change.
+  func check(_ engine: EngineOptions) throws {
+    guard !graphs || engine.device == .cuda else {
+      throw ValidationError("--graphs is for --device cuda; the \(engine.device.rawValue) engine launches nothing")
+    }
+  }
+
+  /// The recordings of a sampler's drawings, if they are wanted.
+  func recordings<B: Backend>(of sampler: Sampler<B>) -> DrawingRecordings<B>? {
+    graphs ? DrawingRecordings(sampler) : nil
   }
 }
 

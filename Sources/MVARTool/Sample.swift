@@ -93,7 +93,11 @@ struct Sample: ParsableCommand {
   @OptionGroup(title: "Engine")
   var engine: EngineOptions
 
+  @OptionGroup(title: "Engine")
+  var recording: RecordingOptions
+
   func validate() throws {
+    try recording.check(engine)
     if let model { _ = try modelSource(model, option: "--model") }
     if let tokenizer { _ = try modelSource(tokenizer, option: "--tokenizer") }
     try Arguments.check("--count", count, in: 1...1_000_000)
@@ -143,12 +147,13 @@ private struct SampleTask: EngineTask {
     try checkSizes(count: labels.count, side: tokenizer.configuration.imageSide, scales: schedule.count)
 
     let progress = Progress()
+    let recordings = command.recording.recordings(of: sampler)
     var results = Results(command: command, labels: labels)
     var (drawing, decoding) = (Stopwatch(), Stopwatch())
     for start in stride(from: 0, to: labels.count, by: batch) {
       let range = start..<min(start + batch, labels.count)
       let (sums, tokens) = try drawing.measure {
-        try naming(files) { try draw(sampler, labels, range, progress) }
+        try naming(files) { try draw(sampler, recordings, labels, range, progress) }
       }
       for (row, index) in range.enumerated() {
         if command.tokens != nil {
@@ -193,12 +198,13 @@ private struct SampleTask: EngineTask {
   ///
   /// - Returns: f̂ after the last scale, or after each where that is shown; and the tokens of each scale where they are wanted.
   private func draw<B: Backend>(
-    _ sampler: Sampler<B>, _ labels: [Int], _ range: Range<Int>, _ progress: Progress
+    _ sampler: Sampler<B>, _ recordings: DrawingRecordings<B>?, _ labels: [Int], _ range: Range<Int>,
+    _ progress: Progress
   ) throws -> (sums: [Tensor<B>], tokens: [[Int]]) {
     let scales = sampler.transformer.configuration.schedule.count
     let streams = range.map { RandomStream(seed: command.seed, stream: UInt64(command.first + $0)) }
     var (sums, tokens): ([Tensor<B>], [Indices<B>]) = ([], [])
-    _ = try sampler.sample(labels: Array(labels[range]), streams: streams, options) { drawn in
+    _ = try sampler.sample(labels: Array(labels[range]), streams: streams, options, recordings: recordings) { drawn in
       if command.scales || drawn.scale == scales - 1 { sums.append(drawn.sum) }
       if command.tokens != nil { tokens.append(drawn.tokens) }
       progress.report(

@@ -157,13 +157,7 @@ extension EmulatedDevice {
     /// The files that the engine names are those of the folder, those that are embedded, and those that the emulator has
     /// compiled.
     @Test func kernelFiles() throws {
-      var compiled: Set<String> = []
-      var index = 0
-      var (file, kernel): (UnsafePointer<CChar>?, UnsafePointer<CChar>?)
-      while cudaemu_kernel_at(index, &file, &kernel) != 0, let file {
-        compiled.insert(String(cString: file))
-        index += 1
-      }
+      let compiled = Set((0...).lazy.map { cudaemu_file_at($0) }.prefix { $0 != nil }.map { String(cString: $0!) })
       #expect(compiled == Set(KernelFile.allCases.map(\.rawValue)))
       #expect(compiled == Set(KernelTexts.files.keys))
       let folder = Fixtures.root.deletingLastPathComponent().appending(path: "Sources/MVARCUDA/Kernels")

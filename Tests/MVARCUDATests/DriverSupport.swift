@@ -10,8 +10,8 @@ import Testing
 @Suite(.serialized) struct EmulatedDevice {}
 
 enum Emulator {
-  /// The emulated driver, which counts what waits for it.
-  static func driver() throws -> CUDADriver { try driver { HostReads.counting($0) } }
+  /// The emulated driver, which counts what waits for it and what it is given to launch.
+  static func driver() throws -> CUDADriver { try driver { HostReads.counting($0) ?? HostLaunches.counting($0) } }
 
   /// The emulated driver with some of its functions replaced.
   ///
@@ -51,15 +51,8 @@ enum Emulator {
   static func image(_ file: String) -> [UInt8] { Array(file.utf8) + [0] }
 
   /// The kernels that the emulator has compiled of a file.
-  static func kernels(of name: String) -> Set<String> {
-    var kernels: Set<String> = []
-    var index = 0
-    var (file, kernel): (UnsafePointer<CChar>?, UnsafePointer<CChar>?)
-    while cudaemu_kernel_at(index, &file, &kernel) != 0, let file, let kernel {
-      if String(cString: file) == name { kernels.insert(String(cString: kernel)) }
-      index += 1
-    }
-    return kernels
+  static func kernels(of file: String) -> Set<String> {
+    Set((0...).lazy.map { cudaemu_kernel_at(file, $0) }.prefix { $0 != nil }.map { String(cString: $0!) })
   }
 
   /// The address of a C function.

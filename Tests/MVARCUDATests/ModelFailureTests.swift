@@ -65,6 +65,18 @@ extension EmulatedDevice {
       try expectShortage { _ = try sampler.sample(labels: [1], streams: streams, options) }
     }
 
+    /// What is idle is not for recordings: they need memory of their own.
+    @Test func recordedDrawing() throws {
+      let graphs = cudaemu_live_graphs()
+      let sampler = try Sampler(transformer, tokenizer.quantizer)
+      let recordings = DrawingRecordings(sampler)
+      let streams = [RandomStream(seed: 1, stream: 0)]
+      let options = try SamplingOptions(guidance: 2)
+      _ = try sampler.sample(labels: [1], streams: streams, options, recordings: recordings)
+      try expectShortage { _ = try sampler.sample(labels: [1], streams: streams, options, recordings: recordings) }
+      #expect(cudaemu_live_graphs() == graphs)
+    }
+
     @Test func encoding() throws {
       let images = Tensor<CUDA>(repeating: 0.5, shape: [1, 3, 6, 6], on: engine)
       try expectShortage { _ = try TokenBatch(tokenizer, images: images, labels: [0]) }

@@ -4,7 +4,7 @@ import TensorCore
 
 /// An engine with every operator, and a device to test it on.
 package protocol TestedBackend: LinearAlgebraOps, ElementwiseOps, NormalizationOps, AttentionOps, ConvolutionOps,
-  ResamplingOps, CodebookOps, LossOps, OptimizerOps, SamplingOps
+  ResamplingOps, CodebookOps, LossOps, OptimizerOps, SamplingOps, RecordingOps
 {
   /// Where tests put their tensors.
   static var testDevice: Device { get }

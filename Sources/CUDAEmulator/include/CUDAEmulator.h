@@ -18,7 +18,7 @@ extern "C" {
 /// place of dlsym(libcuda, name) and dlsym(libcublas, name).
 ///
 /// cuModuleLoadData takes the name of a kernel file ("LinearAlgebra.cu") for an image. Launches run to their end before
-/// they return, so a faulty kernel is reported by cuLaunchKernel itself.
+/// they return, so a faulty kernel is reported by cuLaunchKernel itself, or by cuGraphLaunch.
 void *cudaemu_symbol(const char *name);
 
 /// In which order the threads of a block run between two places where they meet. A right kernel gives the same result
@@ -39,7 +39,10 @@ const char *cudaemu_error(void);
 size_t cudaemu_live_allocations(void);
 size_t cudaemu_live_bytes(void);
 
-/// Kernel launches so far.
+/// Graphs that have not been destroyed, those that can be launched included.
+size_t cudaemu_live_graphs(void);
+
+/// Kernel launches so far, those of graphs included.
 size_t cudaemu_launches(void);
 
 /// Matrix products of cuBLAS so far, and handles of it that have not been destroyed.
@@ -50,8 +53,9 @@ size_t cudaemu_live_blas_handles(void);
 /// NULL if there is no such kernel. A driver cannot check what is passed to a kernel; a test of the caller can.
 const char *cudaemu_signature(const char *kernel);
 
-/// The name of the kernel file and of the kernel at an index over all of the package's own; 0 past the end.
-int cudaemu_kernel_at(size_t index, const char **file, const char **kernel);
+/// The name of the package's kernel file at an index, and that of the kernel at an index of a file; NULL past the end.
+const char *cudaemu_file_at(size_t index);
+const char *cudaemu_kernel_at(const char *file, size_t index);
 
 #ifdef __cplusplus
 }

@@ -16,7 +16,7 @@ extern "C" {
 
 // What it uses of the emulator. (The emulator's own header is of another module, which C++ here cannot include.)
 void *cudaemu_symbol(const char *name);
-int cudaemu_kernel_at(size_t index, const char **file, const char **kernel);
+const char *cudaemu_file_at(size_t index);
 
 #ifdef __cplusplus
 }

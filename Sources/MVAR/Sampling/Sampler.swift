@@ -89,31 +89,55 @@ public struct Sampler<B: Backend>: Sendable {
   /// - Parameters:
   ///   - labels: the class of each image.
   ///   - streams: the random numbers of each image.
+  ///   - recordings: of this sampler, from earlier drawings and for later ones; nil to compute everything.
   ///   - onScale: called after each scale; what it throws ends the drawing. A device may still be computing the scale: to
   ///     read its tensors is to wait for them.
   /// - Returns: f̂ of all scales [B, Z, P, P]: the decoder makes the images.
   /// - Throws: `NotANumberError` when logits of any scale are not finite; nothing that was drawn means anything then.
   public func sample(
-    labels: [Int], streams: [RandomStream], _ options: SamplingOptions,
+    labels: [Int], streams: [RandomStream], _ options: SamplingOptions, recordings: DrawingRecordings<B>? = nil,
     onScale: (DrawnScale<B>) throws -> Void = { _ in }
   ) throws -> Tensor<B> {
     precondition(labels.count == streams.count && !labels.isEmpty, "\(labels.count) labels, \(streams.count) streams")
     let configuration = transformer.configuration
+    let guided = options.guidance != 1 || configuration.attention.seesEarlierScales
+    let rows = guided ? labels + labels.map { _ in configuration.classes } : labels
+    func draw(_ parts: DrawingRecordings<B>.Parts) throws -> Tensor<B> {
+      try self.draw(rows: rows, isGuided: guided, streams: streams, options, parts, onScale: onScale)
+    }
+    guard let recordings else { return try draw(.init(nil, scales: configuration.schedule.count)) }
+    return try recordings.withParts(rows: rows.count, of: transformer, draw)
+  }
+
+  /// Draws the images of some rows of the batch, with guidance the null class in the second half.
+  private func draw(
+    rows: [Int], isGuided guided: Bool, streams: [RandomStream], _ options: SamplingOptions,
+    _ parts: DrawingRecordings<B>.Parts, onScale: (DrawnScale<B>) throws -> Void
+  ) throws -> Tensor<B> {
+    let configuration = transformer.configuration
     let schedule = configuration.schedule
     let device = quantizer.codebook.weight.value.device
-    let seesEarlierScales = configuration.attention.seesEarlierScales
-    let guided = options.guidance != 1 || seesEarlierScales
-    let cache = seesEarlierScales ? KeyValueCache<B>(depth: configuration.depth) : nil
-    let rows = guided ? labels + labels.map { _ in configuration.classes } : labels
-    let condition = transformer.condition(labels: try Indices(rows, shape: [rows.count], on: device))
+    let cache = configuration.attention.seesEarlierScales ? KeyValueCache<B>(depth: configuration.depth) : nil
+    let labels = try Indices<B>(rows, shape: [rows.count], on: device)
+    let classVector = transformer.classEmbedding(labels, tape: nil).value  // [B or 2B, C]
+    let condition = parts.condition(consume classVector) { transformer.condition(classVector: Variable($0)) }
     var sum: Variable<B>?
     var input: Variable<B>?
     var finiteness: [Tensor<B>] = []  // each [1]
     for scale in 0..<schedule.count {
       let ratio = schedule.ratio(of: scale)
+      let scales = scale..<scale + 1
+      let embedded = try transformer.embed(condition, inputs: input, scales: scales).value  // [B or 2B, p², C]
       // [B or 2B, p², V]
-      var logits = try transformer.logits(condition, inputs: input, scales: scale..<scale + 1, cache: cache).value
-      if guided { logits = B.guide(logits, strength: B.Scalar(options.guidance * ratio)) }  // [B, p², V]
+      var logits = parts.logits[scale](consume embedded) {
+        transformer.logits(tokens: Variable($0), condition, scales: scales, cache: cache).value
+      }
+      if guided {
+        logits = B.guide(logits, strength: B.Scalar(options.guidance * ratio))  // [B, p², V]
+      } else if parts.isRecorded {
+        // A copy, since the next drawing overwrites what a recording gives.
+        logits = B.scale(logits, by: 1)
+      }
       finiteness.append(B.finiteness(of: logits))
       let kept = B.filterLogits(logits, topK: options.topK, topP: options.topP)
       let first = schedule.tokens(of: scale).lowerBound

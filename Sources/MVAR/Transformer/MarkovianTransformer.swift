@@ -53,8 +53,12 @@ public struct MarkovianTransformer<B: Backend>: Sendable {
   ///   - labels: [B], each a class or the null class.
   ///   - tape: where to record; nil for nowhere.
   public func condition(labels: Indices<B>, tape: Tape<B>? = nil) -> Condition<B> {
-    let (batch, width) = (labels.shape.count, configuration.width)
-    let classVector = classEmbedding(labels, tape: tape)  // [B, C]
+    condition(classVector: classEmbedding(labels, tape: tape))
+  }
+
+  /// Everything that no scale changes, from class_emb[label] [B, C].
+  func condition(classVector: Variable<B>) -> Condition<B> {
+    let (batch, width) = (classVector.shape[0], configuration.width)
     let activated = classVector.silu()
     let shared = sharedModulation.map { $0(activated).reshaped([batch, 6, width]) }  // [B, 6, C]
     let two = headModulation(activated)  // [B, 2C]
@@ -78,10 +82,20 @@ public struct MarkovianTransformer<B: Backend>: Sendable {
     keep: ((Int) -> (attention: [B.Scalar], feedForward: [B.Scalar])?)? = nil, cache: KeyValueCache<B>? = nil,
     observe: ((Int, VariableHeads<B>) -> Void)? = nil
   ) throws -> Variable<B> {
+    logits(
+      tokens: try embed(condition, inputs: inputs, scales: scales), condition, scales: scales, keep: keep, cache: cache,
+      observe: observe)
+  }
+
+  /// Logits from embedded tokens [B, N, C].
+  func logits(
+    tokens x: consuming Variable<B>, _ condition: Condition<B>, scales: Range<Int>,
+    keep: ((Int) -> (attention: [B.Scalar], feedForward: [B.Scalar])?)? = nil, cache: KeyValueCache<B>? = nil,
+    observe: ((Int, VariableHeads<B>) -> Void)? = nil
+  ) -> Variable<B> {
     precondition(
       cache != nil || !trajectory.pattern.seesEarlierScales || scales.lowerBound == 0,
       "scales \(scales) see earlier ones, whose keys and values are missing")
-    var x = try embed(condition, inputs: inputs, scales: scales)  // [B, N, C]
     for (index, block) in blocks.enumerated() {
       x = block(
         x, condition.blocks[index], scales: scales, keep: keep?(index), cache: cache?.blocks[index],
@@ -93,7 +107,7 @@ public struct MarkovianTransformer<B: Backend>: Sendable {
   }
 
   /// The tokens before the first block [B, N, C]: class or embedded map, plus level and position.
-  private func embed(_ condition: Condition<B>, inputs: Variable<B>?, scales: Range<Int>) throws -> Variable<B> {
+  func embed(_ condition: Condition<B>, inputs: Variable<B>?, scales: Range<Int>) throws -> Variable<B> {
     let tape = condition.classVector.tape
     let (batch, width) = (condition.classVector.shape[0], configuration.width)
     var parts: [Variable<B>] = []

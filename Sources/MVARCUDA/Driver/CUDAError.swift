@@ -23,6 +23,8 @@ public enum CUDAError: Error, Equatable, CustomStringConvertible {
   case noKernel(String)
   /// A kernel cannot be launched with these sizes.
   case unlaunchable(kernel: String, reason: String)
+  /// Something was to be part of a launch graph that cannot be, in words that begin a sentence.
+  case unrecordable(String)
 
   /// One sentence without a full stop.
   public var description: String {
@@ -48,6 +50,8 @@ public enum CUDAError: Error, Equatable, CustomStringConvertible {
       return "there is no kernel \(name)"
     case .unlaunchable(let kernel, let reason):
       return "the kernel \(kernel) cannot be launched: \(reason)"
+    case .unrecordable(let operation):
+      return "\(operation) cannot be recorded in a launch graph, which the device repeats without this process"
     }
   }
 }

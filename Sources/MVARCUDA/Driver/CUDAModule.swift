@@ -60,7 +60,8 @@ package struct LaunchShape: Hashable, Sendable {
 
 /// What a kernel is given: each case is a type of C.
 package enum KernelArgument: Sendable {
-  /// A pointer into a buffer, some bytes from its start. The buffer lives at least until the kernel is launched.
+  /// A pointer into a buffer, some bytes from its start. The buffer lives at least until the kernel is launched,
+  /// and as long as a graph that the launch becomes part of.
   case pointer(CUDABuffer, offset: Int)
   /// A pointer to nothing.
   case null
@@ -72,6 +73,11 @@ package enum KernelArgument: Sendable {
   case float(Float)
   /// `double`
   case double(Double)
+
+  /// The buffer that it points into.
+  var buffer: CUDABuffer? {
+    if case .pointer(let buffer, _) = self { buffer } else { nil }
+  }
 
   /// The argument's bits in the low end of a word; nil where they do not fit the type.
   var word: UInt64? {
@@ -148,5 +154,6 @@ package struct CUDAKernel: Sendable {
     try withExtendedLifetime(arguments) {
       try module.device.driver.check(status, "cuLaunchKernel of \(name)")
     }
+    stream.keep(arguments.lazy.compactMap(\.buffer))
   }
 }

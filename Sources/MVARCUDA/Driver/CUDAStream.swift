@@ -1,13 +1,17 @@
 // A stream: work that the device does in the order in which it was given, while this process goes on.
 //
 // A stream is used by one thread at a time. Nothing breaks when threads take turns without waiting, but the order of the
-// work is then the order of their calls.
+// work is then the order of their calls. Recording work as a graph is in CUDAGraph.swift.
+
+import Synchronization
 
 /// A queue of work for a device.
 public final class CUDAStream: Sendable {
   /// The device that does the work.
   public let device: CUDADevice
   let handle: CUDAHandle
+  /// What is being recorded of its work.
+  let capture = Mutex<StreamCapture?>(nil)
 
   /// An empty stream that waits for no other.
   ///
@@ -28,15 +32,19 @@ public final class CUDAStream: Sendable {
 
   /// Waits until all work is done.
   ///
-  /// - Throws: `CUDAError.failedCall`, also for work that failed since it was given.
+  /// - Throws: `CUDAError.failedCall`, also for work that failed since it was given; `unrecordable`.
   public func synchronize() throws {
+    try refuseToRecord("waiting for the device")
     try call("cuStreamSynchronize") { $0.streamSynchronize(handle) }
   }
 
   /// A mark behind the work given so far.
   ///
-  /// - Throws: `CUDAError.failedCall`.
-  public func mark() throws -> CUDAEvent { try CUDAEvent(self) }
+  /// - Throws: `CUDAError.failedCall`, `unrecordable`.
+  public func mark() throws -> CUDAEvent {
+    try refuseToRecord("measuring time")
+    return try CUDAEvent(self)
+  }
 
   /// Calls a function of the driver for this stream's device.
   func call(_ name: String, _ function: (DriverFunctions) -> Int32) throws {
@@ -49,8 +57,10 @@ extension CUDAStream {
   /// Copies bytes to the device. They may be changed when this returns; the copy itself may come later.
   ///
   /// - Parameter offset: where they go, in bytes from the buffer's start.
-  /// - Throws: `CUDAError.outOfBounds` if they do not fit the buffer, `failedCall`.
+  /// - Throws: `CUDAError.outOfBounds` if they do not fit the buffer, `failedCall`, `unrecordable`.
   package func upload(_ bytes: UnsafeRawBufferPointer, to buffer: CUDABuffer, at offset: Int = 0) throws {
+    // A graph would copy from this place whenever it is launched, and by then something else may be there.
+    try refuseToRecord("copying numbers to the device")
     try buffer.check(offset: offset, byteCount: bytes.count)
     guard let start = bytes.baseAddress, !bytes.isEmpty else { return }
     // Pageable memory is staged before the call returns, which makes the promise above.
@@ -62,8 +72,9 @@ extension CUDAStream {
   /// Copies bytes from the device, and waits for them.
   ///
   /// - Parameter offset: where they lie, in bytes from the buffer's start.
-  /// - Throws: `CUDAError.outOfBounds` if the buffer does not hold them, `failedCall`.
+  /// - Throws: `CUDAError.outOfBounds` if the buffer does not hold them, `failedCall`, `unrecordable`.
   package func download(_ buffer: CUDABuffer, from offset: Int = 0, into bytes: UnsafeMutableRawBufferPointer) throws {
+    try refuseToRecord("copying numbers from the device")
     try buffer.check(offset: offset, byteCount: bytes.count)
     if let start = bytes.baseAddress, !bytes.isEmpty {
       try call("cuMemcpyDtoHAsync_v2") {
@@ -88,6 +99,7 @@ extension CUDAStream {
     try call("cuMemcpyDtoDAsync_v2") {
       $0.copyOnDevice(buffer.address + UInt64(offset), source.address + UInt64(sourceOffset), byteCount, handle)
     }
+    keep([source, buffer])
   }
 
   /// Fills part of a buffer with a word of 32 bits.
@@ -100,6 +112,7 @@ extension CUDAStream {
     try buffer.check(offset: offset, byteCount: count * 4)
     if count == 0 { return }
     try call("cuMemsetD32Async") { $0.fillWords(buffer.address + UInt64(offset), word, count, handle) }
+    keep([buffer])
   }
 }
 

@@ -83,6 +83,7 @@ final class CuBLASHandle: Sendable {
           cAddress, CUDAEngine.Precision.float32.cublasTypes.operands, columns, sums, Self.defaultAlgorithm)
       }
     }
+    stream.keep([a, b, c].lazy.compactMap(\.buffer))
   }
 
   /// CUBLAS_GEMM_DEFAULT: the library chooses.

@@ -35,12 +35,22 @@ package final class DeviceMemoryPool: Sendable {
     /// Each an allocation of its own, of exactly its size, which is freed with its last user: a device that watches its
     /// memory then sees everything that happens outside a buffer, and everything that reads one before it is written.
     case exact
+    /// Of blocks whose sizes recur, which stay with this pool as long as there is one: launch graphs work with them,
+    /// whether a buffer refers to them or not. All count as used memory of another pool.
+    case kept(for: DeviceMemoryPool)
   }
 
   private struct State {
     /// Idle blocks in ascending order of size.
     var idle: [DeviceBlock] = []
     var use = DeviceMemoryUse()
+
+    /// Counts memory as used, part of which may have been idle.
+    mutating func count(_ used: Int, outOfIdle idle: Int = 0) {
+      use.used += used
+      use.idle -= idle
+      use.peak = max(use.peak, use.used)
+    }
   }
   private let state = Mutex(State())
 
@@ -51,7 +61,9 @@ package final class DeviceMemoryPool: Sendable {
   }
 
   deinit {
-    try? drain()
+    let bytes = state.withLock { state in state.idle.reduce(0) { $0 + $1.byteCount } }
+    try? freeIdleBlocks()
+    if case .kept(let account) = policy { account.state.withLock { $0.count(-bytes) } }
   }
 
   /// How much memory the pool holds.
@@ -65,13 +77,18 @@ package final class DeviceMemoryPool: Sendable {
   /// - Throws: `CUDAError.outOfMemory` where the device has no room, even without the idle blocks; `failedCall`.
   package func makeBuffer(byteCount: Int) throws -> CUDABuffer {
     let block = try take(byteCount: byteCount)
-    return CUDABuffer(block, byteCount: byteCount, pool: self)
+    return CUDABuffer(block, byteCount: byteCount, pool: self, captureNumber: stream.captureNumber)
   }
 
-  /// Returns all idle blocks to the driver.
+  /// Returns all idle blocks to the driver, unless the pool keeps them.
   ///
   /// - Throws: `CUDAError.failedCall`; also for work that failed earlier.
   package func drain() throws {
+    if keepsBlocks { return }
+    try freeIdleBlocks()
+  }
+
+  private func freeIdleBlocks() throws {
     let blocks = state.withLock { state in
       defer {
         state.idle = []
@@ -95,38 +112,40 @@ package final class DeviceMemoryPool: Sendable {
       let index = Self.firstIndex(in: state.idle, atLeast: size)
       guard index < state.idle.count, state.idle[index].byteCount <= size + size / 4 else { return nil }
       let block = state.idle.remove(at: index)
-      state.use.idle -= block.byteCount
-      state.use.used += block.byteCount
-      state.use.peak = max(state.use.peak, state.use.used)
+      if !keepsBlocks { state.count(block.byteCount, outOfIdle: block.byteCount) }
       return block
     }
     if let found { return found }
     var address = try allocate(size)
     if address == nil {
+      // Nothing where the pool keeps its blocks: a stream that is being recorded cannot be waited for either.
       try drain()
       address = try allocate(size)
     }
     guard let address else {
-      throw CUDAError.outOfMemory(byteCount: size, used: use.used, device: stream.device.properties.name)
+      throw CUDAError.outOfMemory(byteCount: size, used: account.use.used, device: stream.device.properties.name)
     }
-    state.withLock { state in
-      state.use.used += size
-      state.use.peak = max(state.use.peak, state.use.used)
-    }
+    account.state.withLock { $0.count(size) }
     return DeviceBlock(address: address, byteCount: size)
   }
 
   fileprivate func giveBack(_ block: DeviceBlock) {
-    if policy == .exact {
+    if case .exact = policy {
       try? stream.call("cuMemFree_v2") { $0.memoryFree(block.address) }
-      state.withLock { $0.use.used -= block.byteCount }
+      state.withLock { $0.count(-block.byteCount) }
       return
     }
     state.withLock { state in
       state.idle.insert(block, at: Self.firstIndex(in: state.idle, atLeast: block.byteCount))
-      state.use.idle += block.byteCount
-      state.use.used -= block.byteCount
+      if !keepsBlocks { state.count(-block.byteCount, outOfIdle: -block.byteCount) }
     }
+  }
+
+  private var keepsBlocks: Bool { account !== self }
+
+  /// The pool whose account says what this one uses.
+  private var account: DeviceMemoryPool {
+    if case .kept(let account) = policy { account } else { self }
   }
 
   /// New memory, or nil where there is no room.
@@ -143,7 +162,7 @@ package final class DeviceMemoryPool: Sendable {
 
   /// Sizes that recur: multiples of 512 bytes, of 64 KiB from 1 MiB on.
   private func blockSize(_ byteCount: Int) -> Int {
-    if policy == .exact { return max(byteCount, 1) }
+    if case .exact = policy { return max(byteCount, 1) }
     let step = byteCount < 1 << 20 ? 512 : 1 << 16
     return (max(byteCount, 1) + step - 1) / step * step
   }
@@ -166,11 +185,14 @@ public final class CUDABuffer: Sendable {
   let address: DeviceAddress
   private let block: DeviceBlock?
   private let pool: DeviceMemoryPool?
+  /// The recording of the stream in which it was made.
+  let captureNumber: Int?
 
-  fileprivate init(_ block: DeviceBlock, byteCount: Int, pool: DeviceMemoryPool) {
+  fileprivate init(_ block: DeviceBlock, byteCount: Int, pool: DeviceMemoryPool, captureNumber: Int?) {
     self.byteCount = byteCount
     self.block = block
     self.pool = pool
+    self.captureNumber = captureNumber
     address = block.address
   }
 
@@ -180,6 +202,7 @@ public final class CUDABuffer: Sendable {
     address = 0
     block = nil
     pool = nil
+    captureNumber = nil
   }
 
   deinit {

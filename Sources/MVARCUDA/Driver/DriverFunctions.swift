@@ -1,6 +1,6 @@
 // The functions of the driver API that the engine calls, by the names under which the driver exports them.
 //
-// Contexts, modules, functions, streams and events are opaque addresses that nobody here follows; they are kept as
+// Contexts, modules, functions, streams, graphs and events are opaque addresses that nobody here follows; they are kept as
 // numbers (`CUDAHandle`), which C passes the same way, and which may go from thread to thread like any number.
 
 /// An object of the driver; 0 is none.
@@ -72,6 +72,18 @@ struct DriverFunctions: Sendable {
   let streamDestroy: @convention(c) (CUDAHandle) -> Int32
   /// (stream): waits until all its work is done
   let streamSynchronize: @convention(c) (CUDAHandle) -> Int32
+  /// (stream, mode): its work is written down from now on instead of done
+  let captureBegin: @convention(c) (CUDAHandle, Int32) -> Int32
+  /// (stream) → graph of what was written down, 0 if a rule was broken
+  let captureEnd: @convention(c) (CUDAHandle, UnsafeMutablePointer<CUDAHandle>) -> Int32
+  /// (graph, flags) → graph that can be launched
+  let graphInstantiate: @convention(c) (UnsafeMutablePointer<CUDAHandle>, CUDAHandle, UInt64) -> Int32
+  /// (graph that can be launched, stream)
+  let graphLaunch: @convention(c) (CUDAHandle, CUDAHandle) -> Int32
+  /// (graph that can be launched)
+  let graphExecutableDestroy: @convention(c) (CUDAHandle) -> Int32
+  /// (graph)
+  let graphDestroy: @convention(c) (CUDAHandle) -> Int32
   /// (flags) → event
   let eventCreate: @convention(c) (UnsafeMutablePointer<CUDAHandle>, UInt32) -> Int32
   /// (event)
@@ -114,6 +126,12 @@ struct DriverFunctions: Sendable {
     streamCreate = try table.function("cuStreamCreate")
     streamDestroy = try table.function("cuStreamDestroy_v2")
     streamSynchronize = try table.function("cuStreamSynchronize")
+    captureBegin = try table.function("cuStreamBeginCapture_v2")
+    captureEnd = try table.function("cuStreamEndCapture")
+    graphInstantiate = try table.function("cuGraphInstantiateWithFlags")
+    graphLaunch = try table.function("cuGraphLaunch")
+    graphExecutableDestroy = try table.function("cuGraphExecDestroy")
+    graphDestroy = try table.function("cuGraphDestroy")
     eventCreate = try table.function("cuEventCreate")
     eventDestroy = try table.function("cuEventDestroy_v2")
     eventRecord = try table.function("cuEventRecord")

@@ -77,8 +77,10 @@ struct Evaluate: ParsableCommand {
 
   @OptionGroup(title: "What a checkpoint may not tell") var hints: HintOptions
   @OptionGroup(title: "Engine") var engine: EngineOptions
+  @OptionGroup(title: "Engine") var recording: RecordingOptions
 
   func validate() throws {
+    try recording.check(engine)
     try checkIsFile(tokenizer, option: "--tokenizer")
     try checkIsFile(model, option: "--model")
     guard !data.isEmpty else { throw ValidationError("--data is empty; name a folder") }

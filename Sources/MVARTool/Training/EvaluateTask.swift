@@ -158,12 +158,13 @@ struct EvaluateTask: EngineTask {
   ) throws -> (pictures: [[UInt8]], labels: [Int]) {
     let labels = (0..<classes).flatMap { [Int](repeating: $0, count: command.count) }
     let batch = try sampler.transformer.configuration.batchSize(command.batch, upTo: 32, on: device)
+    let recordings = command.recording.recordings(of: sampler)
     var pictures: [[UInt8]] = []
     for start in stride(from: 0, to: labels.count, by: batch) {
       let range = start..<min(start + batch, labels.count)
       let streams = range.map { RandomStream(seed: command.seed, stream: UInt64($0)) }
       let sum = try naming("\(command.model ?? "") with \(command.tokenizer)") {
-        try sampler.sample(labels: Array(labels[range]), streams: streams, sampling) { _ in
+        try sampler.sample(labels: Array(labels[range]), streams: streams, sampling, recordings: recordings) { _ in
           progress.report("drawing samples \(range.lowerBound + 1)–\(range.upperBound) of \(labels.count)")
         }
       }

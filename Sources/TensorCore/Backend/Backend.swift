@@ -7,7 +7,7 @@
 
 /// An engine: every operator the model is made of, forward and backward.
 public typealias Backend = LinearAlgebraOps & ElementwiseOps & NormalizationOps & AttentionOps & ConvolutionOps
-  & ResamplingOps & CodebookOps & LossOps & OptimizerOps & SamplingOps
+  & ResamplingOps & CodebookOps & LossOps & OptimizerOps & SamplingOps & RecordingOps
 
 /// The memory of an engine.
 public protocol BackendTypes: Sendable {

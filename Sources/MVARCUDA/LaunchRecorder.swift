@@ -1,0 +1,23 @@
+// Work of an engine recorded as launch graphs, and the memory that they work in.
+//
+// The graphs of a recorder never run at the same time, since one stream does all the work. So they share the memory for
+// what comes up on the way; nobody else ever gets it, because a graph writes to it whenever it is launched.
+
+/// What records work of an engine.
+public final class LaunchRecorder: Sendable {
+  let engine: CUDAEngine
+  let memory: DeviceMemoryPool
+
+  init(_ engine: CUDAEngine) {
+    self.engine = engine
+    memory = engine.makeRecordingMemory()
+  }
+}
+
+/// Recorded work of an engine.
+public struct RecordedLaunches: Sendable {
+  /// Nil after a failure of the engine.
+  let graph: CUDAGraph?
+  /// Whose memory the graph works in.
+  let recorder: LaunchRecorder
+}
