@@ -119,27 +119,20 @@ private protocol PanelLanes {
   func write(_ c: UnsafeMutablePointer<Float>, isFirst: Bool)
 }
 
-extension SIMD8<Float>: PanelLanes {
-  static var width: Int { 8 }
+extension SIMD8<Float>: PanelLanes {}
+extension SIMD16<Float>: PanelLanes {}
 
-  @inline(__always) init(_ start: UnsafePointer<Float>) { self = eight(start, 0) }
+extension PanelLanes where Self: SIMD, Scalar == Float {
+  static var width: Int { scalarCount }
+
+  @inline(__always) init(_ start: UnsafePointer<Float>) {
+    self = UnsafeRawPointer(start).loadUnaligned(as: Self.self)
+  }
   @inline(__always) mutating func add(_ factor: Float, _ columns: Self) {
-    addProduct(SIMD8(repeating: factor), columns)
+    addProduct(Self(repeating: factor), columns)
   }
   @inline(__always) func write(_ c: UnsafeMutablePointer<Float>, isFirst: Bool) {
-    put(isFirst ? self : eight(c, 0) + self, c, 0)
-  }
-}
-
-extension SIMD16<Float>: PanelLanes {
-  static var width: Int { 16 }
-
-  @inline(__always) init(_ start: UnsafePointer<Float>) { self = sixteen(start, 0) }
-  @inline(__always) mutating func add(_ factor: Float, _ columns: Self) {
-    addProduct(SIMD16(repeating: factor), columns)
-  }
-  @inline(__always) func write(_ c: UnsafeMutablePointer<Float>, isFirst: Bool) {
-    put(isFirst ? self : sixteen(c, 0) + self, c, 0)
+    UnsafeMutableRawPointer(c).storeBytes(of: isFirst ? self : Self(c) + self, as: Self.self)
   }
 }
 
