@@ -104,7 +104,9 @@ struct EngineOptions: ParsableArguments {
       discussion: "Default: own kernels; cublas leaves those of linear layers to NVIDIA's library (see mvar devices)."))
   var products: CUDAEngine.Products?
 
-  @Option(parsing: .unconditional, help: "How many threads the cpu engine uses (default: one per processor).")
+  @Option(
+    parsing: .unconditional,
+    help: "How many threads the cpu engine uses (default: one per processor, fewer in a container of less time).")
   var threads: Int?
 
   func validate() throws {

@@ -31,8 +31,8 @@ package final class Crew: Sendable {
   private static let oneSeat: UInt64 = 1 << 16
   private static let seats: UInt64 = 0xFFFF << 16
   private static let workers: UInt64 = 0xFFFF
-  /// How often a thread looks for work before it sleeps: some 200 µs.
-  private static let looks = 10_000
+  /// How often a thread looks for work before it sleeps: some 50 µs. Longer gained nothing.
+  private static let looks = 2500
 
   /// Runs `work` on this thread and on up to as many others at the same time; returns when all of them have finished.
   ///

@@ -5,14 +5,13 @@
 
 import COpenBLAS
 import Dispatch
-import Foundation
 import Synchronization
 
 /// How many threads operators use; set it before the first operator runs.
 public enum ThreadCount {
-  private static let chosen = Atomic<Int>(ProcessInfo.processInfo.activeProcessorCount)
+  private static let chosen = Atomic<Int>(ProcessorShare.processors)
 
-  /// The number of threads; at least 1. By default one per processor.
+  /// The number of threads; at least 1. By default one per processor that this process may keep busy.
   public static var current: Int {
     get { chosen.load(ordering: .relaxed) }
     set { chosen.store(max(newValue, 1), ordering: .relaxed) }
