@@ -6,7 +6,8 @@
 // becomes its gradients. Pages are kept as long as there are hardly more of them than were once in use at a time; above
 // that, free ones at the end of the span go first. Small blocks are left to malloc. Linux is asked for huge pages.
 //
-// Measured: a training step takes 5 % less time than with blocks that only serve their own size.
+// Measured against blocks that only serve their own size: training steps of scales 1–8 and of scale 9 take 5 to 7 % less time,
+// of scale 10 the same.
 
 import Foundation
 import Synchronization
