@@ -1,6 +1,6 @@
 // Spreading independent pieces of work over the processors.
 //
-// The threads are those of `Crew`, or Dispatch's where several operators run at a time. OpenBLAS is told to use one thread
+// The threads are those of `ThreadPool`, or Dispatch's where several operators run at a time. OpenBLAS is told to use one thread
 // per call and is called from the pieces. The pieces are the same whatever the number of threads, so results are too.
 
 import COpenBLAS
@@ -40,7 +40,7 @@ func parallel(_ count: Int, _ body: (Int) -> Void) {
       body(piece)
     }
   }
-  if Crew.shared.run(helpers: threads - 1, work) { return }
+  if ThreadPool.shared.run(helpers: threads - 1, work) { return }
   withoutActuallyEscaping(work) { work in
     nonisolated(unsafe) let work = work
     DispatchQueue.concurrentPerform(iterations: threads) { _ in work() }

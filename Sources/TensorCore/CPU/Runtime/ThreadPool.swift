@@ -9,37 +9,37 @@ import Foundation
 import Synchronization
 
 /// Threads that wait for work. They live as long as the process.
-package final class Crew: Sendable {
+package final class ThreadPool: Sendable {
   /// The one that operators use.
-  package static let shared = Crew()
+  package static let shared = ThreadPool()
 
-  /// A crew without threads.
+  /// A pool without threads.
   package init() {}
 
   /// Whether somebody's work is being done.
-  private let isTaken = Atomic<Bool>(false)
+  private let isBusy = Atomic<Bool>(false)
   /// The present work: its number from bit 32 on, how many may still join from bit 16 on, and how many are at it.
   private let gate = Atomic<UInt64>(0)
   /// How many sleep and have not been told to wake.
   private let sleepers = Atomic<Int>(0)
-  private let bell = DispatchSemaphore(value: 0)
-  /// How many threads were started; belongs to whoever has taken the crew.
+  private let semaphore = DispatchSemaphore(value: 0)
+  /// How many threads were started; belongs to whoever has taken the pool.
   nonisolated(unsafe) private var size = 0
   /// What to do; set while the gate is open and threads are at it.
   nonisolated(unsafe) private var work: UnsafePointer<() -> Void>?
 
-  private static let oneSeat: UInt64 = 1 << 16
-  private static let seats: UInt64 = 0xFFFF << 16
+  private static let oneSlot: UInt64 = 1 << 16
+  private static let slots: UInt64 = 0xFFFF << 16
   private static let workers: UInt64 = 0xFFFF
-  /// How often a thread looks for work before it sleeps: some 50 µs. Longer gained nothing.
-  private static let looks = 2500
+  /// How often a thread spins for work before it sleeps: some 50 µs. Longer gained nothing.
+  private static let spins = 2500
 
   /// Runs `work` on this thread and on up to as many others at the same time; returns when all of them have finished.
   ///
-  /// - Returns: false if the crew has other work, this thread's own perhaps; then nothing was run.
+  /// - Returns: false if the pool has other work, this thread's own perhaps; then nothing was run.
   package func run(helpers: Int, _ work: () -> Void) -> Bool {
-    if isTaken.exchange(true, ordering: .acquiring) { return false }
-    defer { isTaken.store(false, ordering: .releasing) }
+    if isBusy.exchange(true, ordering: .acquiring) { return false }
+    defer { isBusy.store(false, ordering: .releasing) }
     let helpers = min(helpers, Int(Self.workers))
     while size < helpers { startThread() }
     withoutActuallyEscaping(work) { work in
@@ -47,14 +47,14 @@ package final class Crew: Sendable {
         self.work = pointer
         let number = (gate.load(ordering: .relaxed) >> 32) &+ 1
         // In one order with `sleepers`: either this sees a sleeper, or that one sees the work.
-        gate.store(number << 32 | UInt64(helpers) * Self.oneSeat, ordering: .sequentiallyConsistent)
+        gate.store(number << 32 | UInt64(helpers) * Self.oneSlot, ordering: .sequentiallyConsistent)
         wake(atMost: helpers)
         work()
-        gate.bitwiseAnd(~Self.seats, ordering: .relaxed)
-        var looks = 0
+        gate.bitwiseAnd(~Self.slots, ordering: .relaxed)
+        var spins = 0
         while gate.load(ordering: .acquiring) & Self.workers != 0 {
-          looks += 1
-          if looks < Self.looks { relax() } else { sched_yield() }
+          spins += 1
+          if spins < Self.spins { relax() } else { sched_yield() }
         }
       }
     }
@@ -68,7 +68,7 @@ package final class Crew: Sendable {
       let (isDone, now) = sleepers.compareExchange(
         expected: sleeping, desired: sleeping - some, ordering: .sequentiallyConsistent)
       if isDone {
-        for _ in 0..<some { bell.signal() }
+        for _ in 0..<some { semaphore.signal() }
         return
       }
       sleeping = now
@@ -99,25 +99,25 @@ package final class Crew: Sendable {
   /// Waits for work other than the last, joins it, and returns its number.
   private func nextWork(after last: UInt64) -> UInt64 {
     while true {
-      for _ in 0..<Self.looks {
+      for _ in 0..<Self.spins {
         if let number = join(after: last) { return number }
         relax()
       }
       sleepers.add(1, ordering: .sequentiallyConsistent)
       guard let number = join(after: last) else {
-        bell.wait()
+        semaphore.wait()
         continue
       }
-      stayAwake()
+      cancelSleep()
       return number
     }
   }
 
   private func join(after last: UInt64) -> UInt64? {
     var word = gate.load(ordering: .sequentiallyConsistent)
-    while word >> 32 != last, word & Self.seats != 0 {
+    while word >> 32 != last, word & Self.slots != 0 {
       let (isDone, now) = gate.compareExchange(
-        expected: word, desired: word - Self.oneSeat + 1, ordering: .acquiringAndReleasing)
+        expected: word, desired: word - Self.oneSlot + 1, ordering: .acquiringAndReleasing)
       if isDone { return word >> 32 }
       word = now
     }
@@ -125,7 +125,7 @@ package final class Crew: Sendable {
   }
 
   /// Takes back that this thread sleeps; where it has been told to wake already, hears that out.
-  private func stayAwake() {
+  private func cancelSleep() {
     var sleeping = sleepers.load(ordering: .sequentiallyConsistent)
     while sleeping > 0 {
       let (isDone, now) = sleepers.compareExchange(
@@ -133,6 +133,6 @@ package final class Crew: Sendable {
       if isDone { return }
       sleeping = now
     }
-    bell.wait()
+    semaphore.wait()
   }
 }

@@ -6,12 +6,12 @@ import Synchronization
 import TensorCore
 import Testing
 
-@Suite struct CrewTests {
-  /// Does `count` pieces on a crew; how often each was done.
-  private func timesDone(_ count: Int, helpers: Int, by crew: Crew) -> [Int] {
+@Suite struct ThreadPoolTests {
+  /// Does `count` pieces on a pool; how often each was done.
+  private func timesDone(_ count: Int, helpers: Int, by pool: ThreadPool) -> [Int] {
     let done = Mutex([Int](repeating: 0, count: count))
     let next = Atomic<Int>(0)
-    let hasRun = crew.run(helpers: helpers) {
+    let hasRun = pool.run(helpers: helpers) {
       while true {
         let piece = next.wrappingAdd(1, ordering: .relaxed).oldValue
         if piece >= count { return }
@@ -25,9 +25,9 @@ import Testing
   /// Pauses around the time after which a thread falls asleep: it must not miss work that comes just then.
   @Test(arguments: [1, 3, 7])
   func everyPieceIsDoneOnce(_ helpers: Int) {
-    let crew = Crew()
+    let pool = ThreadPool()
     for round in 0..<2000 {
-      let times = timesDone(round % 17, helpers: helpers, by: crew)
+      let times = timesDone(round % 17, helpers: helpers, by: pool)
       #expect(times.allSatisfy { $0 == 1 })
       if round % 10 == 0 { usleep(UInt32(round % 500)) }
     }
@@ -35,10 +35,10 @@ import Testing
 
   /// `run` returns only when the others have left the work too.
   @Test func nobodyIsAtWorkAfterwards() {
-    let crew = Crew()
+    let pool = ThreadPool()
     for _ in 0..<1000 {
       let inside = Atomic<Int>(0)
-      _ = crew.run(helpers: 3) {
+      _ = pool.run(helpers: 3) {
         inside.add(1, ordering: .sequentiallyConsistent)
         for _ in 0..<100 { _ = inside.load(ordering: .sequentiallyConsistent) }
         inside.subtract(1, ordering: .sequentiallyConsistent)
@@ -49,12 +49,12 @@ import Testing
 
   /// Two threads come together within a piece, so another one must have joined.
   @Test func othersJoinIn() {
-    let crew = Crew()
+    let pool = ThreadPool()
     for pause in [0, 1000, 0, 1000] as [UInt32] {
       usleep(pause)
       let arrived = Atomic<Int>(0)
       let deadline = ContinuousClock.now + .seconds(20)
-      _ = crew.run(helpers: 1) {
+      _ = pool.run(helpers: 1) {
         arrived.add(1, ordering: .relaxed)
         while arrived.load(ordering: .relaxed) < 2, ContinuousClock.now < deadline {}
       }
@@ -62,18 +62,18 @@ import Testing
     }
   }
 
-  @Test func aCrewAtWorkTakesNothingElse() {
-    let crew = Crew()
+  @Test func aBusyThreadPoolRefusesOtherWork() {
+    let pool = ThreadPool()
     let refused = Atomic<Int>(0)
     let runs = Atomic<Int>(0)
-    let hasRun = crew.run(helpers: 2) {
+    let hasRun = pool.run(helpers: 2) {
       runs.add(1, ordering: .relaxed)
-      if !crew.run(helpers: 2, {}) { refused.add(1, ordering: .relaxed) }
+      if !pool.run(helpers: 2, {}) { refused.add(1, ordering: .relaxed) }
     }
     #expect(hasRun && refused.load(ordering: .relaxed) == runs.load(ordering: .relaxed))
   }
 
-  /// Operators that several threads call at a time share one crew; the results are those of one after the other.
+  /// Operators that several threads call at a time share one pool; the results are those of one after the other.
   @Test func operatorsMayRunAtTheSameTime() throws {
     let x = try Tensor<CPU<Float>>([Float](repeating: 0.5, count: 40 * 256), shape: [1, 40, 256], on: HostDevice())
     let w = try Tensor<CPU<Float>>((0..<512 * 256).map { Float($0 % 101) / 101 }, shape: [512, 256], on: HostDevice())
