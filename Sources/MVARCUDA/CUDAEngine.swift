@@ -108,7 +108,7 @@ public final class CUDAEngine: Sendable {
   /// Returns the memory that no tensor uses to the driver.
   ///
   /// - Throws: `CUDAError.failedCall`, also for work that failed earlier.
-  public func giveBackIdleMemory() throws { try pool.drain() }
+  public func freeIdleMemory() throws { try pool.drain() }
 
   /// Waits until all work is done.
   ///

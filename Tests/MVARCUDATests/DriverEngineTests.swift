@@ -39,7 +39,7 @@ extension EmulatedDevice {
         // Nobody else refers to it: the result takes its place.
         let z = CUDA.silu(y)
         #expect(try z.scalars().count == 1000)
-        try engine.giveBackIdleMemory()
+        try engine.freeIdleMemory()
         #expect(engine.memoryUse.idle == 0 && cudaemu_live_allocations() > before)
       }
       #expect(cudaemu_live_allocations() == before)

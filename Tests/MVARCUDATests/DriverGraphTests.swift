@@ -146,7 +146,7 @@ extension EmulatedDevice {
           for _ in 0..<20 { try all() }
           #expect(cudaemu_live_bytes() == settled.0 && engine.memoryUse == settled.1)
           // What graphs work in is not idle.
-          try engine.giveBackIdleMemory()
+          try engine.freeIdleMemory()
           #expect(engine.memoryUse.used == settled.1.used)
           try all()
         }

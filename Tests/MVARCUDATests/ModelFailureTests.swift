@@ -47,7 +47,7 @@ extension EmulatedDevice {
 
     /// Runs what must fail for want of memory.
     private func expectShortage(_ body: () throws -> Void) throws {
-      try engine.giveBackIdleMemory()
+      try engine.freeIdleMemory()
       Shortage.hasBegun = true
       defer { Shortage.hasBegun = false }
       let error = cudaError(body)

@@ -60,7 +60,7 @@ struct TensorBoardTests {
   private static func records(_ file: [UInt8]) throws -> [[UInt8]] {
     var rest = file[...]
     var records: [[UInt8]] = []
-    func take(_ count: Int) throws -> ArraySlice<UInt8> {
+    func allocate(_ count: Int) throws -> ArraySlice<UInt8> {
       guard rest.count >= count else {
         throw Broken(description: "\(rest.count) bytes are left, and \(count) are needed")
       }
@@ -68,12 +68,12 @@ struct TensorBoardTests {
       return rest.prefix(count)
     }
     while !rest.isEmpty {
-      let length = try take(8)
-      guard unmasked(UInt32(number(try take(4)))) == checksum(Array(length)) else {
+      let length = try allocate(8)
+      guard unmasked(UInt32(number(try allocate(4)))) == checksum(Array(length)) else {
         throw Broken(description: "the checksum of the length of record \(records.count) is wrong")
       }
-      let message = Array(try take(Int(number(length))))
-      guard unmasked(UInt32(number(try take(4)))) == checksum(message) else {
+      let message = Array(try allocate(Int(number(length))))
+      guard unmasked(UInt32(number(try allocate(4)))) == checksum(message) else {
         throw Broken(description: "the checksum of record \(records.count) is wrong")
       }
       records.append(message)
@@ -88,7 +88,7 @@ struct TensorBoardTests {
       guard let first = rest.popFirst() else { throw Broken(description: "the message ends within a field") }
       return first
     }
-    func take(_ count: Int) throws -> ArraySlice<UInt8> {
+    func allocate(_ count: Int) throws -> ArraySlice<UInt8> {
       guard rest.count >= count else { throw Broken(description: "the message ends within a field") }
       defer { rest = rest.dropFirst(count) }
       return rest.prefix(count)
@@ -107,9 +107,9 @@ struct TensorBoardTests {
       let key = try variable()
       switch key & 7 {
       case 0: found.append((key >> 3, .number(try variable())))
-      case 1: found.append((key >> 3, .number(number(try take(8)))))
-      case 2: found.append((key >> 3, .bytes(Array(try take(Int(try variable()))))))
-      case 5: found.append((key >> 3, .number(number(try take(4)))))
+      case 1: found.append((key >> 3, .number(number(try allocate(8)))))
+      case 2: found.append((key >> 3, .bytes(Array(try allocate(Int(try variable()))))))
+      case 5: found.append((key >> 3, .number(number(try allocate(4)))))
       default: throw Broken(description: "field \(key >> 3) has the wire type \(key & 7)")
       }
     }

@@ -76,7 +76,7 @@ package final class DeviceMemoryPool: Sendable {
   ///
   /// - Throws: `CUDAError.outOfMemory` where the device has no room, even without the idle blocks; `failedCall`.
   package func makeBuffer(byteCount: Int) throws -> CUDABuffer {
-    let block = try take(byteCount: byteCount)
+    let block = try allocate(byteCount: byteCount)
     return CUDABuffer(block, byteCount: byteCount, pool: self, captureNumber: stream.captureNumber)
   }
 
@@ -106,7 +106,7 @@ package final class DeviceMemoryPool: Sendable {
   }
 
   /// An idle block of at least this size and at most a quarter more, or a new one.
-  private func take(byteCount: Int) throws -> DeviceBlock {
+  private func allocate(byteCount: Int) throws -> DeviceBlock {
     let size = blockSize(byteCount)
     let found = state.withLock { state -> DeviceBlock? in
       let index = Self.firstIndex(in: state.idle, atLeast: size)
@@ -129,7 +129,7 @@ package final class DeviceMemoryPool: Sendable {
     return DeviceBlock(address: address, byteCount: size)
   }
 
-  fileprivate func giveBack(_ block: DeviceBlock) {
+  fileprivate func free(_ block: DeviceBlock) {
     if case .exact = policy {
       try? stream.call("cuMemFree_v2") { $0.memoryFree(block.address) }
       state.withLock { $0.count(-block.byteCount) }
@@ -206,7 +206,7 @@ public final class CUDABuffer: Sendable {
   }
 
   deinit {
-    if let block { pool?.giveBack(block) }
+    if let block { pool?.free(block) }
   }
 
   /// Throws `CUDAError.outOfBounds` unless so many bytes at an offset lie inside.

@@ -40,7 +40,7 @@ package final class BufferPool: Sendable {
     /// The span; nil until a block is asked for.
     var start: UnsafeMutableRawPointer?
     var spanBytes = 0
-    var free = FreeRanges(count: 0)
+    var freeList = FreeList(count: 0)
     /// Whether each huge page was touched since it was last returned; the span is writable as far as this reaches.
     var isBacked: [Bool] = []
     var backedBytes = 0
@@ -65,7 +65,7 @@ package final class BufferPool: Sendable {
   }
 
   /// A block of at least this size, not initialised.
-  package func take(byteCount: Int) -> MemoryBlock {
+  package func allocate(byteCount: Int) -> MemoryBlock {
     guard byteCount > Self.largestSmall else {
       let size = (byteCount + 63) & ~63
       var start: UnsafeMutableRawPointer?
@@ -75,7 +75,7 @@ package final class BufferPool: Sendable {
     let withGap = byteCount < Self.smallestWithGap ? byteCount : byteCount + Self.gap
     let size = (withGap + Self.step - 1) & ~(Self.step - 1)
     return state.withLock { state in
-      guard let start = state.start ?? Self.reserve(&state), let range = state.free.take(size),
+      guard let start = state.start ?? Self.reserve(&state), let range = state.freeList.allocate(size),
         Self.back(range, &state)
       else { Self.stop(size) }
       state.usedBytes += size
@@ -97,7 +97,7 @@ package final class BufferPool: Sendable {
         if skipped > 0 { munmap(start, skipped) }
         state.start = start + skipped
         state.spanBytes = size - skipped
-        state.free = FreeRanges(count: state.spanBytes / hugePage * hugePage)
+        state.freeList = FreeList(count: state.spanBytes / hugePage * hugePage)
         return state.start
       }
       size /= 2
@@ -127,11 +127,11 @@ package final class BufferPool: Sendable {
 
 extension BufferPool {
   /// Takes a block back when its last user is gone.
-  package func giveBack(_ block: MemoryBlock) {
-    guard block.byteCount > Self.largestSmall else { return free(block.start) }
+  package func free(_ block: MemoryBlock) {
+    guard block.byteCount > Self.largestSmall else { return Foundation.free(block.start) }
     state.withLock { state in
       let offset = block.start - state.start.unsafelyUnwrapped
-      state.free.giveBack(offset..<offset + block.byteCount)
+      state.freeList.free(offset..<offset + block.byteCount)
       state.usedBytes -= block.byteCount
       Self.removeSurplus(&state)
     }
@@ -152,7 +152,7 @@ extension BufferPool {
 
   /// Returns free pages to the system, the last of the span first.
   private static func release(_ state: inout State, untilAtMost limit: Int) {
-    for range in state.free.ranges.reversed() {
+    for range in state.freeList.ranges.reversed() {
       let first = (range.lowerBound + hugePage - 1) / hugePage
       let end = min(range.upperBound / hugePage, state.isBacked.count)
       for page in stride(from: end - 1, through: first, by: -1) where state.isBacked[page] {

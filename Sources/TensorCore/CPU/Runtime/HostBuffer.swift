@@ -14,7 +14,7 @@ public final class HostBuffer<Scalar: TensorScalar>: @unchecked Sendable {
 
   /// Uninitialised memory.
   init(count: Int) {
-    let block = BufferPool.shared.take(byteCount: max(count, 1) * MemoryLayout<Scalar>.stride)
+    let block = BufferPool.shared.allocate(byteCount: max(count, 1) * MemoryLayout<Scalar>.stride)
     self.block = block
     start = block.start.bindMemory(to: Scalar.self, capacity: max(count, 1))
     self.count = count
@@ -51,6 +51,6 @@ public final class HostBuffer<Scalar: TensorScalar>: @unchecked Sendable {
   }
 
   deinit {
-    if let block { BufferPool.shared.giveBack(block) }
+    if let block { BufferPool.shared.free(block) }
   }
 }

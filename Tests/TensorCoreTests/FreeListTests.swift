@@ -3,42 +3,42 @@
 import TensorCore
 import Testing
 
-@Suite struct FreeRangesTests {
+@Suite struct FreeListTests {
   @Test func `the smallest range that is large enough is cut from its start`() {
-    var free = FreeRanges(count: 100)
-    let first = free.take(30)
-    let second = free.take(10)
+    var freeList = FreeList(count: 100)
+    let first = freeList.allocate(30)
+    let second = freeList.allocate(10)
     #expect(first == 0..<30 && second == 30..<40 && free.ranges == [40..<100])
-    free.giveBack(0..<30)
-    #expect(free.take(20) == 0..<20)
-    #expect(free.take(61) == nil)
-    #expect(free.take(60) == 40..<100)
+    free.free(0..<30)
+    #expect(freeList.allocate(20) == 0..<20)
+    #expect(freeList.allocate(61) == nil)
+    #expect(freeList.allocate(60) == 40..<100)
     #expect(free.ranges == [20..<30])
   }
 
   @Test func `neighbours become one range`() {
-    var free = FreeRanges(count: 50)
-    _ = free.take(50)
-    free.giveBack(10..<20)
-    free.giveBack(30..<40)
+    var freeList = FreeList(count: 50)
+    _ = freeList.allocate(50)
+    free.free(10..<20)
+    free.free(30..<40)
     #expect(free.ranges == [10..<20, 30..<40])
-    free.giveBack(20..<30)
+    free.free(20..<30)
     #expect(free.ranges == [10..<40])
-    free.giveBack(0..<10)
-    free.giveBack(40..<50)
+    free.free(0..<10)
+    free.free(40..<50)
     #expect(free.ranges == [0..<50])
-    free.giveBack(50..<50)
+    free.free(50..<50)
     #expect(free.ranges == [0..<50])
   }
 
   @Test func `no part is given out twice and none is lost`() {
     let count = 1000
-    var free = FreeRanges(count: count)
+    var freeList = FreeList(count: count)
     var owner = [Int?](repeating: nil, count: count)
     var taken: [(number: Int, range: Range<Int>)] = []
     var random = SystemRandomNumberGenerator()
     for number in 0..<20_000 {
-      if Bool.random(using: &random), let range = free.take(Int.random(in: 1...90, using: &random)) {
+      if Bool.random(using: &random), let range = freeList.allocate(Int.random(in: 1...90, using: &random)) {
         #expect(range.allSatisfy { owner[$0] == nil })
         for place in range { owner[place] = number }
         taken.append((number, range))
@@ -46,7 +46,7 @@ import Testing
         let (number, range) = taken.remove(at: last)
         #expect(range.allSatisfy { owner[$0] == number })
         for place in range { owner[place] = nil }
-        free.giveBack(range)
+        free.free(range)
       }
       let freePlaces = free.ranges.reduce(0) { $0 + $1.count }
       #expect(freePlaces == owner.count { $0 == nil })

@@ -1,7 +1,7 @@
 // Which parts of a span are free: best fit, and neighbours that are free become one range again.
 
 /// The free parts of 0 ..< count.
-package struct FreeRanges {
+package struct FreeList {
   /// In ascending order; no two touch.
   package private(set) var ranges: [Range<Int>]
 
@@ -9,7 +9,7 @@ package struct FreeRanges {
   package init(count: Int) { ranges = count > 0 ? [0..<count] : [] }
 
   /// Takes the start of the smallest range that is large enough, the lowest of these; nil if none is.
-  package mutating func take(_ count: Int) -> Range<Int>? {
+  package mutating func allocate(_ count: Int) -> Range<Int>? {
     var best: Int?
     for (index, range) in ranges.enumerated() where range.count >= count {
       if best.map({ range.count < ranges[$0].count }) ?? true { best = index }
@@ -26,7 +26,7 @@ package struct FreeRanges {
   }
 
   /// Gives back what was taken.
-  package mutating func giveBack(_ range: Range<Int>) {
+  package mutating func free(_ range: Range<Int>) {
     if range.isEmpty { return }
     var (low, high) = (0, ranges.count)
     while low < high {
