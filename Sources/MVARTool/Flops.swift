@@ -62,7 +62,7 @@ struct Flops: ParsableCommand {
     if let tokenizer { _ = try modelSource(tokenizer, option: "--tokenizer") }
     guard case .seeded = try source() else { return }
     do {
-      _ = try accounts()
+      _ = try costs()
     } catch let error as ConfigurationError {
       throw ValidationError("\(error)")
     }
@@ -73,8 +73,8 @@ struct Flops: ParsableCommand {
     return try modelSource(model, option: "--model")
   }
 
-  /// An account of each pattern.
-  private func accounts() throws -> [TransformerAccount] {
+  /// An cost of each pattern.
+  private func costs() throws -> [TransformerCost] {
     let hints = try schedule.hints()
     let base: TransformerConfiguration
     switch try source() {
@@ -92,12 +92,12 @@ struct Flops: ParsableCommand {
       var configuration = base
       configuration.attention = pattern
       try configuration.validate()
-      return TransformerAccount(configuration)
+      return TransformerCost(configuration)
     }
   }
 
-  /// The account of the tokenizer that belongs to a transformer; nil when nothing tells its sizes.
-  private func tokenizerAccount(of transformer: TransformerConfiguration) throws -> TokenizerAccount? {
+  /// The cost of the tokenizer that belongs to a transformer; nil when nothing tells its sizes.
+  private func tokenizerCost(of transformer: TransformerConfiguration) throws -> TokenizerCost? {
     let source = try tokenizer.map { try modelSource($0, option: "--tokenizer") } ?? source()
     let configuration: TokenizerConfiguration
     switch source {
@@ -116,16 +116,16 @@ struct Flops: ParsableCommand {
             + "transformer knows \(transformer.vocabulary) of \(transformer.codeWidth): they do not belong together")
       }
     }
-    return TokenizerAccount(configuration)
+    return TokenizerCost(configuration)
   }
 
   func run() throws {
     let inputs = [model, tokenizer].compactMap { $0 }
     if let output { try OutputFile.check(output, endings: [".png"], keeping: inputs) }
     if let json { try OutputFile.check(json, endings: [".json"], keeping: inputs) }
-    let accounts = try naming(model ?? "the model") { try self.accounts() }
+    let costs = try naming(model ?? "the model") { try self.costs() }
     let report = FlopsReport(
-      accounts: accounts, tokenizer: try tokenizerAccount(of: accounts[0].configuration), batch: batch,
+      costs: costs, tokenizer: try tokenizerCost(of: costs[0].configuration), batch: batch,
       isGuided: guidance)
     if let output { try report.plot().draw().writePNG(to: output) }
     if let json { try AtomicFile.write(to: json) { try $0.write(report.json()) } }

@@ -1,23 +1,23 @@
 // What `mvar flops` shows: a table with a column per attention pattern, the same as JSON, and a picture. The formulas are
-// the library's (`TransformerAccount`, `TokenizerAccount`).
+// the library's (`TransformerCost`, `TokenizerCost`).
 
 import Foundation
 import MVAR
 import Media
 import Training
 
-/// The accounts of some attention patterns side by side.
+/// The costs of some attention patterns side by side.
 struct FlopsReport {
   /// One per pattern, otherwise of one configuration.
-  let accounts: [TransformerAccount]
+  let costs: [TransformerCost]
   /// The tokenizer's, if its sizes are known.
-  let tokenizer: TokenizerAccount?
+  let tokenizer: TokenizerCost?
   /// Images drawn at once, and trained on in a step.
   let batch: Int
   /// Whether images are drawn with guidance.
   let isGuided: Bool
 
-  private var configuration: TransformerConfiguration { accounts[0].configuration }
+  private var configuration: TransformerConfiguration { costs[0].configuration }
 
   // MARK: The table
 
@@ -38,7 +38,7 @@ struct FlopsReport {
 
   private var imageRows: [[String]] {
     var rows = [row("one image, GMAC") { _ in "" }]
-    for part in TransformerAccount.Part.allCases where part != .tables {
+    for part in TransformerCost.Part.allCases where part != .tables {
       rows.append(row("  \(part)") { giga($0.products(of: part, scales: $0.allScales)) })
     }
     rows.append(row("  attention blocks (qkv, QK, AV)") { giga($0.attentionBlocks) })
@@ -62,11 +62,11 @@ struct FlopsReport {
 
   private var trainingRows: [[String]] {
     var rows = [row("training step, \(images)") { _ in "" }]
-    for index in 0..<(accounts.map(\.trajectory.segments.count).max() ?? 0) {
-      func segmentRow(_ name: String, _ cell: (TransformerAccount, Range<Int>) -> String) -> [String] {
-        row(name) { account in
-          let segments = account.trajectory.segments
-          return index < segments.count ? cell(account, segments[index]) : "–"
+    for index in 0..<(costs.map(\.trajectory.segments.count).max() ?? 0) {
+      func segmentRow(_ name: String, _ cell: (TransformerCost, Range<Int>) -> String) -> [String] {
+        row(name) { cost in
+          let segments = cost.trajectory.segments
+          return index < segments.count ? cell(cost, segments[index]) : "–"
         }
       }
       rows.append(segmentRow("  segment \(index)") { Self.name(of: $1) })
@@ -83,13 +83,13 @@ struct FlopsReport {
       + (tokenizer.map { tokenizer in [row("  tokenizer") { _ in cell(tokenizer.parameters) }] } ?? [])
   }
 
-  private func row(_ name: String, _ cell: (TransformerAccount) -> String) -> [String] { [name] + accounts.map(cell) }
+  private func row(_ name: String, _ cell: (TransformerCost) -> String) -> [String] { [name] + costs.map(cell) }
 
   private var images: String { "\(batch) image\(batch == 1 ? "" : "s")" }
 
   /// `43.61`; more digits when everything is small.
   private func giga(_ products: Double) -> String {
-    let largest = accounts.map(\.products).max() ?? 0
+    let largest = costs.map(\.products).max() ?? 0
     return String(format: largest < 1e10 ? "%.4f" : "%.2f", products / 1e9)
   }
 
@@ -103,10 +103,10 @@ struct FlopsReport {
   }
 
   /// The products of a training step on one image, in the mean over the published cycle of segments.
-  private static func meanOfCycle(_ account: TransformerAccount) -> Double {
-    let cycle = SegmentCycle(account.trajectory)
+  private static func meanOfCycle(_ cost: TransformerCost) -> Double {
+    let cycle = SegmentCycle(cost.trajectory)
     let segments = (0..<cycle.length).flatMap { cycle.segments(at: $0) }
-    return segments.reduce(0) { $0 + account.trainingProducts(scales: $1) } / Double(cycle.length)
+    return segments.reduce(0) { $0 + cost.trainingProducts(scales: $1) } / Double(cycle.length)
   }
 
   // MARK: The picture
@@ -119,16 +119,16 @@ struct FlopsReport {
     var plot = LinePlot(
       title: "attention blocks: \(configuration.depth) blocks of width \(configuration.width)",
       xLabel: "tokens (lists for 128, 256, 512 and 1024 pixels)", yLabel: "GMAC per image",
-      series: accounts.map { account in
+      series: costs.map { cost in
         LinePlot.Series(
-          account.trajectory.pattern.rawValue,
+          cost.trajectory.pattern.rawValue,
           schedules.map { schedule in
-            var configuration = account.configuration
+            var configuration = cost.configuration
             configuration.schedule = schedule
             let first = min(configuration.refineStep, schedule.count)
             configuration.refineStep =
               (first..<schedule.count).first { schedule.sides[$0] >= configuration.window } ?? schedule.count
-            return (x: Double(schedule.length), y: TransformerAccount(configuration).attentionBlocks / 1e9)
+            return (x: Double(schedule.length), y: TransformerCost(configuration).attentionBlocks / 1e9)
           })
       })
     plot.xScale = .logarithmic
@@ -186,7 +186,7 @@ struct FlopsReport {
     let contents = Contents(
       sides: configuration.schedule.sides, depth: configuration.depth, width: configuration.width,
       window: configuration.window, refineStep: configuration.refineStep, batch: batch,
-      patterns: accounts.map(pattern),
+      patterns: costs.map(pattern),
       tokenizer: tokenizer.map {
         Tokenizer(
           encoder: $0.encoder.products, decoder: $0.decoder.products, codeConvolution: $0.codeConvolution.products,
@@ -201,29 +201,29 @@ struct FlopsReport {
     return String(decoding: try encoder.encode(contents), as: UTF8.self) + "\n"
   }
 
-  private func pattern(_ account: TransformerAccount) -> Pattern {
-    let parts = TransformerAccount.Part.allCases
-    func byPart(_ parts: [TransformerAccount.Part], _ count: (TransformerAccount.Part) -> Double) -> [String: Double] {
+  private func pattern(_ cost: TransformerCost) -> Pattern {
+    let parts = TransformerCost.Part.allCases
+    func byPart(_ parts: [TransformerCost.Part], _ count: (TransformerCost.Part) -> Double) -> [String: Double] {
       Dictionary(uniqueKeysWithValues: parts.map { ($0.rawValue, count($0)) })
     }
     let ofScales = parts.filter { $0 != .tables && $0 != .modulation }
     return Pattern(
-      attention: account.trajectory.pattern.rawValue,
-      products: byPart(parts.filter { $0 != .tables }) { account.products(of: $0, scales: account.allScales) },
-      productsOfScales: account.allScales.map { scale in
-        byPart(ofScales) { account.products(of: $0, scales: scale..<scale + 1) }
+      attention: cost.trajectory.pattern.rawValue,
+      products: byPart(parts.filter { $0 != .tables }) { cost.products(of: $0, scales: cost.allScales) },
+      productsOfScales: cost.allScales.map { scale in
+        byPart(ofScales) { cost.products(of: $0, scales: scale..<scale + 1) }
       },
-      attentionBlocks: account.attentionBlocks, transformer: account.products,
-      parameters: byPart(parts, account.parameters(of:)),
-      rows: account.rows(batch: batch, guided: isGuided),
-      cacheBytes: account.cacheBytes(batch: batch, guided: isGuided),
-      samplingBytes: account.samplingBytes(batch: batch, guided: isGuided),
-      training: account.trajectory.segments.map {
+      attentionBlocks: cost.attentionBlocks, transformer: cost.products,
+      parameters: byPart(parts, cost.parameters(of:)),
+      rows: cost.rows(batch: batch, guided: isGuided),
+      cacheBytes: cost.cacheBytes(batch: batch, guided: isGuided),
+      samplingBytes: cost.samplingBytes(batch: batch, guided: isGuided),
+      training: cost.trajectory.segments.map {
         Step(
           firstScale: $0.lowerBound, lastScale: $0.upperBound - 1,
-          products: Double(batch) * account.trainingProducts(scales: $0),
-          activationBytes: account.trainingBytes(scales: $0, batch: batch))
+          products: Double(batch) * cost.trainingProducts(scales: $0),
+          activationBytes: cost.trainingBytes(scales: $0, batch: batch))
       },
-      trainingMean: Double(batch) * Self.meanOfCycle(account))
+      trainingMean: Double(batch) * Self.meanOfCycle(cost))
   }
 }

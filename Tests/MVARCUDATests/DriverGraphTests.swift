@@ -129,7 +129,7 @@ extension EmulatedDevice {
     }
 
     @Test("Nothing grows, and everything is given back", arguments: [DeviceMemoryPool.Policy.exact, .recycled])
-    func accounts(policy: DeviceMemoryPool.Policy) throws {
+    func costs(policy: DeviceMemoryPool.Policy) throws {
       let before = (cudaemu_live_allocations(), cudaemu_live_bytes(), cudaemu_live_graphs())
       do {
         let engine = try Emulator.engine(memory: policy)
@@ -157,17 +157,17 @@ extension EmulatedDevice {
 
     @Test func keptMemoryIsNotIdle() throws {
       let before = cudaemu_live_bytes()
-      let account = DeviceMemoryPool(try CUDAStream(CUDADevice(Emulator.driver())))
+      let cost = DeviceMemoryPool(try CUDAStream(CUDADevice(Emulator.driver())))
       do {
-        let pool = DeviceMemoryPool(account.stream, policy: .kept(for: account))
+        let pool = DeviceMemoryPool(cost.stream, policy: .kept(for: cost))
         _ = try pool.makeBuffer(byteCount: 512)
         try pool.drain()
-        #expect(cudaemu_live_bytes() == before + 512 && account.use.used == 512 && account.use.idle == 0)
+        #expect(cudaemu_live_bytes() == before + 512 && cost.use.used == 512 && cost.use.idle == 0)
         // Used again.
         _ = try pool.makeBuffer(byteCount: 512)
-        #expect(cudaemu_live_bytes() == before + 512 && account.use.used == 512)
+        #expect(cudaemu_live_bytes() == before + 512 && cost.use.used == 512)
       }
-      #expect(cudaemu_live_bytes() == before && account.use.used == 0)
+      #expect(cudaemu_live_bytes() == before && cost.use.used == 0)
     }
 
     // MARK: What cannot be recorded

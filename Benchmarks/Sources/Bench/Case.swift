@@ -63,7 +63,7 @@ struct Case {
   private static func window(_ side: Double) -> Double { 2 * 2 * side * side * 49 * 1024 }
   /// Multiply-accumulates of drawing some images with guidance.
   private static func drawing(_ count: Double) -> Double {
-    2 * count * TransformerAccount(TransformerConfiguration(depth: 16)).products
+    2 * count * TransformerCost(TransformerConfiguration(depth: 16)).products
   }
-  private static let tokenizer = TokenizerAccount(TokenizerConfiguration())
+  private static let tokenizer = TokenizerCost(TokenizerConfiguration())
 }

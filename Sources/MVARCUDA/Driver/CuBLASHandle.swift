@@ -39,7 +39,7 @@ final class CuBLASHandle: Sendable {
   init(_ library: CuBLAS, _ stream: CUDAStream) throws {
     self.library = library
     self.stream = stream
-    // No tensor's memory: a pool of its own keeps it out of the account of those.
+    // No tensor's memory: a pool of its own keeps it out of the cost of those.
     workspace = try DeviceMemoryPool(stream).makeBuffer(byteCount: Self.workspaceBytes)
     try stream.device.makeCurrent()
     var handle: CUDAHandle = 0

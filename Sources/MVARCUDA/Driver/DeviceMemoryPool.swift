@@ -63,7 +63,7 @@ package final class DeviceMemoryPool: Sendable {
   deinit {
     let bytes = state.withLock { state in state.idle.reduce(0) { $0 + $1.byteCount } }
     try? freeIdleBlocks()
-    if case .kept(let account) = policy { account.state.withLock { $0.count(-bytes) } }
+    if case .kept(let ledger) = policy { ledger.state.withLock { $0.count(-bytes) } }
   }
 
   /// How much memory the pool holds.
@@ -123,9 +123,9 @@ package final class DeviceMemoryPool: Sendable {
       address = try allocate(size)
     }
     guard let address else {
-      throw CUDAError.outOfMemory(byteCount: size, used: account.use.used, device: stream.device.properties.name)
+      throw CUDAError.outOfMemory(byteCount: size, used: ledger.use.used, device: stream.device.properties.name)
     }
-    account.state.withLock { $0.count(size) }
+    ledger.state.withLock { $0.count(size) }
     return DeviceBlock(address: address, byteCount: size)
   }
 
@@ -141,11 +141,11 @@ package final class DeviceMemoryPool: Sendable {
     }
   }
 
-  private var keepsBlocks: Bool { account !== self }
+  private var keepsBlocks: Bool { ledger !== self }
 
-  /// The pool whose account says what this one uses.
-  private var account: DeviceMemoryPool {
-    if case .kept(let account) = policy { account } else { self }
+  /// The pool whose ledger says what this one uses.
+  private var ledger: DeviceMemoryPool {
+    if case .kept(let ledger) = policy { ledger } else { self }
   }
 
   /// New memory, or nil where there is no room.

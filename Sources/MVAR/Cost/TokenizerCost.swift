@@ -1,11 +1,11 @@
 // What a tokenizer costs, from its configuration alone: multiply-accumulates and parameters, part by part.
 //
-// The rule is that of `TransformerAccount`: convolutions (as the direct algorithm computes them, zeros of the padding
+// The rule is that of `TransformerCost`: convolutions (as the direct algorithm computes them, zeros of the padding
 // included) and matrix products count, nothing else; one image. So resizing does not, and of the search for the nearest
 // code only z·e does. Numbers are `Double`, exact up to 2⁵³.
 
 /// What a tokenizer costs.
-public struct TokenizerAccount: Hashable, Sendable {
+public struct TokenizerCost: Hashable, Sendable {
   /// The sizes and variants of the tokenizer.
   public let configuration: TokenizerConfiguration
   /// Image → feature map.
@@ -17,7 +17,7 @@ public struct TokenizerAccount: Hashable, Sendable {
   /// One Φ.
   public let phi: Network
 
-  /// The account of a configuration that can be built.
+  /// The cost of a configuration that can be built.
   public init(_ configuration: TokenizerConfiguration) {
     self.configuration = configuration
     encoder = .encoder(configuration)
@@ -55,7 +55,7 @@ public struct TokenizerAccount: Hashable, Sendable {
   }
 }
 
-extension TokenizerAccount {
+extension TokenizerCost {
   /// Layers on maps of known sizes, added up.
   public struct Network: Hashable, Sendable {
     /// Multiply-accumulates of the convolutions, those of attention blocks apart.

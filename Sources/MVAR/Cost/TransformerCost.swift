@@ -8,7 +8,7 @@
 // Numbers are `Double`: whole numbers, exact up to 2⁵³, that no configuration can make overflow.
 
 /// What a transformer costs.
-public struct TransformerAccount: Hashable, Sendable {
+public struct TransformerCost: Hashable, Sendable {
   /// The parts of a transformer.
   public enum Part: String, CaseIterable, Hashable, Sendable, CustomStringConvertible {
     /// The tables of classes, levels and positions, which are looked up and added.
@@ -61,7 +61,7 @@ public struct TransformerAccount: Hashable, Sendable {
   /// Which tokens see which.
   public let trajectory: ScaleTrajectory
 
-  /// The account of a configuration that can be built.
+  /// The cost of a configuration that can be built.
   public init(_ configuration: TransformerConfiguration) {
     self.configuration = configuration
     trajectory = ScaleTrajectory(configuration)

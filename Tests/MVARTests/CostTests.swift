@@ -1,4 +1,4 @@
-// The accounts of cost against three witnesses: the paper's tables, PyTorch's own counter, and the models as they are built.
+// The costs of cost against three witnesses: the paper's tables, PyTorch's own counter, and the models as they are built.
 
 import MVAR
 import NeuralLayers
@@ -6,7 +6,7 @@ import TensorCore
 import TestSupport
 import Testing
 
-@Suite struct AccountTests {
+@Suite struct CostTests {
   /// The paper's table 2 (arXiv 2505.12742), "GFLOPs in attention blocks", with two digits.
   ///
   /// Computed by hand (Python, the same formulas): d16 43.6114, 37.8453, 35.4444; d20 81.5121, 68.7512; d24 136.6293,
@@ -20,8 +20,8 @@ import Testing
   func `attention blocks cost what the paper says`(
     depth: Int, attention: AttentionPattern, printed: Int, rounded: Int
   ) {
-    let account = TransformerAccount(TransformerConfiguration(depth: depth, attention: attention))
-    #expect(Int((account.attentionBlocks / 1e7).rounded()) == rounded)
+    let cost = TransformerCost(TransformerConfiguration(depth: depth, attention: attention))
+    #expect(Int((cost.attentionBlocks / 1e7).rounded()) == rounded)
     #expect(abs(printed - rounded) <= 1)
   }
 
@@ -30,10 +30,10 @@ import Testing
   @Test(arguments: [(16, 1e6, 5704), (20, 0x1p20, 8500), (24, 0x1p20, 12240)])
   func `the cache is as large as the paper says`(depth: Int, unit: Double, printed: Int) {
     for attention in AttentionPattern.allCases {
-      let account = TransformerAccount(TransformerConfiguration(depth: depth, attention: attention))
+      let cost = TransformerCost(TransformerConfiguration(depth: depth, attention: attention))
       let expected = attention == .blockCausal ? printed : 0
-      #expect(Int((account.cacheBytes(batch: 32, guided: true) / unit).rounded()) == expected)
-      #expect(account.rows(batch: 32, guided: false) == (attention == .blockCausal ? 64 : 32))
+      #expect(Int((cost.cacheBytes(batch: 32, guided: true) / unit).rounded()) == expected)
+      #expect(cost.rows(batch: 32, guided: false) == (attention == .blockCausal ? 64 : 32))
     }
   }
 
@@ -64,34 +64,34 @@ import Testing
     ),
   ])
   func `every scale of d16 costs what PyTorch counts`(attention: AttentionPattern, counted: [Int]) {
-    let account = TransformerAccount(TransformerConfiguration(depth: 16, attention: attention))
+    let cost = TransformerCost(TransformerConfiguration(depth: 16, attention: attention))
     var counted = counted
     // With one key, PyTorch multiplies values by weights without a matrix product: depth · C multiply-accumulates.
     counted[0] += 16 * 1024
-    #expect(account.allScales.map { Int(account.products(scales: $0..<$0 + 1)) } == counted)
-    let repeated = 9 * account.products(of: .modulation, scales: account.allScales)
-    #expect(Int(account.products + repeated) == counted.reduce(0, +))
+    #expect(cost.allScales.map { Int(cost.products(scales: $0..<$0 + 1)) } == counted)
+    let repeated = 9 * cost.products(of: .modulation, scales: cost.allScales)
+    #expect(Int(cost.products + repeated) == counted.reduce(0, +))
     // sum(p.numel() for p in model.parameters())
-    #expect(account.parameters == 310_283_520)
+    #expect(cost.parameters == 310_283_520)
   }
 
   /// Made alike, with Tokenizer(4096, 32, 160, patch_nums) and one image of 256 × 256 pixels: encoder, decoder, quant_conv,
   /// and quantize.encode, which is the search and ten Φ.
   @Test func `the published tokenizer costs what PyTorch counts`() {
-    let account = TokenizerAccount(TokenizerConfiguration())
-    #expect(account.encoder.products == 107_562_926_080)
-    #expect(account.decoder.products == 196_854_415_360)
-    #expect(account.codeConvolution.products == 2_359_296)
-    #expect(account.searchProducts + account.phiProducts == 112_721_920)
-    #expect(account.encodingProducts == 107_562_926_080 + 2_359_296 + 112_721_920)
-    #expect(account.decodingProducts == 196_854_415_360 + 2_359_296 + 10 * 2_359_296)
+    let cost = TokenizerCost(TokenizerConfiguration())
+    #expect(cost.encoder.products == 107_562_926_080)
+    #expect(cost.decoder.products == 196_854_415_360)
+    #expect(cost.codeConvolution.products == 2_359_296)
+    #expect(cost.searchProducts + cost.phiProducts == 112_721_920)
+    #expect(cost.encodingProducts == 107_562_926_080 + 2_359_296 + 112_721_920)
+    #expect(cost.decodingProducts == 196_854_415_360 + 2_359_296 + 10 * 2_359_296)
     // Two attention blocks of the encoder's last level, three of the decoder's, one in each middle; width 640, 256 positions.
     let attention = 4 * 256 * 640 * 640 + 2 * 256 * 256 * 640
-    #expect(account.encoder.attentionProducts == Double(3 * attention))
-    #expect(account.decoder.attentionProducts == Double(4 * attention))
-    #expect(account.encoder.parameters == 44_107_872)
-    #expect(account.decoder.parameters == 64_653_923)
-    #expect(account.parameters == 108_948_355)
+    #expect(cost.encoder.attentionProducts == Double(3 * attention))
+    #expect(cost.decoder.attentionProducts == Double(4 * attention))
+    #expect(cost.encoder.parameters == 44_107_872)
+    #expect(cost.decoder.parameters == 64_653_923)
+    #expect(cost.parameters == 108_948_355)
   }
 
   @Test(arguments: AttentionPattern.allCases, [false, true])
@@ -110,18 +110,18 @@ import Testing
   }
 
   private func checkParameters(_ model: MarkovianTransformer<Reference<Float>>) throws {
-    let account = TransformerAccount(model.configuration)
-    var counts: [TransformerAccount.Part: Int] = [:]
+    let cost = TransformerCost(model.configuration)
+    var counts: [TransformerCost.Part: Int] = [:]
     for parameter in model.parameters {
       counts[Self.part(of: parameter.name), default: 0] += parameter.value.shape.count
     }
-    for part in TransformerAccount.Part.allCases {
-      #expect(account.parameters(of: part) == Double(counts[part] ?? 0), "\(part)")
+    for part in TransformerCost.Part.allCases {
+      #expect(cost.parameters(of: part) == Double(counts[part] ?? 0), "\(part)")
     }
-    #expect(account.parameters == Double(model.parameters.reduce(0) { $0 + $1.value.shape.count }))
+    #expect(cost.parameters == Double(model.parameters.reduce(0) { $0 + $1.value.shape.count }))
   }
 
-  private static func part(of name: String) -> TransformerAccount.Part {
+  private static func part(of name: String) -> TransformerCost.Part {
     let components = name.split(separator: ".").map(String.init)
     if components.contains(where: { ["modulation", "modulationOffset", "sharedModulation"].contains($0) }) {
       return .modulation
@@ -147,45 +147,45 @@ import Testing
   }
 
   private func checkParameters(_ model: VQVAE<Reference<Float>>) throws {
-    let account = TokenizerAccount(model.configuration)
+    let cost = TokenizerCost(model.configuration)
     func count(_ prefix: String) -> Double {
       Double(model.parameters.filter { $0.name.hasPrefix(prefix) }.reduce(0) { $0 + $1.value.shape.count })
     }
-    #expect(account.encoder.parameters == count("encoder."))
-    #expect(account.decoder.parameters == count("decoder."))
-    #expect(account.codebookParameters == count("quantizer.codebook"))
-    #expect(account.phiParameters == count("quantizer.") - count("quantizer.codebook"))
-    #expect(2 * account.codeConvolution.parameters == count("convolution"))
-    #expect(account.parameters == count(""))
+    #expect(cost.encoder.parameters == count("encoder."))
+    #expect(cost.decoder.parameters == count("decoder."))
+    #expect(cost.codebookParameters == count("quantizer.codebook"))
+    #expect(cost.phiParameters == count("quantizer.") - count("quantizer.codebook"))
+    #expect(2 * cost.codeConvolution.parameters == count("convolution"))
+    #expect(cost.parameters == count(""))
   }
 
-  /// Counted by hand for a model of one block whose numbers are small: see the comments in TransformerAccount+Memory.swift.
+  /// Counted by hand for a model of one block whose numbers are small: see the comments in TransformerCost+Memory.swift.
   @Test func `activations by hand`() throws {
     let configuration = TransformerConfiguration(
       depth: 1, schedule: try ScaleSchedule([1, 2]), vocabulary: 10, codeWidth: 3, classes: 2, width: 8, heads: 2,
       attention: .scaleMarkov)
-    let account = TransformerAccount(configuration)
+    let cost = TransformerCost(configuration)
     // Drawing scale 1 of two images with guidance: four rows. Condition 4·9·8, f̂ 2·3·4, x_1 4·4·3, heads 4·4·64.
-    #expect(account.samplingBytes(batch: 2, guided: true) == Double(4 * (288 + 24 + 48 + 1024)))
+    #expect(cost.samplingBytes(batch: 2, guided: true) == Double(4 * (288 + 24 + 48 + 1024)))
     // Without: two rows.
-    #expect(account.samplingBytes(batch: 2, guided: false) == Double(4 * (144 + 24 + 24 + 512)))
+    #expect(cost.samplingBytes(batch: 2, guided: false) == Double(4 * (144 + 24 + 24 + 512)))
     // A step on both scales: five tokens with 21·8 + 2 + 4 in the block and 2·8 + 2 + 22 in the head, four inputs, condition
     // 7·8; a marker, the loss and its gradient.
-    #expect(account.trainingBytes(scales: 0..<2, batch: 3) == Double(4 * (3 * (5 * (174 + 40) + 12 + 56) + 3)))
+    #expect(cost.trainingBytes(scales: 0..<2, batch: 3) == Double(4 * (3 * (5 * (174 + 40) + 12 + 56) + 3)))
     // Word embedding of four tokens, twelve C² a token in the block, head, AdaLN; 1·1 + 4·4 pairs, for QKᵀ and for AV.
     let linear = 4 * 3 * 8 + 5 * 12 * 64 + 5 * 8 * 10 + 8 * 64
-    #expect(account.products == Double(linear + 2 * (1 + 16) * 8))
-    #expect(account.trainingProducts(scales: 0..<2) == Double(3 * linear + 7 * (1 + 16) * 8))
+    #expect(cost.products == Double(linear + 2 * (1 + 16) * 8))
+    #expect(cost.trainingProducts(scales: 0..<2) == Double(3 * linear + 7 * (1 + 16) * 8))
   }
 
   @Test func `no configuration overflows`() throws {
     let schedule = try ScaleSchedule([1] + [Int](repeating: 1024, count: 63))
-    let account = TransformerAccount(
+    let cost = TransformerCost(
       TransformerConfiguration(
         depth: 64, schedule: schedule, vocabulary: .max, codeWidth: .max, classes: .max, width: .max, heads: 1,
         attention: .blockCausal))
-    #expect(account.products.isFinite && account.parameters.isFinite)
-    #expect(account.trainingBytes(scales: 0..<64, batch: 1_000_000).isFinite)
-    #expect(account.samplingBytes(batch: 1_000_000, guided: true).isFinite)
+    #expect(cost.products.isFinite && cost.parameters.isFinite)
+    #expect(cost.trainingBytes(scales: 0..<64, batch: 1_000_000).isFinite)
+    #expect(cost.samplingBytes(batch: 1_000_000, guided: true).isFinite)
   }
 }

@@ -6,7 +6,7 @@
 // returns. Whole numbers (tokens, labels) and an operator's scratch memory, which depends on the engine and its threads, do
 // not count, nor what the allocator keeps for later.
 
-extension TransformerAccount {
+extension TransformerCost {
   /// How many rows the batch has in the transformer: twice as many with guidance, which VAR always draws with.
   public func rows(batch: Int, guided: Bool) -> Int {
     guided || trajectory.pattern.seesEarlierScales ? 2 * batch : batch
