@@ -153,15 +153,15 @@ def convolutions(images, channels, pixels):
 def passes(batch, tokens, c, heads, vocabulary):
     """Functions and their inputs: what can be compiled."""
     x, y, wide, vector = numbers(batch, tokens, c), numbers(batch, tokens, c), numbers(batch, tokens, 4 * c), numbers(batch, 1, c)
-    joint, factor = numbers(batch, tokens, 3 * c), numbers(1, 1, heads, 1)
+    qkv, factor = numbers(batch, tokens, 3 * c), numbers(1, 1, heads, 1)
     logits, targets = numbers(batch, tokens, vocabulary, scale=5.0), torch.arange(batch * tokens) * 37 % vocabulary
     half = logits[: batch // 2]
 
     def norm(x, scale, shift):
         return F.layer_norm(x, (c,), eps=1e-6) * (1 + scale) + shift
 
-    def split(joint, factor):
-        q, k, v = joint.unflatten(2, (3, heads, -1)).unbind(2)
+    def split(qkv, factor):
+        q, k, v = qkv.unflatten(2, (3, heads, -1)).unbind(2)
         return F.normalize(q, dim=-1) * factor.exp(), F.normalize(k, dim=-1), v.contiguous()
 
     def loss(x):
@@ -170,7 +170,7 @@ def passes(batch, tokens, c, heads, vocabulary):
     yield "adaptive layer norm", norm, (x, vector, vector.clone()), True
     yield "GELU", lambda x: F.gelu(x, approximate="tanh"), (wide,), True
     yield "gated residual", lambda x, y, g: x + g * y, (x, y, vector), True
-    yield "heads of queries, keys, values", split, (joint, factor), False
+    yield "heads of queries, keys, values", split, (qkv, factor), False
     yield "cross-entropy", loss, (logits,), True
     yield "guidance", lambda x: 2.5 * x[: batch // 2] - 1.5 * x[batch // 2 :], (logits,), False
     from sampling import draw, filter_logits

@@ -72,7 +72,7 @@ struct OperatorWork {
     let y: Tensor<CUDA> = try numbers([b, n, c], seed: 2, on: engine)
     let wide: Tensor<CUDA> = try numbers([b, n, 4 * c], on: engine)
     let vector: Tensor<CUDA> = try numbers([b, c], seed: 3, on: engine)
-    let joint: Tensor<CUDA> = try numbers([b, n, 3 * c], seed: 4, on: engine)
+    let qkv: Tensor<CUDA> = try numbers([b, n, 3 * c], seed: 4, on: engine)
     let logitScale: Tensor<CUDA> = try numbers([sizes.heads], seed: 5, on: engine)
     let logits: Tensor<CUDA> = try numbers([b, n, v], seed: 6, scale: 5, on: engine)
     let half: Tensor<CUDA> = try numbers([b / 2, n, v], seed: 6, scale: 5, on: engine)
@@ -105,7 +105,7 @@ struct OperatorWork {
         _ = CUDA.dGatedResidual(y, branch: x, gain: vector, keep: nil)
       },
       OperatorWork(name: "heads of queries, keys, values", bytes: 6 * element) {
-        _ = CUDA.splitHeads(joint, heads: sizes.heads, logitScale: logitScale)
+        _ = CUDA.splitHeads(qkv, heads: sizes.heads, logitScale: logitScale)
       },
       OperatorWork(name: "cross-entropy", bytes: logitBytes) {
         _ = CUDA.crossEntropy(logits, targets: targets, labelSmoothing: 0)

@@ -65,7 +65,7 @@ struct BlockCase: Sendable, CustomTestStringConvertible {
     try expectSame(B.concatenate(dVectors.map { $0.reshaped([2, 1, width]) }, axis: 1), gradients[sixKey], "vectors")
 
     let named = [
-      "attention.joint.weight": own.weights.jointWeight, "attention.queryBias": own.weights.queryBias,
+      "attention.qkv.weight": own.weights.qkvWeight, "attention.queryBias": own.weights.queryBias,
       "attention.valueBias": own.weights.valueBias, "attention.logitScale": own.weights.logitScale,
       "attention.projection.weight": own.weights.projectionWeight,
       "attention.projection.bias": own.weights.projectionBias, "feedForward.expand.weight": own.weights.expandWeight,

@@ -129,7 +129,7 @@ import Testing
     if components.contains("feedForward") { return .feedForward }
     if components.contains("attention") {
       if components.contains("logitScale") { return .queriesKeys }
-      return components.contains("projection") ? .projection : .joint
+      return components.contains("projection") ? .projection : .qkv
     }
     return components[0] == "head" ? .head : components[0] == "wordEmbedding" ? .wordEmbedding : .tables
   }

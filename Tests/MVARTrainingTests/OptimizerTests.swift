@@ -99,7 +99,7 @@ struct OptimizerTests {
   @Test("what decays")
   func decays() throws {
     let rows: [(String, Shape, Bool)] = [
-      ("blocks.0.attention.joint.weight", [2, 2], true), ("classEmbedding.weight", [2, 2], true),
+      ("blocks.0.attention.qkv.weight", [2, 2], true), ("classEmbedding.weight", [2, 2], true),
       ("blocks.0.attention.queryBias", [4], false), ("head.bias", [4], false), ("positions", [1, 2, 2], false),
       ("startPosition", [1, 1, 4], false), ("levelEmbedding.weight", [2, 2], false),
       ("blocks.0.modulationOffset", [1, 1, 4], false), ("blocks.0.attention.logitScale", [1, 4, 1, 1], false),

@@ -58,16 +58,16 @@ import Testing
       try Values(B.dL2Normalize(dy, x: zero)).numbers, [1e12, -2e12, 0.5e12], Tolerance(relative: 1e-6), "\(engine)")
 
     // Above ln 100 the logit scale is constant: 100 times the unit vector, and no gradient.
-    let joint = try Values([3, 4, 3, 4, 3, 4], shape: [1, 1, 6]).tensor(engine)
+    let qkv = try Values([3, 4, 3, 4, 3, 4], shape: [1, 1, 6]).tensor(engine)
     for (scale, dScale) in [(4.0, 1.4 * exp(4.0)), (4.7, 0), (99, 0)] {
       let logitScale = try Values([scale], shape: [1]).tensor(engine)
-      let parts = B.splitHeads(joint, heads: 1, logitScale: logitScale)
+      let parts = B.splitHeads(qkv, heads: 1, logitScale: logitScale)
       let gain = exp(min(scale, log(100)))
       expectClose(try Values(parts.queries).numbers, [0.6 * gain, 0.8 * gain], Tolerance(relative: 1e-6), "\(engine)")
       expectClose(try Values(parts.keys).numbers, [0.6, 0.8], Tolerance(relative: 1e-6), "\(engine)")
       #expect(try Values(parts.values).numbers == [3, 4])
       let ones = Tensor<B>(repeating: 1, shape: [1, 1, 1, 2], on: HostDevice())
-      let d = B.dSplitHeads(Heads(queries: ones, keys: ones, values: ones), joint: joint, logitScale: logitScale)
+      let d = B.dSplitHeads(Heads(queries: ones, keys: ones, values: ones), qkv: qkv, logitScale: logitScale)
       let dLogitScale = try #require(d.logitScale)
       expectClose(try Values(dLogitScale).numbers, [dScale], Tolerance(relative: 1e-6), "s = \(scale) on \(engine)")
     }
@@ -75,9 +75,9 @@ import Testing
     let logitScale = try Values([0], shape: [1]).tensor(engine)
     let empty = Tensor<B>(repeating: 0, shape: [1, 1, 6], on: HostDevice())
     let ones = Tensor<B>(repeating: 1, shape: [1, 1, 1, 2], on: HostDevice())
-    let d = B.dSplitHeads(Heads(queries: ones, keys: ones, values: ones), joint: empty, logitScale: logitScale)
+    let d = B.dSplitHeads(Heads(queries: ones, keys: ones, values: ones), qkv: empty, logitScale: logitScale)
     expectClose(
-      try Values(d.joint).numbers, [1e12, 1e12, 1e12, 1e12, 1, 1], Tolerance(relative: 1e-6), "zeros on \(engine)")
+      try Values(d.qkv).numbers, [1e12, 1e12, 1e12, 1e12, 1, 1], Tolerance(relative: 1e-6), "zeros on \(engine)")
   }
 
   @Test("Two AdamW steps by hand", arguments: Engine.all)

@@ -36,13 +36,13 @@ private func bits(_ t: Tensor<CPU<Float>>) -> [UInt32] { CPU.scalars(t.storage).
   /// An image alone and as the third of four: attention of both kinds, convolution and group norm.
   @Test func imagesDoNotDependOnTheBatch() {
     let batch = random([4, 81, 3 * 64], 7)
-    func attend(_ joint: Tensor<CPU<Float>>) -> [UInt32] {
-      let heads = CPU.splitHeads(joint, heads: 4, logitScale: nil)
+    func attend(_ qkv: Tensor<CPU<Float>>) -> [UInt32] {
+      let heads = CPU.splitHeads(qkv, heads: 4, logitScale: nil)
       let spans = [AttentionSpan(queries: 0..<30, keys: 0..<30), AttentionSpan(queries: 30..<81, keys: 30..<81)]
       return bits(CPU.attention(heads, spans: spans, scale: 0.3).output)
     }
-    func attendNearby(_ joint: Tensor<CPU<Float>>) -> [UInt32] {
-      let heads = CPU.splitHeads(joint, heads: 4, logitScale: nil)
+    func attendNearby(_ qkv: Tensor<CPU<Float>>) -> [UInt32] {
+      let heads = CPU.splitHeads(qkv, heads: 4, logitScale: nil)
       func map(_ t: Tensor<CPU<Float>>) -> Tensor<CPU<Float>> { t.reshaped([t.shape[0], 9, 9, 4, 16]) }
       let maps = Heads(queries: map(heads.queries), keys: map(heads.keys), values: map(heads.values))
       return bits(CPU.neighborhoodAttention(maps, window: 7, scale: 0.3).output)
@@ -64,12 +64,12 @@ private func bits(_ t: Tensor<CPU<Float>>) -> [UInt32] { CPU.scalars(t.storage).
   @Test func bitsDoNotDependOnTheThreads() {
     func results() -> [[UInt32]] {
       let (x, w): (Tensor<CPU<Float>>, Tensor<CPU<Float>>) = (random([2, 77, 384], 1), random([640, 384], 2))
-      let joint: Tensor<CPU<Float>> = random([2, 70, 3 * 64], 3)
+      let qkv: Tensor<CPU<Float>> = random([2, 70, 3 * 64], 3)
       let logitScale: Tensor<CPU<Float>> = random([4], 4)
       let linear = CPU.linear(x, weight: w, bias: nil)
       let dLinear = CPU.dLinear(linear, x: x, weight: w, hasBias: true)
-      let heads = CPU.splitHeads(joint, heads: 4, logitScale: logitScale)
-      let dSplit = CPU.dSplitHeads(heads, joint: joint, logitScale: logitScale)
+      let heads = CPU.splitHeads(qkv, heads: 4, logitScale: logitScale)
+      let dSplit = CPU.dSplitHeads(heads, qkv: qkv, logitScale: logitScale)
       let spans = [AttentionSpan(queries: 0..<30, keys: 0..<30), AttentionSpan(queries: 30..<70, keys: 10..<70)]
       let (output, saved) = CPU.attention(heads, spans: spans, scale: 1)
       let dHeads = CPU.dAttention(output, saved, spans: spans, scale: 1)
@@ -82,7 +82,7 @@ private func bits(_ t: Tensor<CPU<Float>>) -> [UInt32] { CPU.scalars(t.storage).
       let y = CPU.convolution(image, weight: kernel, bias: nil, .padded(1))
       let dy = CPU.dConvolution(y, x: image, weight: kernel, hasBias: true, .padded(1))
       return [
-        linear, dLinear.x, dLinear.weight, dLinear.bias!, dSplit.joint, dSplit.logitScale!, output, dHeads.queries,
+        linear, dLinear.x, dLinear.weight, dLinear.bias!, dSplit.qkv, dSplit.logitScale!, output, dHeads.queries,
         dHeads.keys, dHeads.values, near, dNear.queries, dNear.keys, dNear.values, y, dy.x, dy.weight, dy.bias!,
       ].map(bits)
     }
@@ -99,15 +99,15 @@ private func bits(_ t: Tensor<CPU<Float>>) -> [UInt32] { CPU.scalars(t.storage).
   /// Called from generic code of another module an operator runs its specialised form, not the slow generic one.
   @Test func genericCallersReachTheSpecialisedForms() {
     let (x, w): (Tensor<CPU<Float>>, Tensor<CPU<Float>>) = (random([1, 4, 1024], 1), random([256, 1024], 2))
-    let joint: Tensor<CPU<Float>> = random([1, 100, 3 * 256], 3)
+    let qkv: Tensor<CPU<Float>> = random([1, 100, 3 * 256], 3)
     let scales: Tensor<CPU<Float>> = random([4], 4)
     let clock = ContinuousClock()
     func fastest(_ body: () -> Void) -> Duration { (0..<20).map { _ in clock.measure(body) }.min()! }
     let direct = fastest { _ = CPU.linear(x, weight: w, bias: nil) }
     let generic = fastest { _ = genericLinear(x, w) }
     #expect(generic < direct * 10, "linear: \(generic) from generic code, \(direct) directly")
-    let directSplit = fastest { _ = CPU.splitHeads(joint, heads: 4, logitScale: scales) }
-    let genericSplit = fastest { _ = genericSplitHeads(joint, scales) }
+    let directSplit = fastest { _ = CPU.splitHeads(qkv, heads: 4, logitScale: scales) }
+    let genericSplit = fastest { _ = genericSplitHeads(qkv, scales) }
     #expect(genericSplit < directSplit * 10, "splitHeads: \(genericSplit) from generic code, \(directSplit) directly")
     // A million multiplications and additions: milliseconds at most when specialised, most of a second when not.
     #expect(generic < .milliseconds(20))
@@ -122,6 +122,6 @@ private func genericLinear<B: LinearAlgebraOps>(_ x: Tensor<B>, _ w: Tensor<B>) 
 
 @inline(never)
 @_semantics("optimize.sil.specialize.generic.never")
-private func genericSplitHeads<B: AttentionOps>(_ joint: Tensor<B>, _ scales: Tensor<B>) -> Heads<B> {
-  B.splitHeads(joint, heads: 4, logitScale: scales)
+private func genericSplitHeads<B: AttentionOps>(_ qkv: Tensor<B>, _ scales: Tensor<B>) -> Heads<B> {
+  B.splitHeads(qkv, heads: 4, logitScale: scales)
 }

@@ -74,7 +74,7 @@ extension TransformerCost {
   /// A pullback keeps what its operator's backward needs, and nothing else:
   /// - a linear layer its input;
   /// - AdaLN its input, two numbers per token, and its scale, but not the shift;
-  /// - `splitHeads` the joint projection, attention q, k, v, its output and H log-sum-exps per token;
+  /// - `splitHeads` the qkv projection, attention q, k, v, its output and H log-sum-exps per token;
   /// - a gated residual its branch and gain, but not the sum;
   /// - GELU its input, the loss the logits and a log-sum-exp per token; embeddings, sums, slices and reshapes nothing.
   private func trainingNumbers(scales: Range<Int>, batch: Int) -> Double {

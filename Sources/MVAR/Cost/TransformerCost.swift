@@ -16,7 +16,7 @@ public struct TransformerCost: Hashable, Sendable {
     /// x_s → tokens.
     case wordEmbedding
     /// Queries, keys and values (qkv) of all blocks.
-    case joint
+    case qkv
     /// Queries·keys, QKᵀ, and the scale of the normalised queries.
     case queriesKeys
     /// Weights·values, AV.
@@ -35,7 +35,7 @@ public struct TransformerCost: Hashable, Sendable {
       switch self {
       case .tables: "tables"
       case .wordEmbedding: "word embedding"
-      case .joint: "joint projection (qkv)"
+      case .qkv: "qkv projection (qkv)"
       case .queriesKeys: "queries · keys"
       case .weightsValues: "weights · values"
       case .projection: "output projection"
@@ -46,7 +46,7 @@ public struct TransformerCost: Hashable, Sendable {
     }
 
     /// Whether it belongs to what the paper's tables call attention blocks: qkv, QKᵀ and AV, without the output projection.
-    public var isInAttentionBlocks: Bool { self == .joint || self == .queriesKeys || self == .weightsValues }
+    public var isInAttentionBlocks: Bool { self == .qkv || self == .queriesKeys || self == .weightsValues }
 
     /// The multiply-accumulates of forward and backward, as a multiple of the forward's.
     ///
@@ -105,7 +105,7 @@ public struct TransformerCost: Hashable, Sendable {
     let keys = Double(trajectory.keysPerQuery(of: scale))  // M
     return switch part {
     case .wordEmbedding: scale == 0 ? 0 : tokens * codeWidth * width  // [N, Z]·[Z, C]
-    case .joint: depth * tokens * width * 3 * width  // [N, C]·[C, 3C]
+    case .qkv: depth * tokens * width * 3 * width  // [N, C]·[C, 3C]
     case .queriesKeys: depth * tokens * width * keys  // H times [N, c]·[c, M]
     case .weightsValues: depth * tokens * keys * width  // H times [N, M]·[M, c]
     case .projection: depth * tokens * width * width  // [N, C]·[C, C]
@@ -147,7 +147,7 @@ public struct TransformerCost: Hashable, Sendable {
       // [classes + 1, C], [S, C], [L, C] and [1, C]
       return (Double(configuration.classes) + 1 + Double(schedule.count) + Double(schedule.length) + 1) * width
     case .wordEmbedding: return (codeWidth + 1) * width  // [C, Z], [C]
-    case .joint: return depth * (3 * width + 2) * width  // [3C, C]; keys have no bias
+    case .qkv: return depth * (3 * width + 2) * width  // [3C, C]; keys have no bias
     case .queriesKeys: return configuration.normalizesAttention ? depth * heads : 0  // [1, H, 1, 1]
     case .weightsValues: return 0
     case .projection: return depth * (width + 1) * width  // [C, C], [C]

@@ -7,20 +7,20 @@ import TensorCore
 struct SpatialAttention<B: Backend>: Sendable {
   let norm: GroupNorm<B>
   /// 1 × 1, to queries, keys and values in this order.
-  let joint: Convolution2D<B>
+  let qkv: Convolution2D<B>
   /// 1 × 1
   let projection: Convolution2D<B>
 
   init(_ builder: ParameterBuilder<B>, _ name: String, width: Int) {
     norm = GroupNorm(builder, "\(name).norm", channels: width, activation: .identity)
-    joint = Convolution2D(builder, "\(name).joint", from: width, to: 3 * width, kernel: 1)
+    qkv = Convolution2D(builder, "\(name).qkv", from: width, to: 3 * width, kernel: 1)
     projection = Convolution2D(builder, "\(name).projection", from: width, to: width, kernel: 1)
   }
 
   /// [B, W, h, w] → [B, W, h, w]
   func callAsFunction(_ x: Variable<B>) -> Variable<B> {
     let (batch, width, positions) = (x.shape[0], x.shape[1], x.shape[2] * x.shape[3])
-    let tokens = joint(norm(x)).reshaped([batch, 3 * width, positions]).transposed()  // [B, N, 3W]
+    let tokens = qkv(norm(x)).reshaped([batch, 3 * width, positions]).transposed()  // [B, N, 3W]
     let mixed = tokens.splitHeads(1, logitScale: nil)  // each [B, N, 1, W]
       .attention(
         spans: [AttentionSpan(queries: 0..<positions, keys: 0..<positions)],

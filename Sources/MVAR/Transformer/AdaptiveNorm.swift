@@ -16,8 +16,8 @@ public struct BlockModulation<B: Backend> {
   let feedForwardScale: Variable<B>
   let attentionShift: Variable<B>
   let feedForwardShift: Variable<B>
-  /// The bias of the block's joint projection [3C], which no scale changes either; nil to put it together for each scale.
-  var jointBias: Variable<B>?
+  /// The bias of the block's qkv projection [3C], which no scale changes either; nil to put it together for each scale.
+  var qkvBias: Variable<B>?
 
   /// Cuts [B, 6, C] into its six vectors.
   package init(_ six: Variable<B>) {

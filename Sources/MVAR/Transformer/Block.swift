@@ -33,7 +33,7 @@ package struct Block<B: Backend>: Sendable {
   ///   - shared: the projection [B, 6, C] that all blocks share, if the model has one.
   func vectors(activated: Variable<B>, shared: Variable<B>?) -> BlockModulation<B> {
     var vectors = modulation(activated: activated, shared: shared)
-    vectors.jointBias = attention.jointBias(activated.tape)
+    vectors.qkvBias = attention.qkvBias(activated.tape)
     return vectors
   }
 
@@ -51,7 +51,7 @@ package struct Block<B: Backend>: Sendable {
     let epsilon = B.Scalar(layerNormEpsilon)
     let mixed = attention(
       x.adaptiveLayerNorm(scale: vectors.attentionScale, shift: vectors.attentionShift, epsilon: epsilon),
-      bias: vectors.jointBias, scales: scales, cache: cache, observe: observe)
+      bias: vectors.qkvBias, scales: scales, cache: cache, observe: observe)
     let middle = x.gatedResidual(branch: mixed, gain: vectors.attentionGain, keep: keep?.attention)
     let thought = feedForward(
       middle.adaptiveLayerNorm(scale: vectors.feedForwardScale, shift: vectors.feedForwardShift, epsilon: epsilon))

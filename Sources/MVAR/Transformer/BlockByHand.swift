@@ -33,7 +33,7 @@ public struct BlockByHand<B: Backend>: Sendable {
   }
 
   /// [b_q, 0, b_v] [3C]: keys have no bias, because softmax ignores what all logits of a query share.
-  private var jointBias: Tensor<B> {
+  private var qkvBias: Tensor<B> {
     let none = Tensor<B>(repeating: 0, shape: weights.queryBias.shape, on: weights.queryBias.device)
     return B.concatenate([weights.queryBias, none, weights.valueBias], axis: 0)
   }
@@ -55,9 +55,9 @@ public struct BlockByHand<B: Backend>: Sendable {
     let (u1, attentionNorm) = B.adaptiveLayerNorm(
       x, scale: vectors.attentionScale, shift: vectors.attentionShift, epsilon: epsilon)  // [B, N, C]
     // 2. j = u1 Wⱼᵀ + [b_q, 0, b_v]
-    let joint = B.linear(u1, weight: w.jointWeight, bias: jointBias)  // [B, N, 3C]
+    let qkv = B.linear(u1, weight: w.qkvWeight, bias: qkvBias)  // [B, N, 3C]
     // 3. q, k, v: j cut into 3 × H × c; q ← q/‖q‖·exp(min(s, ln 100)) and k ← k/‖k‖ where there is an s
-    let parts = B.splitHeads(joint, heads: heads, logitScale: w.logitScale)  // each [B, N, H, c]
+    let parts = B.splitHeads(qkv, heads: heads, logitScale: w.logitScale)  // each [B, N, H, c]
     // 4. o = softmax(scale·q kᵀ) v over the keys that a query sees
     let attention = attend(parts)  // [B, N, H, c]
     let mixed = attention.output.reshaped(x.shape)  // [B, N, C]
@@ -80,7 +80,7 @@ public struct BlockByHand<B: Backend>: Sendable {
       middle, branch: contracted, gain: vectors.feedForwardGain, keep: keep?.feedForward)  // [B, N, C]
 
     let saved = BlockSaved<B>(
-      attentionNorm: attentionNorm, attentionInput: u1, joint: joint, attention: attention, attended: attended,
+      attentionNorm: attentionNorm, attentionInput: u1, qkv: qkv, attention: attention, attended: attended,
       feedForwardNorm: feedForwardNorm, feedForwardInput: u2, expanded: expanded, activated: activated,
       contracted: contracted)
     return (output, saved)
@@ -128,16 +128,16 @@ public struct BlockByHand<B: Backend>: Sendable {
       projection.x.reshaped(saved.attention.output.shape), saved.attention)  // each [B, N, H, c]
     // 3. q = α·q̂ with q̂ = j_q/‖j_q‖, α = exp(min(s, ln 100)): dj_q = α·(dq − q̂·(q̂·dq))/‖j_q‖, ds = Σ q·dq below ln 100;
     //    k alike with α = 1; without s, and for v: a copy to its place in j
-    let split = B.dSplitHeads(dParts, joint: saved.joint, logitScale: w.logitScale)  // [B, N, 3C], [H]
+    let split = B.dSplitHeads(dParts, qkv: saved.qkv, logitScale: w.logitScale)  // [B, N, 3C], [H]
     // 2. j = u1 Wⱼᵀ + [b_q, 0, b_v]: du1 = dj Wⱼ, dWⱼ = djᵀ u1, [db_q, –, db_v] = Σ dj; the middle third is no one's
-    let joint = B.dLinear(
-      split.joint, x: saved.attentionInput, weight: w.jointWeight, hasBias: true)  // [B, N, C], [3C, C], [3C]
+    let qkv = B.dLinear(
+      split.qkv, x: saved.attentionInput, weight: w.qkvWeight, hasBias: true)  // [B, N, C], [3C, C], [3C]
     let width = w.queryBias.shape.count
-    let dQueryBias = B.slice(joint.bias!, axis: 0, 0..<width)  // [C]
-    let dValueBias = B.slice(joint.bias!, axis: 0, 2 * width..<3 * width)  // [C]
+    let dQueryBias = B.slice(qkv.bias!, axis: 0, 0..<width)  // [C]
+    let dValueBias = B.slice(qkv.bias!, axis: 0, 2 * width..<3 * width)  // [C]
     // 1. u1 = LN(x)·(1 + scale1) + shift1: as 7
     let norm1 = B.dAdaptiveLayerNorm(
-      joint.x, scale: vectors.attentionScale, saved.attentionNorm)  // [B, N, C], [B, C], [B, C]
+      qkv.x, scale: vectors.attentionScale, saved.attentionNorm)  // [B, N, C], [B, C], [B, C]
     // x is used twice, by 6 and by 1
     let dX = B.combine(dMiddle, times: 1, norm1.x, times: 1)  // [B, N, C]
 
@@ -147,7 +147,7 @@ public struct BlockByHand<B: Backend>: Sendable {
         attentionGain: gated1.gain, feedForwardGain: gated2.gain, attentionScale: norm1.scale,
         feedForwardScale: norm2.scale, attentionShift: norm1.shift, feedForwardShift: norm2.shift),
       weights: BlockWeights(
-        jointWeight: joint.weight, queryBias: dQueryBias, valueBias: dValueBias, logitScale: split.logitScale,
+        qkvWeight: qkv.weight, queryBias: dQueryBias, valueBias: dValueBias, logitScale: split.logitScale,
         projectionWeight: projection.weight, projectionBias: projection.bias!, expandWeight: expand.weight,
         expandBias: expand.bias!, contractWeight: contract.weight, contractBias: contract.bias!))
   }

@@ -8,7 +8,7 @@ import TensorCore
 /// The trained tensors of a block, or their gradients.
 public struct BlockWeights<B: BackendTypes>: Sendable {
   /// Wⱼ [3C, C]: queries, keys and values.
-  public let jointWeight: Tensor<B>
+  public let qkvWeight: Tensor<B>
   /// b_q [C]
   public let queryBias: Tensor<B>
   /// b_v [C]
@@ -30,11 +30,11 @@ public struct BlockWeights<B: BackendTypes>: Sendable {
 
   /// Bundles the tensors.
   public init(
-    jointWeight: Tensor<B>, queryBias: Tensor<B>, valueBias: Tensor<B>, logitScale: Tensor<B>?,
+    qkvWeight: Tensor<B>, queryBias: Tensor<B>, valueBias: Tensor<B>, logitScale: Tensor<B>?,
     projectionWeight: Tensor<B>, projectionBias: Tensor<B>, expandWeight: Tensor<B>, expandBias: Tensor<B>,
     contractWeight: Tensor<B>, contractBias: Tensor<B>
   ) {
-    self.jointWeight = jointWeight
+    self.qkvWeight = qkvWeight
     self.queryBias = queryBias
     self.valueBias = valueBias
     self.logitScale = logitScale
@@ -94,7 +94,7 @@ public struct BlockSaved<B: BackendTypes>: Sendable {
   /// u1 = LN(x)·(1 + scale1) + shift1 [B, N, C]
   public let attentionInput: Tensor<B>
   /// j [B, N, 3C]
-  public let joint: Tensor<B>
+  public let qkv: Tensor<B>
   /// q, k, v and o, each [B, N, H, c], and the log-sum-exp [B, N, H] of every query.
   public let attention: AttentionSaved<B>
   /// a [B, N, C]
@@ -146,7 +146,7 @@ extension MarkovianTransformer {
     let first = scales.lowerBound
     return BlockByHand(
       weights: BlockWeights(
-        jointWeight: attention.jointWeight.value, queryBias: attention.queryBias.value,
+        qkvWeight: attention.qkvWeight.value, queryBias: attention.queryBias.value,
         valueBias: attention.valueBias.value,
         logitScale: attention.logitScale.map { $0.value.reshaped([attention.heads]) },
         projectionWeight: attention.projection.weight.value, projectionBias: attention.projection.bias.value,

@@ -1,4 +1,4 @@
-// The attention of a block: joint projection, heads, and per scale either dense attention or, from scale R on, the second
+// The attention of a block: qkv projection, heads, and per scale either dense attention or, from scale R on, the second
 // Markov assumption: a query at (i, j) sees only the k × k window around it, shifted inward at the border. O(N k²) instead
 // of O(N²). The other patterns (`AttentionPattern`) run through the same lines, with dense spans only.
 
@@ -14,7 +14,7 @@ struct SpatialMarkovAttention<B: Backend>: Sendable {
   /// [C]; keys have no bias.
   let valueBias: Parameter<B>
   /// [3C, C]
-  let jointWeight: Parameter<B>
+  let qkvWeight: Parameter<B>
   let projection: Linear<B>
   let heads: Int
   let trajectory: ScaleTrajectory
@@ -29,7 +29,7 @@ struct SpatialMarkovAttention<B: Backend>: Sendable {
       configuration.normalizesAttention ? builder.parameter("\(name).logitScale", [1, heads, 1, 1]) : nil
     queryBias = builder.parameter("\(name).queryBias", [width])
     valueBias = builder.parameter("\(name).valueBias", [width])
-    jointWeight = builder.parameter("\(name).joint.weight", [3 * width, width])
+    qkvWeight = builder.parameter("\(name).qkv.weight", [3 * width, width])
     projection = Linear(builder, "\(name).projection", from: width, to: width)
     softmaxScale =
       configuration.normalizesAttention ? 1 : B.Scalar(0.25 / Double(width / heads).squareRoot())
@@ -38,15 +38,15 @@ struct SpatialMarkovAttention<B: Backend>: Sendable {
   /// Tokens of some scales [B, N, C] → [B, N, C]
   ///
   /// - Parameters:
-  ///   - bias: the joint bias, if it is at hand.
+  ///   - bias: the qkv bias, if it is at hand.
   ///   - cache: the keys and values of earlier scales, which VAR's later scales need.
   ///   - observe: gets the queries and all keys and values they meet.
   func callAsFunction(
     _ x: Variable<B>, bias: Variable<B>? = nil, scales: Range<Int>, cache: KeyValueCache<B>.BlockCache? = nil,
     observe: ((VariableHeads<B>) -> Void)? = nil
   ) -> Variable<B> {
-    let joint = x.linear(weight: jointWeight.variable(x.tape), bias: bias ?? jointBias(x.tape))  // [B, N, 3C]
-    var parts = joint.splitHeads(
+    let qkv = x.linear(weight: qkvWeight.variable(x.tape), bias: bias ?? qkvBias(x.tape))  // [B, N, 3C]
+    var parts = qkv.splitHeads(
       heads, logitScale: logitScale.map { $0.variable(x.tape).reshaped([heads]) })  // each [B, N, H, c]
     if let cache { parts = cache.extended(by: parts) }  // keys and values [B, M, H, c], M ≥ N
     observe?(parts)
@@ -73,7 +73,7 @@ struct SpatialMarkovAttention<B: Backend>: Sendable {
   }
 
   /// [q_bias, 0, v_bias] [3C]
-  func jointBias(_ tape: Tape<B>?) -> Variable<B> {
+  func qkvBias(_ tape: Tape<B>?) -> Variable<B> {
     let none = Tensor<B>(repeating: 0, shape: queryBias.value.shape, on: queryBias.value.device)
     return Variable.concatenated([queryBias.variable(tape), Variable(none), valueBias.variable(tape)], axis: 0)
   }

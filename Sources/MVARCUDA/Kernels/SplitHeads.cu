@@ -1,4 +1,4 @@
-// The joint projection cut into queries, keys and values per head; with a logit scale, queries and keys are normalised
+// The qkv projection cut into queries, keys and values per head; with a logit scale, queries and keys are normalised
 // (cosine attention) and the learned temperature of the head multiplies the queries.
 //
 // A warp takes one head of one token: width neighbouring numbers of q, of k and of v.
@@ -22,17 +22,17 @@ static __device__ __forceinline__ float dot(const float *x, const float *y, int 
 /// q = x/max(‖x‖, 10⁻¹²)·exp(min(s, ln 100)), k = x/max(‖x‖, 10⁻¹²), v = x; without s, all three are x.
 ///
 /// - queries, keys, values [rows, heads, width]
-/// - joint [rows, 3, heads, width]; rows = batch·tokens
+/// - qkv [rows, 3, heads, width]; rows = batch·tokens
 /// - logitScales: s [heads], or null for no normalisation
 /// - grid ⌈rows·heads/8⌉; block 256
-KERNEL(splitHeads, float *queries, float *keys, float *values, const float *joint, const float *logitScales,
+KERNEL(splitHeads, float *queries, float *keys, float *values, const float *qkv, const float *logitScales,
        long long rows, int heads, int width) {
   const long long item = WARP_ITEM;
   if (item >= rows * heads) return;
   const long long row = item / heads;
   const int head = static_cast<int>(item - row * heads);
   const long long part = static_cast<long long>(heads) * width;
-  const float *q = joint + row * 3 * part + static_cast<long long>(head) * width, *k = q + part, *v = k + part;
+  const float *q = qkv + row * 3 * part + static_cast<long long>(head) * width, *k = q + part, *v = k + part;
   float queryFactor = 1, keyFactor = 1;
   if (logitScales) {
     queryFactor = expf(fminf(logitScales[head], LARGEST_LOGIT_SCALE)) / fmaxf(sqrtf(dot(q, q, width)), SMALLEST_NORM);
@@ -52,13 +52,13 @@ KERNEL(splitHeads, float *queries, float *keys, float *values, const float *join
 /// The logit scale's gradient is Σ q·dq over all tokens, 0 where s > ln 100; this kernel writes the terms, and
 /// `columnSums` (Elementwise.cu) adds them.
 ///
-/// - dJoint, joint [rows, 3, heads, width]
+/// - dQKV, qkv [rows, 3, heads, width]
 /// - dLogitScaleTerms [rows, heads]; not touched without logit scales
 /// - dQueries, dKeys, dValues [rows, heads, width]
 /// - logitScales [heads], or null
 /// - grid ⌈rows·heads/8⌉; block 256
-KERNEL(dSplitHeads, float *dJoint, float *dLogitScaleTerms, const float *dQueries, const float *dKeys,
-       const float *dValues, const float *joint, const float *logitScales, long long rows, int heads, int width) {
+KERNEL(dSplitHeads, float *dQKV, float *dLogitScaleTerms, const float *dQueries, const float *dKeys,
+       const float *dValues, const float *qkv, const float *logitScales, long long rows, int heads, int width) {
   const long long item = WARP_ITEM;
   if (item >= rows * heads) return;
   const int lane = threadIdx.x % 32;
@@ -68,7 +68,7 @@ KERNEL(dSplitHeads, float *dJoint, float *dLogitScaleTerms, const float *dQuerie
   const long long first = row * 3 * part + static_cast<long long>(head) * width;
   const long long start = item * width;
   for (int which = 0; which < 2; ++which) {
-    const float *x = joint + first + which * part;
+    const float *x = qkv + first + which * part;
     const float *dy = (which == 0 ? dQueries : dKeys) + start;
     // How much of the gradient points along x: the normalisation removes it, unless the norm is clamped.
     float factor = 1, along = 0;
@@ -81,7 +81,7 @@ KERNEL(dSplitHeads, float *dJoint, float *dLogitScaleTerms, const float *dQuerie
         dLogitScaleTerms[item] = logitScales[head] <= LARGEST_LOGIT_SCALE ? factor * product : 0.0f;
       }
     }
-    for (int c = lane; c < width; c += 32) dJoint[first + which * part + c] = factor * (dy[c] - x[c] * along);
+    for (int c = lane; c < width; c += 32) dQKV[first + which * part + c] = factor * (dy[c] - x[c] * along);
   }
-  for (int c = lane; c < width; c += 32) dJoint[first + 2 * part + c] = dValues[start + c];
+  for (int c = lane; c < width; c += 32) dQKV[first + 2 * part + c] = dValues[start + c];
 }

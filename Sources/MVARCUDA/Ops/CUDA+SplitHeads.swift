@@ -1,12 +1,12 @@
-// The joint projection cut into queries, keys and values per head. The formulas stand at the kernels in SplitHeads.cu.
+// The qkv projection cut into queries, keys and values per head. The formulas stand at the kernels in SplitHeads.cu.
 
 import TensorCore
 
 extension CUDA {
   /// q, k and v of every head; normalised, and queries scaled, with a logit scale.
-  public static func splitHeads(_ joint: Tensor<CUDA>, heads: Int, logitScale: Tensor<CUDA>?) -> Heads<CUDA> {
-    let sizes = SplitHeadsSizes(joint: joint.shape, heads: heads, logitScale: logitScale?.shape)
-    let engine = joint.device
+  public static func splitHeads(_ qkv: Tensor<CUDA>, heads: Int, logitScale: Tensor<CUDA>?) -> Heads<CUDA> {
+    let sizes = SplitHeadsSizes(qkv: qkv.shape, heads: heads, logitScale: logitScale?.shape)
+    let engine = qkv.device
     let rows = sizes.batch * sizes.tokens
     let parts = Heads(
       queries: empty(sizes.partShape, on: engine), keys: empty(sizes.partShape, on: engine),
@@ -14,34 +14,34 @@ extension CUDA {
     engine.launch(
       .splitHeads, "splitHeads", warpRows(rows * heads),
       [
-        parts.queries.argument, parts.keys.argument, parts.values.argument, joint.argument, logitScale.argument,
+        parts.queries.argument, parts.keys.argument, parts.values.argument, qkv.argument, logitScale.argument,
         .long(rows), .int(heads), .int(sizes.width),
       ])
     return parts  // each [B, N, H, c]
   }
 
   /// The gradients of `splitHeads`.
-  public static func dSplitHeads(_ dHeads: Heads<CUDA>, joint: Tensor<CUDA>, logitScale: Tensor<CUDA>?)
+  public static func dSplitHeads(_ dHeads: Heads<CUDA>, qkv: Tensor<CUDA>, logitScale: Tensor<CUDA>?)
     -> SplitHeadsGradients<CUDA>
   {
     let heads = dHeads.queries.shape[2]
-    let sizes = SplitHeadsSizes(joint: joint.shape, heads: heads, logitScale: logitScale?.shape)
+    let sizes = SplitHeadsSizes(qkv: qkv.shape, heads: heads, logitScale: logitScale?.shape)
     precondition(
       dHeads.queries.shape == sizes.partShape && dHeads.keys.shape == sizes.partShape
         && dHeads.values.shape == sizes.partShape,
-      "dSplitHeads: gradients \(dHeads.queries.shape), \(dHeads.keys.shape) and \(dHeads.values.shape), joint "
-        + "\(joint.shape)")
-    let engine = joint.device
+      "dSplitHeads: gradients \(dHeads.queries.shape), \(dHeads.keys.shape) and \(dHeads.values.shape), qkv "
+        + "\(qkv.shape)")
+    let engine = qkv.device
     let rows = sizes.batch * sizes.tokens
-    let dJoint = empty(joint.shape, on: engine)
+    let dQKV = empty(qkv.shape, on: engine)
     let terms = logitScale.map { _ in empty([rows, heads], on: engine) }
     engine.launch(
       .splitHeads, "dSplitHeads", warpRows(rows * heads),
       [
-        dJoint.argument, terms.argument, dHeads.queries.argument, dHeads.keys.argument, dHeads.values.argument,
-        joint.argument, logitScale.argument, .long(rows), .int(heads), .int(sizes.width),
+        dQKV.argument, terms.argument, dHeads.queries.argument, dHeads.keys.argument, dHeads.values.argument,
+        qkv.argument, logitScale.argument, .long(rows), .int(heads), .int(sizes.width),
       ])
     return SplitHeadsGradients(
-      joint: dJoint, logitScale: terms.map { columnSums($0, rows: rows, as: [heads]) })
+      qkv: dQKV, logitScale: terms.map { columnSums($0, rows: rows, as: [heads]) })
   }
 }

@@ -3,7 +3,7 @@
 
 import TensorCore
 
-/// Cutting the joint projection; inputs joint and, where there is one, the logit scale.
+/// Cutting the qkv projection; inputs qkv and, where there is one, the logit scale.
 struct SplitHeadsCase: OperatorCase {
   let name: String
   let inputs: [Values]
@@ -17,8 +17,8 @@ struct SplitHeadsCase: OperatorCase {
 
   func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
     let dHeads = Heads(queries: dOutputs[0], keys: dOutputs[1], values: dOutputs[2])
-    let d = B.dSplitHeads(dHeads, joint: x[0], logitScale: x.count > 1 ? x[1] : nil)
-    return [d.joint] + (d.logitScale.map { [$0] } ?? [])
+    let d = B.dSplitHeads(dHeads, qkv: x[0], logitScale: x.count > 1 ? x[1] : nil)
+    return [d.qkv] + (d.logitScale.map { [$0] } ?? [])
   }
 
   static var all: [any OperatorCase] {

@@ -48,21 +48,21 @@ extension Variable {
     }
   }
 
-  /// Joint projection [B, N, 3C] → queries, keys and values [B, N, H, c]; see `AttentionOps.splitHeads`.
+  /// Qkv projection [B, N, 3C] → queries, keys and values [B, N, H, c]; see `AttentionOps.splitHeads`.
   ///
   /// - Parameter heads: how many heads.
   /// - Parameter logitScale: [H], or nil for no normalisation.
   public func splitHeads(_ heads: Int, logitScale: Variable?) -> VariableHeads<B> {
     let output = B.splitHeads(value, heads: heads, logitScale: logitScale?.value)
     guard let tape = Self.tape([self, logitScale]) else { return VariableHeads(output) }
-    let (joint, scaleValue) = (value, logitScale?.value)
+    let (qkv, scaleValue) = (value, logitScale?.value)
     // One operator with three results. Their gradients gather in a box; a marker in front of the three, which the
     // backward reaches after all of them, sends the box's contents back through the operator.
     let box = HeadGradientCollector<B>(shape: output.queries.shape, device: value.device)
     let marker = Tensor<B>(repeating: 0, shape: [1], on: value.device)
     let gate = tape.record(marker, parents: [self] + (logitScale.map { [$0] } ?? [])) { _ in
-      let gradients = B.dSplitHeads(box.take(), joint: joint, logitScale: scaleValue)
-      return [gradients.joint] + (scaleValue == nil ? [] : [gradients.logitScale])
+      let gradients = B.dSplitHeads(box.take(), qkv: qkv, logitScale: scaleValue)
+      return [gradients.qkv] + (scaleValue == nil ? [] : [gradients.logitScale])
     }
     func part(_ value: Tensor<B>, _ place: WritableKeyPath<HeadGradientCollector<B>, Tensor<B>?>) -> Variable {
       tape.record(value, parents: [gate]) { dPart in

@@ -1,22 +1,22 @@
-// Attention in three steps a reader finds in the paper: cut the joint projection into heads (and normalise), then attend
+// Attention in three steps a reader finds in the paper: cut the qkv projection into heads (and normalise), then attend
 // either densely inside spans of tokens or within a window on a map.
 //
 // Which tokens see which is never a mask: it is a list of spans, or a window. Nothing that is not needed is computed.
 
 /// Attention.
 public protocol AttentionOps: BackendTypes {
-  /// Cuts the joint projection into queries, keys and values; with a logit scale, q ← q/max(‖q‖, 1e-12)·exp(min(s, ln 100))
+  /// Cuts the qkv projection into queries, keys and values; with a logit scale, q ← q/max(‖q‖, 1e-12)·exp(min(s, ln 100))
   /// and k ← k/max(‖k‖, 1e-12) per head.
   ///
   /// - Parameters:
-  ///   - joint: [B, N, 3C], laid out as 3 × heads × c
+  ///   - qkv: [B, N, 3C], laid out as 3 × heads × c
   ///   - logitScale: s [H], or nil for no normalisation.
   /// - Returns: q, k and v, each [B, N, H, c]
-  static func splitHeads(_ joint: Tensor<Self>, heads: Int, logitScale: Tensor<Self>?) -> Heads<Self>
+  static func splitHeads(_ qkv: Tensor<Self>, heads: Int, logitScale: Tensor<Self>?) -> Heads<Self>
   /// The gradients of `splitHeads`; that of the logit scale is zero where s > ln 100.
   ///
   /// - Parameter dHeads: gradients of q, k and v, each [B, N, H, c]
-  static func dSplitHeads(_ dHeads: Heads<Self>, joint: Tensor<Self>, logitScale: Tensor<Self>?)
+  static func dSplitHeads(_ dHeads: Heads<Self>, qkv: Tensor<Self>, logitScale: Tensor<Self>?)
     -> SplitHeadsGradients<Self>
 
   /// softmax(scale·q kᵀ) v, each span of queries seeing its span of keys.
@@ -95,14 +95,14 @@ public struct AttentionSaved<B: BackendTypes>: Sendable {
 
 /// The gradients of `splitHeads`.
 public struct SplitHeadsGradients<B: BackendTypes>: Sendable {
-  /// With respect to the joint projection [B, N, 3C].
-  public let joint: Tensor<B>
+  /// With respect to the qkv projection [B, N, 3C].
+  public let qkv: Tensor<B>
   /// With respect to the logit scale [H]; nil where there is none.
   public let logitScale: Tensor<B>?
 
   /// Bundles the gradients.
-  public init(joint: Tensor<B>, logitScale: Tensor<B>?) {
-    self.joint = joint
+  public init(qkv: Tensor<B>, logitScale: Tensor<B>?) {
+    self.qkv = qkv
     self.logitScale = logitScale
   }
 }
@@ -112,7 +112,7 @@ package let smallestNorm = 1e-12
 /// The largest logit scale, ln 100.
 package let largestLogitScale = 4.605_170_185_988_092
 
-/// The sizes of a joint projection, checked.
+/// The sizes of a qkv projection, checked.
 package struct SplitHeadsSizes {
   package let batch: Int
   package let tokens: Int
@@ -121,14 +121,14 @@ package struct SplitHeadsSizes {
   /// [B, N, H, c]
   package let partShape: Shape
 
-  package init(joint: Shape, heads: Int, logitScale: Shape?) {
+  package init(qkv: Shape, heads: Int, logitScale: Shape?) {
     precondition(
-      joint.rank == 3 && heads > 0 && joint[2] % (3 * heads) == 0 && (logitScale == nil || logitScale! == [heads]),
-      "splitHeads: joint \(joint), \(heads) heads, logit scale \(logitScale.map { "\($0)" } ?? "none")")
-    batch = joint[0]
-    tokens = joint[1]
+      qkv.rank == 3 && heads > 0 && qkv[2] % (3 * heads) == 0 && (logitScale == nil || logitScale! == [heads]),
+      "splitHeads: qkv \(qkv), \(heads) heads, logit scale \(logitScale.map { "\($0)" } ?? "none")")
+    batch = qkv[0]
+    tokens = qkv[1]
     self.heads = heads
-    width = joint[2] / (3 * heads)
+    width = qkv[2] / (3 * heads)
     partShape = [batch, tokens, heads, width]
   }
 }

@@ -1,4 +1,4 @@
-// The joint projection [B, N, 3C] cut into queries, keys and values per head; with a logit scale, queries and keys are
+// The qkv projection [B, N, 3C] cut into queries, keys and values per head; with a logit scale, queries and keys are
 // normalised (cosine attention) and the learned temperature of the head multiplies the queries.
 //
 // It belongs to the attention family; attention itself is in Attention.swift.
@@ -7,12 +7,12 @@ extension Reference {
   /// q = x/max(‖x‖, 10⁻¹²)·g with g = exp(min(s, ln 100)), k = x/max(‖x‖, 10⁻¹²), v = x; without s, all three are x.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
-  public static func splitHeads(_ joint: Tensor<Reference>, heads: Int, logitScale: Tensor<Reference>?)
+  public static func splitHeads(_ qkv: Tensor<Reference>, heads: Int, logitScale: Tensor<Reference>?)
     -> Heads<Reference>
   {
-    let sizes = SplitHeadsSizes(joint: joint.shape, heads: heads, logitScale: logitScale?.shape)
+    let sizes = SplitHeadsSizes(qkv: qkv.shape, heads: heads, logitScale: logitScale?.shape)
     let width = sizes.width
-    let x = joint.storage
+    let x = qkv.storage
     var parts = [[Scalar]](repeating: [Scalar](repeating: 0, count: sizes.partShape.count), count: 3)
     for token in 0..<sizes.batch * sizes.tokens {
       for part in 0..<3 {
@@ -37,15 +37,15 @@ extension Reference {
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   public static func dSplitHeads(
-    _ dHeads: Heads<Reference>, joint: Tensor<Reference>, logitScale: Tensor<Reference>?
+    _ dHeads: Heads<Reference>, qkv: Tensor<Reference>, logitScale: Tensor<Reference>?
   ) -> SplitHeadsGradients<Reference> {
     let heads = dHeads.queries.shape[2]
-    let sizes = SplitHeadsSizes(joint: joint.shape, heads: heads, logitScale: logitScale?.shape)
+    let sizes = SplitHeadsSizes(qkv: qkv.shape, heads: heads, logitScale: logitScale?.shape)
     precondition(
       [dHeads.queries, dHeads.keys, dHeads.values].allSatisfy { $0.shape == sizes.partShape },
       "dSplitHeads: gradients \(dHeads.queries.shape), \(dHeads.keys.shape), \(dHeads.values.shape)")
     let width = sizes.width
-    let x = joint.storage
+    let x = qkv.storage
     let dParts = [dHeads.queries.storage, dHeads.keys.storage, dHeads.values.storage]
     var dx = [Scalar](repeating: 0, count: x.count)
     var dLogitScale = [Scalar](repeating: 0, count: heads)
@@ -75,7 +75,7 @@ extension Reference {
       }
     }
     return SplitHeadsGradients(
-      joint: Tensor(shape: joint.shape, storage: dx),  // [B, N, 3C]
+      qkv: Tensor(shape: qkv.shape, storage: dx),  // [B, N, 3C]
       logitScale: logitScale == nil ? nil : Tensor(shape: [heads], storage: dLogitScale))
   }
 

@@ -1,23 +1,23 @@
-// The joint projection [B, N, 3C] cut into queries, keys and values [B, N, H, c], with L2 normalisation and the logit scale
+// The qkv projection [B, N, 3C] cut into queries, keys and values [B, N, H, c], with L2 normalisation and the logit scale
 // in the same pass: q = x/max(‖x‖, 1e-12)·exp(min(s, ln 100)), k = x/max(‖x‖, 1e-12).
 //
-// The three parts of a token lie one after the other in the joint row, each already in the order of its result, so without
+// The three parts of a token lie one after the other in the qkv row, each already in the order of its result, so without
 // normalisation this is a copy.
 
 extension CPU {
-  /// Queries, keys and values of the joint projection.
+  /// Queries, keys and values of the qkv projection.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
-  public static func splitHeads(_ joint: Tensor<CPU>, heads: Int, logitScale: Tensor<CPU>?) -> Heads<CPU> {
-    let sizes = SplitHeadsSizes(joint: joint.shape, heads: heads, logitScale: logitScale?.shape)
+  public static func splitHeads(_ qkv: Tensor<CPU>, heads: Int, logitScale: Tensor<CPU>?) -> Heads<CPU> {
+    let sizes = SplitHeadsSizes(qkv: qkv.shape, heads: heads, logitScale: logitScale?.shape)
     let (tokens, width) = (sizes.batch * sizes.tokens, sizes.heads * sizes.width)
     let factors = logitScale.map { logitFactors($0) }
     let parts = (0..<3).map { part in
       make(sizes.partShape) { result in
-        withPointers(joint) { joint in
+        withPointers(qkv) { qkv in
           parallel(tokens, grain: rowsPerPiece(width)) { range in
             for token in range {
-              let x = joint + token * 3 * width + part * width
+              let x = qkv + token * 3 * width + part * width
               let y = result + token * width
               guard let factors, part < 2 else {
                 y.update(from: x, count: width)
@@ -46,11 +46,11 @@ extension CPU {
   /// ds = Σ over tokens of dq·q where s ≤ ln 100.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
-  public static func dSplitHeads(_ dHeads: Heads<CPU>, joint: Tensor<CPU>, logitScale: Tensor<CPU>?)
+  public static func dSplitHeads(_ dHeads: Heads<CPU>, qkv: Tensor<CPU>, logitScale: Tensor<CPU>?)
     -> SplitHeadsGradients<CPU>
   {
     let heads = dHeads.queries.shape[2]
-    let sizes = SplitHeadsSizes(joint: joint.shape, heads: heads, logitScale: logitScale?.shape)
+    let sizes = SplitHeadsSizes(qkv: qkv.shape, heads: heads, logitScale: logitScale?.shape)
     precondition(
       dHeads.queries.shape == sizes.partShape && dHeads.keys.shape == sizes.partShape
         && dHeads.values.shape == sizes.partShape,
@@ -59,15 +59,15 @@ extension CPU {
     let factors = logitScale.map { logitFactors($0) }
     // dq·q of every token and head; summed in order below, so that no two threads add to the same number.
     let products = make([tokens, heads]) { $0.update(repeating: 0, count: tokens * heads) }
-    let dJoint = make(joint.shape) { dJoint in
-      withPointers(joint, dHeads.queries, dHeads.keys, dHeads.values) { joint, dQ, dK, dV in
+    let dQKV = make(qkv.shape) { dQKV in
+      withPointers(qkv, dHeads.queries, dHeads.keys, dHeads.values) { qkv, dQ, dK, dV in
         let product = products.storage.start
         parallel(tokens, grain: rowsPerPiece(width)) { range in
           for token in range {
             for (part, dPart) in [(0, dQ), (1, dK), (2, dV)] {
-              let x = joint + token * 3 * width + part * width
+              let x = qkv + token * 3 * width + part * width
               let d = dPart + token * width
-              let dX = dJoint + token * 3 * width + part * width
+              let dX = dQKV + token * 3 * width + part * width
               guard let factors, part < 2 else {
                 dX.update(from: d, count: width)
                 continue
@@ -96,7 +96,7 @@ extension CPU {
         }
       }
     }
-    return SplitHeadsGradients(joint: dJoint, logitScale: dLogitScale)
+    return SplitHeadsGradients(qkv: dQKV, logitScale: dLogitScale)
   }
 }
 
