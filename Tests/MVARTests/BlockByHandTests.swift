@@ -68,9 +68,9 @@ struct BlockCase: Sendable, CustomTestStringConvertible {
       "attention.qkv.weight": own.weights.qkvWeight, "attention.queryBias": own.weights.queryBias,
       "attention.valueBias": own.weights.valueBias, "attention.logitScale": own.weights.logitScale,
       "attention.projection.weight": own.weights.projectionWeight,
-      "attention.projection.bias": own.weights.projectionBias, "feedForward.expand.weight": own.weights.expandWeight,
-      "feedForward.expand.bias": own.weights.expandBias, "feedForward.contract.weight": own.weights.contractWeight,
-      "feedForward.contract.bias": own.weights.contractBias,
+      "attention.projection.bias": own.weights.projectionBias, "feedForward.fc1.weight": own.weights.fc1Weight,
+      "feedForward.fc1.bias": own.weights.fc1Bias, "feedForward.fc2.weight": own.weights.fc2Weight,
+      "feedForward.fc2.bias": own.weights.fc2Bias,
     ]
     let parameters = model.parameters.filter { $0.name.hasPrefix("blocks.0.") && !$0.name.contains("modulation") }
     #expect(parameters.count == (block.normalizesAttention ? 10 : 9))

@@ -69,7 +69,7 @@ import Testing
     #expect(configuration.normalizesAttention && !configuration.sharesModulation)
     let model: MarkovianTransformer<Reference<Float>> = try ModelSource.file(weights.path)
       .transformer(ModelHints(window: 3, refineStep: 4), on: HostDevice())
-    let parameter = try #require(model.parameters.first { $0.name == "blocks.0.feedForward.expand.weight" })
+    let parameter = try #require(model.parameters.first { $0.name == "blocks.0.feedForward.fc1.weight" })
     let seeded = SeededWeights.values("blocks.0.ffn.fc1.weight", shape: [256, 64], seed: 0)
     let largest = zip(parameter.value.storage, seeded).map { abs($0 - $1) }.max()!
     #expect(largest <= (form == "half" ? 2e-3 : 0))
@@ -150,7 +150,7 @@ import Testing
   @Test func damagedWeightsAreReportedNotDrawn() throws {
     let sampler = try Self.tinySampler(Reference<Float>.self)
     let parameter = try #require(
-      sampler.transformer.parameters.first { $0.name == "blocks.1.feedForward.expand.weight" })
+      sampler.transformer.parameters.first { $0.name == "blocks.1.feedForward.fc1.weight" })
     parameter.value.storage[7] = .nan
     #expect(throws: NotANumberError.self) {
       _ = try Self.draw(sampler, [(1, 0)], SamplingOptions(guidance: 2, topK: 10))

@@ -1,6 +1,6 @@
 // Swift name ↔ PyTorch key: the only place that knows the keys of published checkpoints.
 //
-// A Swift name is a path such as `blocks.3.feedForward.expand.weight`. It is translated one component at a time; what is
+// A Swift name is a path such as `blocks.3.feedForward.fc1.weight`. It is translated one component at a time; what is
 // not in the table (numbers, `weight`, `bias`) stays.
 
 /// The names of parameters in published checkpoints.
@@ -26,8 +26,8 @@ public enum CheckpointNames {
     "logitScale": "scale_mul_1H11",
     "projection": "proj",
     "feedForward": "ffn",
-    "expand": "fc1",
-    "contract": "fc2",
+    "fc1": "fc1",
+    "fc2": "fc2",
     "headNorm": "head_nm",
   ]
 

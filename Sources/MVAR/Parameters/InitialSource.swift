@@ -68,7 +68,7 @@ public struct InitialSource<B: Backend>: ParameterSource {
     func scaled(_ factor: Double) -> [Float] { values.map { $0 * Float(factor) } }
     if name == "head.weight" { return scaled(0.02) }
     if name == "headNorm.modulation.weight" { return scaled(0.5) }
-    if name.hasSuffix("attention.projection.weight") || name.hasSuffix("feedForward.contract.weight") {
+    if name.hasSuffix("attention.projection.weight") || name.hasSuffix("feedForward.fc2.weight") {
       return scaled(1 / Double(2 * configuration.depth).squareRoot())
     }
     if name.hasSuffix(".modulation.weight") {  // [6C, C]: the first 2C rows give γ1 and γ2

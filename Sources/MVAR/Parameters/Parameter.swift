@@ -6,7 +6,7 @@ import TensorCore
 ///
 /// Reading is safe from several threads; changing `value` while a model runs is not.
 public final class Parameter<B: Backend>: @unchecked Sendable {
-  /// Where it stands in the model, in Swift's names: `blocks.3.feedForward.expand.weight`.
+  /// Where it stands in the model, in Swift's names: `blocks.3.feedForward.fc1.weight`.
   public let name: String
   /// The present value.
   public var value: Tensor<B>

@@ -70,19 +70,19 @@ public struct BlockByHand<B: Backend>: Sendable {
     let (u2, feedForwardNorm) = B.adaptiveLayerNorm(
       middle, scale: vectors.feedForwardScale, shift: vectors.feedForwardShift, epsilon: epsilon)  // [B, N, C]
     // 8. h = u2 W₁ᵀ + b₁
-    let expanded = B.linear(u2, weight: w.expandWeight, bias: w.expandBias)  // [B, N, 4C]
+    let hidden = B.linear(u2, weight: w.fc1Weight, bias: w.fc1Bias)  // [B, N, 4C]
     // 9. g = GELU(h)
-    let activated = B.geluTanh(expanded)  // [B, N, 4C]
+    let activated = B.geluTanh(hidden)  // [B, N, 4C]
     // 10. f = g W₂ᵀ + b₂
-    let contracted = B.linear(activated, weight: w.contractWeight, bias: w.contractBias)  // [B, N, C]
+    let ffn = B.linear(activated, weight: w.fc2Weight, bias: w.fc2Bias)  // [B, N, C]
     // 11. y = m + κ2·γ2·f
     let output = B.gatedResidual(
-      middle, branch: contracted, gain: vectors.feedForwardGain, keep: keep?.feedForward)  // [B, N, C]
+      middle, branch: ffn, gain: vectors.feedForwardGain, keep: keep?.feedForward)  // [B, N, C]
 
     let saved = BlockSaved<B>(
       attentionNorm: attentionNorm, attentionInput: u1, qkv: qkv, attention: attention, attended: attended,
-      feedForwardNorm: feedForwardNorm, feedForwardInput: u2, expanded: expanded, activated: activated,
-      contracted: contracted)
+      feedForwardNorm: feedForwardNorm, feedForwardInput: u2, hidden: hidden, activated: activated,
+      ffn: ffn)
     return (output, saved)
   }
 
@@ -99,19 +99,19 @@ public struct BlockByHand<B: Backend>: Sendable {
     let w = weights
     // 11. y = m + κ2·γ2·f: df = κ2·γ2·dy and dγ2 = κ2·Σₙ f·dy; dy itself goes on to m past the branch.
     let gated2 = B.dGatedResidual(
-      dOutput, branch: saved.contracted, gain: vectors.feedForwardGain, keep: keep?.feedForward)  // [B, N, C], [B, C]
+      dOutput, branch: saved.ffn, gain: vectors.feedForwardGain, keep: keep?.feedForward)  // [B, N, C], [B, C]
     // 10. f = g W₂ᵀ + b₂: dg = df W₂, dW₂ = dfᵀ g, db₂ = Σ df over batch and tokens
-    let contract = B.dLinear(
-      gated2.branch, x: saved.activated, weight: w.contractWeight, hasBias: true)  // [B, N, 4C], [C, 4C], [C]
+    let fc2 = B.dLinear(
+      gated2.branch, x: saved.activated, weight: w.fc2Weight, hasBias: true)  // [B, N, 4C], [C, 4C], [C]
     // 9. g = GELU(h): dh = GELU′(h)·dg
-    let dExpanded = B.dGeluTanh(contract.x, x: saved.expanded)  // [B, N, 4C]
+    let dHidden = B.dGeluTanh(fc2.x, x: saved.hidden)  // [B, N, 4C]
     // 8. h = u2 W₁ᵀ + b₁: du2 = dh W₁, dW₁ = dhᵀ u2, db₁ = Σ dh
-    let expand = B.dLinear(
-      dExpanded, x: saved.feedForwardInput, weight: w.expandWeight, hasBias: true)  // [B, N, C], [4C, C], [4C]
+    let fc1 = B.dLinear(
+      dHidden, x: saved.feedForwardInput, weight: w.fc1Weight, hasBias: true)  // [B, N, C], [4C, C], [4C]
     // 7. u2 = m̂·(1 + scale2) + shift2 with m̂ = LN(m), r = 1/deviation: dshift2 = Σₙ du2, dscale2 = Σₙ m̂·du2, and with
     //    e = (1 + scale2)·du2 the branch's part of dm is r·(e − mean(e) − m̂·mean(e·m̂)), means over C
     let norm2 = B.dAdaptiveLayerNorm(
-      expand.x, scale: vectors.feedForwardScale, saved.feedForwardNorm)  // [B, N, C], [B, C], [B, C]
+      fc1.x, scale: vectors.feedForwardScale, saved.feedForwardNorm)  // [B, N, C], [B, C], [B, C]
     // m is used twice, by 11 and by 7: its gradients add
     let dMiddle = B.combine(dOutput, times: 1, norm2.x, times: 1)  // [B, N, C]
 
@@ -148,8 +148,8 @@ public struct BlockByHand<B: Backend>: Sendable {
         feedForwardScale: norm2.scale, attentionShift: norm1.shift, feedForwardShift: norm2.shift),
       weights: BlockWeights(
         qkvWeight: qkv.weight, queryBias: dQueryBias, valueBias: dValueBias, logitScale: split.logitScale,
-        projectionWeight: projection.weight, projectionBias: projection.bias!, expandWeight: expand.weight,
-        expandBias: expand.bias!, contractWeight: contract.weight, contractBias: contract.bias!))
+        projectionWeight: projection.weight, projectionBias: projection.bias!, fc1Weight: fc1.weight,
+        fc1Bias: fc1.bias!, fc2Weight: fc2.weight, fc2Bias: fc2.bias!))
   }
 
   // MARK: Its attention

@@ -20,19 +20,19 @@ public struct BlockWeights<B: BackendTypes>: Sendable {
   /// bₚ [C]
   public let projectionBias: Tensor<B>
   /// W₁ [4C, C]
-  public let expandWeight: Tensor<B>
+  public let fc1Weight: Tensor<B>
   /// b₁ [4C]
-  public let expandBias: Tensor<B>
+  public let fc1Bias: Tensor<B>
   /// W₂ [C, 4C]
-  public let contractWeight: Tensor<B>
+  public let fc2Weight: Tensor<B>
   /// b₂ [C]
-  public let contractBias: Tensor<B>
+  public let fc2Bias: Tensor<B>
 
   /// Bundles the tensors.
   public init(
     qkvWeight: Tensor<B>, queryBias: Tensor<B>, valueBias: Tensor<B>, logitScale: Tensor<B>?,
-    projectionWeight: Tensor<B>, projectionBias: Tensor<B>, expandWeight: Tensor<B>, expandBias: Tensor<B>,
-    contractWeight: Tensor<B>, contractBias: Tensor<B>
+    projectionWeight: Tensor<B>, projectionBias: Tensor<B>, fc1Weight: Tensor<B>, fc1Bias: Tensor<B>,
+    fc2Weight: Tensor<B>, fc2Bias: Tensor<B>
   ) {
     self.qkvWeight = qkvWeight
     self.queryBias = queryBias
@@ -40,10 +40,10 @@ public struct BlockWeights<B: BackendTypes>: Sendable {
     self.logitScale = logitScale
     self.projectionWeight = projectionWeight
     self.projectionBias = projectionBias
-    self.expandWeight = expandWeight
-    self.expandBias = expandBias
-    self.contractWeight = contractWeight
-    self.contractBias = contractBias
+    self.fc1Weight = fc1Weight
+    self.fc1Bias = fc1Bias
+    self.fc2Weight = fc2Weight
+    self.fc2Bias = fc2Bias
   }
 }
 
@@ -104,11 +104,11 @@ public struct BlockSaved<B: BackendTypes>: Sendable {
   /// u2 = LN(m)·(1 + scale2) + shift2 [B, N, C]
   public let feedForwardInput: Tensor<B>
   /// h [B, N, 4C]
-  public let expanded: Tensor<B>
+  public let hidden: Tensor<B>
   /// g = GELU(h) [B, N, 4C]
   public let activated: Tensor<B>
   /// f [B, N, C]
-  public let contracted: Tensor<B>
+  public let ffn: Tensor<B>
 }
 
 /// The gradients of a block.
@@ -150,8 +150,8 @@ extension MarkovianTransformer {
         valueBias: attention.valueBias.value,
         logitScale: attention.logitScale.map { $0.value.reshaped([attention.heads]) },
         projectionWeight: attention.projection.weight.value, projectionBias: attention.projection.bias.value,
-        expandWeight: feedForward.expand.weight.value, expandBias: feedForward.expand.bias.value,
-        contractWeight: feedForward.contract.weight.value, contractBias: feedForward.contract.bias.value),
+        fc1Weight: feedForward.fc1.weight.value, fc1Bias: feedForward.fc1.bias.value,
+        fc2Weight: feedForward.fc2.weight.value, fc2Bias: feedForward.fc2.bias.value),
       heads: attention.heads,
       call: trajectory.isWindowed(first)
         ? .windowed(window: trajectory.window, side: trajectory.schedule.sides[first])

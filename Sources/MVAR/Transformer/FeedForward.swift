@@ -6,17 +6,17 @@ import TensorCore
 /// The feed-forward half of a block.
 struct FeedForward<B: Backend>: Sendable {
   /// [4C, C]
-  let expand: Linear<B>
+  let fc1: Linear<B>
   /// [C, 4C]
-  let contract: Linear<B>
+  let fc2: Linear<B>
 
   init(_ builder: ParameterBuilder<B>, _ name: String, width: Int) {
-    expand = Linear(builder, "\(name).expand", from: width, to: 4 * width)
-    contract = Linear(builder, "\(name).contract", from: 4 * width, to: width)
+    fc1 = Linear(builder, "\(name).fc1", from: width, to: 4 * width)
+    fc2 = Linear(builder, "\(name).fc2", from: 4 * width, to: width)
   }
 
   /// [B, N, C] → [B, N, C]
   func callAsFunction(_ x: Variable<B>) -> Variable<B> {
-    contract(expand(x).geluTanh())
+    fc2(fc1(x).geluTanh())
   }
 }
