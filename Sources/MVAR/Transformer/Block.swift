@@ -53,8 +53,8 @@ package struct Block<B: Backend>: Sendable {
       x.adaptiveLayerNorm(scale: vectors.attentionScale, shift: vectors.attentionShift, epsilon: epsilon),
       bias: vectors.qkvBias, scales: scales, cache: cache, observe: observe)
     let middle = x.gatedResidual(branch: mixed, gain: vectors.attentionGain, keep: keep?.attention)
-    let thought = feedForward(
+    let ffn = feedForward(
       middle.adaptiveLayerNorm(scale: vectors.feedForwardScale, shift: vectors.feedForwardShift, epsilon: epsilon))
-    return middle.gatedResidual(branch: thought, gain: vectors.feedForwardGain, keep: keep?.feedForward)
+    return middle.gatedResidual(branch: ffn, gain: vectors.feedForwardGain, keep: keep?.feedForward)
   }
 }
