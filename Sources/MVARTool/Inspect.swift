@@ -91,11 +91,11 @@ struct Inspect: ParsableCommand {
   /// The model in the file.
   private func describe(_ model: CheckpointNames.Model) throws {
     let title = model == .transformer ? "transformer" : "tokenizer"
-    let fit: ModelFit
+    let fit: CheckpointReport
     do {
       let weights = try CheckpointWeights(path: file, model)
       try line(title, weights.wrapper.isEmpty ? "a bare state dictionary" : "under \(weights.wrapper)")
-      fit = try ModelFit(weights, model, hints.hints())
+      fit = try CheckpointReport(weights, model, hints.hints())
     } catch let error where !(error is ExitCode) {
       try line("problem", MVARTool.describe(error))
       return

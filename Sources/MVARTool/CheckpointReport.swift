@@ -7,7 +7,7 @@ import NeuralLayers
 import TensorCore
 
 /// What is right and wrong between a checkpoint and its model.
-struct ModelFit {
+struct CheckpointReport {
   /// What was read off the checkpoint, name and value.
   private(set) var configuration: [(name: String, value: String)] = []
   /// How many numbers the model's parameters have.
