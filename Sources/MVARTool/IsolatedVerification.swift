@@ -38,7 +38,7 @@ struct IsolatedVerification {
   ///
   /// - Throws: `Failure` when the file cannot be used.
   func run(_ file: String) throws -> (text: String, counts: VerifyCounts) {
-    let result = try ThisProgram.run(arguments + ["--", file])
+    let result = try ChildProcess.run(arguments + ["--", file])
     guard let status = result.status else {
       throw Failure("\(file): the check was stopped: shapes or numbers in the file do not fit its kind")
     }

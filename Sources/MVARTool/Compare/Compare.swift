@@ -127,7 +127,7 @@ struct Compare: ParsableCommand {
       if let value { arguments += [name, "\(value)"] }
     }
     if let sides = hints.schedule.patchNums { arguments += ["--patch-nums", sides] }
-    let result = try ThisProgram.run(arguments)
+    let result = try ChildProcess.run(arguments)
     guard result.status == 0,
       let measurement = try? JSONDecoder().decode(ComparisonMeasurement.self, from: Data(result.output.utf8))
     else {

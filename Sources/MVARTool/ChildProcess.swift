@@ -3,7 +3,7 @@
 import Foundation
 
 /// The file of the running program.
-enum ThisProgram {
+enum ChildProcess {
   /// Where it is.
   ///
   /// - Throws: `Failure` when the system does not tell.
