@@ -41,7 +41,7 @@ struct AttentionMap: ParsableCommand {
         """))
   var data: String?
 
-  @OptionGroup var pictureSet: PictureSetOptions
+  @OptionGroup var dataset: DatasetOptions
 
   @Option(parsing: .unconditional, help: "How many pictures, evenly from all classes.")
   var count = 32
@@ -133,7 +133,7 @@ private struct AttentionTask: EngineTask {
   private func pictures(
     _ side: Int, _ configuration: TransformerConfiguration, _ progress: Progress
   ) throws -> (examples: [LabelledImages.Example], labels: [Int]) {
-    let images = try command.pictureSet.pictures(in: data, side: side, progress)
+    let images = try command.dataset.pictures(in: data, side: side, progress)
     let all = images.validation.isEmpty ? images.training : images.validation
     let count = min(command.count, all.count)
     let examples = (0..<count).map { all[$0 * all.count / count] }

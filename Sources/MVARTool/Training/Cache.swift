@@ -23,7 +23,7 @@ struct Cache: ParsableCommand {
   @Option(parsing: .unconditional, help: "The folder with the pictures; see mvar train.")
   var data: String
 
-  @OptionGroup var pictureSet: PictureSetOptions
+  @OptionGroup var dataset: DatasetOptions
 
   @Option(parsing: .unconditional, help: "How many pictures are encoded at once.")
   var batch = 16
@@ -48,7 +48,7 @@ private struct CacheTask: EngineTask {
     try TrainingChecks.apart(command.output, from: command.data)
     let model: VQVAE<B> = try command.tokenizer.load([.encoder], on: device)
     let progress = Progress()
-    let images = try command.pictureSet.pictures(in: command.data, side: model.configuration.imageSide, progress)
+    let images = try command.dataset.pictures(in: command.data, side: model.configuration.imageSide, progress)
     try naming(command.tokenizer.tokenizer) {
       try LatentCache(model, on: device).write(images, to: command.output, batch: command.batch) { done, total in
         progress.report("encoding picture \(done) of \(total)")

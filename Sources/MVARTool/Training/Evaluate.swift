@@ -41,7 +41,7 @@ struct Evaluate: ParsableCommand {
       discussion: "train/<class>/*.{png,jpg} (and val/ alike), or class folders, or sheets with an index.json."))
   var data: String
 
-  @OptionGroup var pictureSet: PictureSetOptions
+  @OptionGroup var dataset: DatasetOptions
 
   @Option(
     parsing: .unconditionalSingleValue,

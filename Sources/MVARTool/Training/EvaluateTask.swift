@@ -114,7 +114,7 @@ struct EvaluateTask: EngineTask {
   }
 
   private func pictures(side: Int, _ progress: Progress) throws -> LabelledImages {
-    let images = try command.pictureSet.pictures(in: command.data, side: side, progress)
+    let images = try command.dataset.pictures(in: command.data, side: side, progress)
     guard !images.validation.isEmpty else {
       throw Failure("\(command.data): no picture is held out, so there is nothing to compare with; use --held-out")
     }

@@ -186,7 +186,7 @@ private struct TrainTask: EngineTask {
       let latents = try CachedLatents(
         path: command.data.data, length: tokenizer.configuration.schedule.length,
         codeWidth: tokenizer.configuration.codeWidth, vocabulary: tokenizer.configuration.vocabulary,
-        badFiles: command.data.pictureSet.badFiles, heldOut: command.data.pictureSet.heldOut,
+        badFiles: command.data.dataset.badFiles, heldOut: command.data.dataset.heldOut,
         onProblem: { Console.note("skipped \($0)") })
       return DataSet(
         contents: .latents(latents), classNames: latents.classNames, labels: latents.training.map(\.label),

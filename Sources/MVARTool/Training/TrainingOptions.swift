@@ -20,7 +20,7 @@ struct DataOptions: ParsableArguments {
       discussion: "train/<class>/*.{png,jpg} (and val/ alike), or class folders, or sheets with an index.json."))
   var data: String
 
-  @OptionGroup var pictureSet: PictureSetOptions
+  @OptionGroup var dataset: DatasetOptions
 
   @Option(parsing: .unconditional, help: "How classes are balanced: none, sqrt or full.")
   var balance = ClassBalance.none
@@ -43,7 +43,7 @@ struct DataOptions: ParsableArguments {
   /// What decides the results.
   var settings: [String: String] {
     [
-      "--held-out": "\(pictureSet.heldOut)", "--balance": balance.rawValue, "--flip": "\(flip)",
+      "--held-out": "\(dataset.heldOut)", "--balance": balance.rawValue, "--flip": "\(flip)",
       "--never-flip": neverFlip.sorted().joined(separator: ", "), "--shift": "\(shift)",
     ]
   }
@@ -52,7 +52,7 @@ struct DataOptions: ParsableArguments {
   func pictures(side: Int) throws -> LabelledImages {
     let progress = Progress()
     defer { progress.finish() }
-    return try pictureSet.pictures(in: data, side: side, progress)
+    return try dataset.pictures(in: data, side: side, progress)
   }
 
   /// The labels that are never mirrored.

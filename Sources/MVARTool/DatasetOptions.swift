@@ -6,7 +6,7 @@ import Training
 extension BadFilePolicy: ExpressibleByArgument {}
 
 /// Which pictures of a folder are read, and which of them are held out.
-struct PictureSetOptions: ParsableArguments {
+struct DatasetOptions: ParsableArguments {
   @Option(parsing: .unconditional, help: "What to do about pictures that cannot be read: refuse or skip.")
   var badFiles = BadFilePolicy.refuse
 
