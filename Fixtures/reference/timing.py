@@ -18,7 +18,7 @@ import seeded
 import training
 import transformer
 import window
-from sampling import picture, sample
+from sampling import image, sample
 from tokenizer import Tokenizer
 from transformer import MVAR, Config
 
@@ -80,7 +80,7 @@ def infer(what, subject):
         generator = torch.Generator().manual_seed(1)
         f_hat, _, _ = timed(
             "transformer", lambda: sample(model, tokenizer.quantize, labels, 2.7, 900, 0.96, generator=generator))
-        timed("decoder", lambda: [picture(tokenizer, f_hat[i : i + 1]) for i in range(len(f_hat))])
+        timed("decoder", lambda: [image(tokenizer, f_hat[i : i + 1]) for i in range(len(f_hat))])
     else:
         pixels = images.centre_crop(images.load(subject), 256)
         image = torch.from_numpy(images.to_model(pixels))[None]

@@ -3,7 +3,7 @@
     python workloads.py [THREADS]
     python workloads.py save FOLDER         the published sizes with seeded weights as d16.pth and vae.pth
     python workloads.py load FOLDER         prints the seconds that torch.load takes for d16.pth
-    python workloads.py draw FOLDER PNG     loads both, draws four images of class 207, writes one picture
+    python workloads.py draw FOLDER PNG     loads both, draws four images of class 207, writes one image
 
 The first reads lines `NAME REPEATS` from standard input. For each it prepares the work if it is new, does it REPEATS times, and
 prints `SECONDS CHECK…`: seconds for one time, and numbers that describe the result (root mean squares), which the other side must
@@ -23,7 +23,7 @@ import seeded
 import training
 import transformer
 import window
-from sampling import draw, filter_logits, picture, sample
+from sampling import draw, filter_logits, image, sample
 from tokenizer import Tokenizer
 from transformer import MVAR, Config
 
@@ -305,8 +305,8 @@ def draw_picture(folder, path, count):
     generator = torch.Generator().manual_seed(1)
     labels = torch.full((count,), 207)
     f_hat, _, _ = sample(model.eval(), tokenizer.eval().quantize, labels, 2.7, 900, 0.96, generator=generator)
-    pictures = [picture(tokenizer, f_hat[i : i + 1])[0] for i in range(count)]
-    pixels = (torch.cat(pictures, dim=2) * 255).byte().permute(1, 2, 0).contiguous().numpy()
+    images = [image(tokenizer, f_hat[i : i + 1])[0] for i in range(count)]
+    pixels = (torch.cat(images, dim=2) * 255).byte().permute(1, 2, 0).contiguous().numpy()
     Image.fromarray(pixels).save(path)
 
 

@@ -1,16 +1,16 @@
-// The centre crop that prepares a picture for the model ("ADM crop", from guided diffusion): halve while it is at least
+// The centre crop that prepares an image for the model ("ADM crop", from guided diffusion): halve while it is at least
 // twice too large, resize the shorter side to n, keep the middle n × n.
-// Byte for byte Pillow's result; picture augmentation such as flips is not done here.
+// Byte for byte Pillow's result; image augmentation such as flips is not done here.
 
 extension PixelImage {
-  /// The middle square of the picture, `n` pixels a side.
+  /// The middle square of the image, `n` pixels a side.
   ///
   /// While the shorter side is at least 2n both sides are halved with the box filter; then both are multiplied by
   /// n / shorter side, rounded half to even, with the bicubic filter; the square starts at ⌊(side − n) / 2⌋.
   ///
   /// - Parameters:
   ///   - n: the side of the result.
-  ///   - order: which pass comes first; only for pictures more than twice as high as wide does it change anything.
+  ///   - order: which pass comes first; only for images more than twice as high as wide does it change anything.
   /// - Throws: `MediaError` when n × n is outside ``ImageLimits``.
   public func centreCrop(
     _ n: Int, order: ResamplingOrder = .pillow13

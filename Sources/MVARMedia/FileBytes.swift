@@ -1,11 +1,11 @@
 // Reads a whole regular file into memory, or writes one as a whole, or says in one sentence why not.
-// It never waits: a pipe or a device is refused before anything is read from it. Nothing here knows picture formats.
+// It never waits: a pipe or a device is refused before anything is read from it. Nothing here knows image formats.
 
 import Files
 import Foundation
 
 enum FileBytes {
-  /// The largest file that is read: 1 GiB, far above any picture within ``ImageLimits`` that compresses at all.
+  /// The largest file that is read: 1 GiB, far above any image within ``ImageLimits`` that compresses at all.
   static let sizeLimit = 1 << 30
 
   /// All bytes of a regular file, at least one.
@@ -25,7 +25,7 @@ enum FileBytes {
     guard status.st_mode & S_IFMT == S_IFREG else { throw MediaError(path, irregularity(of: status.st_mode)) }
     let size = Int(status.st_size)
     if size == 0 { throw MediaError(path, "is empty") }
-    if size > sizeLimit { throw MediaError(path, "has \(size) bytes, and the limit for a picture is \(sizeLimit)") }
+    if size > sizeLimit { throw MediaError(path, "has \(size) bytes, and the limit for an image is \(sizeLimit)") }
 
     var bytes = [UInt8](repeating: 0, count: size)
     var filled = 0
@@ -47,7 +47,7 @@ enum FileBytes {
     do {
       try FileReplacement.write(to: path) { try Descriptor.writeAll(bytes, to: $0) }
     } catch FileReplacement.Refusal.folderName {
-      throw MediaError(path, "names a folder, not a picture to write")
+      throw MediaError(path, "names a folder, not an image to write")
     } catch FileReplacement.Refusal.notRegular(let mode) {
       throw MediaError(path, irregularity(of: mode))
     } catch {
@@ -57,14 +57,14 @@ enum FileBytes {
 
   /// A path that C functions would misread is refused.
   static func checkPath(_ path: String) throws(MediaError) {
-    if path.isEmpty { throw MediaError("the path of the picture", "is empty") }
+    if path.isEmpty { throw MediaError("the path of the image", "is empty") }
     if path.utf8.contains(0) { throw MediaError(path, "contains a zero byte, which no path can") }
   }
 
-  /// What something is that is no regular file, by its mode; only regular files hold pictures.
+  /// What something is that is no regular file, by its mode; only regular files hold images.
   private static func irregularity(of mode: mode_t) -> String {
     switch mode & S_IFMT {
-    case S_IFDIR: "is a folder, not a picture"
+    case S_IFDIR: "is a folder, not an image"
     case S_IFIFO: "is a pipe, not a regular file"
     case S_IFSOCK: "is a socket, not a regular file"
     default: "is a device, not a regular file"

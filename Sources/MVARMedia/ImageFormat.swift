@@ -1,4 +1,4 @@
-// Recognises a picture's format from its first bytes and reads the two that are understood.
+// Recognises an image's format from its first bytes and reads the two that are understood.
 // File names and extensions are never looked at. Other formats are only named, so that the error is useful.
 
 enum ImageFormat: String {
@@ -82,13 +82,13 @@ extension PixelImage {
   ///   - bytes: the whole file.
   ///   - subject: what an error's sentence is about.
   /// - Throws: `MediaError`, one sentence with the subject and the reason.
-  public init(decoding bytes: [UInt8], subject: String = "the picture") throws(MediaError) {
+  public init(decoding bytes: [UInt8], subject: String = "the image") throws(MediaError) {
     if bytes.isEmpty { throw MediaError(subject, "is empty") }
     switch ImageFormat(bytes) {
     case .png: self = try PNGReader.decode(bytes, subject: subject)
     case .jpeg: self = try JPEGReader.decode(bytes, subject: subject)
     case let other?: throw MediaError(subject, "is in the format \(other.rawValue), and only PNG and JPEG are read")
-    case nil: throw MediaError(subject, "is not a picture: it begins like neither PNG nor JPEG")
+    case nil: throw MediaError(subject, "is not an image: it begins like neither PNG nor JPEG")
     }
   }
 }

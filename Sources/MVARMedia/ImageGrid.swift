@@ -1,9 +1,9 @@
-// Puts several pictures into one: a grid of equal ones, or rows of different ones (a picture after each scale).
-// It places whole pixels and never blends; pictures that should match in size are enlarged before with `scaled(by:)`.
+// Puts several images into one: a grid of equal ones, or rows of different ones (an image after each scale).
+// It places whole pixels and never blends; images that should match in size are enlarged before with `scaled(by:)`.
 
-/// How pictures are put side by side.
+/// How images are put side by side.
 public struct ImageGrid: Sendable {
-  /// Where a picture stands in a row that is higher than itself.
+  /// Where an image stands in a row that is higher than itself.
   public enum Alignment: Sendable {
     /// At the row's upper edge.
     case top
@@ -16,7 +16,7 @@ public struct ImageGrid: Sendable {
   /// Pixels between neighbours; the outside has no margin.
   public var gap: Int
 
-  /// The colour of everything that no picture covers.
+  /// The colour of everything that no image covers.
   public var background: PixelImage.Colour
 
   /// A layout with the given gap and background.
@@ -25,18 +25,18 @@ public struct ImageGrid: Sendable {
     self.background = background
   }
 
-  /// Equal pictures in a grid, row after row; the last row may be shorter.
+  /// Equal images in a grid, row after row; the last row may be shorter.
   ///
   /// - Parameters:
   ///   - images: at least one, all of the same size.
-  ///   - columns: pictures in a row; ⌈√count⌉ when not given.
+  ///   - columns: images in a row; ⌈√count⌉ when not given.
   /// - Throws: `MediaError` when there is nothing to show, the sizes differ, or the result is outside ``ImageLimits``.
   public func grid(_ images: [PixelImage], columns: Int? = nil) throws(MediaError) -> PixelImage {
     guard let first = images.first else { throw MediaError("the grid", "has no pictures") }
     if let other = images.first(where: { $0.width != first.width || $0.height != first.height }) {
       throw MediaError(
         "the grid",
-        "needs pictures of one size, and has \(first.width) × \(first.height) and \(other.width) × \(other.height)")
+        "needs images of one size, and has \(first.width) × \(first.height) and \(other.width) × \(other.height)")
     }
     let columns = columns ?? ImageGrid.defaultColumns(images.count)
     guard columns >= 1 else { throw MediaError("the grid", "cannot have \(columns) columns") }
@@ -46,11 +46,11 @@ public struct ImageGrid: Sendable {
     return try self.rows(rows)
   }
 
-  /// Rows of pictures of any size, each row starting at the left.
+  /// Rows of images of any size, each row starting at the left.
   ///
   /// - Parameters:
   ///   - rows: the rows from top to bottom, none of them empty.
-  ///   - alignment: where a low picture stands in its row.
+  ///   - alignment: where a low image stands in its row.
   /// - Throws: `MediaError` when a row is empty, the gap is negative, or the result is outside ``ImageLimits``.
   public func rows(_ rows: [[PixelImage]], alignment: Alignment = .bottom) throws(MediaError) -> PixelImage {
     if rows.isEmpty { throw MediaError("the grid", "has no rows") }
@@ -99,10 +99,10 @@ extension PixelImage {
   /// - Throws: `MediaError` when the factor is below 1 or the result is outside ``ImageLimits``.
   public func scaled(by factor: Int) throws(MediaError) -> PixelImage {
     guard factor >= 1 && factor <= ImageLimits.side else {
-      throw MediaError("the picture", "cannot be enlarged \(factor) times")
+      throw MediaError("the image", "cannot be enlarged \(factor) times")
     }
     if factor == 1 { return self }
-    try ImageLimits.check(width: width * factor, height: height * factor, of: "the enlarged picture")
+    try ImageLimits.check(width: width * factor, height: height * factor, of: "the enlarged image")
     var bytes: [UInt8] = []
     bytes.reserveCapacity(3 * width * factor * height * factor)
     for row in 0..<height {

@@ -1,12 +1,12 @@
-// How large a picture may be: the limits that are checked before any memory is asked for.
+// How large an image may be: the limits that are checked before any memory is asked for.
 // They keep a few bytes of a hostile header from claiming gigabytes; they say nothing about what a model accepts.
 
-/// The largest pictures this module handles.
+/// The largest images this module handles.
 public enum ImageLimits {
   /// The longest side, in pixels.
   public static let side = 65_535
 
-  /// The most pixels in one picture: 2²⁷, which are 384 MiB of RGB bytes.
+  /// The most pixels in one image: 2²⁷, which are 384 MiB of RGB bytes.
   public static let pixelCount = 1 << 27
 
   /// Checks a size that came from a file or a caller.

@@ -26,7 +26,7 @@ enum JPEGReader {
     guard status == 0 || (width > 0 && height > 0 && colourSpace >= 0) else {
       throw damaged(subject, decoder)
     }
-    if width < 1 || height < 1 { throw MediaError(subject, "is a JPEG file without a picture") }
+    if width < 1 || height < 1 { throw MediaError(subject, "is a JPEG file without an image") }
     try ImageLimits.check(width: Int(width), height: Int(height), of: subject)
     if Int(width) * Int(height) / mostPixelsPerByte > bytes.count {
       throw MediaError(subject, "claims \(width) × \(height) pixels, and its \(bytes.count) bytes cannot hold them")

@@ -1,11 +1,11 @@
-// The one error type of this module: which picture or file, and what is wrong with it, as one sentence.
+// The one error type of this module: which image or file, and what is wrong with it, as one sentence.
 // Deliberately no error codes: the reader of the message is a person, and callers treat all failures alike.
 
 import Foundation
 
-/// Why a picture could not be read, made or written.
+/// Why an image could not be read, made or written.
 public struct MediaError: Error, Equatable, Sendable, CustomStringConvertible, LocalizedError {
-  /// What the sentence is about: a file's path, or words such as `the picture` for data that has no file.
+  /// What the sentence is about: a file's path, or words such as `the image` for data that has no file.
   public let subject: String
 
   /// The rest of the sentence, without its full stop: `is empty`, `cannot be opened: Permission denied`.

@@ -4,7 +4,7 @@
 import CPNG
 
 extension PixelImage {
-  /// The picture as the bytes of a PNG file.
+  /// The image as the bytes of a PNG file.
   ///
   /// - Throws: `MediaError` when libpng refuses, which means that memory ran out.
   public func pngBytes() throws(MediaError) -> [UInt8] {
@@ -32,13 +32,13 @@ extension PixelImage {
         return result
       }
       guard Int(size) > capacity else {
-        throw MediaError("the picture", "cannot be compressed as PNG: \(PNGReader.message(of: image))")
+        throw MediaError("the image", "cannot be compressed as PNG: \(PNGReader.message(of: image))")
       }
       capacity = Int(size)
     }
   }
 
-  /// Writes the picture as a PNG file: whole, or not at all. An existing file is replaced only after success.
+  /// Writes the image as a PNG file: whole, or not at all. An existing file is replaced only after success.
   ///
   /// - Parameter path: the file's name; its folder must exist.
   /// - Throws: `MediaError` naming the file when it cannot be written.

@@ -1,11 +1,11 @@
 // Between bytes and the numbers a model works with: [3, h, w] planes, −1…1 on the way in, 0…1 on the way out.
 // The arithmetic is float32, operation by operation as in numpy, so the same bytes give the same bits.
-// No colour management and no batching: one picture, one array.
+// No colour management and no batching: one image, one array.
 
 extension PixelImage {
   /// How a number in 0…1 becomes a byte.
   public enum Rounding: Sendable {
-    /// `⌊255 · x⌋`, what the authors' scripts do when they save a picture.
+    /// `⌊255 · x⌋`, what the authors' scripts do when they save an image.
     case truncate
     /// The nearest byte, ties to even.
     case nearest
@@ -27,7 +27,7 @@ extension PixelImage {
     public var total: Int { notANumber + below + above }
   }
 
-  /// The picture as the model's input: `2 · x / 255 − 1` in float32.
+  /// The image as the model's input: `2 · x / 255 − 1` in float32.
   ///
   /// - Returns: `3 · height · width` numbers in −1…1, plane by plane.
   public func planarFloats() -> [Float] {  // [3, h, w]
@@ -43,7 +43,7 @@ extension PixelImage {
     }
   }
 
-  /// A picture from a model's output. Numbers outside 0…1 are clamped and what is not a number becomes 0.
+  /// An image from a model's output. Numbers outside 0…1 are clamped and what is not a number becomes 0.
   ///
   /// - Parameters:
   ///   - planar01: [3, height, width], 0 is black and 1 is full.
@@ -61,11 +61,11 @@ extension PixelImage {
     planar01: [Float], width: Int, height: Int, rounding: Rounding = .truncate,
     countingClampedIn clamped: inout ClampedCounts
   ) throws(MediaError) {
-    try ImageLimits.check(width: width, height: height, of: "the picture")
+    try ImageLimits.check(width: width, height: height, of: "the image")
     let plane = width * height
     guard planar01.count == 3 * plane else {
       throw MediaError(
-        "the picture", "of \(width) × \(height) pixels needs \(3 * plane) numbers, not \(planar01.count)")
+        "the image", "of \(width) × \(height) pixels needs \(3 * plane) numbers, not \(planar01.count)")
     }
     var pixels = [UInt8](repeating: 0, count: 3 * plane)
     for channel in 0..<3 {

@@ -1,8 +1,8 @@
-// A picture in memory: 8-bit RGB, row after row.
+// An image in memory: 8-bit RGB, row after row.
 // No alpha, no colour profile, no orientation: readers drop all three, as `Image.open(path).convert("RGB")` does in
 // Pillow, because that is what the models were trained on.
 
-/// An 8-bit RGB picture, rows from top to bottom, three bytes a pixel.
+/// An 8-bit RGB image, rows from top to bottom, three bytes a pixel.
 public struct PixelImage: Equatable, Hashable, Sendable {
   /// Columns of pixels, at least 1.
   public let width: Int
@@ -13,7 +13,7 @@ public struct PixelImage: Equatable, Hashable, Sendable {
   /// Red, green, blue of every pixel, row after row: `3 · width · height` bytes.
   public private(set) var pixels: [UInt8]  // [height, width, 3]
 
-  /// A picture from its bytes.
+  /// An image from its bytes.
   ///
   /// - Parameters:
   ///   - width: columns, 1 to ``ImageLimits/side``.
@@ -21,21 +21,21 @@ public struct PixelImage: Equatable, Hashable, Sendable {
   ///   - pixels: red, green, blue interleaved, row-major.
   /// - Throws: `MediaError` when the size is outside ``ImageLimits`` or does not match the number of bytes.
   public init(width: Int, height: Int, pixels: [UInt8]) throws(MediaError) {
-    try ImageLimits.check(width: width, height: height, of: "the picture")
+    try ImageLimits.check(width: width, height: height, of: "the image")
     guard pixels.count == 3 * width * height else {
       let needed = 3 * width * height
-      throw MediaError("the picture", "of \(width) × \(height) pixels needs \(needed) bytes, not \(pixels.count)")
+      throw MediaError("the image", "of \(width) × \(height) pixels needs \(needed) bytes, not \(pixels.count)")
     }
     self.width = width
     self.height = height
     self.pixels = pixels
   }
 
-  /// A picture of one colour.
+  /// An image of one colour.
   ///
   /// - Throws: `MediaError` when the size is outside ``ImageLimits``.
   public init(width: Int, height: Int, filledWith colour: Colour) throws(MediaError) {
-    try ImageLimits.check(width: width, height: height, of: "the picture")
+    try ImageLimits.check(width: width, height: height, of: "the image")
     var pixels = [UInt8](repeating: colour.red, count: 3 * width * height)
     if colour.green != colour.red || colour.blue != colour.red {
       for pixel in 0..<(width * height) {
@@ -54,7 +54,7 @@ public struct PixelImage: Equatable, Hashable, Sendable {
     self.pixels = pixels
   }
 
-  /// One pixel's colour; the place must be inside the picture.
+  /// One pixel's colour; the place must be inside the image.
   public subscript(row row: Int, column column: Int) -> Colour {
     get {
       let place = offset(row: row, column: column)
@@ -69,11 +69,11 @@ public struct PixelImage: Equatable, Hashable, Sendable {
   }
 
   private func offset(row: Int, column: Int) -> Int {
-    precondition(row >= 0 && row < height && column >= 0 && column < width, "a pixel outside the picture")
+    precondition(row >= 0 && row < height && column >= 0 && column < width, "a pixel outside the image")
     return 3 * (row * width + column)
   }
 
-  /// Copies another picture into this one; both corners must lie inside.
+  /// Copies another image into this one; both corners must lie inside.
   mutating func paste(_ other: PixelImage, row: Int, column: Int) {
     precondition(row >= 0 && column >= 0 && row + other.height <= height && column + other.width <= width)
     let rowBytes = 3 * other.width

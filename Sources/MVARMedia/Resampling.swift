@@ -1,9 +1,9 @@
-// Resizing 8-bit pictures bit for bit as Pillow does: two passes, the horizontal one first, each rounded to bytes.
+// Resizing 8-bit images bit for bit as Pillow does: two passes, the horizontal one first, each rounded to bytes.
 // Each pass is (Σ w · pixel + 2²¹) >> 22, clamped; a pass that changes nothing is skipped. Only the wanted part of the
-// output is computed, from the rows and columns that part looks at, so a thin picture never makes a huge one in between.
+// output is computed, from the rows and columns that part looks at, so a thin image never makes a huge one in between.
 
 extension PixelImage {
-  /// The picture in another size.
+  /// The image in another size.
   ///
   /// - Parameters:
   ///   - width: columns of the result.
@@ -14,17 +14,17 @@ extension PixelImage {
   public func resized(
     width: Int, height: Int, filter: ResamplingFilter, order: ResamplingOrder = .pillow13
   ) throws(MediaError) -> PixelImage {
-    try ImageLimits.check(width: width, height: height, of: "the resized picture")
+    try ImageLimits.check(width: width, height: height, of: "the resized image")
     if order.isVerticalFirst(from: (self.width, self.height), to: (width, height)) {
-      try ImageLimits.check(width: self.width, height: height, of: "the half-resized picture")
+      try ImageLimits.check(width: self.width, height: height, of: "the half-resized image")
     } else {
-      try ImageLimits.check(width: width, height: self.height, of: "the half-resized picture")
+      try ImageLimits.check(width: width, height: self.height, of: "the half-resized image")
     }
     return resampled(
       width: width, height: height, columns: 0..<width, rows: 0..<height, filter: filter, order: order)
   }
 
-  /// The part `rows` × `columns` of the picture resized to `width` × `height`, which themselves may be any size.
+  /// The part `rows` × `columns` of the image resized to `width` × `height`, which themselves may be any size.
   func resampled(
     width: Int, height: Int, columns: Range<Int>, rows: Range<Int>, filter: ResamplingFilter, order: ResamplingOrder
   ) -> PixelImage {
@@ -46,7 +46,7 @@ extension PixelImage {
     return result
   }
 
-  /// A rectangle of the picture; the ranges must lie inside and hold something.
+  /// A rectangle of the image; the ranges must lie inside and hold something.
   func cropped(columns: Range<Int>, rows: Range<Int>) -> PixelImage {
     if columns == 0..<width && rows == 0..<height { return self }
     var bytes: [UInt8] = []
@@ -57,7 +57,7 @@ extension PixelImage {
     return PixelImage(trustedWidth: columns.count, height: rows.count, pixels: bytes)
   }
 
-  /// - Parameter taps: their input range starts with this picture's first column.
+  /// - Parameter taps: their input range starts with this image's first column.
   private func horizontallyResampled(_ taps: ResamplingTaps) -> PixelImage {
     let newWidth = taps.starts.count
     var bytes = [UInt8](repeating: 0, count: 3 * newWidth * height)
@@ -82,7 +82,7 @@ extension PixelImage {
     return PixelImage(trustedWidth: newWidth, height: height, pixels: bytes)
   }
 
-  /// - Parameter taps: their input range starts with this picture's first row.
+  /// - Parameter taps: their input range starts with this image's first row.
   private func verticallyResampled(_ taps: ResamplingTaps) -> PixelImage {
     let newHeight = taps.starts.count
     let rowBytes = 3 * width

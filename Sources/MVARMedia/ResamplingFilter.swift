@@ -2,7 +2,7 @@
 // Place o of the output looks at a window of the input around (o + ½) · scale; when shrinking, the filter is stretched
 // by the scale, which is what makes it antialiased. Double until the last step, then 22 fractional bits.
 
-/// How a picture is resized.
+/// How an image is resized.
 public enum ResamplingFilter: Sendable {
   /// The mean over the window, support ½.
   case box

@@ -3,7 +3,7 @@
 // A letter is seven to nine digits of base 32, one a row from the top; a digit's bits are the row's dots from left to
 // right. Letters are equally wide and drawn enlarged by a whole factor; there is no smoothing and no other script.
 
-/// Draws text into pictures.
+/// Draws text into images.
 public enum BitmapFont {
   /// Dots from one letter to the next.
   public static let advance = 6
@@ -31,11 +31,11 @@ public enum BitmapFont {
   /// The width of a text in pixels.
   public static func width(of text: String, scale: Int) -> Int { max(text.count * advance - 1, 0) * scale }
 
-  /// Draws text; what lies outside the picture is left out.
+  /// Draws text; what lies outside the image is left out.
   ///
   /// - Parameters:
   ///   - text: one line.
-  ///   - image: the picture to draw into.
+  ///   - image: the image to draw into.
   ///   - x: the left edge of the first letter; with `isRotated`, the edge where capital letters have their top.
   ///   - y: the top of capital letters; with `isRotated`, the lower edge, from which the text climbs.
   ///   - colour: the ink.

@@ -1,11 +1,11 @@
-// A picture of a table of numbers: a cell for each, the darker the larger, with the number written in where it fits.
+// An image of a table of numbers: a cell for each, the darker the larger, with the number written in where it fits.
 //
 // Rows run from top to bottom and columns from left to right, as in the table. Drawn as `LinePlot` is, without anything of
 // the system's. There is no legend of colours: the numbers in the cells say more, and the caller names the range.
 
 /// A table of numbers as coloured cells.
 public struct HeatMap: Sendable {
-  /// The line above the picture.
+  /// The line above the image.
   public var title: String
   /// What the columns are.
   public var xLabel: String
@@ -19,9 +19,9 @@ public struct HeatMap: Sendable {
   public var texts: [[String]] = []
   /// The numbers of the lightest and the darkest colour; others get the nearer of the two.
   public var range: ClosedRange<Double>
-  /// The picture's width in pixels.
+  /// The image's width in pixels.
   public var width = 640
-  /// The picture's height in pixels.
+  /// The image's height in pixels.
   public var height = 560
   /// How many pixels a dot of the letters is wide.
   public var textScale = 2
@@ -96,7 +96,7 @@ public struct HeatMap: Sendable {
     return (parts(columnCount, left, right), parts(rowCount, top, bottom))
   }
 
-  /// The heat map as a picture.
+  /// The heat map as an image.
   ///
   /// - Throws: `MediaError` as ``cells()`` does.
   public func draw() throws(MediaError) -> PixelImage {

@@ -1,6 +1,6 @@
-// A picture of curves: lines over two axes, with ticks, a grid, labels and a legend.
+// An image of curves: lines over two axes, with ticks, a grid, labels and a legend.
 //
-// Everything is drawn here, without fonts or libraries of the system, so the same numbers give the same picture on
+// Everything is drawn here, without fonts or libraries of the system, so the same numbers give the same image on
 // every machine. It draws lines and dots only: no bars, no error bands, no second axis, no text in other scripts.
 
 /// Curves over two axes.
@@ -35,7 +35,7 @@ public struct LinePlot: Sendable {
     }
   }
 
-  /// The line above the picture.
+  /// The line above the image.
   public var title: String
   /// What the horizontal axis shows, with its unit.
   public var xLabel: String
@@ -47,9 +47,9 @@ public struct LinePlot: Sendable {
   public var xScale = Scale.linear
   /// The vertical axis.
   public var yScale = Scale.linear
-  /// The picture's width in pixels.
+  /// The image's width in pixels.
   public var width = 900
-  /// The picture's height in pixels.
+  /// The image's height in pixels.
   public var height = 560
   /// How many pixels a dot of the letters is wide.
   public var textScale = 2
@@ -69,7 +69,7 @@ public struct LinePlot: Sendable {
     .init(red: 60, green: 60, blue: 60),
   ]
 
-  /// The plot as a picture.
+  /// The plot as an image.
   ///
   /// - Throws: `MediaError` when the size is outside ``ImageLimits`` or too small for the labels.
   public func draw() throws(MediaError) -> PixelImage {

@@ -31,13 +31,13 @@ public struct RasterPanel: Sendable {
   /// The colour of a share of 1.
   public static let dark = PixelImage.Colour(red: 16, green: 52, blue: 100)
 
-  /// Where the raster's first pixel lies in the picture.
+  /// Where the raster's first pixel lies in the image.
   public var origin: (row: Int, column: Int) {
     let text = max(textScale, 1)
     return ((BitmapFont.height + 8) * text + 1, 4 * text + 1)
   }
 
-  /// The panel as a picture.
+  /// The panel as an image.
   ///
   /// - Throws: `MediaError` when the side does not match the number of shares or the size is outside ``ImageLimits``.
   public func draw() throws(MediaError) -> PixelImage {

@@ -1,4 +1,4 @@
-// `mvar attention`: where the queries of a trained model look, on real pictures with teacher forcing. Left, at which scales
+// `mvar attention`: where the queries of a trained model look, on real images with teacher forcing. Left, at which scales
 // (a map of query scale × key scale); right, how far within their own scale.
 //
 // These are the two observations behind MVAR; with `--attention var` the same weights show them on the baseline. What is
@@ -16,8 +16,8 @@ struct AttentionMap: ParsableCommand {
     commandName: "attention",
     abstract: "Show where the queries of a trained model look: at which scales, and how far.",
     discussion: """
-      Mean attention weights over heads, blocks and pictures, as a table and as a picture. With the small model that ships \
-      with the package and its pictures, and the same weights with the attention of VAR:
+      Mean attention weights over heads, blocks and images, as a table and as an image. With the small model that ships \
+      with the package and its images, and the same weights with the attention of VAR:
 
         mvar attention -o attention.png
         mvar attention --attention var -o attention-var.png
@@ -34,7 +34,7 @@ struct AttentionMap: ParsableCommand {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "The folder with the pictures to look at.",
+      "The folder with the images to look at.",
       discussion: """
         Laid out as for mvar evaluate; only those that are held out are shown, if any are. Default: those that ship \
         with the package.
@@ -43,10 +43,10 @@ struct AttentionMap: ParsableCommand {
 
   @OptionGroup var dataset: DatasetOptions
 
-  @Option(parsing: .unconditional, help: "How many pictures, evenly from all classes.")
+  @Option(parsing: .unconditional, help: "How many images, evenly from all classes.")
   var count = 32
 
-  @Option(name: [.short, .long], parsing: .unconditional, help: "The picture to write (.png).")
+  @Option(name: [.short, .long], parsing: .unconditional, help: "The image to write (.png).")
   var output: String
 
   @OptionGroup(title: "What a checkpoint may not tell") var hints: HintOptions
@@ -65,15 +65,15 @@ struct AttentionMap: ParsableCommand {
     guard let model = model ?? shipped else { throw Failure(ShippedModel.absence) }
     let ownTokenizer = self.model == nil ? ShippedModel.tokenizer : nil
     guard let data = data ?? shipped.map({ ($0 as NSString).deletingLastPathComponent }) else {
-      throw Failure("no pictures are named, and the shipped ones (Fixtures/emoji) were not found; use --data")
+      throw Failure("no images are named, and the shipped ones (Fixtures/emoji) were not found; use --data")
     }
     let tokenizer = tokenizer ?? ownTokenizer
     try OutputFile.check(output, endings: [".png"], keeping: [model] + (tokenizer.map { [$0] } ?? []))
     let statistics = try engine.run(
       AttentionTask(command: self, model: model, tokenizer: tokenizer ?? model, data: data))
-    let pictures = [try AttentionPictures.scales(statistics), try AttentionPictures.distances(statistics)]
-    try ImageGrid(gap: 8).rows([pictures], alignment: .top).writePNG(to: output)
-    try Table.print(AttentionPictures.table(statistics))
+    let images = [try AttentionImages.scales(statistics), try AttentionImages.distances(statistics)]
+    try ImageGrid(gap: 8).rows([images], alignment: .top).writePNG(to: output)
+    try Table.print(AttentionImages.table(statistics))
     try Console.print(output)
   }
 }
@@ -91,15 +91,15 @@ private struct AttentionTask: EngineTask {
     let (transformer, codes): (MarkovianTransformer<B>, VQVAE<B>) = try models(on: device)
     let progress = Progress()
     defer { progress.finish() }
-    let (examples, labels) = try pictures(codes.configuration.imageSide, transformer.configuration, progress)
+    let (examples, labels) = try images(codes.configuration.imageSide, transformer.configuration, progress)
     // All scales at once: about three times the largest one's share.
     let bytes = 3 * transformer.configuration.bytesPerImage
     let batch = min(max(Int(0x1p30 / bytes), 1), 8)
-    try device.checkMemory(bytes, for: "a picture's attention")
+    try device.checkMemory(bytes, for: "an image's attention")
     var statistics = AttentionStatistics(transformer.trajectory)
     for start in stride(from: 0, to: examples.count, by: batch) {
       let range = start..<min(start + batch, examples.count)
-      progress.report("looking at picture \(range.lowerBound + 1) of \(examples.count)")
+      progress.report("looking at image \(range.lowerBound + 1) of \(examples.count)")
       let inputs = try inputs(Array(examples[range]), codes, on: device)  // [B, L − 1, Z]
       try statistics.add(transformer, labels: Array(labels[range]), inputs: inputs)
     }
@@ -129,11 +129,11 @@ private struct AttentionTask: EngineTask {
     return (transformer, codes)
   }
 
-  /// The pictures to look at, and the label each is shown with.
-  private func pictures(
+  /// The images to look at, and the label each is shown with.
+  private func images(
     _ side: Int, _ configuration: TransformerConfiguration, _ progress: Progress
   ) throws -> (examples: [LabelledImages.Example], labels: [Int]) {
-    let images = try command.dataset.pictures(in: data, side: side, progress)
+    let images = try command.dataset.images(in: data, side: side, progress)
     let all = images.validation.isEmpty ? images.training : images.validation
     let count = min(command.count, all.count)
     let examples = (0..<count).map { all[$0 * all.count / count] }
@@ -142,16 +142,16 @@ private struct AttentionTask: EngineTask {
       return (examples, examples.map(\.label))
     }
     progress.finish()
-    Console.note("\(data): its classes are not those of the model, so the pictures are shown without a class")
+    Console.note("\(data): its classes are not those of the model, so the images are shown without a class")
     return (examples, examples.map { _ in configuration.classes })
   }
 
-  /// What the transformer sees of pictures: x_1 … x_(S−1) [B, L − 1, Z].
+  /// What the transformer sees of images: x_1 … x_(S−1) [B, L − 1, Z].
   private func inputs<B: Backend>(
     _ examples: [LabelledImages.Example], _ codes: VQVAE<B>, on device: B.Device
   ) throws -> Tensor<B> {
     let side = codes.configuration.imageSide
-    let values = examples.flatMap { $0.picture.planarFloats() }
+    let values = examples.flatMap { $0.image.planarFloats() }
     let images = try Tensor<B>(B.Scalar.array(values), shape: [examples.count, 3, side, side], on: device)
     let features = codes.features(Variable(images))  // [B, Z, P, P]
     guard try B.isFinite(features.value) else {
@@ -162,9 +162,9 @@ private struct AttentionTask: EngineTask {
   }
 }
 
-/// Statistics as pictures and as a table.
-private enum AttentionPictures {
-  /// The height of both pictures.
+/// Statistics as images and as a table.
+private enum AttentionImages {
+  /// The height of both images.
   private static let height = 600
 
   /// Query scale × key scale, in percent.

@@ -14,7 +14,7 @@ struct Crop: ParsableCommand {
   @Option(parsing: .unconditional, help: "The side of the result in pixels.")
   var size: Int
 
-  @Option(name: [.short, .long], parsing: .unconditional, help: "The picture to write (.png).")
+  @Option(name: [.short, .long], parsing: .unconditional, help: "The image to write (.png).")
   var output: String
 
   func validate() throws {

@@ -1,29 +1,29 @@
-// The options about reading a labelled set of pictures, for every subcommand that reads one.
+// The options about reading a labelled set of images, for every subcommand that reads one.
 
 import ArgumentParser
 import Training
 
 extension BadFilePolicy: ExpressibleByArgument {}
 
-/// Which pictures of a folder are read, and which of them are held out.
+/// Which images of a folder are read, and which of them are held out.
 struct DatasetOptions: ParsableArguments {
-  @Option(parsing: .unconditional, help: "What to do about pictures that cannot be read: refuse or skip.")
+  @Option(parsing: .unconditional, help: "What to do about images that cannot be read: refuse or skip.")
   var badFiles = BadFilePolicy.refuse
 
   @Option(
     parsing: .unconditional,
-    help: "Without val/, one in so many pictures of each class is held out of training (0: none).")
+    help: "Without val/, one in so many images of each class is held out of training (0: none).")
   var heldOut = 10
 
   func validate() throws { try Arguments.check("--held-out", heldOut, in: 0...1000) }
 
-  /// Reads a folder of pictures.
+  /// Reads a folder of images.
   ///
-  /// - Parameter side: the side that all pictures get, in pixels.
-  func pictures(in folder: String, side: Int, _ progress: Progress) throws -> LabelledImages {
+  /// - Parameter side: the side that all images get, in pixels.
+  func images(in folder: String, side: Int, _ progress: Progress) throws -> LabelledImages {
     try LabelledImages(
       path: folder, side: side, badFiles: badFiles, heldOut: heldOut,
       onProblem: { Console.note("skipped \($0)") },
-      onProgress: { done, all in progress.report("reading picture \(done) of \(all)") })
+      onProgress: { done, all in progress.report("reading image \(done) of \(all)") })
   }
 }

@@ -1,4 +1,4 @@
-// `mvar decode`: tokens → pictures.
+// `mvar decode`: tokens → images.
 
 import ArgumentParser
 import MVAR
@@ -17,11 +17,11 @@ struct Decode: ParsableCommand {
   @Argument(help: "The file of tokens (.npz or .npy).")
   var tokens: String
 
-  @Option(name: [.short, .long], parsing: .unconditional, help: "The picture to write (.png), all images in one.")
+  @Option(name: [.short, .long], parsing: .unconditional, help: "The image to write (.png), all images in one.")
   var output: String
 
   @OptionGroup var grid: GridOptions
-  @OptionGroup var pictures: PictureOptions
+  @OptionGroup var images: ImageOptions
   @OptionGroup var tokenizer: TokenizerOptions
 
   func run() throws {
@@ -44,7 +44,7 @@ private struct DecodeTask: EngineTask {
     let shown = try tokens.enumerated().map { index, tokens in
       progress.report("decoding image \(index + 1) of \(command.tokens.count)")
       let indices: [Indices<B>] = try TokenFile.perScale(tokens, configuration.schedule, on: device)
-      return try command.pictures.picture(
+      return try command.images.image(
         model.decode(model.quantizer.decode(indices).last!).value, by: command.tokenizer.tokenizer)
     }
     progress.finish()

@@ -65,11 +65,11 @@ private struct EncodeTask: EngineTask {
     let model: VQVAE<B> = try command.tokenizer.load([.encoder], on: device)
     let progress = Progress()
     for (index, path) in command.images.enumerated() {
-      let picture = try PixelImage.load(path).centreCrop(model.configuration.imageSide)
+      let image = try PixelImage.load(path).centreCrop(model.configuration.imageSide)
       var arrays: [(name: String, tensor: StoredTensor)] = []
       for (suffix, flipped) in [("", false), ("_flip", true)] {
         progress.report("encoding image \(index + 1) of \(command.images.count)")
-        let quantized = try command.tokenizer.encode(picture, flipped: flipped, with: model)
+        let quantized = try command.tokenizer.encode(image, flipped: flipped, with: model)
         let tokens = try quantized.tokens.flatMap { try $0.values() }
         let inputs = model.quantizer.inputs(sums: quantized.sums).value  // [1, L − 1, Z]
         let values = try inputs.scalars().map { Float($0) }

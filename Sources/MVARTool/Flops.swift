@@ -52,7 +52,7 @@ struct Flops: ParsableCommand {
 
   @Option(
     name: [.short, .long], parsing: .unconditional,
-    help: "A picture (.png): the cost of attention blocks over the number of tokens, for the published lists.")
+    help: "An image (.png): the cost of attention blocks over the number of tokens, for the published lists.")
   var output: String?
 
   func validate() throws {

@@ -1,4 +1,4 @@
-// What `mvar flops` shows: a table with a column per attention pattern, the same as JSON, and a picture. The formulas are
+// What `mvar flops` shows: a table with a column per attention pattern, the same as JSON, and an image. The formulas are
 // the library's (`TransformerCost`, `TokenizerCost`).
 
 import Foundation
@@ -109,7 +109,7 @@ struct FlopsReport {
     return segments.reduce(0) { $0 + cost.trainingProducts(scales: $1) } / Double(cycle.length)
   }
 
-  // MARK: The picture
+  // MARK: The image
 
   /// The cost of attention blocks over the number of tokens, for the published lists of scales.
   ///

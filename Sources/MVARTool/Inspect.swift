@@ -12,7 +12,7 @@ struct Inspect: ParsableCommand {
     abstract: "Say what a file is.",
     discussion: """
       For a checkpoint: its format, the model in it with its configuration, and every parameter that is missing, \
-      unexpected or of another shape. Also for .npz and .npy files, golden files and pictures.
+      unexpected or of another shape. Also for .npz and .npy files, golden files and images.
 
         mvar inspect mvar_d16.pth
       """)
@@ -27,11 +27,11 @@ struct Inspect: ParsableCommand {
   var hints: HintOptions
 
   func run() throws {
-    if try isPicture() {
-      let picture = try PixelImage.load(file)
+    if try isImage() {
+      let image = try PixelImage.load(file)
       try line("file", "\(file), \(try size())")
-      try line("format", "picture")
-      try line("size", "\(picture.width) × \(picture.height) pixels")
+      try line("format", "image")
+      try line("size", "\(image.width) × \(image.height) pixels")
       return
     }
     let checkpoint = try Checkpoint.open(file)
@@ -59,8 +59,8 @@ struct Inspect: ParsableCommand {
     }
   }
 
-  /// Whether the file begins like a picture.
-  private func isPicture() throws -> Bool {
+  /// Whether the file begins like an image.
+  private func isImage() throws -> Bool {
     let mapped = try MappedFile(path: file)
     let start = (0..<4).map { mapped.byte(at: $0) }
     return start == [0x89, 0x50, 0x4E, 0x47] || Array(start.prefix(3)) == [0xFF, 0xD8, 0xFF]

@@ -25,7 +25,7 @@ struct Mask: ParsableCommand {
   @Option(parsing: .unconditional, help: "Pixels a side of each pattern.")
   var side = 680
 
-  @Option(name: [.short, .long], parsing: .unconditional, help: "The picture to write (.png).")
+  @Option(name: [.short, .long], parsing: .unconditional, help: "The image to write (.png).")
   var output: String
 
   func validate() throws {

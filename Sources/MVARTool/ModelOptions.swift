@@ -69,12 +69,12 @@ struct TokenizerOptions: ParsableArguments {
     return model
   }
 
-  /// The tokens of a picture.
+  /// The tokens of an image.
   ///
   /// - Throws: `Failure` when the encoder's output is not made of numbers, which have no nearest code.
-  func encode<B: Backend>(_ picture: PixelImage, flipped: Bool = false, with model: VQVAE<B>) throws -> Quantized<B> {
+  func encode<B: Backend>(_ image: PixelImage, flipped: Bool = false, with model: VQVAE<B>) throws -> Quantized<B> {
     let device = model.quantizer.codebook.weight.value.device
-    let features = model.features(try picture.tensor(flipped: flipped, on: device))
+    let features = model.features(try image.tensor(flipped: flipped, on: device))
     guard try B.isFinite(features.value) else { throw notNumbers }
     return model.quantizer.encode(features)
   }

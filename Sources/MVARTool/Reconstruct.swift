@@ -18,36 +18,36 @@ struct Reconstruct: ParsableCommand {
   @Argument(help: "The image, PNG or JPEG.")
   var image: String
 
-  @Option(name: [.short, .long], parsing: .unconditional, help: "The picture to write (.png).")
+  @Option(name: [.short, .long], parsing: .unconditional, help: "The image to write (.png).")
   var output: String
 
   @Flag(help: "Show the original to the left of its reconstruction.")
   var sideBySide = false
 
-  @OptionGroup var pictures: PictureOptions
+  @OptionGroup var images: ImageOptions
   @OptionGroup var tokenizer: TokenizerOptions
 
   func run() throws {
     let engine = try tokenizer.engine.open()
     try OutputFile.check(output, endings: [".png"], keeping: [tokenizer.tokenizer])
-    try engine.run(ReconstructTask(command: self, picture: PixelImage.load(image)))
+    try engine.run(ReconstructTask(command: self, image: PixelImage.load(image)))
   }
 }
 
 /// The reconstruction, on any engine.
 private struct ReconstructTask: EngineTask {
   let command: Reconstruct
-  let picture: PixelImage
+  let image: PixelImage
 
   func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws where B.Device == D {
     let model: VQVAE<B> = try command.tokenizer.load(.all, on: device)
-    let original = try picture.centreCrop(model.configuration.imageSide)
+    let original = try image.centreCrop(model.configuration.imageSide)
     var (encoding, decoding) = (Stopwatch(), Stopwatch())
     let progress = Progress()
     let quantized = try encoding.measure { try command.tokenizer.encode(original, with: model) }
     progress.report("decoding")
     let result = try decoding.measure {
-      try command.pictures.picture(model.decode(quantized.sums.last!).value, by: command.tokenizer.tokenizer)
+      try command.images.image(model.decode(quantized.sums.last!).value, by: command.tokenizer.tokenizer)
     }
     progress.finish()
     let shown = command.sideBySide ? try ImageGrid().rows([[original, result]]) : result

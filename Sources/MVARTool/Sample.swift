@@ -1,4 +1,4 @@
-// `mvar sample`: class labels → pictures. Images are drawn in batches and decoded one at a time.
+// `mvar sample`: class labels → images. Images are drawn in batches and decoded one at a time.
 //
 // Image i of a run takes its random numbers from stream i of the seed, so it is the same whatever the batch; `--first`
 // picks out single images of a longer run.
@@ -23,7 +23,7 @@ struct Sample: ParsableCommand {
 
         mvar sample --class animal --count 8 -o animals.png
 
-      Four images of class 207 in one picture, with the authors' settings:
+      Four images of class 207 in one image, with the authors' settings:
 
         mvar sample --model mvar_d16.pth --tokenizer vae_ch160v4096z32.pth --class 207 --count 4 \
       --cfg 2.7 --top-k 900 --top-p 0.96 --seed 1 -o out.png
@@ -66,16 +66,16 @@ struct Sample: ParsableCommand {
     transform: Arguments.seed)
   var seed: UInt64 = 0
 
-  @Flag(help: "Mix codes instead of drawing one: smoother pictures, not for metrics.")
+  @Flag(help: "Mix codes instead of drawing one: smoother images, not for metrics.")
   var smooth = false
 
   @Flag(help: "Show each image after every scale, side by side.")
   var scales = false
 
-  @Option(name: [.short, .long], parsing: .unconditional, help: "The picture to write (.png), all images in one.")
+  @Option(name: [.short, .long], parsing: .unconditional, help: "The image to write (.png), all images in one.")
   var output: String?
 
-  @Option(parsing: .unconditional, help: "A folder for one picture per image.")
+  @Option(parsing: .unconditional, help: "A folder for one image per image.")
   var singles: String?
 
   @Option(parsing: .unconditional, help: "A file for the tokens (.npz).")
@@ -85,7 +85,7 @@ struct Sample: ParsableCommand {
   var batch: Int?
 
   @OptionGroup var grid: GridOptions
-  @OptionGroup var pictures: PictureOptions
+  @OptionGroup var images: ImageOptions
 
   @OptionGroup(title: "What a checkpoint may not tell")
   var hints: HintOptions
@@ -106,7 +106,7 @@ struct Sample: ParsableCommand {
     }
     try Arguments.check("--batch", batch, in: 1...1024)
     guard output != nil || singles != nil || tokens != nil else {
-      throw ValidationError("nothing would be written: name a picture with -o, or use --singles or --tokens")
+      throw ValidationError("nothing would be written: name an image with -o, or use --singles or --tokens")
     }
   }
 
@@ -164,7 +164,7 @@ private struct SampleTask: EngineTask {
         progress.report("decoding image \(index + 1) of \(labels.count)")
         let shown = try decoding.measure {
           try sums.map {
-            try command.pictures.picture(tokenizer.decode(Variable($0.rows(row..<row + 1))).value, by: files)
+            try command.images.image(tokenizer.decode(Variable($0.rows(row..<row + 1))).value, by: files)
           }
         }
         try results.add(shown, index: index)
@@ -255,7 +255,7 @@ private struct SampleTask: EngineTask {
   }
 }
 
-/// The pictures and tokens of a run.
+/// The images and tokens of a run.
 private struct Results {
   let command: Sample
   let labels: [Int]
@@ -267,7 +267,7 @@ private struct Results {
     self.labels = labels
   }
 
-  /// Takes in the pictures of one image: after each scale, or the last only.
+  /// Takes in the images of one image: after each scale, or the last only.
   mutating func add(_ shown: [PixelImage], index: Int) throws {
     if let folder = command.singles {
       let number = String(command.first + index)
@@ -282,12 +282,12 @@ private struct Results {
   /// Writes what is written at the end.
   func write() throws {
     if let path = command.output {
-      let picture =
+      let image =
         try command.scales
         ? ImageGrid().rows(rows)
         : ImageGrid().grid(
           rows.map { $0[0] }, columns: command.grid.columns ?? (command.classes.count == 1 ? nil : command.count))
-      try picture.writePNG(to: path)
+      try image.writePNG(to: path)
       try Console.print(path)
     }
     if let path = command.tokens {

@@ -1,4 +1,4 @@
-// SHA-256 (FIPS 180-4) in plain loops, for comparing pictures with recorded digests. Clarity before speed, and no
+// SHA-256 (FIPS 180-4) in plain loops, for comparing images with recorded digests. Clarity before speed, and no
 // protection against timing attacks: it keeps no secrets.
 
 /// SHA-256 of bytes.

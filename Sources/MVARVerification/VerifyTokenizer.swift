@@ -33,8 +33,8 @@ extension Verifier {
     let name = file.checkpoint.metadata["image"]?.split(separator: ",").first.map(String.init) ?? ""
     let model: VQVAE<B> = try file.tokenizer(on: device)
     let side = model.configuration.imageSide
-    let picture = try PixelImage.load(try photo(name, for: file.path)).centreCrop(side)
-    let image = try Tensor<B>(picture.planarFloats().map { B.Scalar($0) }, shape: [1, 3, side, side], on: device)
+    let image = try PixelImage.load(try photo(name, for: file.path)).centreCrop(side)
+    let image = try Tensor<B>(image.planarFloats().map { B.Scalar($0) }, shape: [1, 3, side, side], on: device)
     let features = model.features(Variable(image))
     try rows.value("f", features.value, file.tensor("f"))
     let quantized = model.quantizer.encode(features)
@@ -79,8 +79,8 @@ extension Verifier {
   ) throws {
     let tape = Tape<B>()
     let input = Variable(image, tape: tape)
-    let (picture, quantizerLoss, _) = model.reconstruct(input)
-    let reconstructionLoss = picture.meanSquaredError(input)
+    let (image, quantizerLoss, _) = model.reconstruct(input)
+    let reconstructionLoss = image.meanSquaredError(input)
     try rows.value("train.recon_loss", reconstructionLoss.value, file.tensor("train.recon_loss"))
     try rows.value("train.vq_loss", quantizerLoss.value, file.tensor("train.vq_loss"))
     let loss = reconstructionLoss + quantizerLoss

@@ -43,7 +43,7 @@ extension StepCase {
   func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ inputs: [Tensor<B>]) throws -> [Tensor<B>]? { nil }
 }
 
-/// A training pass of the tokenizer as a case: the picture, the quantiser's loss and all gradients.
+/// A training pass of the tokenizer as a case: the image, the quantiser's loss and all gradients.
 private struct TokenizerCase: OperatorCase {
   let name = "a tokenizer's pass"
   var inputs: [Values] {
@@ -55,10 +55,10 @@ private struct TokenizerCase: OperatorCase {
     let model = try TinyModels.tokenizer(B.self)
     let tape = Tape<B>()
     let image = Variable(inputs[0], tape: tape)
-    let (picture, quantizerLoss, _) = model.reconstruct(image)
-    let loss = picture.meanSquaredError(image) + picture.meanAbsoluteError(image) + quantizerLoss
+    let (image, quantizerLoss, _) = model.reconstruct(image)
+    let loss = image.meanSquaredError(image) + image.meanAbsoluteError(image) + quantizerLoss
     let gradients = tape.gradients(of: loss, seed: Tensor(repeating: 1, shape: [1], on: B.testDevice))
-    return [picture.value, quantizerLoss.value, loss.value] + model.parameters.compactMap { gradients[$0] }
+    return [image.value, quantizerLoss.value, loss.value] + model.parameters.compactMap { gradients[$0] }
   }
 
   func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ inputs: [Tensor<B>]) throws -> [Tensor<B>]? { nil }

@@ -1,5 +1,5 @@
 // Photographs decoded and cropped must equal Pillow's results byte for byte: recorded digests of all of them, and the
-// pictures themselves for some, which then show where a difference lies.
+// images themselves for some, which then show where a difference lies.
 
 import Foundation
 import Media
@@ -53,7 +53,7 @@ struct GoldenCropTests {
     arguments: [
       ("astronaut.png", 64), ("chelsea.png", 64), ("chelsea.png", 256), ("coffee.png", 64), ("rocket.jpg", 64),
     ])
-  func pictures(_ photo: String, _ side: Int) throws {
+  func images(_ photo: String, _ side: Int) throws {
     let crop = try PixelImage.load(Fixtures.path("photos/\(photo)")).centreCrop(side)
     let name = photo.split(separator: ".")[0]
     let expected = try PixelImage.load(Fixtures.path("golden/photos/\(name).crop\(side).png"))

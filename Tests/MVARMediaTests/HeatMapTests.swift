@@ -16,7 +16,7 @@ struct HeatMapTests {
     image[row: cells.rows[row].lowerBound + 2, column: cells.columns[column].lowerBound + 2]
   }
 
-  @Test func `a picture has the size asked for and its cells the colours of their numbers`() throws {
+  @Test func `an image has the size asked for and its cells the colours of their numbers`() throws {
     var map = map([[0, 50, 100], [25, nil, .nan]], range: 0...100)
     map.width = 500
     map.height = 300

@@ -38,8 +38,8 @@ struct HostileFileTests {
     let noPixels = PNGSample.signature + small.header + PNGSample.chunk("IEND", [])
     return [
       ("empty.png", [], "is empty"),
-      ("text.png", Array("hello, world\n".utf8), "is not a picture"),
-      ("one.png", [0x89], "is not a picture"),
+      ("text.png", Array("hello, world\n".utf8), "is not an image"),
+      ("one.png", [0x89], "is not an image"),
       ("signature.png", PNGSample.signature, "cut short"),
       ("checksum.png", badChecksum, "CRC"),
       ("pixelchecksum.png", badPixelChecksum, "damaged"),

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("JPEG")
 struct JPEGTests {
-  /// A smooth picture, which the format keeps nearly as it is.
+  /// A smooth image, which the format keeps nearly as it is.
   private func ramp(_ width: Int, _ height: Int) throws -> PixelImage {
     var image = try PixelImage(width: width, height: height, filledWith: .black)
     for row in 0..<height {

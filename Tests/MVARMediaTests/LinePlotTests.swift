@@ -248,8 +248,8 @@ struct LinePlotTests {
     #expect(problem(900, 560) == "none")
     #expect(problem(60, 560) == "the plot of 60 × 560 pixels is too small for its labels.")
     #expect(problem(900, 100) == "the plot of 900 × 100 pixels is too small for its labels.")
-    #expect(problem(0, 560) == "the picture is 0 × 560 pixels, and a side cannot be below 1.")
-    #expect(problem(1 << 20, 560) == "the picture is 1048576 × 560 pixels, and the limit is 65535 a side.")
+    #expect(problem(0, 560) == "the image is 0 × 560 pixels, and a side cannot be below 1.")
+    #expect(problem(1 << 20, 560) == "the image is 1048576 × 560 pixels, and the limit is 65535 a side.")
   }
 }
 
@@ -285,7 +285,7 @@ struct BitmapFontTests {
     #expect(seen.count == 95)
   }
 
-  @Test("text is cut at the picture's edges and turned to climb")
+  @Test("text is cut at the image's edges and turned to climb")
   func drawing() throws {
     var whole = try PixelImage(width: 40, height: 20, filledWith: .white)
     BitmapFont.draw("gR", into: &whole, x: 10, y: 5, colour: .black, scale: 1)

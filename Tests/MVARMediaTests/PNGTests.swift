@@ -124,7 +124,7 @@ struct PNGTests {
     ] {
       #expect(try PixelImage(decoding: image.pngBytes()) == image)
       try withTemporaryFolder { folder in
-        let path = folder + "/a picture – ü.png"
+        let path = folder + "/an image – ü.png"
         try image.writePNG(to: path)
         #expect(try PixelImage.load(path) == image)
       }

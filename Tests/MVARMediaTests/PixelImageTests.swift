@@ -1,4 +1,4 @@
-// Bytes to model numbers and back, and pictures laid out in grids and rows.
+// Bytes to model numbers and back, and images laid out in grids and rows.
 
 import Media
 import Testing
@@ -61,13 +61,13 @@ struct PixelImageTests {
     let small = try PixelImage(width: 1, height: 1, filledWith: .init(grey: 1))
     let large = try PixelImage(width: 2, height: 4, filledWith: .init(grey: 2))
     for (alignment, place) in [(ImageGrid.Alignment.top, 0), (.centre, 1), (.bottom, 3)] {
-      let picture = try ImageGrid(gap: 2, background: .black).rows([[small, large], [small]], alignment: alignment)
-      #expect(picture.width == 5 && picture.height == 4 + 2 + 1)
+      let image = try ImageGrid(gap: 2, background: .black).rows([[small, large], [small]], alignment: alignment)
+      #expect(image.width == 5 && image.height == 4 + 2 + 1)
       for row in 0..<4 {
-        #expect(picture[row: row, column: 0].red == (row == place ? 1 : 0))
-        #expect(picture[row: row, column: 3].red == 2)
+        #expect(image[row: row, column: 0].red == (row == place ? 1 : 0))
+        #expect(image[row: row, column: 3].red == 2)
       }
-      #expect(picture[row: 6, column: 0].red == 1 && picture[row: 6, column: 4].red == 0)
+      #expect(image[row: 6, column: 0].red == 1 && image[row: 6, column: 4].red == 0)
     }
   }
 

@@ -19,7 +19,7 @@ struct ResamplingTests {
     }
   }
 
-  @Test("the same size is the same picture")
+  @Test("the same size is the same image")
   func identity() throws {
     var numbers = Numbers(seed: 5)
     let image = try numbers.image(width: 11, height: 6)
@@ -70,7 +70,7 @@ struct ResamplingTests {
     }
   }
 
-  @Test("a crop of the same size is the picture; a crop is the middle of the whole resize")
+  @Test("a crop of the same size is the image; a crop is the middle of the whole resize")
   func cropIsMiddle() throws {
     var numbers = Numbers(seed: 8)
     let square = try numbers.image(width: 24, height: 24)
@@ -93,7 +93,7 @@ struct ResamplingTests {
     }
   }
 
-  @Test("the thinnest picture is cropped without a huge one in between")
+  @Test("the thinnest image is cropped without a huge one in between")
   func thin() throws {
     let image = try PixelImage(width: 1, height: ImageLimits.side, filledWith: .init(red: 3, green: 4, blue: 5))
     let crop = try image.centreCrop(256)
@@ -107,7 +107,7 @@ struct ResamplingTests {
     for (width, height) in [(0, 5), (5, -1), (70_000, 5), (60_000, 60_000), (Int.max, Int.max)] {
       #expect(throws: MediaError.self) { try image.resized(width: width, height: height, filter: .box) }
     }
-    // The picture between the two passes counts too.
+    // The image between the two passes counts too.
     #expect(throws: MediaError.self) {
       try image.resized(width: 60_000, height: 1, filter: .box, order: .horizontalFirst)
     }

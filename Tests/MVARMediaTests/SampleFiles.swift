@@ -1,4 +1,4 @@
-// Makes small picture files for tests: PNG of every pixel type, written here byte by byte with stored deflate blocks,
+// Makes small image files for tests: PNG of every pixel type, written here byte by byte with stored deflate blocks,
 // and JPEG through TurboJPEG's compressor. Nothing here uses the code under test.
 
 import CTurboJPEG
@@ -97,7 +97,7 @@ struct PNGSample {
 }
 
 enum JPEGSample {
-  /// A JPEG file of the picture.
+  /// A JPEG file of the image.
   ///
   /// - Parameters:
   ///   - subsampling: TurboJPEG's number: 0 is 4:4:4, 2 is 4:2:0, 3 is grey.

@@ -97,8 +97,8 @@ private func rowsInUse<B: HostBackend>(_ gradient: Tensor<B>?, width: Int) throw
     let image = try random.normal([1, 3, side, side], deviation: 0.5).tensor(B.self)
     let tape = Tape<B>()
     let input = Variable(image, tape: tape)
-    let (picture, quantizerLoss, quantized) = model.reconstruct(input)
-    let loss = picture.meanSquaredError(input) + picture.meanAbsoluteError(input) + quantizerLoss
+    let (image, quantizerLoss, quantized) = model.reconstruct(input)
+    let loss = image.meanSquaredError(input) + image.meanAbsoluteError(input) + quantizerLoss
     let gradients = tape.gradients(of: loss, seed: Tensor(repeating: 1, shape: [1], on: HostDevice()))
     #expect(gradientProblems(try named(model.parameters, gradients)) == [])
     let drawn = Set(try quantized.tokens.flatMap { try $0.values() })

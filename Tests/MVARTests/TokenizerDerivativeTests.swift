@@ -36,17 +36,17 @@ private struct Surrogate<B: HostBackend> {
     features = model.features(Variable(image)).value
     tokens = model.quantizer.encode(Variable(features)).tokens
     sums = model.quantizer.decode(tokens).map(\.value)
-    let picture = model.decode(Variable(sums[sums.count - 1])).value
-    let pixels = try picture.scalars().map { pixel in
+    let image = model.decode(Variable(sums[sums.count - 1])).value
+    let pixels = try image.scalars().map { pixel in
       let distance = 0.5 + random.uniform()
       return pixel + B.Scalar(random.uniform() < 0.5 ? -distance : distance)
     }
-    target = try Tensor(pixels, shape: picture.shape, on: HostDevice())
+    target = try Tensor(pixels, shape: image.shape, on: HostDevice())
   }
 
   /// Mean squared plus mean absolute error → [1].
-  func reconstructionLoss(_ picture: Variable<B>) -> Variable<B> {
-    picture.meanSquaredError(Variable(target)) + picture.meanAbsoluteError(Variable(target))
+  func reconstructionLoss(_ image: Variable<B>) -> Variable<B> {
+    image.meanSquaredError(Variable(target)) + image.meanAbsoluteError(Variable(target))
   }
 
   /// The reconstruction loss of f(θ) + [f̂ − f].
@@ -141,10 +141,10 @@ private struct Surrogate<B: HostBackend> {
     let surrogate = try Surrogate(B.self)
     let model = surrogate.model
     let tape = Tape<B>()
-    let (picture, quantizerLoss, quantized) = model.reconstruct(Variable(surrogate.image, tape: tape))
-    let total = surrogate.reconstructionLoss(picture) + quantizerLoss
+    let (image, quantizerLoss, quantized) = model.reconstruct(Variable(surrogate.image, tape: tape))
+    let total = surrogate.reconstructionLoss(image) + quantizerLoss
     for (found, held) in zip(quantized.tokens, surrogate.tokens) { #expect(try found.values() == held.values()) }
-    for (pixel, target) in zip(try picture.value.scalars(), try surrogate.target.scalars()) {
+    for (pixel, target) in zip(try image.value.scalars(), try surrogate.target.scalars()) {
       #expect(abs(pixel - target) >= 0.499)
     }
     let gradients = tape.gradients(of: total, seed: surrogate.one)

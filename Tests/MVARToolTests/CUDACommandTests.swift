@@ -98,10 +98,10 @@ import Testing
     let devicePeak: Int
   }
 
-  /// From pictures to a tokenizer, a transformer, and what can be done with them.
+  /// From images to a tokenizer, a transformer, and what can be done with them.
   @Test func everyOtherCommand() throws {
     try withTemporaryFolder { folder in
-      try writePictures(folder)
+      try writeImages(folder)
       let data = ["--data", "data", "--held-out", "2"]
       let tokenizer = ["--tokenizer", "tokenizer/tokenizer.safetensors"]
       let model = ["--model", "transformer/transformer.safetensors"]
@@ -133,8 +133,8 @@ import Testing
     }
   }
 
-  /// Two classes of four little pictures of noise each, in `data`.
-  private func writePictures(_ folder: String) throws {
+  /// Two classes of four little images of noise each, in `data`.
+  private func writeImages(_ folder: String) throws {
     for (label, name) in ["a", "b"].enumerated() {
       try FileManager.default.createDirectory(atPath: "\(folder)/data/\(name)", withIntermediateDirectories: true)
       for number in 0..<4 {

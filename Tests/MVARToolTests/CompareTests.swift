@@ -27,8 +27,8 @@ import Testing
       #expect(lines.count == 2 + 6 + 1)
       #expect(lines[2].hasPrefix("| 1 | var | ") && lines[2].contains(" | 1.00 × | "))
       #expect(lines[7].hasPrefix("| 2 | mvar | ") && lines[7].contains(" | none | "))
-      let picture = try PixelImage.load("\(folder)/out.png")
-      #expect(picture.width == 2 * 720 + 16 && picture.height == 480)
+      let image = try PixelImage.load("\(folder)/out.png")
+      #expect(image.width == 2 * 720 + 16 && image.height == 480)
       let measurements = try JSONDecoder().decode(
         [Measurement].self, from: Data(contentsOf: URL(filePath: "\(folder)/out.json")))
       #expect(measurements.map(\.attention) == ["var", "scale-markov", "mvar", "var", "scale-markov", "mvar"])

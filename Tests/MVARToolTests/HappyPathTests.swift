@@ -1,5 +1,5 @@
-// What the program does when all is well, on the tiny models: repeatable pictures, one image out of a longer run, tokens
-// and pictures there and back, conversions without loss, and verification that also notices a wrong value.
+// What the program does when all is well, on the tiny models: repeatable images, one image out of a longer run, tokens
+// and images there and back, conversions without loss, and verification that also notices a wrong value.
 
 import Checkpoints
 import Foundation
@@ -44,13 +44,13 @@ struct HappyPathTests {
       let third = try #require(Checkpoint.open("\(folder)/third.npz")["tokens"])
       #expect(try third.integers() == Array(tokens.integers()[260..<390]))
       #expect(try third.integers() != Array(tokens.integers()[0..<130]))
-      let picture = try PixelImage.load("\(folder)/third.png")
-      #expect(try picture == PixelImage.load("\(folder)/a/000002-class3.png"))
-      #expect(picture.width == 128 && picture.height == 128)
+      let image = try PixelImage.load("\(folder)/third.png")
+      #expect(try image == PixelImage.load("\(folder)/a/000002-class3.png"))
+      #expect(image.width == 128 && image.height == 128)
 
       _ = try succeed(
         ["decode", "third.npz", "--tokenizer", Tool.tokenizer, "-o", "again.png"] + Tool.scales, in: folder)
-      #expect(try PixelImage.load("\(folder)/again.png") == picture)
+      #expect(try PixelImage.load("\(folder)/again.png") == image)
     }
   }
 
@@ -64,8 +64,8 @@ struct HappyPathTests {
           "-o", "out.png",
         ]), in: folder)
       #expect(result.output == "out.png\n")
-      let picture = try PixelImage.load("\(folder)/out.png")
-      #expect(picture.width == 6 * 128 + 5 * 2 && picture.height == 2 * 128 + 2)
+      let image = try PixelImage.load("\(folder)/out.png")
+      #expect(image.width == 6 * 128 + 5 * 2 && image.height == 2 * 128 + 2)
     }
   }
 

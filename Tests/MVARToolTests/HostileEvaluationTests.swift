@@ -30,7 +30,7 @@ struct HostileEvaluationTests {
       + (model.map { ["--model", $0, "--window", "3", "--refine-step", "4"] } ?? [])
   }
 
-  /// Writes a set of classes with so many pictures each.
+  /// Writes a set of classes with so many images each.
   private func write(_ folder: String, _ names: [String] = ["a", "b"], count: Int) throws {
     for name in names {
       try FileManager.default.createDirectory(atPath: "\(folder)/\(name)", withIntermediateDirectories: true)
@@ -64,10 +64,10 @@ struct HostileEvaluationTests {
     Case(evaluate(model: nil, data: "none"), "none does not exist"),
     Case(
       evaluate(model: nil, data: "few"),
-      "few: no picture is held out, so there is nothing to compare with; use --held-out"),
+      "few: no image is held out, so there is nothing to compare with; use --held-out"),
     Case(
       evaluate(model: nil) + ["--held-out", "0"],
-      "two: no picture is held out, so there is nothing to compare with; use --held-out"),
+      "two: no image is held out, so there is nothing to compare with; use --held-out"),
     Case(evaluate(model: nil) + ["--never-flip", "c"], "--never-flip c: two has no class of this name"),
     Case(
       evaluate(model: "seeded:d16"),
@@ -129,7 +129,7 @@ struct HostileEvaluationTests {
       let arguments = Self.evaluate(model: nil) + ["-o", "report.md", "--json", "report.json"]
       let good = try Tool.run(arguments, in: folder)
       #expect(good.code == 0, "\(good.errors)")
-      #expect(good.output.hasPrefix("## Tokenizer\n\n8 training and 2 held-out pictures of 2 classes. "))
+      #expect(good.output.hasPrefix("## Tokenizer\n\n8 training and 2 held-out images of 2 classes. "))
       #expect(try String(contentsOfFile: "\(folder)/report.md", encoding: .utf8) == good.output)
       #expect(try String(contentsOfFile: "\(folder)/report.json", encoding: .utf8).contains("\"heldOutCount\" : 2"))
 

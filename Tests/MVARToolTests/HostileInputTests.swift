@@ -197,7 +197,7 @@ struct HostileInputTests {
     Case(
       "inspect text", ["inspect", "bad.txt"], 1, "bad.txt: is not a checkpoint: it begins with the text \"a,b\\u{a}\""
     ) { try BadFiles.write(Array("a,b\n".utf8), "\($0)/bad.txt") },
-    Case("convert a picture", ["convert", "bad.png", "out.pth"], 1, "bad.png: is a PNG image, not a checkpoint") {
+    Case("convert an image", ["convert", "bad.png", "out.pth"], 1, "bad.png: is a PNG image, not a checkpoint") {
       try BadFiles.write(BadFiles.png(width: 8, height: 8), "\($0)/bad.png")
     },
     Case(
@@ -238,13 +238,13 @@ struct HostileInputTests {
     badImage("image of no pixels", "bad.png is 0 × 4 pixels, and a side cannot be below 1") {
       try BadFiles.write(BadFiles.png(width: 0, height: 4), $0)
     },
-    badImage("text as image", "bad.png is not a picture: it begins like neither PNG nor JPEG") {
-      try BadFiles.write(Array("not a picture".utf8), $0)
+    badImage("text as image", "bad.png is not an image: it begins like neither PNG nor JPEG") {
+      try BadFiles.write(Array("not an image".utf8), $0)
     },
     badImage("GIF", "bad.png is in the format GIF, and only PNG and JPEG are read") {
       try BadFiles.write(Array("GIF89a".utf8) + [UInt8](repeating: 0, count: 50), $0)
     },
-    badImage("folder as image", "bad.png is a folder, not a picture") {
+    badImage("folder as image", "bad.png is a folder, not an image") {
       try FileManager.default.createDirectory(atPath: $0, withIntermediateDirectories: true)
     },
     Case(
@@ -288,7 +288,7 @@ struct HostileInputTests {
     mistake(["--count", "1000000000"], "--count is 1000000000; use a number from 1 to 1000000"),
     mistake(
       ["--count", "100000"],
-      "one picture of 100000 images is 41208 × 41078 pixels, and the limit is 134217728 pixels in all", code: 1),
+      "one image of 100000 images is 41208 × 41078 pixels, and the limit is 134217728 pixels in all", code: 1),
     mistake(["--count", "many"], "The value 'many' is invalid for '--count <count>'"),
     mistake(["--first", "-1"], "--first is -1; use a number from 0 to 2⁵³"),
     mistake(["--cfg", "nan"], "a guidance of nan makes no sense; use a number such as 1 (none) or 2.7"),
@@ -338,7 +338,7 @@ struct HostileInputTests {
       "this model has 1000 classes: say which to draw, with --class"),
     Case(
       "no output", Tool.sample(["--class", "1"]), 64,
-      "nothing would be written: name a picture with -o, or use --singles or --tokens"),
+      "nothing would be written: name an image with -o, or use --singles or --tokens"),
     Case(
       "empty model", ["sample", "--model", "", "--class", "1", "-o", "out.png"], 64,
       "--model is empty; name a checkpoint file, or seeded:d16"),

@@ -1,5 +1,5 @@
 // The model that ships with the package: it is found without being named, knows its classes by name, draws and reconstructs
-// in no time, and with its data stays small. Whether its pictures are good is for `mvar evaluate` to say.
+// in no time, and with its data stays small. Whether its images are good is for `mvar evaluate` to say.
 
 import Foundation
 import MVAR
@@ -17,8 +17,8 @@ import Training
     try withTemporaryFolder { folder in
       let result = try Tool.run(["sample", "--class", "clock", "--count", "2", "-o", "out.png"], in: folder)
       #expect(result.code == 0, "\(result.errors)")
-      let picture = try PixelImage.load("\(folder)/out.png")
-      #expect(picture.width == 2 * 64 + 2 && picture.height == 64)
+      let image = try PixelImage.load("\(folder)/out.png")
+      #expect(image.width == 2 * 64 + 2 && image.height == 64)
       // The same by number, and with the files named.
       let named = try Tool.run(
         [
@@ -26,7 +26,7 @@ import Training
           "--cfg", "3", "--top-k", "30", "--top-p", "0.85",
         ], in: folder)
       #expect(named.code == 0, "\(named.errors)")
-      #expect(try PixelImage.load("\(folder)/two.png").pixels == picture.pixels)
+      #expect(try PixelImage.load("\(folder)/two.png").pixels == image.pixels)
     }
   }
 
@@ -40,22 +40,22 @@ import Training
     }
   }
 
-  @Test func reconstructsHeldOutPictures() throws {
+  @Test func reconstructsHeldOutImages() throws {
     let model: VQVAE<CPU<Float>> = try ModelSource.file(tokenizer).tokenizer(on: HostDevice())
     let images = try LabelledImages(path: Fixtures.path("emoji"), side: model.configuration.imageSide)
     #expect(images.training.count == 1524 && images.validation.count == 171)
     var quality = ReconstructionQuality()
     for start in stride(from: 0, to: 171, by: 19) {
-      let originals = images.validation[start..<start + 19].flatMap { $0.picture.planarFloats() }
+      let originals = images.validation[start..<start + 19].flatMap { $0.image.planarFloats() }
       let input = try Tensor<CPU<Float>>(originals, shape: [19, 3, 64, 64], on: HostDevice())
       let sums = model.encode(Variable(input)).sums
-      quality.add(originals, try model.decode(sums[sums.count - 1]).value.scalars(), pictures: 19)
+      quality.add(originals, try model.decode(sums[sums.count - 1]).value.scalars(), images: 19)
     }
     // 26.36 dB when it was trained; other processors round otherwise, which moves single codes.
     #expect(quality.psnr > 26)
   }
 
-  @Test func knowsWhatHeldOutPicturesLookLike() throws {
+  @Test func knowsWhatHeldOutImagesLookLike() throws {
     let codes: VQVAE<CPU<Float>> = try ModelSource.file(tokenizer).tokenizer(on: HostDevice())
     let model: MarkovianTransformer<CPU<Float>> = try ModelSource.file(transformer).transformer(on: HostDevice())
     #expect(model.configuration.classes == 12 && model.configuration.schedule == .pixels256)
@@ -64,9 +64,9 @@ import Training
     let trainer = TransformerTrainer(model)
     var sums = ValidationSums(scales: 10)
     let part = (0..<48).map { images.validation[$0 * 171 / 48] }
-    let pictures = try Tensor<CPU<Float>>(
-      part.flatMap { $0.picture.planarFloats() }, shape: [48, 3, 64, 64], on: HostDevice())
-    try trainer.validate(try TokenBatch(codes, images: pictures, labels: part.map(\.label)), into: &sums)
+    let images = try Tensor<CPU<Float>>(
+      part.flatMap { $0.image.planarFloats() }, shape: [48, 3, 64, 64], on: HostDevice())
+    try trainer.validate(try TokenBatch(codes, images: images, labels: part.map(\.label)), into: &sums)
     // ln 512 = 6.24 knows nothing.
     #expect(sums.loss(of: 0..<10) < 2.6)
   }

@@ -20,8 +20,8 @@ struct TrainingCommandTests {
     + ["--heads", "2", "--batch", "4"]
   private static let windows = ["--window", "3", "--refine-step", "3"]
 
-  /// Two classes of ten little pictures of noise each, in `data`.
-  private func writePictures(_ folder: String) throws {
+  /// Two classes of ten little images of noise each, in `data`.
+  private func writeImages(_ folder: String) throws {
     for (label, name) in ["a", "b"].enumerated() {
       try FileManager.default.createDirectory(atPath: "\(folder)/data/\(name)", withIntermediateDirectories: true)
       for number in 0..<10 {
@@ -57,7 +57,7 @@ struct TrainingCommandTests {
   @Test("killed ten times, both trainings end with the bytes of one that was not")
   func killed() throws {
     try withTemporaryFolder { folder in
-      try writePictures(folder)
+      try writeImages(folder)
       let often = ["--save-every", "3", "--validate-every", "20", "--picture-every", "0"]
       try compareWithKilled(
         Self.tokenizer + often + ["--steps", "60", "--quantize-after", "8", "--revive-every", "5", "--shift", "1"],
@@ -74,7 +74,7 @@ struct TrainingCommandTests {
   @Test("a wish to stop saves, says so, and leaves with 130")
   func interrupted() throws {
     try withTemporaryFolder { folder in
-      try writePictures(folder)
+      try writeImages(folder)
       let line = Self.tokenizer.joined(separator: " ") + " --steps 100000 --picture-every 0 -o r"
       // Not SIGINT, which a shell's background processes ignore.
       let script = "\"$MVAR\" \(line) & p=$!; sleep 2; kill -TERM $p; wait $p"
@@ -107,7 +107,7 @@ struct TrainingCommandTests {
   @Test("one sentence each", arguments: mistakes + resumptions + refusals)
   func mistake(_ item: Mistake) throws {
     try withTemporaryFolder { folder in
-      try writePictures(folder)
+      try writeImages(folder)
       try FileManager.default.createDirectory(atPath: "\(folder)/empty", withIntermediateDirectories: true)
       try Data().write(to: URL(filePath: "\(folder)/file"))
       try FileManager.default.copyItem(atPath: Tool.tokenizer, toPath: "\(folder)/tokenizer.safetensors")
@@ -145,7 +145,7 @@ struct TrainingCommandTests {
   @Test("a folder that another run holds is left alone")
   func locked() throws {
     try withTemporaryFolder { folder in
-      try writePictures(folder)
+      try writeImages(folder)
       try Self.run(folder)
       let descriptor = open("\(folder)/old/.lock", O_RDWR)
       #expect(descriptor >= 0 && flock(descriptor, LOCK_EX | LOCK_NB) == 0)
@@ -161,10 +161,10 @@ struct TrainingCommandTests {
     }
   }
 
-  @Test("classes of one picture can be trained on and cached, without held-out pictures")
-  func onePicture() throws {
+  @Test("classes of one image can be trained on and cached, without held-out pictures")
+  func oneImage() throws {
     try withTemporaryFolder { folder in
-      try writePictures(folder)
+      try writeImages(folder)
       for number in 1..<10 {
         for name in ["a", "b"] {
           try FileManager.default.removeItem(atPath: "\(folder)/data/\(name)/\(number).png")
@@ -172,7 +172,7 @@ struct TrainingCommandTests {
       }
       let trained = try Tool.run(Self.tokenizer + ["--steps", "2", "-o", "r"], in: folder)
       #expect(trained.code == 0, "\(trained.errors)")
-      #expect(trained.errors.hasPrefix("2 pictures of 2 classes, 0 held out; "))
+      #expect(trained.errors.hasPrefix("2 images of 2 classes, 0 held out; "))
       #expect(FileManager.default.fileExists(atPath: "\(folder)/r/samples/step-000002.png"))
       let cached = try Tool.run(
         ["cache", "--data", "data", "--tokenizer", "r/tokenizer.safetensors", "-o", "l"], in: folder)
@@ -252,8 +252,8 @@ struct TrainingCommandTests {
       "old/checkpoint.safetensors: the run began with --lr 0.001, now it is 0.5: resume with the same settings",
       { try run($0) }),
     Mistake(
-      "pictures that are gone", finished + ["--resume"],
-      "old/checkpoint.safetensors: the run began with data 18 pictures, …",
+      "images that are gone", finished + ["--resume"],
+      "old/checkpoint.safetensors: the run began with data 18 images, …",
       {
         try run($0)
         try FileManager.default.removeItem(atPath: "\($0)/data/a/5.png")
@@ -325,9 +325,9 @@ struct TrainingCommandTests {
   static let refusals: [Mistake] = [
     Mistake(
       "a class without pictures", tokenizer + ["--data", "empty", "-o", "r"],
-      "empty/a holds no pictures (.png, .jpg, .jpeg)", { try emptyClass($0) }),
+      "empty/a holds no images (.png, .jpg, .jpeg)", { try emptyClass($0) }),
     Mistake(
-      "a picture that is none", tokenizer + ["-o", "r"], "data/a/3.png is empty",
+      "an image that is none", tokenizer + ["-o", "r"], "data/a/3.png is empty",
       { try Data().write(to: URL(filePath: "\($0)/data/a/3.png")) }),
     Mistake(
       "an output below a file", tokenizer + ["-o", "/dev/null/r"], "/dev/null/r: cannot be created: Not a directory"),
@@ -338,11 +338,11 @@ struct TrainingCommandTests {
       "./tokenizer.safetensors: exists already and would be replaced; choose another folder"),
     Mistake(
       "a tokenizer for no machine", tokenizer + ["--multipliers", "1000000", "-o", "r"],
-      "training a tokenizer of these sizes on 4 pictures at once needs about …"),
+      "training a tokenizer of these sizes on 4 images at once needs about …"),
     Mistake(
       "a transformer for no machine",
       transformer + hintsForTool + ["--depth", "65536", "--width", "65536", "--heads", "1", "-o", "r"],
-      "training a transformer of these sizes on 4 pictures at once needs about …"),
+      "training a transformer of these sizes on 4 images at once needs about …"),
     Mistake(
       "a negative rate", tokenizer + ["--lr", "-1", "-o", "r"], "--lr is -1.0; use a positive number, at most 10",
       code: 64),
@@ -375,7 +375,7 @@ struct TrainingCommandTests {
       "\(Tool.model): \(noTokenizer)"),
     Mistake(
       "shifts of cached tokens", transformer + hintsForTool + ["--cached", "--shift", "1", "-o", "r"],
-      "--shift needs pictures; cached tokens can only be mirrored", code: 64),
+      "--shift needs images; cached tokens can only be mirrored", code: 64),
     Mistake("a cache in a file", cache + ["-o", "file"], "file: is not a folder"),
     Mistake("a cache in the data", cache + ["-o", "data"], "data: \(apart)"),
     Mistake("a cache of nothing", cache + ["--data", "none", "-o", "l"], "none does not exist"),

@@ -47,7 +47,7 @@ struct CodeUsageTests {
 
   private typealias Trainer = TokenizerTrainer<TinyTraining.Engine>
 
-  /// A trainer that has taken two steps, and its pictures.
+  /// A trainer that has taken two steps, and its images.
   private func trained() throws -> (Trainer, Tensor<TinyTraining.Engine>) {
     let trainer = Trainer(try TinyTraining.tokenizer())
     let batch = TinyTraining.loader(TinyTraining.examples(0..<2), batch: 4, augmentation: Augmentation()).batch(0)

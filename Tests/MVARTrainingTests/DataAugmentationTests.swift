@@ -1,5 +1,5 @@
 // Flips and shifts: what moves where, that borders repeat, that protected labels stay, and that numbers come from the
-// places of the stream that belong to them. Then the batches made of such pictures.
+// places of the stream that belong to them. Then the batches made of such images.
 
 import Dispatch
 import Media
@@ -9,7 +9,7 @@ import Training
 
 @Suite("Augmentation and batches")
 struct DataAugmentationTests {
-  @Test("a picture moves right and down, and its border is repeated", arguments: [(1, 0), (0, 1), (-2, 3), (9, -9)])
+  @Test("an image moves right and down, and its border is repeated", arguments: [(1, 0), (0, 1), (-2, 3), (9, -9)])
   func shifts(_ dx: Int, _ dy: Int) throws {
     let side = 5
     let image = try pattern(side, side)
@@ -58,13 +58,13 @@ struct DataAugmentationTests {
     #expect(offsets.allSatisfy { $0.allSatisfy { abs($0) <= 2 } })
   }
 
-  @Test("numbers are those of planarFloats, picture after picture")
+  @Test("numbers are those of planarFloats, image after image")
   func numbers() throws {
     let side = 16
     var every = [UInt8](repeating: 0, count: 3 * side * side)
     for place in every.indices { every[place] = UInt8(truncatingIfNeeded: place) }
     let (first, second) = (try PixelImage(width: side, height: side, pixels: every), try pattern(side, side))
-    let batch = ImageBatch(labels: [4, 2], pictures: [first.pixels, second.pixels], side: side)
+    let batch = ImageBatch(labels: [4, 2], images: [first.pixels, second.pixels], side: side)
     #expect(batch.labels == [4, 2])
     #expect(batch.images == first.planarFloats() + second.planarFloats())
   }
@@ -83,12 +83,12 @@ struct DataAugmentationTests {
     let augmentation = Augmentation(flips: true, shift: 1, unflippable: [1])
     func direct(_ index: Int) -> ImageBatch {
       let chosen = order.indices(ofBatch: index).map { images[$0] }
-      let pictures = chosen.enumerated().map { row, example in
+      let images = chosen.enumerated().map { row, example in
         augmentation.apply(
           example.pixels, side: side, label: example.label,
           stream: RandomStream(seed: 6, stream: UInt64(4 * index + row)))
       }
-      return ImageBatch(labels: chosen.map(\.label), pictures: pictures, side: side)
+      return ImageBatch(labels: chosen.map(\.label), images: images, side: side)
     }
     func loader() -> BatchLoader {
       BatchLoader(images: images, side: side, order: order, augmentation: augmentation, seed: 6)

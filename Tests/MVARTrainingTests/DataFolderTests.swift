@@ -1,4 +1,4 @@
-// Sets of pictures in class folders: which files count, what becomes of them, and what is refused with which sentence.
+// Sets of images in class folders: which files count, what becomes of them, and what is refused with which sentence.
 
 import Foundation
 import Media
@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 import Training
 
-@Suite("Pictures in class folders")
+@Suite("Images in class folders")
 struct DataFolderTests {
   private func withFolder(_ body: (SampleFolder) throws -> Void) throws {
     try withTemporaryFolder { try body(SampleFolder(path: $0)) }
@@ -40,13 +40,13 @@ struct DataFolderTests {
           == ["a/grey.png", "a/photo.JpEg", "a/transparent.png", "b/tiny.PNG", "b/wide.png"])
       #expect(images.training.map(\.label) == [0, 0, 0, 1, 1])
       #expect(images.training[0].pixels == [UInt8](repeating: 100, count: 48))
-      #expect(images.training[1].picture == (try PixelImage.load(Fixtures.path("photos/rocket.jpg")).centreCrop(4)))
+      #expect(images.training[1].image == (try PixelImage.load(Fixtures.path("photos/rocket.jpg")).centreCrop(4)))
       #expect(images.training[2].pixels == (0..<16).flatMap { _ in [10, 20, 30] as [UInt8] })
-      #expect(images.training[3].picture == (try tiny.centreCrop(4)))
-      #expect(images.training[4].picture == (try wide.centreCrop(4)))
+      #expect(images.training[3].image == (try tiny.centreCrop(4)))
+      #expect(images.training[4].image == (try wide.centreCrop(4)))
       #expect(images.validation.map(\.name) == ["b/one.png"])
       #expect(images.validation[0].label == 1)
-      #expect(images.validation[0].picture == (try pattern(4, 4, seed: 5)))
+      #expect(images.validation[0].image == (try pattern(4, 4, seed: 5)))
       #expect(progress.last == [6, 6])
     }
   }
@@ -69,12 +69,12 @@ struct DataFolderTests {
   func badFiles() throws {
     try withFolder { folder in
       for number in 0..<40 { try folder.write(try pattern(5, 5, seed: number), "a/\(100 + number).png") }
-      try folder.write("not a picture", "a/120.png")
+      try folder.write("not an image", "a/120.png")
       try folder.write([UInt8](), "a/130.png")
       try folder.write(Array(try pattern(9, 9).pngBytes().prefix(60)), "b/1.png")
       try folder.write(greyPNG, "b/2.png")
       let empty = "./a/130.png is empty"
-      let other = "./a/120.png is not a picture: it begins like neither PNG nor JPEG"
+      let other = "./a/120.png is not an image: it begins like neither PNG nor JPEG"
       for _ in 0..<3 {
         #expect(folder.sentence { _ = try LabelledImages(path: folder.path, side: 4) } == other)
       }
@@ -107,23 +107,23 @@ struct DataFolderTests {
       #expect(sentence("hollow") == "./hollow/train holds no class folders")
       try folder.makeFolder("none/train/cat")
       try folder.write(greyPNG, "none/train/dog/1.png")
-      #expect(sentence("none") == "./none/train/cat holds no pictures (.png, .jpg, .jpeg)")
+      #expect(sentence("none") == "./none/train/cat holds no images (.png, .jpg, .jpeg)")
       try folder.write(greyPNG, "stray/train/cat/1.png")
       try folder.write(greyPNG, "stray/val/dog/1.png")
       #expect(sentence("stray") == "./stray/val/dog is the folder of a class that train/ does not have")
       try folder.write("x", "lost/cat/1.png")
       try folder.write(greyPNG, "lost/dog/1.png")
-      #expect(sentence("lost", policy: .skip) == "./lost has no picture of the class cat that can be used")
-      #expect(sentence("lost", side: 0) == "./lost cannot be read as pictures of 0 × 0 pixels")
-      #expect(sentence("lost", side: .max) == "./lost cannot be read as pictures of \(Int.max) × \(Int.max) pixels")
-      #expect(sentence("lost", heldOut: -1) == "./lost cannot have one in -1 pictures held out")
+      #expect(sentence("lost", policy: .skip) == "./lost has no image of the class cat that can be used")
+      #expect(sentence("lost", side: 0) == "./lost cannot be read as images of 0 × 0 pixels")
+      #expect(sentence("lost", side: .max) == "./lost cannot be read as images of \(Int.max) × \(Int.max) pixels")
+      #expect(sentence("lost", heldOut: -1) == "./lost cannot have one in -1 images held out")
       #expect(folder.sentence { _ = try LabelledImages(path: "", side: 4) } == "(no file name) does not exist")
       #expect(
         folder.sentence { _ = try LabelledImages(path: "a\0b", side: 4) }
           == "a\\u{0}b contains a zero byte, which no path can")
       try folder.write(greyPNG, "folder/cat/0.png")
       try folder.makeFolder("folder/cat/1.png")
-      #expect(sentence("folder") == "./folder/cat/1.png is a folder, not a picture")
+      #expect(sentence("folder") == "./folder/cat/1.png is a folder, not an image")
     }
   }
 
@@ -133,7 +133,7 @@ struct DataFolderTests {
       for number in 0..<30 { try folder.write("x", "a/\(number).png") }
       #expect(
         folder.sentence { _ = try LabelledImages(path: folder.path, side: 10_000) }
-          == ". holds 30 pictures, which at 10000 × 10000 pixels take more than 8 GiB")
+          == ". holds 30 images, which at 10000 × 10000 pixels take more than 8 GiB")
     }
   }
 
@@ -145,7 +145,7 @@ struct DataFolderTests {
       }
       try folder.write(greyPNG, "up/cat/1.png")
       try folder.link("up/back", to: "..")
-      #expect(sentence("up") == "./up/back holds no pictures (.png, .jpg, .jpeg)")
+      #expect(sentence("up") == "./up/back holds no images (.png, .jpg, .jpeg)")
       try folder.write(greyPNG, "self/cat/1.png")
       try folder.link("self/dog", to: "dog")
       #expect(sentence("self") == "./self/dog cannot be examined: Too many levels of symbolic links")
@@ -177,7 +177,7 @@ struct DataFolderTests {
       try folder.write("x", "odd/ca\nt/1\u{1b}.png")
       #expect(
         folder.sentence { _ = try LabelledImages(path: folder.at("odd"), side: 4) }
-          == "./odd/ca\\u{a}t/1\\u{1b}.png is not a picture: it begins like neither PNG nor JPEG")
+          == "./odd/ca\\u{a}t/1\\u{1b}.png is not an image: it begins like neither PNG nor JPEG")
     }
   }
 

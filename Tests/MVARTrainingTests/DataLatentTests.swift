@@ -135,8 +135,8 @@ struct DataLatentTests {
       }
       try folder.write([UInt8](), "empty.npz")
       #expect(sentence("empty.npz") == "./empty.npz cannot be used: is empty")
-      try folder.write(greyPNG, "picture.npz")
-      #expect(sentence("picture.npz") == "./picture.npz cannot be used: is a PNG image, not a checkpoint")
+      try folder.write(greyPNG, "image.npz")
+      #expect(sentence("image.npz") == "./image.npz cannot be used: is a PNG image, not a checkpoint")
       try NPYWriter.write(try StoredTensor([0, 6, 3], shape: [3]), to: folder.at("one.npz"))
       #expect(sentence("one.npz") == "./one.npz is a npy file, not an npz archive")
       #expect(sentence("missing.npz") == "./missing.npz cannot be used: the file does not exist")

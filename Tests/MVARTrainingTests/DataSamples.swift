@@ -46,7 +46,7 @@ struct SampleFolder {
   }
 }
 
-/// A picture whose every pixel differs from its neighbours.
+/// An image whose every pixel differs from its neighbours.
 func pattern(_ width: Int, _ height: Int, seed: Int = 0) throws -> PixelImage {
   let pixels = (0..<(3 * width * height)).map { UInt8(truncatingIfNeeded: $0 &* 37 &+ ($0 / 7) &* 11 &+ seed &* 53) }
   return try PixelImage(width: width, height: height, pixels: pixels)

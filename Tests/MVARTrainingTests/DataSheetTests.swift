@@ -1,11 +1,11 @@
-// Sets of pictures in sheets: which pixels a tile has, and which indices and sheets are refused with which sentence.
+// Sets of images in sheets: which pixels a tile has, and which indices and sheets are refused with which sentence.
 
 import Media
 import TestSupport
 import Testing
 import Training
 
-@Suite("Pictures in sheets")
+@Suite("Images in sheets")
 struct DataSheetTests {
   private func withFolder(_ body: (SampleFolder) throws -> Void) throws {
     try withTemporaryFolder { try body(SampleFolder(path: $0)) }
@@ -38,14 +38,14 @@ struct DataSheetTests {
       #expect(images.training.map(\.label) == [0, 0, 0, 0, 0, 1, 1])
       for number in 0..<5 {
         #expect(
-          images.training[number].picture == (try tile(first, 4, row: number / 3, column: number % 3)), "\(number)")
+          images.training[number].image == (try tile(first, 4, row: number / 3, column: number % 3)), "\(number)")
       }
-      #expect(images.training[6].picture == (try tile(second, 4, row: 0, column: 1)))
+      #expect(images.training[6].image == (try tile(second, 4, row: 0, column: 1)))
 
       let enlarged = try LabelledImages(path: folder.path, side: 7, heldOut: 0)
-      #expect(enlarged.training[4].picture == (try tile(first, 4, row: 1, column: 1).centreCrop(7)))
+      #expect(enlarged.training[4].image == (try tile(first, 4, row: 1, column: 1).centreCrop(7)))
       let reduced = try LabelledImages(path: folder.path, side: 2, heldOut: 0)
-      #expect(reduced.training[4].picture == (try tile(first, 4, row: 1, column: 1).centreCrop(2)))
+      #expect(reduced.training[4].image == (try tile(first, 4, row: 1, column: 1).centreCrop(2)))
     }
   }
 
@@ -100,7 +100,7 @@ struct DataSheetTests {
       (#""name": "", "file": "a.png", "count": 1"#, "./index.json has a class without a name"),
       (
         #""name": "a", "file": "a.png", "count": 0"#,
-        "./index.json gives the class a 0 pictures, and it needs at least 1"
+        "./index.json gives the class a 0 images, and it needs at least 1"
       ),
       (
         #""name": "a", "file": "a.png", "count": 9223372036854775807"#,
@@ -127,7 +127,7 @@ struct DataSheetTests {
       (#""name": "a", "file": "narrow.png", "count": 2"#, "./narrow.png is 7 × 8 pixels, and 2 tiles need 8 × 4"),
       (
         #""name": "a", "file": "index.json", "count": 2"#,
-        "./index.json is not a picture: it begins like neither PNG nor JPEG"
+        "./index.json is not an image: it begins like neither PNG nor JPEG"
       ),
     ])
   func refused(_ entry: String, _ sentence: String) throws {
@@ -173,11 +173,11 @@ struct DataSheetTests {
       try folder.write(String(repeating: " ", count: 1 << 22) + "{}", "long/index.json")
       #expect(sentence("long") == "./long/index.json has 4194306 bytes, and the limit for an index is 4194304")
       try folder.write(index(classes: entry), "gone/index.json")
-      #expect(sentence("gone", policy: .skip) == "./gone has no picture of the class a that can be used")
+      #expect(sentence("gone", policy: .skip) == "./gone has no image of the class a that can be used")
       try folder.write(index(classes: #"{"name": "a", "file": "a.png", "count": 30}"#), "large/index.json")
       #expect(
         sentence("large", side: 11_000)
-          == "./large holds 30 pictures, which at 11000 × 11000 pixels take more than 8 GiB")
+          == "./large holds 30 images, which at 11000 × 11000 pixels take more than 8 GiB")
     }
   }
 }

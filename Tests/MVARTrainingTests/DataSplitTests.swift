@@ -6,7 +6,7 @@ import Training
 
 @Suite("Held-out examples")
 struct DataSplitTests {
-  /// A folder of one class with so many pictures.
+  /// A folder of one class with so many images.
   private func split(_ count: Int, heldOut: Int, leavingOut missing: Int? = nil) throws -> (Set<String>, Set<String>) {
     try withTemporaryFolder { path in
       let folder = SampleFolder(path: path)

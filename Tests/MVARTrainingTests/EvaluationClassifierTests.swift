@@ -7,7 +7,7 @@ import Training
 
 @Suite("Small classifier")
 struct EvaluationClassifierTests {
-  /// Pictures of a few colours with some noise: each class has a colour of its own.
+  /// Images of a few colours with some noise: each class has a colour of its own.
   private func colours(_ count: Int, side: Int, seed: UInt64) -> [LabelledImages.Example] {
     let palette: [[Double]] = [[220, 40, 40], [40, 200, 60], [50, 60, 210], [230, 220, 60]]
     var random = RandomValues(seed: seed)
@@ -26,7 +26,7 @@ struct EvaluationClassifierTests {
     return settings
   }
 
-  @Test("colours are told apart, also those of pictures that were not seen", arguments: [16, 18])
+  @Test("colours are told apart, also those of images that were not seen", arguments: [16, 18])
   func learns(_ side: Int) throws {
     let (training, others) = (colours(32, side: side, seed: 1), colours(20, side: side, seed: 2))
     var losses: [Double] = []
@@ -46,7 +46,7 @@ struct EvaluationClassifierTests {
   func gradients(_ side: Int) throws {
     let examples = colours(4, side: side, seed: 3)
     let classifier = try SmallClassifier<CPU<Float>>(classes: 4, side: side, seed: 0, on: HostDevice())
-    let batch = ImageBatch(labels: examples.map(\.label), pictures: examples.map(\.pixels), side: side)
+    let batch = ImageBatch(labels: examples.map(\.label), images: examples.map(\.pixels), side: side)
     let (loss, gradients) = try classifier.gradients(batch, labelSmoothing: 0.05)
     #expect(loss > 0 && loss.isFinite)
     #expect(classifier.parameters.count == 18)

@@ -1,4 +1,4 @@
-// A picture of the set finds itself, a mirrored one its original, and every search agrees with trying all pairs in double
+// An image of the set finds itself, a mirrored one its original, and every search agrees with trying all pairs in double
 // precision.
 
 import TensorCore
@@ -8,29 +8,29 @@ import Training
 
 @Suite("Nearest pictures")
 struct EvaluationNearestTests {
-  typealias Nearest = NearestPictures<CPU<Float>>
+  typealias Nearest = NearestImages<CPU<Float>>
 
-  private func pictures(_ count: Int, side: Int, seed: UInt64, spread: Double = 255) -> [[UInt8]] {
+  private func images(_ count: Int, side: Int, seed: UInt64, spread: Double = 255) -> [[UInt8]] {
     var random = RandomValues(seed: seed)
     return (0..<count).map { _ in
       (0..<3 * side * side).map { _ in UInt8(127.5 + spread * (random.uniform() - 0.5)) }
     }
   }
 
-  private func mirrored(_ picture: [UInt8], side: Int) -> [UInt8] {
-    Augmentation.moved(picture, side: side, flip: true, dx: 0, dy: 0)
+  private func mirrored(_ image: [UInt8], side: Int) -> [UInt8] {
+    Augmentation.moved(image, side: side, flip: true, dx: 0, dy: 0)
   }
 
-  /// The smallest distance by trying everything, for pictures whose side is 32 or a multiple of it.
+  /// The smallest distance by trying everything, for images whose side is 32 or a multiple of it.
   private func bruteForce(_ query: [UInt8], _ set: [[UInt8]], side: Int) -> Double {
-    func shrunk(_ picture: [UInt8]) -> [Double] {
+    func shrunk(_ image: [UInt8]) -> [Double] {
       let factor = side / 32
       return (0..<3 * 32 * 32).map { place in
         let (row, column, channel) = (place / 96, place / 3 % 32, place % 3)
         var sum = 0.0
         for y in 0..<factor {
           for x in 0..<factor {
-            sum += Double(picture[3 * ((row * factor + y) * side + column * factor + x) + channel])
+            sum += Double(image[3 * ((row * factor + y) * side + column * factor + x) + channel])
           }
         }
         return sum / Double(255 * factor * factor)
@@ -43,9 +43,9 @@ struct EvaluationNearestTests {
     }.min() ?? .infinity
   }
 
-  @Test("a picture finds itself and a mirrored one its original, both at distance 0", arguments: [32, 64, 7, 33])
+  @Test("an image finds itself and a mirrored one its original, both at distance 0", arguments: [32, 64, 7, 33])
   func itself(_ side: Int) throws {
-    let set = pictures(9, side: side, seed: 1)
+    let set = images(9, side: side, seed: 1)
     let nearest = try Nearest(set, side: side, on: HostDevice())
     for (index, match) in try nearest.matches(for: set).enumerated() {
       #expect(match == Nearest.Match(index: index, isMirrored: false, distance: 0))
@@ -60,9 +60,9 @@ struct EvaluationNearestTests {
 
   @Test("as near as trying everything, whatever rounding hides", arguments: [32, 64], [255, 4, 1.5])
   func exact(_ side: Int, _ spread: Double) throws {
-    // A small spread makes all pictures nearly alike: the matrix product alone could not tell them apart.
-    let set = pictures(12, side: side, seed: 2, spread: spread)
-    let queries = pictures(5, side: side, seed: 3, spread: spread)
+    // A small spread makes all images nearly alike: the matrix product alone could not tell them apart.
+    let set = images(12, side: side, seed: 2, spread: spread)
+    let queries = images(5, side: side, seed: 3, spread: spread)
     let matches = try Nearest(set, side: side, on: HostDevice()).matches(for: queries)
     for (query, match) in zip(queries, matches) {
       let found = match.isMirrored ? mirrored(set[match.index], side: side) : set[match.index]
@@ -73,9 +73,9 @@ struct EvaluationNearestTests {
     }
   }
 
-  @Test("of equal pictures the first, and more queries than a block")
+  @Test("of equal images the first, and more queries than a block")
   func many() throws {
-    let set = pictures(2, side: 32, seed: 4)
+    let set = images(2, side: 32, seed: 4)
     let nearest = try Nearest([set[0], set[1], set[1]], side: 32, on: HostDevice())
     let matches = try nearest.matches(for: [[UInt8]](repeating: set[1], count: 131))
     #expect(matches == [Nearest.Match](repeating: .init(index: 1, isMirrored: false, distance: 0), count: 131))

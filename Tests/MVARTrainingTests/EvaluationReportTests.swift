@@ -87,16 +87,16 @@ struct EvaluationReportTests {
       configuration, SeededSource(seed: 0, .tokenizer, on: HostDevice()), on: HostDevice())
     #expect(configuration.imageSide == 16)
     var random = RandomValues(seed: 1)
-    let pictures = (0..<3).map { _ in (0..<3 * 16 * 16).map { _ in UInt8(255 * random.uniform()) } }
+    let images = (0..<3).map { _ in (0..<3 * 16 * 16).map { _ in UInt8(255 * random.uniform()) } }
     var together = TokenizerEvaluation(model, on: HostDevice())
     #expect(together.totalShare == 0)
-    let (shown, quality) = try together.reconstruct(pictures)
+    let (shown, quality) = try together.reconstruct(images)
     var apart = TokenizerEvaluation(model, on: HostDevice())
-    let singles = try pictures.flatMap { try apart.reconstruct([$0]).pictures }
+    let singles = try images.flatMap { try apart.reconstruct([$0]).images }
     #expect(shown == singles)
     #expect(apart.isUsed == together.isUsed)
     #expect(quality.psnr > 0)
-    // One token a picture at the first scale.
+    // One token an image at the first scale.
     #expect((1...3).contains(together.isUsed[0].count { $0 }))
     #expect(together.totalShare >= together.shares.max()!)
     #expect(shown.allSatisfy { $0.count == 3 * 16 * 16 })

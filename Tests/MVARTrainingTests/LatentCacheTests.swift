@@ -1,5 +1,5 @@
-// The cache of tokens as a whole: what is written is what the tokenizer says of a picture and of its mirror image, bad
-// files are named, and a training on the cache sees the same numbers as one on the pictures.
+// The cache of tokens as a whole: what is written is what the tokenizer says of an image and of its mirror image, bad
+// files are named, and a training on the cache sees the same numbers as one on the images.
 
 import Checkpoints
 import Foundation
@@ -14,7 +14,7 @@ import Training
 @Suite("Cache of tokens")
 struct LatentCacheTests {
   private static let schedule = try! ScaleSchedule([1, 2, 4])
-  /// Pictures of 8 × 8 pixels, 21 tokens each.
+  /// Images of 8 × 8 pixels, 21 tokens each.
   private static let tokenizerSizes = TokenizerConfiguration(
     vocabulary: 16, codeWidth: 4, channels: 32, multipliers: [1, 1], blocks: 1, schedule: schedule)
   private static let transformerSizes = TransformerConfiguration(
@@ -26,8 +26,8 @@ struct LatentCacheTests {
       Self.tokenizerSizes, InitialSource<B>(Self.tokenizerSizes, seed: 5, on: HostDevice()), on: HostDevice())
   }
 
-  /// Two classes of six pictures in a folder `pictures`; with one in ten held out, one of each class is.
-  private func withPictures(_ body: (SampleFolder) throws -> Void) throws {
+  /// Two classes of six images in a folder `images`; with one in ten held out, one of each class is.
+  private func withImages(_ body: (SampleFolder) throws -> Void) throws {
     try withTemporaryFolder { path in
       let folder = SampleFolder(path: path)
       for (label, name) in ["cat", "dog"].enumerated() {
@@ -44,9 +44,9 @@ struct LatentCacheTests {
       path: folder.at("cache"), length: 21, codeWidth: 4, vocabulary: 16, heldOut: 0)
   }
 
-  @Test("each file holds what the tokenizer says of the picture and of its mirror image")
+  @Test("each file holds what the tokenizer says of the image and of its mirror image")
   func contents() throws {
-    try withPictures { folder in
+    try withImages { folder in
       let tokenizer = try makeTokenizer(CPU<Float>.self)
       let images = try LabelledImages(path: folder.at("pictures"), side: 8)
       var progress: [[Int]] = []
@@ -63,13 +63,13 @@ struct LatentCacheTests {
         #expect(cached.map(\.label) == examples.map(\.label))
         #expect(cached.map(\.name) == examples.map { $0.name.replacingOccurrences(of: ".png", with: ".npz") })
         for (example, entry) in zip(examples, cached) {
-          let expected = try moments(of: example.picture, tokenizer)
+          let expected = try moments(of: example.image, tokenizer)
           let plain = try latents.latent(entry, flip: false)
           #expect(plain.tokens == expected.tokens && plain.inputs == expected.inputs, "\(entry.name)")
-          var mirrored = example.picture
+          var mirrored = example.image
           for row in 0..<8 {
             for column in 0..<8 {
-              mirrored[row: row, column: column] = example.picture[row: row, column: 7 - column]
+              mirrored[row: row, column: column] = example.image[row: row, column: 7 - column]
             }
           }
           let expectedMirrored = try moments(of: mirrored, tokenizer)
@@ -84,9 +84,9 @@ struct LatentCacheTests {
     }
   }
 
-  /// A picture's tokens and inputs, encoded alone.
-  private func moments(of picture: PixelImage, _ tokenizer: VQVAE<CPU<Float>>) throws -> LatentFile.Moments {
-    let image = try Tensor<CPU<Float>>(picture.planarFloats(), shape: [1, 3, 8, 8], on: HostDevice())
+  /// An image's tokens and inputs, encoded alone.
+  private func moments(of image: PixelImage, _ tokenizer: VQVAE<CPU<Float>>) throws -> LatentFile.Moments {
+    let image = try Tensor<CPU<Float>>(image.planarFloats(), shape: [1, 3, 8, 8], on: HostDevice())
     let quantized = tokenizer.encode(Variable(image))
     return LatentFile.Moments(
       tokens: try quantized.tokens.flatMap { try $0.values().map { Int32($0) } },
@@ -95,7 +95,7 @@ struct LatentCacheTests {
 
   @Test("whole files are kept, others are written again, bad ones are named")
   func goingOn() throws {
-    try withPictures { folder in
+    try withImages { folder in
       let cache = LatentCache(try makeTokenizer(CPU<Float>.self), on: HostDevice())
       let images = try LabelledImages(path: folder.at("pictures"), side: 8, heldOut: 0)
       try cache.write(images, to: folder.at("cache"))
@@ -136,19 +136,19 @@ struct LatentCacheTests {
 
   @Test("what cannot be cached leaves no file")
   func refused() throws {
-    try withPictures { folder in
+    try withImages { folder in
       let tokenizer = try makeTokenizer(CPU<Float>.self)
       let cache = LatentCache(tokenizer, on: HostDevice())
       func files() throws -> [String] {
         guard FileManager.default.fileExists(atPath: folder.at("cache")) else { return [] }
         return try FileManager.default.subpathsOfDirectory(atPath: folder.at("cache")).filter { $0.contains(".") }
       }
-      // Two pictures of a class with one name and two endings.
+      // Two images of a class with one name and two endings.
       try folder.write(try pattern(8, 8, seed: 99), "pictures/cat/3.jpg")
       let twice = try LabelledImages(path: folder.at("pictures"), side: 8, heldOut: 0)
       #expect(
         folder.sentence { try cache.write(twice, to: folder.at("cache")) }
-          == "./cache/train/cat/3.npz would be written twice: two pictures of the class differ in their ending only")
+          == "./cache/train/cat/3.npz would be written twice: two images of the class differ in their ending only")
       #expect(try files().isEmpty)
       try FileManager.default.removeItem(atPath: folder.at("pictures/cat/3.jpg"))
 
@@ -171,14 +171,14 @@ struct LatentCacheTests {
     }
   }
 
-  @Test("a step on cached tokens is the step on the pictures, flips included")
+  @Test("a step on cached tokens is the step on the images, flips included")
   func sameBatches() throws {
     try compareSources(Reference<Float>.self)
     try compareSources(CPU<Float>.self)
   }
 
   private func compareSources<B: Backend>(_ engine: B.Type) throws where B.Device == HostDevice {
-    try withPictures { folder in
+    try withImages { folder in
       let tokenizer = try makeTokenizer(engine)
       let images = try LabelledImages(path: folder.at("pictures"), side: 8)
       try LatentCache(tokenizer, on: HostDevice()).write(images, to: folder.at("cache"), batch: 5)
@@ -188,17 +188,17 @@ struct LatentCacheTests {
       let augmentation = Augmentation(flips: true, unflippable: [1])
       let loader = BatchLoader(
         images: images.training, side: 8, order: order, augmentation: augmentation, seed: seed)
-      let pictures = EncodedPictures(tokenizer, loader: loader, heldOut: images.validation, on: HostDevice())
+      let images = EncodedImages(tokenizer, loader: loader, heldOut: images.validation, on: HostDevice())
       let cached = CachedTokens<B>(
         latents, order: order, flips: true, unflippable: [1], seed: seed, Self.transformerSizes, on: HostDevice())
 
-      #expect(pictures.validationCount == 2 && cached.validationCount == 2)
-      try expectSame(pictures.validation(0..<2), cached.validation(0..<2))
+      #expect(images.validationCount == 2 && cached.validationCount == 2)
+      try expectSame(images.validation(0..<2), cached.validation(0..<2))
       var (flipped, visiblyFlipped) = ([0, 0], 0)
-      // More than an epoch of ten pictures.
+      // More than an epoch of ten images.
       for iteration in 0..<5 {
         let found = try cached.batch(iteration)
-        try expectSame(pictures.batch(iteration), found)
+        try expectSame(images.batch(iteration), found)
         for (row, index) in order.indices(ofBatch: iteration).enumerated() {
           let example = latents.training[index]
           let stream = RandomStream(seed: seed, stream: UInt64(iteration * batch + row))
@@ -210,11 +210,11 @@ struct LatentCacheTests {
           visiblyFlipped += expected != plain ? 1 : 0
         }
       }
-      // Ten or so pictures of the first class were seen, half of them mirrored; those of the second never are.
+      // Ten or so images of the first class were seen, half of them mirrored; those of the second never are.
       #expect(flipped[0] > 1 && flipped[0] < 10 && flipped[1] == 0, "\(flipped)")
       #expect(visiblyFlipped > 0)
 
-      let first = try step(on: pictures.batch(2))
+      let first = try step(on: images.batch(2))
       let second = try step(on: cached.batch(2))
       #expect(first.losses == second.losses && first.losses.allSatisfy { $0 > 0 && $0.isFinite })
       #expect(first.weights == second.weights)

@@ -26,12 +26,12 @@ struct LearningTests {
     losses = try (0..<steps).map { try second.step($0).value("loss") }
     let transformerLoss = losses.suffix(5).reduce(0, +) / 5
     let heldOut = try second.validate()
-    // ln 32 = 3.47: nothing is known yet. Measured at the end: 1.68, and 2.09 on held-out pictures.
+    // ln 32 = 3.47: nothing is known yet. Measured at the end: 1.68, and 2.09 on held-out images.
     #expect(abs(losses[0] - log(32)) < 0.05)
     #expect(transformerLoss < 1.95)
     #expect(heldOut.value("val_loss") < 2.4)
     #expect(heldOut.value("val_accuracy") > 0.3)
-    let picture = try second.picture()
-    #expect(picture.height > 3 * 16 && picture.width > 8 * 16)
+    let image = try second.image()
+    #expect(image.height > 3 * 16 && image.width > 8 * 16)
   }
 }

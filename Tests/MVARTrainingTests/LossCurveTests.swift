@@ -1,4 +1,4 @@
-// The picture of a run's metrics: which points it shows, the moving average against a plain one, and logs with gaps, with a
+// The image of a run's metrics: which points it shows, the moving average against a plain one, and logs with gaps, with a
 // half-written last line, and without any number.
 
 import Foundation
@@ -12,7 +12,7 @@ struct LossCurveTests {
   private func write(_ text: String, _ path: String) throws { try Data(text.utf8).write(to: URL(filePath: path)) }
 
   @Test("a log with gaps and a half-written last line becomes a PNG file")
-  func picture() throws {
+  func image() throws {
     try withTemporaryFolder { folder in
       let (log, file) = ("\(folder)/metrics.jsonl", "\(folder)/loss.png")
       let whole = """
@@ -28,7 +28,7 @@ struct LossCurveTests {
       #expect(shown.width == 900 && shown.height == 560)
       #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["loss.png", "metrics.jsonl"])
 
-      // The same picture from the numbers that the log holds, by hand.
+      // The same image from the numbers that the log holds, by hand.
       let records: [(step: Int, values: [String: Double])] = [
         (1, ["loss": 4.5]), (2, ["loss": .nan, "val_loss": 4]), (3, ["loss": 3.5, "other": 1e300]),
         (4, ["val_loss": 3.25]),
@@ -55,7 +55,7 @@ struct LossCurveTests {
     }
   }
 
-  @Test("without any number there is a picture that says so")
+  @Test("without any number there is an image that says so")
   func nothing() throws {
     try withTemporaryFolder { folder in
       let (log, file) = ("\(folder)/metrics.jsonl", "\(folder)/loss.png")
@@ -75,7 +75,7 @@ struct LossCurveTests {
     }
   }
 
-  @Test("logs that are not there or broken before their end are refused, and an older picture stays")
+  @Test("logs that are not there or broken before their end are refused, and an older image stays")
   func refused() throws {
     try withTemporaryFolder { folder in
       let (log, file) = ("\(folder)/metrics.jsonl", "\(folder)/loss.png")

@@ -21,14 +21,14 @@ private struct Failing<Session: TrainingSession>: TrainingSession {
     return try session.step(iteration)
   }
   func validate() throws -> [(String, Double)] { try session.validate() }
-  func picture() throws -> PixelImage { try session.picture() }
+  func image() throws -> PixelImage { try session.image() }
   func save(iterations: Int, to path: String) throws { try session.save(iterations: iterations, to: path) }
   var unitsPerStep: (count: Double, name: String) { session.unitsPerStep }
 }
 
 @Suite("resuming")
 struct ResumeTests {
-  private let plan = TrainingPlan(iterations: 14, saveEvery: 3, validateEvery: 4, pictureEvery: 7)
+  private let plan = TrainingPlan(iterations: 14, saveEvery: 3, validateEvery: 4, imageEvery: 7)
 
   private func bytes(_ path: String) throws -> Data { try Data(contentsOf: URL(filePath: path)) }
 

@@ -21,8 +21,8 @@ enum TinyTraining {
     depth: 2, schedule: schedule, vocabulary: 32, codeWidth: 8, classes: 3, width: 32, heads: 2, window: 3,
     refineStep: 2)
 
-  /// A shape in its class's colour on a grey ground, somewhere in the picture.
-  static func picture(label: Int, number: Int) -> [UInt8] {
+  /// A shape in its class's colour on a grey ground, somewhere in the image.
+  static func image(label: Int, number: Int) -> [UInt8] {
     let stream = RandomStream(seed: 2026, stream: UInt64(1000 * label + number))
     func draw(_ place: Int, _ range: ClosedRange<Double>) -> Double {
       range.lowerBound + (range.upperBound - range.lowerBound) * stream.uniform(place, purpose: .shuffling)
@@ -46,7 +46,7 @@ enum TinyTraining {
   /// Shapes of every class.
   static func examples(_ numbers: Range<Int>) -> [LabelledImages.Example] {
     classNames.indices.flatMap { label in
-      numbers.map { LabelledImages.Example(label: label, name: "\($0)", pixels: picture(label: label, number: $0)) }
+      numbers.map { LabelledImages.Example(label: label, name: "\($0)", pixels: image(label: label, number: $0)) }
     }
   }
 
@@ -54,7 +54,7 @@ enum TinyTraining {
   static func write(_ numbers: Range<Int>, to folder: SampleFolder) throws {
     for (label, name) in classNames.enumerated() {
       for number in numbers {
-        let image = try PixelImage(width: side, height: side, pixels: picture(label: label, number: number))
+        let image = try PixelImage(width: side, height: side, pixels: image(label: label, number: number))
         try folder.write(image, "\(name)/\(number).png")
       }
     }
@@ -105,7 +105,7 @@ enum TinyTraining {
     options.batch = batch
     options.sampling = try SamplingOptions(guidance: 1.5, topK: 8, topP: 0)
     change(&options)
-    let source = EncodedPictures(
+    let source = EncodedImages(
       tokenizer, loader: loader(examples(0..<30), batch: batch, augmentation: Augmentation()),
       heldOut: examples(100..<104), on: HostDevice())
     return TransformerSession(

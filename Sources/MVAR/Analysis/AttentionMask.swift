@@ -1,4 +1,4 @@
-// Which of all L tokens see which, as a picture of the pattern needs it: the rows of the L × L mask that no attention here
+// Which of all L tokens see which, as an image of the pattern needs it: the rows of the L × L mask that no attention here
 // ever builds.
 //
 //     var: all tokens up to the end of the query's scale; scale-markov: the query's scale; mvar: from scale R on only

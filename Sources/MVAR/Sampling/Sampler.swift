@@ -14,7 +14,7 @@ public struct SamplingOptions: Hashable, Sendable {
   public var topK: Int
   /// Only the likeliest tokens that together have probability p; 0 for no limit.
   public var topP: Double
-  /// Mix codes by Gumbel-softmax instead of drawing one: for pictures, never for metrics.
+  /// Mix codes by Gumbel-softmax instead of drawing one: for images, never for metrics.
   public var smooth: Bool
 
   /// Options with the given values.

@@ -252,7 +252,7 @@ KERNEL(drawTokens, int *drawn, const float *logits, const unsigned long long *st
   }
 }
 
-/// softmax((factor·x − ln(−ln u))/temperature), for pictures only
+/// softmax((factor·x − ln(−ln u))/temperature), for images only
 ///
 /// - y, logits [batch, tokens, width]; y may be logits
 /// - streams [batch, 2] unsigned 64-bit: seed and stream of every image

@@ -1,7 +1,7 @@
 // Matrix products C = A·B in tiles, for whatever A and B are.
 //
 // Every product of the model is Σₖ A(m, k)·B(n, k): both operands are seen as rows of a depth k. An operand is a type
-// that says where its numbers come from: a matrix, or for a convolution the patches of a picture, which never exist in
+// that says where its numbers come from: a matrix, or for a convolution the patches of an image, which never exist in
 // memory.
 //
 //     struct Operand {

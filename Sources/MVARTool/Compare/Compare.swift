@@ -3,7 +3,7 @@
 // Every measurement is a process of its own, so that one pattern's memory cannot hide in another's, and patterns take turns,
 // so that a machine that is slow for a while is slow for all. Weights are in memory before the clock starts. Memory beyond the
 // weights is the process's peak less what it held when drawing began; on a GPU it is that of its tensors, and one drawing
-// goes before the measured one. Pictures are not decoded: all patterns share that.
+// goes before the measured one. Images are not decoded: all patterns share that.
 
 import ArgumentParser
 import Foundation
@@ -38,7 +38,7 @@ struct Compare: ParsableCommand {
 
   @OptionGroup var drawing: DrawingOptions<Defaults>
 
-  @Option(name: [.short, .long], parsing: .unconditional, help: "A picture of the results (.png).")
+  @Option(name: [.short, .long], parsing: .unconditional, help: "An image of the results (.png).")
   var output: String?
 
   @Option(parsing: .unconditional, help: "A file for all measurements (.json).")
@@ -107,7 +107,7 @@ struct Compare: ParsableCommand {
       try encoder.encode(measurements).write(to: URL(filePath: json), options: .atomic)
     }
     if let output {
-      try table.picture(title: model).writePNG(to: output)
+      try table.image(title: model).writePNG(to: output)
       try Console.print(output)
     }
   }

@@ -1,4 +1,4 @@
-// The results of `mvar compare`: medians per batch and pattern, how many times more VAR needs, and a picture.
+// The results of `mvar compare`: medians per batch and pattern, how many times more VAR needs, and an image.
 
 import Foundation
 import MVAR
@@ -69,7 +69,7 @@ struct ComparisonTable {
   }
 
   /// Memory and time over the batch, side by side.
-  func picture(title: String) throws -> PixelImage {
+  func image(title: String) throws -> PixelImage {
     func plot(_ label: String, _ value: (Entry) -> Double) throws -> PixelImage {
       var plot = LinePlot(
         title: "\(label), \(title)", xLabel: "images drawn at once", yLabel: label,

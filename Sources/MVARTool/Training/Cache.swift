@@ -1,4 +1,4 @@
-// `mvar cache`: a folder of pictures → a folder of tokens, so that a training need not encode.
+// `mvar cache`: a folder of images → a folder of tokens, so that a training need not encode.
 
 import ArgumentParser
 import Foundation
@@ -8,10 +8,10 @@ import Training
 
 struct Cache: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Encode a folder of pictures into cached tokens for training.",
+    abstract: "Encode a folder of images into cached tokens for training.",
     discussion: """
-      Writes train/<class>/<picture>.npz (and val/ alike, with the pictures that are held out) with the tokens and \
-      inputs of each picture and of its mirror image, in the published layout. A run that was interrupted goes on \
+      Writes train/<class>/<image>.npz (and val/ alike, with the images that are held out) with the tokens and \
+      inputs of each image and of its mirror image, in the published layout. A run that was interrupted goes on \
       where it was.
 
         mvar cache --data Fixtures/emoji --tokenizer Fixtures/emoji/tokenizer.safetensors -o latents
@@ -20,12 +20,12 @@ struct Cache: ParsableCommand {
 
   @OptionGroup var tokenizer: TokenizerOptions
 
-  @Option(parsing: .unconditional, help: "The folder with the pictures; see mvar train.")
+  @Option(parsing: .unconditional, help: "The folder with the images; see mvar train.")
   var data: String
 
   @OptionGroup var dataset: DatasetOptions
 
-  @Option(parsing: .unconditional, help: "How many pictures are encoded at once.")
+  @Option(parsing: .unconditional, help: "How many images are encoded at once.")
   var batch = 16
 
   @Option(name: [.short, .long], parsing: .unconditional, help: "The folder for the tokens.")
@@ -48,10 +48,10 @@ private struct CacheTask: EngineTask {
     try TrainingChecks.apart(command.output, from: command.data)
     let model: VQVAE<B> = try command.tokenizer.load([.encoder], on: device)
     let progress = Progress()
-    let images = try command.dataset.pictures(in: command.data, side: model.configuration.imageSide, progress)
+    let images = try command.dataset.images(in: command.data, side: model.configuration.imageSide, progress)
     try naming(command.tokenizer.tokenizer) {
       try LatentCache(model, on: device).write(images, to: command.output, batch: command.batch) { done, total in
-        progress.report("encoding picture \(done) of \(total)")
+        progress.report("encoding image \(done) of \(total)")
       }
     }
     progress.finish()

@@ -20,7 +20,7 @@ struct Evaluate: ParsableCommand {
     abstract: "Measure how good a trained model is on a small labelled data set.",
     discussion: """
       Reconstruction and codes used by the tokenizer; how many samples a small classifier names right, which is trained \
-      for it on the training pictures; how far samples are from the nearest training picture. Prints a report.
+      for it on the training images; how far samples are from the nearest training image. Prints a report.
 
         mvar evaluate --model transformer.safetensors --tokenizer tokenizer.safetensors --data Fixtures/emoji \
       --never-flip clock --never-flip flag --grid samples.png --json report.json
@@ -58,7 +58,7 @@ struct Evaluate: ParsableCommand {
     transform: Arguments.seed)
   var seed: UInt64 = 0
 
-  @Option(parsing: .unconditional, help: "How many pictures are drawn at once (default: as memory suggests, up to 32).")
+  @Option(parsing: .unconditional, help: "How many images are drawn at once (default: as memory suggests, up to 32).")
   var batch: Int?
 
   @Option(name: [.short, .long], parsing: .unconditional, help: "A file for the report (.md), which is also printed.")
@@ -67,12 +67,12 @@ struct Evaluate: ParsableCommand {
   @Option(parsing: .unconditional, help: "A file for the report with all digits (.json).")
   var json: String?
 
-  @Option(parsing: .unconditional, help: "A picture of samples (.png): a row for each class, up to 12 columns.")
+  @Option(parsing: .unconditional, help: "An image of samples (.png): a row for each class, up to 12 columns.")
   var grid: String?
 
   @Option(
     parsing: .unconditional,
-    help: "A picture of the samples that are nearest to a training picture (.png), that picture below each.")
+    help: "An image of the samples that are nearest to a training image (.png), that image below each.")
   var nearest: String?
 
   @OptionGroup(title: "What a checkpoint may not tell") var hints: HintOptions
@@ -118,14 +118,14 @@ struct Evaluate: ParsableCommand {
   }
 }
 
-/// What was found, and the pictures that can be shown of it.
+/// What was found, and the images that can be shown of it.
 struct Evaluation {
   /// The numbers.
   let report: EvaluationReport
   /// The samples, class after class, the same number of each.
   var samples: [PixelImage] = []
-  /// The training picture that is nearest to each sample, mirrored where that is nearer, and how near it is.
-  var neighbours: [(picture: PixelImage, distance: Double)] = []
+  /// The training image that is nearest to each sample, mirrored where that is nearer, and how near it is.
+  var neighbours: [(image: PixelImage, distance: Double)] = []
 
   /// The first samples of each class, a row for each.
   func grid(columns: Int) throws -> PixelImage {
@@ -134,13 +134,13 @@ struct Evaluation {
       report.classNames.indices.map { Array(samples[$0 * each..<$0 * each + min(each, columns)]) })
   }
 
-  /// The samples that are nearest to a training picture, nearest first, each above that picture; three double rows.
+  /// The samples that are nearest to a training image, nearest first, each above that image; three double rows.
   func nearestGrid(columns: Int) throws -> PixelImage {
     let ranked = samples.indices.sorted { (neighbours[$0].distance, $0) < (neighbours[$1].distance, $1) }
     let shown = Array(ranked.prefix(3 * columns))
     let rows = stride(from: 0, to: shown.count, by: columns).flatMap { start in
       let part = shown[start..<min(start + columns, shown.count)]
-      return [part.map { samples[$0] }, part.map { neighbours[$0].picture }]
+      return [part.map { samples[$0] }, part.map { neighbours[$0].image }]
     }
     return try ImageGrid().rows(rows)
   }

@@ -9,9 +9,9 @@ import Training
 
 /// The evaluation, on any engine.
 struct EvaluateTask: EngineTask {
-  /// Pictures in a row of the pictures that are written.
+  /// Images in a row of the images that are written.
   static let columns = 12
-  /// The smallest pictures the classifier can look at.
+  /// The smallest images the classifier can look at.
   private static let smallestSide = 16
 
   let command: Evaluate
@@ -22,7 +22,7 @@ struct EvaluateTask: EngineTask {
     let side = tokenizer.configuration.imageSide
     let progress = Progress()
     defer { progress.finish() }
-    let images = try pictures(side: side, progress)
+    let images = try images(side: side, progress)
     let unflippable = try Arguments.labels(
       command.neverFlip, option: "--never-flip", among: images.classNames, of: command.data)
     if let sampler { try check(sampler, images) }
@@ -32,11 +32,11 @@ struct EvaluateTask: EngineTask {
     let (training, heldOut) = (images.training.map(\.pixels), images.validation.map(\.pixels))
     let total = training.count + heldOut.count
     let (heldOutAgain, heldOutQuality) = try clock.measure {
-      try evaluation.reconstruct(heldOut) { done in progress.report("reconstructing picture \(done) of \(total)") }
+      try evaluation.reconstruct(heldOut) { done in progress.report("reconstructing image \(done) of \(total)") }
     }
     let (trainingAgain, trainingQuality) = try clock.measure {
       try evaluation.reconstruct(training) { done in
-        progress.report("reconstructing picture \(heldOut.count + done) of \(total)")
+        progress.report("reconstructing image \(heldOut.count + done) of \(total)")
       }
     }
     var report = EvaluationReport(
@@ -64,8 +64,8 @@ struct EvaluateTask: EngineTask {
     }
     progress.report("searching for the nearest training pictures")
     let matches = try measured("search", &times) {
-      let originals = try NearestPictures<B>(training, side: side, on: device)
-      let copies = try NearestPictures<B>(trainingAgain, side: side, on: device)
+      let originals = try NearestImages<B>(training, side: side, on: device)
+      let copies = try NearestImages<B>(trainingAgain, side: side, on: device)
       let found = try originals.matches(for: samples)
       report.novelty = EvaluationReport.Novelty(
         heldOut: try originals.matches(for: heldOut).map(\.distance),
@@ -113,10 +113,10 @@ struct EvaluateTask: EngineTask {
     return (sampler, tokenizer)
   }
 
-  private func pictures(side: Int, _ progress: Progress) throws -> LabelledImages {
-    let images = try command.dataset.pictures(in: command.data, side: side, progress)
+  private func images(side: Int, _ progress: Progress) throws -> LabelledImages {
+    let images = try command.dataset.images(in: command.data, side: side, progress)
     guard !images.validation.isEmpty else {
-      throw Failure("\(command.data): no picture is held out, so there is nothing to compare with; use --held-out")
+      throw Failure("\(command.data): no image is held out, so there is nothing to compare with; use --held-out")
     }
     return images
   }
@@ -136,18 +136,18 @@ struct EvaluateTask: EngineTask {
     }
     guard images.side >= Self.smallestSide else {
       throw Failure(
-        "\(command.tokenizer): makes pictures of \(images.side) pixels a side, and the classifier needs "
+        "\(command.tokenizer): makes images of \(images.side) pixels a side, and the classifier needs "
           + "\(Self.smallestSide)")
     }
     let gap = ImageGrid().gap
     let width = min(command.count, Self.columns) * (images.side + gap) - gap
     if command.grid != nil {
-      try ImageLimits.check(width: width, height: classes * (images.side + gap) - gap, of: "the picture of the samples")
+      try ImageLimits.check(width: width, height: classes * (images.side + gap) - gap, of: "the image of the samples")
     }
     if command.nearest != nil {
       try ImageLimits.check(
         width: Self.columns * (images.side + gap) - gap, height: 6 * (images.side + gap) - gap,
-        of: "the picture of the nearest samples")
+        of: "the image of the nearest samples")
     }
   }
 
@@ -155,11 +155,11 @@ struct EvaluateTask: EngineTask {
   private func draw<B: Backend>(
     _ sampler: Sampler<B>, _ tokenizer: TokenizerEvaluation<B>, classes: Int, on device: some EngineDevice,
     _ progress: Progress
-  ) throws -> (pictures: [[UInt8]], labels: [Int]) {
+  ) throws -> (images: [[UInt8]], labels: [Int]) {
     let labels = (0..<classes).flatMap { [Int](repeating: $0, count: command.count) }
     let batch = try sampler.transformer.configuration.batchSize(command.batch, upTo: 32, on: device)
     let recordings = command.recording.recordings(of: sampler)
-    var pictures: [[UInt8]] = []
+    var images: [[UInt8]] = []
     for start in stride(from: 0, to: labels.count, by: batch) {
       let range = start..<min(start + batch, labels.count)
       let streams = range.map { RandomStream(seed: command.seed, stream: UInt64($0)) }
@@ -168,12 +168,12 @@ struct EvaluateTask: EngineTask {
           progress.report("drawing samples \(range.lowerBound + 1)–\(range.upperBound) of \(labels.count)")
         }
       }
-      pictures += try tokenizer.decode(sum)
+      images += try tokenizer.decode(sum)
     }
-    return (pictures, labels)
+    return (images, labels)
   }
 
-  /// Trains the classifier and asks it about every kind of picture.
+  /// Trains the classifier and asks it about every kind of image.
   private func scores<B: Backend>(
     _ images: LabelledImages, _ reconstructions: [[UInt8]], _ samples: [[UInt8]], _ labels: [Int],
     _ unflippable: Set<Int>, as engine: B.Type, on device: B.Device, _ progress: Progress
@@ -187,8 +187,8 @@ struct EvaluateTask: EngineTask {
       let text = String(format: "%.3f", loss)
       progress.report("training the classifier, step \(step) of \(settings.steps): loss \(text)")
     }
-    func score(_ pictures: [[UInt8]], _ labels: [Int]) throws -> ClassificationScore {
-      ClassificationScore(predictions: try classifier.predictions(for: pictures), labels: labels, classes: classes)
+    func score(_ images: [[UInt8]], _ labels: [Int]) throws -> ClassificationScore {
+      ClassificationScore(predictions: try classifier.predictions(for: images), labels: labels, classes: classes)
     }
     let heldOut = images.validation.map(\.label)
     return EvaluationReport.Classes(

@@ -1,4 +1,4 @@
-// `mvar train`: pictures and a tokenizer, or cached tokens → a transformer.
+// `mvar train`: images and a tokenizer, or cached tokens → a transformer.
 
 import ArgumentParser
 import Checkpoints
@@ -10,9 +10,9 @@ import Training
 
 struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Train a transformer on a folder of pictures, or on cached tokens.",
+    abstract: "Train a transformer on a folder of images, or on cached tokens.",
     discussion: """
-      From scratch, on the pictures and with the tokenizer that ship with the package:
+      From scratch, on the images and with the tokenizer that ship with the package:
 
         mvar train --data Fixtures/emoji --tokenizer Fixtures/emoji/tokenizer.safetensors --depth 5 --width 192 \
       --heads 6 --shared-aln --steps 2000 --batch 64 -o run-transformer
@@ -25,7 +25,7 @@ struct Train: ParsableCommand {
   @Flag(help: "--data holds cached tokens (.npz), written by mvar cache.")
   var cached = false
 
-  @Option(parsing: .unconditional, help: "The tokenizer; with --cached only its sizes and for sample pictures.")
+  @Option(parsing: .unconditional, help: "The tokenizer; with --cached only its sizes and for sample images.")
   var tokenizer: String
 
   @Option(parsing: .unconditional, help: "Begin with the weights of this checkpoint, of MVAR or VAR.")
@@ -104,7 +104,7 @@ struct Train: ParsableCommand {
     }
     guard alng > 0, alng <= 1 else { throw ValidationError("--alng is \(alng); use a positive number, at most 1") }
     guard !cached || data.shift == 0 else {
-      throw ValidationError("--shift needs pictures; cached tokens can only be mirrored")
+      throw ValidationError("--shift needs images; cached tokens can only be mirrored")
     }
   }
 
@@ -156,7 +156,7 @@ private struct TrainTask: EngineTask {
     let folder = try command.runOptions.open(resuming: isResuming)
     let first = isResuming ? try session.restore(from: folder.checkpoint) : 0
     Console.note(
-      "\(data.labels.count) pictures of \(data.classNames.count) classes, \(data.heldOut) held out; "
+      "\(data.labels.count) images of \(data.classNames.count) classes, \(data.heldOut) held out; "
         + "\(model.parameters.reduce(0) { $0 + $1.value.shape.count }) parameters")
     let isFinished = try command.runOptions.run(
       &session, folder: folder, from: first, steps: command.optimizer.steps, curves: ["loss", "val_loss"])
@@ -168,10 +168,10 @@ private struct TrainTask: EngineTask {
     try Console.print(path)
   }
 
-  /// What was read: pictures or names of cached tokens.
+  /// What was read: images or names of cached tokens.
   private struct DataSet {
     enum Contents {
-      case pictures(LabelledImages)
+      case images(LabelledImages)
       case latents(CachedLatents)
     }
     let contents: Contents
@@ -193,9 +193,9 @@ private struct TrainTask: EngineTask {
         heldOut: latents.validation.count,
         fingerprint: DataOptions.fingerprint(latents.training.map { ($0.label, $0.name) }))
     }
-    let images = try command.data.pictures(side: tokenizer.configuration.imageSide)
+    let images = try command.data.images(side: tokenizer.configuration.imageSide)
     return DataSet(
-      contents: .pictures(images), classNames: images.classNames, labels: images.training.map(\.label),
+      contents: .images(images), classNames: images.classNames, labels: images.training.map(\.label),
       heldOut: images.validation.count,
       fingerprint: DataOptions.fingerprint(images.training.map { ($0.label, $0.name) }))
   }
@@ -219,13 +219,13 @@ private struct TrainTask: EngineTask {
       labels: data.labels, batch: command.optimizer.batch, seed: seed, balance: command.data.balance)
     let unflippable = try command.data.unflippable(data.classNames)
     switch data.contents {
-    case .pictures(let images):
+    case .images(let images):
       let augmentation = Augmentation(
         flips: command.data.flip, shift: command.data.shift, unflippable: unflippable)
       let loader = BatchLoader(
         images: images.training, side: tokenizer.configuration.imageSide, order: order, augmentation: augmentation,
         seed: seed)
-      return EncodedPictures(tokenizer, loader: loader, heldOut: images.validation, on: device)
+      return EncodedImages(tokenizer, loader: loader, heldOut: images.validation, on: device)
     case .latents(let latents):
       return CachedTokens(
         latents, order: order, flips: command.data.flip, unflippable: unflippable, seed: seed, configuration,

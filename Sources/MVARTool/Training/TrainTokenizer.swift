@@ -1,4 +1,4 @@
-// `mvar train-tokenizer`: a folder of pictures → a multi-scale VQ-VAE.
+// `mvar train-tokenizer`: a folder of images → a multi-scale VQ-VAE.
 
 import ArgumentParser
 import Checkpoints
@@ -11,15 +11,15 @@ import Training
 struct TrainTokenizer: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "train-tokenizer",
-    abstract: "Train a tokenizer on a folder of pictures.",
+    abstract: "Train a tokenizer on a folder of images.",
     discussion: """
-      A tokenizer for pictures of 64 pixels on the pictures that ship with the package:
+      A tokenizer for images of 64 pixels on the images that ship with the package:
 
         mvar train-tokenizer --data Fixtures/emoji --ch 32 --multipliers 1,2,2 --blocks 1 --vocabulary 512 \
       --code-width 16 --patch-nums 1,2,3,4,5,6,8,10,13,16 --steps 1000 -o run-tokenizer
 
       The loss is L1 + L2 + the quantiser's. The perceptual and adversarial losses of the published tokenizer were never \
-      released and are absent, so pictures are softer than its.
+      released and are absent, so images are softer than its.
       """)
 
   @OptionGroup(title: "Data") var data: DataOptions
@@ -43,7 +43,7 @@ struct TrainTokenizer: ParsableCommand {
 
   @Option(
     parsing: .unconditional,
-    help: "Sides of the token maps, coarse to fine; pictures are the last times 2^(levels − 1).")
+    help: "Sides of the token maps, coarse to fine; images are the last times 2^(levels − 1).")
   var patchNums = "1,2,3,4,5,6,8,10,13,16"
 
   @Option(parsing: .unconditional, help: "How many Φ convolutions the scales share; 0 for one each.")
@@ -118,7 +118,7 @@ private struct TrainTokenizerTask: EngineTask {
     let configuration = try command.tokenizerConfiguration()
     try command.runOptions.check(result: Self.result, data: command.data.data)
     try TrainingChecks.memory(configuration, batch: command.optimizer.batch, on: device)
-    let images = try command.data.pictures(side: configuration.imageSide)
+    let images = try command.data.images(side: configuration.imageSide)
     let seed = command.optimizer.seed
     let order = SampleOrder(
       labels: images.training.map(\.label), batch: command.optimizer.batch, seed: seed, balance: command.data.balance)
@@ -145,7 +145,7 @@ private struct TrainTokenizerTask: EngineTask {
     let folder = try command.runOptions.open(resuming: isResuming)
     let first = isResuming ? try session.restore(from: folder.checkpoint) : 0
     Console.note(
-      "\(images.training.count) pictures of \(images.classNames.count) classes, \(images.validation.count) held out; "
+      "\(images.training.count) images of \(images.classNames.count) classes, \(images.validation.count) held out; "
         + "\(model.parameters.reduce(0) { $0 + $1.value.shape.count }) parameters")
     let isFinished = try command.runOptions.run(
       &session, folder: folder, from: first, steps: command.optimizer.steps, curves: ["loss", "mse", "l1"])

@@ -40,10 +40,10 @@ enum TrainingChecks {
     let parameters =
       36 * Double(configuration.blocks) * squares + Double(configuration.vocabulary) * Double(configuration.codeWidth)
     let pixels = Double(batch) * Double(configuration.imageSide) * Double(configuration.imageSide)
-    // Four bytes each for a weight, its gradient and two moments; five maps of the finest width for each picture.
+    // Four bytes each for a weight, its gradient and two moments; five maps of the finest width for each image.
     try device.checkMemory(
       16 * parameters + 20 * pixels * Double(configuration.widths[0]),
-      for: "training a tokenizer of these sizes on \(batch) picture\(batch == 1 ? "" : "s") at once")
+      for: "training a tokenizer of these sizes on \(batch) image\(batch == 1 ? "" : "s") at once")
   }
 
   /// Refuses a transformer that cannot be trained here. The need is underestimated, so nothing is refused that would do.
@@ -56,6 +56,6 @@ enum TrainingChecks {
     // As above; for each token of the last scale its logits and, in each block, six rows or more.
     try device.checkMemory(
       16 * parameters + 4 * tokens * (Double(configuration.vocabulary) + 6 * depth * width),
-      for: "training a transformer of these sizes on \(batch) picture\(batch == 1 ? "" : "s") at once")
+      for: "training a transformer of these sizes on \(batch) image\(batch == 1 ? "" : "s") at once")
   }
 }

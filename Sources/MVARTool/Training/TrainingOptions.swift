@@ -1,4 +1,4 @@
-// The options that both trainings share: data, order and variation of pictures, the optimiser, the run's folder.
+// The options that both trainings share: data, order and variation of images, the optimiser, the run's folder.
 //
 // A training is fully decided by its options and its data; `settings` collects what decides it, so that a resumed run can
 // be refused when anything differs.
@@ -11,7 +11,7 @@ import Training
 extension ClassBalance: ExpressibleByArgument {}
 extension SegmentCycle.Order: ExpressibleByArgument {}
 
-/// Which pictures, in which order, varied how.
+/// Which images, in which order, varied how.
 struct DataOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
@@ -25,14 +25,14 @@ struct DataOptions: ParsableArguments {
   @Option(parsing: .unconditional, help: "How classes are balanced: none, sqrt or full.")
   var balance = ClassBalance.none
 
-  @Flag(inversion: .prefixedNo, help: "Mirror half of the pictures.")
+  @Flag(inversion: .prefixedNo, help: "Mirror half of the images.")
   var flip = true
 
   @Option(
     parsing: .unconditionalSingleValue, help: "A class that is never mirrored, by name; may be given several times.")
   var neverFlip: [String] = []
 
-  @Option(parsing: .unconditional, help: "Shift pictures by up to so many pixels.")
+  @Option(parsing: .unconditional, help: "Shift images by up to so many pixels.")
   var shift = 0
 
   func validate() throws {
@@ -48,11 +48,11 @@ struct DataOptions: ParsableArguments {
     ]
   }
 
-  /// Reads the pictures.
-  func pictures(side: Int) throws -> LabelledImages {
+  /// Reads the images.
+  func images(side: Int) throws -> LabelledImages {
     let progress = Progress()
     defer { progress.finish() }
-    return try dataset.pictures(in: data, side: side, progress)
+    return try dataset.images(in: data, side: side, progress)
   }
 
   /// The labels that are never mirrored.
@@ -63,7 +63,7 @@ struct DataOptions: ParsableArguments {
   /// A fingerprint of a data set: a resumed run must see the same one.
   static func fingerprint(_ names: [(label: Int, name: String)]) -> String {
     let hash = SeededWeights.hash(names.map { "\($0.label)/\($0.name)\n" }.joined())
-    return "\(names.count) pictures, \(String(hash, radix: 16))"
+    return "\(names.count) images, \(String(hash, radix: 16))"
   }
 }
 
@@ -72,7 +72,7 @@ struct OptimizerOptions: ParsableArguments {
   @Option(parsing: .unconditional, help: "How many optimiser steps.")
   var steps = 1000
 
-  @Option(parsing: .unconditional, help: "Pictures per micro-batch.")
+  @Option(parsing: .unconditional, help: "Images per micro-batch.")
   var batch = 32
 
   @Option(parsing: .unconditional, help: "The highest learning rate.")
@@ -149,7 +149,7 @@ struct OptimizerOptions: ParsableArguments {
 struct RunOptions: ParsableArguments {
   @Option(
     name: [.short, .long], parsing: .unconditional,
-    help: "The folder for checkpoints, metrics and pictures.")
+    help: "The folder for checkpoints, metrics and images.")
   var output: String
 
   @Flag(help: "Go on where the run in this folder was when it last saved; begin it if there is none.")
@@ -161,13 +161,13 @@ struct RunOptions: ParsableArguments {
   @Option(parsing: .unconditional, help: "Steps between two validations; 0 for none.")
   var validateEvery = 200
 
-  @Option(parsing: .unconditional, help: "Steps between two pictures; 0 for none.")
-  var pictureEvery = 200
+  @Option(parsing: .unconditional, help: "Steps between two images; 0 for none.")
+  var imageEvery = 200
 
   func validate() throws {
     guard !output.isEmpty else { throw ValidationError("the name of the output folder is empty") }
     guard saveEvery >= 1 else { throw ValidationError("--save-every is \(saveEvery); use a positive number") }
-    guard validateEvery >= 0, pictureEvery >= 0 else {
+    guard validateEvery >= 0, imageEvery >= 0 else {
       throw ValidationError("--validate-every and --picture-every cannot be negative; use 0 for never")
     }
   }
@@ -203,7 +203,7 @@ struct RunOptions: ParsableArguments {
     defer { interruption.uninstall() }
     let progress = Progress()
     let plan = TrainingPlan(
-      iterations: steps, saveEvery: saveEvery, validateEvery: validateEvery, pictureEvery: pictureEvery)
+      iterations: steps, saveEvery: saveEvery, validateEvery: validateEvery, imageEvery: imageEvery)
     let end = try TrainingLoop(folder, plan, curves: curves)
       .run(&session, from: first, shouldStop: { interruption.isRequested }, report: { progress.report($0) })
     progress.finish()

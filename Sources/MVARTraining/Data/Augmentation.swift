@@ -1,4 +1,4 @@
-// Shows a picture slightly differently each time: mirrored, or moved by a few pixels with its border repeated.
+// Shows an image slightly differently each time: mirrored, or moved by a few pixels with its border repeated.
 // What happens to a sample is a pure function of the seed and the sample's number, never of threads or of the batch's
 // other samples. No colour changes, no scaling: the tokenizer has to reproduce exactly what it is shown.
 
@@ -6,11 +6,11 @@ import TensorCore
 
 /// Random flips and shifts.
 public struct Augmentation: Sendable, Equatable {
-  /// Whether every second picture is mirrored left to right.
+  /// Whether every second image is mirrored left to right.
   public var flips: Bool
-  /// By how many pixels a picture is moved at most, in each of the four directions.
+  /// By how many pixels an image is moved at most, in each of the four directions.
   public var shift: Int
-  /// Labels whose pictures are never mirrored, for example writing.
+  /// Labels whose images are never mirrored, for example writing.
   public var unflippable: Set<Int>
 
   /// The places of this type's numbers in the stream of a sample; lower ones belong to the dropping of labels.
@@ -23,7 +23,7 @@ public struct Augmentation: Sendable, Equatable {
   /// An augmentation; the default does nothing.
   ///
   /// - Parameters:
-  ///   - flips: whether every second picture is mirrored.
+  ///   - flips: whether every second image is mirrored.
   ///   - shift: the most pixels it is moved by along each axis, at least 0.
   ///   - unflippable: labels that are never mirrored.
   public init(flips: Bool = false, shift: Int = 0, unflippable: Set<Int> = []) {
@@ -36,7 +36,7 @@ public struct Augmentation: Sendable, Equatable {
   /// What happens to a sample.
   ///
   /// - Parameters:
-  ///   - label: the class of the picture.
+  ///   - label: the class of the image.
   ///   - stream: the stream whose number is that of the sample.
   /// - Returns: whether it is mirrored, and how many pixels it then moves to the right and down.
   public func plan(label: Int, stream: RandomStream) -> (flip: Bool, dx: Int, dy: Int) {
@@ -50,12 +50,12 @@ public struct Augmentation: Sendable, Equatable {
     return (flip, offset(Place.horizontal), offset(Place.vertical))
   }
 
-  /// The picture of a sample after its plan.
+  /// The image of a sample after its plan.
   ///
   /// - Parameters:
   ///   - pixels: [side, side, 3], interleaved.
   ///   - side: rows and columns.
-  ///   - label: the class of the picture.
+  ///   - label: the class of the image.
   ///   - stream: the stream whose number is that of the sample.
   /// - Returns: [side, side, 3].
   public func apply(_ pixels: [UInt8], side: Int, label: Int, stream: RandomStream) -> [UInt8] {
@@ -63,9 +63,9 @@ public struct Augmentation: Sendable, Equatable {
     return Self.moved(pixels, side: side, flip: flip, dx: dx, dy: dy)
   }
 
-  /// A picture mirrored and then moved: `result[y, x] = source[clamp(y − dy), clamp(x − dx)]`.
+  /// An image mirrored and then moved: `result[y, x] = source[clamp(y − dy), clamp(x − dx)]`.
   package static func moved(_ pixels: [UInt8], side: Int, flip: Bool, dx: Int, dy: Int) -> [UInt8] {
-    precondition(pixels.count == 3 * side * side, "\(pixels.count) bytes for a picture of side \(side)")
+    precondition(pixels.count == 3 * side * side, "\(pixels.count) bytes for an image of side \(side)")
     if !flip && dx == 0 && dy == 0 { return pixels }
     let columns = (0..<side).map { x in
       let source = min(max(x - dx, 0), side - 1)

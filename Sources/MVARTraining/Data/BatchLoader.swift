@@ -1,4 +1,4 @@
-// Makes batches of pictures ready for the model, the next one on another thread while the present one is used.
+// Makes batches of images ready for the model, the next one on another thread while the present one is used.
 // A batch depends on its number alone, so making it ahead changes nothing but the time. One batch is kept ahead, no
 // more; nothing is read from files here.
 
@@ -6,11 +6,11 @@ import Dispatch
 import Synchronization
 import TensorCore
 
-/// A batch of pictures as numbers.
+/// A batch of images as numbers.
 public struct ImageBatch: Sendable, Equatable {
-  /// The class of each picture.
+  /// The class of each image.
   public let labels: [Int]  // [B]
-  /// The pictures, plane by plane, −1…1: `2 · x / 255 − 1` in float32.
+  /// The images, plane by plane, −1…1: `2 · x / 255 − 1` in float32.
   public let images: [Float]  // [B, 3, side, side]
 
   /// A batch from its parts.
@@ -23,22 +23,22 @@ public struct ImageBatch: Sendable, Equatable {
     self.images = images
   }
 
-  /// A batch of interleaved pictures.
+  /// A batch of interleaved images.
   ///
   /// - Parameters:
   ///   - labels: [B].
-  ///   - pictures: B pictures, each [side, side, 3].
+  ///   - images: B images, each [side, side, 3].
   ///   - side: rows and columns.
-  public init(labels: [Int], pictures: [[UInt8]], side: Int) {
-    precondition(labels.count == pictures.count, "\(labels.count) labels for \(pictures.count) pictures")
+  public init(labels: [Int], images: [[UInt8]], side: Int) {
+    precondition(labels.count == images.count, "\(labels.count) labels for \(images.count) pictures")
     let plane = side * side
     let values = Self.values
-    var images = [Float](repeating: 0, count: pictures.count * 3 * plane)
-    for (row, picture) in pictures.enumerated() {
-      precondition(picture.count == 3 * plane, "\(picture.count) bytes for a picture of side \(side)")
+    var images = [Float](repeating: 0, count: images.count * 3 * plane)
+    for (row, image) in images.enumerated() {
+      precondition(image.count == 3 * plane, "\(image.count) bytes for an image of side \(side)")
       for channel in 0..<3 {
         let start = (3 * row + channel) * plane
-        for pixel in 0..<plane { images[start + pixel] = values[Int(picture[3 * pixel + channel])] }
+        for pixel in 0..<plane { images[start + pixel] = values[Int(image[3 * pixel + channel])] }
       }
     }
     self.init(labels: labels, images: images)
@@ -58,7 +58,7 @@ public final class BatchLoader: Sendable {
   ///
   /// - Parameters:
   ///   - images: the examples, at least one, each [side, side, 3].
-  ///   - side: rows and columns of every picture.
+  ///   - side: rows and columns of every image.
   ///   - order: which examples are in which batch; its count is that of the examples.
   ///   - augmentation: flips and shifts.
   ///   - seed: the seed of the augmentation; the stream is the number of the sample, batch · B + row.
@@ -109,12 +109,12 @@ private struct BatchMaker: Sendable {
 
   func batch(_ index: Int) -> ImageBatch {
     let chosen = order.indices(ofBatch: index).map { images[$0] }
-    let pictures = chosen.enumerated().map { row, example in
+    let images = chosen.enumerated().map { row, example in
       let sample = UInt64(index) * UInt64(order.batch) + UInt64(row)
       let stream = RandomStream(seed: seed, stream: sample)
       return augmentation.apply(example.pixels, side: side, label: example.label, stream: stream)
     }
-    return ImageBatch(labels: chosen.map(\.label), pictures: pictures, side: side)
+    return ImageBatch(labels: chosen.map(\.label), images: images, side: side)
   }
 }
 

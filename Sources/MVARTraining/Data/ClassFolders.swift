@@ -26,7 +26,7 @@ struct ClassFolders {
   /// - Parameters:
   ///   - path: the folder of the data set.
   ///   - endings: the endings of the files that count, in lower case, without the full stop.
-  ///   - noun: what the files are, for messages: `pictures`.
+  ///   - noun: what the files are, for messages: `images`.
   ///   - heldOut: without `val/`, one in this many files of each class is held out for validation; 0 for none.
   /// - Throws: `DataError`.
   init(path: String, endings: [String], noun: String, heldOut: Int) throws(DataError) {

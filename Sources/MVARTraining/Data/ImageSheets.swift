@@ -1,4 +1,4 @@
-// Reads a folder whose pictures come as sheets: `index.json` names one sheet for each class, a picture full of square
+// Reads a folder whose images come as sheets: `index.json` names one sheet for each class, an image full of square
 // tiles from left to right and top to bottom. It reads the index and cuts tiles; it does not resize or split.
 //
 //   {"tile": 64, "columns": 32, "classes": [{"name": "face", "file": "face.png", "count": 107}, …]}
@@ -51,7 +51,7 @@ struct ImageSheets {
     for sheet in index.classes {
       try check(!sheet.name.isEmpty, "has a class without a name")
       try check(names.insert(sheet.name).inserted, "names the class \(sheet.name) twice")
-      try check(sheet.count > 0, "gives the class \(sheet.name) \(sheet.count) pictures, and it needs at least 1")
+      try check(sheet.count > 0, "gives the class \(sheet.name) \(sheet.count) images, and it needs at least 1")
       try check(
         sheet.count <= ImageLimits.pixelCount / (index.tile * index.tile),
         "gives the class \(sheet.name) \(sheet.count) tiles of \(index.tile) pixels, more than a sheet can hold")

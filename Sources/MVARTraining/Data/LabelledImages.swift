@@ -1,13 +1,13 @@
-// A set of labelled pictures in memory: all of them decoded, cropped to one size and kept as bytes.
+// A set of labelled images in memory: all of them decoded, cropped to one size and kept as bytes.
 // It understands folders of classes and sheets of tiles. Flips, shifts and conversion to numbers happen later, when a
-// batch is made; nothing here is random but the fixed choice of the pictures that are held out.
+// batch is made; nothing here is random but the fixed choice of the images that are held out.
 
 import Foundation
 import Media
 
-/// A set of labelled pictures, `side` × `side` each, for training and for validation.
+/// A set of labelled images, `side` × `side` each, for training and for validation.
 public struct LabelledImages: Sendable {
-  /// One picture and its label.
+  /// One image and its label.
   public struct Example: Sendable {
     /// The class, an index into ``LabelledImages/classNames``.
     public let label: Int
@@ -28,13 +28,13 @@ public struct LabelledImages: Sendable {
       self.pixels = pixels
     }
 
-    /// The picture.
+    /// The image.
     ///
     /// - Precondition: the number of bytes is that of a square.
-    public var picture: PixelImage {
+    public var image: PixelImage {
       let side = Int(Double(pixels.count / 3).squareRoot().rounded())
       guard let image = try? PixelImage(width: side, height: side, pixels: pixels) else {
-        preconditionFailure("\(pixels.count) bytes are no square picture")
+        preconditionFailure("\(pixels.count) bytes are no square image")
       }
       return image
     }
@@ -45,23 +45,23 @@ public struct LabelledImages: Sendable {
 
   /// The names of the classes; a label is an index into them.
   public let classNames: [String]
-  /// The side of every picture in pixels.
+  /// The side of every image in pixels.
   public let side: Int
-  /// The pictures to learn from, class after class.
+  /// The images to learn from, class after class.
   public let training: [Example]
-  /// The pictures that are held out, class after class.
+  /// The images that are held out, class after class.
   public let validation: [Example]
 
-  /// Reads a folder of pictures.
+  /// Reads a folder of images.
   ///
   /// Three layouts are understood: sheets (`index.json`), `train/<class>/` with an optional `val/<class>/`, and class
-  /// folders directly. Every picture is cropped by ``Media/PixelImage/centreCrop(_:order:)``; smaller ones are enlarged.
+  /// folders directly. Every image is cropped by ``Media/PixelImage/centreCrop(_:order:)``; smaller ones are enlarged.
   ///
   /// - Parameters:
   ///   - path: the folder.
-  ///   - side: the side of the pictures in pixels.
+  ///   - side: the side of the images in pixels.
   ///   - badFiles: whether a file that cannot be used ends the reading.
-  ///   - heldOut: without `val/`, one in this many pictures of each class is held out, always the same; 0 for none.
+  ///   - heldOut: without `val/`, one in this many images of each class is held out, always the same; 0 for none.
   ///   - onProblem: receives a sentence for each file that is left out.
   ///   - onProgress: receives the number of files done and their total, several times.
   /// - Throws: `DataError`, one sentence that begins with the path.
@@ -70,9 +70,9 @@ public struct LabelledImages: Sendable {
     onProblem: (String) -> Void = { _ in }, onProgress: (Int, Int) -> Void = { _, _ in }
   ) throws {
     guard side >= 1 && side <= ImageLimits.side && side * side <= ImageLimits.pixelCount else {
-      throw DataError(path, "cannot be read as pictures of \(side) × \(side) pixels")
+      throw DataError(path, "cannot be read as images of \(side) × \(side) pixels")
     }
-    guard heldOut >= 0 else { throw DataError(path, "cannot have one in \(heldOut) pictures held out") }
+    guard heldOut >= 0 else { throw DataError(path, "cannot have one in \(heldOut) images held out") }
     self.side = side
     if try ClassFolders.isFolder(path) && ClassFolders.exists(ClassFolders.join(path, "index.json")) {
       let index = try ImageSheets(folder: path)
@@ -115,7 +115,7 @@ public struct LabelledImages: Sendable {
     return examples
   }
 
-  /// The picture in a file, at the set's size.
+  /// The image in a file, at the set's size.
   private static func example(of file: ClassFolders.File, side: Int) throws(DataError) -> Example {
     let image: PixelImage
     do {
@@ -138,7 +138,7 @@ public struct LabelledImages: Sendable {
   private static func checkMemory(_ count: Int, side: Int, _ path: String) throws(DataError) {
     guard count <= mostBytes / (3 * side * side) else {
       throw DataError(
-        path, "holds \(count) pictures, which at \(side) × \(side) pixels take more than \(mostBytes >> 30) GiB")
+        path, "holds \(count) images, which at \(side) × \(side) pixels take more than \(mostBytes >> 30) GiB")
     }
   }
 
@@ -147,7 +147,7 @@ public struct LabelledImages: Sendable {
     var counts = [Int](repeating: 0, count: classNames.count)
     for example in training { counts[example.label] += 1 }
     if let empty = counts.firstIndex(of: 0) {
-      throw DataError(path, "has no picture of the class \(classNames[empty]) that can be used")
+      throw DataError(path, "has no image of the class \(classNames[empty]) that can be used")
     }
   }
 }

@@ -1,4 +1,4 @@
-// Writes pictures as cached tokens: one npz a picture, train/<class>/<name>.npz and val/ alike, as published. Files that exist
+// Writes images as cached tokens: one npz an image, train/<class>/<name>.npz and val/ alike, as published. Files that exist
 // and are whole are kept, so an interrupted run goes on where it was.
 
 import Foundation
@@ -6,7 +6,7 @@ import MVAR
 import NeuralLayers
 import TensorCore
 
-/// Encodes pictures into a folder of tokens.
+/// Encodes images into a folder of tokens.
 public struct LatentCache<B: Backend> {
   private let tokenizer: VQVAE<B>
   private let device: B.Device
@@ -17,13 +17,13 @@ public struct LatentCache<B: Backend> {
     self.device = device
   }
 
-  /// Writes all pictures of a data set.
+  /// Writes all images of a data set.
   ///
   /// - Parameters:
-  ///   - folder: where `train/` and, if pictures are held out, `val/` go; made if it does not exist.
-  ///   - batch: how many pictures are encoded at once.
-  ///   - onProgress: receives the number of pictures done and their total.
-  /// - Throws: `DataError` when a folder or file cannot be written, or when two pictures would have one file;
+  ///   - folder: where `train/` and, if images are held out, `val/` go; made if it does not exist.
+  ///   - batch: how many images are encoded at once.
+  ///   - onProgress: receives the number of images done and their total.
+  /// - Throws: `DataError` when a folder or file cannot be written, or when two images would have one file;
   ///   `NotANumberError` when the tokenizer's output is not made of numbers.
   public func write(
     _ images: LabelledImages, to folder: String, batch: Int = 16, onProgress: (Int, Int) -> Void = { _, _ in }
@@ -38,7 +38,7 @@ public struct LatentCache<B: Backend> {
         return "\(folder)/\(file).npz"
       }
       for path in paths where !known.insert(path).inserted {
-        throw DataError(path, "would be written twice: two pictures of the class differ in their ending only")
+        throw DataError(path, "would be written twice: two images of the class differ in their ending only")
       }
       for start in stride(from: 0, to: examples.count, by: batch) {
         let rows = (start..<min(start + batch, examples.count)).filter { !isWhole(paths[$0]) }
@@ -65,16 +65,16 @@ public struct LatentCache<B: Backend> {
         vocabulary: configuration.vocabulary)) != nil
   }
 
-  private func encode(_ pictures: [[UInt8]], side: Int, flipped: Bool) throws -> [LatentFile.Moments] {
-    let labels = pictures.map { _ in 0 }
-    var values = ImageBatch(labels: labels, pictures: pictures, side: side).images
+  private func encode(_ images: [[UInt8]], side: Int, flipped: Bool) throws -> [LatentFile.Moments] {
+    let labels = images.map { _ in 0 }
+    var values = ImageBatch(labels: labels, images: images, side: side).images
     if flipped { for row in stride(from: 0, to: values.count, by: side) { values[row..<row + side].reverse() } }
-    let images = try Tensor<B>(B.Scalar.array(values), shape: [pictures.count, 3, side, side], on: device)
+    let images = try Tensor<B>(B.Scalar.array(values), shape: [images.count, 3, side, side], on: device)
     let batch = try TokenBatch(tokenizer, images: images, labels: labels)
     let inputs = try batch.inputs.scalars().map { Float($0) }
     let length = tokenizer.configuration.schedule.length
-    let each = inputs.count / pictures.count
-    return pictures.indices.map {
+    let each = inputs.count / images.count
+    return images.indices.map {
       LatentFile.Moments(
         tokens: Array(batch.tokens[$0 * length..<($0 + 1) * length]), inputs: Array(inputs[$0 * each..<($0 + 1) * each])
       )

@@ -1,8 +1,8 @@
-// Trains a small classifier on labelled pictures, with the package's own batches and optimiser.
+// Trains a small classifier on labelled images, with the package's own batches and optimiser.
 //
 //     loss = mean over the batch of cross-entropy with label smoothing; AdamW, cosine schedule after a short warm-up
 //
-// Fully decided by the pictures and the settings: the same ones give the same weights. It keeps no checkpoints; a training
+// Fully decided by the images and the settings: the same ones give the same weights. It keeps no checkpoints; a training
 // takes a minute or two.
 
 import MVAR
@@ -13,15 +13,15 @@ import TensorCore
 public struct ClassifierSettings: Hashable, Sendable {
   /// How many steps.
   public var steps = 600
-  /// Pictures per step.
+  /// Images per step.
   public var batch = 64
   /// The highest learning rate.
   public var rate = 3e-3
   /// The weight decay.
   public var decay = 0.05
-  /// By how many pixels pictures are shifted at most.
+  /// By how many pixels images are shifted at most.
   public var shift = 4
-  /// Labels whose pictures are never mirrored.
+  /// Labels whose images are never mirrored.
   public var unflippable: Set<Int> = []
   /// Label smoothing.
   public var labelSmoothing = 0.05
@@ -33,12 +33,12 @@ public struct ClassifierSettings: Hashable, Sendable {
 }
 
 extension SmallClassifier {
-  /// A classifier trained on pictures.
+  /// A classifier trained on images.
   ///
   /// - Parameters:
   ///   - examples: at least one, each [side, side, 3], with labels below `classes`.
   ///   - classes: how many classes there are.
-  ///   - side: rows and columns of every picture, at least 16.
+  ///   - side: rows and columns of every image, at least 16.
   ///   - onStep: receives the number of steps done and the loss of the last one.
   public static func trained(
     on examples: [LabelledImages.Example], classes: Int, side: Int, _ settings: ClassifierSettings,
@@ -78,9 +78,9 @@ extension SmallClassifier {
   }
 }
 
-/// How many pictures of each class were named right.
+/// How many images of each class were named right.
 public struct ClassificationScore: Codable, Hashable, Sendable {
-  /// Pictures of each class.
+  /// Images of each class.
   public let counts: [Int]
   /// How many of them were named right.
   public let hits: [Int]
@@ -102,6 +102,6 @@ public struct ClassificationScore: Codable, Hashable, Sendable {
     self.hits = hits
   }
 
-  /// The share of all pictures that were named right; 0 for none.
+  /// The share of all images that were named right; 0 for none.
   public var accuracy: Double { Double(hits.reduce(0, +)) / Double(max(counts.reduce(0, +), 1)) }
 }

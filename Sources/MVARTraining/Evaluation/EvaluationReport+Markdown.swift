@@ -20,9 +20,9 @@ extension EvaluationReport {
     return """
       ## Tokenizer
 
-      \(trainingCount) training and \(heldOutCount) held-out pictures of \(classNames.count) classes. \
-      Reconstruction: \(Self.decibels(tokenizer.heldOutPSNR)) on held-out pictures, \
-      \(Self.decibels(tokenizer.trainingPSNR)) on training pictures.
+      \(trainingCount) training and \(heldOutCount) held-out images of \(classNames.count) classes. \
+      Reconstruction: \(Self.decibels(tokenizer.heldOutPSNR)) on held-out images, \
+      \(Self.decibels(tokenizer.trainingPSNR)) on training images.
 
       \(Self.table(
         ["scale", "map", "codes used"], scales + [["any", "", Self.percent(tokenizer.codesUsedAnywhere)]]))
@@ -41,7 +41,7 @@ extension EvaluationReport {
     return """
       ## Classes
 
-      How many pictures a small classifier, trained on the training pictures, names right. \
+      How many images a small classifier, trained on the training images, names right. \
       Samples were drawn with \(drawn).
 
       \(Self.table(["class", "training", "held out", "their reconstructions", "samples"], rows))
@@ -58,14 +58,14 @@ extension EvaluationReport {
       row("samples", novelty.samples),
     ]
     return """
-      ## Distance to the nearest training picture
+      ## Distance to the nearest training image
 
       Root mean square difference of brightness 0 … 1 at 32 × 32 pixels, mirror images included.
 
       \(Self.table(["pictures", "count", "5th percentile", "median", "mean"], rows))
 
-      \(Self.percent(novelty.nearShare)) of the samples are nearer than the 5th percentile of held-out pictures; \
-      \(novelty.copies) of \(novelty.samples.count) are nearly the reconstruction of a training picture \
+      \(Self.percent(novelty.nearShare)) of the samples are nearer than the 5th percentile of held-out images; \
+      \(novelty.copies) of \(novelty.samples.count) are nearly the reconstruction of a training image \
       (nearer than \(Novelty.copyDistance)).
 
       """

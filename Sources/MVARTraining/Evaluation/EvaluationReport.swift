@@ -1,7 +1,7 @@
 // Everything an evaluation found, as numbers (Codable) and as a table that a person reads (Markdown).
 //
 // A percentile is interpolated between the two nearest values: place p·(n − 1) of the sorted list. The report judges
-// nothing: what is good depends on the set, so the same measures of held-out pictures stand beside those of samples.
+// nothing: what is good depends on the set, so the same measures of held-out images stand beside those of samples.
 
 import Foundation
 
@@ -41,15 +41,15 @@ public struct Distribution: Codable, Hashable, Sendable {
 
 /// What an evaluation found.
 public struct EvaluationReport: Codable, Hashable, Sendable {
-  /// How well the tokenizer keeps pictures.
+  /// How well the tokenizer keeps images.
   public struct Tokenizer: Codable, Hashable, Sendable {
-    /// Mean PSNR of held-out pictures in decibels.
+    /// Mean PSNR of held-out images in decibels.
     public var heldOutPSNR: Double
-    /// Mean PSNR of training pictures in decibels.
+    /// Mean PSNR of training images in decibels.
     public var trainingPSNR: Double
     /// The side of each scale's map.
     public var sides: [Int]
-    /// The share of codes used at each scale, over all pictures.
+    /// The share of codes used at each scale, over all images.
     public var codesUsed: [Double]
     /// The share of codes used at any scale.
     public var codesUsedAnywhere: Double
@@ -66,13 +66,13 @@ public struct EvaluationReport: Codable, Hashable, Sendable {
     }
   }
 
-  /// What a classifier that saw only training pictures says.
+  /// What a classifier that saw only training images says.
   public struct Classes: Codable, Hashable, Sendable {
-    /// About the pictures it was trained on.
+    /// About the images it was trained on.
     public var training: ClassificationScore
-    /// About held-out pictures.
+    /// About held-out images.
     public var heldOut: ClassificationScore
-    /// About the reconstructions of held-out pictures.
+    /// About the reconstructions of held-out images.
     public var reconstructions: ClassificationScore
     /// About samples, against the class they were asked for.
     public var samples: ClassificationScore
@@ -89,29 +89,29 @@ public struct EvaluationReport: Codable, Hashable, Sendable {
     }
   }
 
-  /// How far pictures are from the nearest training picture.
+  /// How far images are from the nearest training image.
   public struct Novelty: Codable, Hashable, Sendable {
-    /// Samples nearer than this to a reconstructed training picture count as copies of it.
+    /// Samples nearer than this to a reconstructed training image count as copies of it.
     public static let copyDistance = 0.02
 
-    /// Of held-out pictures.
+    /// Of held-out images.
     public var heldOut: Distribution
-    /// Of the reconstructions of held-out pictures.
+    /// Of the reconstructions of held-out images.
     public var reconstructions: Distribution
     /// Of samples.
     public var samples: Distribution
-    /// The share of samples that are nearer than the 5th percentile of held-out pictures.
+    /// The share of samples that are nearer than the 5th percentile of held-out images.
     public var nearShare: Double
-    /// How many samples are nearly the reconstruction of a training picture.
+    /// How many samples are nearly the reconstruction of a training image.
     public var copies: Int
 
     /// Describes distances.
     ///
     /// - Parameters:
-    ///   - heldOut: distances of held-out pictures to the nearest training picture, at least one.
+    ///   - heldOut: distances of held-out images to the nearest training image, at least one.
     ///   - reconstructions: of their reconstructions, at least one.
     ///   - samples: of samples, at least one.
-    ///   - samplesToReconstructions: of samples to the nearest reconstruction of a training picture.
+    ///   - samplesToReconstructions: of samples to the nearest reconstruction of a training image.
     public init?(
       heldOut: [Double], reconstructions: [Double], samples: [Double], samplesToReconstructions: [Double]
     ) {
@@ -128,17 +128,17 @@ public struct EvaluationReport: Codable, Hashable, Sendable {
 
   /// The names of the classes.
   public var classNames: [String]
-  /// How many training pictures there are.
+  /// How many training images there are.
   public var trainingCount: Int
-  /// How many held-out pictures there are.
+  /// How many held-out images there are.
   public var heldOutCount: Int
   /// How the samples were drawn, option by option; empty without samples.
   public var sampling: [String: String]
-  /// How well the tokenizer keeps pictures.
+  /// How well the tokenizer keeps images.
   public var tokenizer: Tokenizer
   /// What a classifier says; nil without samples.
   public var classes: Classes?
-  /// How far samples are from training pictures; nil without samples.
+  /// How far samples are from training images; nil without samples.
   public var novelty: Novelty?
 
   /// Bundles what was found.

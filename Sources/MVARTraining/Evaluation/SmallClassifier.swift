@@ -1,20 +1,20 @@
-// A small convolutional network that names the class of a picture: a witness, trained on the same pictures as the model
-// it judges, of whether drawn pictures show what they were asked for.
+// A small convolutional network that names the class of an image: a witness, trained on the same images as the model
+// it judges, of whether drawn images show what they were asked for.
 //
 //     h = SiLU(conv₂ x); h = SiLU(GN(conv₂ h)) twice; h += conv(SiLU(GN(conv h))); logits = W·mean(h) + b
 //
-// conv₂ has stride 2, and large pictures are shrunk first. The first layer has no norm: with one channel a group it would
+// conv₂ has stride 2, and large images are shrunk first. The first layer has no norm: with one channel a group it would
 // remove the colours. It never claims to be a good classifier of anything but the small set it saw.
 
 import MVAR
 import NeuralLayers
 import TensorCore
 
-/// Pictures → classes.
+/// Images → classes.
 public struct SmallClassifier<B: Backend>: Sendable {
   /// How many classes there are.
   public let classes: Int
-  /// Rows and columns of the pictures it is given.
+  /// Rows and columns of the images it is given.
   public let side: Int
   /// All parameters.
   public let parameters: [Parameter<B>]
@@ -29,17 +29,17 @@ public struct SmallClassifier<B: Backend>: Sendable {
 
   /// The channels after the first layer and after each stage; multiples of the number of groups.
   private static var widths: [Int] { [32, 64, 128] }
-  /// Larger pictures are shrunk to this side first: small ones are learnt faster, and from a few thousand just as well.
+  /// Larger images are shrunk to this side first: small ones are learnt faster, and from a few thousand just as well.
   private static var largestSide: Int { 32 }
 
   /// A classifier with its first weights.
   ///
   /// - Parameters:
   ///   - classes: how many classes there are, at least 1.
-  ///   - side: rows and columns of the pictures, at least 16: the last maps are an eighth of it.
+  ///   - side: rows and columns of the images, at least 16: the last maps are an eighth of it.
   ///   - seed: the same seed gives the same weights.
   public init(classes: Int, side: Int, seed: UInt64, on device: B.Device) throws {
-    precondition(classes >= 1 && side >= 16, "a classifier of \(classes) classes for pictures of side \(side)")
+    precondition(classes >= 1 && side >= 16, "a classifier of \(classes) classes for images of side \(side)")
     self.classes = classes
     self.side = side
     self.device = device
@@ -73,15 +73,15 @@ public struct SmallClassifier<B: Backend>: Sendable {
     return head(mean)
   }
 
-  /// The likeliest class of each picture.
+  /// The likeliest class of each image.
   ///
-  /// - Parameter pictures: each [side, side, 3], red, green and blue interleaved.
-  public func predictions(for pictures: [[UInt8]]) throws -> [Int] {
+  /// - Parameter images: each [side, side, 3], red, green and blue interleaved.
+  public func predictions(for images: [[UInt8]]) throws -> [Int] {
     var found: [Int] = []
     let batch = 64
-    for start in stride(from: 0, to: pictures.count, by: batch) {
-      let part = Array(pictures[start..<min(start + batch, pictures.count)])
-      let images = ImageBatch(labels: part.map { _ in 0 }, pictures: part, side: side).images
+    for start in stride(from: 0, to: images.count, by: batch) {
+      let part = Array(images[start..<min(start + batch, images.count)])
+      let images = ImageBatch(labels: part.map { _ in 0 }, images: part, side: side).images
       let x = try Tensor<B>(B.Scalar.array(images), shape: [part.count, 3, side, side], on: device)
       let logits = try self(Variable(x)).value.scalars()
       found += part.indices.map { row in

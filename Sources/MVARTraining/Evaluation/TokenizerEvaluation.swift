@@ -1,8 +1,8 @@
-// Sends pictures through the tokenizer and back: how near the results are, and which codes are used at each scale.
+// Sends images through the tokenizer and back: how near the results are, and which codes are used at each scale.
 //
 //     share of a scale = different tokens found at this scale / V
 //
-// PSNR is the mean over pictures, computed before the result is rounded to bytes, as validation during training does.
+// PSNR is the mean over images, computed before the result is rounded to bytes, as validation during training does.
 
 import Foundation
 import MVAR
@@ -24,7 +24,7 @@ public struct EvaluationError: Error, Equatable, CustomStringConvertible, Locali
     "the tokenizer's output is not made of finite numbers: its weights are damaged or do not fit")
 }
 
-/// Reconstructs pictures and counts the codes that it takes.
+/// Reconstructs images and counts the codes that it takes.
 public struct TokenizerEvaluation<B: Backend> {
   /// The tokenizer.
   public let tokenizer: VQVAE<B>
@@ -37,7 +37,7 @@ public struct TokenizerEvaluation<B: Backend> {
   public init(_ tokenizer: VQVAE<B>, on device: B.Device) {
     self.tokenizer = tokenizer
     self.device = device
-    // As many pixels at once as sixteen pictures of 64 × 64 have.
+    // As many pixels at once as sixteen images of 64 × 64 have.
     let side = tokenizer.configuration.imageSide
     batch = max(16 * 64 * 64 / (side * side), 1)
     let configuration = tokenizer.configuration
@@ -55,22 +55,22 @@ public struct TokenizerEvaluation<B: Backend> {
     return Double(used) / Double(first.count)
   }
 
-  /// Pictures encoded and decoded again, their codes counted.
+  /// Images encoded and decoded again, their codes counted.
   ///
   /// - Parameters:
-  ///   - pictures: each [side, side, 3] with the tokenizer's side.
-  ///   - onProgress: receives how many pictures are done.
+  ///   - images: each [side, side, 3] with the tokenizer's side.
+  ///   - onProgress: receives how many images are done.
   /// - Returns: the reconstructions as bytes, and how good they are.
   /// - Throws: `EvaluationError` when the tokenizer's output is not made of numbers.
   public mutating func reconstruct(
-    _ pictures: [[UInt8]], onProgress: (Int) throws -> Void = { _ in }
-  ) throws -> (pictures: [[UInt8]], quality: ReconstructionQuality) {
+    _ images: [[UInt8]], onProgress: (Int) throws -> Void = { _ in }
+  ) throws -> (images: [[UInt8]], quality: ReconstructionQuality) {
     let side = tokenizer.configuration.imageSide
     var quality = ReconstructionQuality()
     var shown: [[UInt8]] = []
-    for start in stride(from: 0, to: pictures.count, by: batch) {
-      let part = Array(pictures[start..<min(start + batch, pictures.count)])
-      let originals = ImageBatch(labels: part.map { _ in 0 }, pictures: part, side: side).images
+    for start in stride(from: 0, to: images.count, by: batch) {
+      let part = Array(images[start..<min(start + batch, images.count)])
+      let originals = ImageBatch(labels: part.map { _ in 0 }, images: part, side: side).images
       let images = try Tensor<B>(B.Scalar.array(originals), shape: [part.count, 3, side, side], on: device)
       let features = tokenizer.features(Variable(images))
       // What is no number has no nearest code.
@@ -80,17 +80,17 @@ public struct TokenizerEvaluation<B: Backend> {
         for token in try tokens.values() { isUsed[scale][token] = true }
       }
       let values = try Self.values(tokenizer, quantized.sums[quantized.sums.count - 1].value)
-      quality.add(originals, values, pictures: part.count)
+      quality.add(originals, values, images: part.count)
       shown += try Self.bytes(values, side: side)
       try onProgress(start + part.count)
     }
     return (shown, quality)
   }
 
-  /// The pictures of f̂, as bytes.
+  /// The images of f̂, as bytes.
   ///
   /// - Parameter sum: f̂ after the last scale [B, Z, P, P].
-  /// - Returns: B pictures, each [side, side, 3].
+  /// - Returns: B images, each [side, side, 3].
   /// - Throws: `EvaluationError` when the tokenizer's output is not made of numbers.
   public func decode(_ sum: Tensor<B>) throws -> [[UInt8]] {
     try stride(from: 0, to: sum.shape[0], by: batch).flatMap { start in

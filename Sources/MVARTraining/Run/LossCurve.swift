@@ -1,4 +1,4 @@
-// Pictures of a metrics log: the chosen numbers over the steps.
+// Images of a metrics log: the chosen numbers over the steps.
 //
 // A noisy curve (more than 50 points) is drawn twice: the numbers themselves pale, and over them their moving average
 // dark. The average is centred, its window a twenty-fifth of the points, shorter at both ends, and it skips gaps.
@@ -16,7 +16,7 @@ public enum LossCurve {
   /// - Parameters:
   ///   - records: the lines of a log, as ``MetricsLog/read(_:)`` gives them.
   ///   - keys: the numbers to draw, in the legend's order; lines without one are left out of its curve.
-  ///   - title: the line above the picture.
+  ///   - title: the line above the image.
   public static func plot(_ records: [(step: Int, values: [String: Double])], keys: [String], title: String) -> LinePlot
   {
     var pale: [LinePlot.Series] = []
@@ -40,11 +40,11 @@ public enum LossCurve {
   /// - Parameters:
   ///   - metrics: the log, `metrics.jsonl`.
   ///   - keys: the numbers to draw.
-  ///   - title: the line above the picture.
-  ///   - picture: the PNG file to write.
-  /// - Throws: `RunError` when the log cannot be read, `MediaError` when the picture cannot be written.
-  public static func write(metrics: String, keys: [String], title: String, to picture: String) throws {
-    try plot(MetricsLog.read(metrics), keys: keys, title: title).draw().writePNG(to: picture)
+  ///   - title: the line above the image.
+  ///   - image: the PNG file to write.
+  /// - Throws: `RunError` when the log cannot be read, `MediaError` when the image cannot be written.
+  public static func write(metrics: String, keys: [String], title: String, to image: String) throws {
+    try plot(MetricsLog.read(metrics), keys: keys, title: title).draw().writePNG(to: image)
   }
 
   /// The mean of up to `window` finite numbers before and behind each number; NaN stays NaN.

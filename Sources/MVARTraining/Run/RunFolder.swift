@@ -20,13 +20,13 @@ public struct RunFolder: Sendable {
   /// The folder of event files: `events`, written by ``TensorBoardWriter``, which creates it.
   public var events: String { "\(path)/events" }
 
-  /// The picture of the loss: `loss.png`, written by ``LossCurve``.
+  /// The image of the loss: `loss.png`, written by ``LossCurve``.
   public var curve: String { "\(path)/loss.png" }
 
-  /// The folder of sample pictures: `samples`; it exists.
+  /// The folder of sample images: `samples`; it exists.
   public var samples: String { "\(path)/samples" }
 
-  /// The sample picture of one step: `samples/step-000500.png`.
+  /// The sample image of one step: `samples/step-000500.png`.
   public func sample(step: Int) -> String { "\(samples)/step-\(String(format: "%06d", step)).png" }
 
   /// Held as long as a copy of this value exists.

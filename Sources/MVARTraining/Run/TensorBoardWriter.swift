@@ -2,7 +2,7 @@
 //
 // The file is a row of records: length (u64), masked CRC-32C of the length, bytes, masked CRC-32C of the bytes, all little
 // endian. The bytes are an `Event`: 1 wall time, 2 step, 3 file version (first record only), 5 summary of values,
-// each with 1 tag and 2 number. Scalars only: no pictures, histograms or graphs.
+// each with 1 tag and 2 number. Scalars only: no images, histograms or graphs.
 
 import Foundation
 

@@ -1,4 +1,4 @@
-// What every training does around its steps: measures go to the log, a checkpoint is written now and then, pictures and
+// What every training does around its steps: measures go to the log, a checkpoint is written now and then, images and
 // validation too, and a wish to stop is honoured between two steps. It knows nothing about models.
 //
 // All of it depends on the number of the step alone, so a resumed run does the same things at the same steps.
@@ -12,10 +12,10 @@ public protocol TrainingSession {
   ///
   /// - Returns: what to log, by name; `loss` first.
   mutating func step(_ iteration: Int) throws -> [(String, Double)]
-  /// Measures on pictures that are never trained on.
+  /// Measures on images that are never trained on.
   func validate() throws -> [(String, Double)]
-  /// A picture that shows how far the model is.
-  func picture() throws -> PixelImage
+  /// An image that shows how far the model is.
+  func image() throws -> PixelImage
   /// Writes everything needed to go on after `iterations` iterations.
   func save(iterations: Int, to path: String) throws
   /// How many tokens (or pixels) an iteration works on, for the pace.
@@ -30,15 +30,15 @@ public struct TrainingPlan: Hashable, Sendable {
   public var saveEvery: Int
   /// Iterations between two validations; 0 for none.
   public var validateEvery: Int
-  /// Iterations between two pictures; 0 for none.
-  public var pictureEvery: Int
+  /// Iterations between two images; 0 for none.
+  public var imageEvery: Int
 
   /// A plan.
-  public init(iterations: Int, saveEvery: Int = 100, validateEvery: Int = 200, pictureEvery: Int = 200) {
+  public init(iterations: Int, saveEvery: Int = 100, validateEvery: Int = 200, imageEvery: Int = 200) {
     self.iterations = iterations
     self.saveEvery = saveEvery
     self.validateEvery = validateEvery
-    self.pictureEvery = pictureEvery
+    self.imageEvery = imageEvery
   }
 
   /// Whether something done every `interval` iterations is due after `done` of them.
@@ -111,8 +111,8 @@ public struct TrainingLoop {
         try metrics.append(step: done, found)
         try events.append(step: done, values: found)
       }
-      if plan.isDue(plan.pictureEvery, after: done) {
-        try session.picture().writePNG(to: folder.sample(step: done))
+      if plan.isDue(plan.imageEvery, after: done) {
+        try session.image().writePNG(to: folder.sample(step: done))
         try LossCurve.write(metrics: folder.metrics, keys: curves, title: "training", to: folder.curve)
       }
       if plan.isDue(plan.saveEvery, after: done) { try session.save(iterations: done, to: folder.checkpoint) }

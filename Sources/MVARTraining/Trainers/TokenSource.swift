@@ -1,4 +1,4 @@
-// Where the transformer's batches come from: pictures encoded as they are needed (so that flips and shifts vary them), or
+// Where the transformer's batches come from: images encoded as they are needed (so that flips and shifts vary them), or
 // tokens that were cached in files before.
 
 import Foundation
@@ -18,8 +18,8 @@ public protocol TokenSource<B> {
   func validation(_ range: Range<Int>) throws -> TokenBatch<B>
 }
 
-/// Pictures, encoded as they are needed.
-public struct EncodedPictures<B: Backend>: TokenSource {
+/// Images, encoded as they are needed.
+public struct EncodedImages<B: Backend>: TokenSource {
   private let tokenizer: VQVAE<B>
   private let loader: BatchLoader
   private let heldOut: [LabelledImages.Example]
@@ -27,7 +27,7 @@ public struct EncodedPictures<B: Backend>: TokenSource {
 
   /// A source.
   ///
-  /// - Parameter heldOut: pictures that are never trained on.
+  /// - Parameter heldOut: images that are never trained on.
   public init(
     _ tokenizer: VQVAE<B>, loader: BatchLoader, heldOut: [LabelledImages.Example], on device: B.Device
   ) {
@@ -49,7 +49,7 @@ public struct EncodedPictures<B: Backend>: TokenSource {
   /// Some of the held-out images, never varied.
   public func validation(_ range: Range<Int>) throws -> TokenBatch<B> {
     let examples = heldOut[range]
-    return try encode(examples.flatMap { $0.picture.planarFloats() }, labels: examples.map(\.label))
+    return try encode(examples.flatMap { $0.image.planarFloats() }, labels: examples.map(\.label))
   }
 
   private func encode(_ values: [Float], labels: [Int]) throws -> TokenBatch<B> {

@@ -1,5 +1,5 @@
-// A whole training of a tokenizer: which pictures an iteration gets, the schedules, the revival of dead codes, validation
-// on held-out pictures, and pictures of them beside their reconstructions.
+// A whole training of a tokenizer: which images an iteration gets, the schedules, the revival of dead codes, validation
+// on held-out images, and images of them beside their reconstructions.
 
 import Checkpoints
 import Foundation
@@ -10,7 +10,7 @@ import TensorCore
 
 /// What decides a tokenizer's training beside its configuration and its data.
 public struct TokenizerTrainingOptions: Hashable, Sendable {
-  /// Pictures per iteration.
+  /// Images per iteration.
   public var batch = 32
   /// The learning rate.
   public var schedule: LearningRateSchedule
@@ -89,7 +89,7 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
     // Streams far from those of samples: the highest numbers.
     let stream = RandomStream(seed: seed, stream: .max - UInt64(iteration))
     if iteration == options.quantizeAfter {
-      // The first codebook is made of what these pictures need.
+      // The first codebook is made of what these images need.
       try trainer.reviveDeadCodes(images, everything: true, stream: stream)
     } else if options.reviveEvery > 0, iteration > options.quantizeAfter, iteration % options.reviveEvery == 0,
       Double(iteration) < options.reviveUntil * Double(options.schedule.total)
@@ -112,26 +112,26 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
     return measures
   }
 
-  /// PSNR and mean squared error of held-out pictures.
+  /// PSNR and mean squared error of held-out images.
   public func validate() throws -> [(String, Double)] {
     guard !validation.isEmpty else { return [] }
     var quality = ReconstructionQuality()
     for start in stride(from: 0, to: validation.count, by: options.batch) {
       let part = Array(validation[start..<min(start + options.batch, validation.count)])
-      let images = try tensor(part.flatMap { $0.picture.planarFloats() })
+      let images = try tensor(part.flatMap { $0.image.planarFloats() })
       let shown = try reconstruction(images).scalars()
-      quality.add(try images.scalars().map { Float($0) }, shown.map { Float($0) }, pictures: part.count)
+      quality.add(try images.scalars().map { Float($0) }, shown.map { Float($0) }, images: part.count)
     }
     return [("val_psnr", quality.psnr), ("val_mse", quality.meanSquaredError)]
   }
 
-  /// Up to 32 held-out pictures, eight a row, each row above its reconstructions; an empty picture without any.
-  public func picture() throws -> PixelImage {
+  /// Up to 32 held-out images, eight a row, each row above its reconstructions; an empty image without any.
+  public func image() throws -> PixelImage {
     let all = validation
     let count = min(all.count, 32)
     let chosen = (0..<count).map { all[$0 * all.count / count] }
     guard !chosen.isEmpty else { return try PixelImage(width: side, height: side, filledWith: .white) }
-    let images = try tensor(chosen.flatMap { $0.picture.planarFloats() })
+    let images = try tensor(chosen.flatMap { $0.image.planarFloats() })
     let values = try reconstruction(images).scalars().map { (min(max(Float($0), -1), 1) + 1) / 2 }
     let each = values.count / chosen.count
     let shown = try chosen.indices.map {
@@ -141,7 +141,7 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
     let columns = 8
     let rows = stride(from: 0, to: chosen.count, by: columns).flatMap { start in
       let range = start..<min(start + columns, chosen.count)
-      return [range.map { chosen[$0].picture }, Array(shown[range])]
+      return [range.map { chosen[$0].image }, Array(shown[range])]
     }
     return try ImageGrid().rows(rows)
   }
@@ -164,32 +164,32 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
   }
 }
 
-/// How well pictures were reconstructed: PSNR = −10·log₁₀(mean (x̂ − x)²) with brightness 0 … 1, averaged over pictures.
+/// How well images were reconstructed: PSNR = −10·log₁₀(mean (x̂ − x)²) with brightness 0 … 1, averaged over images.
 public struct ReconstructionQuality: Sendable {
   private var decibels = 0.0
   private var squares = 0.0
-  private var pictures = 0
+  private var images = 0
 
   /// Nothing yet.
   public init() {}
 
-  /// Adds pictures and their reconstructions, both in −1 … 1; reconstructions are clamped first.
-  public mutating func add(_ originals: [Float], _ reconstructions: [Float], pictures count: Int) {
+  /// Adds images and their reconstructions, both in −1 … 1; reconstructions are clamped first.
+  public mutating func add(_ originals: [Float], _ reconstructions: [Float], images count: Int) {
     let each = originals.count / count
-    for picture in 0..<count {
+    for image in 0..<count {
       var sum = 0.0
-      for index in picture * each..<(picture + 1) * each {
+      for index in image * each..<(image + 1) * each {
         let difference = Double(min(max(reconstructions[index], -1), 1) - originals[index]) / 2
         sum += difference * difference
       }
       squares += sum / Double(each)
       decibels += -10 * log10(max(sum / Double(each), 1e-10))
     }
-    pictures += count
+    images += count
   }
 
   /// The mean PSNR in decibels.
-  public var psnr: Double { decibels / Double(max(pictures, 1)) }
+  public var psnr: Double { decibels / Double(max(images, 1)) }
   /// The mean squared error, brightness 0 … 1.
-  public var meanSquaredError: Double { squares / Double(max(pictures, 1)) }
+  public var meanSquaredError: Double { squares / Double(max(images, 1)) }
 }

@@ -3,7 +3,7 @@
 //     loss = w₁·mean|x̂ − x| + w₂·mean(x̂ − x)² + w₃·quantiser loss,  x̂ = decoder(f̂) with the gradient of f̂ given to f
 //
 // The published tokenizer was also trained with a perceptual and an adversarial loss, which were never released; they are
-// absent here, and pictures are softer for it. Codes nobody uses can be set to what the encoder finds.
+// absent here, and images are softer for it. Codes nobody uses can be set to what the encoder finds.
 
 import MVAR
 import NeuralLayers
@@ -64,25 +64,25 @@ public final class TokenizerTrainer<B: Backend> {
   ///
   /// - Parameters:
   ///   - images: [B, 3, H, W] in −1 … 1.
-  ///   - quantizes: whether pictures go through the codebook; without it this is a plain autoencoder, and the quantiser's
+  ///   - quantizes: whether images go through the codebook; without it this is a plain autoencoder, and the quantiser's
   ///     loss is 0.
   ///   - weight: what the gradient is multiplied by: 1 / the number of micro-batches of a step.
   public func addGradient(_ images: Tensor<B>, quantizes: Bool = true, weight: Double = 1) throws -> TokenizerLoss {
     let tape = Tape<B>()
     let x = Variable(images, tape: tape)
-    let picture: Variable<B>
+    let image: Variable<B>
     let quantizerLoss: Variable<B>
     var tokens: [Indices<B>] = []
     if quantizes {
       let pass = model.reconstruct(x)
-      (picture, quantizerLoss) = (pass.image, pass.quantizerLoss)
+      (image, quantizerLoss) = (pass.image, pass.quantizerLoss)
       tokens = pass.2.tokens
     } else {
-      picture = model.decode(model.features(x))
+      image = model.decode(model.features(x))
       quantizerLoss = Variable(Tensor(repeating: 0, shape: [1], on: images.device))
     }
-    let absolute = picture.meanAbsoluteError(x)
-    let squared = picture.meanSquaredError(x)
+    let absolute = image.meanAbsoluteError(x)
+    let squared = image.meanSquaredError(x)
     let reconstruction = absolute.combined(
       times: B.Scalar(weights.absolute), squared, times: B.Scalar(weights.squared))
     let loss = reconstruction.combined(times: 1, quantizerLoss, times: B.Scalar(weights.quantizer))  // [1]

@@ -1,5 +1,5 @@
 // A whole training of a transformer: the cycle of segments, the schedules, gradient accumulation, validation per scale,
-// and pictures it draws.
+// and images it draws.
 
 import Foundation
 import MVAR
@@ -25,7 +25,7 @@ public struct TransformerTrainingOptions: Hashable, Sendable {
   public var ratio = 8
   /// One or all segments per iteration.
   public var order = SegmentCycle.Order.cycle
-  /// How sample pictures are drawn.
+  /// How sample images are drawn.
   public var sampling: SamplingOptions
 
   /// Options with these schedules.
@@ -55,7 +55,7 @@ public struct TransformerSession<B: Backend>: TrainingSession {
   ///
   /// - Parameters:
   ///   - source: gives the batches.
-  ///   - tokenizer: draws the sample pictures; nil for none.
+  ///   - tokenizer: draws the sample images; nil for none.
   ///   - settings: what decides the results, by name; a resumed run must agree.
   ///   - metadata: see `ModelMetadata`.
   public init(
@@ -139,12 +139,12 @@ public struct TransformerSession<B: Backend>: TrainingSession {
   }
 
   /// Images of up to 12 classes, one class a row.
-  public func picture() throws -> PixelImage {
+  public func image() throws -> PixelImage {
     guard let tokenizer else { return try PixelImage(width: 1, height: 1, filledWith: .white) }
     let sampler = try Sampler(trainer.model, tokenizer.quantizer)
     let classes = min(trainer.model.configuration.classes, 12)
     let each = 8
-    var pictures: [PixelImage] = []
+    var images: [PixelImage] = []
     for label in 0..<classes {
       let streams = (0..<each).map { RandomStream(seed: seed, stream: UInt64(label * each + $0)) }
       let sum = try sampler.sample(
@@ -152,12 +152,12 @@ public struct TransformerSession<B: Backend>: TrainingSession {
       let output = tokenizer.decode(Variable(sum)).value
       let values = try output.scalars().map { (min(max(Float($0), -1), 1) + 1) / 2 }
       let count = values.count / each
-      pictures += try (0..<each).map {
+      images += try (0..<each).map {
         try PixelImage(
           planar01: Array(values[$0 * count..<($0 + 1) * count]), width: output.shape[3], height: output.shape[2])
       }
     }
-    return try ImageGrid().grid(pictures, columns: each)
+    return try ImageGrid().grid(images, columns: each)
   }
 
   /// Writes everything needed to go on.

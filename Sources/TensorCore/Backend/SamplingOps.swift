@@ -30,7 +30,7 @@ public protocol SamplingOps: BackendTypes {
   /// - Returns: [B, N]
   static func drawTokens(_ logits: Tensor<Self>, streams: [RandomStream], firstPosition: Int) -> Indices<Self>
 
-  /// softmax((factor·logits + Gumbel noise)/temperature), for pictures only.
+  /// softmax((factor·logits + Gumbel noise)/temperature), for images only.
   ///
   /// - Parameters:
   ///   - logits: [B, N, V]

@@ -1,11 +1,11 @@
-// `mvar mask`, `mvar attention` and `mvar flops`: pictures and tables of what the patterns see and cost.
+// `mvar mask`, `mvar attention` and `mvar flops`: images and tables of what the patterns see and cost.
 
 import Foundation
 import Media
 import TestSupport
 import Testing
 
-@Suite struct PictureCommandTests {
+@Suite struct ImageCommandTests {
   private func succeed(_ arguments: [String], in folder: String) throws -> String {
     let result = try Tool.run(arguments, in: folder)
     #expect(result.code == 0, "\(arguments): \(result.errors)")
@@ -17,8 +17,8 @@ import Testing
       let output = try succeed(["mask", "-o", "out.png"], in: folder)
       // Σ over scales of tokens × keys: 680 tokens of the published list.
       for count in ["286,434", "110,468", "37,196"] { #expect(output.contains(count), "\(output)") }
-      let picture = try PixelImage.load("\(folder)/out.png")
-      #expect(picture.width > 3 * 680 && picture.height > 680)
+      let image = try PixelImage.load("\(folder)/out.png")
+      #expect(image.width > 3 * 680 && image.height > 680)
     }
   }
 

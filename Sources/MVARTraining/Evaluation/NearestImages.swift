@@ -1,19 +1,19 @@
-// Finds, for each of some pictures, the most similar one of a set: whether a model draws or only repeats.
+// Finds, for each of some images, the most similar one of a set: whether a model draws or only repeats.
 //
 //     distance(a, b) = √(mean (a − b)²),  brightness 0 … 1 at 32 × 32 pixels, b also mirrored left to right
 //
 // ‖a‖² + ‖b‖² − 2a·b for all pairs is one matrix product; whatever its rounding could have hidden is then computed anew in
-// double precision, so the result is exactly the smallest distance. It compares pixels, not what pictures show.
+// double precision, so the result is exactly the smallest distance. It compares pixels, not what images show.
 
 import TensorCore
 
-/// A set of pictures to be searched.
-public struct NearestPictures<B: Backend> {
-  /// The most similar picture of the set.
+/// A set of images to be searched.
+public struct NearestImages<B: Backend> {
+  /// The most similar image of the set.
   public struct Match: Hashable, Sendable {
     /// Its index.
     public let index: Int
-    /// Whether it is the mirrored picture that is so similar.
+    /// Whether it is the mirrored image that is so similar.
     public let isMirrored: Bool
     /// Root mean square difference of brightness, 0 … 1.
     public let distance: Double
@@ -25,7 +25,7 @@ public struct NearestPictures<B: Backend> {
     }
   }
 
-  /// Rows and columns at which pictures are compared.
+  /// Rows and columns at which images are compared.
   public static var comparedSide: Int { 32 }
   private static var length: Int { 3 * comparedSide * comparedSide }
 
@@ -40,27 +40,27 @@ public struct NearestPictures<B: Backend> {
   /// A set.
   ///
   /// - Parameters:
-  ///   - pictures: at least one, each [side, side, 3].
-  ///   - side: rows and columns of every picture.
-  public init(_ pictures: [[UInt8]], side: Int, on device: B.Device) throws {
-    precondition(!pictures.isEmpty, "nothing to search")
-    let plain = try Self.vectors(pictures, side: side, on: device)
+  ///   - images: at least one, each [side, side, 3].
+  ///   - side: rows and columns of every image.
+  public init(_ images: [[UInt8]], side: Int, on device: B.Device) throws {
+    precondition(!images.isEmpty, "nothing to search")
+    let plain = try Self.vectors(images, side: side, on: device)
     values = plain + Self.mirrored(plain)
-    count = pictures.count
+    count = images.count
     self.side = side
     self.device = device
     norms = Self.squares(values)
     candidates = try Tensor(B.Scalar.array(values), shape: [2 * count, Self.length], on: device)
   }
 
-  /// The most similar picture of the set to each of some pictures; of equal ones the first, unmirrored before mirrored.
+  /// The most similar image of the set to each of some images; of equal ones the first, unmirrored before mirrored.
   ///
-  /// - Parameter pictures: each [side, side, 3] with the set's side.
-  public func matches(for pictures: [[UInt8]]) throws -> [Match] {
+  /// - Parameter images: each [side, side, 3] with the set's side.
+  public func matches(for images: [[UInt8]]) throws -> [Match] {
     var found: [Match] = []
     let block = 128
-    for start in stride(from: 0, to: pictures.count, by: block) {
-      let part = Array(pictures[start..<min(start + block, pictures.count)])
+    for start in stride(from: 0, to: images.count, by: block) {
+      let part = Array(images[start..<min(start + block, images.count)])
       let queries = try Self.vectors(part, side: side, on: device)  // [N, D]
       let x = try Tensor<B>(B.Scalar.array(queries), shape: [part.count, Self.length], on: device)
       let products = try B.linear(x, weight: candidates, bias: nil).scalars()  // [N, 2M]
@@ -101,14 +101,14 @@ public struct NearestPictures<B: Backend> {
     return sum
   }
 
-  /// Pictures as rows of numbers: brightness minus ½, plane by plane [N, D].
-  private static func vectors(_ pictures: [[UInt8]], side: Int, on device: B.Device) throws -> [Float] {
+  /// Images as rows of numbers: brightness minus ½, plane by plane [N, D].
+  private static func vectors(_ images: [[UInt8]], side: Int, on device: B.Device) throws -> [Float] {
     var result: [Float] = []
-    result.reserveCapacity(pictures.count * length)
+    result.reserveCapacity(images.count * length)
     let block = 64
-    for start in stride(from: 0, to: pictures.count, by: block) {
-      let part = Array(pictures[start..<min(start + block, pictures.count)])
-      let images = ImageBatch(labels: part.map { _ in 0 }, pictures: part, side: side).images
+    for start in stride(from: 0, to: images.count, by: block) {
+      let part = Array(images[start..<min(start + block, images.count)])
+      let images = ImageBatch(labels: part.map { _ in 0 }, images: part, side: side).images
       let x = try Tensor<B>(B.Scalar.array(images), shape: [part.count, 3, side, side], on: device)
       let small = B.areaResize(x, height: comparedSide, width: comparedSide)  // [N, 3, 32, 32]
       // −1 … 1 becomes −½ … ½: exact, and nearer to 0 than brightness itself.

@@ -1,4 +1,4 @@
-// Between pictures and the models' tensors, and the options about how pictures are shown.
+// Between images and the models' tensors, and the options about how images are shown.
 
 import ArgumentParser
 import MVAR
@@ -11,37 +11,37 @@ enum RoundingChoice: String, CaseIterable, ExpressibleByArgument {
   case nearest
 }
 
-/// How pictures are written.
-struct PictureOptions: ParsableArguments {
+/// How images are written.
+struct ImageOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
     help: "How brightness becomes a byte: truncate, as the authors' scripts do, or nearest.")
   var rounding = RoundingChoice.truncate
 
-  /// A picture from the decoder's output [1, 3, H, W] in −1 … 1.
+  /// An image from the decoder's output [1, 3, H, W] in −1 … 1.
   ///
   /// - Parameter files: the models that made it, for an error.
   /// - Throws: `Failure` when there are values that are not numbers.
-  func picture<B: Backend>(_ output: Tensor<B>, by files: String) throws -> PixelImage {
+  func image<B: Backend>(_ output: Tensor<B>, by files: String) throws -> PixelImage {
     // The authors clamp to −1 … 1, then map to 0 … 1.
     let values = try output.scalars().map { value -> Float in
       let number = Float(value)
       return number.isNaN ? number : (min(max(number, -1), 1) + 1) * 0.5
     }
     var clamped = PixelImage.ClampedCounts()
-    let picture = try PixelImage(
+    let image = try PixelImage(
       planar01: values, width: output.shape[3], height: output.shape[2],
       rounding: rounding == .truncate ? .truncate : .nearest, countingClampedIn: &clamped)
     guard clamped.notANumber == 0 else {
       throw Failure(
         "\(files): the tokenizer's output is not made of finite numbers: its weights are damaged or do not fit")
     }
-    return picture
+    return image
   }
 }
 
 extension PixelImage {
-  /// The picture as a model's input [1, 3, H, W] in −1 … 1.
+  /// The image as a model's input [1, 3, H, W] in −1 … 1.
   ///
   /// - Parameter flipped: whether left and right change places.
   func tensor<B: Backend>(flipped: Bool = false, on device: B.Device) throws -> Variable<B> {
@@ -53,23 +53,23 @@ extension PixelImage {
   }
 }
 
-/// How several pictures become one.
+/// How several images become one.
 struct GridOptions: ParsableArguments {
-  @Option(parsing: .unconditional, help: "Pictures in a row (default: as square as can be).")
+  @Option(parsing: .unconditional, help: "Images in a row (default: as square as can be).")
   var columns: Int?
 
   func validate() throws {
     try Arguments.check("--columns", columns, in: 1...ImageLimits.side)
   }
 
-  /// Refuses a grid that is too large for one picture, before its pictures are made.
+  /// Refuses a grid that is too large for one image, before its images are made.
   ///
-  /// - Parameter perRow: pictures that belong together in a row of their own; 1 for a plain grid.
+  /// - Parameter perRow: images that belong together in a row of their own; 1 for a plain grid.
   func check(count: Int, side: Int, perRow: Int = 1) throws {
     let columns = perRow > 1 ? perRow : min(columns ?? ImageGrid.defaultColumns(count), count)
     let rows = perRow > 1 ? count : (count + columns - 1) / columns
     let gap = ImageGrid().gap
     try ImageLimits.check(
-      width: columns * (side + gap) - gap, height: rows * (side + gap) - gap, of: "one picture of \(count) images")
+      width: columns * (side + gap) - gap, height: rows * (side + gap) - gap, of: "one image of \(count) images")
   }
 }
