@@ -23,11 +23,11 @@ struct Scenario {
       tokenizer = TokenizerConfiguration()
       return
     }
-    let schedule = try ScaleSchedule([1, 2, 3, 4])
+    let scaleList = try ScaleList([1, 2, 3, 4])
     transformer = TransformerConfiguration(
-      depth: 2, schedule: schedule, vocabulary: 96, codeWidth: 8, classes: 10, width: 32, heads: 2, window: 3,
+      depth: 2, scaleList: scaleList, vocabulary: 96, codeWidth: 8, classes: 10, width: 32, heads: 2, window: 3,
       refineStep: 3)
-    tokenizer = TokenizerConfiguration(vocabulary: 96, codeWidth: 8, schedule: schedule)
+    tokenizer = TokenizerConfiguration(vocabulary: 96, codeWidth: 8, scaleList: scaleList)
   }
 
   /// The transformer with another pattern of attention, with computed weights.

@@ -74,10 +74,10 @@ struct SpeedOfAttention: ParsableCommand {
       patterned.attention = pattern
       let trajectory = ScaleTrajectory(patterned)
       var (total, cache) = (0.0, 0)
-      for scale in 0..<configuration.schedule.count {
-        let side = configuration.schedule.sides[scale]
+      for scale in 0..<configuration.scaleList.count {
+        let side = configuration.scaleList.sides[scale]
         let first = trajectory.visibleScales(from: scale).lowerBound
-        let keyCount = configuration.schedule.tokens(of: first..<scale + 1).count
+        let keyCount = configuration.scaleList.tokens(of: first..<scale + 1).count
         let queries: Shape = [rows, side * side, heads, width]
         let keys: Shape = [rows, keyCount, heads, width]
         let parts = Heads<CUDA>(

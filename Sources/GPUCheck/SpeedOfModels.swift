@@ -94,7 +94,7 @@ struct SpeedOfTraining: SpeedOfModels {
     let trainer = TransformerTrainer<CUDA>(
       try scenario.makeTransformer(on: engine), regularisation: Regularisation(labelDrop: 0))
     let configuration = scenario.transformer
-    let length = configuration.schedule.length
+    let length = configuration.scaleList.length
     let batch = TokenBatch<CUDA>(
       labels: scenario.labels(count),
       tokens: (0..<count * length).map { Int32($0 * 37 % configuration.vocabulary) },

@@ -32,7 +32,7 @@ struct Tokens: ParsableCommand {
     ).report()
     guard different == 0 else { throw Failure("\(different) tokens differ where launches are recorded") }
     for (scale, (found, expected)) in zip(found, expected).enumerated() {
-      let side = scenario.transformer.schedule.sides[scale]
+      let side = scenario.transformer.scaleList.sides[scale]
       let size = expected.logits.map { abs(Double($0)) }.max() ?? 0
       let error = zip(found.logits, expected.logits).map { abs(Double($0) - Double($1)) }.max() ?? 0
       let different = zip(found.tokens, expected.tokens).count { $0 != $1 }

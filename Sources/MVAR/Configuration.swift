@@ -14,7 +14,7 @@ public struct ConfigurationError: Error, Equatable, CustomStringConvertible {
 }
 
 /// The sides p_0 … p_(S−1) of the token maps, coarse to fine.
-public struct ScaleSchedule: Hashable, Sendable, CustomStringConvertible {
+public struct ScaleList: Hashable, Sendable, CustomStringConvertible {
   /// The side of each scale's map.
   public let sides: [Int]
   /// The index of each scale's first token, and the number of all tokens at the end.
@@ -45,13 +45,13 @@ public struct ScaleSchedule: Hashable, Sendable, CustomStringConvertible {
   }
 
   /// 1 2 3 4 5 6 8 10 13 16: images of 256 pixels.
-  public static let pixels256 = ScaleSchedule(known: [1, 2, 3, 4, 5, 6, 8, 10, 13, 16])
+  public static let pixels256 = ScaleList(known: [1, 2, 3, 4, 5, 6, 8, 10, 13, 16])
   /// 1 2 3 4 6 9 13 18 24 32: images of 512 pixels.
-  public static let pixels512 = ScaleSchedule(known: [1, 2, 3, 4, 6, 9, 13, 18, 24, 32])
+  public static let pixels512 = ScaleList(known: [1, 2, 3, 4, 6, 9, 13, 18, 24, 32])
   /// 1 2 3 4 5 7 9 12 16 21 27 36 48 64: images of 1024 pixels.
-  public static let pixels1024 = ScaleSchedule(known: [1, 2, 3, 4, 5, 7, 9, 12, 16, 21, 27, 36, 48, 64])
+  public static let pixels1024 = ScaleList(known: [1, 2, 3, 4, 5, 7, 9, 12, 16, 21, 27, 36, 48, 64])
   /// 1 3 4 5 6 7 8: images of 128 pixels.
-  public static let pixels128 = ScaleSchedule(known: [1, 3, 4, 5, 6, 7, 8])
+  public static let pixels128 = ScaleList(known: [1, 3, 4, 5, 6, 7, 8])
   /// The published lists.
   public static let published = [pixels256, pixels512, pixels1024, pixels128]
 
@@ -80,7 +80,7 @@ public struct TransformerConfiguration: Hashable, Sendable {
   /// Z, the width of a code.
   public var codeWidth: Int
   /// The list of scales.
-  public var schedule: ScaleSchedule
+  public var scaleList: ScaleList
   /// How many classes there are, without the null class.
   public var classes: Int
   /// How many blocks there are.
@@ -102,12 +102,12 @@ public struct TransformerConfiguration: Hashable, Sendable {
 
   /// The published sizes: depth d, width 64·d, d heads, 4096 codes of 32 numbers, 1000 classes.
   public init(
-    depth: Int, schedule: ScaleSchedule = .pixels256, vocabulary: Int = 4096, codeWidth: Int = 32, classes: Int = 1000,
+    depth: Int, scaleList: ScaleList = .pixels256, vocabulary: Int = 4096, codeWidth: Int = 32, classes: Int = 1000,
     width: Int? = nil, heads: Int? = nil, sharesModulation: Bool = false, normalizesAttention: Bool = true,
     attention: AttentionPattern = .mvar, window: Int = 7, refineStep: Int? = nil
   ) {
     self.depth = depth
-    self.schedule = schedule
+    self.scaleList = scaleList
     self.vocabulary = vocabulary
     self.codeWidth = codeWidth
     self.classes = classes
@@ -117,7 +117,7 @@ public struct TransformerConfiguration: Hashable, Sendable {
     self.normalizesAttention = normalizesAttention
     self.attention = attention
     self.window = window
-    self.refineStep = refineStep ?? min(8, schedule.count)
+    self.refineStep = refineStep ?? min(8, scaleList.count)
   }
 
   /// Checks that such a model can be built.
@@ -133,12 +133,12 @@ public struct TransformerConfiguration: Hashable, Sendable {
     guard width % heads == 0 else {
       throw ConfigurationError("a width of \(width) cannot be divided into \(heads) heads")
     }
-    guard (0...schedule.count).contains(refineStep) else {
-      throw ConfigurationError("the refine step is \(refineStep), but there are only \(schedule.count) scales")
+    guard (0...scaleList.count).contains(refineStep) else {
+      throw ConfigurationError("the refine step is \(refineStep), but there are only \(scaleList.count) scales")
     }
-    for scale in refineStep..<schedule.count where attention == .mvar && window > schedule.sides[scale] {
+    for scale in refineStep..<scaleList.count where attention == .mvar && window > scaleList.sides[scale] {
       throw ConfigurationError(
-        "a window of \(window) does not fit scale \(scale), whose map has side \(schedule.sides[scale])")
+        "a window of \(window) does not fit scale \(scale), whose map has side \(scaleList.sides[scale])")
     }
   }
 }
@@ -156,7 +156,7 @@ public struct TokenizerConfiguration: Hashable, Sendable {
   /// Residual blocks of one level of the encoder; the decoder has one more.
   public var blocks: Int
   /// The list of scales.
-  public var schedule: ScaleSchedule
+  public var scaleList: ScaleList
   /// How the Φ convolutions are shared among scales.
   public var phiSharing: PhiSharing
   /// Whether the nearest code is the one with the largest cosine.
@@ -175,7 +175,7 @@ public struct TokenizerConfiguration: Hashable, Sendable {
   /// The published sizes: 4096 codes of 32 numbers, ch 160, multipliers 1 1 2 2 4, two blocks a level, four Φ.
   public init(
     vocabulary: Int = 4096, codeWidth: Int = 32, channels: Int = 160, multipliers: [Int] = [1, 1, 2, 2, 4],
-    blocks: Int = 2, schedule: ScaleSchedule = .pixels256, phiSharing: PhiSharing = .partial(4),
+    blocks: Int = 2, scaleList: ScaleList = .pixels256, phiSharing: PhiSharing = .partial(4),
     normalizesCodes: Bool = false
   ) {
     self.vocabulary = vocabulary
@@ -183,7 +183,7 @@ public struct TokenizerConfiguration: Hashable, Sendable {
     self.channels = channels
     self.multipliers = multipliers
     self.blocks = blocks
-    self.schedule = schedule
+    self.scaleList = scaleList
     self.phiSharing = phiSharing
     self.normalizesCodes = normalizesCodes
   }
@@ -193,13 +193,13 @@ public struct TokenizerConfiguration: Hashable, Sendable {
   /// How many pixels a side of the last token map's entries covers: 2 to the number of levels less one.
   public var downsampling: Int { 1 << (multipliers.count - 1) }
   /// The side of the images in pixels.
-  public var imageSide: Int { downsampling * schedule.lastSide }
+  public var imageSide: Int { downsampling * scaleList.lastSide }
   /// K, how many Φ convolutions there are.
   public var phiCount: Int {
     switch phiSharing {
     case .partial(let count): count
     case .full: 1
-    case .none: schedule.count
+    case .none: scaleList.count
     }
   }
 

@@ -116,7 +116,7 @@ private struct AttentionTask: EngineTask {
     let transformer: MarkovianTransformer<B> = try naming(model) {
       try ModelSource.file(model).transformer(hints, on: device)
     }
-    hints.sides = hints.sides ?? transformer.configuration.schedule.sides
+    hints.sides = hints.sides ?? transformer.configuration.scaleList.sides
     if tokenizer == model, (try? CheckpointWeights(path: model, .tokenizer)) == nil {
       throw Failure("\(model): holds no tokenizer; name one with --tokenizer")
     }
@@ -170,7 +170,7 @@ private enum AttentionImages {
   /// Query scale × key scale, in percent.
   static func scales(_ statistics: AttentionStatistics) throws -> PixelImage {
     let trajectory = statistics.trajectory
-    let indices = 0..<trajectory.schedule.count
+    let indices = 0..<trajectory.scaleList.count
     let values = indices.map { query -> [Double?] in
       indices.map { key in
         trajectory.visibleScales(from: query).contains(key) ? 100 * statistics.share(from: query, on: key) : nil
@@ -179,7 +179,7 @@ private enum AttentionImages {
     var map = HeatMap(
       title: "\(trajectory.pattern.rawValue): mean attention, % of a query's", xLabel: "side of the key's scale",
       yLabel: "side of the query's scale", values: values, range: 0...100)
-    let names = trajectory.schedule.sides.map(String.init)
+    let names = trajectory.scaleList.sides.map(String.init)
     map.names = (names, names)
     map.texts = values.map { row in
       row.map { value in value.map { String(format: $0 < 9.95 ? "%.1f" : "%.0f", $0) } ?? "" }
@@ -190,7 +190,7 @@ private enum AttentionImages {
 
   /// The weight of a key against its distance, for the finest scales.
   static func distances(_ statistics: AttentionStatistics) throws -> PixelImage {
-    let sides = statistics.trajectory.schedule.sides
+    let sides = statistics.trajectory.scaleList.sides
     let curves = sides.indices.suffix(4).filter { sides[$0] > 1 }.map { scale in
       LinePlot.Series(
         "\(sides[scale]) x \(sides[scale])",
@@ -208,16 +208,16 @@ private enum AttentionImages {
 
   /// A row for each query scale.
   static func table(_ statistics: AttentionStatistics) -> [[String]] {
-    let (trajectory, schedule) = (statistics.trajectory, statistics.trajectory.schedule)
+    let (trajectory, scaleList) = (statistics.trajectory, statistics.trajectory.scaleList)
     func percent(_ query: Int, _ keys: Range<Int>) -> String {
       guard let first = keys.first, trajectory.visibleScales(from: query).contains(first) else { return "–" }
       return String(format: "%.1f %%", 100 * statistics.share(from: query, on: keys))
     }
     let header = ["scale", "side", "keys", "itself", "previous", "earlier", "mean distance", "if even"]
     return [header]
-      + (0..<schedule.count).map { scale in
+      + (0..<scaleList.count).map { scale in
         [
-          "\(scale)", "\(schedule.sides[scale])", "\(trajectory.keysPerQuery(of: scale))",
+          "\(scale)", "\(scaleList.sides[scale])", "\(trajectory.keysPerQuery(of: scale))",
           percent(scale, scale..<scale + 1), percent(scale, max(scale - 1, 0)..<scale),
           percent(scale, 0..<max(scale - 1, 0)), String(format: "%.2f", statistics.meanDistance(of: scale)),
           String(format: "%.2f", statistics.evenDistance(of: scale)),

@@ -62,7 +62,7 @@ struct CheckpointReport {
       ("heads", "\(model.heads)"),
       ("codes", "\(model.vocabulary) of \(model.codeWidth) numbers"),
       ("classes", "\(model.classes)"),
-      ("scales", "\(model.schedule) (\(model.schedule.length) tokens)"),
+      ("scales", "\(model.scaleList) (\(model.scaleList.length) tokens)"),
       ("queries, keys", model.normalizesAttention ? "L2-normalised" : "not normalised"),
       ("modulation", model.sharesModulation ? "shared by all blocks" : "one per block"),
       ("attention", model.attention.rawValue),
@@ -82,7 +82,7 @@ struct CheckpointReport {
       ("level widths", model.widths.map(String.init).joined(separator: " ")),
       ("blocks", "\(model.blocks) a level"),
       ("Φ", phi),
-      ("scales", "\(model.schedule) (\(model.schedule.length) tokens)"),
+      ("scales", "\(model.scaleList) (\(model.scaleList.length) tokens)"),
       ("images", "\(model.imageSide) × \(model.imageSide) pixels"),
     ]
   }

@@ -43,7 +43,7 @@ private struct DecodeTask: EngineTask {
     let progress = Progress()
     let shown = try tokens.enumerated().map { index, tokens in
       progress.report("decoding image \(index + 1) of \(command.tokens.count)")
-      let indices: [Indices<B>] = try TokenFile.perScale(tokens, configuration.schedule, on: device)
+      let indices: [Indices<B>] = try TokenFile.perScale(tokens, configuration.scaleList, on: device)
       return try command.images.image(
         model.decode(model.quantizer.decode(indices).last!).value, by: command.tokenizer.tokenizer)
     }

@@ -39,7 +39,7 @@ struct Flops: ParsableCommand {
     help: "mvar, scale-markov or var; may be given several times (default: all three).")
   var attention: [AttentionPattern] = []
 
-  @OptionGroup var schedule: ScheduleOptions
+  @OptionGroup var scaleList: ScaleListOptions
 
   @Option(parsing: .unconditional, help: "How many images are drawn at once, and trained on in a step.")
   var batch = 1
@@ -75,12 +75,12 @@ struct Flops: ParsableCommand {
 
   /// An cost of each pattern.
   private func costs() throws -> [TransformerCost] {
-    let hints = try schedule.hints()
+    let hints = try scaleList.hints()
     let base: TransformerConfiguration
     switch try source() {
     case .seeded(let depth):
       base = TransformerConfiguration(
-        depth: depth, schedule: try hints.sides.map(ScaleSchedule.init) ?? .pixels256, window: hints.window ?? 7,
+        depth: depth, scaleList: try hints.sides.map(ScaleList.init) ?? .pixels256, window: hints.window ?? 7,
         refineStep: hints.refineStep)
     case .file(let path):
       base = try TransformerConfiguration(CheckpointWeights(path: path, .transformer), hints)
@@ -103,12 +103,12 @@ struct Flops: ParsableCommand {
     switch source {
     case .seeded:
       configuration = TokenizerConfiguration(
-        vocabulary: transformer.vocabulary, codeWidth: transformer.codeWidth, schedule: transformer.schedule)
+        vocabulary: transformer.vocabulary, codeWidth: transformer.codeWidth, scaleList: transformer.scaleList)
     case .file(let path):
       if tokenizer == nil, (try? CheckpointWeights(path: path, .tokenizer)) == nil { return nil }
       configuration = try naming(path) {
         try TokenizerConfiguration(
-          CheckpointWeights(path: path, .tokenizer), ModelHints(sides: transformer.schedule.sides))
+          CheckpointWeights(path: path, .tokenizer), ModelHints(sides: transformer.scaleList.sides))
       }
       guard configuration.vocabulary == transformer.vocabulary, configuration.codeWidth == transformer.codeWidth else {
         throw Failure(

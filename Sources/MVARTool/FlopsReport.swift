@@ -23,9 +23,9 @@ struct FlopsReport {
 
   /// What the counts are of, and in which unit.
   var heading: [String] {
-    let schedule = configuration.schedule
+    let scaleList = configuration.scaleList
     return [
-      "\(configuration.depth) blocks of width \(configuration.width), scales \(schedule) (\(schedule.length) tokens), "
+      "\(configuration.depth) blocks of width \(configuration.width), scales \(scaleList) (\(scaleList.length) tokens), "
         + "window \(configuration.window) from scale \(configuration.refineStep)",
       "GMAC: 10⁹ multiply-accumulates, one of which the paper calls a FLOP. MB: 10⁶ bytes, MiB: 2²⁰.",
     ]
@@ -115,20 +115,20 @@ struct FlopsReport {
   ///
   /// Windows begin at the same scale in every list, but not before one that is as large as the window.
   func plot() -> LinePlot {
-    let schedules = ScaleSchedule.published.sorted { $0.length < $1.length }
+    let scaleLists = ScaleList.published.sorted { $0.length < $1.length }
     var plot = LinePlot(
       title: "attention blocks: \(configuration.depth) blocks of width \(configuration.width)",
       xLabel: "tokens (lists for 128, 256, 512 and 1024 pixels)", yLabel: "GMAC per image",
       series: costs.map { cost in
         LinePlot.Series(
           cost.trajectory.pattern.rawValue,
-          schedules.map { schedule in
+          scaleLists.map { schedule in
             var configuration = cost.configuration
-            configuration.schedule = schedule
-            let first = min(configuration.refineStep, schedule.count)
+            configuration.scaleList = scaleList
+            let first = min(configuration.refineStep, scaleList.count)
             configuration.refineStep =
-              (first..<schedule.count).first { schedule.sides[$0] >= configuration.window } ?? schedule.count
-            return (x: Double(schedule.length), y: TransformerCost(configuration).attentionBlocks / 1e9)
+              (first..<scaleList.count).first { scaleList.sides[$0] >= configuration.window } ?? scaleList.count
+            return (x: Double(scaleList.length), y: TransformerCost(configuration).attentionBlocks / 1e9)
           })
       })
     plot.xScale = .logarithmic
@@ -184,7 +184,7 @@ struct FlopsReport {
   /// All counts, without rounding, as JSON with sorted keys.
   func json() throws -> String {
     let contents = Contents(
-      sides: configuration.schedule.sides, depth: configuration.depth, width: configuration.width,
+      sides: configuration.scaleList.sides, depth: configuration.depth, width: configuration.width,
       window: configuration.window, refineStep: configuration.refineStep, batch: batch,
       patterns: costs.map(pattern),
       tokenizer: tokenizer.map {

@@ -20,7 +20,7 @@ struct Mask: ParsableCommand {
   /// The most tokens that are drawn.
   private static let mostTokens = 100_000
 
-  @OptionGroup var schedule: ScheduleOptions
+  @OptionGroup var scaleList: ScaleListOptions
 
   @Option(parsing: .unconditional, help: "Pixels a side of each pattern.")
   var side = 680
@@ -36,17 +36,17 @@ struct Mask: ParsableCommand {
   /// The three patterns, VAR's first.
   private func masks() throws -> [AttentionMask] {
     do {
-      let hints = try self.schedule.hints()
-      let schedule = try hints.sides.map(ScaleSchedule.init) ?? .pixels256
-      guard schedule.length <= Self.mostTokens else {
+      let hints = try self.scaleList.hints()
+      let scaleList = try hints.sides.map(ScaleList.init) ?? .pixels256
+      guard scaleList.length <= Self.mostTokens else {
         throw ValidationError(
-          "--patch-nums: \(Self.grouped(schedule.length)) tokens are too many to draw; use a list with at most "
+          "--patch-nums: \(Self.grouped(scaleList.length)) tokens are too many to draw; use a list with at most "
             + Self.grouped(Self.mostTokens))
       }
       let patterns: [AttentionPattern] = [.blockCausal, .scaleMarkov, .mvar]
       return try patterns.map { pattern in
         let configuration = TransformerConfiguration(
-          depth: 1, schedule: schedule, attention: pattern, window: hints.window ?? 7, refineStep: hints.refineStep)
+          depth: 1, scaleList: scaleList, attention: pattern, window: hints.window ?? 7, refineStep: hints.refineStep)
         try configuration.validate()
         return AttentionMask(ScaleTrajectory(configuration))
       }
@@ -76,15 +76,15 @@ struct Mask: ParsableCommand {
 
   /// One pattern with its name and its share of pairs.
   private func panel(of mask: AttentionMask) throws -> PixelImage {
-    let schedule = mask.trajectory.schedule
+    let scaleList = mask.trajectory.scaleList
     var panel = RasterPanel(
       title: mask.trajectory.pattern.rawValue,
       caption: "\(Self.percent(mask)) of \(Self.grouped(mask.possiblePairCount)) pairs",
       side: side, shares: mask.coverage(side: side))
     panel.textScale = max(side / 340, 1)
     // The scales' first pixels; where they crowd, at the coarse scales, some are left out.
-    for scale in 1..<schedule.count {
-      let place = schedule.tokens(of: scale).lowerBound * side / schedule.length
+    for scale in 1..<scaleList.count {
+      let place = scaleList.tokens(of: scale).lowerBound * side / scaleList.length
       if place >= (panel.lines.last ?? 0) + 4 { panel.lines.append(place) }
     }
     return try panel.draw()

@@ -9,7 +9,7 @@ import TensorCore
 
 /// What a checkpoint cannot tell.
 struct HintOptions: ParsableArguments {
-  @OptionGroup var schedule: ScheduleOptions
+  @OptionGroup var scaleList: ScaleListOptions
 
   @Option(parsing: .unconditional, help: "Attention heads, where the checkpoint does not tell (default: width / 64).")
   var heads: Int?
@@ -31,7 +31,7 @@ struct HintOptions: ParsableArguments {
   /// - Throws: `ValidationError` when a value makes no sense.
   func hints() throws -> ModelHints {
     try Arguments.checkPositive("--heads", heads)
-    var hints = try schedule.hints()
+    var hints = try scaleList.hints()
     hints.heads = heads
     hints.attention = attention
     hints.normalizesCodes = normalizesCodes ? true : nil
@@ -117,8 +117,8 @@ extension TokenizerConfiguration {
 extension TransformerConfiguration {
   /// Bytes of the largest scale's logits and activations, and of VAR's cache, for one image with guidance.
   var bytesPerImage: Double {
-    let cache = attention.seesEarlierScales ? Double(4 * schedule.length * width) * Double(depth) : 0
-    return (Double(2 * schedule.lastSide * schedule.lastSide) * Double(4 * vocabulary + 14 * width) + cache) * 4
+    let cache = attention.seesEarlierScales ? Double(4 * scaleList.length * width) * Double(depth) : 0
+    return (Double(2 * scaleList.lastSide * scaleList.lastSide) * Double(4 * vocabulary + 14 * width) + cache) * 4
   }
 
   /// How many images to draw at once: as many as are wanted, otherwise as memory suggests.

@@ -141,10 +141,10 @@ private struct SampleTask: EngineTask {
     let sampler = try naming(files) { try Sampler(transformer, tokenizer.quantizer) }
     let classes = try classes(transformer.configuration.classes)
     let labels = classes.flatMap { [Int](repeating: $0, count: command.count) }
-    let schedule = transformer.configuration.schedule
+    let scaleList = transformer.configuration.scaleList
     try tokenizer.configuration.checkSize(on: device)
     let batch = try transformer.configuration.batchSize(command.batch, upTo: 8, on: device)
-    try checkSizes(count: labels.count, side: tokenizer.configuration.imageSide, scales: schedule.count)
+    try checkSizes(count: labels.count, side: tokenizer.configuration.imageSide, scales: scaleList.count)
 
     let progress = Progress()
     let recordings = command.recording.recordings(of: sampler)
@@ -201,7 +201,7 @@ private struct SampleTask: EngineTask {
     _ sampler: Sampler<B>, _ recordings: DrawingRecordings<B>?, _ labels: [Int], _ range: Range<Int>,
     _ progress: Progress
   ) throws -> (sums: [Tensor<B>], tokens: [[Int]]) {
-    let scales = sampler.transformer.configuration.schedule.count
+    let scales = sampler.transformer.configuration.scaleList.count
     let streams = range.map { RandomStream(seed: command.seed, stream: UInt64(command.first + $0)) }
     var (sums, tokens): ([Tensor<B>], [Indices<B>]) = ([], [])
     _ = try sampler.sample(labels: Array(labels[range]), streams: streams, options, recordings: recordings) { drawn in
@@ -222,16 +222,16 @@ private struct SampleTask: EngineTask {
     if case .seeded(let depth) = source {
       // Before weights are computed; a file's own size says enough.
       let configuration = TransformerConfiguration(
-        depth: depth, schedule: try hints.sides.map(ScaleSchedule.init) ?? .pixels256,
+        depth: depth, scaleList: try hints.sides.map(ScaleList.init) ?? .pixels256,
         attention: hints.attention ?? .mvar)
       let width = Double(configuration.width)
-      let weights = (Double(18 * depth) * width + Double(configuration.schedule.length)) * width * 4
+      let weights = (Double(18 * depth) * width + Double(configuration.scaleList.length)) * width * 4
       try device.checkMemory(weights + configuration.bytesPerImage, for: "\(source)")
     }
     let transformer: MarkovianTransformer<B> = try naming(model) {
       try source.transformer(hints, on: device)
     }
-    hints.sides = hints.sides ?? transformer.configuration.schedule.sides
+    hints.sides = hints.sides ?? transformer.configuration.scaleList.sides
     let tokenizerSource = try command.tokenizer.map { try modelSource($0, option: "--tokenizer") } ?? source
     if command.tokenizer == nil, case .file(let path) = source,
       (try? CheckpointWeights(path: path, .tokenizer)) == nil

@@ -27,10 +27,10 @@ enum TokenFile {
     else {
       throw Failure("\(path): holds neither an array \"tokens\" nor \"moments_gt\"")
     }
-    let length = configuration.schedule.length
+    let length = configuration.scaleList.length
     guard (1...2).contains(stored.shape.count), stored.shape.last == length, stored.count > 0 else {
       throw Failure(
-        "\(path): \(name) has shape \(stored.shape), but the tokenizer's scales \(configuration.schedule) need "
+        "\(path): \(name) has shape \(stored.shape), but the tokenizer's scales \(configuration.scaleList) need "
           + "\(length) tokens an image")
     }
     guard stored.count / length <= 1_000_000 else { throw Failure("\(path): \(name) holds more than a million images") }
@@ -44,11 +44,11 @@ enum TokenFile {
   }
 
   /// The tokens of one image scale by scale, each [1, p²].
-  static func perScale<B: Backend>(_ tokens: [Int], _ schedule: ScaleSchedule, on device: B.Device) throws
+  static func perScale<B: Backend>(_ tokens: [Int], _ scaleList: ScaleList, on device: B.Device) throws
     -> [Indices<B>]
   {
-    try (0..<schedule.count).map { scale in
-      let part = Array(tokens[schedule.tokens(of: scale)])
+    try (0..<scaleList.count).map { scale in
+      let part = Array(tokens[scaleList.tokens(of: scale)])
       return try Indices(part, shape: [1, part.count], on: device)
     }
   }

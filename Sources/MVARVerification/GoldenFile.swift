@@ -41,7 +41,7 @@ struct GoldenConfiguration: Decodable {
   /// The transformer it describes.
   func transformer(_ attention: AttentionPattern) throws -> TransformerConfiguration {
     TransformerConfiguration(
-      depth: depth, schedule: try ScaleSchedule(patchNums), vocabulary: vocab, codeWidth: z, classes: classes,
+      depth: depth, scaleList: try ScaleList(patchNums), vocabulary: vocab, codeWidth: z, classes: classes,
       width: embed, heads: heads, sharesModulation: sharedAln, normalizesAttention: l2, attention: attention,
       window: kernel ?? 7, refineStep: refine)
   }
@@ -49,7 +49,7 @@ struct GoldenConfiguration: Decodable {
   /// The tokenizer it describes.
   func tokenizer() throws -> TokenizerConfiguration {
     TokenizerConfiguration(
-      vocabulary: vocab, codeWidth: z, channels: ch, schedule: try ScaleSchedule(patchNums),
+      vocabulary: vocab, codeWidth: z, channels: ch, scaleList: try ScaleList(patchNums),
       phiSharing: shareQuantResi == 0 ? .none : shareQuantResi == 1 ? .full : .partial(shareQuantResi),
       normalizesCodes: znorm ?? false)
   }

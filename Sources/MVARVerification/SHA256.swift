@@ -12,22 +12,22 @@ package enum SHA256 {
 
     var state = fractions(of: 8) { $0.squareRoot() }
     let constants = roundConstants
-    var schedule = [UInt32](repeating: 0, count: 64)
+    var scaleList = [UInt32](repeating: 0, count: 64)
     for block in stride(from: 0, to: padded.count, by: 64) {
       for word in 0..<16 {
-        schedule[word] = (0..<4).reduce(0) { $0 << 8 | UInt32(padded[block + 4 * word + $1]) }
+        scaleList[word] = (0..<4).reduce(0) { $0 << 8 | UInt32(padded[block + 4 * word + $1]) }
       }
       for word in 16..<64 {
-        let (early, late) = (schedule[word - 15], schedule[word - 2])
+        let (early, late) = (scaleList[word - 15], scaleList[word - 2])
         let first = rotate(early, 7) ^ rotate(early, 18) ^ (early >> 3)
         let second = rotate(late, 17) ^ rotate(late, 19) ^ (late >> 10)
-        schedule[word] = schedule[word - 16] &+ first &+ schedule[word - 7] &+ second
+        scaleList[word] = scaleList[word - 16] &+ first &+ scaleList[word - 7] &+ second
       }
       var v = state
       for round in 0..<64 {
         let mixed = rotate(v[4], 6) ^ rotate(v[4], 11) ^ rotate(v[4], 25)
         let choice = (v[4] & v[5]) ^ (~v[4] & v[6])
-        let first = v[7] &+ mixed &+ choice &+ constants[round] &+ schedule[round]
+        let first = v[7] &+ mixed &+ choice &+ constants[round] &+ scaleList[round]
         let spread = rotate(v[0], 2) ^ rotate(v[0], 13) ^ rotate(v[0], 22)
         let majority = (v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2])
         v = [first &+ spread &+ majority, v[0], v[1], v[2], v[3] &+ first, v[4], v[5], v[6]]

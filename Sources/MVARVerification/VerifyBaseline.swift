@@ -8,9 +8,9 @@ import TensorCore
 extension Verifier {
   func baseline(_ file: GoldenFile, _ rows: inout RowCollector) throws {
     let model: MarkovianTransformer<B> = try file.transformer(.blockCausal, on: device)
-    let schedule = model.configuration.schedule
+    let scaleList = model.configuration.scaleList
     let batch = try ForcedBatch<B>(sibling(of: file), model.configuration, on: device)
-    let (logits, loss, gradients) = try batch.pass(model, 0..<schedule.count)
+    let (logits, loss, gradients) = try batch.pass(model, 0..<scaleList.count)
     try self.logits(logits, "logits", file, &rows)
     guard let golden = try file.tensor("loss").doubles().first else {
       throw GoldenError(file.path, "its tensor loss is empty")

@@ -30,7 +30,7 @@ struct ForcedBatch<B: Backend> {
     labels = try file.loadIndices("labels", below: configuration.classes + 1, on: device)
     tokens = try file.tensor("tokens").integers()
     inputs = try file.load("mvar_input", on: device)
-    let (batch, length) = (labels.shape.count, configuration.schedule.length)
+    let (batch, length) = (labels.shape.count, configuration.scaleList.length)
     guard tokens.count == batch * length, tokens.allSatisfy({ (0..<configuration.vocabulary).contains($0) }) else {
       throw GoldenError(file.path, "tokens do not fit the configuration")
     }
@@ -43,8 +43,8 @@ struct ForcedBatch<B: Backend> {
   func pass(_ model: MarkovianTransformer<B>, _ scales: Range<Int>) throws -> (
     logits: Tensor<B>, loss: Double, gradients: Gradients<B>
   ) {
-    let (device, length, batch) = (inputs.device, model.configuration.schedule.length, labels.shape.count)
-    let range = model.configuration.schedule.tokens(of: scales)
+    let (device, length, batch) = (inputs.device, model.configuration.scaleList.length, labels.shape.count)
+    let range = model.configuration.scaleList.tokens(of: scales)
     let tape = Tape<B>()
     let part = B.slice(inputs, axis: 1, model.trajectory.inputRows(of: scales))
     let logits = try model.logits(model.condition(labels: labels, tape: tape), inputs: Variable(part), scales: scales)
@@ -68,7 +68,7 @@ extension Verifier {
     let segments = model.trajectory.segments
     rows.check("number of segments", segments.count == golden.count, "\(segments.count), golden \(golden.count)")
     for (index, scales) in segments.enumerated() where index < golden.count && index < losses.count {
-      let range = configuration.schedule.tokens(of: scales)
+      let range = configuration.scaleList.tokens(of: scales)
       let windowed = model.trajectory.isWindowed(scales.lowerBound)
       let expected = golden[index]
       rows.check(

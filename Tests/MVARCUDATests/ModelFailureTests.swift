@@ -34,7 +34,7 @@ extension EmulatedDevice {
 
     init() throws {
       engine = try Shortage.engine()
-      let schedule = try ScaleSchedule([1, 2, 3])
+      let schedule = try ScaleList([1, 2, 3])
       transformer = try MarkovianTransformer(
         TransformerConfiguration(
           depth: 1, schedule: schedule, vocabulary: 16, codeWidth: 8, classes: 3, width: 32, heads: 2, window: 3,

@@ -17,7 +17,7 @@ import Testing
 
     func trajectory(_ pattern: AttentionPattern) throws -> ScaleTrajectory {
       let configuration = TransformerConfiguration(
-        depth: 1, schedule: try ScaleSchedule(sides), attention: pattern, window: window, refineStep: refineStep)
+        depth: 1, scaleList: try ScaleList(sides), attention: pattern, window: window, refineStep: refineStep)
       try configuration.validate()
       return ScaleTrajectory(configuration)
     }
@@ -56,13 +56,13 @@ import Testing
   func `a row holds the keys that the long way finds`(item: Case, pattern: AttentionPattern) throws {
     let mask = AttentionMask(try item.trajectory(pattern))
     let table = Self.table(item, pattern)
-    #expect(table.count == mask.trajectory.schedule.length)
+    #expect(table.count == mask.trajectory.scaleList.length)
     for (token, row) in table.enumerated() {
       let runs = mask.keys(of: token)
       #expect(zip(runs, runs.dropFirst()).allSatisfy { $0.upperBound <= $1.lowerBound })
       let keys: [Int] = runs.flatMap { $0 }
       #expect(keys == row.indices.filter { row[$0] }, "token \(token)")
-      #expect(mask.trajectory.schedule.tokens(of: mask.scale(of: token)).contains(token))
+      #expect(mask.trajectory.scaleList.tokens(of: mask.scale(of: token)).contains(token))
     }
     #expect(mask.pairCount == table.reduce(0) { $0 + $1.count { $0 } })
   }
@@ -74,18 +74,18 @@ import Testing
       let mask = AttentionMask(ScaleTrajectory(TransformerConfiguration(depth: 1, attention: pattern)))
       #expect(mask.pairCount == pairs)
     }
-    for schedule in ScaleSchedule.published {
+    for scaleList in ScaleList.published {
       for pattern in AttentionPattern.allCases {
-        let trajectory = ScaleTrajectory(TransformerConfiguration(depth: 1, schedule: schedule, attention: pattern))
+        let trajectory = ScaleTrajectory(TransformerConfiguration(depth: 1, scaleList: scaleList, attention: pattern))
         let mask = AttentionMask(trajectory)
-        let runs = (0..<schedule.length).reduce(0) { sum, token in
+        let runs = (0..<scaleList.length).reduce(0) { sum, token in
           sum + mask.keys(of: token).reduce(0) { $0 + $1.count }
         }
-        let product = (0..<schedule.count).reduce(0) {
-          $0 + schedule.tokens(of: $1).count * trajectory.keysPerQuery(of: $1)
+        let product = (0..<scaleList.count).reduce(0) {
+          $0 + scaleList.tokens(of: $1).count * trajectory.keysPerQuery(of: $1)
         }
         #expect(mask.pairCount == product && runs == product)
-        #expect(mask.possiblePairCount == schedule.length * schedule.length)
+        #expect(mask.possiblePairCount == scaleList.length * scaleList.length)
       }
     }
   }
@@ -123,17 +123,17 @@ import Testing
   private func longWay(
     _ model: MarkovianTransformer<CPU<Double>>, labels: [Int], inputs: Tensor<CPU<Double>>, softmaxScale: Double
   ) throws -> Expected {
-    let (schedule, pattern) = (model.configuration.schedule, model.trajectory.pattern)
+    let (scaleList, pattern) = (model.configuration.scaleList, model.trajectory.pattern)
     let item = Case(
-      sides: schedule.sides, window: model.trajectory.window, refineStep: model.trajectory.refineStep)
+      sides: scaleList.sides, window: model.trajectory.window, refineStep: model.trajectory.refineStep)
     let table = Self.table(item, pattern)
-    let count = schedule.count
+    let count = scaleList.count
     var result = Expected(
       weights: [[Double]](repeating: [Double](repeating: 0, count: count), count: count),
       queries: [Double](repeating: 0, count: count),
-      near: schedule.sides.map { [Double](repeating: 0, count: $0) },
-      pairs: schedule.sides.map { [Double](repeating: 0, count: $0) })
-    let levels = (0..<count).flatMap { scale in schedule.tokens(of: scale).map { _ in scale } }
+      near: scaleList.sides.map { [Double](repeating: 0, count: $0) },
+      pairs: scaleList.sides.map { [Double](repeating: 0, count: $0) })
+    let levels = (0..<count).flatMap { scale in scaleList.tokens(of: scale).map { _ in scale } }
     let condition = model.condition(labels: try Indices(labels, shape: [labels.count], on: HostDevice()))
     for run in model.trajectory.independentRuns {
       var blocks: [VariableHeads<CPU<Double>>] = []
@@ -145,7 +145,7 @@ import Testing
           blocks.append(heads)
         })
       #expect(blocks.count == model.configuration.depth)
-      let tokens = schedule.tokens(of: run)
+      let tokens = scaleList.tokens(of: run)
       for heads in blocks {
         let shape = heads.queries.shape  // [B, N, H, c]; here keys have the same shape
         #expect(heads.keys.shape == shape)
@@ -168,7 +168,7 @@ import Testing
                 let weight = exponentials[index] / sum
                 result.weights[scale][levels[key]] += weight
                 guard levels[key] == scale else { continue }
-                let (side, first) = (schedule.sides[scale], schedule.tokens(of: scale).lowerBound)
+                let (side, first) = (scaleList.sides[scale], scaleList.tokens(of: scale).lowerBound)
                 let rows = abs((query - first) / side - (key - first) / side)
                 let columns = abs((query - first) % side - (key - first) % side)
                 result.near[scale][max(rows, columns)] += weight
@@ -194,16 +194,16 @@ import Testing
     // Heads of width 8: ¼/√8 where queries and keys are not normalised.
     let expected = try longWay(
       model, labels: labels, inputs: inputs, softmaxScale: isNormalized ? 1 : 0.25 / 8.0.squareRoot())
-    let schedule = model.configuration.schedule
+    let scaleList = model.configuration.scaleList
     // Sums of at most 10⁴ terms of order 1 in another order.
     let tolerance = Tolerance(absolute: 1e-13, relative: 1e-12)
-    for scale in 0..<schedule.count {
+    for scale in 0..<scaleList.count {
       // 2 images, 2 blocks, 4 heads
-      #expect(statistics.queryCounts[scale] == schedule.tokens(of: scale).count * 16)
+      #expect(statistics.queryCounts[scale] == scaleList.tokens(of: scale).count * 16)
       #expect(Double(statistics.queryCounts[scale]) == expected.queries[scale])
-      let shares = (0..<schedule.count).map { statistics.share(from: scale, on: $0) }
+      let shares = (0..<scaleList.count).map { statistics.share(from: scale, on: $0) }
       #expect(abs(shares.reduce(0, +) - 1) < 1e-13)
-      #expect(abs(statistics.share(from: scale, on: 0..<schedule.count) - 1) < 1e-13)
+      #expect(abs(statistics.share(from: scale, on: 0..<scaleList.count) - 1) < 1e-13)
       expectClose(shares, expected.weights[scale].map { $0 / expected.queries[scale] }, tolerance, "shares of \(scale)")
       let (near, pairs) = (expected.near[scale], expected.pairs[scale])
       let even = near.reduce(0, +) / pairs.reduce(0, +)
@@ -228,28 +228,28 @@ import Testing
   func `queries of zeros look evenly at all they see`(pattern: AttentionPattern) throws {
     let item = Case(sides: [1, 2, 5, 6], window: 3, refineStep: 2)
     let trajectory = try item.trajectory(pattern)
-    let schedule = trajectory.schedule
+    let scaleList = trajectory.scaleList
     var statistics = AttentionStatistics(trajectory)
     #expect(statistics.share(from: 1, on: 1) == 0 && statistics.relativeWeight(of: 1, at: 0) == nil)
     var random = RandomValues(seed: 5)
     for run in trajectory.independentRuns {
-      let shape: Shape = [3, schedule.tokens(of: run).count, 2, 5]
+      let shape: Shape = [3, scaleList.tokens(of: run).count, 2, 5]
       let keys = Variable(try random.normal(shape).tensor(CPU<Float>.self))
       let zeros = Variable(Tensor<CPU<Float>>(repeating: 0, shape: shape, on: HostDevice()))
       try statistics.add(VariableHeads(queries: zeros, keys: keys, values: keys), softmaxScale: 1, scales: run)
     }
-    for scale in 0..<schedule.count {
+    for scale in 0..<scaleList.count {
       for key in trajectory.visibleScales(from: scale) {
         let even =
           key == scale && !pattern.seesEarlierScales
-          ? 1 : Double(schedule.tokens(of: key).count) / Double(trajectory.keysPerQuery(of: scale))
+          ? 1 : Double(scaleList.tokens(of: key).count) / Double(trajectory.keysPerQuery(of: scale))
         #expect(abs(statistics.share(from: scale, on: key) - even) < 1e-13)
       }
-      for distance in 0..<schedule.sides[scale] {
+      for distance in 0..<scaleList.sides[scale] {
         if let weight = statistics.relativeWeight(of: scale, at: distance) { #expect(abs(weight - 1) < 1e-12) }
       }
       // A window of 3 shifted inward at the border reaches 2 tokens far.
-      let farthest = statistics.relativeWeight(of: scale, at: schedule.sides[scale] - 1)
+      let farthest = statistics.relativeWeight(of: scale, at: scaleList.sides[scale] - 1)
       #expect((farthest == nil) == trajectory.isWindowed(scale))
       #expect(abs(statistics.meanDistance(of: scale) - statistics.evenDistance(of: scale)) < 1e-12)
     }
@@ -257,7 +257,7 @@ import Testing
 
   @Test func `scale by scale with a cache gives the same as all scales at once`() throws {
     let model = try TinyModels.transformer(CPU<Double>.self, attention: .blockCausal)
-    let schedule = model.configuration.schedule
+    let scaleList = model.configuration.scaleList
     var random = RandomValues(seed: 8)
     let inputs = try random.normal([1, 29, 8]).tensor(CPU<Double>.self)
     var together = AttentionStatistics(model.trajectory)
@@ -265,7 +265,7 @@ import Testing
     let condition = model.condition(labels: try Indices([4], shape: [1], on: HostDevice()))
     let cache = KeyValueCache<CPU<Double>>(depth: model.configuration.depth)
     var blocks: [(scale: Int, heads: VariableHeads<CPU<Double>>)] = []
-    for scale in 0..<schedule.count {
+    for scale in 0..<scaleList.count {
       let scales = scale..<scale + 1
       let part = CPU.slice(inputs, axis: 1, model.trajectory.inputRows(of: scales))
       _ = try model.logits(
@@ -274,8 +274,8 @@ import Testing
     }
     var alone = AttentionStatistics(model.trajectory)
     for (scale, heads) in blocks { try alone.add(heads, softmaxScale: 1, scales: scale..<scale + 1) }
-    for scale in 0..<schedule.count {
-      for key in 0..<schedule.count {
+    for scale in 0..<scaleList.count {
+      for key in 0..<scaleList.count {
         #expect(abs(alone.share(from: scale, on: key) - together.share(from: scale, on: key)) < 1e-12)
       }
       #expect(abs(alone.meanDistance(of: scale) - together.meanDistance(of: scale)) < 1e-12)

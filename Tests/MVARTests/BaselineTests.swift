@@ -18,7 +18,7 @@ import Testing
     let tokenizer = try TinyModels.tokenizer(B.self)
     let sampler = try Sampler(model, tokenizer.quantizer)
     let (labels, guidance) = ([1, 4, 0], 1.5)
-    let schedule = model.configuration.schedule
+    let scaleList = model.configuration.scaleList
     var inputs: Variable<B>?
     var largest = 0.0
     let streams = labels.indices.map { RandomStream(seed: 7, stream: UInt64($0)) }
@@ -26,18 +26,18 @@ import Testing
       let rows = labels + labels.map { _ in model.configuration.classes }
       let condition = model.condition(labels: try Indices(rows, shape: [rows.count], on: HostDevice()))
       let all = try model.logits(condition, inputs: inputs, scales: 0..<drawn.scale + 1).value  // [2B, N, V]
-      let last = B.slice(all, axis: 1, schedule.tokens(of: drawn.scale))
-      let guided = B.guide(last, strength: B.Scalar(guidance * schedule.ratio(of: drawn.scale)))
+      let last = B.slice(all, axis: 1, scaleList.tokens(of: drawn.scale))
+      let guided = B.guide(last, strength: B.Scalar(guidance * scaleList.ratio(of: drawn.scale)))
       for (again, cached) in zip(try guided.scalars(), try drawn.logits.scalars()) {
         largest = max(largest, abs(Double(again) - Double(cached)))
       }
-      if drawn.scale + 1 < schedule.count {
+      if drawn.scale + 1 < scaleList.count {
         let next = tokenizer.quantizer.input(of: drawn.scale + 1, sum: Variable(drawn.sum))
         let both = Variable.concatenated([next, next], axis: 0)
         inputs = inputs.map { Variable.concatenated([$0, both], axis: 1) } ?? both
       }
       // 2 · tokens so far · C numbers per block and row.
-      let tokens = schedule.tokens(of: 0..<drawn.scale + 1).count
+      let tokens = scaleList.tokens(of: 0..<drawn.scale + 1).count
       #expect(drawn.cacheByteCount == 2 * tokens * 32 * 2 * rows.count * MemoryLayout<B.Scalar>.stride)
     }
     // Logits are of order 1; the two ways add the same numbers in other orders.
@@ -130,10 +130,10 @@ import Testing
   @Test func `a checkpoint's mask tells VAR from MVAR, its metadata more, the caller most`() throws {
     try withTemporaryFolder { folder in
       let source = try Checkpoint.open(Fixtures.path("golden/files/checkpoint_bare.pth"))
-      let schedule = try ScaleSchedule([1, 2, 3, 4, 6, 8])
-      let length = schedule.length
+      let scaleList = try ScaleList([1, 2, 3, 4, 6, 8])
+      let length = scaleList.length
       func level(_ token: Int) -> Int {
-        (0..<schedule.count).first { schedule.tokens(of: $0).contains(token) }!
+        (0..<scaleList.count).first { scaleList.tokens(of: $0).contains(token) }!
       }
       let causal = (0..<length * length).map { level($0 / length) >= level($0 % length) ? 0 : -Float.infinity }
       func configuration(

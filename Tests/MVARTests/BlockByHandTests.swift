@@ -35,7 +35,7 @@ struct BlockCase: Sendable, CustomTestStringConvertible {
   private func compare<B: HostBackend>(_ block: BlockCase, _: B.Type) throws {
     let model = try TinyModels.transformer(B.self, normalizesAttention: block.normalizesAttention)
     let width = model.configuration.width
-    let tokens = model.configuration.schedule.tokens(of: block.scales).count
+    let tokens = model.configuration.scaleList.tokens(of: block.scales).count
     var random = RandomValues(seed: 9)
     let x = try random.normal([2, tokens, width]).tensor(B.self)  // [B, N, C]
     let six = try random.normal([2, 6, width], deviation: 0.5).tensor(B.self)  // [B, 6, C]

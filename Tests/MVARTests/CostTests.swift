@@ -102,7 +102,7 @@ import Testing
           Reference<Float>.self, sharesModulation: shares, normalizesAttention: normalizes, attention: attention))
     }
     let configuration = TransformerConfiguration(
-      depth: 3, schedule: try ScaleSchedule([1, 3, 7]), vocabulary: 17, codeWidth: 5, classes: 1, width: 24, heads: 3,
+      depth: 3, scaleList: try ScaleList([1, 3, 7]), vocabulary: 17, codeWidth: 5, classes: 1, width: 24, heads: 3,
       sharesModulation: shares, attention: attention, refineStep: 2)
     try checkParameters(
       MarkovianTransformer<Reference<Float>>(
@@ -140,7 +140,7 @@ import Testing
   func `a tokenizer has the parameters that are counted`(sharing: TokenizerConfiguration.PhiSharing) throws {
     let configuration = TokenizerConfiguration(
       vocabulary: 16, codeWidth: 8, channels: 32, multipliers: [1, 2, 2], blocks: 1,
-      schedule: try ScaleSchedule([1, 2, 3]), phiSharing: sharing)
+      scaleList: try ScaleList([1, 2, 3]), phiSharing: sharing)
     try checkParameters(
       VQVAE(configuration, SeededSource(seed: 1, .tokenizer, on: HostDevice()), on: HostDevice()))
     try checkParameters(TinyModels.tokenizer(Reference<Float>.self, channels: 64))
@@ -162,7 +162,7 @@ import Testing
   /// Counted by hand for a model of one block whose numbers are small: see the comments in TransformerCost+Memory.swift.
   @Test func `activations by hand`() throws {
     let configuration = TransformerConfiguration(
-      depth: 1, schedule: try ScaleSchedule([1, 2]), vocabulary: 10, codeWidth: 3, classes: 2, width: 8, heads: 2,
+      depth: 1, scaleList: try ScaleList([1, 2]), vocabulary: 10, codeWidth: 3, classes: 2, width: 8, heads: 2,
       attention: .scaleMarkov)
     let cost = TransformerCost(configuration)
     // Drawing scale 1 of two images with guidance: four rows. Condition 4·9·8, f̂ 2·3·4, x_1 4·4·3, heads 4·4·64.
@@ -179,10 +179,10 @@ import Testing
   }
 
   @Test func `no configuration overflows`() throws {
-    let schedule = try ScaleSchedule([1] + [Int](repeating: 1024, count: 63))
+    let scaleList = try ScaleList([1] + [Int](repeating: 1024, count: 63))
     let cost = TransformerCost(
       TransformerConfiguration(
-        depth: 64, schedule: schedule, vocabulary: .max, codeWidth: .max, classes: .max, width: .max, heads: 1,
+        depth: 64, scaleList: scaleList, vocabulary: .max, codeWidth: .max, classes: .max, width: .max, heads: 1,
         attention: .blockCausal))
     #expect(cost.products.isFinite && cost.parameters.isFinite)
     #expect(cost.trainingBytes(scales: 0..<64, batch: 1_000_000).isFinite)

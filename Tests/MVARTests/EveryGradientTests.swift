@@ -62,7 +62,7 @@ private func rowsInUse<B: HostBackend>(_ gradient: Tensor<B>?, width: Int) throw
         gradients[try #require(model.parameters.first { $0.name == name })]
       }
       #expect(try rowsInUse(table("levelEmbedding.weight"), width: width) == Array(scales))
-      let tokens = model.configuration.schedule.tokens(of: scales)
+      let tokens = model.configuration.scaleList.tokens(of: scales)
       #expect(try rowsInUse(table("positions"), width: width) == Array(tokens))
       #expect(try rowsInUse(table("classEmbedding.weight"), width: width) == step.labels)
     }
@@ -71,7 +71,7 @@ private func rowsInUse<B: HostBackend>(_ gradient: Tensor<B>?, width: Int) throw
   @Test func aSegmentOfScaleZeroAloneHasNoMapToEmbed() throws {
     // R = 1: the first segment is one token, whose class is all it knows, and which attends to itself alone.
     let configuration = TransformerConfiguration(
-      depth: 2, schedule: try ScaleSchedule([1, 2, 3, 4]), vocabulary: 32, codeWidth: 8, classes: 5, width: 32,
+      depth: 2, scaleList: try ScaleList([1, 2, 3, 4]), vocabulary: 32, codeWidth: 8, classes: 5, width: 32,
       heads: 4, window: 2, refineStep: 1)
     let model = try MarkovianTransformer<CPU<Double>>(
       configuration, SeededSource(seed: 3, .transformer, on: HostDevice()), on: HostDevice())

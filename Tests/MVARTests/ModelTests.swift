@@ -24,15 +24,15 @@ import Testing
   }
 
   @Test func schedulesKnowTheirTokens() throws {
-    let schedule = ScaleSchedule.pixels256
-    #expect(schedule.length == 680)
-    #expect(schedule.tokens(of: 8) == 255..<424)
-    #expect(schedule.tokens(of: 0..<10) == 0..<680)
-    #expect(throws: ConfigurationError.self) { try ScaleSchedule([2, 3]) }
-    #expect(throws: ConfigurationError.self) { try ScaleSchedule([1, 0]) }
-    #expect(throws: ConfigurationError.self) { try ScaleSchedule([]) }
-    #expect(throws: ConfigurationError.self) { try ScaleSchedule([1, 4, 3]) }
-    #expect(throws: ConfigurationError.self) { try ScaleSchedule([1, Int.max]) }
+    let scaleList = ScaleList.pixels256
+    #expect(scaleList.length == 680)
+    #expect(scaleList.tokens(of: 8) == 255..<424)
+    #expect(scaleList.tokens(of: 0..<10) == 0..<680)
+    #expect(throws: ConfigurationError.self) { try ScaleList([2, 3]) }
+    #expect(throws: ConfigurationError.self) { try ScaleList([1, 0]) }
+    #expect(throws: ConfigurationError.self) { try ScaleList([]) }
+    #expect(throws: ConfigurationError.self) { try ScaleList([1, 4, 3]) }
+    #expect(throws: ConfigurationError.self) { try ScaleList([1, Int.max]) }
   }
 
   @Test func segmentsAreDenseScalesTogetherThenEachWindowedOne() throws {
@@ -65,7 +65,7 @@ import Testing
     #expect(configuration.classes == 10)
     #expect(configuration.vocabulary == 64)
     #expect(configuration.codeWidth == 8)
-    #expect(configuration.schedule.sides == [1, 2, 3, 4, 6, 8])
+    #expect(configuration.scaleList.sides == [1, 2, 3, 4, 6, 8])
     #expect(configuration.normalizesAttention && !configuration.sharesModulation)
     let model: MarkovianTransformer<Reference<Float>> = try ModelSource.file(weights.path)
       .transformer(ModelHints(window: 3, refineStep: 4), on: HostDevice())
@@ -94,14 +94,14 @@ import Testing
 
   /// A transformer and a tokenizer small enough for plain loops.
   static func tinySampler<B: Backend>(_: B.Type) throws -> Sampler<B> where B.Device == HostDevice {
-    let schedule = try ScaleSchedule([1, 2, 3, 4])
+    let scaleList = try ScaleList([1, 2, 3, 4])
     let transformer = try MarkovianTransformer<B>(
       TransformerConfiguration(
-        depth: 2, schedule: schedule, vocabulary: 64, codeWidth: 8, classes: 10, width: 32, heads: 4, window: 3,
+        depth: 2, scaleList: scaleList, vocabulary: 64, codeWidth: 8, classes: 10, width: 32, heads: 4, window: 3,
         refineStep: 2),
       SeededSource(seed: 5, .transformer, on: HostDevice()), on: HostDevice())
     let tokenizer = try VQVAE<B>(
-      TokenizerConfiguration(vocabulary: 64, codeWidth: 8, channels: 32, schedule: schedule),
+      TokenizerConfiguration(vocabulary: 64, codeWidth: 8, channels: 32, scaleList: scaleList),
       SeededSource(seed: 5, .tokenizer, on: HostDevice()), parts: [], on: HostDevice())
     return try Sampler(transformer, tokenizer.quantizer)
   }
@@ -142,7 +142,7 @@ import Testing
   @Test func modelsThatDoNotBelongTogetherAreRefused() throws {
     let sampler = try Self.tinySampler(Reference<Float>.self)
     let other = try VQVAE<Reference<Float>>(
-      TokenizerConfiguration(vocabulary: 32, codeWidth: 8, channels: 32, schedule: ScaleSchedule([1, 2, 3, 4])),
+      TokenizerConfiguration(vocabulary: 32, codeWidth: 8, channels: 32, scaleList: ScaleList([1, 2, 3, 4])),
       SeededSource(seed: 5, .tokenizer, on: HostDevice()), parts: [], on: HostDevice())
     #expect(throws: ConfigurationError.self) { _ = try Sampler(sampler.transformer, other.quantizer) }
   }

@@ -58,7 +58,7 @@ import Training
   @Test func knowsWhatHeldOutImagesLookLike() throws {
     let codes: VQVAE<CPU<Float>> = try ModelSource.file(tokenizer).tokenizer(on: HostDevice())
     let model: MarkovianTransformer<CPU<Float>> = try ModelSource.file(transformer).transformer(on: HostDevice())
-    #expect(model.configuration.classes == 12 && model.configuration.schedule == .pixels256)
+    #expect(model.configuration.classes == 12 && model.configuration.scaleList == .pixels256)
     #expect(model.configuration.window == 7 && model.configuration.refineStep == 8)
     let images = try LabelledImages(path: Fixtures.path("emoji"), side: 64)
     let trainer = TransformerTrainer(model)

@@ -56,7 +56,7 @@ enum Tool {
   /// The tokenizer's weights by checkpoint key.
   static func tokenizerWeights() throws -> [(name: String, tensor: StoredTensor)] {
     let configuration = TokenizerConfiguration(
-      vocabulary: 64, codeWidth: 8, channels: 32, schedule: try ScaleSchedule([1, 2, 3, 4, 6, 8]))
+      vocabulary: 64, codeWidth: 8, channels: 32, scaleList: try ScaleList([1, 2, 3, 4, 6, 8]))
     let model = try VQVAE(
       configuration, SeededSource<Reference<Float>>(seed: 0, .tokenizer, on: HostDevice()), on: HostDevice())
     return try model.parameters.map { parameter in

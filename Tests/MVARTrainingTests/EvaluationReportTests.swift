@@ -82,7 +82,7 @@ struct EvaluationReportTests {
     typealias B = CPU<Float>
     let configuration = TokenizerConfiguration(
       vocabulary: 16, codeWidth: 8, channels: 32, multipliers: [1, 1], blocks: 1,
-      schedule: try ScaleSchedule([1, 2, 8]), phiSharing: .full)
+      scaleList: try ScaleList([1, 2, 8]), phiSharing: .full)
     let model = try VQVAE<B>(
       configuration, SeededSource(seed: 0, .tokenizer, on: HostDevice()), on: HostDevice())
     #expect(configuration.imageSide == 16)
@@ -107,7 +107,7 @@ struct EvaluationReportTests {
     typealias B = CPU<Float>
     let configuration = TokenizerConfiguration(
       vocabulary: 16, codeWidth: 8, channels: 32, multipliers: [1, 1], blocks: 1,
-      schedule: try ScaleSchedule([1, 2, 8]), phiSharing: .full)
+      scaleList: try ScaleList([1, 2, 8]), phiSharing: .full)
     for name in ["encoder", "decoder"] {
       let model = try VQVAE<B>(
         configuration, SeededSource(seed: 0, .tokenizer, on: HostDevice()), on: HostDevice())

@@ -12,13 +12,13 @@ import Testing
 struct InitialSourceTests {
   private typealias Engine = Reference<Float>
   private let width = 64
-  private let schedule = try! ScaleSchedule([1, 2, 3, 4])
+  private let scaleList = try! ScaleList([1, 2, 3, 4])
 
   private func transformer(depth: Int = 3, shared: Bool = false, seed: UInt64 = 3, gain: Double = 1e-3) throws
     -> [String: [Float]]
   {
     let configuration = TransformerConfiguration(
-      depth: depth, schedule: schedule, vocabulary: 128, codeWidth: 16, classes: 20, width: width, heads: 4,
+      depth: depth, scaleList: scaleList, vocabulary: 128, codeWidth: 16, classes: 20, width: width, heads: 4,
       sharesModulation: shared, window: 3, refineStep: 2)
     let model = try MarkovianTransformer<Engine>(
       configuration, InitialSource(configuration, gainFactor: gain, seed: seed, on: HostDevice()), on: HostDevice())
@@ -95,7 +95,7 @@ struct InitialSourceTests {
   @Test("a tokenizer's weights")
   func tokenizer() throws {
     let configuration = TokenizerConfiguration(
-      vocabulary: 64, codeWidth: 16, channels: 32, multipliers: [1, 2], blocks: 1, schedule: schedule)
+      vocabulary: 64, codeWidth: 16, channels: 32, multipliers: [1, 2], blocks: 1, scaleList: scaleList)
     let model = try VQVAE<Engine>(
       configuration, InitialSource(configuration, seed: 3, on: HostDevice()), on: HostDevice())
     for parameter in model.parameters {

@@ -13,12 +13,12 @@ import Training
 
 @Suite("Cache of tokens")
 struct LatentCacheTests {
-  private static let schedule = try! ScaleSchedule([1, 2, 4])
+  private static let scaleList = try! ScaleList([1, 2, 4])
   /// Images of 8 × 8 pixels, 21 tokens each.
   private static let tokenizerSizes = TokenizerConfiguration(
-    vocabulary: 16, codeWidth: 4, channels: 32, multipliers: [1, 1], blocks: 1, schedule: schedule)
+    vocabulary: 16, codeWidth: 4, channels: 32, multipliers: [1, 1], blocks: 1, scaleList: scaleList)
   private static let transformerSizes = TransformerConfiguration(
-    depth: 1, schedule: schedule, vocabulary: 16, codeWidth: 4, classes: 2, width: 32, heads: 2, window: 3,
+    depth: 1, scaleList: scaleList, vocabulary: 16, codeWidth: 4, classes: 2, width: 32, heads: 2, window: 3,
     refineStep: 2)
 
   private func makeTokenizer<B: Backend>(_ engine: B.Type) throws -> VQVAE<B> where B.Device == HostDevice {

@@ -14,11 +14,11 @@ enum TinyTraining {
 
   static let classNames = ["disc", "frame", "stripe"]
   static let side = 16
-  static let schedule = try! ScaleSchedule([1, 2, 4, 8])
+  static let scaleList = try! ScaleList([1, 2, 4, 8])
   static let tokenizerConfiguration = TokenizerConfiguration(
-    vocabulary: 32, codeWidth: 8, channels: 32, multipliers: [1, 2], blocks: 1, schedule: schedule)
+    vocabulary: 32, codeWidth: 8, channels: 32, multipliers: [1, 2], blocks: 1, scaleList: scaleList)
   static let transformerConfiguration = TransformerConfiguration(
-    depth: 2, schedule: schedule, vocabulary: 32, codeWidth: 8, classes: 3, width: 32, heads: 2, window: 3,
+    depth: 2, scaleList: scaleList, vocabulary: 32, codeWidth: 8, classes: 3, width: 32, heads: 2, window: 3,
     refineStep: 2)
 
   /// A shape in its class's colour on a grey ground, somewhere in the image.

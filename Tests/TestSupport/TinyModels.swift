@@ -15,7 +15,7 @@ package enum TinyModels {
   ) throws -> MarkovianTransformer<B> {
     try MarkovianTransformer(
       TransformerConfiguration(
-        depth: 2, schedule: ScaleSchedule([1, 2, 3, 4]), vocabulary: 32, codeWidth: 8, classes: 5, width: 32, heads: 4,
+        depth: 2, scaleList: ScaleList([1, 2, 3, 4]), vocabulary: 32, codeWidth: 8, classes: 5, width: 32, heads: 4,
         sharesModulation: sharesModulation, normalizesAttention: normalizesAttention, attention: attention,
         window: 3, refineStep: 2),
       SeededSource(seed: 3, .transformer, on: B.testDevice), on: B.testDevice)
@@ -25,7 +25,7 @@ package enum TinyModels {
   package static func tokenizer<B: TestedBackend>(_: B.Type, channels: Int = 32) throws -> VQVAE<B> {
     try VQVAE(
       TokenizerConfiguration(
-        vocabulary: 32, codeWidth: 8, channels: channels, multipliers: [1, 2], schedule: ScaleSchedule([1, 2, 3, 4])),
+        vocabulary: 32, codeWidth: 8, channels: channels, multipliers: [1, 2], scaleList: ScaleList([1, 2, 3, 4])),
       SeededSource(seed: 4, .tokenizer, on: B.testDevice), on: B.testDevice)
   }
 }
@@ -47,11 +47,11 @@ package struct TrainingStep: Sendable {
     -> Variable<B>
   {
     let configuration = model.configuration
-    let (batch, length) = (labels.count, configuration.schedule.length)
+    let (batch, length) = (labels.count, configuration.scaleList.length)
     var random = RandomValues(seed: 21)
     let inputs = try random.normal([batch, length - 1, configuration.codeWidth]).tensor(B.self)  // [B, L − 1, Z]
     let tokens = random.indices(batch * length, below: configuration.vocabulary)  // [B, L]
-    let range = configuration.schedule.tokens(of: scales)
+    let range = configuration.scaleList.tokens(of: scales)
     let logits = try model.logits(
       model.condition(labels: Indices(labels, shape: [batch], on: B.testDevice), tape: tape),
       inputs: Variable(B.slice(inputs, axis: 1, model.trajectory.inputRows(of: scales))), scales: scales,

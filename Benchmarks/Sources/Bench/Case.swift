@@ -55,7 +55,7 @@ struct Case {
   private static func convolution(_ width: Double, _ side: Double) -> Double { 2 * 9 * width * width * side * side }
   /// QKᵀ and AV of 16 heads of 64 numbers over the eight dense scales, four images.
   private static let dense: Double = {
-    let pairs = ScaleSchedule.pixels256.sides.prefix(8).map { Double($0 * $0 * $0 * $0) }.reduce(0, +)
+    let pairs = ScaleList.pixels256.sides.prefix(8).map { Double($0 * $0 * $0 * $0) }.reduce(0, +)
     return 2 * 2 * 4 * pairs * 1024
   }()
   /// QKᵀ and AV of 16 heads of 64 numbers, 7 × 7 keys a query. With the backward it is 3.5 times as much: QKᵀ again, and four

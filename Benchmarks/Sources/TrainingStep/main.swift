@@ -22,7 +22,7 @@ let configuration = TransformerConfiguration(depth: 16)
 let model = try MarkovianTransformer<Engine>(
   configuration, SeededSource(seed: 0, .transformer, on: device), on: device)
 let trainer = TransformerTrainer(model, regularisation: Regularisation(labelDrop: 0))
-let length = configuration.schedule.length
+let length = configuration.scaleList.length
 let stream = RandomStream(seed: 1, stream: 0)
 let tokens = (0..<batchSize * length).map { Int32(stream.uniform($0, purpose: .token) * 4096) }
 let inputs = (0..<batchSize * (length - 1) * 32).map {

@@ -187,8 +187,8 @@ private func dense(backward: Bool) throws -> () throws -> [Outcome] {
   let shape: Shape = [4, 255, heads, 64]
   let parts = Heads<Engine>(
     queries: try values("q", shape), keys: try values("k", shape), values: try values("v", shape))
-  let schedule = ScaleSchedule.pixels256
-  let spans = (0..<8).map { AttentionSpan(queries: schedule.tokens(of: $0), keys: schedule.tokens(of: $0)) }
+  let scaleList = ScaleList.pixels256
+  let spans = (0..<8).map { AttentionSpan(queries: scaleList.tokens(of: $0), keys: scaleList.tokens(of: $0)) }
   let cotangent = Tensor<Engine>(repeating: 1 / 64, shape: shape, on: device)
   return {
     let (output, saved) = Engine.attention(parts, spans: spans, scale: 0.125)
@@ -225,7 +225,7 @@ private func windowed(_ side: Int, backward: Bool) throws -> () throws -> [Outco
 
 @MainActor private func train(_ segment: Int) throws -> () throws -> [Outcome] {
   let trainer = Models.trainer
-  let length = trainer.model.configuration.schedule.length
+  let length = trainer.model.configuration.scaleList.length
   let batch = TokenBatch<Engine>(
     labels: (0..<4).map { $0 * 37 % 1000 }, tokens: (0..<4 * length).map { Int32($0 * 37 % 4096) },
     inputs: try values("x", [4, length - 1, 32]))

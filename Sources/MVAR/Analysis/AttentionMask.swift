@@ -16,12 +16,12 @@ public struct AttentionMask: Hashable, Sendable {
   /// The mask of a trajectory.
   public init(_ trajectory: ScaleTrajectory) { self.trajectory = trajectory }
 
-  private var schedule: ScaleSchedule { trajectory.schedule }
+  private var scaleList: ScaleList { trajectory.scaleList }
 
   /// The scale of one of the L tokens.
   public func scale(of token: Int) -> Int {
-    precondition((0..<schedule.length).contains(token), "token \(token) of \(schedule.length)")
-    return (0..<schedule.count).first { schedule.tokens(of: $0).contains(token) } ?? 0
+    precondition((0..<scaleList.length).contains(token), "token \(token) of \(scaleList.length)")
+    return (0..<scaleList.count).first { scaleList.tokens(of: $0).contains(token) } ?? 0
   }
 
   /// The keys that a token sees, as runs in ascending order that do not overlap.
@@ -29,8 +29,8 @@ public struct AttentionMask: Hashable, Sendable {
   /// - Parameter token: the query, counted over all scales.
   public func keys(of token: Int) -> [Range<Int>] {
     let scale = scale(of: token)
-    guard trajectory.isWindowed(scale) else { return [schedule.tokens(of: trajectory.visibleScales(from: scale))] }
-    let (first, side, window) = (schedule.tokens(of: scale).lowerBound, schedule.sides[scale], trajectory.window)
+    guard trajectory.isWindowed(scale) else { return [scaleList.tokens(of: trajectory.visibleScales(from: scale))] }
+    let (first, side, window) = (scaleList.tokens(of: scale).lowerBound, scaleList.sides[scale], trajectory.window)
     let row = windowStart((token - first) / side, window: window, side: side)
     let column = windowStart((token - first) % side, window: window, side: side)
     return (row..<row + window).map { key in
@@ -41,11 +41,11 @@ public struct AttentionMask: Hashable, Sendable {
 
   /// How many pairs of a query and a key there are: Σ over scales of p² · keys per query.
   public var pairCount: Int {
-    (0..<schedule.count).reduce(0) { $0 + schedule.tokens(of: $1).count * trajectory.keysPerQuery(of: $1) }
+    (0..<scaleList.count).reduce(0) { $0 + scaleList.tokens(of: $1).count * trajectory.keysPerQuery(of: $1) }
   }
 
   /// L², as many pairs as there could be.
-  public var possiblePairCount: Int { schedule.length * schedule.length }
+  public var possiblePairCount: Int { scaleList.length * scaleList.length }
 
   /// The mask as a square raster: the share of visible pairs under each cell, 0 … 1, row after row.
   ///
@@ -55,7 +55,7 @@ public struct AttentionMask: Hashable, Sendable {
   /// - Parameter side: cells a side, at least 1.
   public func coverage(side: Int) -> [Double] {
     precondition(side >= 1, "a raster of \(side) cells a side")
-    let length = schedule.length
+    let length = scaleList.length
     var shares = [Double](repeating: 0, count: side * side)  // [side, side]
     for token in 0..<length {
       var line = [Double](repeating: 0, count: side)

@@ -27,18 +27,18 @@ public struct AttentionStatistics: Sendable {
   private let levels: [Int]
   private let mask: AttentionMask
 
-  private var schedule: ScaleSchedule { trajectory.schedule }
+  private var scaleList: ScaleList { trajectory.scaleList }
 
   /// Nothing yet.
   public init(_ trajectory: ScaleTrajectory) {
     self.trajectory = trajectory
     mask = AttentionMask(trajectory)
-    let schedule = trajectory.schedule
-    queryCounts = [Int](repeating: 0, count: schedule.count)
-    weights = [[Double]](repeating: [Double](repeating: 0, count: schedule.count), count: schedule.count)
-    nearWeights = schedule.sides.map { [Double](repeating: 0, count: $0) }
-    nearPairs = schedule.sides.map { [Int](repeating: 0, count: $0) }
-    levels = schedule.sides.enumerated().flatMap { [Int](repeating: $0.offset, count: $0.element * $0.element) }
+    let scaleList = trajectory.scaleList
+    queryCounts = [Int](repeating: 0, count: scaleList.count)
+    weights = [[Double]](repeating: [Double](repeating: 0, count: scaleList.count), count: scaleList.count)
+    nearWeights = scaleList.sides.map { [Double](repeating: 0, count: $0) }
+    nearPairs = scaleList.sides.map { [Int](repeating: 0, count: $0) }
+    levels = scaleList.sides.enumerated().flatMap { [Int](repeating: $0.offset, count: $0.element * $0.element) }
   }
 
   // MARK: What was found
@@ -125,7 +125,7 @@ public struct AttentionStatistics: Sendable {
     _ heads: VariableHeads<B>, softmaxScale: B.Scalar, scales: Range<Int>
   ) throws {
     let (queries, keys) = (heads.queries.value, heads.keys.value)
-    let tokens = schedule.tokens(of: scales)
+    let tokens = scaleList.tokens(of: scales)
     let firstKey = trajectory.pattern.seesEarlierScales ? 0 : tokens.lowerBound
     let keyCount = tokens.upperBound - firstKey
     let shape = queries.shape
@@ -150,8 +150,8 @@ public struct AttentionStatistics: Sendable {
       let scale = levels[token]
       let seen = mask.keys(of: token).flatMap { $0 }
       let distances = seen.map { levels[$0] == scale ? distance(from: token, to: $0, on: scale) : nil }
-      var shares = [Double](repeating: 0, count: schedule.count)
-      var near = [Double](repeating: 0, count: schedule.sides[scale])
+      var shares = [Double](repeating: 0, count: scaleList.count)
+      var near = [Double](repeating: 0, count: scaleList.sides[scale])
       var values = [Double](repeating: 0, count: seen.count)
       for head in 0..<heads {
         let query = queryPlace + ((token - tokens.lowerBound) * heads + head) * width
@@ -182,7 +182,7 @@ public struct AttentionStatistics: Sendable {
 
   /// max(|i − i'|, |j − j'|) of two tokens of a scale.
   private func distance(from one: Int, to other: Int, on scale: Int) -> Int {
-    let (first, side) = (schedule.tokens(of: scale).lowerBound, schedule.sides[scale])
+    let (first, side) = (scaleList.tokens(of: scale).lowerBound, scaleList.sides[scale])
     let (a, b) = (one - first, other - first)
     return max(abs(a / side - b / side), abs(a % side - b % side))
   }

@@ -22,7 +22,7 @@ public struct TokenizerCost: Hashable, Sendable {
     self.configuration = configuration
     encoder = .encoder(configuration)
     decoder = .decoder(configuration)
-    let (width, side) = (configuration.codeWidth, configuration.schedule.lastSide)
+    let (width, side) = (configuration.codeWidth, configuration.scaleList.lastSide)
     var convolution = Network()
     convolution.addConvolution(from: width, to: width, side: side)  // [Z, P, P] → [Z, P, P]
     codeConvolution = convolution
@@ -30,11 +30,11 @@ public struct TokenizerCost: Hashable, Sendable {
   }
 
   /// The products of all scales' Φ, S convolutions of P × P maps: part of encoding as of decoding.
-  public var phiProducts: Double { Double(configuration.schedule.count) * phi.products }
+  public var phiProducts: Double { Double(configuration.scaleList.count) * phi.products }
 
   /// The products of the search for the nearest codes of L tokens, [L, Z]·[Z, V]: part of encoding.
   public var searchProducts: Double {
-    Double(configuration.schedule.length) * Double(configuration.codeWidth) * Double(configuration.vocabulary)
+    Double(configuration.scaleList.length) * Double(configuration.codeWidth) * Double(configuration.vocabulary)
   }
 
   /// The products from an image to its tokens.
@@ -135,7 +135,7 @@ extension TokenizerCost {
       var network = Network()
       let widths = configuration.widths
       let coarsest = widths.count - 1
-      var side = configuration.schedule.lastSide
+      var side = configuration.scaleList.lastSide
       network.addConvolution(from: configuration.codeWidth, to: widths[coarsest], side: side)  // [4ch, P, P]
       network.addMiddle(widths[coarsest], side: side)
       for (level, width) in widths.enumerated().reversed() {

@@ -15,7 +15,7 @@ extension TransformerCost {
   /// The bytes of keys and values kept at the end of drawing, 2·L·C numbers per block and row: 0 but for VAR.
   public func cacheBytes(batch: Int, guided: Bool, bytesPerNumber: Int = 4) -> Double {
     guard trajectory.pattern.seesEarlierScales else { return 0 }
-    return 2 * Double(configuration.schedule.length) * width * depth
+    return 2 * Double(configuration.scaleList.length) * width * depth
       * Double(rows(batch: batch, guided: guided)) * Double(bytesPerNumber)
   }
 
@@ -27,12 +27,12 @@ extension TransformerCost {
 
   /// How many numbers are alive at the fullest moment of one scale of drawing; see `Sampler.sample`. Not for `smooth`.
   func samplingNumbers(scale: Int, batch: Int, guided: Bool) -> Double {
-    let schedule = configuration.schedule
+    let scaleList = configuration.scaleList
     let isGuided = rows(batch: batch, guided: guided) > batch
     let images = Double(batch)  // B
     let rows = Double(self.rows(batch: batch, guided: guided))
-    let tokens = Double(schedule.tokens(of: scale).count)  // N
-    let map = Double(schedule.lastSide) * Double(schedule.lastSide)  // P²
+    let tokens = Double(scaleList.tokens(of: scale).count)  // N
+    let map = Double(scaleList.lastSide) * Double(scaleList.lastSide)  // P²
 
     // The class vector, six vectors per block, the head's two; f̂; and x_s.
     let condition = rows * (1 + 6 * depth + 2) * width  // [rows, C] each
@@ -79,7 +79,7 @@ extension TransformerCost {
   /// - GELU its input, the loss the logits and a log-sum-exp per token; embeddings, sums, slices and reshapes nothing.
   private func trainingNumbers(scales: Range<Int>, batch: Int) -> Double {
     let images = Double(batch)  // B
-    let tokens = Double(configuration.schedule.tokens(of: scales).count)  // N
+    let tokens = Double(configuration.scaleList.tokens(of: scales).count)  // N
     let inputs = Double(trajectory.inputRows(of: scales).count)  // N, or N − 1 with scale 0
 
     // Per token and block, in C: x, its norm, qkv (3), q, k and v (3), attention's output, which is also the projection's

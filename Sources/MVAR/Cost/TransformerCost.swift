@@ -67,7 +67,7 @@ public struct TransformerCost: Hashable, Sendable {
     trajectory = ScaleTrajectory(configuration)
   }
 
-  private var schedule: ScaleSchedule { configuration.schedule }
+  private var scaleList: ScaleList { configuration.scaleList }
   /// C
   var width: Double { Double(configuration.width) }
   /// Blocks.
@@ -80,7 +80,7 @@ public struct TransformerCost: Hashable, Sendable {
   var heads: Double { Double(configuration.heads) }
 
   /// All scales.
-  public var allScales: Range<Int> { 0..<schedule.count }
+  public var allScales: Range<Int> { 0..<scaleList.count }
 
   // MARK: Multiply-accumulates
 
@@ -101,7 +101,7 @@ public struct TransformerCost: Hashable, Sendable {
 
   /// The multiply-accumulates of one part for the tokens of one scale, AdaLN apart.
   private func products(of part: Part, scale: Int) -> Double {
-    let tokens = Double(schedule.tokens(of: scale).count)  // N
+    let tokens = Double(scaleList.tokens(of: scale).count)  // N
     let keys = Double(trajectory.keysPerQuery(of: scale))  // M
     return switch part {
     case .wordEmbedding: scale == 0 ? 0 : tokens * codeWidth * width  // [N, Z]·[Z, C]
@@ -145,7 +145,7 @@ public struct TransformerCost: Hashable, Sendable {
     switch part {
     case .tables:
       // [classes + 1, C], [S, C], [L, C] and [1, C]
-      return (Double(configuration.classes) + 1 + Double(schedule.count) + Double(schedule.length) + 1) * width
+      return (Double(configuration.classes) + 1 + Double(scaleList.count) + Double(scaleList.length) + 1) * width
     case .wordEmbedding: return (codeWidth + 1) * width  // [C, Z], [C]
     case .qkv: return depth * (3 * width + 2) * width  // [3C, C]; keys have no bias
     case .queriesKeys: return configuration.normalizesAttention ? depth * heads : 0  // [1, H, 1, 1]

@@ -76,7 +76,7 @@ extension TransformerConfiguration {
     let (width, codeWidth) = (embedding[0], embedding[1])
     let length = try reader.shape("pos_1LC", rank: 3)[1]
     let scales = try reader.shape("lvl_embed.weight", rank: 2)[0]
-    let schedule = try Self.schedule(reader, scales: scales, length: length, hints.sides)
+    let scaleList = try Self.scaleList(reader, scales: scales, length: length, hints.sides)
     let normalizes = reader.has("blocks.0.attn.scale_mul_1H11")
     let heads =
       normalizes ? try reader.shape("blocks.0.attn.scale_mul_1H11", rank: 4)[1] : hints.heads ?? max(width / 64, 1)
@@ -87,7 +87,7 @@ extension TransformerConfiguration {
     let depth = reader.count("blocks.", ".attn.mat_qkv.weight")
     guard depth > 0 else { throw reader.fail("blocks.0.attn.mat_qkv.weight is missing") }
     self.init(
-      depth: depth, schedule: schedule, vocabulary: try reader.shape("head.weight", rank: 2)[0], codeWidth: codeWidth,
+      depth: depth, scaleList: scaleList, vocabulary: try reader.shape("head.weight", rank: 2)[0], codeWidth: codeWidth,
       classes: classRows - 1, width: width, heads: heads,
       sharesModulation: reader.has("blocks.0.ada_gss"), normalizesAttention: normalizes,
       attention: try hints.attention ?? Self.pattern(reader, length: length) ?? .mvar, window: hints.window ?? 7,
@@ -103,14 +103,14 @@ extension TransformerConfiguration {
     return try mask.element([0, 0, 1, 0]) == 0 ? .blockCausal : .mvar
   }
 
-  private static func schedule(_ reader: ShapeReader, scales: Int, length: Int, _ sides: [Int]?) throws -> ScaleSchedule
+  private static func scaleList(_ reader: ShapeReader, scales: Int, length: Int, _ sides: [Int]?) throws -> ScaleList
   {
-    let found: ScaleSchedule
+    let found: ScaleList
     if let sides {
-      found = try ScaleSchedule(sides)
+      found = try ScaleList(sides)
     } else if let levels = try reader.weights.byKey["lvl_1L"]?.integers() {
-      found = try schedule(reader, levels: levels, scales: scales)
-    } else if let known = ScaleSchedule.published.first(where: { $0.count == scales && $0.length == length }) {
+      found = try scaleList(reader, levels: levels, scales: scales)
+    } else if let known = ScaleList.published.first(where: { $0.count == scales && $0.length == length }) {
       found = known
     } else {
       throw reader.fail(
@@ -126,7 +126,7 @@ extension TransformerConfiguration {
   }
 
   /// The list of scales from the scale of every token.
-  private static func schedule(_ reader: ShapeReader, levels: [Int], scales: Int) throws -> ScaleSchedule {
+  private static func scaleList(_ reader: ShapeReader, levels: [Int], scales: Int) throws -> ScaleList {
     var counts = [Int](repeating: 0, count: scales)
     for level in levels {
       guard (0..<scales).contains(level) else { throw reader.fail("lvl_1L names scale \(level) of \(scales)") }
@@ -136,7 +136,7 @@ extension TransformerConfiguration {
     guard zip(sides, counts).allSatisfy({ $0 * $0 == $1 }), levels == levels.sorted() else {
       throw reader.fail("lvl_1L does not describe square maps in order")
     }
-    return try ScaleSchedule(sides)
+    return try ScaleList(sides)
   }
 }
 
@@ -173,22 +173,22 @@ extension TokenizerConfiguration {
     // Published tokenizers record the usage of codes per scale.
     let scales =
       try reader.has("quantize.ema_vocab_hit_SV") ? reader.shape("quantize.ema_vocab_hit_SV", rank: 2)[0] : nil
-    let schedule: ScaleSchedule
+    let scaleList: ScaleList
     if let sides = hints.sides {
-      schedule = try ScaleSchedule(sides)
+      scaleList = try ScaleList(sides)
     } else {
-      let count = sharing == .none ? own : scales ?? ScaleSchedule.pixels256.count
-      guard let known = ScaleSchedule.published.first(where: { $0.count == count }) else {
+      let count = sharing == .none ? own : scales ?? ScaleList.pixels256.count
+      guard let known = ScaleList.published.first(where: { $0.count == count }) else {
         throw reader.fail("\(count) scales are no published list: name the list with --patch-nums")
       }
-      schedule = known
+      scaleList = known
     }
-    if let count = sharing == .none ? own : scales, count != schedule.count {
-      throw reader.fail("the checkpoint has \(count) scales, the list \(schedule) has \(schedule.count)")
+    if let count = sharing == .none ? own : scales, count != scaleList.count {
+      throw reader.fail("the checkpoint has \(count) scales, the list \(scaleList) has \(scaleList.count)")
     }
     self.init(
       vocabulary: codebook[0], codeWidth: codebook[1], channels: channels, multipliers: multipliers,
-      blocks: reader.count("encoder.down.0.block.", ".conv1.weight"), schedule: schedule, phiSharing: sharing,
+      blocks: reader.count("encoder.down.0.block.", ".conv1.weight"), scaleList: scaleList, phiSharing: sharing,
       normalizesCodes: hints.normalizesCodes ?? false)
     try validate()
   }

@@ -9,9 +9,9 @@ import Checkpoints
 public enum DerivedBuffers {
   /// `lvl_1L` [1, L], the scale of every token, and `attn.zero_k_bias` [C] of every block.
   public static func of(_ configuration: TransformerConfiguration) throws -> [(name: String, tensor: StoredTensor)] {
-    let schedule = configuration.schedule
-    let levels = (0..<schedule.count).flatMap { scale in
-      [Int](repeating: scale, count: schedule.tokens(of: scale).count)
+    let scaleList = configuration.scaleList
+    let levels = (0..<scaleList.count).flatMap { scale in
+      [Int](repeating: scale, count: scaleList.tokens(of: scale).count)
     }
     let zeros = try StoredTensor([Float](repeating: 0, count: configuration.width), shape: [configuration.width])
     return [("lvl_1L", try StoredTensor(levels, shape: [1, levels.count]))]

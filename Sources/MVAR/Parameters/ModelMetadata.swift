@@ -22,7 +22,7 @@ public enum ModelMetadata {
     String]
   {
     var metadata = [
-      sides: configuration.schedule.description, heads: String(configuration.heads),
+      sides: configuration.scaleList.description, heads: String(configuration.heads),
       attention: configuration.attention.rawValue, window: String(configuration.window),
       refineStep: String(configuration.refineStep),
     ]
@@ -32,7 +32,7 @@ public enum ModelMetadata {
 
   /// The metadata of a tokenizer.
   public static func of(_ configuration: TokenizerConfiguration) -> [String: String] {
-    [sides: configuration.schedule.description, normalizesCodes: String(configuration.normalizesCodes)]
+    [sides: configuration.scaleList.description, normalizesCodes: String(configuration.normalizesCodes)]
   }
 
   /// The names of the classes; nil when the file has none.

@@ -43,7 +43,7 @@ public enum ModelSource: Hashable, Sendable, CustomStringConvertible {
     switch self {
     case .seeded(let depth):
       let configuration = TransformerConfiguration(
-        depth: depth, schedule: try hints.sides.map(ScaleSchedule.init) ?? .pixels256, heads: hints.heads,
+        depth: depth, scaleList: try hints.sides.map(ScaleList.init) ?? .pixels256, heads: hints.heads,
         attention: hints.attention ?? .mvar, window: hints.window ?? 7, refineStep: hints.refineStep)
       return try MarkovianTransformer(configuration, SeededSource(seed: 0, .transformer, on: device), on: device)
     case .file(let path):
@@ -65,7 +65,7 @@ public enum ModelSource: Hashable, Sendable, CustomStringConvertible {
     switch self {
     case .seeded:
       let configuration = TokenizerConfiguration(
-        schedule: try hints.sides.map(ScaleSchedule.init) ?? .pixels256,
+        scaleList: try hints.sides.map(ScaleList.init) ?? .pixels256,
         normalizesCodes: hints.normalizesCodes ?? false)
       return try VQVAE(configuration, SeededSource(seed: 0, .tokenizer, on: device), parts: parts, on: device)
     case .file(let path):

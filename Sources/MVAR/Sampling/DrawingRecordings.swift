@@ -40,7 +40,7 @@ public final class DrawingRecordings<B: Backend> {
   /// Recordings of a sampler; none yet.
   public init(_ sampler: Sampler<B>) {
     sign = sampler.transformer.startPosition
-    scales = sampler.transformer.configuration.schedule.count
+    scales = sampler.transformer.configuration.scaleList.count
     // VAR's keys and values grow from scale to scale, so nothing of it recurs.
     recorder =
       sampler.transformer.trajectory.pattern.seesEarlierScales ? nil : B.makeRecorder(on: sign.value.device)

@@ -75,9 +75,9 @@ public struct Sampler<B: Backend>: Sendable {
         "the transformer knows \(model.vocabulary) codes of \(model.codeWidth) numbers, the tokenizer "
           + "\(codes.vocabulary) of \(codes.codeWidth): they do not belong together")
     }
-    guard model.schedule == codes.schedule else {
+    guard model.scaleList == codes.scaleList else {
       throw ConfigurationError(
-        "the transformer's scales are \(model.schedule), the tokenizer's \(codes.schedule): they do not belong together"
+        "the transformer's scales are \(model.scaleList), the tokenizer's \(codes.scaleList): they do not belong together"
       )
     }
     self.transformer = transformer
@@ -105,7 +105,7 @@ public struct Sampler<B: Backend>: Sendable {
     func draw(_ parts: DrawingRecordings<B>.Parts) throws -> Tensor<B> {
       try self.draw(rows: rows, isGuided: guided, streams: streams, options, parts, onScale: onScale)
     }
-    guard let recordings else { return try draw(.init(nil, scales: configuration.schedule.count)) }
+    guard let recordings else { return try draw(.init(nil, scales: configuration.scaleList.count)) }
     return try recordings.withParts(rows: rows.count, of: transformer, draw)
   }
 
@@ -115,7 +115,7 @@ public struct Sampler<B: Backend>: Sendable {
     _ parts: DrawingRecordings<B>.Parts, onScale: (DrawnScale<B>) throws -> Void
   ) throws -> Tensor<B> {
     let configuration = transformer.configuration
-    let schedule = configuration.schedule
+    let scaleList = configuration.scaleList
     let device = quantizer.codebook.weight.value.device
     let cache = configuration.attention.seesEarlierScales ? KeyValueCache<B>(depth: configuration.depth) : nil
     let labels = try Indices<B>(rows, shape: [rows.count], on: device)
@@ -124,8 +124,8 @@ public struct Sampler<B: Backend>: Sendable {
     var sum: Variable<B>?
     var input: Variable<B>?
     var finiteness: [Tensor<B>] = []  // each [1]
-    for scale in 0..<schedule.count {
-      let ratio = schedule.ratio(of: scale)
+    for scale in 0..<scaleList.count {
+      let ratio = scaleList.ratio(of: scale)
       let scales = scale..<scale + 1
       let embedded = try transformer.embed(condition, inputs: input, scales: scales).value  // [B or 2B, p², C]
       // [B or 2B, p², V]
@@ -140,7 +140,7 @@ public struct Sampler<B: Backend>: Sendable {
       }
       finiteness.append(B.finiteness(of: logits))
       let kept = B.filterLogits(logits, topK: options.topK, topP: options.topP)
-      let first = schedule.tokens(of: scale).lowerBound
+      let first = scaleList.tokens(of: scale).lowerBound
       let tokens = B.drawTokens(kept, streams: streams, firstPosition: first)  // [B, p²]
       let h: Variable<B> =
         options.smooth
@@ -152,7 +152,7 @@ public struct Sampler<B: Backend>: Sendable {
       try onScale(
         DrawnScale(
           scale: scale, logits: logits, tokens: tokens, sum: newSum.value, cacheByteCount: cache?.byteCount ?? 0))
-      if scale + 1 < schedule.count {
+      if scale + 1 < scaleList.count {
         let next = quantizer.input(of: scale + 1, sum: newSum)  // [B, p², Z]
         input = guided ? Variable.concatenated([next, next], axis: 0) : next
       }

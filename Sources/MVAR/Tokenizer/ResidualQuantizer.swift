@@ -25,22 +25,22 @@ public struct ResidualQuantizer<B: Backend>: Sendable {
       case .partial(let count): (0..<count).map { Phi(builder, "\(name).partialPhi.\($0)", width: width) }
       case .full: [Phi(builder, "\(name).sharedPhi", width: width)]
       case .none:
-        (0..<configuration.schedule.count).map { Phi(builder, "\(name).ownPhi.\($0)", width: width) }
+        (0..<configuration.scaleList.count).map { Phi(builder, "\(name).ownPhi.\($0)", width: width) }
       }
   }
 
-  private var schedule: ScaleSchedule { configuration.schedule }
+  private var scaleList: ScaleList { configuration.scaleList }
 
   private func phi(of scale: Int) -> Phi<B> {
-    phis[Phi<B>.index(of: scale, scales: schedule.count, count: phis.count)]
+    phis[Phi<B>.index(of: scale, scales: scaleList.count, count: phis.count)]
   }
 
   /// What a scale adds to f̂, from its codes [B, p_s², Z] → [B, Z, P, P].
   public func contribution(of scale: Int, codes: Variable<B>) -> Variable<B> {
-    let side = schedule.sides[scale]
+    let side = scaleList.sides[scale]
     var h = codes.transposed().reshaped([codes.shape[0], configuration.codeWidth, side, side])  // [B, Z, p, p]
-    if scale != schedule.count - 1 {
-      h = h.bicubicResized(height: schedule.lastSide, width: schedule.lastSide)  // [B, Z, P, P]
+    if scale != scaleList.count - 1 {
+      h = h.bicubicResized(height: scaleList.lastSide, width: scaleList.lastSide)  // [B, Z, P, P]
     }
     return phi(of: scale)(h)
   }
@@ -52,7 +52,7 @@ public struct ResidualQuantizer<B: Backend>: Sendable {
 
   /// The transformer's input x_s from the sum of the earlier scales → [B, p_s², Z].
   public func input(of scale: Int, sum: Variable<B>) -> Variable<B> {
-    let side = schedule.sides[scale]
+    let side = scaleList.sides[scale]
     return sum.areaResized(height: side, width: side)  // [B, Z, p, p]
       .reshaped([sum.shape[0], configuration.codeWidth, side * side])
       .transposed()  // [B, p², Z]
@@ -60,7 +60,7 @@ public struct ResidualQuantizer<B: Backend>: Sendable {
 
   /// The inputs x_1 … x_(S−1) of teacher forcing from the sums after each scale → [B, L − 1, Z].
   public func inputs(sums: [Variable<B>]) -> Variable<B> {
-    Variable.concatenated((1..<schedule.count).map { input(of: $0, sum: sums[$0 - 1]) }, axis: 1)
+    Variable.concatenated((1..<scaleList.count).map { input(of: $0, sum: sums[$0 - 1]) }, axis: 1)
   }
 
   /// The tokens of a feature map, scale by scale, and f̂ after each scale.
@@ -70,8 +70,8 @@ public struct ResidualQuantizer<B: Backend>: Sendable {
     var rest = features.detached.value
     var sum: Variable<B>?
     var result = Quantized<B>(tokens: [], sums: [])
-    for (scale, side) in schedule.sides.enumerated() {
-      let small = scale == schedule.count - 1 ? rest : B.areaResize(rest, height: side, width: side)  // [B, Z, p, p]
+    for (scale, side) in scaleList.sides.enumerated() {
+      let small = scale == scaleList.count - 1 ? rest : B.areaResize(rest, height: side, width: side)  // [B, Z, p, p]
       let vectors = B.transpose(small.reshaped([small.shape[0], small.shape[1], side * side]))  // [B, p², Z]
       let tokens = B.nearestCode(
         vectors, codebook: codebook.weight.value, metric: configuration.normalizesCodes ? .cosine : .euclidean)

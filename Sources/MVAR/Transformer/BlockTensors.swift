@@ -154,7 +154,7 @@ extension MarkovianTransformer {
         fc2Weight: feedForward.fc2.weight.value, fc2Bias: feedForward.fc2.bias.value),
       heads: attention.heads,
       call: trajectory.isWindowed(first)
-        ? .windowed(window: trajectory.window, side: trajectory.schedule.sides[first])
+        ? .windowed(window: trajectory.window, side: trajectory.scaleList.sides[first])
         : .dense(trajectory.spans(of: scales)))
   }
 }

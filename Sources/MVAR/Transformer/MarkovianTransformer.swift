@@ -34,10 +34,10 @@ public struct MarkovianTransformer<B: Backend>: Sendable {
     let width = configuration.width
     let builder = ParameterBuilder<B>(source, on: device)
     startPosition = builder.parameter("startPosition", [1, 1, width])
-    positions = builder.parameter("positions", [1, configuration.schedule.length, width])
+    positions = builder.parameter("positions", [1, configuration.scaleList.length, width])
     wordEmbedding = Linear(builder, "wordEmbedding", from: configuration.codeWidth, to: width)
     classEmbedding = Embedding(builder, "classEmbedding", rows: configuration.classes + 1, width: width)
-    levelEmbedding = Embedding(builder, "levelEmbedding", rows: configuration.schedule.count, width: width)
+    levelEmbedding = Embedding(builder, "levelEmbedding", rows: configuration.scaleList.count, width: width)
     sharedModulation =
       configuration.sharesModulation ? Linear(builder, "sharedModulation", from: width, to: 6 * width) : nil
     blocks = (0..<configuration.depth).map { Block(builder, "blocks.\($0)", configuration) }
@@ -118,12 +118,12 @@ public struct MarkovianTransformer<B: Backend>: Sendable {
     if let inputs, inputs.shape[1] > 0 {
       parts.append(wordEmbedding(Variable(inputs.value, tape: tape)))  // [B, N, C]
     }
-    let tokens = configuration.schedule.tokens(of: scales)
-    let levels = scales.flatMap { [Int](repeating: $0, count: configuration.schedule.tokens(of: $0).count) }
+    let tokens = configuration.scaleList.tokens(of: scales)
+    let levels = scales.flatMap { [Int](repeating: $0, count: configuration.scaleList.tokens(of: $0).count) }
     let level = levelEmbedding(
       try Indices(levels, shape: [levels.count], on: positions.value.device), tape: tape)  // [N, C]
     // [N, C]
-    let place = positions.variable(tape).reshaped([configuration.schedule.length, width]).slice(axis: 0, tokens)
+    let place = positions.variable(tape).reshaped([configuration.scaleList.length, width]).slice(axis: 0, tokens)
     return Variable.concatenated(parts, axis: 1).adding(rows: level + place)
   }
 }

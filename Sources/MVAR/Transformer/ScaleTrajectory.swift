@@ -12,7 +12,7 @@ public struct ScaleTrajectory: Hashable, Sendable {
   /// What the tokens of a scale see.
   public let pattern: AttentionPattern
   /// The list of scales.
-  public let schedule: ScaleSchedule
+  public let scaleList: ScaleList
   /// R, the first windowed scale.
   public let refineStep: Int
   /// k, the side of the window.
@@ -21,7 +21,7 @@ public struct ScaleTrajectory: Hashable, Sendable {
   /// The trajectory of a configuration.
   public init(_ configuration: TransformerConfiguration) {
     pattern = configuration.attention
-    schedule = configuration.schedule
+    scaleList = configuration.scaleList
     refineStep = configuration.refineStep
     window = configuration.window
   }
@@ -34,42 +34,42 @@ public struct ScaleTrajectory: Hashable, Sendable {
 
   /// How many keys each token of a scale sees.
   public func keysPerQuery(of scale: Int) -> Int {
-    isWindowed(scale) ? window * window : schedule.tokens(of: visibleScales(from: scale)).count
+    isWindowed(scale) ? window * window : scaleList.tokens(of: visibleScales(from: scale)).count
   }
 
   /// What is trained in one iteration: scales 0 ..< R together, then each finer scale alone; with VAR everything at once.
   public var segments: [Range<Int>] {
-    if pattern.seesEarlierScales { return [0..<schedule.count] }
-    return (refineStep > 0 ? [0..<refineStep] : []) + (refineStep..<schedule.count).map { $0..<$0 + 1 }
+    if pattern.seesEarlierScales { return [0..<scaleList.count] }
+    return (refineStep > 0 ? [0..<refineStep] : []) + (refineStep..<scaleList.count).map { $0..<$0 + 1 }
   }
 
   /// The smallest runs of scales that can be computed alone: each scale, or with VAR all of them.
   public var independentRuns: [Range<Int>] {
-    pattern.seesEarlierScales ? [0..<schedule.count] : (0..<schedule.count).map { $0..<$0 + 1 }
+    pattern.seesEarlierScales ? [0..<scaleList.count] : (0..<scaleList.count).map { $0..<$0 + 1 }
   }
 
   /// The rows of the teacher-forcing inputs x_1 … x_(S−1) [B, L − 1, Z] that belong to some scales; scale 0 has none.
   public func inputRows(of scales: Range<Int>) -> Range<Int> {
-    let tokens = schedule.tokens(of: scales)
+    let tokens = scaleList.tokens(of: scales)
     return max(tokens.lowerBound - 1, 0)..<max(tokens.upperBound - 1, 0)
   }
 
   /// Runs of scales that one attention call can serve: neighbouring dense scales together, each windowed scale alone.
   func attentionGroups(of scales: Range<Int>) -> [Range<Int>] {
-    let firstWindowed = pattern == .mvar ? refineStep : schedule.count
+    let firstWindowed = pattern == .mvar ? refineStep : scaleList.count
     let dense = scales.clamped(to: 0..<firstWindowed)
-    let windowed = scales.clamped(to: firstWindowed..<schedule.count)
+    let windowed = scales.clamped(to: firstWindowed..<scaleList.count)
     return (dense.isEmpty ? [] : [dense]) + windowed.map { $0..<$0 + 1 }
   }
 
   /// What the queries of every dense scale see: the spans of a group. Queries are counted from the group's first token;
   /// keys too, or from the first token of all where the keys of earlier scales are at hand.
   func spans(of scales: Range<Int>) -> [AttentionSpan] {
-    let first = schedule.tokens(of: scales).lowerBound
+    let first = scaleList.tokens(of: scales).lowerBound
     let firstKey = pattern.seesEarlierScales ? 0 : first
     return scales.map { scale in
-      let queries = schedule.tokens(of: scale)
-      let keys = schedule.tokens(of: visibleScales(from: scale))
+      let queries = scaleList.tokens(of: scale)
+      let keys = scaleList.tokens(of: visibleScales(from: scale))
       return AttentionSpan(
         queries: queries.lowerBound - first..<queries.upperBound - first,
         keys: keys.lowerBound - firstKey..<keys.upperBound - firstKey)

@@ -51,9 +51,9 @@ struct SpatialMarkovAttention<B: Backend>: Sendable {
     if let cache { parts = cache.extended(by: parts) }  // keys and values [B, M, H, c], M ≥ N
     observe?(parts)
     let groups = trajectory.attentionGroups(of: scales)
-    let first = trajectory.schedule.tokens(of: scales).lowerBound
+    let first = trajectory.scaleList.tokens(of: scales).lowerBound
     let mixed = groups.map { group in
-      let tokens = trajectory.schedule.tokens(of: group)
+      let tokens = trajectory.scaleList.tokens(of: group)
       let range = tokens.lowerBound - first..<tokens.upperBound - first
       return attend(groups.count == 1 ? parts : parts.slice(range), group)
     }
@@ -66,7 +66,7 @@ struct SpatialMarkovAttention<B: Backend>: Sendable {
       return parts.attention(spans: trajectory.spans(of: scales), scale: softmaxScale)
     }
     let shape = parts.queries.shape
-    let side = trajectory.schedule.sides[scales.lowerBound]
+    let side = trajectory.scaleList.sides[scales.lowerBound]
     return parts.reshaped([shape[0], side, side, shape[2], shape[3]])  // [B, p, p, H, c]
       .neighborhoodAttention(window: trajectory.window, scale: softmaxScale)
       .reshaped(shape)  // [B, N, H, c]

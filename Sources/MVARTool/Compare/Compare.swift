@@ -121,12 +121,12 @@ struct Compare: ParsableCommand {
         "--cfg", "\(sampling.guidance)", "--top-k", "\(sampling.topK)", "--top-p", "\(sampling.topP)",
       ] + engine.arguments
     for (name, value) in [
-      ("--heads", hints.heads), ("--window", hints.schedule.window),
-      ("--refine-step", hints.schedule.refineStep),
+      ("--heads", hints.heads), ("--window", hints.scaleList.window),
+      ("--refine-step", hints.scaleList.refineStep),
     ] {
       if let value { arguments += [name, "\(value)"] }
     }
-    if let sides = hints.schedule.patchNums { arguments += ["--patch-nums", sides] }
+    if let sides = hints.scaleList.patchNums { arguments += ["--patch-nums", sides] }
     let result = try ChildProcess.run(arguments)
     guard result.status == 0,
       let measurement = try? JSONDecoder().decode(ComparisonMeasurement.self, from: Data(result.output.utf8))

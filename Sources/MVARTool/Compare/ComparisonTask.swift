@@ -46,7 +46,7 @@ struct ComparisonTask: EngineTask {
     let configuration = transformer.configuration
     // Only f̂ is needed of a tokenizer, and its values decide neither time nor memory.
     let codes = TokenizerConfiguration(
-      vocabulary: configuration.vocabulary, codeWidth: configuration.codeWidth, schedule: configuration.schedule)
+      vocabulary: configuration.vocabulary, codeWidth: configuration.codeWidth, scaleList: configuration.scaleList)
     let tokenizer = try VQVAE<B>(codes, SeededSource(seed: 0, .tokenizer, on: device), parts: [], on: device)
     let sampler = try Sampler(transformer, tokenizer.quantizer)
     try configuration.checkMemory(drawing: batch, on: device)

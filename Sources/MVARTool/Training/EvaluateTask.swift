@@ -43,7 +43,7 @@ struct EvaluateTask: EngineTask {
       classNames: images.classNames, trainingCount: training.count, heldOutCount: heldOut.count,
       tokenizer: .init(
         heldOutPSNR: heldOutQuality.psnr, trainingPSNR: trainingQuality.psnr,
-        sides: tokenizer.configuration.schedule.sides, codesUsed: evaluation.shares,
+        sides: tokenizer.configuration.scaleList.sides, codesUsed: evaluation.shares,
         codesUsedAnywhere: evaluation.totalShare))
     var times = ["reconstructions \(clock.text)"]
     guard let sampler else {
@@ -100,7 +100,7 @@ struct EvaluateTask: EngineTask {
     let transformer: MarkovianTransformer<B>? = try command.model.map { path in
       try naming(path) { try modelSource(path, option: "--model").transformer(hints, on: device) }
     }
-    hints.sides = hints.sides ?? transformer?.configuration.schedule.sides
+    hints.sides = hints.sides ?? transformer?.configuration.scaleList.sides
     let tokenizer: VQVAE<B> = try naming(command.tokenizer) {
       try modelSource(command.tokenizer, option: "--tokenizer").tokenizer(hints, on: device)
     }

@@ -110,7 +110,7 @@ struct Train: ParsableCommand {
 
   /// What the tokenizer's file may not tell.
   fileprivate func hints() throws -> ModelHints {
-    ModelHints(sides: try patchNums.map(ScheduleOptions.sides), normalizesCodes: normalizesCodes ? true : nil)
+    ModelHints(sides: try patchNums.map(ScaleListOptions.sides), normalizesCodes: normalizesCodes ? true : nil)
   }
 
   func run() throws { try engine.open().run(TrainTask(command: self)) }
@@ -184,7 +184,7 @@ private struct TrainTask: EngineTask {
   private func readData<B: Backend>(_ tokenizer: VQVAE<B>) throws -> DataSet {
     if command.cached {
       let latents = try CachedLatents(
-        path: command.data.data, length: tokenizer.configuration.schedule.length,
+        path: command.data.data, length: tokenizer.configuration.scaleList.length,
         codeWidth: tokenizer.configuration.codeWidth, vocabulary: tokenizer.configuration.vocabulary,
         badFiles: command.data.dataset.badFiles, heldOut: command.data.dataset.heldOut,
         onProblem: { Console.note("skipped \($0)") })
@@ -237,7 +237,7 @@ private struct TrainTask: EngineTask {
     _ tokenizer: TokenizerConfiguration, classes: Int
   ) throws -> TransformerConfiguration {
     let configuration = TransformerConfiguration(
-      depth: command.depth, schedule: tokenizer.schedule, vocabulary: tokenizer.vocabulary,
+      depth: command.depth, scaleList: tokenizer.scaleList, vocabulary: tokenizer.vocabulary,
       codeWidth: tokenizer.codeWidth, classes: classes, width: command.width, heads: command.heads,
       sharesModulation: command.sharedAln, attention: command.attention, window: command.window,
       refineStep: command.refineStep)

@@ -50,9 +50,9 @@ enum TrainingChecks {
   static func memory(_ configuration: TransformerConfiguration, batch: Int, on device: some EngineDevice) throws {
     let (width, depth) = (Double(configuration.width), Double(configuration.depth))
     let modulation = (configuration.sharesModulation ? 1 : depth) * 6 * width * width
-    let rows = configuration.vocabulary + configuration.classes + configuration.schedule.length
+    let rows = configuration.vocabulary + configuration.classes + configuration.scaleList.length
     let parameters = 12 * depth * width * width + modulation + Double(rows) * width
-    let tokens = Double(batch) * Double(configuration.schedule.lastSide) * Double(configuration.schedule.lastSide)
+    let tokens = Double(batch) * Double(configuration.scaleList.lastSide) * Double(configuration.scaleList.lastSide)
     // As above; for each token of the last scale its logits and, in each block, six rows or more.
     try device.checkMemory(
       16 * parameters + 4 * tokens * (Double(configuration.vocabulary) + 6 * depth * width),

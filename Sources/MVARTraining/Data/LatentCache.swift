@@ -61,7 +61,7 @@ public struct LatentCache<B: Backend> {
     let configuration = tokenizer.configuration
     return
       (try? LatentFile(
-        path: path, length: configuration.schedule.length, codeWidth: configuration.codeWidth,
+        path: path, length: configuration.scaleList.length, codeWidth: configuration.codeWidth,
         vocabulary: configuration.vocabulary)) != nil
   }
 
@@ -72,7 +72,7 @@ public struct LatentCache<B: Backend> {
     let images = try Tensor<B>(B.Scalar.array(values), shape: [images.count, 3, side, side], on: device)
     let batch = try TokenBatch(tokenizer, images: images, labels: labels)
     let inputs = try batch.inputs.scalars().map { Float($0) }
-    let length = tokenizer.configuration.schedule.length
+    let length = tokenizer.configuration.scaleList.length
     let each = inputs.count / images.count
     return images.indices.map {
       LatentFile.Moments(

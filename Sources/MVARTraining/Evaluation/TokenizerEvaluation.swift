@@ -42,7 +42,7 @@ public struct TokenizerEvaluation<B: Backend> {
     batch = max(16 * 64 * 64 / (side * side), 1)
     let configuration = tokenizer.configuration
     let unused = [Bool](repeating: false, count: configuration.vocabulary)
-    isUsed = [[Bool]](repeating: unused, count: configuration.schedule.count)
+    isUsed = [[Bool]](repeating: unused, count: configuration.scaleList.count)
   }
 
   /// The share of codes that were found at each scale.

@@ -141,7 +141,7 @@ public struct CachedTokens<B: Backend>: TokenSource {
       tokens += latent.tokens
       inputs += latent.inputs
     }
-    let shape: Shape = [examples.count, configuration.schedule.length - 1, configuration.codeWidth]
+    let shape: Shape = [examples.count, configuration.scaleList.length - 1, configuration.codeWidth]
     return TokenBatch(
       labels: examples.map(\.0.label), tokens: tokens,
       inputs: try Tensor(B.Scalar.array(inputs), shape: shape, on: device))

@@ -29,7 +29,7 @@ public struct TokenizerTrainingOptions: Hashable, Sendable {
 
   /// Options with these schedules.
   public init(schedule: LearningRateSchedule, decay: WeightDecaySchedule) {
-    self.schedule = schedule
+    self.scaleList = scaleList
     self.decay = decay
   }
 }
@@ -72,7 +72,7 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
     try checkpoint.restore(trainer.optimizer, from: path)
     let configuration = trainer.model.configuration
     trainer.usage = try checkpoint.usage(
-      scales: configuration.schedule.count, vocabulary: configuration.vocabulary, from: path)
+      scales: configuration.scaleList.count, vocabulary: configuration.vocabulary, from: path)
     return checkpoint.iteration
   }
 
@@ -104,7 +104,7 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
       ("grad_norm", norm), ("lr", rate),
     ]
     if options.reviveEvery > 0, iteration % options.reviveEvery == 0 { measures.append(("revived", Double(revived))) }
-    let sides = trainer.model.configuration.schedule.sides
+    let sides = trainer.model.configuration.scaleList.sides
     for (scale, side) in sides.enumerated() {
       measures.append(
         ("usage_\(scale)", trainer.usage.share(scale: scale, tokens: batch.labels.count * side * side)))

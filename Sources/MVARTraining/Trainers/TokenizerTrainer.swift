@@ -57,7 +57,7 @@ public final class TokenizerTrainer<B: Backend> {
     self.model = model
     optimizer = Optimizer(model.parameters, settings) { ParameterGroups.decays($0, in: .tokenizer) }
     self.weights = weights
-    usage = CodeUsage(scales: model.configuration.schedule.count, vocabulary: model.configuration.vocabulary)
+    usage = CodeUsage(scales: model.configuration.scaleList.count, vocabulary: model.configuration.vocabulary)
   }
 
   /// Adds the gradient of a micro-batch to the optimiser's.
@@ -137,7 +137,7 @@ public final class TokenizerTrainer<B: Backend> {
   private func restVectors(_ images: Tensor<B>) throws -> [[B.Scalar]] {
     let features = model.features(Variable(images)).value
     let quantized = model.quantizer.encode(Variable(features))
-    return try model.configuration.schedule.sides.enumerated().map { scale, side in
+    return try model.configuration.scaleList.sides.enumerated().map { scale, side in
       let rest = scale == 0 ? features : B.combine(features, times: 1, quantized.sums[scale - 1].value, times: -1)
       let small = B.areaResize(rest, height: side, width: side)  // [B, Z, p, p]
       return try B.transpose(small.reshaped([small.shape[0], small.shape[1], side * side])).scalars()

@@ -30,7 +30,7 @@ public struct TransformerTrainingOptions: Hashable, Sendable {
 
   /// Options with these schedules.
   public init(schedule: LearningRateSchedule, decay: WeightDecaySchedule) throws {
-    self.schedule = schedule
+    self.scaleList = scaleList
     self.decay = decay
     sampling = try SamplingOptions(guidance: 2, topK: 100, topP: 0.95)
   }
@@ -85,9 +85,9 @@ public struct TransformerSession<B: Backend>: TrainingSession {
 
   /// Tokens per iteration, averaged over a cycle.
   public var unitsPerStep: (count: Double, name: String) {
-    let schedule = trainer.model.configuration.schedule
+    let scaleList = trainer.model.configuration.scaleList
     let perCycle = (0..<cycle.length).reduce(0) { sum, iteration in
-      sum + cycle.segments(at: iteration).reduce(0) { $0 + schedule.tokens(of: $1).count }
+      sum + cycle.segments(at: iteration).reduce(0) { $0 + scaleList.tokens(of: $1).count }
     }
     return (Double(options.batch * perCycle) / Double(cycle.length), "tokens")
   }
@@ -108,9 +108,9 @@ public struct TransformerSession<B: Backend>: TrainingSession {
     }
     let rate = options.schedule.rate(at: micro)
     let (losses, norm) = try trainer.step(pending, rate: rate, decay: options.decay.decay(at: micro))
-    let length = Double(trainer.model.configuration.schedule.length)
+    let length = Double(trainer.model.configuration.scaleList.length)
     func tokens(_ loss: SegmentLoss) -> Double {
-      Double(trainer.model.configuration.schedule.tokens(of: loss.scales).count)
+      Double(trainer.model.configuration.scaleList.tokens(of: loss.scales).count)
     }
     let perToken = losses.reduce(0) { $0 + $1.weighted * length } / losses.reduce(0) { $0 + tokens($1) }
     return [("loss", perToken), ("grad_norm", norm), ("lr", rate)]
@@ -120,7 +120,7 @@ public struct TransformerSession<B: Backend>: TrainingSession {
   /// Nats per token and the share of tokens predicted right on held-out images: all, the last scale, each scale.
   public func validate() throws -> [(String, Double)] {
     guard source.validationCount > 0 else { return [] }
-    let scales = trainer.model.configuration.schedule.count
+    let scales = trainer.model.configuration.scaleList.count
     var sums = ValidationSums(scales: scales)
     for start in stride(from: 0, to: source.validationCount, by: options.batch) {
       let range = start..<min(start + options.batch, source.validationCount)

@@ -26,8 +26,8 @@ public struct TokenBatch<B: Backend> {
   }
 
   /// The targets of some scales [B, N].
-  func targets(of scales: Range<Int>, _ schedule: ScaleSchedule, on device: B.Device) throws -> Indices<B> {
-    let (range, length) = (schedule.tokens(of: scales), schedule.length)
+  func targets(of scales: Range<Int>, _ scaleList: ScaleList, on device: B.Device) throws -> Indices<B> {
+    let (range, length) = (scaleList.tokens(of: scales), scaleList.length)
     let part = labels.indices.flatMap { tokens[$0 * length + range.lowerBound..<$0 * length + range.upperBound] }
     return Indices(shape: [labels.count, range.count], storage: try B.makeIndices(part, on: device))
   }
@@ -98,14 +98,14 @@ public struct TransformerTrainer<B: Backend> {
     let rows = model.trajectory.inputRows(of: scales)
     let inputs = Variable(B.slice(batch.inputs, axis: 1, rows))  // [B, N or N − 1, Z]
     let logits = try model.logits(condition, inputs: inputs, scales: scales) { keep[$0] }  // [B, N, V]
-    let targets = try batch.targets(of: scales, configuration.schedule, on: device)
+    let targets = try batch.targets(of: scales, configuration.scaleList, on: device)
     let losses = logits.crossEntropy(
       targets: targets, labelSmoothing: B.Scalar(regularisation.labelSmoothing))  // [B, N]
-    let loss = losses.sum(times: 1 / B.Scalar(configuration.schedule.length * labels.count))  // [1]
+    let loss = losses.sum(times: 1 / B.Scalar(configuration.scaleList.length * labels.count))  // [1]
     optimizer.add(tape.gradients(of: loss, seed: Tensor(repeating: B.Scalar(weight), shape: [1], on: device)))
     return PendingLoss(
       scales: scales, loss: loss.value,
-      lengthPerToken: Double(configuration.schedule.length) / Double(targets.shape.count / labels.count))
+      lengthPerToken: Double(configuration.scaleList.length) / Double(targets.shape.count / labels.count))
   }
 
   /// One step on one batch and some segments.
@@ -142,11 +142,11 @@ public struct TransformerTrainer<B: Backend> {
     for run in model.trajectory.independentRuns {
       let inputs = Variable(B.slice(batch.inputs, axis: 1, model.trajectory.inputRows(of: run)))
       let all = try model.logits(condition, inputs: inputs, scales: run).value  // [B, N, V]
-      let first = configuration.schedule.tokens(of: run).lowerBound
+      let first = configuration.scaleList.tokens(of: run).lowerBound
       for scale in run {
-        let tokens = configuration.schedule.tokens(of: scale)
+        let tokens = configuration.scaleList.tokens(of: scale)
         let logits = B.slice(all, axis: 1, tokens.lowerBound - first..<tokens.upperBound - first)  // [B, p², V]
-        let targets = try batch.targets(of: scale..<scale + 1, configuration.schedule, on: device)
+        let targets = try batch.targets(of: scale..<scale + 1, configuration.scaleList, on: device)
         let losses = B.crossEntropy(logits, targets: targets, labelSmoothing: 0).losses
         let best = B.drawTokens(B.filterLogits(logits, topK: 1, topP: 0), streams: streams, firstPosition: 0)
         sums.loss[scale] += Double(try B.sum(losses, times: 1).scalars()[0])

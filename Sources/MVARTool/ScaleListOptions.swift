@@ -5,7 +5,7 @@ import ArgumentParser
 import MVAR
 
 /// The list of scales, and where attention is windowed.
-struct ScheduleOptions: ParsableArguments {
+struct ScaleListOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
@@ -42,7 +42,7 @@ struct ScheduleOptions: ParsableArguments {
   static func sides(_ text: String) throws -> [Int] {
     let sides = try Arguments.numbers(text, option: "--patch-nums", example: "1,2,3,4,5,6,8,10,13,16")
     do {
-      return try ScaleSchedule(sides).sides
+      return try ScaleList(sides).sides
     } catch {
       throw ValidationError("--patch-nums: \(error)")
     }
