@@ -46,7 +46,7 @@ struct DeviceOptions: ParsableArguments {
 /// The options of timings of models.
 struct ModelOptions: ParsableArguments {
   @OptionGroup var device: DeviceOptions
-  @Option(help: "Images drawn at once, or of a training step.") var batch = 32
+  @Option(help: "Images sampled at once, or of a training step.") var batch = 32
 
   /// How many images; few with small models.
   var imageCount: Int { device.small ? 2 : batch }

@@ -120,8 +120,8 @@ struct OperatorWork {
       OperatorWork(name: "top-k 900 and top-p 0.96", bytes: logitBytes) {
         _ = CUDA.filterLogits(half, topK: 900, topP: 0.96)
       },
-      OperatorWork(name: "drawing tokens", bytes: logitBytes / 2) {
-        _ = CUDA.drawTokens(half, streams: streams, firstPosition: 0)
+      OperatorWork(name: "sampling tokens", bytes: logitBytes / 2) {
+        _ = CUDA.sampleTokens(half, streams: streams, firstPosition: 0)
       },
     ]
   }

@@ -39,7 +39,7 @@ struct Scenario {
     return try MarkovianTransformer(configuration, SeededSource(seed: 0, .transformer, on: device), on: device)
   }
 
-  /// What is needed to draw: the transformer and the codes, without the decoder.
+  /// What is needed to sample: the transformer and the codes, without the decoder.
   func makeSampler<B: Backend>(_ pattern: AttentionPattern = .mvar, on device: B.Device) throws -> Sampler<B> {
     let codes = try VQVAE<B>(tokenizer, SeededSource(seed: 0, .tokenizer, on: device), parts: [], on: device)
     return try Sampler(makeTransformer(pattern, on: device), codes.quantizer)
@@ -48,7 +48,7 @@ struct Scenario {
   /// The classes of some images.
   func labels(_ count: Int) -> [Int] { (0..<count).map { $0 * 37 % transformer.classes } }
 
-  /// As the paper draws.
+  /// As the paper samples.
   static func options() throws -> SamplingOptions { try SamplingOptions(guidance: 2.7, topK: 900, topP: 0.96) }
 }
 

@@ -59,15 +59,15 @@ struct SpeedOfAttention: ParsableCommand {
     }
   }
 
-  /// The attention of all blocks, scale by scale as in drawing.
+  /// The attention of all blocks, scale by scale as in sampling.
   private func blocks(_ watch: Stopwatch) throws {
     let (scenario, count) = (try models.scenario(), models.imageCount)
     let configuration = scenario.transformer
-    // Guidance draws every image twice.
+    // Guidance samples every image twice.
     let rows = 2 * count
     let (heads, width) = (configuration.heads, configuration.width / configuration.heads)
     let section =
-      "Attention of all \(configuration.depth) blocks while drawing: \(scenario.name), \(rows / 2) images, float32"
+      "Attention of all \(configuration.depth) blocks while sampling: \(scenario.name), \(rows / 2) images, float32"
     for pattern in AttentionPattern.allCases {
       progress("attention of \(pattern.rawValue)")
       var patterned = configuration

@@ -22,15 +22,15 @@ extension SpeedOfModels {
 
 struct SpeedOfSampling: SpeedOfModels {
   static let configuration = CommandConfiguration(
-    commandName: "sampling", abstract: "Time drawing with guidance, by MVAR and by VAR.")
+    commandName: "sampling", abstract: "Time sampling with guidance, by MVAR and by VAR.")
 
   @OptionGroup var models: ModelOptions
 
   func time(_ scenario: Scenario, in precision: CUDAEngine.Precision) throws {
     let (device, count) = (models.device, models.imageCount)
-    let section = "Drawing \(count) images: \(scenario.name), guidance 2.7, top-k 900, top-p 0.96, without the decoder"
+    let section = "Sampling \(count) images: \(scenario.name), guidance 2.7, top-k 900, top-p 0.96, without the decoder"
     for pattern in [AttentionPattern.mvar, .blockCausal] {
-      progress("drawing with \(pattern.rawValue) in \(precision.rawValue)")
+      progress("sampling with \(pattern.rawValue) in \(precision.rawValue)")
       let engine = try device.engine(precision)
       let sampler: Sampler<CUDA> = try scenario.makeSampler(pattern, on: engine)
       let streams = (0..<count).map { RandomStream(seed: 1, stream: UInt64($0)) }
@@ -49,28 +49,28 @@ struct SpeedOfSampling: SpeedOfModels {
       ).report()
       Measurement(section, "weights", column, Amount.bytes(weights)).report()
     }
-    try drawAlone(scenario, precision)
+    try sampleOneByOne(scenario, precision)
   }
 
-  /// Draws one image at a time, where launches may take longer than kernels, with every launch by itself and recorded.
-  private func drawAlone(_ scenario: Scenario, _ precision: CUDAEngine.Precision) throws {
+  /// Samples one image at a time, where launches may take longer than kernels, with every launch by itself and recorded.
+  private func sampleOneByOne(_ scenario: Scenario, _ precision: CUDAEngine.Precision) throws {
     let section =
-      "Drawing images one at a time: \(scenario.name), guidance 2.7, top-k 900, top-p 0.96, without the decoder"
-    progress("drawing one image at a time in \(precision.rawValue)")
+      "Sampling images one at a time: \(scenario.name), guidance 2.7, top-k 900, top-p 0.96, without the decoder"
+    progress("sampling one image at a time in \(precision.rawValue)")
     let engine = try models.device.engine(precision)
     let sampler: Sampler<CUDA> = try scenario.makeSampler(on: engine)
     let (labels, options) = (scenario.labels(1), try Scenario.options())
-    for (row, recordings) in [("single launches", nil), ("recorded launches", DrawingRecordings(sampler))] {
+    for (row, recordings) in [("single launches", nil), ("recorded launches", SamplingRecordings(sampler))] {
       try engine.giveBackIdleMemory()
       engine.resetPeakMemory()
       let before = engine.memoryUse.used
-      func draw() throws {
+      func sample() throws {
         let streams = [RandomStream(seed: 1, stream: 0)]
         _ = try sampler.sample(labels: labels, streams: streams, options, recordings: recordings)
       }
       // Computed first, then recorded.
-      for _ in 0..<2 { try draw() }
-      let seconds = try Stopwatch(engine: engine, once: models.device.small).seconds(draw)
+      for _ in 0..<2 { try sample() }
+      let seconds = try Stopwatch(engine: engine, once: models.device.small).seconds(sample)
       let column = models.device.column(precision)
       Measurement(section, "\(row), time", column, Amount.time(seconds)).report()
       Measurement(

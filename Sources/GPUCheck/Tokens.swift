@@ -1,6 +1,6 @@
-// `gpu-check tokens`: with the same seed the device draws the same tokens as the CPU engine.
+// `gpu-check tokens`: with the same seed the device samples the same tokens as the CPU engine.
 //
-// Logits differ in their last digits, so two draws may once in a while fall on different sides of a boundary, and all later
+// Logits differ in their last digits, so two samples may once in a while fall on different sides of a boundary, and all later
 // scales then differ. What counts is the first difference: up to there the logits must agree.
 
 import ArgumentParser
@@ -10,21 +10,21 @@ import TensorCore
 
 struct Tokens: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Draw with the same seed on the device and on the CPU, and compare tokens and logits.")
+    abstract: "Sample with the same seed on the device and on the CPU, and compare tokens and logits.")
 
   @OptionGroup var device: DeviceOptions
   @Option(help: "How many images.") var count = 4
 
   func run() throws {
     let scenario = try Scenario(isSmall: device.small)
-    progress("drawing \(count) images on the CPU")
-    let expected = try draw(scenario, by: scenario.makeSampler(on: HostDevice()) as Sampler<CPU<Float>>)
-    progress("drawing \(count) images on the device")
+    progress("sampling \(count) images on the CPU")
+    let expected = try sample(scenario, by: scenario.makeSampler(on: HostDevice()) as Sampler<CPU<Float>>)
+    progress("sampling \(count) images on the device")
     let sampler: Sampler<CUDA> = try scenario.makeSampler(on: device.engine())
-    let found = try draw(scenario, by: sampler)
+    let found = try sample(scenario, by: sampler)
     let section = "The same seed on the device and on the CPU: \(scenario.name), \(count) images, float32"
-    progress("drawing \(count) images with recorded launches")
-    let recorded = try drawRecorded(scenario, by: sampler)
+    progress("sampling \(count) images with recorded launches")
+    let recorded = try sampleRecorded(scenario, by: sampler)
     let different = zip(recorded.joined(), found.map(\.tokens).joined()).count { $0 != $1 }
     Measurement(
       section, "recorded launches beside single ones", "tokens that differ",
@@ -41,7 +41,7 @@ struct Tokens: ParsableCommand {
       Measurement(section, row, "logits, relative error", Amount.error(error / size)).report()
       guard error <= 1e-3 * size else { throw Failure("the logits of scale \(scale + 1) differ by \(error)") }
       if different > 0 {
-        Measurement(section, row, "", "a draw near a boundary: later scales are other pictures").report()
+        Measurement(section, row, "", "a sample near a boundary: later scales are other pictures").report()
         guard different * 1000 <= expected.tokens.count + 1000 else {
           throw Failure("\(different) tokens of scale \(scale + 1) differ")
         }
@@ -50,15 +50,15 @@ struct Tokens: ParsableCommand {
     }
   }
 
-  /// The tokens of each scale, drawn by launches that are repeated after two drawings of other images.
-  private func drawRecorded(_ scenario: Scenario, by sampler: Sampler<CUDA>) throws -> [[Int]] {
-    let recordings = DrawingRecordings(sampler)
-    for first in [count, 2 * count] { _ = try draw(scenario, by: sampler, first: first, recordings) }
-    return try draw(scenario, by: sampler, recordings).map(\.tokens)
+  /// The tokens of each scale, sampled by launches that are repeated after two sampling runs of other images.
+  private func sampleRecorded(_ scenario: Scenario, by sampler: Sampler<CUDA>) throws -> [[Int]] {
+    let recordings = SamplingRecordings(sampler)
+    for first in [count, 2 * count] { _ = try sample(scenario, by: sampler, first: first, recordings) }
+    return try sample(scenario, by: sampler, recordings).map(\.tokens)
   }
 
-  private func draw<B: Backend>(
-    _ scenario: Scenario, by sampler: Sampler<B>, first: Int = 0, _ recordings: DrawingRecordings<B>? = nil
+  private func sample<B: Backend>(
+    _ scenario: Scenario, by sampler: Sampler<B>, first: Int = 0, _ recordings: SamplingRecordings<B>? = nil
   ) throws -> [(tokens: [Int], logits: [B.Scalar])] {
     var scales: [(tokens: [Int], logits: [B.Scalar])] = []
     let labels = Array(scenario.labels(first + count)[first...])

@@ -25,7 +25,7 @@ public final class CUDAEngine: Sendable {
     /// The kernels of this package. A row's result does not depend on how many rows there are.
     case own
     /// NVIDIA's cuBLAS, which must be there. The same work gives the same bits again, but what else is computed in the
-    /// same product may change the last digits of a row: an image drawn alone may differ from the same in a batch.
+    /// same product may change the last digits of a row: an image sampled alone may differ from the same in a batch.
     case cublas
   }
 

@@ -62,12 +62,12 @@ enum Engine {
   }
 }
 
-/// The option of commands that draw one batch after another.
+/// The option of commands that sample one batch after another.
 struct RecordingOptions: ParsableArguments {
   @Flag(
     help: ArgumentHelp(
       "Let the cuda engine record the launches of a batch, and repeat them for later ones.",
-      discussion: "Pays, if at all, where many batches of few images are drawn; takes memory; nothing for VAR."))
+      discussion: "Pays, if at all, where many batches of few images are sampled; takes memory; nothing for VAR."))
   var graphs = false
 
   /// Refuses the option for an engine that it does not change.
@@ -77,9 +77,9 @@ struct RecordingOptions: ParsableArguments {
     }
   }
 
-  /// The recordings of a sampler's drawings, if they are wanted.
-  func recordings<B: Backend>(of sampler: Sampler<B>) -> DrawingRecordings<B>? {
-    graphs ? DrawingRecordings(sampler) : nil
+  /// The recordings of a sampler's sampling runs, if they are wanted.
+  func recordings<B: Backend>(of sampler: Sampler<B>) -> SamplingRecordings<B>? {
+    graphs ? SamplingRecordings(sampler) : nil
   }
 }
 

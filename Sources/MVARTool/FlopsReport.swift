@@ -33,7 +33,7 @@ struct FlopsReport {
 
   /// The rows of the table, the first with the patterns' names.
   var rows: [[String]] {
-    [row("") { $0.trajectory.pattern.rawValue }] + imageRows + drawingRows + trainingRows + parameterRows
+    [row("") { $0.trajectory.pattern.rawValue }] + imageRows + samplingRows + trainingRows + parameterRows
   }
 
   private var imageRows: [[String]] {
@@ -50,7 +50,7 @@ struct FlopsReport {
     return rows
   }
 
-  private var drawingRows: [[String]] {
+  private var samplingRows: [[String]] {
     [
       row("drawing \(images)") { _ in "" },
       row("  rows in the transformer") { "\($0.rows(batch: batch, guided: isGuided))" },

@@ -12,13 +12,13 @@ import MVAR
 struct MVARTool: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "mvar",
-    abstract: "Draw images with MVAR, train it, and look into the files it works with.",
+    abstract: "Sample images with MVAR, train it, and look into the files it works with.",
     discussion: """
-      Draw eight animals with the small model that ships with the package:
+      Sample eight animals with the small model that ships with the package:
 
         mvar sample --class animal --count 8 -o animals.png
 
-      Draw four images of class 207 with the published checkpoints:
+      Sample four images of class 207 with the published checkpoints:
 
         mvar sample --model mvar_d16.pth --tokenizer vae_ch160v4096z32.pth --class 207 --count 4 -o out.png
 

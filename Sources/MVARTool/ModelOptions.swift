@@ -121,21 +121,21 @@ extension TransformerConfiguration {
     return (Double(2 * scaleList.lastSide * scaleList.lastSide) * Double(4 * vocabulary + 14 * width) + cache) * 4
   }
 
-  /// How many images to draw at once: as many as are wanted, otherwise as memory suggests.
+  /// How many images to sample at once: as many as are wanted, otherwise as memory suggests.
   ///
   /// - Parameters:
   ///   - wanted: a number that was asked for, or nil.
-  ///   - most: the most that are drawn at once unless asked for.
+  ///   - most: the most that are sampled at once unless asked for.
   /// - Throws: `Failure` when the device cannot hold them.
   func batchSize(_ wanted: Int?, upTo most: Int, on device: some EngineDevice) throws -> Int {
     let batch = wanted ?? min(max(Int(0x1p30 / bytesPerImage), 1), most)
-    try checkMemory(drawing: batch, on: device)
+    try checkMemory(sampling: batch, on: device)
     return batch
   }
 
-  /// Refuses to draw more images at once than the device can hold.
-  func checkMemory(drawing batch: Int, on device: some EngineDevice) throws {
+  /// Refuses to sample more images at once than the device can hold.
+  func checkMemory(sampling batch: Int, on device: some EngineDevice) throws {
     try device.checkMemory(
-      bytesPerImage * Double(batch), for: "drawing \(batch) image\(batch == 1 ? "" : "s") at once")
+      bytesPerImage * Double(batch), for: "sampling \(batch) image\(batch == 1 ? "" : "s") at once")
   }
 }

@@ -1,4 +1,4 @@
-// `mvar sample`: class labels → images. Images are drawn in batches and decoded one at a time.
+// `mvar sample`: class labels → images. Images are sampled in batches and decoded one at a time.
 //
 // Image i of a run takes its random numbers from stream i of the seed, so it is the same whatever the batch; `--first`
 // picks out single images of a longer run.
@@ -9,14 +9,14 @@ import Media
 import TensorCore
 
 struct Sample: ParsableCommand {
-  /// The published values, and others with which the shipped model draws best.
+  /// The published values, and others with which the shipped model samples best.
   enum Defaults: SamplingDefaults {
     static let named = SamplingValues.published
     static let shipped: SamplingValues? = ShippedModel.sampling
   }
 
   static let configuration = CommandConfiguration(
-    abstract: "Draw images of the given classes.",
+    abstract: "Sample images of the given classes.",
     discussion: """
       Eight animals by the small model that ships with the package, which knows the classes face, hand, person, animal, \
       plant, fruit, food, vehicle, building, clothing, clock and flag:
@@ -59,14 +59,14 @@ struct Sample: ParsableCommand {
   @Option(parsing: .unconditional, help: "The number of the first image: which random numbers it gets.")
   var first = 0
 
-  @OptionGroup var drawing: DrawingOptions<Defaults>
+  @OptionGroup var sampling: SamplerOptions<Defaults>
 
   @Option(
     parsing: .unconditional, help: "The same seed gives the same images; 0 to 2⁶⁴ − 1.",
     transform: Arguments.seed)
   var seed: UInt64 = 0
 
-  @Flag(help: "Mix codes instead of drawing one: smoother images, not for metrics.")
+  @Flag(help: "Mix codes instead of sampling one: smoother images, not for metrics.")
   var smooth = false
 
   @Flag(help: "Show each image after every scale, side by side.")
@@ -81,7 +81,7 @@ struct Sample: ParsableCommand {
   @Option(parsing: .unconditional, help: "A file for the tokens (.npz).")
   var tokens: String?
 
-  @Option(parsing: .unconditional, help: "How many images are drawn at once (default: as memory suggests, up to 8).")
+  @Option(parsing: .unconditional, help: "How many images are sampled at once (default: as memory suggests, up to 8).")
   var batch: Int?
 
   @OptionGroup var grid: GridOptions
@@ -123,12 +123,12 @@ struct Sample: ParsableCommand {
     let inputs = [command.model, command.tokenizer, classNames].compactMap { $0 }
     if let output { try OutputFile.check(output, endings: [".png"], keeping: inputs) }
     if let tokens { try OutputFile.check(tokens, endings: [".npz"], keeping: inputs) }
-    let options = try drawing.options(isShipped: model == nil, smooth: smooth)
+    let options = try sampling.options(isShipped: model == nil, smooth: smooth)
     try engine.run(SampleTask(command: command, model: command.model ?? "", options: options))
   }
 }
 
-/// The drawing itself, on any engine.
+/// The sampling itself, on any engine.
 private struct SampleTask: EngineTask {
   let command: Sample
   /// The transformer, which `command` may leave open.
@@ -149,11 +149,11 @@ private struct SampleTask: EngineTask {
     let progress = Progress()
     let recordings = command.recording.recordings(of: sampler)
     var results = Results(command: command, labels: labels)
-    var (drawing, decoding) = (Stopwatch(), Stopwatch())
+    var (sampling, decoding) = (Stopwatch(), Stopwatch())
     for start in stride(from: 0, to: labels.count, by: batch) {
       let range = start..<min(start + batch, labels.count)
-      let (sums, tokens) = try drawing.measure {
-        try naming(files) { try draw(sampler, recordings, labels, range, progress) }
+      let (sums, tokens) = try sampling.measure {
+        try naming(files) { try sample(sampler, recordings, labels, range, progress) }
       }
       for (row, index) in range.enumerated() {
         if command.tokens != nil {
@@ -173,7 +173,7 @@ private struct SampleTask: EngineTask {
     progress.finish()
     try results.write()
     Console.note(
-      "\(labels.count) image\(labels.count == 1 ? "" : "s"): transformer \(drawing.text), decoder \(decoding.text), "
+      "\(labels.count) image\(labels.count == 1 ? "" : "s"): transformer \(sampling.text), decoder \(decoding.text), "
         + device.peakText)
   }
 
@@ -181,7 +181,7 @@ private struct SampleTask: EngineTask {
   private func classes(_ count: Int) throws -> [Int] {
     if command.classes.isEmpty {
       guard count <= 100 else {
-        throw Failure("this model has \(count) classes: say which to draw, with --class")
+        throw Failure("this model has \(count) classes: say which to sample, with --class")
       }
       return Array(0..<count)
     }
@@ -194,22 +194,22 @@ private struct SampleTask: EngineTask {
     }
   }
 
-  /// Draws some images.
+  /// Samples some images.
   ///
   /// - Returns: f̂ after the last scale, or after each where that is shown; and the tokens of each scale where they are wanted.
-  private func draw<B: Backend>(
-    _ sampler: Sampler<B>, _ recordings: DrawingRecordings<B>?, _ labels: [Int], _ range: Range<Int>,
+  private func sample<B: Backend>(
+    _ sampler: Sampler<B>, _ recordings: SamplingRecordings<B>?, _ labels: [Int], _ range: Range<Int>,
     _ progress: Progress
   ) throws -> (sums: [Tensor<B>], tokens: [[Int]]) {
     let scales = sampler.transformer.configuration.scaleList.count
     let streams = range.map { RandomStream(seed: command.seed, stream: UInt64(command.first + $0)) }
     var (sums, tokens): ([Tensor<B>], [Indices<B>]) = ([], [])
-    _ = try sampler.sample(labels: Array(labels[range]), streams: streams, options, recordings: recordings) { drawn in
-      if command.scales || drawn.scale == scales - 1 { sums.append(drawn.sum) }
-      if command.tokens != nil { tokens.append(drawn.tokens) }
+    _ = try sampler.sample(labels: Array(labels[range]), streams: streams, options, recordings: recordings) { sampled in
+      if command.scales || sampled.scale == scales - 1 { sums.append(sampled.sum) }
+      if command.tokens != nil { tokens.append(sampled.tokens) }
       progress.report(
-        "drawing images \(range.lowerBound + 1)–\(range.upperBound) of \(labels.count): "
-          + "scale \(drawn.scale + 1) of \(scales)")
+        "sampling images \(range.lowerBound + 1)–\(range.upperBound) of \(labels.count): "
+          + "scale \(sampled.scale + 1) of \(scales)")
     }
     return (sums, try tokens.map { try $0.values() })
   }

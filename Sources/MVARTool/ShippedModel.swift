@@ -10,7 +10,7 @@ enum ShippedModel {
   /// The tokenizer.
   static var tokenizer: String? { find("tokenizer.safetensors") }
 
-  /// Guidance, top-k and top-p with which it draws best: chosen by looking and by `mvar evaluate`.
+  /// Guidance, top-k and top-p with which it samples best: chosen by looking and by `mvar evaluate`.
   static let sampling = SamplingValues(guidance: 3, topK: 30, topP: 0.85)
 
   /// The sentence for when it is not there.

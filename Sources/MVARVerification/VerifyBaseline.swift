@@ -1,5 +1,5 @@
 // Kind `var`: the baseline VAR with the same weights: teacher forcing over all scales at once with every gradient, and
-// greedy drawing with a key/value cache. Tokens and inputs are those of the `mvar` file of the same name.
+// greedy sampling with a key/value cache. Tokens and inputs are those of the `mvar` file of the same name.
 
 import Foundation
 import MVAR
@@ -24,7 +24,7 @@ extension Verifier {
 
     let tokenizer: VQVAE<B> = try file.tokenizer(on: device)
     let sampler = try Sampler<B>(model, tokenizer.quantizer)
-    try draw(
+    try sample(
       "sample", sampler, tokenizer, guidance: file.metadata("sample_cfg", as: Double.self), file, &rows)
   }
 

@@ -1,5 +1,5 @@
-// Kinds `sample` (greedy drawing with and without guidance) and `filter` (probabilities after top-k and top-p). Kind `var`
-// draws through the same lines.
+// Kinds `sample` (greedy sampling with and without guidance) and `filter` (probabilities after top-k and top-p). Kind `var`
+// samples through the same lines.
 
 import Foundation
 import MVAR
@@ -18,12 +18,12 @@ extension Verifier {
     rows.check("guidances", !guidances.isEmpty, guidances.sorted().joined(separator: ", "))
     for text in guidances.sorted() {
       guard let guidance = Double(text) else { throw GoldenError(file.path, "cfg\(text) is no number") }
-      try draw("cfg\(text)", sampler, tokenizer, guidance: guidance, file, &rows)
+      try sample("cfg\(text)", sampler, tokenizer, guidance: guidance, file, &rows)
     }
   }
 
-  /// Draws greedily for the file's labels and compares every scale, f̂ if the file has it, and the image.
-  func draw(
+  /// Samples greedily for the file's labels and compares every scale, f̂ if the file has it, and the image.
+  func sample(
     _ prefix: String, _ sampler: Sampler<B>, _ tokenizer: VQVAE<B>, guidance: Double, _ file: GoldenFile,
     _ rows: inout RowCollector
   ) throws {
@@ -34,10 +34,10 @@ extension Verifier {
     let streams = labels.indices.map { RandomStream(seed: 0, stream: UInt64($0)) }
     let sum = try sampler.sample(
       labels: labels, streams: streams, SamplingOptions(guidance: guidance, topK: 1)
-    ) { drawn in
-      let name = "\(prefix).scale\(drawn.scale)"
-      try rows.value("\(name).logits", drawn.logits, file.tensor("\(name).logits"))
-      rows.tokens("\(name).tokens", try drawn.tokens.values(), try file.tensor("\(name).tokens").integers())
+    ) { sampled in
+      let name = "\(prefix).scale\(sampled.scale)"
+      try rows.value("\(name).logits", sampled.logits, file.tensor("\(name).logits"))
+      rows.tokens("\(name).tokens", try sampled.tokens.values(), try file.tensor("\(name).tokens").integers())
     }
     if let stored = file.checkpoint["\(prefix).f_hat"] { try rows.value("\(prefix).f_hat", sum, stored) }
     let raw = tokenizer.decode(Variable(sum)).value

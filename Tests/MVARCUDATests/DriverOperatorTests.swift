@@ -83,7 +83,7 @@ extension EmulatedDevice {
       #expect(try d.x.scalars().allSatisfy(\.isFinite) && d.weight.scalars().allSatisfy(\.isFinite))
     }
 
-    @Test func filteringAndDrawing() throws {
+    @Test func filteringAndSampling() throws {
       var random = RandomValues(seed: 8)
       let logits = random.normal([3, 5, 301], deviation: 3)
       let streams = (0..<3).map { RandomStream(seed: 11, stream: $0) }
@@ -92,8 +92,8 @@ extension EmulatedDevice {
         let plain = Reference<Float>.filterLogits(
           try logits.tensor(Reference<Float>.self), topK: topK, topP: topP)
         #expect(try found.scalars() == plain.scalars(), "top-k \(topK), top-p \(topP)")
-        let drawn = try CUDA.drawTokens(found, streams: streams, firstPosition: 7).values()
-        #expect(try drawn == Reference<Float>.drawTokens(plain, streams: streams, firstPosition: 7).values())
+        let sampled = try CUDA.sampleTokens(found, streams: streams, firstPosition: 7).values()
+        #expect(try sampled == Reference<Float>.sampleTokens(plain, streams: streams, firstPosition: 7).values())
       }
     }
 

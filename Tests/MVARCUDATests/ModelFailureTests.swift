@@ -57,7 +57,7 @@ extension EmulatedDevice {
       }
     }
 
-    @Test func drawing() throws {
+    @Test func sampling() throws {
       let sampler = try Sampler(transformer, tokenizer.quantizer)
       let streams = [RandomStream(seed: 1, stream: 0)]
       let options = try SamplingOptions(guidance: 2)
@@ -66,10 +66,10 @@ extension EmulatedDevice {
     }
 
     /// What is idle is not for recordings: they need memory of their own.
-    @Test func recordedDrawing() throws {
+    @Test func recordedSampling() throws {
       let graphs = cudaemu_live_graphs()
       let sampler = try Sampler(transformer, tokenizer.quantizer)
-      let recordings = DrawingRecordings(sampler)
+      let recordings = SamplingRecordings(sampler)
       let streams = [RandomStream(seed: 1, stream: 0)]
       let options = try SamplingOptions(guidance: 2)
       _ = try sampler.sample(labels: [1], streams: streams, options, recordings: recordings)

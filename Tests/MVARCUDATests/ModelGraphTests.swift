@@ -1,4 +1,4 @@
-// Drawings whose launches are recorded: the same tokens as without and as on the processor, whatever comes in between,
+// Sampling runs whose launches are recorded: the same tokens as without and as on the processor, whatever comes in between,
 // with a fraction of the launches.
 
 import CUDAEmulator
@@ -8,19 +8,19 @@ import TensorCore
 import TestSupport
 import Testing
 
-/// One drawing of several.
-private struct Drawing: Sendable {
+/// One sampling of several.
+private struct Sampling: Sendable {
   let labels: [Int]
   let seed: UInt64
 
   /// Different labels and seeds, and other numbers of images in between.
   static let all = [
-    Drawing(labels: [0, 3, 4], seed: 1), Drawing(labels: [2, 2, 1], seed: 2), Drawing(labels: [1], seed: 3),
-    Drawing(labels: [4, 0, 2], seed: 4), Drawing(labels: [3], seed: 5), Drawing(labels: [0], seed: 6),
-    Drawing(labels: [0, 3, 4], seed: 1),
+    Sampling(labels: [0, 3, 4], seed: 1), Sampling(labels: [2, 2, 1], seed: 2), Sampling(labels: [1], seed: 3),
+    Sampling(labels: [4, 0, 2], seed: 4), Sampling(labels: [3], seed: 5), Sampling(labels: [0], seed: 6),
+    Sampling(labels: [0, 3, 4], seed: 1),
   ]
 
-  /// What a drawing gives: tokens of every scale, guided logits, f̂.
+  /// What a sampling run gives: tokens of every scale, guided logits, f̂.
   struct Result<B: Backend> {
     var tokens: [Indices<B>] = []
     var logits: [Tensor<B>] = []
@@ -28,7 +28,7 @@ private struct Drawing: Sendable {
   }
 
   func run<B: Backend>(
-    _ sampler: Sampler<B>, _ options: SamplingOptions, _ recordings: DrawingRecordings<B>? = nil,
+    _ sampler: Sampler<B>, _ options: SamplingOptions, _ recordings: SamplingRecordings<B>? = nil,
     onScale: (Int) throws -> Void = { _ in }
   ) throws -> Result<B> {
     var result = Result<B>()
@@ -42,7 +42,7 @@ private struct Drawing: Sendable {
   }
 }
 
-/// Ways to draw that take different paths.
+/// Ways to sample that take different paths.
 private enum Way: CaseIterable {
   case plain, guided, smooth, cached
 
@@ -64,9 +64,9 @@ private enum Way: CaseIterable {
 
 extension EmulatedDevice {
   @Suite struct ModelGraphTests {
-    /// All results are kept until the end, so that what a later drawing overwrites shows.
+    /// All results are kept until the end, so that what a later sampling overwrites shows.
     @Test(
-      "Recorded drawings are those that are computed",
+      "Recorded sampling runs are those that are computed",
       arguments: Way.allCases.map { ($0, 0) } + [(.guided, 3)] as [(Way, UInt32)])
     fileprivate func same(way: Way, schedule: UInt32) throws {
       cudaemu_set_schedule(schedule)
@@ -74,13 +74,13 @@ extension EmulatedDevice {
       let engine = try Emulator.engine(memory: schedule == 0 ? .exact : .recycled)
       try CUDA.$chosenDevice.withValue(engine) {
         let (sampler, host, options) = (try way.sampler(CUDA.self), try way.sampler(CPU<Float>.self), try way.options())
-        let recordings = DrawingRecordings(sampler)
-        let found = try Drawing.all.map { try $0.run(sampler, options, recordings) }
-        for (drawing, found) in zip(Drawing.all, found) {
-          let computed = try drawing.run(sampler, options)
+        let recordings = SamplingRecordings(sampler)
+        let found = try Sampling.all.map { try $0.run(sampler, options, recordings) }
+        for (sampling, found) in zip(Sampling.all, found) {
+          let computed = try sampling.run(sampler, options)
           let tokens = try found.tokens.map { try $0.values() }
           #expect(try tokens == computed.tokens.map { try $0.values() })
-          #expect(try tokens == drawing.run(host, options).tokens.map { try $0.values() })
+          #expect(try tokens == sampling.run(host, options).tokens.map { try $0.values() })
           #expect(try found.logits.map { try $0.scalars() } == computed.logits.map { try $0.scalars() })
           #expect(try found.sum?.scalars() == computed.sum?.scalars())
         }
@@ -91,12 +91,12 @@ extension EmulatedDevice {
       let engine = try Emulator.engine(library: Emulator.cuBLAS())
       try CUDA.$chosenDevice.withValue(engine) {
         let (sampler, options) = (try Way.guided.sampler(CUDA.self), try Way.guided.options())
-        let recordings = DrawingRecordings(sampler)
-        for drawing in Drawing.all {
+        let recordings = SamplingRecordings(sampler)
+        for sampling in Sampling.all {
           let before = cudaemu_blas_products()
-          let found = try drawing.run(sampler, options, recordings)
+          let found = try sampling.run(sampler, options, recordings)
           let middle = cudaemu_blas_products()
-          let computed = try drawing.run(sampler, options)
+          let computed = try sampling.run(sampler, options)
           #expect(middle > before && cudaemu_blas_products() - middle == middle - before)
           #expect(try found.tokens.map { try $0.values() } == computed.tokens.map { try $0.values() })
           #expect(try found.logits.map { try $0.scalars() } == computed.logits.map { try $0.scalars() })
@@ -109,18 +109,18 @@ extension EmulatedDevice {
       let engine = try Emulator.engine(memory: .recycled)
       try CUDA.$chosenDevice.withValue(engine) {
         let (sampler, options) = (try way.sampler(CUDA.self), try way.options())
-        let recordings = DrawingRecordings(sampler)
-        func draw(_ recordings: DrawingRecordings<CUDA>?) throws -> (HostLaunches, HostReads) {
+        let recordings = SamplingRecordings(sampler)
+        func sample(_ recordings: SamplingRecordings<CUDA>?) throws -> (HostLaunches, HostReads) {
           var launches: HostLaunches?
           let reads = try HostReads.during {
-            launches = try HostLaunches.during { _ = try Drawing.all[0].run(sampler, options, recordings) }
+            launches = try HostLaunches.during { _ = try Sampling.all[0].run(sampler, options, recordings) }
           }
           return (try #require(launches), reads)
         }
-        _ = try draw(nil)
-        let computed = try draw(nil)
+        _ = try sample(nil)
+        let computed = try sample(nil)
         #expect(computed.1 == HostReads(copies: 1, synchronizations: 1))
-        let recorded = try (0..<4).map { _ in try draw(recordings) }
+        let recorded = try (0..<4).map { _ in try sample(recordings) }
         #expect(recorded.allSatisfy { $0.1 == computed.1 })
         if way == .cached {
           #expect(recorded.allSatisfy { $0.0 == computed.0 })
@@ -130,75 +130,75 @@ extension EmulatedDevice {
         let all = computed.0.kernels + (way == .plain ? 4 : 0)
         #expect(recorded[0].0 == HostLaunches(kernels: all, graphs: 0))
         #expect(recorded[1].0 == HostLaunches(kernels: all, graphs: 5))
-        for drawing in recorded[2...] {
-          // What is left is embedding, guidance, filtering, drawing and the sum of maps.
-          #expect(drawing.0.graphs == 5 && 2 * drawing.0.kernels < all, "\(drawing.0) of \(computed.0)")
+        for sampling in recorded[2...] {
+          // What is left is embedding, guidance, filtering, sampling and the sum of maps.
+          #expect(sampling.0.graphs == 5 && 2 * sampling.0.kernels < all, "\(sampling.0) of \(computed.0)")
         }
       }
     }
 
-    /// The inner drawing is of the same shape: it must not get the memory that the outer one works in.
-    @Test func drawingsInsideDrawings() throws {
+    /// The inner sampling is of the same shape: it must not get the memory that the outer one works in.
+    @Test func runsInsideRuns() throws {
       let engine = try Emulator.engine(memory: .recycled)
       try CUDA.$chosenDevice.withValue(engine) {
         let (sampler, options) = (try Way.guided.sampler(CUDA.self), try Way.guided.options())
-        let recordings = DrawingRecordings(sampler)
-        let (outer, inner) = (Drawing.all[0], Drawing.all[1])
+        let recordings = SamplingRecordings(sampler)
+        let (outer, inner) = (Sampling.all[0], Sampling.all[1])
         let expected = try [outer, inner].map { try $0.run(sampler, options).tokens.map { try $0.values() } }
         for _ in 0..<4 {
           var found: [[[Int]]] = []
-          let drawn = try outer.run(sampler, options, recordings) { scale in
+          let sampled = try outer.run(sampler, options, recordings) { scale in
             if scale == 1 {
               found.append(try inner.run(sampler, options, recordings).tokens.map { try $0.values() })
             }
           }
-          found.insert(try drawn.tokens.map { try $0.values() }, at: 0)
+          found.insert(try sampled.tokens.map { try $0.values() }, at: 0)
           #expect(found == expected)
         }
       }
     }
 
-    /// A drawing that its caller ends leaves recordings of its first scales behind.
-    @Test func drawingsThatEndEarly() throws {
+    /// A sampling that its caller ends leaves recordings of its first scales behind.
+    @Test func runsThatEndEarly() throws {
       struct Enough: Error {}
       let engine = try Emulator.engine(memory: .recycled)
       try CUDA.$chosenDevice.withValue(engine) {
         let (sampler, options) = (try Way.guided.sampler(CUDA.self), try Way.guided.options())
-        let recordings = DrawingRecordings(sampler)
+        let recordings = SamplingRecordings(sampler)
         for number in 0..<8 {
-          let drawing = Drawing.all[number % 2]
+          let sampling = Sampling.all[number % 2]
           if number < 4 {
             #expect(throws: Enough.self) {
-              _ = try drawing.run(sampler, options, recordings) { if $0 == 1 { throw Enough() } }
+              _ = try sampling.run(sampler, options, recordings) { if $0 == 1 { throw Enough() } }
             }
           } else {
-            let found = try drawing.run(sampler, options, recordings).tokens.map { try $0.values() }
-            #expect(try found == drawing.run(sampler, options).tokens.map { try $0.values() })
+            let found = try sampling.run(sampler, options, recordings).tokens.map { try $0.values() }
+            #expect(try found == sampling.run(sampler, options).tokens.map { try $0.values() })
           }
         }
       }
     }
 
-    @Test("Nothing grows with the number of drawings, and everything is given back")
+    @Test("Nothing grows with the number of sampling runs, and everything is given back")
     func memory() throws {
       let before = (cudaemu_live_allocations(), cudaemu_live_bytes(), cudaemu_live_graphs())
       do {
         let engine = try Emulator.engine(memory: .recycled)
         try CUDA.$chosenDevice.withValue(engine) {
           let (sampler, options) = (try Way.plain.sampler(CUDA.self), try Way.plain.options())
-          let recordings = DrawingRecordings(sampler)
-          func drawAll() throws {
+          let recordings = SamplingRecordings(sampler)
+          func sampleAll() throws {
             // More numbers of images than are recorded.
-            for count in 1...DrawingRecordings<CUDA>.capacity + 2 {
-              let drawing = Drawing(labels: [Int](repeating: 1, count: count), seed: 9)
-              let found = try drawing.run(sampler, options, recordings).tokens.map { try $0.values() }
+            for count in 1...SamplingRecordings<CUDA>.capacity + 2 {
+              let sampling = Sampling(labels: [Int](repeating: 1, count: count), seed: 9)
+              let found = try sampling.run(sampler, options, recordings).tokens.map { try $0.values() }
               #expect(found.map(\.count) == [1, 4, 9, 16].map { $0 * count })
             }
           }
-          for _ in 0..<3 { try drawAll() }
+          for _ in 0..<3 { try sampleAll() }
           let settled = (cudaemu_live_bytes(), engine.memoryUse)
-          #expect(cudaemu_live_graphs() == before.2 + 5 * DrawingRecordings<CUDA>.capacity)
-          for _ in 0..<3 { try drawAll() }
+          #expect(cudaemu_live_graphs() == before.2 + 5 * SamplingRecordings<CUDA>.capacity)
+          for _ in 0..<3 { try sampleAll() }
           #expect(cudaemu_live_bytes() == settled.0 && engine.memoryUse == settled.1)
         }
       }

@@ -1,4 +1,4 @@
-// Whole tiny models on the emulated device: they draw the same tokens as on the other engines, without ever being waited
+// Whole tiny models on the emulated device: they sample the same tokens as on the other engines, without ever being waited
 // for between two scales, and say so when their logits are no numbers.
 
 import CUDAEmulator
@@ -9,8 +9,8 @@ import TensorCore
 import TestSupport
 import Testing
 
-/// Ways to draw that take different paths.
-private struct Drawing: CustomTestStringConvertible, Sendable {
+/// Ways to sample that take different paths.
+private struct Sampling: CustomTestStringConvertible, Sendable {
   let testDescription: String
   var attention = AttentionPattern.mvar
   var guidance = 1.0
@@ -19,19 +19,19 @@ private struct Drawing: CustomTestStringConvertible, Sendable {
   var smooth = false
 
   static let all = [
-    Drawing(testDescription: "plain"),
-    Drawing(testDescription: "guided and filtered", guidance: 2.7, topK: 20, topP: 0.9),
-    Drawing(testDescription: "smooth", guidance: 1.5, topK: 8, smooth: true),
-    Drawing(testDescription: "VAR with its cache", attention: .blockCausal, guidance: 2, topP: 0.95),
+    Sampling(testDescription: "plain"),
+    Sampling(testDescription: "guided and filtered", guidance: 2.7, topK: 20, topP: 0.9),
+    Sampling(testDescription: "smooth", guidance: 1.5, topK: 8, smooth: true),
+    Sampling(testDescription: "VAR with its cache", attention: .blockCausal, guidance: 2, topP: 0.95),
   ]
 
-  /// Draws three images; gives the tokens of each scale, and f̂.
+  /// Samples three images; gives the tokens of each scale, and f̂.
   func run<B: TestedBackend>(on engine: B.Type, damage: ((MarkovianTransformer<B>) throws -> Void)? = nil) throws -> (
     tokens: [Indices<B>], sum: Tensor<B>
   ) {
     let sampler = try sampler(engine)
     try damage?(sampler.transformer)
-    return try draw(sampler)
+    return try sample(sampler)
   }
 
   func sampler<B: TestedBackend>(_ engine: B.Type) throws -> Sampler<B> {
@@ -39,7 +39,7 @@ private struct Drawing: CustomTestStringConvertible, Sendable {
       TinyModels.transformer(engine, attention: attention), TinyModels.tokenizer(engine).quantizer)
   }
 
-  func draw<B: TestedBackend>(_ sampler: Sampler<B>) throws -> (tokens: [Indices<B>], sum: Tensor<B>) {
+  func sample<B: TestedBackend>(_ sampler: Sampler<B>) throws -> (tokens: [Indices<B>], sum: Tensor<B>) {
     var tokens: [Indices<B>] = []
     let options = try SamplingOptions(guidance: guidance, topK: topK, topP: topP, smooth: smooth)
     let streams = (0..<3).map { RandomStream(seed: 5, stream: $0) }
@@ -50,33 +50,33 @@ private struct Drawing: CustomTestStringConvertible, Sendable {
 
 extension EmulatedDevice {
   @Suite struct ModelSamplingTests {
-    @Test("The same seed gives the same tokens", arguments: Drawing.all)
-    fileprivate func sameTokens(_ drawing: Drawing) throws {
-      let found = try drawing.run(on: CUDA.self)
-      let expected = try drawing.run(on: CPU<Float>.self)
+    @Test("The same seed gives the same tokens", arguments: Sampling.all)
+    fileprivate func sameTokens(_ sampling: Sampling) throws {
+      let found = try sampling.run(on: CUDA.self)
+      let expected = try sampling.run(on: CPU<Float>.self)
       #expect(try found.tokens.map { try $0.values() } == expected.tokens.map { try $0.values() })
       expectClose(
-        try found.sum.scalars(), try expected.sum.scalars(), Tolerance(absolute: 1e-4), drawing.testDescription)
+        try found.sum.scalars(), try expected.sum.scalars(), Tolerance(absolute: 1e-4), sampling.testDescription)
     }
 
     @Test func sameTokensByCuBLAS() throws {
-      let drawing = Drawing.all[1]
-      let expected = try drawing.run(on: CPU<Float>.self)
+      let sampling = Sampling.all[1]
+      let expected = try sampling.run(on: CPU<Float>.self)
       let before = cudaemu_blas_products()
       let engine = try Emulator.engine(library: Emulator.cuBLAS())
       let found = try CUDA.$chosenDevice.withValue(engine) {
-        try drawing.run(on: CUDA.self).tokens.map { try $0.values() }
+        try sampling.run(on: CUDA.self).tokens.map { try $0.values() }
       }
       #expect(try found == expected.tokens.map { try $0.values() })
       #expect(cudaemu_blas_products() > before)
     }
 
-    @Test("One number is read after the last scale, and nothing before", arguments: Drawing.all)
-    fileprivate func readsOnce(_ drawing: Drawing) throws {
-      let sampler = try drawing.sampler(CUDA.self)
+    @Test("One number is read after the last scale, and nothing before", arguments: Sampling.all)
+    fileprivate func readsOnce(_ sampling: Sampling) throws {
+      let sampler = try sampling.sampler(CUDA.self)
       // Lists that recur are copied to the device by the first run.
       for _ in 0..<2 {
-        let reads = try HostReads.during { _ = try drawing.draw(sampler) }
+        let reads = try HostReads.during { _ = try sampling.sample(sampler) }
         #expect(reads == HostReads(copies: 1, synchronizations: 1))
       }
     }
@@ -92,12 +92,12 @@ extension EmulatedDevice {
       }
     }
 
-    @Test("Logits that are no numbers end the drawing", arguments: [Float.nan, .infinity])
+    @Test("Logits that are no numbers end the sampling", arguments: [Float.nan, .infinity])
     func damagedWeights(value: Float) throws {
-      for drawing in Drawing.all {
+      for sampling in Sampling.all {
         // The level of scale 2 is added to its tokens alone.
         let error = #expect(throws: NotANumberError.self) {
-          _ = try drawing.run(on: CUDA.self) { model in
+          _ = try sampling.run(on: CUDA.self) { model in
             let levels = try #require(model.parameters.first { $0.name == "levelEmbedding.weight" })
             var numbers = try levels.value.scalars()
             numbers[2 * levels.value.shape[1]] = value

@@ -7,9 +7,9 @@ import TestSupport
 import Testing
 
 @Suite struct BaselineTests {
-  /// Drawing keeps keys and values; computing all scales so far again from their tokens must give the same logits.
+  /// Sampling keeps keys and values; computing all scales so far again from their tokens must give the same logits.
   @Test(arguments: Engine.all)
-  func `drawing with the cache equals computing everything again`(engine: Engine) throws {
+  func `sampling with the cache equals computing everything again`(engine: Engine) throws {
     try checkCache(engine.type)
   }
 
@@ -22,23 +22,23 @@ import Testing
     var inputs: Variable<B>?
     var largest = 0.0
     let streams = labels.indices.map { RandomStream(seed: 7, stream: UInt64($0)) }
-    _ = try sampler.sample(labels: labels, streams: streams, SamplingOptions(guidance: guidance, topK: 8)) { drawn in
+    _ = try sampler.sample(labels: labels, streams: streams, SamplingOptions(guidance: guidance, topK: 8)) { sampled in
       let rows = labels + labels.map { _ in model.configuration.classes }
       let condition = model.condition(labels: try Indices(rows, shape: [rows.count], on: HostDevice()))
-      let all = try model.logits(condition, inputs: inputs, scales: 0..<drawn.scale + 1).value  // [2B, N, V]
-      let last = B.slice(all, axis: 1, scaleList.tokens(of: drawn.scale))
-      let guided = B.guide(last, strength: B.Scalar(guidance * scaleList.ratio(of: drawn.scale)))
-      for (again, cached) in zip(try guided.scalars(), try drawn.logits.scalars()) {
+      let all = try model.logits(condition, inputs: inputs, scales: 0..<sampled.scale + 1).value  // [2B, N, V]
+      let last = B.slice(all, axis: 1, scaleList.tokens(of: sampled.scale))
+      let guided = B.guide(last, strength: B.Scalar(guidance * scaleList.ratio(of: sampled.scale)))
+      for (again, cached) in zip(try guided.scalars(), try sampled.logits.scalars()) {
         largest = max(largest, abs(Double(again) - Double(cached)))
       }
-      if drawn.scale + 1 < scaleList.count {
-        let next = tokenizer.quantizer.input(of: drawn.scale + 1, sum: Variable(drawn.sum))
+      if sampled.scale + 1 < scaleList.count {
+        let next = tokenizer.quantizer.input(of: sampled.scale + 1, sum: Variable(sampled.sum))
         let both = Variable.concatenated([next, next], axis: 0)
         inputs = inputs.map { Variable.concatenated([$0, both], axis: 1) } ?? both
       }
       // 2 · tokens so far · C numbers per block and row.
-      let tokens = scaleList.tokens(of: 0..<drawn.scale + 1).count
-      #expect(drawn.cacheByteCount == 2 * tokens * 32 * 2 * rows.count * MemoryLayout<B.Scalar>.stride)
+      let tokens = scaleList.tokens(of: 0..<sampled.scale + 1).count
+      #expect(sampled.cacheByteCount == 2 * tokens * 32 * 2 * rows.count * MemoryLayout<B.Scalar>.stride)
     }
     // Logits are of order 1; the two ways add the same numbers in other orders.
     #expect(largest < (B.Scalar.self == Float.self ? 2e-5 : 1e-13))
@@ -89,7 +89,7 @@ import Testing
     #expect(ablation != (try logits(.mvar, refineStep: 2)))
   }
 
-  @Test func `VAR always draws with guidance and MVAR needs none`() throws {
+  @Test func `VAR always samples with guidance and MVAR needs none`() throws {
     let tokenizer = try TinyModels.tokenizer(CPU<Double>.self)
     for attention in [AttentionPattern.mvar, .blockCausal] {
       let model = try TinyModels.transformer(CPU<Double>.self, attention: attention)
@@ -98,9 +98,9 @@ import Testing
       var inputs: Variable<CPU<Double>>?
       _ = try sampler.sample(
         labels: [3], streams: [RandomStream(seed: 1, stream: 0)], SamplingOptions(guidance: 1, topK: 1)
-      ) { drawn in
-        if drawn.scale == 1 { last = try drawn.logits.scalars() }
-        if drawn.scale == 0 { inputs = tokenizer.quantizer.input(of: 1, sum: Variable(drawn.sum)) }
+      ) { sampled in
+        if sampled.scale == 1 { last = try sampled.logits.scalars() }
+        if sampled.scale == 0 { inputs = tokenizer.quantizer.input(of: 1, sum: Variable(sampled.sum)) }
       }
       func plain(_ label: Int) throws -> [Double] {
         let condition = model.condition(labels: try Indices([label], shape: [1], on: HostDevice()))

@@ -165,7 +165,7 @@ import Testing
       depth: 1, scaleList: try ScaleList([1, 2]), vocabulary: 10, codeWidth: 3, classes: 2, width: 8, heads: 2,
       attention: .scaleMarkov)
     let cost = TransformerCost(configuration)
-    // Drawing scale 1 of two images with guidance: four rows. Condition 4·9·8, f̂ 2·3·4, x_1 4·4·3, heads 4·4·64.
+    // Sampling scale 1 of two images with guidance: four rows. Condition 4·9·8, f̂ 2·3·4, x_1 4·4·3, heads 4·4·64.
     #expect(cost.samplingBytes(batch: 2, guided: true) == Double(4 * (288 + 24 + 48 + 1024)))
     // Without: two rows.
     #expect(cost.samplingBytes(batch: 2, guided: false) == Double(4 * (144 + 24 + 24 + 512)))

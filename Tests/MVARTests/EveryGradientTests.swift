@@ -101,10 +101,10 @@ private func rowsInUse<B: HostBackend>(_ gradient: Tensor<B>?, width: Int) throw
     let loss = image.meanSquaredError(input) + image.meanAbsoluteError(input) + quantizerLoss
     let gradients = tape.gradients(of: loss, seed: Tensor(repeating: 1, shape: [1], on: HostDevice()))
     #expect(gradientProblems(try named(model.parameters, gradients)) == [])
-    let drawn = Set(try quantized.tokens.flatMap { try $0.values() })
+    let sampled = Set(try quantized.tokens.flatMap { try $0.values() })
     let codebook = gradients[model.quantizer.codebook.weight]
-    #expect(try rowsInUse(codebook, width: model.configuration.codeWidth) == drawn.sorted())
-    #expect(drawn.count > 5)
+    #expect(try rowsInUse(codebook, width: model.configuration.codeWidth) == sampled.sorted())
+    #expect(sampled.count > 5)
   }
 
   @Test func whatIsMissingZeroOrNotFiniteIsFound() {

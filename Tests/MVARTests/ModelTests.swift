@@ -107,14 +107,14 @@ import Testing
   }
 
   /// All tokens of images, in order of scales.
-  static func draw<B: Backend>(
+  static func sample<B: Backend>(
     _ sampler: Sampler<B>, _ images: [(label: Int, stream: UInt64)], _ options: SamplingOptions
   ) throws -> [[Int]] {
     var tokens = [[Int]](repeating: [], count: images.count)
     _ = try sampler.sample(
       labels: images.map(\.label), streams: images.map { RandomStream(seed: 1, stream: $0.stream) }, options
-    ) { drawn in
-      let values = try drawn.tokens.values()
+    ) { sampled in
+      let values = try sampled.tokens.values()
       let each = values.count / images.count
       for image in images.indices { tokens[image] += values[image * each..<(image + 1) * each] }
     }
@@ -124,17 +124,17 @@ import Testing
   @Test func anImageDoesNotDependOnItsNeighbours() throws {
     let sampler = try Self.tinySampler(Reference<Float>.self)
     let options = try SamplingOptions(guidance: 2.7, topK: 30, topP: 0.9)
-    let four = try Self.draw(sampler, [(1, 0), (2, 1), (7, 2), (3, 3)], options)
-    #expect(try Self.draw(sampler, [(7, 2)], options) == [four[2]])
-    #expect(try Self.draw(sampler, [(1, 0), (2, 1), (7, 2), (3, 3)], options) == four)
+    let four = try Self.sample(sampler, [(1, 0), (2, 1), (7, 2), (3, 3)], options)
+    #expect(try Self.sample(sampler, [(7, 2)], options) == [four[2]])
+    #expect(try Self.sample(sampler, [(1, 0), (2, 1), (7, 2), (3, 3)], options) == four)
     #expect(four[0] != four[1])
   }
 
-  @Test func smoothSamplingDrawsTheSameFirstToken() throws {
-    // The tokens reported are drawn; only the codes added to the sum are mixtures, so scale 0 agrees.
+  @Test func smoothSamplingGivesTheSameFirstToken() throws {
+    // The tokens reported are sampled; only the codes added to the sum are mixtures, so scale 0 agrees.
     let sampler = try Self.tinySampler(Reference<Float>.self)
-    let plain = try Self.draw(sampler, [(1, 0)], SamplingOptions(guidance: 1.5, topK: 10))
-    let smooth = try Self.draw(sampler, [(1, 0)], SamplingOptions(guidance: 1.5, topK: 10, smooth: true))
+    let plain = try Self.sample(sampler, [(1, 0)], SamplingOptions(guidance: 1.5, topK: 10))
+    let smooth = try Self.sample(sampler, [(1, 0)], SamplingOptions(guidance: 1.5, topK: 10, smooth: true))
     #expect(plain[0][0] == smooth[0][0])
     #expect(smooth[0].count == 30)
   }
@@ -147,13 +147,13 @@ import Testing
     #expect(throws: ConfigurationError.self) { _ = try Sampler(sampler.transformer, other.quantizer) }
   }
 
-  @Test func damagedWeightsAreReportedNotDrawn() throws {
+  @Test func damagedWeightsAreReportedNotSampled() throws {
     let sampler = try Self.tinySampler(Reference<Float>.self)
     let parameter = try #require(
       sampler.transformer.parameters.first { $0.name == "blocks.1.feedForward.fc1.weight" })
     parameter.value.storage[7] = .nan
     #expect(throws: NotANumberError.self) {
-      _ = try Self.draw(sampler, [(1, 0)], SamplingOptions(guidance: 2, topK: 10))
+      _ = try Self.sample(sampler, [(1, 0)], SamplingOptions(guidance: 2, topK: 10))
     }
   }
 }

@@ -34,7 +34,7 @@ import Testing
     #expect(result.output.contains("cuBLAS    \(Self.library), version 13.0"))
   }
 
-  @Test func sampleDrawsTheSameTokens() throws {
+  @Test func sampleGivesTheSameTokens() throws {
     try withTemporaryFolder { folder in
       let engines = [
         ["--device", "cpu"], ["--device", "cuda"], ["--device", "cuda", "--products", "cublas"],
@@ -86,7 +86,7 @@ import Testing
         [Measurement].self, from: Data(contentsOf: URL(filePath: "\(folder)/out.json")))
       #expect(measurements.count == 3)
       for measurement in measurements {
-        // The weights are on the device when drawing begins.
+        // The weights are on the device when sampling begins.
         #expect(measurement.deviceBefore >= measurement.weights && measurement.devicePeak > measurement.deviceBefore)
       }
     }

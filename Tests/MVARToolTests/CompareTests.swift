@@ -47,7 +47,7 @@ import Testing
     (["--batch", "1,two"], 64, "--batch is \"1,two\"; write whole numbers such as 1,4,8"),
     (["--rounds", "0"], 64, "--rounds is 0; use a number from 1 to 1000"),
     (["--attention", "var"], 64, "--attention makes no sense here: all three patterns are measured"),
-    (["--cfg", "1"], 64, "--cfg 1 draws without guidance, which VAR cannot: the patterns would do different work"),
+    (["--cfg", "1"], 64, "--cfg 1 samples without guidance, which VAR cannot: the patterns would do different work"),
     (["--model", "seeded:x"], 64, "--model: seeded:x names no seeded model"),
     (["--model", "absent.pth"], 1, "absent.pth"),
     (["-o", "out.jpg"], 1, "out.jpg: the name of the output must end in .png"),

@@ -88,10 +88,10 @@ struct HostileEvaluationTests {
     Case(evaluate() + ["--top-p", "2"], "top-p is 2.0; use 0 for no limit or a probability up to 1", code: 64),
     Case(
       evaluate(model: nil) + ["--grid", "out.png"],
-      "--grid shows samples; name the transformer that draws them with --model", code: 64),
+      "--grid shows samples; name the transformer that samples them with --model", code: 64),
     Case(
       evaluate(model: nil) + ["--nearest", "out.png"],
-      "--nearest shows samples; name the transformer that draws them with --model", code: 64),
+      "--nearest shows samples; name the transformer that samples them with --model", code: 64),
     Case(evaluate() + ["-o", "report.txt"], "report.txt: the name of the output must end in .md"),
     Case(evaluate() + ["--json", "two"], "two: the name of the output must end in .json"),
     Case(

@@ -58,7 +58,7 @@ struct HostileInputTests {
     try FileManager.default.subpathsOfDirectory(atPath: folder).sorted()
   }
 
-  /// Draws with a bad transformer.
+  /// Samples with a bad transformer.
   private static func badModel(
     _ name: String, _ sentence: String, code: Int32 = 1, _ prepare: @escaping @Sendable (String) throws -> Void
   ) -> Case {
@@ -67,7 +67,7 @@ struct HostileInputTests {
       { try prepare("\($0)/bad.pth") })
   }
 
-  /// Draws with a bad tokenizer.
+  /// Samples with a bad tokenizer.
   private static func badTokenizer(
     _ name: String, _ sentence: String, _ prepare: @escaping @Sendable (String) throws -> Void
   ) -> Case {
@@ -93,7 +93,7 @@ struct HostileInputTests {
       { try prepare("\($0)/bad.png") })
   }
 
-  /// Draws with mistaken arguments.
+  /// Samples with mistaken arguments.
   private static func mistake(_ more: [String], _ sentence: String, code: Int32 = 64) -> Case {
     let named = more.contains("--class") ? more : more + ["--class", "1"]
     return Case(more.joined(separator: " "), Tool.sample(named + ["-o", "out.png"]), code, sentence)
@@ -335,7 +335,7 @@ struct HostileInputTests {
     Case("unknown subcommand", ["paint"], 64, "Unexpected argument 'paint'"),
     Case(
       "no class of many", ["sample", "--model", "seeded:d1", "-o", "out.png"], 1,
-      "this model has 1000 classes: say which to draw, with --class"),
+      "this model has 1000 classes: say which to sample, with --class"),
     Case(
       "no output", Tool.sample(["--class", "1"]), 64,
       "nothing would be written: name an image with -o, or use --singles or --tokens"),

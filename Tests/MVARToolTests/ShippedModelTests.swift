@@ -1,4 +1,4 @@
-// The model that ships with the package: it is found without being named, knows its classes by name, draws and reconstructs
+// The model that ships with the package: it is found without being named, knows its classes by name, samples and reconstructs
 // in no time, and with its data stays small. Whether its images are good is for `mvar evaluate` to say.
 
 import Foundation
@@ -13,7 +13,7 @@ import Training
   private let transformer = Fixtures.path("emoji/transformer.safetensors")
   private let tokenizer = Fixtures.path("emoji/tokenizer.safetensors")
 
-  @Test func drawsAClassByNameWithoutNamingAModel() throws {
+  @Test func samplesAClassByNameWithoutNamingAModel() throws {
     try withTemporaryFolder { folder in
       let result = try Tool.run(["sample", "--class", "clock", "--count", "2", "-o", "out.png"], in: folder)
       #expect(result.code == 0, "\(result.errors)")

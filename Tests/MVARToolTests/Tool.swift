@@ -70,7 +70,7 @@ enum Tool {
     try CheckpointWeights(path: model, .transformer).tensors
   }
 
-  /// The arguments that draw one image with the tiny models.
+  /// The arguments that sample one image with the tiny models.
   static func sample(model: String? = nil, tokenizer: String? = nil, _ more: [String] = []) -> [String] {
     ["sample", "--model", model ?? Tool.model, "--tokenizer", tokenizer ?? Tool.tokenizer] + hints + more
   }

@@ -50,7 +50,7 @@ struct DataOrderTests {
     for batch in (0..<40).reversed() { #expect(fresh.indices(ofBatch: batch) == expected[batch]) }
   }
 
-  @Test("weights: a class's share of 40 000 draws lies within five standard deviations")
+  @Test("weights: a class's share of 40 000 samples lies within five standard deviations")
   func weights() {
     let labels = [Int](repeating: 2, count: 100) + [Int](repeating: 5, count: 4) + [Int](repeating: 0, count: 25)
     func share(_ balance: ClassBalance) -> (classes: [Double], examples: [Int]) {

@@ -73,15 +73,15 @@ struct InitialSourceTests {
     #expect(zip(few[..<rows], many[..<rows]).allSatisfy { abs($0 * 100 - $1) <= 1e-5 * abs($1) })
   }
 
-  @Test("the same seed gives the same weights, another seed changes all that are drawn")
+  @Test("the same seed gives the same weights, another seed changes all that are sampled")
   func seeds() throws {
     let (first, same, other) = (try transformer(), try transformer(), try transformer(seed: 4))
     #expect(first == same)
     for (key, values) in first where !key.hasSuffix("bias") && !key.hasSuffix("scale_mul_1H11") {
       #expect(values != other[key], "\(key)")
     }
-    let drawn = first.filter { !$0.key.hasSuffix("bias") && !$0.key.hasSuffix("scale_mul_1H11") }
-    #expect(Set(drawn.values.map { $0[0] }).count == drawn.count)
+    let sampled = first.filter { !$0.key.hasSuffix("bias") && !$0.key.hasSuffix("scale_mul_1H11") }
+    #expect(Set(sampled.values.map { $0[0] }).count == sampled.count)
   }
 
   @Test("a weight does not depend on what else the model has")

@@ -9,7 +9,7 @@ import Training
 
 @Suite("learning")
 struct LearningTests {
-  @Test("a tokenizer and a transformer learn to draw shapes")
+  @Test("a tokenizer and a transformer learn to sample shapes")
   func learns() throws {
     let steps = 80
     var first = try TinyTraining.tokenizerSession(steps: steps) { $0.reviveEvery = 10 }

@@ -24,13 +24,13 @@ enum TinyTraining {
   /// A shape in its class's colour on a grey ground, somewhere in the image.
   static func image(label: Int, number: Int) -> [UInt8] {
     let stream = RandomStream(seed: 2026, stream: UInt64(1000 * label + number))
-    func draw(_ place: Int, _ range: ClosedRange<Double>) -> Double {
+    func sample(_ place: Int, _ range: ClosedRange<Double>) -> Double {
       range.lowerBound + (range.upperBound - range.lowerBound) * stream.uniform(place, purpose: .shuffling)
     }
-    let (x, y, radius) = (draw(0, 5...10), draw(1, 5...10), draw(2, 3...5))
-    let ground = draw(3, 20...60)
+    let (x, y, radius) = (sample(0, 5...10), sample(1, 5...10), sample(2, 3...5))
+    let ground = sample(3, 20...60)
     var ink = [ground, ground, ground]
-    ink[label] = draw(4, 180...250)
+    ink[label] = sample(4, 180...250)
     return (0..<side * side).flatMap { pixel in
       let (dx, dy) = (abs(Double(pixel % side) - x), abs(Double(pixel / side) - y))
       let isInside =

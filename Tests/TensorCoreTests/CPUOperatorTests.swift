@@ -210,14 +210,14 @@ private func checkGradient(
     let stream = [RandomStream(seed: 1, stream: 0)]
     for bad in [nothing, broken] {
       let kept = Single.filterLogits(bad, topK: 3, topP: 0.9)
-      #expect(try Single.drawTokens(kept, streams: stream, firstPosition: 0).values() == [0])
+      #expect(try Single.sampleTokens(kept, streams: stream, firstPosition: 0).values() == [0])
       _ = Single.gumbelSoftmax(bad, factor: 1, temperature: 0.1, streams: stream, firstPosition: 0)
     }
     var infinite = row
     infinite[4] = .infinity
     let certain: Tensor<Single> = try Tensor(infinite, shape: [1, 1, 9], on: HostDevice())
     let kept = Single.filterLogits(certain, topK: 3, topP: 0.9)
-    #expect(try Single.drawTokens(kept, streams: stream, firstPosition: 0).values() == [4])
+    #expect(try Single.sampleTokens(kept, streams: stream, firstPosition: 0).values() == [4])
   }
 
   /// The filter by a full sort.
@@ -255,11 +255,11 @@ private func checkGradient(
     }
   }
 
-  @Test func drawingFollowsTheCumulativeSum() throws {
+  @Test func samplingFollowsTheCumulativeSum() throws {
     let (positions, codes) = (40, 33)
     let x = try exact([2, positions, codes], 3, scale: 4)
     let streams = [RandomStream(seed: 5, stream: 11), RandomStream(seed: 5, stream: 12)]
-    let drawn = try Exact.drawTokens(x, streams: streams, firstPosition: 6).values()
+    let sampled = try Exact.sampleTokens(x, streams: streams, firstPosition: 6).values()
     let values = try x.scalars()
     for row in 0..<2 * positions {
       let weights = (0..<codes).map { Double.exponential(values[row * codes + $0]) }
@@ -269,7 +269,7 @@ private func checkGradient(
         cumulative += weight
         return cumulative > u
       }
-      #expect(drawn[row] == token)
+      #expect(sampled[row] == token)
     }
     let smooth = try Exact.gumbelSoftmax(x, factor: 1.5, temperature: 0.7, streams: streams, firstPosition: 6).scalars()
     for row in 0..<2 * positions {
@@ -369,7 +369,7 @@ private func checkGradient(
         Single.silu(x), Single.geluTanh(x), Single.softmax(x), Single.bicubicResize(map, height: 16, width: 16),
         Single.filterLogits(x, topK: 90, topP: 0.9),
       ]
-      let tokens = Single.drawTokens(x, streams: Array(streams[range]), firstPosition: 0)
+      let tokens = Single.sampleTokens(x, streams: Array(streams[range]), firstPosition: 0)
       return try tensors.map { try $0.scalars() } + [try tokens.values().map { Float($0) }]
     }
     func sums() throws -> [Float] {

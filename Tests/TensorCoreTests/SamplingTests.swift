@@ -1,4 +1,4 @@
-// Drawing and filtering: which tokens can come out, how often, and that an image's tokens are its own.
+// Sampling and filtering: which tokens can come out, how often, and that an image's tokens are its own.
 
 import Foundation
 import TensorCore
@@ -50,12 +50,12 @@ private let infinity = Double.infinity
     let logits = probabilities.map { $0 == 0 ? -infinity : log($0) + 3 }
     let count = 20_000
     let rows = try Values((0..<count).flatMap { _ in logits }, shape: [1, count, 6]).tensor(engine)
-    let tokens = try B.drawTokens(rows, streams: [RandomStream(seed: 1, stream: 7)], firstPosition: 0).values()
+    let tokens = try B.sampleTokens(rows, streams: [RandomStream(seed: 1, stream: 7)], firstPosition: 0).values()
     for (v, probability) in probabilities.enumerated() {
-      let drawn = Double(tokens.count { $0 == v })
-      // Five standard deviations of a binomial count; exactly 0 where −∞ is never drawn.
+      let sampled = Double(tokens.count { $0 == v })
+      // Five standard deviations of a binomial count; exactly 0 where −∞ is never sampled.
       let bar = 5 * (Double(count) * probability * (1 - probability)).squareRoot()
-      #expect(abs(drawn - Double(count) * probability) <= bar, "token \(v) drawn \(drawn) times on \(engine)")
+      #expect(abs(sampled - Double(count) * probability) <= bar, "token \(v) sampled \(sampled) times on \(engine)")
     }
   }
 
@@ -70,7 +70,7 @@ private let infinity = Double.infinity
     for level in [0.0, 80, -80] {
       let logits = Tensor<B>(repeating: B.Scalar(level), shape: [1, positions, width], on: HostDevice())
       let stream = RandomStream(seed: 5, stream: 6)
-      let tokens = try B.drawTokens(logits, streams: [stream], firstPosition: 100).values()
+      let tokens = try B.sampleTokens(logits, streams: [stream], firstPosition: 100).values()
       for n in 0..<positions {
         let place = stream.uniform(100 + n, purpose: .token) * Double(width)
         #expect(tokens[n] == Int(place) || abs(place - place.rounded()) < 1e-9)
@@ -82,9 +82,9 @@ private let infinity = Double.infinity
       row[v] = -80
       let streams = [RandomStream(seed: 0, stream: 0)]
       let only = try Values(row, shape: [1, 1, 17]).tensor(engine)
-      #expect(try B.drawTokens(only, streams: streams, firstPosition: 3).values() == [v])
+      #expect(try B.sampleTokens(only, streams: streams, firstPosition: 3).values() == [v])
       let large = try Values(row.map { $0 == -80 ? 80 : -80 }, shape: [1, 1, 17]).tensor(engine)
-      #expect(try B.drawTokens(large, streams: streams, firstPosition: 3).values() == [v])
+      #expect(try B.sampleTokens(large, streams: streams, firstPosition: 3).values() == [v])
     }
   }
 
@@ -97,19 +97,19 @@ private let infinity = Double.infinity
     var random = RandomValues(seed: 40)
     let images = (0..<3).map { _ in random.normal([1, 7, 17], deviation: 2) }
     let streams = (0..<3).map { RandomStream(seed: 12, stream: UInt64($0)) }
-    func draw(_ order: [Int], first: Int = 0, from start: Int = 0) throws -> [[Int]] {
+    func sample(_ order: [Int], first: Int = 0, from start: Int = 0) throws -> [[Int]] {
       let logits = Values(
         order.flatMap { images[$0].numbers.dropFirst(start * 17) }, shape: [order.count, 7 - start, 17])
-      let tokens = try B.drawTokens(
+      let tokens = try B.sampleTokens(
         logits.tensor(engine), streams: order.map { streams[$0] }, firstPosition: first
       ).values()
       return order.indices.map { Array(tokens[$0 * (7 - start)..<($0 + 1) * (7 - start)]) }
     }
-    let together = try draw([0, 1, 2])
-    #expect(try draw([2, 0, 1]) == [together[2], together[0], together[1]])
-    #expect(try draw([1]) == [together[1]])
-    // Drawn in parts: position n uses number firstPosition + n.
-    #expect(try draw([1], first: 3, from: 3) == [Array(together[1][3...])])
+    let together = try sample([0, 1, 2])
+    #expect(try sample([2, 0, 1]) == [together[2], together[0], together[1]])
+    #expect(try sample([1]) == [together[1]])
+    // Sampled in parts: position n uses number firstPosition + n.
+    #expect(try sample([1], first: 3, from: 3) == [Array(together[1][3...])])
 
     func smooth(_ order: [Int]) throws -> [Double] {
       let logits = Values(order.flatMap { images[$0].numbers }, shape: [order.count, 7, 17])
@@ -121,7 +121,7 @@ private let infinity = Double.infinity
     #expect(try Array(smooth([2, 0])[119...]) == smooth([0]))
   }
 
-  @Test("Engines draw the same tokens", arguments: Engine.all)
+  @Test("Engines sample the same tokens", arguments: Engine.all)
   func sameTokens(engine: Engine) throws {
     try checkSameTokens(engine.type)
   }
@@ -130,11 +130,11 @@ private let infinity = Double.infinity
     var random = RandomValues(seed: 41)
     let logits = random.normal([3, 50, 129], deviation: 3)
     let streams = (0..<3).map { RandomStream(seed: 2, stream: UInt64($0)) }
-    let expected = try Reference<Double>.drawTokens(
+    let expected = try Reference<Double>.sampleTokens(
       Reference<Double>.filterLogits(logits.tensor(Reference<Double>.self), topK: 40, topP: 0.9), streams: streams,
       firstPosition: 11)
-    let drawn = B.drawTokens(
+    let sampled = B.sampleTokens(
       B.filterLogits(try logits.tensor(engine), topK: 40, topP: 0.9), streams: streams, firstPosition: 11)
-    #expect(try drawn.values() == expected.values())
+    #expect(try sampled.values() == expected.values())
   }
 }

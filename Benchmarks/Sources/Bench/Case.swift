@@ -29,7 +29,7 @@ struct Case {
       Case(name: "upsampled-convolution-320-64", operations: convolution(320, 128)),
       Case(name: "cross-entropy"),
       Case(name: "adamw"),
-      Case(name: "filter-and-draw"),
+      Case(name: "filter-and-sample"),
       Case(name: "dense-forward", operations: dense),
       Case(name: "dense-both", operations: 3.5 * dense),
     ]
@@ -42,8 +42,8 @@ struct Case {
   ]
 
   static let models: [Case] = [
-    Case(name: "transformer-1", operations: 2 * drawing(1), aim: 0.55),
-    Case(name: "transformer-4", operations: 2 * drawing(4), aim: 0.62),
+    Case(name: "transformer-1", operations: 2 * sampling(1), aim: 0.55),
+    Case(name: "transformer-4", operations: 2 * sampling(4), aim: 0.62),
     Case(name: "decode-1", operations: 2 * tokenizer.decoder.products, aim: 0.50),
     Case(name: "encode-1", operations: 2 * tokenizer.encoder.products, aim: 0.50),
     Case(name: "train-dense", aim: 0.65, tolerance: 5e-3),
@@ -61,8 +61,8 @@ struct Case {
   /// QKᵀ and AV of 16 heads of 64 numbers, 7 × 7 keys a query. With the backward it is 3.5 times as much: QKᵀ again, and four
   /// products of the same size.
   private static func window(_ side: Double) -> Double { 2 * 2 * side * side * 49 * 1024 }
-  /// Multiply-accumulates of drawing some images with guidance.
-  private static func drawing(_ count: Double) -> Double {
+  /// Multiply-accumulates of sampling some images with guidance.
+  private static func sampling(_ count: Double) -> Double {
     2 * count * TransformerCost(TransformerConfiguration(depth: 16)).products
   }
   private static let tokenizer = TokenizerCost(TokenizerConfiguration())

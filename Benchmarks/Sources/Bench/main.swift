@@ -157,13 +157,13 @@ func main() throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
     note("checkpoints")
     _ = try run(python, [script, "save", folder])
-    func draw(_ count: Int, _ round: Int) throws -> (here: Finished, peer: Finished) {
+    func sample(_ count: Int, _ round: Int) throws -> (here: Finished, peer: Finished) {
       let arguments = [
         "sample", "--model", "\(folder)/d16.pth", "--tokenizer", "\(folder)/vae.pth", "--class", "207", "--count",
         "\(count)", "--batch", "\(count)", "--cfg", "2.7", "--top-k", "900", "--top-p", "0.96", "-o",
         "\(folder)/here.png",
       ]
-      let peer = [script, "draw", folder, "\(folder)/peer.png", "\(count)"]
+      let peer = [script, "sample", folder, "\(folder)/peer.png", "\(count)"]
       return try inTurn(round, { try run(mvar, arguments) }, { try run(python, peer) })
     }
     for name in commands {
@@ -179,11 +179,11 @@ func main() throws {
           // Its own clock: without Python's start.
           theirs.append(Double(peer.output.split(separator: "\n").last ?? "") ?? .nan)
         case "whole-sample-4":
-          let (here, peer) = try draw(4, round)
+          let (here, peer) = try sample(4, round)
           ours.append(here.seconds)
           theirs.append(peer.seconds)
         default:
-          let (here, peer) = try draw(1, round)
+          let (here, peer) = try sample(1, round)
           ours.append(here.peakMemory)
           theirs.append(peer.peakMemory)
         }

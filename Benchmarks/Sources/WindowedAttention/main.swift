@@ -126,5 +126,5 @@ if arguments.count == 2 {
     ])
   plot.xScale = .logarithmic
   plot.yScale = .logarithmic
-  try plot.draw().writePNG(to: arguments.last!)
+  try plot.sample().writePNG(to: arguments.last!)
 }

@@ -110,12 +110,12 @@ func values(_ name: String, _ shape: Shape, scale: Float = 1) throws -> Tensor<E
       return []  // it changes with every repetition
     }
   },
-  "filter-and-draw": {
+  "filter-and-sample": {
     let logits = try values("x", [4, 256, 4096], scale: 5)
     let streams = (0..<4).map { RandomStream(seed: 1, stream: UInt64($0)) }
     return {
       let kept = Engine.filterLogits(logits, topK: 900, topP: 0.96)
-      _ = Engine.drawTokens(kept, streams: streams, firstPosition: 0)
+      _ = Engine.sampleTokens(kept, streams: streams, firstPosition: 0)
       return [.tensor(kept)]
     }
   },
@@ -125,8 +125,8 @@ func values(_ name: String, _ shape: Shape, scale: Float = 1) throws -> Tensor<E
   "window-16-both": { try windowed(16, backward: true) },
   "window-64-forward": { try windowed(64, backward: false) },
   "window-64-both": { try windowed(64, backward: true) },
-  "transformer-1": { try drawing(1) },
-  "transformer-4": { try drawing(4) },
+  "transformer-1": { try sampling(1) },
+  "transformer-4": { try sampling(4) },
   "decode-1": {
     let tokenizer = Models.tokenizer
     let sum = try values("f", [1, 32, 16, 16])
@@ -211,7 +211,7 @@ private func windowed(_ side: Int, backward: Bool) throws -> () throws -> [Outco
   }
 }
 
-@MainActor private func drawing(_ count: Int) throws -> () throws -> [Outcome] {
+@MainActor private func sampling(_ count: Int) throws -> () throws -> [Outcome] {
   let sampler = try Sampler(Models.transformer, Models.tokenizer.quantizer)
   let labels = (0..<count).map { $0 * 37 % 1000 }
   let streams = labels.indices.map { RandomStream(seed: 1, stream: UInt64($0)) }
@@ -219,7 +219,7 @@ private func windowed(_ side: Int, backward: Bool) throws -> () throws -> [Outco
   return {
     var first: Tensor<Engine>?
     _ = try sampler.sample(labels: labels, streams: streams, options) { if $0.scale == 0 { first = $0.logits } }
-    return [.tensor(first!)]  // later scales depend on what was drawn
+    return [.tensor(first!)]  // later scales depend on what was sampled
   }
 }
 

@@ -1,31 +1,31 @@
-// What a transformer keeps in memory while it draws and while it is trained, beside its parameters, their gradients and the
+// What a transformer keeps in memory while it samples and while it is trained, beside its parameters, their gradients and the
 // optimiser's moments: the cache of keys and values, and activations.
 //
 // The rule: the numbers of all tensors alive at the fullest moment, every buffer once. A reshape shares its buffer; while
-// drawing, GELU and the gated residual write over their input. A tensor lives to its last use, an argument until the call
+// sampling, GELU and the gated residual write over their input. A tensor lives to its last use, an argument until the call
 // returns. Whole numbers (tokens, labels) and an operator's scratch memory, which depends on the engine and its threads, do
 // not count, nor what the allocator keeps for later.
 
 extension TransformerCost {
-  /// How many rows the batch has in the transformer: twice as many with guidance, which VAR always draws with.
+  /// How many rows the batch has in the transformer: twice as many with guidance, which VAR always samples with.
   public func rows(batch: Int, guided: Bool) -> Int {
     guided || trajectory.pattern.seesEarlierScales ? 2 * batch : batch
   }
 
-  /// The bytes of keys and values kept at the end of drawing, 2·L·C numbers per block and row: 0 but for VAR.
+  /// The bytes of keys and values kept at the end of sampling, 2·L·C numbers per block and row: 0 but for VAR.
   public func cacheBytes(batch: Int, guided: Bool, bytesPerNumber: Int = 4) -> Double {
     guard trajectory.pattern.seesEarlierScales else { return 0 }
     return 2 * Double(configuration.scaleList.length) * width * depth
       * Double(rows(batch: batch, guided: guided)) * Double(bytesPerNumber)
   }
 
-  /// The bytes of activations when drawing is at its fullest, the cache apart.
+  /// The bytes of activations when sampling is at its fullest, the cache apart.
   public func samplingBytes(batch: Int, guided: Bool, bytesPerNumber: Int = 4) -> Double {
     let numbers = allScales.map { samplingNumbers(scale: $0, batch: batch, guided: guided) }
     return (numbers.max() ?? 0) * Double(bytesPerNumber)
   }
 
-  /// How many numbers are alive at the fullest moment of one scale of drawing; see `Sampler.sample`. Not for `smooth`.
+  /// How many numbers are alive at the fullest moment of one scale of sampling; see `Sampler.sample`. Not for `smooth`.
   func samplingNumbers(scale: Int, batch: Int, guided: Bool) -> Double {
     let scaleList = configuration.scaleList
     let isGuided = rows(batch: batch, guided: guided) > batch

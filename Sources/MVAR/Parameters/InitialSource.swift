@@ -1,4 +1,4 @@
-// First weights for training from scratch, drawn from counter-based streams: one stream per parameter, so that a weight
+// First weights for training from scratch, sampled from counter-based streams: one stream per parameter, so that a weight
 // depends on the seed and its own name alone.
 //
 //     transformer: σ = √(1/(3C)); linear, embedding and position weights normal(σ), cut at ±2; biases 0; then
@@ -11,7 +11,7 @@ import TensorCore
 
 /// First weights of either model.
 public struct InitialSource<B: Backend>: ParameterSource {
-  /// Which weights are drawn.
+  /// Which weights are sampled.
   private enum Rule: Sendable {
     case transformer(TransformerConfiguration, gainFactor: Double)
     case tokenizer(TokenizerConfiguration)
@@ -104,7 +104,7 @@ struct NumberSource: Sendable {
     (0..<count).map { Float(bound * (2 * stream.uniform($0, purpose: .initialisation) - 1)) }
   }
 
-  /// Normally distributed numbers (Box and Muller), drawn again while they lie beyond ±cut.
+  /// Normally distributed numbers (Box and Muller), sampled again while they lie beyond ±cut.
   func normal(_ count: Int, deviation: Double, cut: Double = .infinity) -> [Float] {
     (0..<count).map { index in
       var attempt = 0

@@ -1,12 +1,12 @@
-// Drawing images, scale by scale (MVAR, section 3.3). At each scale the blocks run on this scale's tokens alone; there is
+// Sampling images, scale by scale (MVAR, section 3.3). At each scale the blocks run on this scale's tokens alone; there is
 // no key/value cache, except for the baseline VAR. With guidance the batch is doubled, the second half with the null class.
 //
-//     f̂ = 0; for each s: t = cfg·s/(S−1); logits = (1 + t)·conditional − t·null; filter; draw; f̂ += Φ(codes);
+//     f̂ = 0; for each s: t = cfg·s/(S−1); logits = (1 + t)·conditional − t·null; filter; sample; f̂ += Φ(codes);
 //     x_(s+1) = area(f̂, p_(s+1))
 
 import TensorCore
 
-/// How images are drawn.
+/// How images are sampled.
 public struct SamplingOptions: Hashable, Sendable {
   /// Classifier-free guidance; 1 for none at all, except that VAR always has some.
   public var guidance: Double
@@ -14,7 +14,7 @@ public struct SamplingOptions: Hashable, Sendable {
   public var topK: Int
   /// Only the likeliest tokens that together have probability p; 0 for no limit.
   public var topP: Double
-  /// Mix codes by Gumbel-softmax instead of drawing one: for images, never for metrics.
+  /// Mix codes by Gumbel-softmax instead of sampling one: for images, never for metrics.
   public var smooth: Bool
 
   /// Options with the given values.
@@ -35,8 +35,8 @@ public struct SamplingOptions: Hashable, Sendable {
   }
 }
 
-/// The result of one scale while images are being drawn.
-public struct DrawnScale<B: Backend> {
+/// The result of one scale while images are being sampled.
+public struct SampledScale<B: Backend> {
   /// s
   public let scale: Int
   /// Guided logits before the filter [B, p_s², V]. Whether they are finite numbers is checked after the last scale.
@@ -49,7 +49,7 @@ public struct DrawnScale<B: Backend> {
   public let cacheByteCount: Int
 }
 
-/// The model's output stopped being numbers, so there is nothing to draw from.
+/// The model's output stopped being numbers, so there is nothing to sample from.
 public struct NotANumberError: Error, CustomStringConvertible {
   /// One sentence without a full stop.
   public let description: String
@@ -58,7 +58,7 @@ public struct NotANumberError: Error, CustomStringConvertible {
   public init(description: String) { self.description = description }
 }
 
-/// A transformer and a codebook that draw images together.
+/// A transformer and a codebook that sample images together.
 public struct Sampler<B: Backend>: Sendable {
   /// Gives logits.
   public let transformer: MarkovianTransformer<B>
@@ -84,35 +84,35 @@ public struct Sampler<B: Backend>: Sendable {
     self.quantizer = quantizer
   }
 
-  /// Draws images.
+  /// Samples images.
   ///
   /// - Parameters:
   ///   - labels: the class of each image.
   ///   - streams: the random numbers of each image.
-  ///   - recordings: of this sampler, from earlier drawings and for later ones; nil to compute everything.
-  ///   - onScale: called after each scale; what it throws ends the drawing. A device may still be computing the scale: to
+  ///   - recordings: of this sampler, from earlier sampling runs and for later ones; nil to compute everything.
+  ///   - onScale: called after each scale; what it throws ends the sampling. A device may still be computing the scale: to
   ///     read its tensors is to wait for them.
   /// - Returns: f̂ of all scales [B, Z, P, P]: the decoder makes the images.
-  /// - Throws: `NotANumberError` when logits of any scale are not finite; nothing that was drawn means anything then.
+  /// - Throws: `NotANumberError` when logits of any scale are not finite; nothing that was sampled means anything then.
   public func sample(
-    labels: [Int], streams: [RandomStream], _ options: SamplingOptions, recordings: DrawingRecordings<B>? = nil,
-    onScale: (DrawnScale<B>) throws -> Void = { _ in }
+    labels: [Int], streams: [RandomStream], _ options: SamplingOptions, recordings: SamplingRecordings<B>? = nil,
+    onScale: (SampledScale<B>) throws -> Void = { _ in }
   ) throws -> Tensor<B> {
     precondition(labels.count == streams.count && !labels.isEmpty, "\(labels.count) labels, \(streams.count) streams")
     let configuration = transformer.configuration
     let guided = options.guidance != 1 || configuration.attention.seesEarlierScales
     let rows = guided ? labels + labels.map { _ in configuration.classes } : labels
-    func draw(_ parts: DrawingRecordings<B>.Parts) throws -> Tensor<B> {
-      try self.draw(rows: rows, isGuided: guided, streams: streams, options, parts, onScale: onScale)
+    func sample(_ parts: SamplingRecordings<B>.Parts) throws -> Tensor<B> {
+      try self.sample(rows: rows, isGuided: guided, streams: streams, options, parts, onScale: onScale)
     }
-    guard let recordings else { return try draw(.init(nil, scales: configuration.scaleList.count)) }
-    return try recordings.withParts(rows: rows.count, of: transformer, draw)
+    guard let recordings else { return try sample(.init(nil, scales: configuration.scaleList.count)) }
+    return try recordings.withParts(rows: rows.count, of: transformer, sample)
   }
 
-  /// Draws the images of some rows of the batch, with guidance the null class in the second half.
-  private func draw(
+  /// Samples the images of some rows of the batch, with guidance the null class in the second half.
+  private func sample(
     rows: [Int], isGuided guided: Bool, streams: [RandomStream], _ options: SamplingOptions,
-    _ parts: DrawingRecordings<B>.Parts, onScale: (DrawnScale<B>) throws -> Void
+    _ parts: SamplingRecordings<B>.Parts, onScale: (SampledScale<B>) throws -> Void
   ) throws -> Tensor<B> {
     let configuration = transformer.configuration
     let scaleList = configuration.scaleList
@@ -135,13 +135,13 @@ public struct Sampler<B: Backend>: Sendable {
       if guided {
         logits = B.guide(logits, strength: B.Scalar(options.guidance * ratio))  // [B, p², V]
       } else if parts.isRecorded {
-        // A copy, since the next drawing overwrites what a recording gives.
+        // A copy, since the next sampling overwrites what a recording gives.
         logits = B.scale(logits, by: 1)
       }
       finiteness.append(B.finiteness(of: logits))
       let kept = B.filterLogits(logits, topK: options.topK, topP: options.topP)
       let first = scaleList.tokens(of: scale).lowerBound
-      let tokens = B.drawTokens(kept, streams: streams, firstPosition: first)  // [B, p²]
+      let tokens = B.sampleTokens(kept, streams: streams, firstPosition: first)  // [B, p²]
       let h: Variable<B> =
         options.smooth
         ? quantizer.contribution(
@@ -150,7 +150,7 @@ public struct Sampler<B: Backend>: Sendable {
       let newSum = sum.map { $0 + h } ?? h  // [B, Z, P, P]
       sum = newSum
       try onScale(
-        DrawnScale(
+        SampledScale(
           scale: scale, logits: logits, tokens: tokens, sum: newSum.value, cacheByteCount: cache?.byteCount ?? 0))
       if scale + 1 < scaleList.count {
         let next = quantizer.input(of: scale + 1, sum: newSum)  // [B, p², Z]

@@ -1,5 +1,5 @@
 // AdaLN: how the class steers every block. Linear(SiLU(condition)) gives γ1, γ2, scale1, scale2, shift1, shift2 (in this
-// order) per block; the head has a scale and a shift of its own. None of them depends on the scale being drawn, so they
+// order) per block; the head has a scale and a shift of its own. None of them depends on the scale being sampled, so they
 // are computed once per image.
 
 import NeuralLayers

@@ -1,7 +1,7 @@
 // The three attention patterns that share all weights and all other text: MVAR's, its ablation, and the baseline VAR.
 //
 // They differ in what a token sees, and in nothing else; `ScaleTrajectory` turns a pattern into spans and windows. `mvar
-// mask` draws them.
+// mask` samples them.
 
 /// What the tokens of a scale see.
 public enum AttentionPattern: String, CaseIterable, Hashable, Sendable {
@@ -11,7 +11,7 @@ public enum AttentionPattern: String, CaseIterable, Hashable, Sendable {
   /// The first assumption alone, the paper's ablation: every scale sees itself alone, all of it.
   case scaleMarkov = "scale-markov"
   /// The baseline VAR (arXiv 2404.02905), block-causal: a scale sees itself and all earlier ones, p(r_s | r_1 … r_(s−1)).
-  /// Drawing keeps the keys and values of all scales so far, and always with guidance.
+  /// Sampling keeps the keys and values of all scales so far, and always with guidance.
   case blockCausal = "var"
 
   /// Whether a scale sees earlier ones, whose keys and values must then be at hand.

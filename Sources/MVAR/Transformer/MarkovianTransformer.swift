@@ -1,4 +1,4 @@
-// The transformer: from a class and the maps drawn so far to logits for the next map's tokens (MVAR, arXiv 2505.12742,
+// The transformer: from a class and the maps sampled so far to logits for the next map's tokens (MVAR, arXiv 2505.12742,
 // section 3). The text is forward only; with a tape the same text is differentiated.
 
 import NeuralLayers

@@ -1,4 +1,4 @@
-// From logits to tokens: guidance, top-k and top-p, drawing, and the Gumbel softmax of smooth sampling.
+// From logits to tokens: guidance, top-k and top-p, sampling, and the Gumbel softmax of smooth sampling.
 //
 // Probabilities are summed in double precision, so that the same logits and the same random number give the same token
 // as on the other engines. Random numbers are a function of seed, stream, purpose and index (Philox 4×32 with ten
@@ -188,7 +188,7 @@ static __device__ __forceinline__ double uniform(const unsigned long long *strea
   return (word + 0.5) * (1.0 / 4294967296.0);
 }
 
-// MARK: Drawing
+// MARK: Sampling
 
 /// One token per position: the first v whose cumulative weight exp(x[v] − max) exceeds u·total, u being the position's
 /// random number; where rounding leaves none, the last v of nonzero weight; 0 for a row of nothing but −∞ or with a
@@ -197,12 +197,12 @@ static __device__ __forceinline__ double uniform(const unsigned long long *strea
 /// Each thread adds up a run of neighbouring codes; then the run that u·total falls into is known, and only its thread
 /// looks at single codes.
 ///
-/// - drawn [batch, tokens] int
+/// - sampled [batch, tokens] int
 /// - logits [batch, tokens, width]
 /// - streams [batch, 2] unsigned 64-bit: seed and stream of every image
 /// - firstPosition: position n uses the random number firstPosition + n
 /// - grid: batch·tokens; block 256, which shares a row
-KERNEL(drawTokens, int *drawn, const float *logits, const unsigned long long *streams, long long firstPosition,
+KERNEL(sampleTokens, int *sampled, const float *logits, const unsigned long long *streams, long long firstPosition,
        int tokens, int width) {
   SHARED_ARRAY(double, sums, [BLOCK]);
   SHARED_ARRAY(int, lasts, [BLOCK]);
@@ -234,7 +234,7 @@ KERNEL(drawTokens, int *drawn, const float *logits, const unsigned long long *st
   const int image = static_cast<int>(blockIdx.x) / tokens, position = static_cast<int>(blockIdx.x) % tokens;
   const double mark = uniform(streams + 2 * image, firstPosition + position, PURPOSE_TOKEN) * total;
   if (!(total > 0)) {  // Also where a NaN has reached the total.
-    if (thread == 0) drawn[blockIdx.x] = 0;
+    if (thread == 0) sampled[blockIdx.x] = 0;
   } else if (before <= mark && before + sum > mark) {
     // The code of this run at which the sum goes past the mark; rounding may leave the mark just behind all of them.
     double cumulative = before;
@@ -246,9 +246,9 @@ KERNEL(drawTokens, int *drawn, const float *logits, const unsigned long long *st
       cumulative += weight;
       if (cumulative > mark) break;
     }
-    drawn[blockIdx.x] = token;
+    sampled[blockIdx.x] = token;
   } else if (thread == 0 && !(total > mark)) {
-    drawn[blockIdx.x] = last;
+    sampled[blockIdx.x] = last;
   }
 }
 

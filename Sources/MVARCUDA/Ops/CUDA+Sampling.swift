@@ -1,4 +1,4 @@
-// From logits to tokens: guidance, top-k and top-p, drawing, and the Gumbel softmax. The formulas stand at the kernels in
+// From logits to tokens: guidance, top-k and top-p, sampling, and the Gumbel softmax. The formulas stand at the kernels in
 // Sampling.cu.
 
 import TensorCore
@@ -45,21 +45,21 @@ extension CUDA: SamplingOps {
   }
 
   /// One token per position: the first v whose cumulative weight exceeds u·total.
-  public static func drawTokens(_ logits: Tensor<CUDA>, streams: [RandomStream], firstPosition: Int) -> Indices<CUDA> {
+  public static func sampleTokens(_ logits: Tensor<CUDA>, streams: [RandomStream], firstPosition: Int) -> Indices<CUDA> {
     precondition(
       logits.shape.rank == 3 && streams.count == logits.shape[0] && logits.shape[2] > 0,
-      "drawTokens: logits \(logits.shape), \(streams.count) streams")
+      "sampleTokens: logits \(logits.shape), \(streams.count) streams")
     let engine = logits.device
     let (tokens, width) = (logits.shape[1], logits.shape[2])
-    let drawn = DeviceArray<Int32>(count: streams.count * tokens, on: engine)
+    let sampled = DeviceArray<Int32>(count: streams.count * tokens, on: engine)
     engine.launch(
-      .sampling, "drawTokens", LaunchShape(drawn.count),
+      .sampling, "sampleTokens", LaunchShape(sampled.count),
       [
-        drawn.argument, logits.argument, argument(streams, on: engine), .long(firstPosition), .int(tokens), .int(width),
+        sampled.argument, logits.argument, argument(streams, on: engine), .long(firstPosition), .int(tokens), .int(width),
       ])
     return Indices(
       shape: [streams.count, tokens],
-      storage: DeviceIndices(array: drawn, least: 0, most: Int32(clamping: width - 1)))  // [B, N]
+      storage: DeviceIndices(array: sampled, least: 0, most: Int32(clamping: width - 1)))  // [B, N]
   }
 
   /// softmax((factor·logits + Gumbel noise)/temperature).

@@ -2,7 +2,7 @@
 //
 // Every measurement is a process of its own, so that one pattern's memory cannot hide in another's, and patterns take turns,
 // so that a machine that is slow for a while is slow for all. Weights are in memory before the clock starts. Memory beyond the
-// weights is the process's peak less what it held when drawing began; on a GPU it is that of its tensors, and one drawing
+// weights is the process's peak less what it held when sampling began; on a GPU it is that of its tensors, and one sampling run
 // goes before the measured one. Images are not decoded: all patterns share that.
 
 import ArgumentParser
@@ -12,7 +12,7 @@ import Media
 import TensorCore
 
 struct Compare: ParsableCommand {
-  /// The published values. VAR cannot draw without guidance, so none does here.
+  /// The published values. VAR cannot sample without guidance, so none does here.
   enum Defaults: SamplingDefaults {
     static let named = SamplingValues.published
     static let guidanceHelp = "Strength of classifier-free guidance."
@@ -21,7 +21,7 @@ struct Compare: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measure VAR, scale-Markov and MVAR with the same weights side by side.",
     discussion: """
-      Draws images with each attention pattern, each time in a process of its own, and prints medians and ratios. Only \
+      Samples images with each attention pattern, each time in a process of its own, and prints medians and ratios. Only \
       the attention differs; weights, guidance, filters and seeds are the same. An hour's worth of numbers on a laptop:
 
         mvar compare --model seeded:d16 --batch 1,4,8 --rounds 3 -o compare.png
@@ -30,13 +30,13 @@ struct Compare: ParsableCommand {
   @Option(parsing: .unconditional, help: "The transformer: a checkpoint file, or seeded:d16 for the published sizes.")
   var model = "seeded:d16"
 
-  @Option(parsing: .unconditional, help: "How many images are drawn at once, several numbers for several tables.")
+  @Option(parsing: .unconditional, help: "How many images are sampled at once, several numbers for several tables.")
   var batch = "1,4,8"
 
   @Option(parsing: .unconditional, help: "How often each measurement is made; medians are shown.")
   var rounds = 3
 
-  @OptionGroup var drawing: DrawingOptions<Defaults>
+  @OptionGroup var sampling: SamplerOptions<Defaults>
 
   @Option(name: [.short, .long], parsing: .unconditional, help: "An image of the results (.png).")
   var output: String?
@@ -60,8 +60,8 @@ struct Compare: ParsableCommand {
     guard alone || hints.attention == nil else {
       throw ValidationError("--attention makes no sense here: all three patterns are measured")
     }
-    guard try drawing.options().guidance != 1 else {
-      throw ValidationError("--cfg 1 draws without guidance, which VAR cannot: the patterns would do different work")
+    guard try sampling.options().guidance != 1 else {
+      throw ValidationError("--cfg 1 samples without guidance, which VAR cannot: the patterns would do different work")
     }
   }
 
@@ -78,7 +78,7 @@ struct Compare: ParsableCommand {
       let engine = try engine.open()
       let task = ComparisonTask(
         source: try modelSource(model, option: "--model"), hints: try hints.hints(), batch: try batches()[0],
-        options: try drawing.options())
+        options: try sampling.options())
       let line = try JSONEncoder().encode(try engine.run(task))
       try Console.print(String(decoding: line, as: UTF8.self))
       return
@@ -114,7 +114,7 @@ struct Compare: ParsableCommand {
 
   /// One measurement in a process of its own.
   private func measure(_ pattern: AttentionPattern, batch: Int) throws -> ComparisonMeasurement {
-    let sampling = try drawing.options()
+    let sampling = try sampling.options()
     var arguments =
       [
         "compare", "--alone", "--model", model, "--batch", "\(batch)", "--attention", pattern.rawValue,

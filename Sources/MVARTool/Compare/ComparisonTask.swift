@@ -1,4 +1,4 @@
-// One measurement of `mvar compare`: load, draw once, and say how long it took and how much memory it needed.
+// One measurement of `mvar compare`: load, sample once, and say how long it took and how much memory it needed.
 
 import Foundation
 import MVAR
@@ -9,31 +9,31 @@ import TensorCore
 struct ComparisonMeasurement: Codable {
   /// The pattern's name.
   let attention: String
-  /// Images drawn at once.
+  /// Images sampled at once.
   let batch: Int
-  /// Drawing all scales, without loading and without the decoder.
+  /// Sampling all scales, without loading and without the decoder.
   let seconds: Double
   /// Bytes of the transformer's parameters.
   let weights: Int
-  /// Bytes of memory the process held when drawing began.
+  /// Bytes of memory the process held when sampling began.
   let before: Int
   /// The most it ever held.
   let peak: Int
-  /// Bytes of tensors in a GPU's memory when drawing began; nil where they are in the process's.
+  /// Bytes of tensors in a GPU's memory when sampling began; nil where they are in the process's.
   let deviceBefore: Int?
-  /// The most bytes of tensors there while images were drawn.
+  /// The most bytes of tensors there while images were sampled.
   let devicePeak: Int?
   /// Bytes of keys and values kept at the end.
   let cache: Int
 
-  /// Memory that drawing needed, where the tensors are.
+  /// Memory that sampling needed, where the tensors are.
   var beyondWeights: Int {
     if let deviceBefore, let devicePeak { return devicePeak - deviceBefore }
     return max(peak - before, 0)
   }
 }
 
-/// Draws once with one pattern.
+/// Samples once with one pattern.
 struct ComparisonTask: EngineTask {
   let source: ModelSource
   let hints: ModelHints
@@ -49,13 +49,13 @@ struct ComparisonTask: EngineTask {
       vocabulary: configuration.vocabulary, codeWidth: configuration.codeWidth, scaleList: configuration.scaleList)
     let tokenizer = try VQVAE<B>(codes, SeededSource(seed: 0, .tokenizer, on: device), parts: [], on: device)
     let sampler = try Sampler(transformer, tokenizer.quantizer)
-    try configuration.checkMemory(drawing: batch, on: device)
+    try configuration.checkMemory(sampling: batch, on: device)
     // Every page of the weights is in memory before the clock starts, also of a mapped file.
     guard try transformer.parameters.allSatisfy({ try B.isFinite($0.value) }) else {
       throw Failure("\(source): the weights are not finite numbers")
     }
     var cache = 0
-    func draw() throws {
+    func sample() throws {
       let labels = (0..<batch).map { $0 * 37 % configuration.classes }
       _ = try naming("\(source)") {
         // Asking whether all numbers are finite waits for the last of them.
@@ -65,12 +65,12 @@ struct ComparisonTask: EngineTask {
           ) { cache = $0.cacheByteCount })
       }
     }
-    if device.warmsUp { try draw() }
+    if device.warmsUp { try sample() }
     try device.prepareMeasurement()
 
     let (before, deviceBefore) = (Memory.resident, device.tensorMemory?.used)
     let start = ContinuousClock.now
-    try draw()
+    try sample()
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     return ComparisonMeasurement(
       attention: configuration.attention.rawValue, batch: batch, seconds: seconds,

@@ -51,14 +51,14 @@ struct Evaluate: ParsableCommand {
   @Option(parsing: .unconditional, help: "How many samples of each class.")
   var count = 40
 
-  @OptionGroup var drawing: DrawingOptions<Defaults>
+  @OptionGroup var sampling: SamplerOptions<Defaults>
 
   @Option(
     parsing: .unconditional, help: "The same seed gives the same samples; 0 to 2⁶⁴ − 1.",
     transform: Arguments.seed)
   var seed: UInt64 = 0
 
-  @Option(parsing: .unconditional, help: "How many images are drawn at once (default: as memory suggests, up to 32).")
+  @Option(parsing: .unconditional, help: "How many images are sampled at once (default: as memory suggests, up to 32).")
   var batch: Int?
 
   @Option(name: [.short, .long], parsing: .unconditional, help: "A file for the report (.md), which is also printed.")
@@ -87,7 +87,7 @@ struct Evaluate: ParsableCommand {
     try Arguments.check("--count", count, in: 1...1000)
     try Arguments.check("--batch", batch, in: 1...1024)
     for (option, path) in [("--grid", grid), ("--nearest", nearest)] where path != nil && model == nil {
-      throw ValidationError("\(option) shows samples; name the transformer that draws them with --model")
+      throw ValidationError("\(option) shows samples; name the transformer that samples them with --model")
     }
   }
 
@@ -99,7 +99,7 @@ struct Evaluate: ParsableCommand {
     if let grid, grid == nearest { throw Failure("\(grid): is named by both --grid and --nearest") }
     let found: Evaluation
     do {
-      found = try engine.run(EvaluateTask(command: self, sampling: drawing.options()))
+      found = try engine.run(EvaluateTask(command: self, sampling: sampling.options()))
     } catch let error as EvaluationError {
       throw Failure("\(tokenizer): \(error)")
     }

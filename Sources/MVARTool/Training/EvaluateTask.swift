@@ -1,4 +1,4 @@
-// The measuring of `mvar evaluate`: loads, checks that everything belongs together, reconstructs, draws, trains the
+// The measuring of `mvar evaluate`: loads, checks that everything belongs together, reconstructs, samples, trains the
 // classifier, searches, and puts the report together. Nothing is written here.
 
 import Foundation
@@ -53,7 +53,7 @@ struct EvaluateTask: EngineTask {
     }
 
     let (samples, labels) = try measured("samples", &times) {
-      try draw(sampler, evaluation, classes: images.classNames.count, on: device, progress)
+      try sample(sampler, evaluation, classes: images.classNames.count, on: device, progress)
     }
     report.sampling = [
       "count": "\(command.count)", "cfg": "\(sampling.guidance)", "top-k": "\(sampling.topK)",
@@ -151,8 +151,8 @@ struct EvaluateTask: EngineTask {
     }
   }
 
-  /// Draws samples of every class.
-  private func draw<B: Backend>(
+  /// Samples samples of every class.
+  private func sample<B: Backend>(
     _ sampler: Sampler<B>, _ tokenizer: TokenizerEvaluation<B>, classes: Int, on device: some EngineDevice,
     _ progress: Progress
   ) throws -> (images: [[UInt8]], labels: [Int]) {
@@ -165,7 +165,7 @@ struct EvaluateTask: EngineTask {
       let streams = range.map { RandomStream(seed: command.seed, stream: UInt64($0)) }
       let sum = try naming("\(command.model ?? "") with \(command.tokenizer)") {
         try sampler.sample(labels: Array(labels[range]), streams: streams, sampling, recordings: recordings) { _ in
-          progress.report("drawing samples \(range.lowerBound + 1)–\(range.upperBound) of \(labels.count)")
+          progress.report("sampling samples \(range.lowerBound + 1)–\(range.upperBound) of \(labels.count)")
         }
       }
       images += try tokenizer.decode(sum)

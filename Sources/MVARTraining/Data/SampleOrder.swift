@@ -9,9 +9,9 @@ import TensorCore
 public enum ClassBalance: String, Sendable, CaseIterable {
   /// Every example once in an epoch.
   case none
-  /// Drawn with replacement; a class weighs the square root of its count.
+  /// Sampled with replacement; a class weighs the square root of its count.
   case squareRoot = "sqrt"
-  /// Drawn with replacement; every class weighs the same.
+  /// Sampled with replacement; every class weighs the same.
   case full
 }
 
@@ -52,14 +52,14 @@ public struct SampleOrder: Sendable {
   /// The examples of a batch.
   ///
   /// Without balance, the batches cut a row of epochs, each a permutation of all examples; an epoch that the batch
-  /// does not divide runs on into the next one. With balance every place is drawn for itself.
+  /// does not divide runs on into the next one. With balance every place is sampled for itself.
   ///
   /// - Parameter batch: the number of the batch, from 0.
   /// - Returns: as many indices of examples as a batch has.
   public func indices(ofBatch batch: Int) -> [Int] {
     precondition(batch >= 0, "batch number \(batch)")
     let places = (batch * self.batch)..<((batch + 1) * self.batch)
-    guard balance == .none else { return places.map { classes.draw(RandomStream(seed: seed, stream: UInt64($0))) } }
+    guard balance == .none else { return places.map { classes.sample(RandomStream(seed: seed, stream: UInt64($0))) } }
     var result: [Int] = []
     result.reserveCapacity(self.batch)
     while result.count < self.batch {
@@ -83,7 +83,7 @@ public struct SampleOrder: Sendable {
   }
 }
 
-/// The examples of each class, to draw a class by weight and one of its examples evenly.
+/// The examples of each class, to sample a class by weight and one of its examples evenly.
 private struct WeightedClasses: Sendable {
   private var members: [[Int]] = []
   /// The sum of the weights up to and with each class, ending at 1.
@@ -102,7 +102,7 @@ private struct WeightedClasses: Sendable {
   }
 
   /// One example: the stream's first number chooses the class, its second the example.
-  func draw(_ stream: RandomStream) -> Int {
+  func sample(_ stream: RandomStream) -> Int {
     let chosen = stream.uniform(0, purpose: .shuffling)
     var (low, high) = (0, cumulative.count - 1)
     while low < high {

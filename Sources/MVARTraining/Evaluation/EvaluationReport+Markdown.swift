@@ -37,12 +37,12 @@ extension EvaluationReport {
         + scores.map { $0.counts[label] == 0 ? "–" : "\($0.hits[label]) of \($0.counts[label])" }
     }
     rows.append(["all"] + scores.map { Self.percent($0.accuracy) })
-    let drawn = sampling.keys.sorted().map { "\($0) \(sampling[$0]!)" }.joined(separator: ", ")
+    let sampled = sampling.keys.sorted().map { "\($0) \(sampling[$0]!)" }.joined(separator: ", ")
     return """
       ## Classes
 
       How many images a small classifier, trained on the training images, names right. \
-      Samples were drawn with \(drawn).
+      Samples were sampled with \(sampled).
 
       \(Self.table(["class", "training", "held out", "their reconstructions", "samples"], rows))
 

@@ -132,7 +132,7 @@ public struct EvaluationReport: Codable, Hashable, Sendable {
   public var trainingCount: Int
   /// How many held-out images there are.
   public var heldOutCount: Int
-  /// How the samples were drawn, option by option; empty without samples.
+  /// How the samples were sampled, option by option; empty without samples.
   public var sampling: [String: String]
   /// How well the tokenizer keeps images.
   public var tokenizer: Tokenizer

@@ -1,4 +1,4 @@
-// Finds, for each of some images, the most similar one of a set: whether a model draws or only repeats.
+// Finds, for each of some images, the most similar one of a set: whether a model samples or only repeats.
 //
 //     distance(a, b) = √(mean (a − b)²),  brightness 0 … 1 at 32 × 32 pixels, b also mirrored left to right
 //

@@ -1,5 +1,5 @@
 // A small convolutional network that names the class of an image: a witness, trained on the same images as the model
-// it judges, of whether drawn images show what they were asked for.
+// it judges, of whether sampled images show what they were asked for.
 //
 //     h = SiLU(conv₂ x); h = SiLU(GN(conv₂ h)) twice; h += conv(SiLU(GN(conv h))); logits = W·mean(h) + b
 //

@@ -1,5 +1,5 @@
 // A whole training of a transformer: the cycle of segments, the schedules, gradient accumulation, validation per scale,
-// and images it draws.
+// and images it samples.
 
 import Foundation
 import MVAR
@@ -25,7 +25,7 @@ public struct TransformerTrainingOptions: Hashable, Sendable {
   public var ratio = 8
   /// One or all segments per iteration.
   public var order = SegmentCycle.Order.cycle
-  /// How sample images are drawn.
+  /// How sample images are sampled.
   public var sampling: SamplingOptions
 
   /// Options with these schedules.
@@ -55,7 +55,7 @@ public struct TransformerSession<B: Backend>: TrainingSession {
   ///
   /// - Parameters:
   ///   - source: gives the batches.
-  ///   - tokenizer: draws the sample images; nil for none.
+  ///   - tokenizer: samples the sample images; nil for none.
   ///   - settings: what decides the results, by name; a resumed run must agree.
   ///   - metadata: see `ModelMetadata`.
   public init(

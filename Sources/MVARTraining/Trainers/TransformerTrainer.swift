@@ -148,7 +148,7 @@ public struct TransformerTrainer<B: Backend> {
         let logits = B.slice(all, axis: 1, tokens.lowerBound - first..<tokens.upperBound - first)  // [B, p², V]
         let targets = try batch.targets(of: scale..<scale + 1, configuration.scaleList, on: device)
         let losses = B.crossEntropy(logits, targets: targets, labelSmoothing: 0).losses
-        let best = B.drawTokens(B.filterLogits(logits, topK: 1, topP: 0), streams: streams, firstPosition: 0)
+        let best = B.sampleTokens(B.filterLogits(logits, topK: 1, topP: 0), streams: streams, firstPosition: 0)
         sums.loss[scale] += Double(try B.sum(losses, times: 1).scalars()[0])
         sums.hits[scale] += zip(try B.indices(best.storage), try B.indices(targets.storage)).count { $0 == $1 }
         sums.tokens[scale] += targets.shape.count

@@ -1,7 +1,7 @@
 // From logits to tokens. None of these has a gradient. Random numbers come from streams, one per image, addressed by
 // position, so the result for an image does not depend on its neighbours in the batch.
 
-/// Guidance, filtering and drawing.
+/// Guidance, filtering and sampling.
 public protocol SamplingOps: BackendTypes {
   /// (1 + t)·conditional − t·null.
   ///
@@ -20,15 +20,15 @@ public protocol SamplingOps: BackendTypes {
   ///   - topP: 0 for no limit
   static func filterLogits(_ logits: consuming Tensor<Self>, topK: Int, topP: Double) -> Tensor<Self>
 
-  /// One token per position, drawn from softmax(logits) by inverting the cumulative distribution in the order of the
+  /// One token per position, sampled from softmax(logits) by inverting the cumulative distribution in the order of the
   /// vocabulary, in double precision.
   ///
   /// - Parameters:
-  ///   - logits: [B, N, V]; −∞ is never drawn
+  ///   - logits: [B, N, V]; −∞ is never sampled
   ///   - streams: one per image
   ///   - firstPosition: the index of the first position's random number; position n uses firstPosition + n.
   /// - Returns: [B, N]
-  static func drawTokens(_ logits: Tensor<Self>, streams: [RandomStream], firstPosition: Int) -> Indices<Self>
+  static func sampleTokens(_ logits: Tensor<Self>, streams: [RandomStream], firstPosition: Int) -> Indices<Self>
 
   /// softmax((factor·logits + Gumbel noise)/temperature), for images only.
   ///

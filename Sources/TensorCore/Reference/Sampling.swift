@@ -1,4 +1,4 @@
-// From logits to tokens: guidance, top-k and top-p, drawing, and the Gumbel softmax of smooth sampling.
+// From logits to tokens: guidance, top-k and top-p, sampling, and the Gumbel softmax of smooth sampling.
 //
 // Cumulative probabilities are summed in Double whatever the engine's precision, so that the same logits and the same
 // random number give the same token everywhere. Random numbers are addressed by position, never "the next one".
@@ -56,14 +56,14 @@ extension Reference: SamplingOps {
   /// none, the last v of nonzero weight.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
-  public static func drawTokens(_ logits: Tensor<Reference>, streams: [RandomStream], firstPosition: Int)
+  public static func sampleTokens(_ logits: Tensor<Reference>, streams: [RandomStream], firstPosition: Int)
     -> Indices<Reference>
   {
     precondition(
       logits.shape.rank == 3 && streams.count == logits.shape[0] && logits.shape[2] > 0,
-      "drawTokens: logits \(logits.shape), \(streams.count) streams")
+      "sampleTokens: logits \(logits.shape), \(streams.count) streams")
     let (batch, tokens, width) = (logits.shape[0], logits.shape[1], logits.shape[2])
-    var drawn = [Int32](repeating: 0, count: batch * tokens)
+    var sampled = [Int32](repeating: 0, count: batch * tokens)
     for b in 0..<batch {
       for n in 0..<tokens {
         let weights = softmaxWeights(logits.storage, (b * tokens + n) * width, width)
@@ -78,10 +78,10 @@ extension Reference: SamplingOps {
             break
           }
         }
-        drawn[b * tokens + n] = Int32(token)
+        sampled[b * tokens + n] = Int32(token)
       }
     }
-    return Indices(shape: [batch, tokens], storage: drawn)  // [B, N]
+    return Indices(shape: [batch, tokens], storage: sampled)  // [B, N]
   }
 
   /// exp(x[v] − max) of one row, in Double; 0 for −∞.

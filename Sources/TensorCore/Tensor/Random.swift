@@ -6,7 +6,7 @@
 public struct RandomStream: Hashable, Sendable {
   /// What a number is used for; different purposes never share numbers.
   public enum Purpose: UInt32, Sendable {
-    /// Drawing one token per position.
+    /// Sampling one token per position.
     case token = 0
     /// Gumbel noise of smooth sampling.
     case smooth = 1

@@ -1,8 +1,8 @@
-// From logits to tokens: guidance, top-k and top-p, drawing, and the Gumbel-softmax.
+// From logits to tokens: guidance, top-k and top-p, sampling, and the Gumbel-softmax.
 //
 // Filtering needs order only near its thresholds, so a row is dealt into buckets of equal width first: top-k searches one
 // bucket, top-p sorts within each. Probabilities are summed in double precision. A row that holds a NaN is left as it is
-// by the filter and draws token 0, as does a row of nothing but −∞; neither stops the program.
+// by the filter and samples token 0, as does a row of nothing but −∞; neither stops the program.
 
 import Foundation
 
@@ -49,10 +49,10 @@ extension CPU: SamplingOps {
   /// One token per position: the first v whose cumulative weight exceeds u·total.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
-  public static func drawTokens(_ logits: Tensor<CPU>, streams: [RandomStream], firstPosition: Int) -> Indices<CPU> {
+  public static func sampleTokens(_ logits: Tensor<CPU>, streams: [RandomStream], firstPosition: Int) -> Indices<CPU> {
     precondition(
       logits.shape.rank == 3 && logits.shape[0] == streams.count && logits.shape[2] > 0,
-      "drawTokens: logits \(logits.shape), \(streams.count) streams")
+      "sampleTokens: logits \(logits.shape), \(streams.count) streams")
     let (positions, length) = (logits.shape[1], logits.shape[2])
     var tokens = [Int32](repeating: 0, count: streams.count * positions)
     tokens.withUnsafeMutableBufferPointer { tokens in
@@ -63,7 +63,7 @@ extension CPU: SamplingOps {
           weights.reserveCapacity(length)
           for row in rows {
             let uniform = streams[row / positions].uniform(firstPosition + row % positions, purpose: .token)
-            tokens[row] = draw(logits + row * length, length, uniform, &weights)
+            tokens[row] = sample(logits + row * length, length, uniform, &weights)
           }
         }
       }
@@ -106,7 +106,7 @@ extension CPU: SamplingOps {
 
 /// The token of one row; `weights` is memory to work in.
 @inline(__always)
-private func draw<S: TensorScalar>(
+private func sample<S: TensorScalar>(
   _ x: UnsafePointer<S>, _ length: Int, _ uniform: Double, _ weights: inout [(code: Int32, weight: Double)]
 ) -> Int32 {
   let most = largest(x, length)

@@ -1,4 +1,4 @@
-// The options that decide how tokens are drawn: guidance and the filters of logits. Each subcommand that draws has
+// The options that decide how tokens are sampled: guidance and the filters of logits. Each subcommand that samples has
 // defaults of its own, which a type stands for, so that the help can tell them.
 
 import ArgumentParser
@@ -17,7 +17,7 @@ struct SamplingValues: Sendable {
   static let published = SamplingValues(guidance: 2.7, topK: 900, topP: 0.96)
 }
 
-/// How a subcommand draws when nothing else is asked for.
+/// How a subcommand samples when nothing else is asked for.
 protocol SamplingDefaults: Sendable {
   /// With a model that is named.
   static var named: SamplingValues { get }
@@ -30,7 +30,7 @@ protocol SamplingDefaults: Sendable {
 extension SamplingDefaults {
   /// A model is always named.
   static var shipped: SamplingValues? { nil }
-  /// The help where drawing without guidance is possible.
+  /// The help where sampling without guidance is possible.
   static var guidanceHelp: String { "Strength of classifier-free guidance; 1 for none." }
 
   /// The help of an option, with its defaults.
@@ -40,18 +40,18 @@ extension SamplingDefaults {
   }
 }
 
-/// How tokens are drawn.
-struct DrawingOptions<Defaults: SamplingDefaults>: ParsableArguments {
+/// How tokens are sampled.
+struct SamplerOptions<Defaults: SamplingDefaults>: ParsableArguments {
   @Option(parsing: .unconditional, help: Defaults.help(Defaults.guidanceHelp, \.guidance))
   var cfg: Double?
 
   @Option(
-    parsing: .unconditional, help: Defaults.help("Draw from the k likeliest tokens only; 0 for no limit.", \.topK))
+    parsing: .unconditional, help: Defaults.help("Sample from the k likeliest tokens only; 0 for no limit.", \.topK))
   var topK: Int?
 
   @Option(
     parsing: .unconditional,
-    help: Defaults.help("Draw from the likeliest tokens with this probability together; 0 for no limit.", \.topP))
+    help: Defaults.help("Sample from the likeliest tokens with this probability together; 0 for no limit.", \.topP))
   var topP: Double?
 
   func validate() throws { _ = try options() }
@@ -59,8 +59,8 @@ struct DrawingOptions<Defaults: SamplingDefaults>: ParsableArguments {
   /// The options as the library wants them.
   ///
   /// - Parameters:
-  ///   - isShipped: whether the model that ships with the package draws.
-  ///   - smooth: whether codes are mixed instead of drawn.
+  ///   - isShipped: whether the model that ships with the package samples.
+  ///   - smooth: whether codes are mixed instead of sampled.
   /// - Throws: `ValidationError` when a value makes no sense.
   func options(isShipped: Bool = false, smooth: Bool = false) throws -> SamplingOptions {
     let defaults = (isShipped ? Defaults.shipped : nil) ?? Defaults.named

@@ -1,20 +1,20 @@
-// What many drawings of one shape have in common, recorded so that an engine can repeat it (`RecordingOps`): the
+// What many sampling runs of one shape have in common, recorded so that an engine can repeat it (`RecordingOps`): the
 // vectors that a class steers the blocks with, and from each scale's embedded tokens to its logits. What depends on the
-// host, the labels, options and random numbers, is computed for every drawing.
+// host, the labels, options and random numbers, is computed for every sampling.
 
 import NeuralLayers
 import TensorCore
 
-/// The recorded parts of drawings by one sampler, whose weights stay as they are meanwhile.
+/// The recorded parts of sampling runs by one sampler, whose weights stay as they are meanwhile.
 ///
-/// The second drawing of a number of images is recorded, all later ones repeat it. Recordings take memory of their own,
-/// about as much as a drawing, for each of the first few numbers of images; of any other number they are computed. So
-/// is a drawing that begins before another has ended.
-public final class DrawingRecordings<B: Backend> {
+/// The second sampling of a number of images is recorded, all later ones repeat it. Recordings take memory of their own,
+/// about as much as a sampling run, for each of the first few numbers of images; of any other number they are computed. So
+/// is a sampling run that begins before another has ended.
+public final class SamplingRecordings<B: Backend> {
   /// How many different numbers of images are recorded.
   public static var capacity: Int { 4 }
 
-  /// The recorded parts of drawings of one shape, in the order in which they are done.
+  /// The recorded parts of sampling runs of one shape, in the order in which they are done.
   struct Parts {
     /// class_emb[label] [B, C] → what no scale changes.
     let condition: Recording<B, Condition<B>>
@@ -35,7 +35,7 @@ public final class DrawingRecordings<B: Backend> {
   /// A parameter of the transformer that was recorded: a sign that it is the same one.
   private let sign: Parameter<B>
   private var partsOfRows: [Int: Parts] = [:]
-  private var isDrawing = false
+  private var isSampling = false
 
   /// Recordings of a sampler; none yet.
   public init(_ sampler: Sampler<B>) {
@@ -46,18 +46,18 @@ public final class DrawingRecordings<B: Backend> {
       sampler.transformer.trajectory.pattern.seesEarlierScales ? nil : B.makeRecorder(on: sign.value.device)
   }
 
-  /// Calls `draw` with the parts of a drawing of so many rows by a transformer.
+  /// Calls `sample` with the parts of a sampling run of so many rows by a transformer.
   func withParts<Result>(
-    rows: Int, of transformer: MarkovianTransformer<B>, _ draw: (Parts) throws -> Result
+    rows: Int, of transformer: MarkovianTransformer<B>, _ sample: (Parts) throws -> Result
   ) rethrows -> Result {
     precondition(transformer.startPosition === sign, "recordings of one transformer were given to another")
-    if isDrawing || partsOfRows[rows] == nil && partsOfRows.count == Self.capacity {
-      return try draw(Parts(nil, scales: scales))
+    if isSampling || partsOfRows[rows] == nil && partsOfRows.count == Self.capacity {
+      return try sample(Parts(nil, scales: scales))
     }
     let parts = partsOfRows[rows] ?? Parts(recorder, scales: scales)
     partsOfRows[rows] = parts
-    isDrawing = true
-    defer { isDrawing = false }
-    return try draw(parts)
+    isSampling = true
+    defer { isSampling = false }
+    return try sample(parts)
   }
 }
