@@ -57,7 +57,7 @@ Status refuse(Status status, const std::string &why) {
 /// The context of a handle, or null.
 Context *find(void *handle) { return handles.contains(handle) ? static_cast<Context *>(handle) : nullptr; }
 
-/// A matrix in device memory: columns of neighbouring numbers, `stride` numbers apart.
+/// A matrix in device memory: columns of neighboring numbers, `stride` numbers apart.
 struct Matrix {
   void *start;
   int type;

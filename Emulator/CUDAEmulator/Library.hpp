@@ -52,7 +52,7 @@ bool isUsable(void *stream);
 /// Keeps a sentence for cudaemu_error.
 void explain(const std::string &why);
 
-/// Handles that are alive, so that a stale one is recognised.
+/// Handles that are alive, so that a stale one is recognized.
 class Handles {
  public:
   void add(void *handle) {

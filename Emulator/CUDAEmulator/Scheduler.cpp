@@ -94,7 +94,7 @@ class ThreadPool {
 /// The order in which the threads of a block get their turns.
 struct TurnOrder {
   std::vector<unsigned> threads;
-  /// How many neighbours in that order run as far as they can before the next ones move.
+  /// How many neighbors in that order run as far as they can before the next ones move.
   unsigned companions;
 
   TurnOrder(unsigned count, unsigned schedule) : threads(count), companions(count) {

@@ -251,7 +251,7 @@ def masked_window(q, k, v, kernel, scale):
 
 def best_window(q, k, v, kernel, scale):
     """What the models use."""
-    q, k = q.to(v.dtype), k.to(v.dtype)  # normalised ones are float32 under autocast
+    q, k = q.to(v.dtype), k.to(v.dtype)  # normalized ones are float32 under autocast
     return natten.na2d(q, k, v, kernel_size=kernel, scale=scale) if natten else masked_window(q, k, v, kernel, scale)
 
 

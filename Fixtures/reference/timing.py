@@ -4,7 +4,7 @@
     python timing.py reconstruct PHOTO [THREADS]
     python timing.py train BATCH STEPS [THREADS]
 
-Prints seconds of the transformer, the encoder and the decoder (or of optimiser steps, segment by segment), and the
+Prints seconds of the transformer, the encoder and the decoder (or of optimizer steps, segment by segment), and the
 process's peak memory.
 """
 import resource
@@ -82,7 +82,7 @@ def infer(what, subject):
             "transformer", lambda: sample(model, tokenizer.quantize, labels, 2.7, 900, 0.96, generator=generator))
         timed("decoder", lambda: [image(tokenizer, f_hat[i : i + 1]) for i in range(len(f_hat))])
     else:
-        pixels = images.centre_crop(images.load(subject), 256)
+        pixels = images.center_crop(images.load(subject), 256)
         image = torch.from_numpy(images.to_model(pixels))[None]
         _, sums = timed("encoder", lambda: tokenizer.encode(image))
         timed("decoder", lambda: tokenizer.decode(sums[-1]))

@@ -57,7 +57,7 @@ func numbers<B: Backend>(_ shape: Shape, seed: UInt64 = 1, scale: Float = 1, on 
   // A period of 2¹⁶ numbers is random enough for timings and quickly made.
   let random = RandomStream(seed: seed, stream: 0)
   let period = (0..<min(shape.count, 1 << 16)).map {
-    B.Scalar(scale * Float(2 * random.uniform($0, purpose: .initialisation) - 1))
+    B.Scalar(scale * Float(2 * random.uniform($0, purpose: .initialization) - 1))
   }
   let repeated = (0..<shape.count).map { period[$0 % period.count] }
   return try Tensor(repeated, shape: shape, on: device)

@@ -92,7 +92,7 @@ struct SpeedOfTraining: SpeedOfModels {
     progress("training in \(precision.rawValue)")
     let engine = try device.engine(precision)
     let trainer = TransformerTrainer<CUDA>(
-      try scenario.makeTransformer(on: engine), regularisation: Regularisation(labelDrop: 0))
+      try scenario.makeTransformer(on: engine), regularization: Regularization(labelDrop: 0))
     let configuration = scenario.transformer
     let length = configuration.scaleList.length
     let batch = TokenBatch<CUDA>(

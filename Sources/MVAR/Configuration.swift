@@ -91,7 +91,7 @@ public struct TransformerConfiguration: Hashable, Sendable {
   public var heads: Int
   /// Whether all blocks share one AdaLN projection, each adding its own offset.
   public var sharesModulation: Bool
-  /// Whether queries and keys are L2-normalised.
+  /// Whether queries and keys are L2-normalized.
   public var normalizesAttention: Bool
   /// What the tokens of a scale see.
   public var attention: AttentionPattern

@@ -65,7 +65,7 @@ extension Checkpoint {
     return order.map { ($0, Self.strippingCommonPrefixes(sets[$0] ?? [])) }
   }
 
-  /// Wrappers and parameter name; nil for a tensor that belongs to something else, such as an optimiser's state.
+  /// Wrappers and parameter name; nil for a tensor that belongs to something else, such as an optimizer's state.
   private func split(_ path: [String]) -> (prefix: String, name: String)? {
     if format == .torch || format == .torchLegacy {
       // One key per level: all but the last must be wrappers.

@@ -1,4 +1,4 @@
-// Recognises files that are not checkpoints by their first bytes, so that the error can say what they are instead.
+// Recognizes files that are not checkpoints by their first bytes, so that the error can say what they are instead.
 //
 // Typical mistakes: an image, a web page saved in place of the download, a Git LFS pointer, a checkpoint that is
 // still compressed. It only serves messages; the formats themselves are detected by their readers.

@@ -1,4 +1,4 @@
-// Recognises an image's format from its first bytes and reads the two that are understood.
+// Recognizes an image's format from its first bytes and reads the two that are understood.
 // File names and extensions are never looked at. Other formats are only named, so that the error is useful.
 
 enum ImageFormat: String {
@@ -68,7 +68,7 @@ enum ImageFormat: String {
 extension PixelImage {
   /// Reads a PNG or JPEG file; the contents decide which, not the name.
   ///
-  /// The pixels are those of Pillow's `Image.open(path).convert("RGB")`: no orientation, no colour management, alpha
+  /// The pixels are those of Pillow's `Image.open(path).convert("RGB")`: no orientation, no color management, alpha
   /// dropped. See `PNGReader.swift` and `JPEGReader.swift` for the few deliberate differences.
   ///
   /// - Throws: `MediaError`, one sentence with the path and the reason.

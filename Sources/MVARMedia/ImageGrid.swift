@@ -8,19 +8,19 @@ public struct ImageGrid: Sendable {
     /// At the row's upper edge.
     case top
     /// In the middle, half a pixel higher when it does not fit evenly.
-    case centre
+    case center
     /// At the row's lower edge.
     case bottom
   }
 
-  /// Pixels between neighbours; the outside has no margin.
+  /// Pixels between neighbors; the outside has no margin.
   public var gap: Int
 
-  /// The colour of everything that no image covers.
-  public var background: PixelImage.Colour
+  /// The color of everything that no image covers.
+  public var background: PixelImage.Color
 
   /// A layout with the given gap and background.
-  public init(gap: Int = 2, background: PixelImage.Colour = .white) {
+  public init(gap: Int = 2, background: PixelImage.Color = .white) {
     self.gap = gap
     self.background = background
   }
@@ -74,7 +74,7 @@ public struct ImageGrid: Sendable {
         let offset =
           switch alignment {
           case .top: 0
-          case .centre: slack / 2
+          case .center: slack / 2
           case .bottom: slack
           }
         canvas.paste(image, row: top + offset, column: left)

@@ -1,6 +1,6 @@
 // Reads JPEG through TurboJPEG with its accurate integer transform and smooth chroma upsampling (flags 0), which is
 // bit for bit what Pillow's `Image.open(path).convert("RGB")` gives; CMYK follows Pillow's Adobe convention (inverted).
-// Damaged data is refused, where Pillow fills in grey without a word. Orientation tags and profiles are ignored.
+// Damaged data is refused, where Pillow fills in gray without a word. Orientation tags and profiles are ignored.
 
 import CTurboJPEG
 
@@ -17,13 +17,13 @@ enum JPEGReader {
     var width: Int32 = 0
     var height: Int32 = 0
     var subsampling: Int32 = -1
-    var colourSpace: Int32 = -1
+    var colorSpace: Int32 = -1
     let status = bytes.withUnsafeBufferPointer {
       tjDecompressHeader3(
-        decoder, $0.baseAddress, numericCast($0.count), &width, &height, &subsampling, &colourSpace)
+        decoder, $0.baseAddress, numericCast($0.count), &width, &height, &subsampling, &colorSpace)
     }
     // An unusual subsampling fails here although it decodes; the size is known then.
-    guard status == 0 || (width > 0 && height > 0 && colourSpace >= 0) else {
+    guard status == 0 || (width > 0 && height > 0 && colorSpace >= 0) else {
       throw damaged(subject, decoder)
     }
     if width < 1 || height < 1 { throw MediaError(subject, "is a JPEG file without an image") }
@@ -32,7 +32,7 @@ enum JPEGReader {
       throw MediaError(subject, "claims \(width) × \(height) pixels, and its \(bytes.count) bytes cannot hold them")
     }
 
-    let isCMYK = colourSpace == Int32(TJCS_CMYK.rawValue) || colourSpace == Int32(TJCS_YCCK.rawValue)
+    let isCMYK = colorSpace == Int32(TJCS_CMYK.rawValue) || colorSpace == Int32(TJCS_YCCK.rawValue)
     let channels = isCMYK ? 4 : 3
     let format = isCMYK ? TJPF_CMYK : TJPF_RGB
     var samples = [UInt8](repeating: 0, count: Int(width) * Int(height) * channels)
@@ -53,7 +53,7 @@ enum JPEGReader {
     return MediaError(subject, "is a damaged or unusual JPEG file: \(reason)")
   }
 
-  /// Pillow's arithmetic, without colour profiles: `k − (255 − c) · k / 255`, rounded, for stored (inverted) c and k.
+  /// Pillow's arithmetic, without color profiles: `k − (255 − c) · k / 255`, rounded, for stored (inverted) c and k.
   private static func redGreenBlue(invertedCMYK samples: [UInt8]) -> [UInt8] {
     var pixels = [UInt8](repeating: 0, count: samples.count / 4 * 3)
     for pixel in 0..<(samples.count / 4) {

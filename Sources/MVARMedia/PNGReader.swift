@@ -1,8 +1,8 @@
 // Reads PNG through libpng's simplified interface, to the pixels of Pillow's `Image.open(path).convert("RGB")`:
-// alpha is dropped and never composed on a background, gamma and profiles are ignored, 16-bit colour keeps the high
-// byte, 16-bit grey (Pillow's mode I;16) is clipped at 255. One difference: 16 bits with alpha, where libpng hands out
-// colours either multiplied by alpha or rounded. Opaque pixels are exact, others at most one level away; interlaced
-// ones, which libpng 1.6.39 rounds wrongly, are as exact as the multiplied colour allows.
+// alpha is dropped and never composed on a background, gamma and profiles are ignored, 16-bit color keeps the high
+// byte, 16-bit gray (Pillow's mode I;16) is clipped at 255. One difference: 16 bits with alpha, where libpng hands out
+// colors either multiplied by alpha or rounded. Opaque pixels are exact, others at most one level away; interlaced
+// ones, which libpng 1.6.39 rounds wrongly, are as exact as the multiplied color allows.
 
 import CPNG
 
@@ -21,16 +21,16 @@ enum PNGReader {
     let pixels: [UInt8]
     switch (stream.bitDepth == 16, stream.hasAlpha) {
     case (false, false):
-      pixels = try samples(of: stream, as: .colour, subject: subject)
+      pixels = try samples(of: stream, as: .color, subject: subject)
     case (false, true):
-      pixels = withoutAlpha(try samples(of: stream, as: [.colour, .alpha], subject: subject))
+      pixels = withoutAlpha(try samples(of: stream, as: [.color, .alpha], subject: subject))
     case (true, false):
-      let samples: [UInt16] = try samples(of: stream, as: [.colour, .linear], subject: subject)
-      pixels = stream.hasColour ? samples.map { UInt8($0 >> 8) } : samples.map { UInt8(min($0, 255)) }
+      let samples: [UInt16] = try samples(of: stream, as: [.color, .linear], subject: subject)
+      pixels = stream.hasColor ? samples.map { UInt8($0 >> 8) } : samples.map { UInt8(min($0, 255)) }
     case (true, true):
       pixels = highBytes(
-        multiplied: try samples(of: stream, as: [.colour, .linear, .alpha], subject: subject),
-        rounded: stream.isInterlaced ? nil : try samples(of: stream, as: [.colour, .alpha], subject: subject))
+        multiplied: try samples(of: stream, as: [.color, .linear, .alpha], subject: subject),
+        rounded: stream.isInterlaced ? nil : try samples(of: stream, as: [.color, .alpha], subject: subject))
     }
     return PixelImage(trustedWidth: stream.width, height: stream.height, pixels: pixels)
   }
@@ -39,7 +39,7 @@ enum PNGReader {
   private struct Format: OptionSet {
     let rawValue: UInt32
     /// Red, green and blue.
-    static let colour = Format(rawValue: UInt32(PNG_FORMAT_FLAG_COLOR))
+    static let color = Format(rawValue: UInt32(PNG_FORMAT_FLAG_COLOR))
     /// An alpha channel last.
     static let alpha = Format(rawValue: UInt32(PNG_FORMAT_FLAG_ALPHA))
     /// 16 bits a sample, multiplied by alpha.

@@ -1,5 +1,5 @@
 // The outer layer of a PNG file: its chunks (PNG specification, sections 5 and 11).
-// It finds size and pixel type before anything is decoded, and keeps the critical chunks only, so that gamma, colour
+// It finds size and pixel type before anything is decoded, and keeps the critical chunks only, so that gamma, color
 // profiles and transparency keys cannot change a pixel. Checksums, palettes and compressed data are left to libpng.
 
 /// The parts of a PNG file that matter for its pixels.
@@ -9,7 +9,7 @@ struct PNGStream {
   let width: Int
   let height: Int
   let bitDepth: Int
-  let colourType: Int
+  let colorType: Int
   let isInterlaced: Bool
 
   /// Bytes of compressed pixels.
@@ -18,15 +18,15 @@ struct PNGStream {
   /// The file without its ancillary chunks.
   private(set) var essential: [UInt8]
 
-  /// Grey with alpha, or colour with alpha.
-  var hasAlpha: Bool { colourType & 4 != 0 }
+  /// Gray with alpha, or color with alpha.
+  var hasAlpha: Bool { colorType & 4 != 0 }
 
   /// Red, green and blue are stored, directly or through a palette.
-  var hasColour: Bool { colourType & 2 != 0 }
+  var hasColor: Bool { colorType & 2 != 0 }
 
   /// The fewest bytes that the pixels can take before compression.
   var leastUncompressedCount: Int {
-    let samples = colourType == 3 ? 1 : (hasColour ? 3 : 1) + (hasAlpha ? 1 : 0)
+    let samples = colorType == 3 ? 1 : (hasColor ? 3 : 1) + (hasAlpha ? 1 : 0)
     return height * ((width * samples * bitDepth + 7) / 8)
   }
 
@@ -38,7 +38,7 @@ struct PNGStream {
     width = PNGStream.number(bytes, 16)
     height = PNGStream.number(bytes, 20)
     bitDepth = Int(bytes[24])
-    colourType = Int(bytes[25])
+    colorType = Int(bytes[25])
     isInterlaced = bytes[28] != 0
     try ImageLimits.check(width: width, height: height, of: subject)
 

@@ -1,6 +1,6 @@
 // Between bytes and the numbers a model works with: [3, h, w] planes, −1…1 on the way in, 0…1 on the way out.
 // The arithmetic is float32, operation by operation as in numpy, so the same bytes give the same bits.
-// No colour management and no batching: one image, one array.
+// No color management and no batching: one image, one array.
 
 extension PixelImage {
   /// How a number in 0…1 becomes a byte.

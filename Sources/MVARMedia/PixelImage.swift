@@ -1,5 +1,5 @@
 // An image in memory: 8-bit RGB, row after row.
-// No alpha, no colour profile, no orientation: readers drop all three, as `Image.open(path).convert("RGB")` does in
+// No alpha, no color profile, no orientation: readers drop all three, as `Image.open(path).convert("RGB")` does in
 // Pillow, because that is what the models were trained on.
 
 /// An 8-bit RGB image, rows from top to bottom, three bytes a pixel.
@@ -31,16 +31,16 @@ public struct PixelImage: Equatable, Hashable, Sendable {
     self.pixels = pixels
   }
 
-  /// An image of one colour.
+  /// An image of one color.
   ///
   /// - Throws: `MediaError` when the size is outside ``ImageLimits``.
-  public init(width: Int, height: Int, filledWith colour: Colour) throws(MediaError) {
+  public init(width: Int, height: Int, filledWith color: Color) throws(MediaError) {
     try ImageLimits.check(width: width, height: height, of: "the image")
-    var pixels = [UInt8](repeating: colour.red, count: 3 * width * height)
-    if colour.green != colour.red || colour.blue != colour.red {
+    var pixels = [UInt8](repeating: color.red, count: 3 * width * height)
+    if color.green != color.red || color.blue != color.red {
       for pixel in 0..<(width * height) {
-        pixels[3 * pixel + 1] = colour.green
-        pixels[3 * pixel + 2] = colour.blue
+        pixels[3 * pixel + 1] = color.green
+        pixels[3 * pixel + 2] = color.blue
       }
     }
     self.init(trustedWidth: width, height: height, pixels: pixels)
@@ -54,11 +54,11 @@ public struct PixelImage: Equatable, Hashable, Sendable {
     self.pixels = pixels
   }
 
-  /// One pixel's colour; the place must be inside the image.
-  public subscript(row row: Int, column column: Int) -> Colour {
+  /// One pixel's color; the place must be inside the image.
+  public subscript(row row: Int, column column: Int) -> Color {
     get {
       let place = offset(row: row, column: column)
-      return Colour(red: pixels[place], green: pixels[place + 1], blue: pixels[place + 2])
+      return Color(red: pixels[place], green: pixels[place + 1], blue: pixels[place + 2])
     }
     set {
       let place = offset(row: row, column: column)
@@ -86,8 +86,8 @@ public struct PixelImage: Equatable, Hashable, Sendable {
 }
 
 extension PixelImage {
-  /// An 8-bit RGB colour.
-  public struct Colour: Equatable, Hashable, Sendable {
+  /// An 8-bit RGB color.
+  public struct Color: Equatable, Hashable, Sendable {
     /// The red part.
     public var red: UInt8
     /// The green part.
@@ -95,29 +95,29 @@ extension PixelImage {
     /// The blue part.
     public var blue: UInt8
 
-    /// A colour from its three parts.
+    /// A color from its three parts.
     public init(red: UInt8, green: UInt8, blue: UInt8) {
       self.red = red
       self.green = green
       self.blue = blue
     }
 
-    /// A grey of the given brightness.
-    public init(grey: UInt8) {
-      self.init(red: grey, green: grey, blue: grey)
+    /// A gray of the given brightness.
+    public init(gray: UInt8) {
+      self.init(red: gray, green: gray, blue: gray)
     }
 
-    /// This colour with a share of another one mixed in: 0 is this, 1 the other.
-    public func mixed(with other: Colour, share: Double) -> Colour {
+    /// This color with a share of another one mixed in: 0 is this, 1 the other.
+    public func mixed(with other: Color, share: Double) -> Color {
       func mix(_ own: UInt8, _ other: UInt8) -> UInt8 {
         UInt8((Double(own) + (Double(other) - Double(own)) * min(max(share, 0), 1)).rounded())
       }
-      return Colour(red: mix(red, other.red), green: mix(green, other.green), blue: mix(blue, other.blue))
+      return Color(red: mix(red, other.red), green: mix(green, other.green), blue: mix(blue, other.blue))
     }
 
     /// 255, 255, 255.
-    public static let white = Colour(grey: 255)
+    public static let white = Color(gray: 255)
     /// 0, 0, 0.
-    public static let black = Colour(grey: 0)
+    public static let black = Color(gray: 0)
   }
 }

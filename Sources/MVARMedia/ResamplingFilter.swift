@@ -77,10 +77,10 @@ struct ResamplingTaps {
     weights = [Int32](repeating: 0, count: stride * places.count)
     inputRange = 0..<0
     for (row, place) in places.enumerated() {
-      let centre = (Double(place) + 0.5) * scale
-      let first = max(Int(centre - reach + 0.5), 0)
-      let last = min(Int(centre + reach + 0.5), inputSize)
-      let window = (first..<last).map { filter.weight((Double($0) - centre + 0.5) * (1 / stretch)) }
+      let center = (Double(place) + 0.5) * scale
+      let first = max(Int(center - reach + 0.5), 0)
+      let last = min(Int(center + reach + 0.5), inputSize)
+      let window = (first..<last).map { filter.weight((Double($0) - center + 0.5) * (1 / stretch)) }
       let sum = window.reduce(0, +)
       for (tap, weight) in window.enumerated() {
         let scaled = (sum == 0 ? weight : weight / sum) * Double(1 << ResamplingTaps.fractionBits)

@@ -38,11 +38,11 @@ public enum BitmapFont {
   ///   - image: the image to draw into.
   ///   - x: the left edge of the first letter; with `isRotated`, the edge where capital letters have their top.
   ///   - y: the top of capital letters; with `isRotated`, the lower edge, from which the text climbs.
-  ///   - colour: the ink.
+  ///   - color: the ink.
   ///   - scale: pixels a dot.
   ///   - isRotated: whether the text reads from bottom to top.
   public static func draw(
-    _ text: String, into image: inout PixelImage, x: Int, y: Int, colour: PixelImage.Colour, scale: Int = 1,
+    _ text: String, into image: inout PixelImage, x: Int, y: Int, color: PixelImage.Color, scale: Int = 1,
     isRotated: Bool = false
   ) {
     for (index, letter) in text.enumerated() {
@@ -52,7 +52,7 @@ public enum BitmapFont {
           for i in 0..<scale {
             for j in 0..<scale {
               let (px, py) = isRotated ? (x + row * scale + i, y - along - j) : (x + along + i, y + row * scale + j)
-              if 0..<image.width ~= px && 0..<image.height ~= py { image[row: py, column: px] = colour }
+              if 0..<image.width ~= px && 0..<image.height ~= py { image[row: py, column: px] = color }
             }
           }
         }

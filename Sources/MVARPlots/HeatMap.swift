@@ -1,9 +1,9 @@
 // An image of a table of numbers: a cell for each, the darker the larger, with the number written in where it fits.
 //
 // Rows run from top to bottom and columns from left to right, as in the table. Drawn as `LinePlot` is, without anything of
-// the system's. There is no legend of colours: the numbers in the cells say more, and the caller names the range.
+// the system's. There is no legend of colors: the numbers in the cells say more, and the caller names the range.
 
-/// A table of numbers as coloured cells.
+/// A table of numbers as colored cells.
 public struct HeatMap: Sendable {
   /// The line above the image.
   public var title: String
@@ -17,7 +17,7 @@ public struct HeatMap: Sendable {
   public var names: (columns: [String], rows: [String]) = ([], [])
   /// What is written into each cell, if all of it fits; nothing by default.
   public var texts: [[String]] = []
-  /// The numbers of the lightest and the darkest colour; others get the nearer of the two.
+  /// The numbers of the lightest and the darkest color; others get the nearer of the two.
   public var range: ClosedRange<Double>
   /// The image's width in pixels.
   public var width = 640
@@ -28,7 +28,7 @@ public struct HeatMap: Sendable {
 
   /// A heat map; names, texts and size can be set afterwards.
   ///
-  /// - Parameter range: the numbers of the lightest and the darkest colour; from 0 to the largest number when not given.
+  /// - Parameter range: the numbers of the lightest and the darkest color; from 0 to the largest number when not given.
   public init(
     title: String, xLabel: String, yLabel: String, values: [[Double?]], range: ClosedRange<Double>? = nil
   ) {
@@ -40,26 +40,26 @@ public struct HeatMap: Sendable {
     self.range = range ?? 0...(largest > 0 ? largest : 1)
   }
 
-  /// The colour of an empty cell.
-  public static let emptyColour = PixelImage.Colour.white
-  /// From the lightest to the darkest: lighter is less for every eye, and in grey print.
-  private static let colours: [PixelImage.Colour] = [
+  /// The color of an empty cell.
+  public static let emptyColor = PixelImage.Color.white
+  /// From the lightest to the darkest: lighter is less for every eye, and in gray print.
+  private static let colors: [PixelImage.Color] = [
     .init(red: 241, green: 246, blue: 251), .init(red: 158, green: 202, blue: 225),
     .init(red: 49, green: 130, blue: 189), .init(red: 8, green: 48, blue: 107),
   ]
 
-  /// The colour of a share of the range: 0 the lightest, 1 the darkest.
-  public static func colour(of share: Double) -> PixelImage.Colour {
-    let place = min(max(share, 0), 1) * Double(colours.count - 1)
-    let lower = min(Int(place), colours.count - 2)
-    return colours[lower].mixed(with: colours[lower + 1], share: place - Double(lower))
+  /// The color of a share of the range: 0 the lightest, 1 the darkest.
+  public static func color(of share: Double) -> PixelImage.Color {
+    let place = min(max(share, 0), 1) * Double(colors.count - 1)
+    let lower = min(Int(place), colors.count - 2)
+    return colors[lower].mixed(with: colors[lower + 1], share: place - Double(lower))
   }
 
-  /// The colour of a number.
-  public func colour(of value: Double?) -> PixelImage.Colour {
-    guard let value, value.isFinite else { return HeatMap.emptyColour }
+  /// The color of a number.
+  public func color(of value: Double?) -> PixelImage.Color {
+    guard let value, value.isFinite else { return HeatMap.emptyColor }
     let span = range.upperBound - range.lowerBound
-    return HeatMap.colour(of: span > 0 ? (value - range.lowerBound) / span : 0)
+    return HeatMap.color(of: span > 0 ? (value - range.lowerBound) / span : 0)
   }
 
   /// Where the cells lie: the pixels of each column and of each row.
@@ -104,8 +104,8 @@ public struct HeatMap: Sendable {
     var image = try PixelImage(width: width, height: height, filledWith: .white)
     for (row, pixelRows) in rows.enumerated() {
       for (column, pixelColumns) in columns.enumerated() {
-        let colour = colour(of: values[row][column])
-        for y in pixelRows { for x in pixelColumns { image[row: y, column: x] = colour } }
+        let color = color(of: values[row][column])
+        for y in pixelRows { for x in pixelColumns { image[row: y, column: x] = color } }
       }
     }
     drawFrame(into: &image, columns, rows)
@@ -115,13 +115,13 @@ public struct HeatMap: Sendable {
     let (left, right) = (columns[0].lowerBound, columns[columns.count - 1].upperBound)
     let (top, bottom) = (rows[0].lowerBound, rows[rows.count - 1].upperBound)
     func write(_ words: String, _ x: Int, _ y: Int) {
-      BitmapFont.draw(words, into: &image, x: x, y: y, colour: .ink, scale: text)
+      BitmapFont.draw(words, into: &image, x: x, y: y, color: .ink, scale: text)
     }
     write(title, left, 4 * text)
     write(xLabel, (left + right - BitmapFont.width(of: xLabel, scale: text)) / 2, height - line)
     BitmapFont.draw(
       yLabel, into: &image, x: 3 * text, y: (top + bottom + BitmapFont.width(of: yLabel, scale: text)) / 2,
-      colour: .ink, scale: text, isRotated: true)
+      color: .ink, scale: text, isRotated: true)
     let widest = names.columns.map { BitmapFont.width(of: $0, scale: text) }.max() ?? 0
     for index in shown(names.columns.count, each: columns[0].count, needed: widest + 3 * text) {
       let middle = (columns[index].lowerBound + columns[index].upperBound) / 2
@@ -168,12 +168,12 @@ public struct HeatMap: Sendable {
     guard let scale, !longest.isEmpty else { return }
     for (row, line) in texts.enumerated() {
       for (column, words) in line.enumerated() {
-        let ground = colour(of: values[row][column])
+        let ground = color(of: values[row][column])
         let isDark = 3 * Int(ground.red) + 6 * Int(ground.green) + Int(ground.blue) < 1400
         let across = columns[column].lowerBound + columns[column].upperBound - BitmapFont.width(of: words, scale: scale)
         let down = rows[row].lowerBound + rows[row].upperBound - BitmapFont.height * scale
         BitmapFont.draw(
-          words, into: &image, x: across / 2, y: down / 2, colour: isDark ? .white : .ink, scale: scale)
+          words, into: &image, x: across / 2, y: down / 2, color: isDark ? .white : .ink, scale: scale)
       }
     }
   }

@@ -19,18 +19,18 @@ public struct LinePlot: Sendable {
     public var name: String
     /// The points in the order in which they are joined; one that is not finite leaves a gap.
     public var points: [(x: Double, y: Double)]
-    /// The line's colour; nil takes the next of ``LinePlot/palette``.
-    public var colour: PixelImage.Colour?
+    /// The line's color; nil takes the next of ``LinePlot/palette``.
+    public var color: PixelImage.Color?
     /// The line's width in pixels.
     public var lineWidth: Double
 
     /// A curve through points.
     public init(
-      _ name: String, _ points: [(x: Double, y: Double)], colour: PixelImage.Colour? = nil, lineWidth: Double = 2.2
+      _ name: String, _ points: [(x: Double, y: Double)], color: PixelImage.Color? = nil, lineWidth: Double = 2.2
     ) {
       self.name = name
       self.points = points
-      self.colour = colour
+      self.color = color
       self.lineWidth = lineWidth
     }
   }
@@ -62,8 +62,8 @@ public struct LinePlot: Sendable {
     self.series = series
   }
 
-  /// Colours that stay apart for colour-blind eyes and in grey print.
-  public static let palette: [PixelImage.Colour] = [
+  /// Colors that stay apart for color-blind eyes and in gray print.
+  public static let palette: [PixelImage.Color] = [
     .init(red: 0, green: 101, blue: 178), .init(red: 213, green: 94, blue: 0), .init(red: 0, green: 150, blue: 110),
     .init(red: 198, green: 100, blue: 160), .init(red: 220, green: 150, blue: 0), .init(red: 80, green: 175, blue: 230),
     .init(red: 60, green: 60, blue: 60),
@@ -90,7 +90,7 @@ public struct LinePlot: Sendable {
     }
 
     func write(_ words: String, _ x: Int, _ y: Int) {
-      BitmapFont.draw(words, into: &image, x: x, y: y, colour: .ink, scale: text)
+      BitmapFont.draw(words, into: &image, x: x, y: y, color: .ink, scale: text)
     }
     for tick in yTicks {
       guard let place = yAxis.place(tick.value) else { continue }
@@ -111,13 +111,13 @@ public struct LinePlot: Sendable {
     write(xLabel, (left + right - BitmapFont.width(of: xLabel, scale: text)) / 2, height - line)
     BitmapFont.draw(
       yLabel, into: &image, x: 3 * text, y: (top + bottom + BitmapFont.width(of: yLabel, scale: text)) / 2,
-      colour: .ink, scale: text, isRotated: true)
+      color: .ink, scale: text, isRotated: true)
     var x = left
     for (index, curve) in named {
-      let colour = curve.colour ?? LinePlot.palette[index % LinePlot.palette.count]
+      let color = curve.color ?? LinePlot.palette[index % LinePlot.palette.count]
       for dy in 0..<(2 * text) {
         for dx in 0..<(10 * text) where x + dx < width {
-          image[row: line + 11 * text / 2 + dy, column: x + dx] = colour
+          image[row: line + 11 * text / 2 + dy, column: x + dx] = color
         }
       }
       write(curve.name, x + 13 * text, line + 3 * text)
@@ -126,7 +126,7 @@ public struct LinePlot: Sendable {
 
     var isEmpty = true
     for (index, curve) in series.enumerated() {
-      let colour = curve.colour ?? LinePlot.palette[index % LinePlot.palette.count]
+      let color = curve.color ?? LinePlot.palette[index % LinePlot.palette.count]
       let places = curve.points.map { point -> (x: Double, y: Double)? in
         guard let x = xAxis.place(point.x), let y = yAxis.place(point.y) else { return nil }
         return (Double(left) + x * Double(right - left), Double(bottom) - y * Double(bottom - top))
@@ -142,7 +142,7 @@ public struct LinePlot: Sendable {
       for row in top...bottom {
         for column in left...right where coverage[row * width + column] > 0 {
           image[row: row, column: column] = image[row: row, column: column]
-            .mixed(with: colour, share: Double(coverage[row * width + column]))
+            .mixed(with: color, share: Double(coverage[row * width + column]))
         }
       }
     }
@@ -152,7 +152,7 @@ public struct LinePlot: Sendable {
     return image
   }
 
-  /// Adds a round-ended line to a mask: a pixel counts by how far its centre lies inside the line's edge.
+  /// Adds a round-ended line to a mask: a pixel counts by how far its center lies inside the line's edge.
   private func cover(
     _ mask: inout [Float], from a: (x: Double, y: Double), to b: (x: Double, y: Double), radius: Double
   ) {

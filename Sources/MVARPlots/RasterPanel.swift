@@ -26,10 +26,10 @@ public struct RasterPanel: Sendable {
     self.shares = shares
   }
 
-  /// The colour of a share of 0.
-  public static let light = PixelImage.Colour(grey: 246)
-  /// The colour of a share of 1.
-  public static let dark = PixelImage.Colour(red: 16, green: 52, blue: 100)
+  /// The color of a share of 0.
+  public static let light = PixelImage.Color(gray: 246)
+  /// The color of a share of 1.
+  public static let dark = PixelImage.Color(red: 16, green: 52, blue: 100)
 
   /// Where the raster's first pixel lies in the image.
   public var origin: (row: Int, column: Int) {
@@ -52,13 +52,13 @@ public struct RasterPanel: Sendable {
       width: side + 2 * left, height: bottom + (BitmapFont.height + BitmapFont.descent + 8) * text, filledWith: .white)
     var isLine = [Bool](repeating: false, count: side)
     for place in lines where 0..<side ~= place { isLine[place] = true }
-    let lineColour = PixelImage.Colour(grey: 140)
+    let lineColor = PixelImage.Color(gray: 140)
     for row in 0..<side {
       for column in 0..<side {
         let share = shares[row * side + column]
-        var colour = RasterPanel.light.mixed(with: RasterPanel.dark, share: share.isNaN ? 0 : share)
-        if isLine[row] || isLine[column] { colour = colour.mixed(with: lineColour, share: 0.4) }
-        image[row: top + row, column: left + column] = colour
+        var color = RasterPanel.light.mixed(with: RasterPanel.dark, share: share.isNaN ? 0 : share)
+        if isLine[row] || isLine[column] { color = color.mixed(with: lineColor, share: 0.4) }
+        image[row: top + row, column: left + column] = color
       }
     }
     for place in -1...side {
@@ -67,8 +67,8 @@ public struct RasterPanel: Sendable {
         image[row: top + place, column: left + edge] = .frame
       }
     }
-    BitmapFont.draw(title, into: &image, x: left, y: 4 * text, colour: .ink, scale: text)
-    BitmapFont.draw(caption, into: &image, x: left, y: bottom + 5 * text, colour: .ink, scale: text)
+    BitmapFont.draw(title, into: &image, x: left, y: 4 * text, color: .ink, scale: text)
+    BitmapFont.draw(caption, into: &image, x: left, y: bottom + 5 * text, color: .ink, scale: text)
     return image
   }
 }

@@ -132,7 +132,7 @@ private struct AttentionTask: EngineTask {
   /// The images to look at, and the label each is shown with.
   private func images(
     _ side: Int, _ configuration: TransformerConfiguration, _ progress: Progress
-  ) throws -> (examples: [LabelledImages.Example], labels: [Int]) {
+  ) throws -> (examples: [LabeledImages.Example], labels: [Int]) {
     let images = try command.dataset.images(in: data, side: side, progress)
     let all = images.validation.isEmpty ? images.training : images.validation
     let count = min(command.count, all.count)
@@ -148,7 +148,7 @@ private struct AttentionTask: EngineTask {
 
   /// What the transformer sees of images: x_1 … x_(S−1) [B, L − 1, Z].
   private func inputs<B: Backend>(
-    _ examples: [LabelledImages.Example], _ codes: VQVAE<B>, on device: B.Device
+    _ examples: [LabeledImages.Example], _ codes: VQVAE<B>, on device: B.Device
   ) throws -> Tensor<B> {
     let side = codes.configuration.imageSide
     let values = examples.flatMap { $0.image.planarFloats() }

@@ -63,7 +63,7 @@ struct CheckpointReport {
       ("codes", "\(model.vocabulary) of \(model.codeWidth) numbers"),
       ("classes", "\(model.classes)"),
       ("scales", "\(model.scaleList) (\(model.scaleList.length) tokens)"),
-      ("queries, keys", model.normalizesAttention ? "L2-normalised" : "not normalised"),
+      ("queries, keys", model.normalizesAttention ? "L2-normalized" : "not normalized"),
       ("modulation", model.sharesModulation ? "shared by all blocks" : "one per block"),
       ("attention", model.attention.rawValue),
       ("window", model.attention == .mvar ? "\(model.window) from scale \(model.refineStep)" : "none"),

@@ -1,6 +1,6 @@
 // `mvar convert`: weights from one checkpoint format to another, bytes unchanged unless another type is asked for.
 //
-// Wrappers, optimiser state and everything else that is not a weight stay behind.
+// Wrappers, optimizer state and everything else that is not a weight stay behind.
 
 import ArgumentParser
 import Checkpoints

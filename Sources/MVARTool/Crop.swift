@@ -27,7 +27,7 @@ struct Crop: ParsableCommand {
 
   func run() throws {
     try OutputFile.check(output, endings: [".png"])
-    try PixelImage.load(image).centreCrop(size).writePNG(to: output)
+    try PixelImage.load(image).centerCrop(size).writePNG(to: output)
     try Console.print(output)
   }
 }

@@ -1,4 +1,4 @@
-// The options about reading a labelled set of images, for every subcommand that reads one.
+// The options about reading a labeled set of images, for every subcommand that reads one.
 
 import ArgumentParser
 import Training
@@ -20,8 +20,8 @@ struct DatasetOptions: ParsableArguments {
   /// Reads a folder of images.
   ///
   /// - Parameter side: the side that all images get, in pixels.
-  func images(in folder: String, side: Int, _ progress: Progress) throws -> LabelledImages {
-    try LabelledImages(
+  func images(in folder: String, side: Int, _ progress: Progress) throws -> LabeledImages {
+    try LabeledImages(
       path: folder, side: side, badFiles: badFiles, heldOut: heldOut,
       onProblem: { Console.note("skipped \($0)") },
       onProgress: { done, all in progress.report("reading image \(done) of \(all)") })

@@ -65,7 +65,7 @@ private struct EncodeTask: EngineTask {
     let model: VQVAE<B> = try command.tokenizer.load([.encoder], on: device)
     let progress = Progress()
     for (index, path) in command.images.enumerated() {
-      let image = try PixelImage.load(path).centreCrop(model.configuration.imageSide)
+      let image = try PixelImage.load(path).centerCrop(model.configuration.imageSide)
       var arrays: [(name: String, tensor: StoredTensor)] = []
       for (suffix, flipped) in [("", false), ("_flip", true)] {
         progress.report("encoding image \(index + 1) of \(command.images.count)")

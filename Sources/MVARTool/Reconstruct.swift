@@ -41,7 +41,7 @@ private struct ReconstructTask: EngineTask {
 
   func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws where B.Device == D {
     let model: VQVAE<B> = try command.tokenizer.load(.all, on: device)
-    let original = try image.centreCrop(model.configuration.imageSide)
+    let original = try image.centerCrop(model.configuration.imageSide)
     var (encoding, decoding) = (Stopwatch(), Stopwatch())
     let progress = Progress()
     let quantized = try encoding.measure { try command.tokenizer.encode(original, with: model) }

@@ -1,4 +1,4 @@
-// `crops.json`: decoded photographs and centre crops, byte for byte.
+// `crops.json`: decoded photographs and center crops, byte for byte.
 
 import Foundation
 import MVAR
@@ -32,7 +32,7 @@ extension Verifier {
       var image = try PixelImage.load(
         try photo(String(name[..<dot]), for: golden.appending(path: "x").path(percentEncoded: false)))
       if let side = Int(what) {
-        image = try image.centreCrop(side)
+        image = try image.centerCrop(side)
       } else if let size = expected.size {
         rows.check("\(name) size", [image.width, image.height] == size, "\(image.width) × \(image.height)")
       }

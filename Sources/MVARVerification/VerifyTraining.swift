@@ -1,4 +1,4 @@
-// Kind `train`: twelve optimiser steps through the published schedule: loss, gradient norm and rate of each, and the
+// Kind `train`: twelve optimizer steps through the published schedule: loss, gradient norm and rate of each, and the
 // parameters at the end. And `schedules.json`: rates and decays of every schedule.
 
 import Foundation
@@ -7,7 +7,7 @@ import NeuralLayers
 import TensorCore
 import Training
 
-/// What a `train` file says of its optimiser.
+/// What a `train` file says of its optimizer.
 private struct GoldenOptimizer: Decodable {
   let betas: [Double]
   let eps: Double
@@ -70,13 +70,13 @@ extension Verifier {
   func optimizerSteps(_ file: GoldenFile, _ rows: inout RowCollector) throws {
     let golden = try file.metadata("optimizer", as: GoldenOptimizer.self)
     guard golden.betas.count == 2, golden.total >= 1, golden.warmup >= 0 else {
-      throw GoldenError(file.path, "describes an optimiser that cannot be")
+      throw GoldenError(file.path, "describes an optimizer that cannot be")
     }
     let model: MarkovianTransformer<B> = try file.transformer(on: device)
     let batch = try trainingBatch(for: file, model.configuration)
     let trainer = TransformerTrainer(
       model, OptimizerSettings(betas: [golden.betas[0], golden.betas[1]], epsilon: golden.eps, clip: golden.clip),
-      regularisation: Regularisation(labelDrop: 0))
+      regularization: Regularization(labelDrop: 0))
     let undecayed = try file.metadata("no_weight_decay", as: [String].self)
     let ours = zip(trainer.optimizer.parameters, trainer.optimizer.decays).filter { !$0.1 }
       .map { CheckpointNames.key(of: $0.0.name, in: .transformer) }

@@ -50,7 +50,7 @@ package struct RandomValues {
   /// A number in (0, 1).
   package mutating func uniform() -> Double {
     defer { next += 1 }
-    return stream.uniform(next, purpose: .initialisation)
+    return stream.uniform(next, purpose: .initialization)
   }
 
   /// Normally distributed numbers.

@@ -1,6 +1,6 @@
 // The bar for a fast engine in single precision: its error against `Reference<Double>` may be four times the error of
 // `Reference<Float>`, whose sums are in natural order, plus a floor of four roundings of the largest value (or of the terms
-// that cancelled, where a case names them) for results that the plain engine happens to hit exactly.
+// that canceled, where a case names them) for results that the plain engine happens to hit exactly.
 
 import TensorCore
 

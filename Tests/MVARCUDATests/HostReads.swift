@@ -1,4 +1,4 @@
-// Counts what makes the processor wait for the emulated device: copies to the host, and synchronisations.
+// Counts what makes the processor wait for the emulated device: copies to the host, and synchronizations.
 
 import CUDAEmulator
 import Synchronization
@@ -7,7 +7,7 @@ import Synchronization
 struct HostReads: Equatable {
   /// Copies from the device.
   var copies: Int
-  /// Synchronisations of a stream; every copy has one.
+  /// Synchronizations of a stream; every copy has one.
   var synchronizations: Int
 
   /// Since the process began.

@@ -43,7 +43,7 @@ extension StepCase {
   func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ inputs: [Tensor<B>]) throws -> [Tensor<B>]? { nil }
 }
 
-/// A training pass of the tokenizer as a case: the image, the quantiser's loss and all gradients.
+/// A training pass of the tokenizer as a case: the image, the quantizer's loss and all gradients.
 private struct TokenizerCase: OperatorCase {
   let name = "a tokenizer's pass"
   var inputs: [Values] {

@@ -29,7 +29,7 @@ enum Formula {
 
   static func values(_ name: String, shape: [Int]) -> [Float] {
     let fullRange = ["class_emb.weight", "lvl_embed.weight", "pos_1LC", "pos_start", "quantize.embedding.weight"]
-    let (centre, bound): (Double, Double) =
+    let (center, bound): (Double, Double) =
       if name.hasSuffix("scale_mul_1H11") {
         (log(4), 0.1)
       } else if fullRange.contains(where: name.hasSuffix) {
@@ -41,7 +41,7 @@ enum Formula {
       } else {
         (0, (3 / Double(shape.dropFirst().reduce(1, *))).squareRoot())
       }
-    return units(name, count: shape.reduce(1, *)).map { Float(centre + bound * $0) }
+    return units(name, count: shape.reduce(1, *)).map { Float(center + bound * $0) }
   }
 
   /// What a file of this type holds of a float32 value, rounded to nearest even.

@@ -14,7 +14,7 @@ import Testing
     }
   }
 
-  @Test func everyMidpointGoesToTheEvenNeighbour() {
+  @Test func everyMidpointGoesToTheEvenNeighbor() {
     for bits in UInt16(0)..<0x7bff {
       let (low, high) = (floatFromHalf(bits), floatFromHalf(bits + 1))
       let middle = (low + high) / 2

@@ -59,7 +59,7 @@ struct FuzzTests {
       (0, 1, 1), (0, 4, 1), (0, 16, 1), (2, 8, 3), (2, 16, 3), (3, 4, 1), (3, 8, 1), (4, 8, 2), (4, 16, 2), (6, 8, 4),
       (6, 16, 4),
     ] {
-      var sample = PNGSample(width: 9, height: 5, bitDepth: depth, colourType: type)
+      var sample = PNGSample(width: 9, height: 5, bitDepth: depth, colorType: type)
       sample.rows = (0..<5).map { _ in numbers.bytes((9 * samples * depth + 7) / 8) }
       if type == 3 { sample.palette = numbers.bytes(48) }
       sample.early = PNGSample.chunk("gAMA", PNGSample.number(45_455))

@@ -36,7 +36,7 @@ struct GoldenCropTests {
     let kind = name[name.index(after: dot)...]
     var image = try PixelImage.load(Fixtures.path("photos/\(name[..<dot])"))
     if let side = Int(kind) {
-      image = try image.centreCrop(side)
+      image = try image.centerCrop(side)
       #expect(image.width == side && image.height == side)
     } else {
       #expect([image.width, image.height] == record.size)
@@ -54,7 +54,7 @@ struct GoldenCropTests {
       ("astronaut.png", 64), ("chelsea.png", 64), ("chelsea.png", 256), ("coffee.png", 64), ("rocket.jpg", 64),
     ])
   func images(_ photo: String, _ side: Int) throws {
-    let crop = try PixelImage.load(Fixtures.path("photos/\(photo)")).centreCrop(side)
+    let crop = try PixelImage.load(Fixtures.path("photos/\(photo)")).centerCrop(side)
     let name = photo.split(separator: ".")[0]
     let expected = try PixelImage.load(Fixtures.path("golden/photos/\(name).crop\(side).png"))
     let worst = crop.pixels.indices.max { left, right in

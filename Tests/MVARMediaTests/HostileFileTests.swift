@@ -30,10 +30,10 @@ struct HostileFileTests {
     let wide = PNGSample(width: 60_000, height: 60_000, rows: [[0]])
     let flat = PNGSample(width: 0, height: 5, rows: [[]])
     let negative = PNGSample(width: 0xFFFF_FFFF, height: 1, rows: [[]])
-    let oddDepth = PNGSample(width: 1, height: 1, bitDepth: 3, colourType: 2, rows: [[0]])
-    let oddType = PNGSample(width: 1, height: 1, bitDepth: 8, colourType: 5, rows: [[0]])
+    let oddDepth = PNGSample(width: 1, height: 1, bitDepth: 3, colorType: 2, rows: [[0]])
+    let oddType = PNGSample(width: 1, height: 1, bitDepth: 8, colorType: 5, rows: [[0]])
     let fewRows = PNGSample(width: 4, height: 9, rows: [[UInt8](1...12)])
-    let noPalette = PNGSample(width: 1, height: 1, bitDepth: 8, colourType: 3, rows: [[0]])
+    let noPalette = PNGSample(width: 1, height: 1, bitDepth: 8, colorType: 3, rows: [[0]])
     let noHeader = PNGSample.signature + PNGSample.chunk("IDAT", PNGSample.stored([UInt8](repeating: 0, count: 40)))
     let noPixels = PNGSample.signature + small.header + PNGSample.chunk("IEND", [])
     return [

@@ -1,4 +1,4 @@
-// JPEG kinds that the golden photograph does not cover: grey, CMYK, progressive, tiny sizes, damaged endings.
+// JPEG kinds that the golden photograph does not cover: gray, CMYK, progressive, tiny sizes, damaged endings.
 // Exactness for RGB is the golden test's business; here the bounds are those of the format.
 
 import Media
@@ -22,8 +22,8 @@ struct JPEGTests {
     zip(one.pixels, other.pixels).map { abs(Int($0) - Int($1)) }.max() ?? 0
   }
 
-  @Test("colour, baseline and progressive", arguments: [(1, 1), (8, 8), (17, 9), (64, 48)])
-  func colour(_ width: Int, _ height: Int) throws {
+  @Test("color, baseline and progressive", arguments: [(1, 1), (8, 8), (17, 9), (64, 48)])
+  func color(_ width: Int, _ height: Int) throws {
     let image = try ramp(width, height)
     let baseline = try PixelImage(decoding: JPEGSample.file(image, subsampling: 0, quality: 100))
     #expect(baseline.width == width && baseline.height == height)
@@ -32,8 +32,8 @@ struct JPEGTests {
     #expect(try PixelImage(decoding: progressive) == baseline)
   }
 
-  @Test("grey becomes three equal parts")
-  func grey() throws {
+  @Test("gray becomes three equal parts")
+  func gray() throws {
     let image = try PixelImage(decoding: JPEGSample.file(ramp(20, 10), subsampling: 3))
     for pixel in 0..<200 {
       #expect(image.pixels[3 * pixel] == image.pixels[3 * pixel + 1])

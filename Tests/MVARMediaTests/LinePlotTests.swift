@@ -7,8 +7,8 @@ import Testing
 @Suite("Line plots")
 struct LinePlotTests {
   private typealias Point = (x: Double, y: Double)
-  private let ink = PixelImage.Colour(red: 0, green: 101, blue: 178)
-  private let other = PixelImage.Colour(red: 213, green: 94, blue: 0)
+  private let ink = PixelImage.Color(red: 0, green: 101, blue: 178)
+  private let other = PixelImage.Color(red: 213, green: 94, blue: 0)
 
   /// A plot of 400 × 300 pixels in small letters and without words: its frame lies at columns `left(label) … 386` and rows
   /// 31 … 270.
@@ -21,11 +21,11 @@ struct LinePlotTests {
   /// The frame's left column: ten pixels behind the widest label of the vertical axis, six pixels a letter less one.
   private func leftEdge(_ label: String) -> Double { Double(6 * label.count - 1 + 10) }
 
-  /// The rows of the frame in which a column has colour; grid and frame are grey.
-  private func colouredRows(_ image: PixelImage, column: Int) -> [Int] {
+  /// The rows of the frame in which a column has color; grid and frame are gray.
+  private func coloredRows(_ image: PixelImage, column: Int) -> [Int] {
     (31...270).filter { row in
-      let colour = image[row: row, column: column]
-      return colour.red != colour.green || colour.green != colour.blue
+      let color = image[row: row, column: column]
+      return color.red != color.green || color.green != color.blue
     }
   }
 
@@ -107,8 +107,8 @@ struct LinePlotTests {
 
   @Test("a point lies where its numbers say")
   func point() throws {
-    let line = LinePlot.Series("", [(0, 0), (10, 10)], colour: ink)
-    let dot = LinePlot.Series("", [(5, 2.5)], colour: other)
+    let line = LinePlot.Series("", [(0, 0), (10, 10)], color: ink)
+    let dot = LinePlot.Series("", [(5, 2.5)], color: other)
     let image = try plot([line, dot]).draw()
     #expect(image.width == 400 && image.height == 300)
     func place(_ x: Double, _ y: Double) -> (row: Int, column: Int) {
@@ -117,19 +117,19 @@ struct LinePlotTests {
         Int((270 - (y + 0.4) / 10.8 * 239).rounded()), Int((left + (x + 0.4) / 10.8 * (386 - left)).rounded())
       )
     }
-    let centre = place(5, 2.5)
-    #expect(image[row: centre.row, column: centre.column] == other)
+    let center = place(5, 2.5)
+    #expect(image[row: center.row, column: center.column] == other)
     // The dot has a radius of 3.5 pixels.
     for (row, column) in [(-2, 0), (2, 0), (0, -2), (0, 2)] {
-      #expect(image[row: centre.row + row, column: centre.column + column] == other)
+      #expect(image[row: center.row + row, column: center.column + column] == other)
     }
     for (row, column) in [(-6, 0), (6, 0), (0, -6), (0, 6), (-5, -5), (5, 5)] {
-      #expect(image[row: centre.row + row, column: centre.column + column] != other)
+      #expect(image[row: center.row + row, column: center.column + column] != other)
     }
     // The line's edge is smooth, so a pixel of it is nearly ink.
     func isBlue(_ row: Int, _ column: Int) -> Bool {
-      let colour = image[row: row, column: column]
-      return Int(colour.blue) - Int(colour.red) > 100
+      let color = image[row: row, column: column]
+      return Int(color.blue) - Int(color.red) > 100
     }
     for x in [0.5, 2, 5, 9.5] {
       let there = place(x, x)
@@ -137,16 +137,16 @@ struct LinePlotTests {
       #expect(!isBlue(there.row + 8, there.column) && !isBlue(there.row - 8, there.column), "\(x)")
     }
     // Nothing is drawn beyond the first and the last point.
-    #expect(colouredRows(image, column: place(-0.3, 0).column).isEmpty)
-    #expect(colouredRows(image, column: place(10.3, 0).column).isEmpty)
+    #expect(coloredRows(image, column: place(-0.3, 0).column).isEmpty)
+    #expect(coloredRows(image, column: place(10.3, 0).column).isEmpty)
   }
 
   @Test("on logarithmic axes equal ratios are equally far apart")
   func logarithmicPoint() throws {
-    let green = PixelImage.Colour(red: 0, green: 150, blue: 110)
+    let green = PixelImage.Color(red: 0, green: 150, blue: 110)
     var chart = plot([
-      LinePlot.Series("", [(1, 1)], colour: ink), LinePlot.Series("", [(100, 1e4)], colour: other),
-      LinePlot.Series("", [(10, 100)], colour: green),
+      LinePlot.Series("", [(1, 1)], color: ink), LinePlot.Series("", [(100, 1e4)], color: other),
+      LinePlot.Series("", [(10, 100)], color: green),
     ])
     (chart.xScale, chart.yScale) = (.logarithmic, .logarithmic)
     let image = try chart.draw()
@@ -160,23 +160,23 @@ struct LinePlotTests {
     let points: [Point] = [(0, 5), (3, 5), (5, .nan), (7, 5), (10, 5)]
     // The vertical axis runs from 4.5 to 5.5 with labels such as 4.6.
     func column(_ x: Double) -> Int { Int((leftEdge("4.6") + (x + 0.4) / 10.8 * (386 - leftEdge("4.6"))).rounded()) }
-    let image = try plot([LinePlot.Series("", points, colour: ink)]).draw()
+    let image = try plot([LinePlot.Series("", points, color: ink)]).draw()
     for x in [1.5, 8.5] {
-      let rows = colouredRows(image, column: column(x))
+      let rows = coloredRows(image, column: column(x))
       #expect(!rows.isEmpty && rows.allSatisfy { (148...152).contains($0) }, "\(x): \(rows)")
       #expect(rows.contains { image[row: $0, column: column(x)] == ink })
     }
-    for x in [3.5, 5, 6.5] { #expect(colouredRows(image, column: column(x)).isEmpty, "\(x)") }
-    let whole = try plot([LinePlot.Series("", points.filter { !$0.y.isNaN }, colour: ink)]).draw()
-    #expect(!colouredRows(whole, column: column(5)).isEmpty)
+    for x in [3.5, 5, 6.5] { #expect(coloredRows(image, column: column(x)).isEmpty, "\(x)") }
+    let whole = try plot([LinePlot.Series("", points.filter { !$0.y.isNaN }, color: ink)]).draw()
+    #expect(!coloredRows(whole, column: column(5)).isEmpty)
 
     // On a logarithmic axis so does what is not positive.
-    var decades = plot([LinePlot.Series("", [(0, 1), (4, 10), (5, 0), (6, 10), (10, 100)], colour: ink)])
+    var decades = plot([LinePlot.Series("", [(0, 1), (4, 10), (5, 0), (6, 10), (10, 100)], color: ink)])
     decades.yScale = .logarithmic
     let gap = try decades.draw()
     let wide = leftEdge("100")
-    #expect(colouredRows(gap, column: Int((wide + 386) / 2)).isEmpty)
-    #expect(!colouredRows(gap, column: Int(wide + 2.4 / 10.8 * (386 - wide))).isEmpty)
+    #expect(coloredRows(gap, column: Int((wide + 386) / 2)).isEmpty)
+    #expect(!coloredRows(gap, column: Int(wide + 2.4 / 10.8 * (386 - wide))).isEmpty)
   }
 
   @Test("without data it says so")
@@ -185,11 +185,11 @@ struct LinePlotTests {
     // An empty axis runs from 0 to 1 with labels such as 0.2.
     let (x, y) = ((Int(leftEdge("0.2")) + 386 - 41) / 2, (31 + 270) / 2)
     var words = try PixelImage(width: 41, height: 9, filledWith: .white)
-    BitmapFont.draw("no data", into: &words, x: 0, y: 0, colour: .black)
+    BitmapFont.draw("no data", into: &words, x: 0, y: 0, color: .black)
     var dots = 0
     for row in 0..<9 {
       for column in 0..<41 where words[row: row, column: column] == .black {
-        #expect(nothing[row: y + row, column: x + column] == .init(grey: 40))
+        #expect(nothing[row: y + row, column: x + column] == .init(gray: 40))
         dots += 1
       }
     }
@@ -197,7 +197,7 @@ struct LinePlotTests {
     // Pixels of the words alone are that dark in the middle of the frame.
     func darkPixels(_ image: PixelImage) -> Int {
       (60..<250).reduce(0) { sum, row in
-        sum + (60..<380).count { image[row: row, column: $0] == .init(grey: 40) }
+        sum + (60..<380).count { image[row: row, column: $0] == .init(gray: 40) }
       }
     }
     #expect(darkPixels(nothing) == dots)
@@ -207,7 +207,7 @@ struct LinePlotTests {
     #expect(try plot([LinePlot.Series("", [])]).draw() == nothing)
   }
 
-  @Test("names stand in a legend with their colours")
+  @Test("names stand in a legend with their colors")
   func legend() throws {
     let points: [Point] = [(0, 0), (10, 10)]
     let image = try plot([LinePlot.Series("first", points), LinePlot.Series("second", points)]).draw()
@@ -263,7 +263,7 @@ struct BitmapFontTests {
     // What is drawn fills this width and no more.
     for text in ["H", "HH", "MUH"] {
       var image = try! PixelImage(width: 60, height: 20, filledWith: .white)
-      BitmapFont.draw(text, into: &image, x: 0, y: 0, colour: .black, scale: 2)
+      BitmapFont.draw(text, into: &image, x: 0, y: 0, color: .black, scale: 2)
       let dark = (0..<60).filter { column in (0..<20).contains { image[row: $0, column: column] == .black } }
       #expect(dark.first == 0 && dark.last == BitmapFont.width(of: text, scale: 2) - 1)
     }
@@ -288,7 +288,7 @@ struct BitmapFontTests {
   @Test("text is cut at the image's edges and turned to climb")
   func drawing() throws {
     var whole = try PixelImage(width: 40, height: 20, filledWith: .white)
-    BitmapFont.draw("gR", into: &whole, x: 10, y: 5, colour: .black, scale: 1)
+    BitmapFont.draw("gR", into: &whole, x: 10, y: 5, color: .black, scale: 1)
     for (row, bits) in BitmapFont.rows("R").enumerated() {
       for column in 0..<5 {
         let isDark = whole[row: 5 + row, column: 16 + column] == .black
@@ -297,13 +297,13 @@ struct BitmapFontTests {
     }
     // The same text with its corner outside: what is inside is unchanged.
     var cut = try PixelImage(width: 8, height: 7, filledWith: .white)
-    BitmapFont.draw("gR", into: &cut, x: -2, y: -1, colour: .black, scale: 1)
+    BitmapFont.draw("gR", into: &cut, x: -2, y: -1, color: .black, scale: 1)
     for row in 0..<7 {
       for column in 0..<8 { #expect(cut[row: row, column: column] == whole[row: row + 6, column: column + 12]) }
     }
     // Turned by a quarter to the left: columns become rows from below.
     var turned = try PixelImage(width: 20, height: 40, filledWith: .white)
-    BitmapFont.draw("gR", into: &turned, x: 5, y: 29, colour: .black, scale: 1, isRotated: true)
+    BitmapFont.draw("gR", into: &turned, x: 5, y: 29, color: .black, scale: 1, isRotated: true)
     for row in 0..<20 {
       for column in 0..<40 {
         #expect(turned[row: 39 - column, column: row] == whole[row: row, column: column])

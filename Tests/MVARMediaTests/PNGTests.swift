@@ -13,53 +13,53 @@ struct PNGTests {
     return image.pixels
   }
 
-  private func grey(_ values: [UInt8]) -> [UInt8] { values.flatMap { [$0, $0, $0] } }
+  private func gray(_ values: [UInt8]) -> [UInt8] { values.flatMap { [$0, $0, $0] } }
 
-  @Test("grey of 1, 2, 4 and 8 bits is stretched to 0…255")
-  func greyDepths() throws {
-    let one = PNGSample(width: 3, height: 2, bitDepth: 1, colourType: 0, rows: [[0b101_00000], [0b010_00000]])
-    #expect(try pixels(one) == grey([255, 0, 255, 0, 255, 0]))
-    let two = PNGSample(width: 5, height: 1, bitDepth: 2, colourType: 0, rows: [[0b00_01_10_11, 0b01_000000]])
-    #expect(try pixels(two) == grey([0, 85, 170, 255, 85]))
-    let four = PNGSample(width: 3, height: 1, bitDepth: 4, colourType: 0, rows: [[0x0F, 0x70]])
-    #expect(try pixels(four) == grey([0, 255, 119]))
-    let eight = PNGSample(width: 2, height: 2, bitDepth: 8, colourType: 0, rows: [[1, 2], [254, 255]])
-    #expect(try pixels(eight) == grey([1, 2, 254, 255]))
+  @Test("gray of 1, 2, 4 and 8 bits is stretched to 0…255")
+  func grayDepths() throws {
+    let one = PNGSample(width: 3, height: 2, bitDepth: 1, colorType: 0, rows: [[0b101_00000], [0b010_00000]])
+    #expect(try pixels(one) == gray([255, 0, 255, 0, 255, 0]))
+    let two = PNGSample(width: 5, height: 1, bitDepth: 2, colorType: 0, rows: [[0b00_01_10_11, 0b01_000000]])
+    #expect(try pixels(two) == gray([0, 85, 170, 255, 85]))
+    let four = PNGSample(width: 3, height: 1, bitDepth: 4, colorType: 0, rows: [[0x0F, 0x70]])
+    #expect(try pixels(four) == gray([0, 255, 119]))
+    let eight = PNGSample(width: 2, height: 2, bitDepth: 8, colorType: 0, rows: [[1, 2], [254, 255]])
+    #expect(try pixels(eight) == gray([1, 2, 254, 255]))
   }
 
-  @Test("16-bit grey is clipped at 255, 16-bit colour keeps the high byte")
+  @Test("16-bit gray is clipped at 255, 16-bit color keeps the high byte")
   func sixteenBits() throws {
-    let greySample = PNGSample(
-      width: 4, height: 1, bitDepth: 16, colourType: 0, rows: [[0, 0, 0, 200, 0, 255, 0x12, 0x34]])
-    #expect(try pixels(greySample) == grey([0, 200, 255, 255]))
-    let colour = PNGSample(
-      width: 2, height: 1, bitDepth: 16, colourType: 2, rows: [[0x12, 0xFF, 0x80, 0, 0xFF, 0xFF, 0, 0xFF, 1, 0, 2, 1]])
-    #expect(try pixels(colour) == [0x12, 0x80, 0xFF, 0, 1, 2])
+    let graySample = PNGSample(
+      width: 4, height: 1, bitDepth: 16, colorType: 0, rows: [[0, 0, 0, 200, 0, 255, 0x12, 0x34]])
+    #expect(try pixels(graySample) == gray([0, 200, 255, 255]))
+    let color = PNGSample(
+      width: 2, height: 1, bitDepth: 16, colorType: 2, rows: [[0x12, 0xFF, 0x80, 0, 0xFF, 0xFF, 0, 0xFF, 1, 0, 2, 1]])
+    #expect(try pixels(color) == [0x12, 0x80, 0xFF, 0, 1, 2])
   }
 
   @Test("alpha is dropped, not composed")
   func alpha() throws {
-    let greyAlpha = PNGSample(width: 3, height: 1, bitDepth: 8, colourType: 4, rows: [[10, 0, 20, 128, 30, 255]])
-    #expect(try pixels(greyAlpha) == grey([10, 20, 30]))
-    let colourAlpha = PNGSample(width: 2, height: 1, bitDepth: 8, colourType: 6, rows: [[1, 2, 3, 0, 4, 5, 6, 77]])
-    #expect(try pixels(colourAlpha) == [1, 2, 3, 4, 5, 6])
+    let grayAlpha = PNGSample(width: 3, height: 1, bitDepth: 8, colorType: 4, rows: [[10, 0, 20, 128, 30, 255]])
+    #expect(try pixels(grayAlpha) == gray([10, 20, 30]))
+    let colorAlpha = PNGSample(width: 2, height: 1, bitDepth: 8, colorType: 6, rows: [[1, 2, 3, 0, 4, 5, 6, 77]])
+    #expect(try pixels(colorAlpha) == [1, 2, 3, 4, 5, 6])
   }
 
   @Test("16 bits with alpha: exact where opaque, else within one level")
   func sixteenBitAlpha() throws {
     var numbers = Numbers(seed: 3)
     for isOpaque in [true, false] {
-      for colourType in [4, 6] {
-        let samples = colourType == 4 ? 2 : 4
+      for colorType in [4, 6] {
+        let samples = colorType == 4 ? 2 : 4
         var row = numbers.bytes(2 * samples * 40)
         var expected: [UInt8] = []
         for pixel in 0..<40 {
           let start = 2 * samples * pixel
           if isOpaque { (row[start + 2 * samples - 2], row[start + 2 * samples - 1]) = (255, 255) }
-          expected += (0..<3).map { row[start + (colourType == 4 ? 0 : 2 * $0)] }
+          expected += (0..<3).map { row[start + (colorType == 4 ? 0 : 2 * $0)] }
         }
         let result = try pixels(
-          PNGSample(width: 40, height: 1, bitDepth: 16, colourType: colourType, rows: [row]))
+          PNGSample(width: 40, height: 1, bitDepth: 16, colorType: colorType, rows: [row]))
         let worst = zip(result, expected).map { abs(Int($0) - Int($1)) }.max()
         #expect(worst ?? 255 <= (isOpaque ? 0 : 1))
       }
@@ -69,14 +69,14 @@ struct PNGTests {
   @Test("palettes, with and without transparency")
   func palettes() throws {
     var sample = PNGSample(
-      width: 3, height: 1, bitDepth: 2, colourType: 3, rows: [[0b00_10_01_00]],
+      width: 3, height: 1, bitDepth: 2, colorType: 3, rows: [[0b00_10_01_00]],
       palette: [9, 8, 7, 6, 5, 4, 3, 2, 1])
     #expect(try pixels(sample) == [9, 8, 7, 3, 2, 1, 6, 5, 4])
     sample.late = PNGSample.chunk("tRNS", [0, 100, 255])
     #expect(try pixels(sample) == [9, 8, 7, 3, 2, 1, 6, 5, 4])
   }
 
-  @Test("gamma, colour space, background, transparency keys and text change nothing")
+  @Test("gamma, color space, background, transparency keys and text change nothing")
   func ancillaryChunks() throws {
     var sample = PNGSample(width: 2, height: 1, rows: [[1, 100, 200, 50, 60, 70]])
     sample.early =
@@ -88,7 +88,7 @@ struct PNGTests {
       + PNGSample.chunk("tEXt", Array("Title".utf8) + [0] + Array("x".utf8))
     #expect(try pixels(sample) == [1, 100, 200, 50, 60, 70])
     // 16 bits are where gamma would be applied even without a gAMA chunk.
-    let deep = PNGSample(width: 1, height: 1, bitDepth: 16, colourType: 2, rows: [[50, 0, 100, 0, 150, 0]])
+    let deep = PNGSample(width: 1, height: 1, bitDepth: 16, colorType: 2, rows: [[50, 0, 100, 0, 150, 0]])
     #expect(try pixels(deep) == [50, 100, 150])
   }
 
@@ -104,8 +104,8 @@ struct PNGTests {
       for row in stride(from: top, to: image.height, by: down) {
         sample.rows.append(
           stride(from: left, to: image.width, by: right).flatMap { column in
-            let colour = image[row: row, column: column]
-            return [colour.red, colour.green, colour.blue]
+            let color = image[row: row, column: column]
+            return [color.red, color.green, color.blue]
           })
       }
     }

@@ -43,14 +43,14 @@ struct PixelImageTests {
 
   @Test("a grid has ⌈√n⌉ columns, gaps between and background in the rest")
   func grid() throws {
-    let images = try (1...5).map { try PixelImage(width: 2, height: 3, filledWith: .init(grey: UInt8($0))) }
-    let grid = try ImageGrid(gap: 1, background: .init(grey: 99)).grid(images)
+    let images = try (1...5).map { try PixelImage(width: 2, height: 3, filledWith: .init(gray: UInt8($0))) }
+    let grid = try ImageGrid(gap: 1, background: .init(gray: 99)).grid(images)
     #expect(grid.width == 3 * 2 + 2 && grid.height == 2 * 3 + 1)
-    let greys = stride(from: 0, to: grid.pixels.count, by: 3).map { grid.pixels[$0] }
+    let grays = stride(from: 0, to: grid.pixels.count, by: 3).map { grid.pixels[$0] }
     let upper: [UInt8] = [1, 1, 99, 2, 2, 99, 3, 3]
     let lower: [UInt8] = [4, 4, 99, 5, 5, 99, 99, 99]
     let between = [UInt8](repeating: 99, count: 8)
-    #expect(greys == upper + upper + upper + between + lower + lower + lower)
+    #expect(grays == upper + upper + upper + between + lower + lower + lower)
     let row = try ImageGrid(gap: 0).grid(images, columns: 9)
     #expect(row.width == 10 && row.height == 3)
     #expect([1, 2, 3, 4, 5, 9, 10, 16, 17].map(ImageGrid.defaultColumns) == [1, 2, 2, 2, 3, 3, 4, 4, 5])
@@ -58,9 +58,9 @@ struct PixelImageTests {
 
   @Test("rows of different pictures")
   func rows() throws {
-    let small = try PixelImage(width: 1, height: 1, filledWith: .init(grey: 1))
-    let large = try PixelImage(width: 2, height: 4, filledWith: .init(grey: 2))
-    for (alignment, place) in [(ImageGrid.Alignment.top, 0), (.centre, 1), (.bottom, 3)] {
+    let small = try PixelImage(width: 1, height: 1, filledWith: .init(gray: 1))
+    let large = try PixelImage(width: 2, height: 4, filledWith: .init(gray: 2))
+    for (alignment, place) in [(ImageGrid.Alignment.top, 0), (.center, 1), (.bottom, 3)] {
       let image = try ImageGrid(gap: 2, background: .black).rows([[small, large], [small]], alignment: alignment)
       #expect(image.width == 5 && image.height == 4 + 2 + 1)
       for row in 0..<4 {

@@ -7,13 +7,13 @@ import Testing
 struct ResamplingTests {
   static let sizes = [(1, 1), (1, 9), (9, 1), (2, 3), (7, 7), (13, 40), (64, 5)]
 
-  @Test("one colour stays that colour", arguments: sizes, [ResamplingFilter.box, .bicubic])
+  @Test("one color stays that color", arguments: sizes, [ResamplingFilter.box, .bicubic])
   func constant(_ size: (Int, Int), _ filter: ResamplingFilter) throws {
-    for colour in [PixelImage.Colour.black, .white, .init(red: 1, green: 128, blue: 254)] {
-      let image = try PixelImage(width: size.0, height: size.1, filledWith: colour)
+    for color in [PixelImage.Color.black, .white, .init(red: 1, green: 128, blue: 254)] {
+      let image = try PixelImage(width: size.0, height: size.1, filledWith: color)
       for (width, height) in ResamplingTests.sizes {
         let result = try image.resized(width: width, height: height, filter: filter)
-        let expected = try PixelImage(width: width, height: height, filledWith: colour)
+        let expected = try PixelImage(width: width, height: height, filledWith: color)
         #expect(result == expected)
       }
     }
@@ -65,7 +65,7 @@ struct ResamplingTests {
   func cropSizes(_ side: Int) throws {
     var numbers = Numbers(seed: 7)
     for (width, height) in [(1, 1), (1, 500), (500, 1), (3, 200), (31, 32), (33, 64), (257, 129)] {
-      let crop = try numbers.image(width: width, height: height).centreCrop(side)
+      let crop = try numbers.image(width: width, height: height).centerCrop(side)
       #expect(crop.width == side && crop.height == side)
     }
   }
@@ -74,7 +74,7 @@ struct ResamplingTests {
   func cropIsMiddle() throws {
     var numbers = Numbers(seed: 8)
     let square = try numbers.image(width: 24, height: 24)
-    #expect(try square.centreCrop(24) == square)
+    #expect(try square.centerCrop(24) == square)
     for (width, height) in [(30, 47), (47, 30), (9, 20)] {
       let image = try numbers.image(width: width, height: height)
       let factor = 24.0 / Double(min(width, height))
@@ -83,7 +83,7 @@ struct ResamplingTests {
         Int((Double(height) * factor).rounded(.toNearestOrEven))
       )
       let whole = try image.resized(width: newWidth, height: newHeight, filter: .bicubic)
-      let crop = try image.centreCrop(24)
+      let crop = try image.centerCrop(24)
       for row in 0..<24 {
         for column in 0..<24 {
           let there = whole[row: row + (newHeight - 24) / 2, column: column + (newWidth - 24) / 2]
@@ -96,7 +96,7 @@ struct ResamplingTests {
   @Test("the thinnest image is cropped without a huge one in between")
   func thin() throws {
     let image = try PixelImage(width: 1, height: ImageLimits.side, filledWith: .init(red: 3, green: 4, blue: 5))
-    let crop = try image.centreCrop(256)
+    let crop = try image.centerCrop(256)
     let expected = try PixelImage(width: 256, height: 256, filledWith: .init(red: 3, green: 4, blue: 5))
     #expect(crop == expected)
   }
@@ -112,7 +112,7 @@ struct ResamplingTests {
       try image.resized(width: 60_000, height: 1, filter: .box, order: .horizontalFirst)
     }
     for side in [0, -3, Int.min, Int.max, 20_000] {
-      #expect(throws: MediaError.self) { try image.centreCrop(side) }
+      #expect(throws: MediaError.self) { try image.centerCrop(side) }
     }
   }
 
@@ -142,12 +142,12 @@ struct ResamplingTests {
     return result
   }
 
-  private func pixelAt(_ image: PixelImage, _ row: Int, _ column: Int) -> PixelImage.Colour {
+  private func pixelAt(_ image: PixelImage, _ row: Int, _ column: Int) -> PixelImage.Color {
     image[row: row, column: column]
   }
 
-  private func sum(_ pixels: [PixelImage.Colour], _ weights: [Int]) -> PixelImage.Colour {
-    func channel(_ part: (PixelImage.Colour) -> UInt8) -> UInt8 {
+  private func sum(_ pixels: [PixelImage.Color], _ weights: [Int]) -> PixelImage.Color {
+    func channel(_ part: (PixelImage.Color) -> UInt8) -> UInt8 {
       let total = zip(pixels, weights).reduce(1 << 21) { $0 + Int(part($1.0)) * $1.1 }
       return UInt8(min(max(total >> 22, 0), 255))
     }
@@ -157,12 +157,12 @@ struct ResamplingTests {
   private func window(_ size: Int, _ newSize: Int, _ place: Int, _ filter: ResamplingFilter) -> (Int, [Int]) {
     let scale = Double(size) / Double(newSize)
     let stretch = max(scale, 1)
-    let centre = (Double(place) + 0.5) * scale
+    let center = (Double(place) + 0.5) * scale
     let reach = (filter == .box ? 0.5 : 2) * stretch
-    let first = max(Int((centre - reach + 0.5).rounded(.down)), 0)
-    let last = min(Int((centre + reach + 0.5).rounded(.down)), size)
+    let first = max(Int((center - reach + 0.5).rounded(.down)), 0)
+    let last = min(Int((center + reach + 0.5).rounded(.down)), size)
     let weights = (first..<last).map { input -> Double in
-      let x = (Double(input) + 0.5 - centre) / stretch
+      let x = (Double(input) + 0.5 - center) / stretch
       if filter == .box { return x > -0.5 && x <= 0.5 ? 1 : 0 }
       let d = abs(x)
       return d < 1 ? (1.5 * d - 2.5) * d * d + 1 : d < 2 ? (((d - 5) * d + 8) * d - 4) * -0.5 : 0

@@ -32,7 +32,7 @@ struct PNGSample {
   var width: Int
   var height: Int
   var bitDepth = 8
-  var colourType = 2
+  var colorType = 2
   /// The unfiltered rows, packed as the file format wants them, without filter bytes.
   var rows: [[UInt8]] = []
   var palette: [UInt8] = []
@@ -55,7 +55,7 @@ struct PNGSample {
   var header: [UInt8] {
     PNGSample.chunk(
       "IHDR",
-      PNGSample.number(width) + PNGSample.number(height) + [UInt8(bitDepth), UInt8(colourType), 0, 0, 0])
+      PNGSample.number(width) + PNGSample.number(height) + [UInt8(bitDepth), UInt8(colorType), 0, 0, 0])
   }
 
   static func number(_ value: Int) -> [UInt8] {
@@ -100,7 +100,7 @@ enum JPEGSample {
   /// A JPEG file of the image.
   ///
   /// - Parameters:
-  ///   - subsampling: TurboJPEG's number: 0 is 4:4:4, 2 is 4:2:0, 3 is grey.
+  ///   - subsampling: TurboJPEG's number: 0 is 4:4:4, 2 is 4:2:0, 3 is gray.
   ///   - progressive: several scans.
   static func file(
     _ image: PixelImage, subsampling: Int32 = 2, quality: Int32 = 90, progressive: Bool = false

@@ -23,7 +23,7 @@ import Testing
     }
   }
 
-  /// Odd and even windows, windows of one token and as large as the map, equal neighbours, no windows, only windows.
+  /// Odd and even windows, windows of one token and as large as the map, equal neighbors, no windows, only windows.
   static let cases = [
     Case(sides: [1, 2, 3, 4], window: 3, refineStep: 2), Case(sides: [1, 2, 5], window: 2, refineStep: 1),
     Case(sides: [1, 3, 3, 6], window: 1, refineStep: 0), Case(sides: [1, 2, 4], window: 4, refineStep: 2),
@@ -191,7 +191,7 @@ import Testing
     let labels = [2, 5]
     var statistics = AttentionStatistics(model.trajectory)
     try statistics.add(model, labels: labels, inputs: inputs)
-    // Heads of width 8: ¼/√8 where queries and keys are not normalised.
+    // Heads of width 8: ¼/√8 where queries and keys are not normalized.
     let expected = try longWay(
       model, labels: labels, inputs: inputs, softmaxScale: isNormalized ? 1 : 0.25 / 8.0.squareRoot())
     let scaleList = model.configuration.scaleList

@@ -15,7 +15,7 @@ struct BlockCase: Sendable, CustomTestStringConvertible {
   let dropsPaths: Bool
 
   var testDescription: String {
-    "scales \(scales)\(normalizesAttention ? ", normalised" : "")\(dropsPaths ? ", dropping paths" : "")"
+    "scales \(scales)\(normalizesAttention ? ", normalized" : "")\(dropsPaths ? ", dropping paths" : "")"
   }
 
   /// Two dense scales at once, a map as large as its window, and a larger one, each in every variant.

@@ -22,9 +22,9 @@ struct TransformerVariant: Sendable, CustomTestStringConvertible {
     TransformerVariant(
       testDescription: "shared AdaLN, label smoothing", sharesModulation: true, step: TrainingStep(labelSmoothing: 0.1)),
     TransformerVariant(
-      testDescription: "no normalisation, DropPath", normalizesAttention: false, step: TrainingStep(dropsPaths: true)),
+      testDescription: "no normalization, DropPath", normalizesAttention: false, step: TrainingStep(dropsPaths: true)),
     TransformerVariant(
-      testDescription: "shared AdaLN, no normalisation, label smoothing, DropPath", sharesModulation: true,
+      testDescription: "shared AdaLN, no normalization, label smoothing, DropPath", sharesModulation: true,
       normalizesAttention: false, step: TrainingStep(labelSmoothing: 0.1, dropsPaths: true)),
     TransformerVariant(testDescription: "scale-Markov", attention: .scaleMarkov),
     TransformerVariant(testDescription: "VAR", attention: .blockCausal),

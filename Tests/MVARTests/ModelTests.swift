@@ -121,7 +121,7 @@ import Testing
     return tokens
   }
 
-  @Test func anImageDoesNotDependOnItsNeighbours() throws {
+  @Test func anImageDoesNotDependOnItsNeighbors() throws {
     let sampler = try Self.tinySampler(Reference<Float>.self)
     let options = try SamplingOptions(guidance: 2.7, topK: 30, topP: 0.9)
     let four = try Self.sample(sampler, [(1, 0), (2, 1), (7, 2), (3, 3)], options)

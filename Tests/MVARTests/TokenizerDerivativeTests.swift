@@ -1,7 +1,7 @@
 // The tokenizer's gradients against slopes measured in double precision.
 //
 // The total loss of a training pass has no slope to compare with, on purpose: the search for the nearest code jumps, the
-// decoder's gradient goes straight past it, and each half of the quantiser's loss holds the other's operand still. What the
+// decoder's gradient goes straight past it, and each half of the quantizer's loss holds the other's operand still. What the
 // gradient is the gradient of is a surrogate in which those things are constants, written down in `Surrogate`:
 //
 //     decoder(f(θ) + [f̂ − f]) for the reconstruction,  mean over s of ¼·mse([f̂_s], f(θ)) + mse(f̂_s(θ), [f])
@@ -107,7 +107,7 @@ private struct Surrogate<B: HostBackend> {
       features: f.variable(tape), sums: model.quantizer.decode(surrogate.tokens, tape: tape))
     let gradients = tape.gradients(of: loss, seed: surrogate.one)
     try checkSlopes(
-      "quantiser", surrogate.parameters("quantizer") + [f], gradients, step: SlopeStep.tokenizer, each: true
+      "quantizer", surrogate.parameters("quantizer") + [f], gradients, step: SlopeStep.tokenizer, each: true
     ) {
       try surrogate.commitment(f.value) + surrogate.codes()
     }

@@ -331,7 +331,7 @@ struct HostileInputTests {
     mistake(
       ["--rounding", "up"],
       "The value 'up' is invalid for '--rounding <rounding>'; use one of 'truncate' and 'nearest'"),
-    mistake(["--colour", "red"], "Unknown option '--colour'"),
+    mistake(["--color", "red"], "Unknown option '--color'"),
     Case("unknown subcommand", ["paint"], 64, "Unexpected argument 'paint'"),
     Case(
       "no class of many", ["sample", "--model", "seeded:d1", "-o", "out.png"], 1,

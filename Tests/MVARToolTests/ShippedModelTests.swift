@@ -42,7 +42,7 @@ import Training
 
   @Test func reconstructsHeldOutImages() throws {
     let model: VQVAE<CPU<Float>> = try ModelSource.file(tokenizer).tokenizer(on: HostDevice())
-    let images = try LabelledImages(path: Fixtures.path("emoji"), side: model.configuration.imageSide)
+    let images = try LabeledImages(path: Fixtures.path("emoji"), side: model.configuration.imageSide)
     #expect(images.training.count == 1524 && images.validation.count == 171)
     var quality = ReconstructionQuality()
     for start in stride(from: 0, to: 171, by: 19) {
@@ -60,7 +60,7 @@ import Training
     let model: MarkovianTransformer<CPU<Float>> = try ModelSource.file(transformer).transformer(on: HostDevice())
     #expect(model.configuration.classes == 12 && model.configuration.scaleList == .pixels256)
     #expect(model.configuration.window == 7 && model.configuration.refineStep == 8)
-    let images = try LabelledImages(path: Fixtures.path("emoji"), side: 64)
+    let images = try LabeledImages(path: Fixtures.path("emoji"), side: 64)
     let trainer = TransformerTrainer(model)
     var sums = ValidationSums(scales: 10)
     let part = (0..<48).map { images.validation[$0 * 171 / 48] }

@@ -26,7 +26,7 @@ struct TrainingCommandTests {
       try FileManager.default.createDirectory(atPath: "\(folder)/data/\(name)", withIntermediateDirectories: true)
       for number in 0..<10 {
         let stream = RandomStream(seed: UInt64(label), stream: UInt64(number))
-        let pixels = (0..<16 * 16 * 3).map { UInt8(255 * stream.uniform($0, purpose: .initialisation)) }
+        let pixels = (0..<16 * 16 * 3).map { UInt8(255 * stream.uniform($0, purpose: .initialization)) }
         try PixelImage(width: 16, height: 16, pixels: pixels).writePNG(to: "\(folder)/data/\(name)/\(number).png")
       }
     }

@@ -6,7 +6,7 @@ import TensorCore
 import Testing
 import Training
 
-@Suite("segments and regularisation")
+@Suite("segments and regularization")
 struct CycleTests {
   private func cycle(refineStep: Int, ratio: Int = 8, _ order: SegmentCycle.Order = .cycle) -> SegmentCycle {
     let configuration = TransformerConfiguration(depth: 1, refineStep: refineStep)  // S = 10
@@ -50,22 +50,22 @@ struct CycleTests {
   @Test("labels become the null class at the rate asked for")
   func labels() {
     let labels = streams.indices.map { $0 % 10 }
-    let dropped = Regularisation(labelDrop: 0.1).dropped(labels, nullClass: 10, streams)
+    let dropped = Regularization(labelDrop: 0.1).dropped(labels, nullClass: 10, streams)
     let share = Double(dropped.count { $0 == 10 }) / Double(labels.count)
     // Four standard deviations of a share of 20 000: √(0.1·0.9/20000) = 0.0021.
     #expect(abs(share - 0.1) < 0.0085)
     #expect(zip(dropped, labels).allSatisfy { $0 == 10 || $0 == $1 })
-    #expect(dropped == Regularisation(labelDrop: 0.1).dropped(labels, nullClass: 10, streams))
-    #expect(Regularisation(labelDrop: 0).dropped(labels, nullClass: 10, streams) == labels)
+    #expect(dropped == Regularization(labelDrop: 0.1).dropped(labels, nullClass: 10, streams))
+    #expect(Regularization(labelDrop: 0).dropped(labels, nullClass: 10, streams) == labels)
     // Whoever is dropped at a low rate is dropped at a higher one: one number decides.
-    let more = Regularisation(labelDrop: 0.2).dropped(labels, nullClass: 10, streams)
+    let more = Regularization(labelDrop: 0.2).dropped(labels, nullClass: 10, streams)
     #expect(zip(dropped, more).allSatisfy { $0 != 10 || $1 == 10 })
   }
 
   @Test("drop-path rises from 0 over the blocks and keeps the mean")
   func dropPath() throws {
-    let regularisation = Regularisation(dropPath: 0.4)
-    let keep: [(attention: [Float], feedForward: [Float])?] = regularisation.keep(depth: 5, segment: 1, streams)
+    let regularization = Regularization(dropPath: 0.4)
+    let keep: [(attention: [Float], feedForward: [Float])?] = regularization.keep(depth: 5, segment: 1, streams)
     #expect(keep.count == 5 && keep[0] == nil)
     for block in 1..<5 {
       let rate = 0.4 * Double(block) / 4
@@ -81,12 +81,12 @@ struct CycleTests {
       #expect(factors.attention != factors.feedForward)
     }
     #expect(keep[1]?.attention.map { $0 == 0 } != keep[2]?.attention.map { $0 == 0 })
-    let again: [(attention: [Float], feedForward: [Float])?] = regularisation.keep(depth: 5, segment: 1, streams)
+    let again: [(attention: [Float], feedForward: [Float])?] = regularization.keep(depth: 5, segment: 1, streams)
     #expect(again[4]?.attention == keep[4]?.attention && again[2]?.feedForward == keep[2]?.feedForward)
-    let other: [(attention: [Float], feedForward: [Float])?] = regularisation.keep(depth: 5, segment: 2, streams)
+    let other: [(attention: [Float], feedForward: [Float])?] = regularization.keep(depth: 5, segment: 2, streams)
     #expect(other[4]?.attention != keep[4]?.attention)
-    let none: [(attention: [Float], feedForward: [Float])?] = Regularisation().keep(depth: 5, segment: 0, streams)
+    let none: [(attention: [Float], feedForward: [Float])?] = Regularization().keep(depth: 5, segment: 0, streams)
     #expect(none.allSatisfy { $0 == nil })
-    #expect(abs(Regularisation.publishedDropPath(depth: 24) - 0.1) < 1e-15)
+    #expect(abs(Regularization.publishedDropPath(depth: 24) - 0.1) < 1e-15)
   }
 }

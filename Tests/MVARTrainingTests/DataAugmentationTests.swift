@@ -45,9 +45,9 @@ struct DataAugmentationTests {
       let plan = augmentation.plan(label: 0, stream: stream)
       let guarded = augmentation.plan(label: 3, stream: stream)
       #expect(!guarded.flip && guarded.dx == plan.dx && guarded.dy == plan.dy)
-      #expect(plan.flip == (stream.uniform(16, purpose: .regularisation) < 0.5))
-      #expect(plan.dx == Int(stream.uniform(17, purpose: .regularisation) * 5) - 2)
-      #expect(plan.dy == Int(stream.uniform(18, purpose: .regularisation) * 5) - 2)
+      #expect(plan.flip == (stream.uniform(16, purpose: .regularization) < 0.5))
+      #expect(plan.dx == Int(stream.uniform(17, purpose: .regularization) * 5) - 2)
+      #expect(plan.dy == Int(stream.uniform(18, purpose: .regularization) * 5) - 2)
       if plan.flip { flips += 1 }
       offsets.insert([plan.dx, plan.dy])
       let moved = Augmentation.moved(pixels, side: 4, flip: plan.flip, dx: plan.dx, dy: plan.dy)
@@ -69,9 +69,9 @@ struct DataAugmentationTests {
     #expect(batch.images == first.planarFloats() + second.planarFloats())
   }
 
-  private func examples(_ count: Int, side: Int) throws -> [LabelledImages.Example] {
+  private func examples(_ count: Int, side: Int) throws -> [LabeledImages.Example] {
     try (0..<count).map {
-      LabelledImages.Example(label: $0 % 3, name: "\($0)", pixels: try pattern(side, side, seed: $0).pixels)
+      LabeledImages.Example(label: $0 % 3, name: "\($0)", pixels: try pattern(side, side, seed: $0).pixels)
     }
   }
 

@@ -135,7 +135,7 @@ struct DataLatentTests {
       }
       try folder.write([UInt8](), "empty.npz")
       #expect(sentence("empty.npz") == "./empty.npz cannot be used: is empty")
-      try folder.write(greyPNG, "image.npz")
+      try folder.write(grayPNG, "image.npz")
       #expect(sentence("image.npz") == "./image.npz cannot be used: is a PNG image, not a checkpoint")
       try NPYWriter.write(try StoredTensor([0, 6, 3], shape: [3]), to: folder.at("one.npz"))
       #expect(sentence("one.npz") == "./one.npz is a npy file, not an npz archive")

@@ -46,14 +46,14 @@ struct SampleFolder {
   }
 }
 
-/// An image whose every pixel differs from its neighbours.
+/// An image whose every pixel differs from its neighbors.
 func pattern(_ width: Int, _ height: Int, seed: Int = 0) throws -> PixelImage {
   let pixels = (0..<(3 * width * height)).map { UInt8(truncatingIfNeeded: $0 &* 37 &+ ($0 / 7) &* 11 &+ seed &* 53) }
   return try PixelImage(width: width, height: height, pixels: pixels)
 }
 
-/// Sixteen grey pixels of brightness 100, as an 8-bit greyscale PNG.
-let greyPNG = [UInt8](
+/// Sixteen gray pixels of brightness 100, as an 8-bit grayscale PNG.
+let grayPNG = [UInt8](
   Data(
     base64Encoded:
       "iVBORw0KGgoAAAANSUhEUgAAAAQAAAAECAAAAACMmsGiAAAADklEQVR4nGNIAQIGVAIAPpQGQcvovXgAAAAASUVORK5CYII="

@@ -32,7 +32,7 @@ struct DataSheetTests {
       try folder.write(second, "second.png")
       let classes = #"{"name": "z", "file": "first.png", "count": 5}, {"name": "a", "file": "second.png", "count": 2}"#
       try folder.write(index(classes: classes), "index.json")
-      let images = try LabelledImages(path: folder.path, side: 4, heldOut: 0)
+      let images = try LabeledImages(path: folder.path, side: 4, heldOut: 0)
       #expect(images.classNames == ["z", "a"])
       #expect(images.training.map(\.name) == ["z/0", "z/1", "z/2", "z/3", "z/4", "a/0", "a/1"])
       #expect(images.training.map(\.label) == [0, 0, 0, 0, 0, 1, 1])
@@ -42,10 +42,10 @@ struct DataSheetTests {
       }
       #expect(images.training[6].image == (try tile(second, 4, row: 0, column: 1)))
 
-      let enlarged = try LabelledImages(path: folder.path, side: 7, heldOut: 0)
-      #expect(enlarged.training[4].image == (try tile(first, 4, row: 1, column: 1).centreCrop(7)))
-      let reduced = try LabelledImages(path: folder.path, side: 2, heldOut: 0)
-      #expect(reduced.training[4].image == (try tile(first, 4, row: 1, column: 1).centreCrop(2)))
+      let enlarged = try LabeledImages(path: folder.path, side: 7, heldOut: 0)
+      #expect(enlarged.training[4].image == (try tile(first, 4, row: 1, column: 1).centerCrop(7)))
+      let reduced = try LabeledImages(path: folder.path, side: 2, heldOut: 0)
+      #expect(reduced.training[4].image == (try tile(first, 4, row: 1, column: 1).centerCrop(2)))
     }
   }
 
@@ -54,7 +54,7 @@ struct DataSheetTests {
     try withFolder { folder in
       try folder.write(try pattern(12, 28), "a.png")
       try folder.write(index(classes: #"{"name": "a", "file": "a.png", "count": 21}"#), "index.json")
-      let images = try LabelledImages(path: folder.path, side: 4)
+      let images = try LabeledImages(path: folder.path, side: 4)
       #expect(images.validation.count == 2)
       #expect(Set((images.training + images.validation).map(\.name)).count == 21)
     }
@@ -90,7 +90,7 @@ struct DataSheetTests {
   func malformed(_ text: String, _ problem: String) throws {
     try withFolder { folder in
       try folder.write(text, "index.json")
-      #expect(folder.sentence { _ = try LabelledImages(path: folder.path, side: 4) } == "./index.json \(problem)")
+      #expect(folder.sentence { _ = try LabeledImages(path: folder.path, side: 4) } == "./index.json \(problem)")
     }
   }
 
@@ -135,7 +135,7 @@ struct DataSheetTests {
       try folder.write(try pattern(12, 8), "a.png")
       try folder.write(try pattern(7, 8), "narrow.png")
       try folder.write(index(classes: "{\(entry)}"), "index.json")
-      #expect(folder.sentence { _ = try LabelledImages(path: folder.path, side: 4) } == sentence)
+      #expect(folder.sentence { _ = try LabeledImages(path: folder.path, side: 4) } == sentence)
     }
   }
 
@@ -149,7 +149,7 @@ struct DataSheetTests {
       for _ in 0..<500 {
         try folder.write(mutator.mutant(of: good), "index.json")
         do {
-          _ = try LabelledImages(path: folder.path, side: 4)
+          _ = try LabeledImages(path: folder.path, side: 4)
         } catch let error as DataError {
           #expect(error.description.hasPrefix(folder.path))
           refused += 1
@@ -163,7 +163,7 @@ struct DataSheetTests {
   func others() throws {
     try withFolder { folder in
       func sentence(_ name: String, side: Int = 4, policy: BadFilePolicy = .refuse) -> String {
-        folder.sentence { _ = try LabelledImages(path: folder.at(name), side: side, badFiles: policy) }
+        folder.sentence { _ = try LabeledImages(path: folder.at(name), side: side, badFiles: policy) }
       }
       let entry = #"{"name": "a", "file": "a.png", "count": 6}"#
       try folder.write(index(classes: "\(entry), \(entry)"), "twice/index.json")

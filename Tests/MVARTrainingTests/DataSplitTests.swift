@@ -10,8 +10,8 @@ struct DataSplitTests {
   private func split(_ count: Int, heldOut: Int, leavingOut missing: Int? = nil) throws -> (Set<String>, Set<String>) {
     try withTemporaryFolder { path in
       let folder = SampleFolder(path: path)
-      for number in 0..<count where number != missing { try folder.write(greyPNG, "a/\(number).png") }
-      let images = try LabelledImages(path: path, side: 4, heldOut: heldOut)
+      for number in 0..<count where number != missing { try folder.write(grayPNG, "a/\(number).png") }
+      let images = try LabeledImages(path: path, side: 4, heldOut: heldOut)
       return (Set(images.training.map(\.name)), Set(images.validation.map(\.name)))
     }
   }
@@ -42,12 +42,12 @@ struct DataSplitTests {
     try withTemporaryFolder { path in
       let folder = SampleFolder(path: path)
       for name in ["a", "b", "c"] {
-        for number in 0..<10 { try folder.write(greyPNG, "\(name)/\(number).png") }
+        for number in 0..<10 { try folder.write(grayPNG, "\(name)/\(number).png") }
       }
-      let images = try LabelledImages(path: path, side: 4, heldOut: 5)
+      let images = try LabeledImages(path: path, side: 4, heldOut: 5)
       #expect(images.validation.map(\.label) == [0, 0, 1, 1, 2, 2])
       #expect(images.training.map(\.label) == images.training.map(\.label).sorted())
-      let again = try LabelledImages(path: path, side: 2, heldOut: 5)
+      let again = try LabeledImages(path: path, side: 2, heldOut: 5)
       #expect(again.validation.map(\.name) == images.validation.map(\.name))
     }
   }

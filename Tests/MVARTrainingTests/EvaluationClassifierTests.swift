@@ -1,4 +1,4 @@
-// The classifier learns what can be learnt, every parameter of it gets a gradient, and the same settings give the same one.
+// The classifier learns what can be learned, every parameter of it gets a gradient, and the same settings give the same one.
 
 import TensorCore
 import TestSupport
@@ -7,14 +7,14 @@ import Training
 
 @Suite("Small classifier")
 struct EvaluationClassifierTests {
-  /// Images of a few colours with some noise: each class has a colour of its own.
-  private func colours(_ count: Int, side: Int, seed: UInt64) -> [LabelledImages.Example] {
+  /// Images of a few colors with some noise: each class has a color of its own.
+  private func colors(_ count: Int, side: Int, seed: UInt64) -> [LabeledImages.Example] {
     let palette: [[Double]] = [[220, 40, 40], [40, 200, 60], [50, 60, 210], [230, 220, 60]]
     var random = RandomValues(seed: seed)
     return (0..<count).map { number in
       let label = number % palette.count
       let pixels = (0..<3 * side * side).map { UInt8(palette[label][$0 % 3] + 30 * (random.uniform() - 0.5)) }
-      return LabelledImages.Example(label: label, name: "\(label)/\(number)", pixels: pixels)
+      return LabeledImages.Example(label: label, name: "\(label)/\(number)", pixels: pixels)
     }
   }
 
@@ -26,9 +26,9 @@ struct EvaluationClassifierTests {
     return settings
   }
 
-  @Test("colours are told apart, also those of images that were not seen", arguments: [16, 18])
+  @Test("colors are told apart, also those of images that were not seen", arguments: [16, 18])
   func learns(_ side: Int) throws {
-    let (training, others) = (colours(32, side: side, seed: 1), colours(20, side: side, seed: 2))
+    let (training, others) = (colors(32, side: side, seed: 1), colors(20, side: side, seed: 2))
     var losses: [Double] = []
     let classifier = try SmallClassifier<CPU<Float>>.trained(
       on: training, classes: 4, side: side, settings(steps: 40), on: HostDevice()
@@ -44,7 +44,7 @@ struct EvaluationClassifierTests {
 
   @Test("every parameter gets a gradient that is not zero", arguments: [16, 72])
   func gradients(_ side: Int) throws {
-    let examples = colours(4, side: side, seed: 3)
+    let examples = colors(4, side: side, seed: 3)
     let classifier = try SmallClassifier<CPU<Float>>(classes: 4, side: side, seed: 0, on: HostDevice())
     let batch = ImageBatch(labels: examples.map(\.label), images: examples.map(\.pixels), side: side)
     let (loss, gradients) = try classifier.gradients(batch, labelSmoothing: 0.05)
@@ -60,7 +60,7 @@ struct EvaluationClassifierTests {
 
   @Test("the same settings give the same classifier, another seed another one")
   func repeatable() throws {
-    let examples = colours(12, side: 16, seed: 4)
+    let examples = colors(12, side: 16, seed: 4)
     func weights(seed: UInt64) throws -> [[Float]] {
       var settings = settings(steps: 3)
       settings.seed = seed

@@ -48,7 +48,7 @@ struct LatentCacheTests {
   func contents() throws {
     try withImages { folder in
       let tokenizer = try makeTokenizer(CPU<Float>.self)
-      let images = try LabelledImages(path: folder.at("pictures"), side: 8)
+      let images = try LabeledImages(path: folder.at("pictures"), side: 8)
       var progress: [[Int]] = []
       try LatentCache(tokenizer, on: HostDevice())
         .write(images, to: folder.at("cache"), batch: 3) { progress.append([$0, $1]) }
@@ -97,7 +97,7 @@ struct LatentCacheTests {
   func goingOn() throws {
     try withImages { folder in
       let cache = LatentCache(try makeTokenizer(CPU<Float>.self), on: HostDevice())
-      let images = try LabelledImages(path: folder.at("pictures"), side: 8, heldOut: 0)
+      let images = try LabeledImages(path: folder.at("pictures"), side: 8, heldOut: 0)
       try cache.write(images, to: folder.at("cache"))
       let broken = folder.at("cache/train/cat/1.npz")
       let good = try Data(contentsOf: URL(filePath: broken))
@@ -145,14 +145,14 @@ struct LatentCacheTests {
       }
       // Two images of a class with one name and two endings.
       try folder.write(try pattern(8, 8, seed: 99), "pictures/cat/3.jpg")
-      let twice = try LabelledImages(path: folder.at("pictures"), side: 8, heldOut: 0)
+      let twice = try LabeledImages(path: folder.at("pictures"), side: 8, heldOut: 0)
       #expect(
         folder.sentence { try cache.write(twice, to: folder.at("cache")) }
           == "./cache/train/cat/3.npz would be written twice: two images of the class differ in their ending only")
       #expect(try files().isEmpty)
       try FileManager.default.removeItem(atPath: folder.at("pictures/cat/3.jpg"))
 
-      let images = try LabelledImages(path: folder.at("pictures"), side: 8)
+      let images = try LabeledImages(path: folder.at("pictures"), side: 8)
       try folder.write("text", "file")
       #expect(
         folder.sentence { try cache.write(images, to: folder.at("file")) }
@@ -180,7 +180,7 @@ struct LatentCacheTests {
   private func compareSources<B: Backend>(_ engine: B.Type) throws where B.Device == HostDevice {
     try withImages { folder in
       let tokenizer = try makeTokenizer(engine)
-      let images = try LabelledImages(path: folder.at("pictures"), side: 8)
+      let images = try LabeledImages(path: folder.at("pictures"), side: 8)
       try LatentCache(tokenizer, on: HostDevice()).write(images, to: folder.at("cache"), batch: 5)
       let latents = try open(folder)
       let (seed, batch) = (UInt64(7), 4)

@@ -1,4 +1,4 @@
-// A tiny training that must learn: a tokenizer of coloured shapes, then a transformer of its tokens, in some seconds. It
+// A tiny training that must learn: a tokenizer of colored shapes, then a transformer of its tokens, in some seconds. It
 // finds what finite differences cannot: a sign, a schedule, an order of things that trains but does not get better.
 
 import Foundation

@@ -38,10 +38,10 @@ struct LossCurveTests {
       #expect(plot.series.map(\.name) == ["loss", "val_loss"])
       #expect(plot.series[0].points.map(\.x) == [1, 2, 3] && plot.series[1].points.map(\.x) == [2, 4])
       #expect(plot.series[0].points[1].y.isNaN && plot.series[0].points[2].y == 3.5)
-      // Both curves are there: neither colour is only in the legend, which lies in the first sixty rows.
-      for colour in LinePlot.palette.prefix(2) {
+      // Both curves are there: neither color is only in the legend, which lies in the first sixty rows.
+      for color in LinePlot.palette.prefix(2) {
         let count = (60..<500).reduce(0) { sum, row in
-          sum + (0..<900).count { shown[row: row, column: $0] == colour }
+          sum + (0..<900).count { shown[row: row, column: $0] == color }
         }
         #expect(count > 10)
       }
@@ -68,7 +68,7 @@ struct LossCurveTests {
       // `no data` is written in both; where the axis of steps begins differs.
       for image in [empty, plot] {
         let middle = (230..<330).reduce(0) { sum, row in
-          sum + (350..<600).count { image[row: row, column: $0] == PixelImage.Colour(grey: 40) }
+          sum + (350..<600).count { image[row: row, column: $0] == PixelImage.Color(gray: 40) }
         }
         #expect(middle > 50)
       }
@@ -136,10 +136,10 @@ struct LossCurveTests {
     let long = plot(LossCurve.smoothingThreshold + 1)
     #expect(long.series.map(\.name) == ["", "loss"])
     #expect(long.series[0].points.map(\.y) == (1...51).map { Double($0 % 7) })
-    // 51 / 25 = 2: the mean of three neighbours.
+    // 51 / 25 = 2: the mean of three neighbors.
     #expect(long.series[1].points[9].y == (Double(9 % 7) + Double(10 % 7) + Double(11 % 7)) / 3)
     #expect(long.series[1].points.map(\.x) == (1...51).map { Double($0) })
-    #expect(long.series[1].colour == LinePlot.palette[0] && long.series[0].colour != LinePlot.palette[0])
+    #expect(long.series[1].color == LinePlot.palette[0] && long.series[0].color != LinePlot.palette[0])
     #expect(long.yLabel == "loss" && long.xLabel == "step")
   }
 }

@@ -1,4 +1,4 @@
-// The optimiser around AdamW (whose arithmetic the golden files check): gradients add up, the clip covers all parameters
+// The optimizer around AdamW (whose arithmetic the golden files check): gradients add up, the clip covers all parameters
 // together, what has no gradient is left alone, and gradients that are no numbers change nothing.
 
 import Foundation
@@ -8,7 +8,7 @@ import TensorCore
 import Testing
 import Training
 
-@Suite("optimiser")
+@Suite("optimizer")
 struct OptimizerTests {
   private typealias Engine = Reference<Double>
 

@@ -102,7 +102,7 @@ struct ResumeTests {
         try TinyTraining.transformerSession(steps: 28, batch: 3, tokenizer: tokenizer) {
           $0.accumulation = 2
           $0.ratio = 3
-          $0.regularisation = Regularisation(labelDrop: 0.3, dropPath: 0.4, labelSmoothing: 0.1)
+          $0.regularization = Regularization(labelDrop: 0.3, dropPath: 0.4, labelSmoothing: 0.1)
         }
       }, restore: { try $0.restore(from: $1) })
   }

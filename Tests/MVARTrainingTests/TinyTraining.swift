@@ -1,4 +1,4 @@
-// A training small enough for a test: three classes of coloured shapes, 16 × 16 pixels, made from counter-based random
+// A training small enough for a test: three classes of colored shapes, 16 × 16 pixels, made from counter-based random
 // numbers, and the smallest models that have every part of the real ones: four scales, two of them windowed.
 
 import Foundation
@@ -21,7 +21,7 @@ enum TinyTraining {
     depth: 2, scaleList: scaleList, vocabulary: 32, codeWidth: 8, classes: 3, width: 32, heads: 2, window: 3,
     refineStep: 2)
 
-  /// A shape in its class's colour on a grey ground, somewhere in the image.
+  /// A shape in its class's color on a gray ground, somewhere in the image.
   static func image(label: Int, number: Int) -> [UInt8] {
     let stream = RandomStream(seed: 2026, stream: UInt64(1000 * label + number))
     func sample(_ place: Int, _ range: ClosedRange<Double>) -> Double {
@@ -44,9 +44,9 @@ enum TinyTraining {
   }
 
   /// Shapes of every class.
-  static func examples(_ numbers: Range<Int>) -> [LabelledImages.Example] {
+  static func examples(_ numbers: Range<Int>) -> [LabeledImages.Example] {
     classNames.indices.flatMap { label in
-      numbers.map { LabelledImages.Example(label: label, name: "\($0)", pixels: image(label: label, number: $0)) }
+      numbers.map { LabeledImages.Example(label: label, name: "\($0)", pixels: image(label: label, number: $0)) }
     }
   }
 
@@ -71,7 +71,7 @@ enum TinyTraining {
       on: HostDevice())
   }
 
-  static func loader(_ examples: [LabelledImages.Example], batch: Int, augmentation: Augmentation) -> BatchLoader {
+  static func loader(_ examples: [LabeledImages.Example], batch: Int, augmentation: Augmentation) -> BatchLoader {
     BatchLoader(
       images: examples, side: side,
       order: SampleOrder(labels: examples.map(\.label), batch: batch, seed: 1, balance: .none),

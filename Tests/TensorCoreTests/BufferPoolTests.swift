@@ -37,7 +37,7 @@ import Testing
   }
 
   /// Arrays of the same large size do not lie a power of two apart.
-  @Test func `large neighbours have a gap between them`() {
+  @Test func `large neighbors have a gap between them`() {
     let pool = BufferPool()
     let (first, second) = (pool.allocate(byteCount: 4 << 20), pool.allocate(byteCount: 4 << 20))
     #expect(second.start - first.start == 4 << 20 + 64 << 10)

@@ -11,7 +11,7 @@ private typealias Exact = CPU<Double>
 /// Numbers in −1 ..< 1, the same in every run.
 private func numbers(_ count: Int, _ stream: UInt64 = 0, scale: Double = 1) -> [Double] {
   let source = RandomStream(seed: 7, stream: stream)
-  return (0..<count).map { (2 * source.uniform($0, purpose: .initialisation) - 1) * scale }
+  return (0..<count).map { (2 * source.uniform($0, purpose: .initialization) - 1) * scale }
 }
 private func exact(_ shape: Shape, _ stream: UInt64 = 0, scale: Double = 1) throws -> Tensor<Exact> {
   try Tensor(numbers(shape.count, stream, scale: scale), shape: shape, on: HostDevice())

@@ -1,5 +1,5 @@
 // How the CPU engine cuts its work must not show: an image's bits depend neither on the batch nor on the threads, and code
-// that is generic over the engine reaches the forms specialised for a number type.
+// that is generic over the engine reaches the forms specialized for a number type.
 //
 // Values and gradients are the business of the tests that run on every engine; only bits and speed are looked at here.
 
@@ -9,7 +9,7 @@ import Testing
 /// Numbers in (−1, 1), the same for the same seed.
 private func random(_ shape: Shape, _ seed: UInt64) -> Tensor<CPU<Float>> {
   let stream = RandomStream(seed: seed, stream: 0)
-  let values = (0..<shape.count).map { Float(stream.uniform($0, purpose: .initialisation) * 2 - 1) }
+  let values = (0..<shape.count).map { Float(stream.uniform($0, purpose: .initialization) * 2 - 1) }
   return Tensor(shape: shape, storage: CPU.makeStorage(values, on: HostDevice()))
 }
 
@@ -96,8 +96,8 @@ private func bits(_ t: Tensor<CPU<Float>>) -> [UInt32] { CPU.scalars(t.storage).
     }
   }
 
-  /// Called from generic code of another module an operator runs its specialised form, not the slow generic one.
-  @Test func genericCallersReachTheSpecialisedForms() {
+  /// Called from generic code of another module an operator runs its specialized form, not the slow generic one.
+  @Test func genericCallersReachTheSpecializedForms() {
     let (x, w): (Tensor<CPU<Float>>, Tensor<CPU<Float>>) = (random([1, 4, 1024], 1), random([256, 1024], 2))
     let qkv: Tensor<CPU<Float>> = random([1, 100, 3 * 256], 3)
     let scales: Tensor<CPU<Float>> = random([4], 4)
@@ -109,7 +109,7 @@ private func bits(_ t: Tensor<CPU<Float>>) -> [UInt32] { CPU.scalars(t.storage).
     let directSplit = fastest { _ = CPU.splitHeads(qkv, heads: 4, logitScale: scales) }
     let genericSplit = fastest { _ = genericSplitHeads(qkv, scales) }
     #expect(genericSplit < directSplit * 10, "splitHeads: \(genericSplit) from generic code, \(directSplit) directly")
-    // A million multiplications and additions: milliseconds at most when specialised, most of a second when not.
+    // A million multiplications and additions: milliseconds at most when specialized, most of a second when not.
     #expect(generic < .milliseconds(20))
   }
 }

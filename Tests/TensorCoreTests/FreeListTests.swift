@@ -16,7 +16,7 @@ import Testing
     #expect(free.ranges == [20..<30])
   }
 
-  @Test func `neighbours become one range`() {
+  @Test func `neighbors become one range`() {
     var freeList = FreeList(count: 50)
     _ = freeList.allocate(50)
     free.free(10..<20)

@@ -1,4 +1,4 @@
-// Neighbourhood attention by tiles against the plain loops, in double precision on shapes made to hurt tiles of 4 × 4 queries
+// Neighborhood attention by tiles against the plain loops, in double precision on shapes made to hurt tiles of 4 × 4 queries
 // and groups of keys; single precision is the business of `TwinTests`.
 
 import TensorCore

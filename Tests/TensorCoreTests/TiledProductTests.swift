@@ -6,7 +6,7 @@ import Testing
 /// Numbers in (−1, 1), the same for the same seed.
 private func random(_ count: Int, _ seed: UInt64) -> [Float] {
   let stream = RandomStream(seed: seed, stream: 0)
-  return (0..<count).map { Float(stream.uniform($0, purpose: .initialisation) * 2 - 1) }
+  return (0..<count).map { Float(stream.uniform($0, purpose: .initialization) * 2 - 1) }
 }
 
 /// A factor stored by rows or by columns, each longer than needed.

@@ -1,7 +1,7 @@
 // A fast engine against the plain one: the same case, forward and backward, on three engines.
 //
 // The bar for single precision is described at `expectSinglePrecision`. The bar for double precision is 1e-12 of the
-// largest value (or of the terms that cancelled, where a case names them): a thousand roundings.
+// largest value (or of the terms that canceled, where a case names them): a thousand roundings.
 
 import TensorCore
 import TestSupport

@@ -74,7 +74,7 @@ import Testing
     }
   }
 
-  @Test("An image's result does not depend on its neighbours in the batch")
+  @Test("An image's result does not depend on its neighbors in the batch")
   func batch() throws {
     let inputs = Case(x: [3, 32, 37, 41], outputs: 34).inputs()
     let together = try Values(convolution(inputs, on: CPU<Float>.self)).numbers

@@ -1,4 +1,4 @@
-// Times optimiser steps of the published d16 sizes with seeded weights: every segment of the cycle, one after the other.
+// Times optimizer steps of the published d16 sizes with seeded weights: every segment of the cycle, one after the other.
 //
 //     TrainingStep BATCH STEPS      prints `segment FIRST LAST: SECONDS s` per step and the process's peak memory
 //
@@ -21,12 +21,12 @@ let device = HostDevice()
 let configuration = TransformerConfiguration(depth: 16)
 let model = try MarkovianTransformer<Engine>(
   configuration, SeededSource(seed: 0, .transformer, on: device), on: device)
-let trainer = TransformerTrainer(model, regularisation: Regularisation(labelDrop: 0))
+let trainer = TransformerTrainer(model, regularization: Regularization(labelDrop: 0))
 let length = configuration.scaleList.length
 let stream = RandomStream(seed: 1, stream: 0)
 let tokens = (0..<batchSize * length).map { Int32(stream.uniform($0, purpose: .token) * 4096) }
 let inputs = (0..<batchSize * (length - 1) * 32).map {
-  Float(2 * stream.uniform($0, purpose: .initialisation) - 1)
+  Float(2 * stream.uniform($0, purpose: .initialization) - 1)
 }
 let batch = TokenBatch<Engine>(
   labels: (0..<batchSize).map { $0 * 37 % 1000 }, tokens: tokens,

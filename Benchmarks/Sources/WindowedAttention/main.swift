@@ -24,7 +24,7 @@ guard arguments.count <= 2, rounds > 0 else {
 func values(_ side: Int, _ stream: UInt64) throws -> Tensor<Engine> {
   let random = RandomStream(seed: 1, stream: stream)
   let shape: Shape = [1, side, side, heads, width]
-  let numbers = (0..<shape.count).map { Float(2 * random.uniform($0, purpose: .initialisation) - 1) }
+  let numbers = (0..<shape.count).map { Float(2 * random.uniform($0, purpose: .initialization) - 1) }
   return try Tensor(numbers, shape: shape, on: HostDevice())
 }
 

@@ -41,7 +41,7 @@ func values(_ name: String, _ shape: Shape, scale: Float = 1) throws -> Tensor<E
     TokenizerConfiguration(), SeededSource(seed: 0, .tokenizer, on: device), on: device)
   static let transformer = try! MarkovianTransformer<Engine>(
     TransformerConfiguration(depth: 16), SeededSource(seed: 0, .transformer, on: device), on: device)
-  static let trainer = TransformerTrainer(transformer, regularisation: Regularisation(labelDrop: 0))
+  static let trainer = TransformerTrainer(transformer, regularization: Regularization(labelDrop: 0))
 }
 
 @MainActor let work: [String: () throws -> () throws -> [Outcome]] = [

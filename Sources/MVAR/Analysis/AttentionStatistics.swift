@@ -1,5 +1,5 @@
 // Where the queries of a trained model look: the two observations behind MVAR (arXiv 2505.12742): VAR's queries look
-// mostly at their own and the adjacent scale, and within a scale mostly at their neighbourhood.
+// mostly at their own and the adjacent scale, and within a scale mostly at their neighborhood.
 //
 //     w = softmax over the keys k that the query q sees of scale·q·k
 //     share(s, t) = mean over the queries of scale s of Σ w over the keys of scale t
@@ -187,7 +187,7 @@ public struct AttentionStatistics: Sendable {
     return max(abs(a / side - b / side), abs(a % side - b % side))
   }
 
-  /// Numbers in double precision; Float is recognised so that the loop is not a generic one.
+  /// Numbers in double precision; Float is recognized so that the loop is not a generic one.
   private static func doubles<Scalar: TensorScalar>(_ values: [Scalar]) -> [Double] {
     if let floats = (values as Any) as? [Float] { return floats.map(Double.init) }
     return values.map { Double($0) }

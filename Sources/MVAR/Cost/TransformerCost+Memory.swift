@@ -1,5 +1,5 @@
 // What a transformer keeps in memory while it samples and while it is trained, beside its parameters, their gradients and the
-// optimiser's moments: the cache of keys and values, and activations.
+// optimizer's moments: the cache of keys and values, and activations.
 //
 // The rule: the numbers of all tensors alive at the fullest moment, every buffer once. A reshape shares its buffer; while
 // sampling, GELU and the gated residual write over their input. A tensor lives to its last use, an argument until the call

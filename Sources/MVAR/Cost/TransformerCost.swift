@@ -1,7 +1,7 @@
 // What a transformer costs, from its configuration alone: multiply-accumulates and parameters, part by part.
 //
 // The rule: every matrix product counts its multiply-accumulates, [n, k]·[k, m] n·k·m of them, for the tokens of one image;
-// nothing else counts. Normalisation, softmax, activations and sums are left out, as in the paper (arXiv 2505.12742, table
+// nothing else counts. Normalization, softmax, activations and sums are left out, as in the paper (arXiv 2505.12742, table
 // 2), whose "FLOP" is one multiply-accumulate. Attention counts the pairs that see each other, whatever an engine computes
 // besides. Guidance doubles everything: whoever wants that multiplies by the rows (`rows(batch:guided:)`).
 //
@@ -17,7 +17,7 @@ public struct TransformerCost: Hashable, Sendable {
     case wordEmbedding
     /// Queries, keys and values (qkv) of all blocks.
     case qkv
-    /// Queries·keys, QKᵀ, and the scale of the normalised queries.
+    /// Queries·keys, QKᵀ, and the scale of the normalized queries.
     case queriesKeys
     /// Weights·values, AV.
     case weightsValues
@@ -133,7 +133,7 @@ public struct TransformerCost: Hashable, Sendable {
 
   /// The multiply-accumulates of a training step on some scales of one image: forward and backward.
   ///
-  /// The optimiser's work, a few operations per parameter, does not count.
+  /// The optimizer's work, a few operations per parameter, does not count.
   public func trainingProducts(scales: Range<Int>) -> Double {
     Part.allCases.reduce(0) { $0 + products(of: $1, scales: scales) * $1.trainingFactor }
   }

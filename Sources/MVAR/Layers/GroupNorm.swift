@@ -1,4 +1,4 @@
-// Group normalisation of maps [B, C, H, W] with trainable gain and bias [C], optionally followed by SiLU.
+// Group normalization of maps [B, C, H, W] with trainable gain and bias [C], optionally followed by SiLU.
 
 import TensorCore
 

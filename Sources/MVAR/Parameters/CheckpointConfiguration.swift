@@ -13,7 +13,7 @@ import TensorCore
 public struct ModelHints: Hashable, Sendable {
   /// The list of scales.
   public var sides: [Int]?
-  /// H, where queries and keys are not normalised; by default 64 numbers a head.
+  /// H, where queries and keys are not normalized; by default 64 numbers a head.
   public var heads: Int?
   /// What the tokens of a scale see.
   public var attention: AttentionPattern?

@@ -101,7 +101,7 @@ struct NumberSource: Sendable {
 
   /// Numbers spread evenly over −bound … bound.
   func uniform(_ count: Int, bound: Double) -> [Float] {
-    (0..<count).map { Float(bound * (2 * stream.uniform($0, purpose: .initialisation) - 1)) }
+    (0..<count).map { Float(bound * (2 * stream.uniform($0, purpose: .initialization) - 1)) }
   }
 
   /// Normally distributed numbers (Box and Muller), sampled again while they lie beyond ±cut.
@@ -111,8 +111,8 @@ struct NumberSource: Sendable {
       while true {
         // Attempts are 2³¹ numbers apart: far beyond any parameter's size, so nothing is used twice.
         let first = 2 * index + attempt << 31
-        let radius = (-2 * log(stream.uniform(first, purpose: .initialisation))).squareRoot()
-        let value = deviation * radius * cos(2 * .pi * stream.uniform(first + 1, purpose: .initialisation))
+        let radius = (-2 * log(stream.uniform(first, purpose: .initialization))).squareRoot()
+        let value = deviation * radius * cos(2 * .pi * stream.uniform(first + 1, purpose: .initialization))
         if abs(value) <= cut || attempt == 7 { return Float(min(max(value, -cut), cut)) }
         attempt += 1
       }

@@ -1,4 +1,4 @@
-// A trainable tensor with a name. Layers share parameters by reference, so that an optimiser changes what the model reads.
+// A trainable tensor with a name. Layers share parameters by reference, so that an optimizer changes what the model reads.
 
 import TensorCore
 

@@ -19,7 +19,7 @@ public enum SeededWeights {
   ]
 
   /// The middle and half the width of the interval a parameter's values are spread over.
-  static func centreAndBound(_ key: String, _ shape: Shape) -> (centre: Double, bound: Double) {
+  static func centerAndBound(_ key: String, _ shape: Shape) -> (center: Double, bound: Double) {
     if key.hasSuffix("scale_mul_1H11") { return (log(4.0), 0.1) }
     if unitRange.contains(where: key.hasSuffix) { return (0, 1) }
     if key.hasSuffix("ada_gss") { return (0, 0.5) }
@@ -30,7 +30,7 @@ public enum SeededWeights {
   /// All values of a parameter in row-major order, each rounded once to single precision.
   public static func values(_ key: String, shape: Shape, seed: UInt64) -> [Float] {
     let base = hash(key) ^ (seed &* goldenRatio)
-    let (centre, bound) = centreAndBound(key, shape)
+    let (center, bound) = centerAndBound(key, shape)
     let grain = 1 << 16
     return [Float](unsafeUninitializedCapacity: shape.count) { buffer, count in
       nonisolated(unsafe) let buffer = buffer
@@ -41,7 +41,7 @@ public enum SeededWeights {
           z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
           z ^= z >> 31
           let u = Double(z >> 40) * 0x1p-23 - 1
-          buffer[i] = Float(centre + bound * u)
+          buffer[i] = Float(center + bound * u)
         }
       }
       count = shape.count

@@ -1,7 +1,7 @@
 // The keys and values of the scales sampled so far. Only the baseline VAR needs them: 2·L·C numbers per block and row of the
 // batch, which is what MVAR saves.
 //
-// Keys are kept after their normalisation. There is no backward through a cache: training sees all scales at once.
+// Keys are kept after their normalization. There is no backward through a cache: training sees all scales at once.
 
 import TensorCore
 

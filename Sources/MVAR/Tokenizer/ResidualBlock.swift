@@ -4,7 +4,7 @@
 import NeuralLayers
 import TensorCore
 
-/// Two normalised convolutions and a shortcut.
+/// Two normalized convolutions and a shortcut.
 struct ResidualBlock<B: Backend>: Sendable {
   let firstNorm: GroupNorm<B>
   let firstConvolution: Convolution2D<B>

@@ -1,4 +1,4 @@
-// The attention block of the autoencoder: one head over all positions of the normalised map, scale width^−½, added to x.
+// The attention block of the autoencoder: one head over all positions of the normalized map, scale width^−½, added to x.
 
 import NeuralLayers
 import TensorCore

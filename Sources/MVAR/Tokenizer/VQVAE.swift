@@ -58,7 +58,7 @@ public struct VQVAE<B: Backend>: Sendable {
   /// - Precondition: the encoder was loaded.
   public func encoderOutput(_ image: Variable<B>) -> Variable<B> { encoder!(image) }
 
-  /// f, what is quantised: quant_conv(encoder(image)) [B, Z, P, P].
+  /// f, what is quantized: quant_conv(encoder(image)) [B, Z, P, P].
   ///
   /// - Precondition: the encoder was loaded.
   public func features(_ image: Variable<B>) -> Variable<B> { convolutionToCodes!(encoder!(image)) }
@@ -72,7 +72,7 @@ public struct VQVAE<B: Backend>: Sendable {
   public func decode(_ sum: Variable<B>) -> Variable<B> { decoder!(convolutionFromCodes!(sum)) }
 
   /// A training pass: the unclamped reconstruction, whose gradient reaches the encoder straight through the codebook, and
-  /// the quantiser's loss.
+  /// the quantizer's loss.
   public func reconstruct(_ image: Variable<B>) -> (image: Variable<B>, quantizerLoss: Variable<B>, Quantized<B>) {
     let f = features(image)
     let quantized = quantizer.encode(f)

@@ -5,7 +5,7 @@
 
 /// What the tokens of a scale see.
 public enum AttentionPattern: String, CaseIterable, Hashable, Sendable {
-  /// Both Markov assumptions: a scale sees itself alone, from scale R on each token its k × k neighbourhood only.
+  /// Both Markov assumptions: a scale sees itself alone, from scale R on each token its k × k neighborhood only.
   /// p(r_s | r_(s−1)), O(N k²).
   case mvar
   /// The first assumption alone, the paper's ablation: every scale sees itself alone, all of it.

@@ -27,7 +27,7 @@ public struct BlockByHand<B: Backend>: Sendable {
 
   private var epsilon: B.Scalar { B.Scalar(layerNormEpsilon) }
 
-  /// What logits are multiplied by: 1 when queries and keys are normalised, otherwise ¼/√c.
+  /// What logits are multiplied by: 1 when queries and keys are normalized, otherwise ¼/√c.
   private var softmaxScale: B.Scalar {
     weights.logitScale != nil ? 1 : B.Scalar(0.25 / Double(weights.queryBias.shape.count / heads).squareRoot())
   }

@@ -13,7 +13,7 @@ public struct BlockWeights<B: BackendTypes>: Sendable {
   public let queryBias: Tensor<B>
   /// b_v [C]
   public let valueBias: Tensor<B>
-  /// s [H]; nil where queries and keys are not normalised.
+  /// s [H]; nil where queries and keys are not normalized.
   public let logitScale: Tensor<B>?
   /// Wₚ [C, C]
   public let projectionWeight: Tensor<B>

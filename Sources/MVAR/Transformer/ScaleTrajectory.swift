@@ -54,7 +54,7 @@ public struct ScaleTrajectory: Hashable, Sendable {
     return max(tokens.lowerBound - 1, 0)..<max(tokens.upperBound - 1, 0)
   }
 
-  /// Runs of scales that one attention call can serve: neighbouring dense scales together, each windowed scale alone.
+  /// Runs of scales that one attention call can serve: neighboring dense scales together, each windowed scale alone.
   func attentionGroups(of scales: Range<Int>) -> [Range<Int>] {
     let firstWindowed = pattern == .mvar ? refineStep : scaleList.count
     let dense = scales.clamped(to: 0..<firstWindowed)

@@ -7,7 +7,7 @@ import TensorCore
 
 /// Attention within each scale, windowed at the fine scales.
 struct SpatialMarkovAttention<B: Backend>: Sendable {
-  /// [1, H, 1, 1]: s in q ← q/‖q‖·exp(min(s, ln 100)); nil without L2 normalisation.
+  /// [1, H, 1, 1]: s in q ← q/‖q‖·exp(min(s, ln 100)); nil without L2 normalization.
   let logitScale: Parameter<B>?
   /// [C]
   let queryBias: Parameter<B>
@@ -18,7 +18,7 @@ struct SpatialMarkovAttention<B: Backend>: Sendable {
   let projection: Linear<B>
   let heads: Int
   let trajectory: ScaleTrajectory
-  /// What logits are multiplied by: 1 when queries and keys are normalised, otherwise ¼/√c.
+  /// What logits are multiplied by: 1 when queries and keys are normalized, otherwise ¼/√c.
   let softmaxScale: B.Scalar
 
   init(_ builder: ParameterBuilder<B>, _ name: String, _ configuration: TransformerConfiguration) {

@@ -75,7 +75,7 @@ struct Nearest {
 };
 
 /// argmin ‖z‖² + ‖e‖² − 2 z·e over the rows e of the codebook, the first of equal ones; without norms argmax z·e, which
-/// is the largest cosine once both sides are normalised (`l2Normalize`).
+/// is the largest cosine once both sides are normalized (`l2Normalize`).
 ///
 /// A block takes 64 vectors and walks over the codes in tiles of 64.
 ///

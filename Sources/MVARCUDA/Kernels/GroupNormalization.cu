@@ -1,9 +1,9 @@
 // Group norm with the activation that follows it in the tokenizer.
 //
 // A group is some consecutive channels of one sample with all their positions; in [B, C, H, W] its numbers are
-// neighbours, so the statistics are those of one run of memory. A run may be long and the groups few, so it is cut into
+// neighbors, so the statistics are those of one run of memory. A run may be long and the groups few, so it is cut into
 // chunks, each block measures one (`groupNormChunks`), and the means and sums of squared differences of the chunks
-// are joined (`groupNormStatistics`); then every number is normalised (`groupNorm`).
+// are joined (`groupNormStatistics`); then every number is normalized (`groupNorm`).
 
 #include "reductions.cuh"
 

@@ -13,7 +13,7 @@
 /// The side of a block's square.
 #define SQUARE 8
 
-/// The first row (or column) of the window of a query: centred where it fits, shifted inward at the border.
+/// The first row (or column) of the window of a query: centerd where it fits, shifted inward at the border.
 static __device__ __forceinline__ int windowStart(int position, int window, int side) {
   return min(max(position - window / 2, 0), side - window);
 }

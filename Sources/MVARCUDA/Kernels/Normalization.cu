@@ -1,12 +1,12 @@
-// Layer, adaptive layer and L2 normalisation of rows. Variances are biased (divided by the count) and computed from the
+// Layer, adaptive layer and L2 normalization of rows. Variances are biased (divided by the count) and computed from the
 // differences to the mean rather than from a sum of squares, which would cancel.
 //
-// A warp takes a row, so lanes read neighbouring numbers and no barrier is needed; the row is read again from the
+// A warp takes a row, so lanes read neighboring numbers and no barrier is needed; the row is read again from the
 // cache for each step. Grid ⌈rows/8⌉, block 256 (8 rows), unless a kernel says otherwise.
 
 #include "reductions.cuh"
 
-/// The smallest norm that L2 normalisation divides by.
+/// The smallest norm that L2 normalization divides by.
 #define SMALLEST_NORM 1e-12f
 
 /// The row of this thread's warp; may be past the last.

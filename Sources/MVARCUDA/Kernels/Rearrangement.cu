@@ -1,6 +1,6 @@
 // Moving numbers without changing them: the exchange of two axes, and parts of an axis.
 //
-// An axis is seen as `outer` blocks of `length` entries of `inner` neighbouring numbers, so a part of it is `outer`
+// An axis is seen as `outer` blocks of `length` entries of `inner` neighboring numbers, so a part of it is `outer`
 // runs of memory at equal distances, and all that differs between the operators is on which side the runs are apart.
 
 #include "portable.cuh"

@@ -70,7 +70,7 @@ KERNEL(dAreaResize, float *dx, const float *dy, int height, int width, int newHe
 }
 
 /// The four inputs of an axis that output i of bicubic interpolation reads, and their weights: a = −0.75, half-pixel
-/// centres, places beyond the border moved onto it.
+/// centers, places beyond the border moved onto it.
 struct CubicTaps {
   double weights[4];
   int first, last;

@@ -138,7 +138,7 @@ KERNEL(filterLogits, float *kept, const float *logits, double *room, int topK, d
     }
   }
 
-  // The place of an entry among its equals: how many come before it. Threads take runs of neighbours, so that a sum
+  // The place of an entry among its equals: how many come before it. Threads take runs of neighbors, so that a sum
   // over the threads before gives the count.
   SHARED_ARRAY(int, before, [BLOCK]);
   const int run = (width + BLOCK - 1) / BLOCK, start = min(static_cast<int>(threadIdx.x) * run, width);
@@ -194,7 +194,7 @@ static __device__ __forceinline__ double uniform(const unsigned long long *strea
 /// random number; where rounding leaves none, the last v of nonzero weight; 0 for a row of nothing but −∞ or with a
 /// NaN.
 ///
-/// Each thread adds up a run of neighbouring codes; then the run that u·total falls into is known, and only its thread
+/// Each thread adds up a run of neighboring codes; then the run that u·total falls into is known, and only its thread
 /// looks at single codes.
 ///
 /// - sampled [batch, tokens] int

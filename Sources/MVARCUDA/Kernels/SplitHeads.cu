@@ -1,7 +1,7 @@
-// The qkv projection cut into queries, keys and values per head; with a logit scale, queries and keys are normalised
+// The qkv projection cut into queries, keys and values per head; with a logit scale, queries and keys are normalized
 // (cosine attention) and the learned temperature of the head multiplies the queries.
 //
-// A warp takes one head of one token: width neighbouring numbers of q, of k and of v.
+// A warp takes one head of one token: width neighboring numbers of q, of k and of v.
 
 #include "reductions.cuh"
 
@@ -23,7 +23,7 @@ static __device__ __forceinline__ float dot(const float *x, const float *y, int 
 ///
 /// - queries, keys, values [rows, heads, width]
 /// - qkv [rows, 3, heads, width]; rows = batch·tokens
-/// - logitScales: s [heads], or null for no normalisation
+/// - logitScales: s [heads], or null for no normalization
 /// - grid ⌈rows·heads/8⌉; block 256
 KERNEL(splitHeads, float *queries, float *keys, float *values, const float *qkv, const float *logitScales,
        long long rows, int heads, int width) {
@@ -70,7 +70,7 @@ KERNEL(dSplitHeads, float *dQKV, float *dLogitScaleTerms, const float *dQueries,
   for (int which = 0; which < 2; ++which) {
     const float *x = qkv + first + which * part;
     const float *dy = (which == 0 ? dQueries : dKeys) + start;
-    // How much of the gradient points along x: the normalisation removes it, unless the norm is clamped.
+    // How much of the gradient points along x: the normalization removes it, unless the norm is clamped.
     float factor = 1, along = 0;
     if (logitScales) {
       const float gain = which == 0 ? expf(fminf(logitScales[head], LARGEST_LOGIT_SCALE)) : 1.0f;

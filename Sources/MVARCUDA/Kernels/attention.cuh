@@ -19,7 +19,7 @@
 // of the result (blockIdx.z says which), so wider heads compute their logits again for every 64.
 //
 // All tiles are of 16·side rows by 16·other columns for 256 threads: a thread has rows threadRow + 16i and columns
-// threadColumn + 16j. The 16 threads that share rows are neighbours in a warp.
+// threadColumn + 16j. The 16 threads that share rows are neighbors in a warp.
 
 #pragma once
 #include "portable.cuh"

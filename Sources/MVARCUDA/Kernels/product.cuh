@@ -5,7 +5,7 @@
 // memory.
 //
 //     struct Operand {
-//       static constexpr bool depthIsContiguous;  // neighbours in memory: k and k + 1, or row and row + 1
+//       static constexpr bool depthIsContiguous;  // neighbors in memory: k and k + 1, or row and row + 1
 //       struct Row;                               // what can be worked out once for a row
 //       Row row(int index) const;
 //       float at(const Row &row, int k) const;    // never called outside the sizes
@@ -44,7 +44,7 @@ template <bool contiguous> struct MatrixOperand {
 };
 
 /// The numbers of one thread's share of a slab of `tile` rows and `depth` steps of k, for 256 threads: slot i is at
-/// (slotRow(i), slotDepth(i)). Neighbouring threads take what is neighbouring in memory.
+/// (slotRow(i), slotDepth(i)). Neighboring threads take what is neighboring in memory.
 template <class Operand, int tile, int depth> struct SlabShare {
   static constexpr int slots = tile * depth / BLOCK;
   const Operand &operand;
@@ -54,7 +54,7 @@ template <class Operand, int tile, int depth> struct SlabShare {
 
   __device__ __forceinline__ SlabShare(const Operand &operand, int firstRow, int rowLimit)
       : operand(operand), rowLimit(rowLimit), firstRow(firstRow) {
-    // Where rows are neighbours, a thread has the same row in every slot (256 is a multiple of the tile).
+    // Where rows are neighbors, a thread has the same row in every slot (256 is a multiple of the tile).
     if (!Operand::depthIsContiguous) onlyRow = operand.row(min(firstRow + slotRow(0), rowLimit - 1));
   }
 
@@ -76,7 +76,7 @@ template <class Operand, int tile, int depth> struct SlabShare {
 
 /// A tile in float32 arithmetic: 16·side × 16·side numbers of C, side² of them in the registers of each of 256 threads.
 ///
-/// A thread has rows in runs of four, 64 apart, and columns likewise: it then reads four neighbours at a time from
+/// A thread has rows in runs of four, 64 apart, and columns likewise: it then reads four neighbors at a time from
 /// shared memory, and the threads of a warp between them read without bank conflicts. Each number that is read is used
 /// `side` times, which is what lets the multiplications, not the reads, set the pace.
 ///

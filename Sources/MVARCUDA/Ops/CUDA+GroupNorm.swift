@@ -1,4 +1,4 @@
-// Group normalisation with the activation that follows it. The formulas stand at the kernels in GroupNormalization.cu.
+// Group normalization with the activation that follows it. The formulas stand at the kernels in GroupNormalization.cu.
 
 import TensorCore
 

@@ -1,5 +1,5 @@
-// Layer and adaptive layer normalisation. The formulas stand at the kernels in Normalization.cu; group and L2
-// normalisation, which complete the family, are in CUDA+GroupNorm.swift and CUDA+L2Normalize.swift.
+// Layer and adaptive layer normalization. The formulas stand at the kernels in Normalization.cu; group and L2
+// normalization, which complete the family, are in CUDA+GroupNorm.swift and CUDA+L2Normalize.swift.
 
 import TensorCore
 

@@ -3,7 +3,7 @@
 import TensorCore
 
 extension CUDA {
-  /// q, k and v of every head; normalised, and queries scaled, with a logit scale.
+  /// q, k and v of every head; normalized, and queries scaled, with a logit scale.
   public static func splitHeads(_ qkv: Tensor<CUDA>, heads: Int, logitScale: Tensor<CUDA>?) -> Heads<CUDA> {
     let sizes = SplitHeadsSizes(qkv: qkv.shape, heads: heads, logitScale: logitScale?.shape)
     let engine = qkv.device

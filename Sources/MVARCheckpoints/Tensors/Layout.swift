@@ -14,7 +14,7 @@ package struct Layout: Sendable, Equatable {
   package let count: Int
   /// The first element, counted in elements from the start of the storage.
   package let offset: Int
-  /// Distance between neighbours along each dimension, in elements; nil if the elements lie in row-major order.
+  /// Distance between neighbors along each dimension, in elements; nil if the elements lie in row-major order.
   package let strides: [Int]?
 
   /// Row-major elements without gaps.

@@ -1,6 +1,6 @@
 // The kinds of number a stored tensor can hold, and what each file format calls them.
 //
-// Complex, quantised and sub-byte types are deliberately absent: no image generator's weights use them, and a file
+// Complex, quantized and sub-byte types are deliberately absent: no image generator's weights use them, and a file
 // that does is refused by name.
 
 /// The type of a stored tensor's elements.

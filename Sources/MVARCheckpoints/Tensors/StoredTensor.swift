@@ -40,7 +40,7 @@ public struct StoredTensor: Sendable {
   /// A view of a storage.
   ///
   /// - Parameters:
-  ///   - strides: distance between neighbours along each dimension, in elements.
+  ///   - strides: distance between neighbors along each dimension, in elements.
   ///   - offset: the first element.
   /// - Throws: `CheckpointError` if the view reaches outside the storage.
   package init(scalarType: ScalarType, shape: [Int], strides: [Int], offset: Int, storage: ByteRegion) throws {

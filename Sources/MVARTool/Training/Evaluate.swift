@@ -1,4 +1,4 @@
-// `mvar evaluate`: a tokenizer and a transformer → how good they are on a small labelled data set.
+// `mvar evaluate`: a tokenizer and a transformer → how good they are on a small labeled data set.
 //
 // The options and their checks; what is measured, and in which order, is in EvaluateTask.swift.
 
@@ -17,7 +17,7 @@ struct Evaluate: ParsableCommand {
   }
 
   static let configuration = CommandConfiguration(
-    abstract: "Measure how good a trained model is on a small labelled data set.",
+    abstract: "Measure how good a trained model is on a small labeled data set.",
     discussion: """
       Reconstruction and codes used by the tokenizer; how many samples a small classifier names right, which is trained \
       for it on the training images; how far samples are from the nearest training image. Prints a report.
@@ -125,7 +125,7 @@ struct Evaluation {
   /// The samples, class after class, the same number of each.
   var samples: [PixelImage] = []
   /// The training image that is nearest to each sample, mirrored where that is nearer, and how near it is.
-  var neighbours: [(image: PixelImage, distance: Double)] = []
+  var neighbors: [(image: PixelImage, distance: Double)] = []
 
   /// The first samples of each class, a row for each.
   func grid(columns: Int) throws -> PixelImage {
@@ -136,11 +136,11 @@ struct Evaluation {
 
   /// The samples that are nearest to a training image, nearest first, each above that image; three double rows.
   func nearestGrid(columns: Int) throws -> PixelImage {
-    let ranked = samples.indices.sorted { (neighbours[$0].distance, $0) < (neighbours[$1].distance, $1) }
+    let ranked = samples.indices.sorted { (neighbors[$0].distance, $0) < (neighbors[$1].distance, $1) }
     let shown = Array(ranked.prefix(3 * columns))
     let rows = stride(from: 0, to: shown.count, by: columns).flatMap { start in
       let part = shown[start..<min(start + columns, shown.count)]
-      return [part.map { samples[$0] }, part.map { neighbours[$0].image }]
+      return [part.map { samples[$0] }, part.map { neighbors[$0].image }]
     }
     return try ImageGrid().rows(rows)
   }

@@ -78,7 +78,7 @@ struct EvaluateTask: EngineTask {
     return Evaluation(
       report: report,
       samples: try samples.map { try PixelImage(width: side, height: side, pixels: $0) },
-      neighbours: try matches.map { match in
+      neighbors: try matches.map { match in
         let found = images.training[match.index].pixels
         let shown = match.isMirrored ? Augmentation.moved(found, side: side, flip: true, dx: 0, dy: 0) : found
         return (try PixelImage(width: side, height: side, pixels: shown), match.distance)
@@ -113,7 +113,7 @@ struct EvaluateTask: EngineTask {
     return (sampler, tokenizer)
   }
 
-  private func images(side: Int, _ progress: Progress) throws -> LabelledImages {
+  private func images(side: Int, _ progress: Progress) throws -> LabeledImages {
     let images = try command.dataset.images(in: command.data, side: side, progress)
     guard !images.validation.isEmpty else {
       throw Failure("\(command.data): no image is held out, so there is nothing to compare with; use --held-out")
@@ -122,7 +122,7 @@ struct EvaluateTask: EngineTask {
   }
 
   /// Refuses a transformer that was trained on other classes, and results that could not be shown.
-  private func check<B: Backend>(_ sampler: Sampler<B>, _ images: LabelledImages) throws {
+  private func check<B: Backend>(_ sampler: Sampler<B>, _ images: LabeledImages) throws {
     let path = command.model ?? ""
     let classes = sampler.transformer.configuration.classes
     guard classes == images.classNames.count else {
@@ -175,7 +175,7 @@ struct EvaluateTask: EngineTask {
 
   /// Trains the classifier and asks it about every kind of image.
   private func scores<B: Backend>(
-    _ images: LabelledImages, _ reconstructions: [[UInt8]], _ samples: [[UInt8]], _ labels: [Int],
+    _ images: LabeledImages, _ reconstructions: [[UInt8]], _ samples: [[UInt8]], _ labels: [Int],
     _ unflippable: Set<Int>, as engine: B.Type, on device: B.Device, _ progress: Progress
   ) throws -> EvaluationReport.Classes {
     var settings = ClassifierSettings()

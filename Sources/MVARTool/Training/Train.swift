@@ -64,7 +64,7 @@ struct Train: ParsableCommand {
     parsing: .unconditional, help: "One segment per step in the published cycle, or all in every step: cycle or all.")
   var segments = SegmentCycle.Order.cycle
 
-  @Option(parsing: .unconditional, help: "Micro-batches per optimiser step.")
+  @Option(parsing: .unconditional, help: "Micro-batches per optimizer step.")
   var accumulate = 1
 
   @Option(parsing: .unconditional, help: "How often a label becomes the null class.")
@@ -76,7 +76,7 @@ struct Train: ParsableCommand {
   @Option(parsing: .unconditional, help: "Label smoothing.")
   var labelSmooth = 0.0
 
-  @OptionGroup(title: "Optimiser") var optimizer: OptimizerOptions
+  @OptionGroup(title: "Optimizer") var optimizer: OptimizerOptions
   @OptionGroup(title: "Run") var runOptions: RunOptions
 
   @Option(parsing: .unconditional, help: "The tokenizer's list of scales, where its file does not tell.")
@@ -171,7 +171,7 @@ private struct TrainTask: EngineTask {
   /// What was read: images or names of cached tokens.
   private struct DataSet {
     enum Contents {
-      case images(LabelledImages)
+      case images(LabeledImages)
       case latents(CachedLatents)
     }
     let contents: Contents
@@ -277,9 +277,9 @@ private struct TrainTask: EngineTask {
     options.optimizer = OptimizerSettings(clip: command.optimizer.clip)
     options.ratio = command.ratioK
     options.order = command.segments
-    options.regularisation = Regularisation(
+    options.regularization = Regularization(
       labelDrop: command.labelDrop,
-      dropPath: command.dropPath ?? Regularisation.publishedDropPath(depth: command.depth),
+      dropPath: command.dropPath ?? Regularization.publishedDropPath(depth: command.depth),
       labelSmoothing: command.labelSmooth)
     return options
   }

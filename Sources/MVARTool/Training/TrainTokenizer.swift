@@ -18,12 +18,12 @@ struct TrainTokenizer: ParsableCommand {
         mvar train-tokenizer --data Fixtures/emoji --ch 32 --multipliers 1,2,2 --blocks 1 --vocabulary 512 \
       --code-width 16 --patch-nums 1,2,3,4,5,6,8,10,13,16 --steps 1000 -o run-tokenizer
 
-      The loss is L1 + L2 + the quantiser's. The perceptual and adversarial losses of the published tokenizer were never \
+      The loss is L1 + L2 + the quantizer's. The perceptual and adversarial losses of the published tokenizer were never \
       released and are absent, so images are softer than its.
       """)
 
   @OptionGroup(title: "Data") var data: DataOptions
-  @OptionGroup(title: "Optimiser") var optimizer: OptimizerOptions
+  @OptionGroup(title: "Optimizer") var optimizer: OptimizerOptions
   @OptionGroup(title: "Run") var runOptions: RunOptions
 
   @Option(parsing: .unconditional, help: "Width of the finest level; a multiple of 32.")
@@ -55,7 +55,7 @@ struct TrainTokenizer: ParsableCommand {
   @Option(parsing: .unconditional, help: "Weight of the mean squared error.")
   var l2 = 1.0
 
-  @Option(parsing: .unconditional, help: "Weight of the quantiser's loss.")
+  @Option(parsing: .unconditional, help: "Weight of the quantizer's loss.")
   var vq = 1.0
 
   @Option(parsing: .unconditional, help: "So many steps train a plain autoencoder before the codebook joins in.")
@@ -72,7 +72,7 @@ struct TrainTokenizer: ParsableCommand {
       throw ValidationError("\(name) is \(value); use 0 or a positive number")
     }
     guard quantizeAfter >= 0 else {
-      throw ValidationError("--quantize-after is \(quantizeAfter); use 0 to quantise from the start")
+      throw ValidationError("--quantize-after is \(quantizeAfter); use 0 to quantize from the start")
     }
     guard reviveEvery >= 0 else { throw ValidationError("--revive-every is \(reviveEvery); use 0 for never") }
   }

@@ -1,4 +1,4 @@
-// The options that both trainings share: data, order and variation of images, the optimiser, the run's folder.
+// The options that both trainings share: data, order and variation of images, the optimizer, the run's folder.
 //
 // A training is fully decided by its options and its data; `settings` collects what decides it, so that a resumed run can
 // be refused when anything differs.
@@ -49,7 +49,7 @@ struct DataOptions: ParsableArguments {
   }
 
   /// Reads the images.
-  func images(side: Int) throws -> LabelledImages {
+  func images(side: Int) throws -> LabeledImages {
     let progress = Progress()
     defer { progress.finish() }
     return try dataset.images(in: data, side: side, progress)
@@ -67,9 +67,9 @@ struct DataOptions: ParsableArguments {
   }
 }
 
-/// The optimiser and its schedules.
+/// The optimizer and its schedules.
 struct OptimizerOptions: ParsableArguments {
-  @Option(parsing: .unconditional, help: "How many optimiser steps.")
+  @Option(parsing: .unconditional, help: "How many optimizer steps.")
   var steps = 1000
 
   @Option(parsing: .unconditional, help: "Images per micro-batch.")

@@ -1,6 +1,6 @@
 // Shows an image slightly differently each time: mirrored, or moved by a few pixels with its border repeated.
 // What happens to a sample is a pure function of the seed and the sample's number, never of threads or of the batch's
-// other samples. No colour changes, no scaling: the tokenizer has to reproduce exactly what it is shown.
+// other samples. No color changes, no scaling: the tokenizer has to reproduce exactly what it is shown.
 
 import TensorCore
 
@@ -43,10 +43,10 @@ public struct Augmentation: Sendable, Equatable {
     func offset(_ place: Int) -> Int {
       guard shift > 0 else { return 0 }
       let width = 2 * shift + 1
-      return min(Int(stream.uniform(place, purpose: .regularisation) * Double(width)), width - 1) - shift
+      return min(Int(stream.uniform(place, purpose: .regularization) * Double(width)), width - 1) - shift
     }
     let flip =
-      flips && !unflippable.contains(label) && stream.uniform(Place.flip, purpose: .regularisation) < 0.5
+      flips && !unflippable.contains(label) && stream.uniform(Place.flip, purpose: .regularization) < 0.5
     return (flip, offset(Place.horizontal), offset(Place.vertical))
   }
 

@@ -63,7 +63,7 @@ public final class BatchLoader: Sendable {
   ///   - augmentation: flips and shifts.
   ///   - seed: the seed of the augmentation; the stream is the number of the sample, batch · B + row.
   public init(
-    images: [LabelledImages.Example], side: Int, order: SampleOrder, augmentation: Augmentation, seed: UInt64
+    images: [LabeledImages.Example], side: Int, order: SampleOrder, augmentation: Augmentation, seed: UInt64
   ) {
     precondition(images.count == order.count, "\(images.count) examples for an order of \(order.count)")
     maker = BatchMaker(images: images, side: side, order: order, augmentation: augmentation, seed: seed)
@@ -101,7 +101,7 @@ public final class BatchLoader: Sendable {
 
 /// Everything a batch is made of.
 private struct BatchMaker: Sendable {
-  let images: [LabelledImages.Example]
+  let images: [LabeledImages.Example]
   let side: Int
   let order: SampleOrder
   let augmentation: Augmentation
@@ -121,20 +121,20 @@ private struct BatchMaker: Sendable {
 /// A batch that another thread makes, unless nobody wants it any more.
 private final class Prefetched: Sendable {
   let index: Int
-  private let state = Mutex<(isCancelled: Bool, batch: ImageBatch?)>((false, nil))
+  private let state = Mutex<(isCanceled: Bool, batch: ImageBatch?)>((false, nil))
   private let done = DispatchSemaphore(value: 0)
 
   init(index: Int) { self.index = index }
 
   func fill(_ make: () -> ImageBatch) {
-    if state.withLock({ $0.isCancelled }) { return }
+    if state.withLock({ $0.isCanceled }) { return }
     let batch = make()
     state.withLock { $0.batch = batch }
     done.signal()
   }
 
   func cancel() {
-    state.withLock { $0.isCancelled = true }
+    state.withLock { $0.isCanceled = true }
   }
 
   /// Waits for the batch; for one caller only, and never after `cancel`.

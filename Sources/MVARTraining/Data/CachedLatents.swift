@@ -1,4 +1,4 @@
-// A set of labelled images that were encoded before: one npz file each, in the same folders as images would be.
+// A set of labeled images that were encoded before: one npz file each, in the same folders as images would be.
 // Only names are kept in memory; a file is mapped when it is used, so the set may be larger than the memory. Types and
 // shapes are checked when the set is opened, the numbers themselves when they are read.
 

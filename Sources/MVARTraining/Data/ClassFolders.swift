@@ -1,4 +1,4 @@
-// Finds the files of a labelled data set: `train/<class>/…` with an optional `val/<class>/…`, or class folders directly.
+// Finds the files of a labeled data set: `train/<class>/…` with an optional `val/<class>/…`, or class folders directly.
 // Classes are numbered in the order of their folders' names, compared byte by byte as Python's `sorted` does. Hidden
 // files, other endings and folders inside class folders are ignored. It never looks into a file, and it goes exactly
 // two levels deep, so that a link back to an upper folder cannot trap it.
@@ -6,7 +6,7 @@
 import Files
 import Foundation
 
-/// The files of a labelled data set, by name only.
+/// The files of a labeled data set, by name only.
 struct ClassFolders {
   /// A file and its class.
   struct File: Sendable {

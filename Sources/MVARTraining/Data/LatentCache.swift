@@ -26,7 +26,7 @@ public struct LatentCache<B: Backend> {
   /// - Throws: `DataError` when a folder or file cannot be written, or when two images would have one file;
   ///   `NotANumberError` when the tokenizer's output is not made of numbers.
   public func write(
-    _ images: LabelledImages, to folder: String, batch: Int = 16, onProgress: (Int, Int) -> Void = { _, _ in }
+    _ images: LabeledImages, to folder: String, batch: Int = 16, onProgress: (Int, Int) -> Void = { _, _ in }
   ) throws {
     let parts = [("train", images.training), ("val", images.validation)]
     let total = parts.reduce(0) { $0 + $1.1.count }

@@ -1,4 +1,4 @@
-// Trains a small classifier on labelled images, with the package's own batches and optimiser.
+// Trains a small classifier on labeled images, with the package's own batches and optimizer.
 //
 //     loss = mean over the batch of cross-entropy with label smoothing; AdamW, cosine schedule after a short warm-up
 //
@@ -41,7 +41,7 @@ extension SmallClassifier {
   ///   - side: rows and columns of every image, at least 16.
   ///   - onStep: receives the number of steps done and the loss of the last one.
   public static func trained(
-    on examples: [LabelledImages.Example], classes: Int, side: Int, _ settings: ClassifierSettings,
+    on examples: [LabeledImages.Example], classes: Int, side: Int, _ settings: ClassifierSettings,
     on device: B.Device, onStep: (Int, Double) throws -> Void = { _, _ in }
   ) throws -> SmallClassifier {
     let classifier = try SmallClassifier(classes: classes, side: side, seed: settings.seed, on: device)

@@ -4,7 +4,7 @@
 //     h = SiLU(conv₂ x); h = SiLU(GN(conv₂ h)) twice; h += conv(SiLU(GN(conv h))); logits = W·mean(h) + b
 //
 // conv₂ has stride 2, and large images are shrunk first. The first layer has no norm: with one channel a group it would
-// remove the colours. It never claims to be a good classifier of anything but the small set it saw.
+// remove the colors. It never claims to be a good classifier of anything but the small set it saw.
 
 import MVAR
 import NeuralLayers
@@ -29,7 +29,7 @@ public struct SmallClassifier<B: Backend>: Sendable {
 
   /// The channels after the first layer and after each stage; multiples of the number of groups.
   private static var widths: [Int] { [32, 64, 128] }
-  /// Larger images are shrunk to this side first: small ones are learnt faster, and from a few thousand just as well.
+  /// Larger images are shrunk to this side first: small ones are learned faster, and from a few thousand just as well.
   private static var largestSide: Int { 32 }
 
   /// A classifier with its first weights.
@@ -105,7 +105,7 @@ private struct FirstWeights<B: Backend>: ParameterSource {
     let fanIn = Double(shape.dimensions.dropFirst().reduce(1, *))
     let bound = (6 / fanIn).squareRoot() * (name.hasPrefix("head") ? 1.0 / 3 : 1)
     let stream = RandomStream(seed: seed, stream: SeededWeights.hash(name))
-    let values = (0..<shape.count).map { Float(bound * (2 * stream.uniform($0, purpose: .initialisation) - 1)) }
+    let values = (0..<shape.count).map { Float(bound * (2 * stream.uniform($0, purpose: .initialization) - 1)) }
     return try Tensor(B.Scalar.array(values), shape: shape, on: device)
   }
 }

@@ -8,7 +8,7 @@ import MVAR
 import NeuralLayers
 import TensorCore
 
-/// The numbers of an optimiser that do not change during a training.
+/// The numbers of an optimizer that do not change during a training.
 public struct OptimizerSettings: Hashable, Sendable {
   /// β₁ and β₂.
   public var betas: SIMD2<Double>
@@ -48,7 +48,7 @@ public final class Optimizer<B: Backend> {
 
   private var gradients: [Tensor<B>?]
 
-  /// An optimiser with no moments yet.
+  /// An optimizer with no moments yet.
   ///
   /// - Parameter decays: whether a parameter decays; by default the published rule of the transformer.
   public init(

@@ -39,7 +39,7 @@ public final class Interruption: Sendable {
   public func install() {
     earlier.withLock { earlier in
       guard earlier.isEmpty else { return }
-      // This also initialises the number, which must not happen inside a handler.
+      // This also initializes the number, which must not happen inside a handler.
       arrived.bitwiseAnd(~mask, ordering: .relaxed)
       earlier = signals.map { ($0, signal($0, noteSignal)) }
       // A program started from a thread that blocks signals, as worker threads do, inherits that and would never hear.

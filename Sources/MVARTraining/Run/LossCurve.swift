@@ -1,7 +1,7 @@
 // Images of a metrics log: the chosen numbers over the steps.
 //
 // A noisy curve (more than 50 points) is drawn twice: the numbers themselves pale, and over them their moving average
-// dark. The average is centred, its window a twenty-fifth of the points, shorter at both ends, and it skips gaps.
+// dark. The average is centerd, its window a twenty-fifth of the points, shorter at both ends, and it skips gaps.
 
 import Foundation
 import Media
@@ -23,13 +23,13 @@ public enum LossCurve {
     var dark: [LinePlot.Series] = []
     for (index, key) in keys.enumerated() {
       let points = records.compactMap { record in record.values[key].map { (x: Double(record.step), y: $0) } }
-      let colour = LinePlot.palette[index % LinePlot.palette.count]
+      let color = LinePlot.palette[index % LinePlot.palette.count]
       if points.count > smoothingThreshold {
-        pale.append(LinePlot.Series("", points, colour: colour.mixed(with: .white, share: 0.68), lineWidth: 1.2))
+        pale.append(LinePlot.Series("", points, color: color.mixed(with: .white, share: 0.68), lineWidth: 1.2))
         let means = movingAverage(points.map(\.y), window: points.count / 25)
-        dark.append(LinePlot.Series(key, zip(points, means).map { (x: $0.x, y: $1) }, colour: colour))
+        dark.append(LinePlot.Series(key, zip(points, means).map { (x: $0.x, y: $1) }, color: color))
       } else {
-        dark.append(LinePlot.Series(key, points, colour: colour))
+        dark.append(LinePlot.Series(key, points, color: color))
       }
     }
     return LinePlot(title: title, xLabel: "step", yLabel: keys.count == 1 ? keys[0] : "", series: pale + dark)

@@ -36,7 +36,7 @@ public final class MetricsLog {
   /// Adds one line; it is in the system's hands when this returns.
   ///
   /// - Parameters:
-  ///   - step: the number of optimiser steps done.
+  ///   - step: the number of optimizer steps done.
   ///   - values: names and numbers in the order they shall have; no name twice, none `step`.
   /// - Throws: `RunError` when the line cannot be written; the file then ends with the line before.
   public func append(step: Int, _ values: [(String, Double)]) throws {

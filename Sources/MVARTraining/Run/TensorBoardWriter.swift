@@ -39,7 +39,7 @@ public final class TensorBoardWriter {
   /// Adds the values of one step; they are in the system's hands when this returns.
   ///
   /// - Parameters:
-  ///   - step: the number of optimiser steps done.
+  ///   - step: the number of optimizer steps done.
   ///   - values: tags such as `loss/train` and their numbers, which are stored as Float.
   /// - Throws: `RunError` when the record cannot be written.
   public func append(step: Int, values: [(String, Double)]) throws {

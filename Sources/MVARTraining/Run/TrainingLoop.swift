@@ -1,5 +1,5 @@
 // What every training does around its steps: measures go to the log, a checkpoint is written now and then, images and
-// validation too, and a wish to stop is honoured between two steps. It knows nothing about models.
+// validation too, and a wish to stop is honored between two steps. It knows nothing about models.
 //
 // All of it depends on the number of the step alone, so a resumed run does the same things at the same steps.
 

@@ -22,14 +22,14 @@ public protocol TokenSource<B> {
 public struct EncodedImages<B: Backend>: TokenSource {
   private let tokenizer: VQVAE<B>
   private let loader: BatchLoader
-  private let heldOut: [LabelledImages.Example]
+  private let heldOut: [LabeledImages.Example]
   private let device: B.Device
 
   /// A source.
   ///
   /// - Parameter heldOut: images that are never trained on.
   public init(
-    _ tokenizer: VQVAE<B>, loader: BatchLoader, heldOut: [LabelledImages.Example], on device: B.Device
+    _ tokenizer: VQVAE<B>, loader: BatchLoader, heldOut: [LabeledImages.Example], on device: B.Device
   ) {
     self.tokenizer = tokenizer
     self.loader = loader

@@ -41,7 +41,7 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
   /// What decides the training.
   public let options: TokenizerTrainingOptions
   private let loader: BatchLoader
-  private let validation: [LabelledImages.Example]
+  private let validation: [LabeledImages.Example]
   private let settings: [String: String]
   private let seed: UInt64
   private let device: B.Device
@@ -52,7 +52,7 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
   ///   - settings: what decides the results, by name; a resumed run must agree.
   public init(
     _ model: VQVAE<B>, _ options: TokenizerTrainingOptions, loader: BatchLoader,
-    validation: [LabelledImages.Example], seed: UInt64, settings: [String: String], on device: B.Device
+    validation: [LabeledImages.Example], seed: UInt64, settings: [String: String], on device: B.Device
   ) {
     trainer = TokenizerTrainer(model, options.optimizer, weights: options.losses)
     self.options = options
@@ -81,7 +81,7 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
   /// Images per iteration.
   public var unitsPerStep: (count: Double, name: String) { (Double(options.batch), "images") }
 
-  /// One optimiser step; before the codebook joins in, and at revivals, the codebook is set too.
+  /// One optimizer step; before the codebook joins in, and at revivals, the codebook is set too.
   public mutating func step(_ iteration: Int) throws -> [(String, Double)] {
     let batch = loader.batch(iteration)
     let images = try tensor(batch.images)

@@ -1,6 +1,6 @@
-// One optimiser step of the tokenizer.
+// One optimizer step of the tokenizer.
 //
-//     loss = w₁·mean|x̂ − x| + w₂·mean(x̂ − x)² + w₃·quantiser loss,  x̂ = decoder(f̂) with the gradient of f̂ given to f
+//     loss = w₁·mean|x̂ − x| + w₂·mean(x̂ − x)² + w₃·quantizer loss,  x̂ = decoder(f̂) with the gradient of f̂ given to f
 //
 // The published tokenizer was also trained with a perceptual and an adversarial loss, which were never released; they are
 // absent here, and images are softer for it. Codes nobody uses can be set to what the encoder finds.
@@ -15,7 +15,7 @@ public struct TokenizerLossWeights: Hashable, Sendable {
   public var absolute: Double
   /// Of the mean squared error.
   public var squared: Double
-  /// Of the quantiser's loss.
+  /// Of the quantizer's loss.
   public var quantizer: Double
 
   /// All 1 unless given.
@@ -32,7 +32,7 @@ public struct TokenizerLoss: Sendable {
   public let absolute: Double
   /// Mean squared error; pixels are −1 … 1.
   public let squared: Double
-  /// The quantiser's loss.
+  /// The quantizer's loss.
   public let quantizer: Double
   /// All with their weights.
   public let total: Double
@@ -42,7 +42,7 @@ public struct TokenizerLoss: Sendable {
 public final class TokenizerTrainer<B: Backend> {
   /// The model.
   public let model: VQVAE<B>
-  /// Its optimiser.
+  /// Its optimizer.
   public let optimizer: Optimizer<B>
   /// The weights of the losses.
   public let weights: TokenizerLossWeights
@@ -60,11 +60,11 @@ public final class TokenizerTrainer<B: Backend> {
     usage = CodeUsage(scales: model.configuration.scaleList.count, vocabulary: model.configuration.vocabulary)
   }
 
-  /// Adds the gradient of a micro-batch to the optimiser's.
+  /// Adds the gradient of a micro-batch to the optimizer's.
   ///
   /// - Parameters:
   ///   - images: [B, 3, H, W] in −1 … 1.
-  ///   - quantizes: whether images go through the codebook; without it this is a plain autoencoder, and the quantiser's
+  ///   - quantizes: whether images go through the codebook; without it this is a plain autoencoder, and the quantizer's
   ///     loss is 0.
   ///   - weight: what the gradient is multiplied by: 1 / the number of micro-batches of a step.
   public func addGradient(_ images: Tensor<B>, quantizes: Bool = true, weight: Double = 1) throws -> TokenizerLoss {
@@ -105,7 +105,7 @@ public final class TokenizerTrainer<B: Backend> {
     return (loss, try optimizer.step(rate: rate, decay: decay))
   }
 
-  /// Sets codes that nobody used since the last revival to vectors the quantiser would have to describe in these images:
+  /// Sets codes that nobody used since the last revival to vectors the quantizer would have to describe in these images:
   /// the rest before a random scale at a random place. Their moments start anew.
   ///
   /// - Parameters:
@@ -124,8 +124,8 @@ public final class TokenizerTrainer<B: Backend> {
     var values = try parameter.value.scalars()
     for (place, code) in codes.enumerated() {
       // A scale first, then a place, so that coarse scales with few places get codes too.
-      let scale = vectors[Int(stream.uniform(2 * place, purpose: .initialisation) * Double(vectors.count))]
-      let row = Int(stream.uniform(2 * place + 1, purpose: .initialisation) * Double(scale.count / width))
+      let scale = vectors[Int(stream.uniform(2 * place, purpose: .initialization) * Double(vectors.count))]
+      let row = Int(stream.uniform(2 * place + 1, purpose: .initialization) * Double(scale.count / width))
       values.replaceSubrange(code * width..<(code + 1) * width, with: scale[row * width..<(row + 1) * width])
     }
     parameter.value = try Tensor(values, shape: parameter.value.shape, on: parameter.value.device)

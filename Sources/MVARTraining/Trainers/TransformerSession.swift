@@ -11,7 +11,7 @@ import TensorCore
 public struct TransformerTrainingOptions: Hashable, Sendable {
   /// Images per micro-batch.
   public var batch = 64
-  /// Micro-batches per optimiser step. Iterations count micro-batches: schedules and segments advance with each.
+  /// Micro-batches per optimizer step. Iterations count micro-batches: schedules and segments advance with each.
   public var accumulation = 1
   /// The learning rate.
   public var schedule: LearningRateSchedule
@@ -20,7 +20,7 @@ public struct TransformerTrainingOptions: Hashable, Sendable {
   /// β, ε and the clip.
   public var optimizer = OptimizerSettings()
   /// What is dropped at random, and label smoothing.
-  public var regularisation = Regularisation()
+  public var regularization = Regularization()
   /// K of the segment cycle.
   public var ratio = 8
   /// One or all segments per iteration.
@@ -62,7 +62,7 @@ public struct TransformerSession<B: Backend>: TrainingSession {
     _ model: MarkovianTransformer<B>, _ options: TransformerTrainingOptions, source: any TokenSource<B>,
     tokenizer: VQVAE<B>?, seed: UInt64, settings: [String: String], metadata: [String: String], on device: B.Device
   ) {
-    trainer = TransformerTrainer(model, options.optimizer, regularisation: options.regularisation)
+    trainer = TransformerTrainer(model, options.optimizer, regularization: options.regularization)
     cycle = SegmentCycle(model.trajectory, ratio: options.ratio, order: options.order)
     self.options = options
     self.source = source
@@ -92,7 +92,7 @@ public struct TransformerSession<B: Backend>: TrainingSession {
     return (Double(options.batch * perCycle) / Double(cycle.length), "tokens")
   }
 
-  /// One iteration is one optimiser step; with accumulation it takes several micro-batches.
+  /// One iteration is one optimizer step; with accumulation it takes several micro-batches.
   public mutating func step(_ iteration: Int) throws -> [(String, Double)] {
     var pending: [PendingLoss<B>] = []
     var micro = 0

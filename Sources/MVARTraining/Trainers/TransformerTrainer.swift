@@ -1,9 +1,9 @@
-// One optimiser step of the transformer with teacher forcing (MVAR, section 3.4).
+// One optimizer step of the transformer with teacher forcing (MVAR, section 3.4).
 //
 //     loss of a segment = 1/L · Σ over its tokens of cross-entropy, mean over the batch; L counts the tokens of all scales
 //
 // Which batch an iteration gets is the caller's business; which labels and branches are dropped follows from the samples'
-// random streams. The trainer keeps no state beside the model's and the optimiser's.
+// random streams. The trainer keeps no state beside the model's and the optimizer's.
 
 import MVAR
 import NeuralLayers
@@ -65,22 +65,22 @@ public struct SegmentLoss: Sendable {
 public struct TransformerTrainer<B: Backend> {
   /// The model.
   public let model: MarkovianTransformer<B>
-  /// Its optimiser.
+  /// Its optimizer.
   public let optimizer: Optimizer<B>
   /// What is dropped at random.
-  public let regularisation: Regularisation
+  public let regularization: Regularization
 
   /// A trainer of a model.
   public init(
     _ model: MarkovianTransformer<B>, _ settings: OptimizerSettings = OptimizerSettings(),
-    regularisation: Regularisation = Regularisation()
+    regularization: Regularization = Regularization()
   ) {
     self.model = model
     optimizer = Optimizer(model.parameters, settings)
-    self.regularisation = regularisation
+    self.regularization = regularization
   }
 
-  /// Adds the gradient of one segment's loss to the optimiser's. It does not wait for the engine.
+  /// Adds the gradient of one segment's loss to the optimizer's. It does not wait for the engine.
   ///
   /// - Parameters:
   ///   - streams: the random numbers of each sample.
@@ -90,9 +90,9 @@ public struct TransformerTrainer<B: Backend> {
   ) throws -> PendingLoss<B> {
     let (configuration, device) = (model.configuration, batch.inputs.device)
     let tape = Tape<B>()
-    let labels = regularisation.dropped(batch.labels, nullClass: configuration.classes, streams)
+    let labels = regularization.dropped(batch.labels, nullClass: configuration.classes, streams)
     let segment = model.trajectory.segments.firstIndex(of: scales) ?? 0
-    let keep: [(attention: [B.Scalar], feedForward: [B.Scalar])?] = regularisation.keep(
+    let keep: [(attention: [B.Scalar], feedForward: [B.Scalar])?] = regularization.keep(
       depth: configuration.depth, segment: segment, streams)
     let condition = model.condition(labels: try Indices(labels, shape: [labels.count], on: device), tape: tape)
     let rows = model.trajectory.inputRows(of: scales)
@@ -100,7 +100,7 @@ public struct TransformerTrainer<B: Backend> {
     let logits = try model.logits(condition, inputs: inputs, scales: scales) { keep[$0] }  // [B, N, V]
     let targets = try batch.targets(of: scales, configuration.scaleList, on: device)
     let losses = logits.crossEntropy(
-      targets: targets, labelSmoothing: B.Scalar(regularisation.labelSmoothing))  // [B, N]
+      targets: targets, labelSmoothing: B.Scalar(regularization.labelSmoothing))  // [B, N]
     let loss = losses.sum(times: 1 / B.Scalar(configuration.scaleList.length * labels.count))  // [1]
     optimizer.add(tape.gradients(of: loss, seed: Tensor(repeating: B.Scalar(weight), shape: [1], on: device)))
     return PendingLoss(

@@ -27,7 +27,7 @@ struct SplitHeadsCase: OperatorCase {
       SplitHeadsCase(name: "splitHeads plain", inputs: [random.normal([2, 3, 3 * 2 * 5])], heads: 2),
       SplitHeadsCase(name: "splitHeads one head", inputs: [random.normal([1, 1, 3 * 7])], heads: 1),
       SplitHeadsCase(
-        name: "splitHeads normalised", inputs: [random.normal([3, 2, 3 * 2 * 7]), Values([1.4, 0.3], shape: [2])],
+        name: "splitHeads normalized", inputs: [random.normal([3, 2, 3 * 2 * 7]), Values([1.4, 0.3], shape: [2])],
         heads: 2),
       SplitHeadsCase(
         name: "splitHeads c = 17", inputs: [random.normal([1, 5, 3 * 17]), Values([1], shape: [1])], heads: 1),

@@ -1,4 +1,4 @@
-// Operators without a gradient whose results are numbers: guidance, the Gumbel softmax, the optimiser.
+// Operators without a gradient whose results are numbers: guidance, the Gumbel softmax, the optimizer.
 
 import TensorCore
 
@@ -49,7 +49,7 @@ struct GumbelCase: OperatorCase {
   }
 }
 
-/// Two optimiser steps; inputs parameter, gradient, first and second moment.
+/// Two optimizer steps; inputs parameter, gradient, first and second moment.
 struct AdamWCase: OperatorCase {
   let name: String
   let inputs: [Values]

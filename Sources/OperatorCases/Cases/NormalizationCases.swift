@@ -95,7 +95,7 @@ struct GroupNormCase: OperatorCase {
   }
 }
 
-/// L2 normalisation; inputs x.
+/// L2 normalization; inputs x.
 struct L2NormalizeCase: OperatorCase {
   let name: String
   let inputs: [Values]

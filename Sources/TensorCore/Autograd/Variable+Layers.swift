@@ -1,4 +1,4 @@
-// The operators of layers, normalisation and attention on variables: one entry each, the operator and its pullback.
+// The operators of layers, normalization and attention on variables: one entry each, the operator and its pullback.
 
 extension Variable {
   /// y = x Wᵀ + b; see `LinearAlgebraOps.linear`.
@@ -51,7 +51,7 @@ extension Variable {
   /// Qkv projection [B, N, 3C] → queries, keys and values [B, N, H, c]; see `AttentionOps.splitHeads`.
   ///
   /// - Parameter heads: how many heads.
-  /// - Parameter logitScale: [H], or nil for no normalisation.
+  /// - Parameter logitScale: [H], or nil for no normalization.
   public func splitHeads(_ heads: Int, logitScale: Variable?) -> VariableHeads<B> {
     let output = B.splitHeads(value, heads: heads, logitScale: logitScale?.value)
     guard let tape = Self.tape([self, logitScale]) else { return VariableHeads(output) }

@@ -1,4 +1,4 @@
-// Attention in three steps a reader finds in the paper: cut the qkv projection into heads (and normalise), then attend
+// Attention in three steps a reader finds in the paper: cut the qkv projection into heads (and normalize), then attend
 // either densely inside spans of tokens or within a window on a map.
 //
 // Which tokens see which is never a mask: it is a list of spans, or a window. Nothing that is not needed is computed.
@@ -10,7 +10,7 @@ public protocol AttentionOps: BackendTypes {
   ///
   /// - Parameters:
   ///   - qkv: [B, N, 3C], laid out as 3 × heads × c
-  ///   - logitScale: s [H], or nil for no normalisation.
+  ///   - logitScale: s [H], or nil for no normalization.
   /// - Returns: q, k and v, each [B, N, H, c]
   static func splitHeads(_ qkv: Tensor<Self>, heads: Int, logitScale: Tensor<Self>?) -> Heads<Self>
   /// The gradients of `splitHeads`; that of the logit scale is zero where s > ln 100.
@@ -107,7 +107,7 @@ public struct SplitHeadsGradients<B: BackendTypes>: Sendable {
   }
 }
 
-/// The smallest norm that L2 normalisation divides by.
+/// The smallest norm that L2 normalization divides by.
 package let smallestNorm = 1e-12
 /// The largest logit scale, ln 100.
 package let largestLogitScale = 4.605_170_185_988_092
@@ -163,7 +163,7 @@ package struct AttentionSizes {
   }
 }
 
-/// The sizes of neighbourhood attention's operands, checked.
+/// The sizes of neighborhood attention's operands, checked.
 package struct NeighborhoodSizes {
   package let batch: Int
   package let height: Int
@@ -184,7 +184,7 @@ package struct NeighborhoodSizes {
   }
 }
 
-/// The first row (or column) of the window of a query: centred where it fits, shifted inward at the border.
+/// The first row (or column) of the window of a query: centerd where it fits, shifted inward at the border.
 ///
 /// w(i) = clamp(i − ⌊window/2⌋, 0, side − window)
 @inlinable

@@ -1,6 +1,6 @@
-// Layer, adaptive layer, group and L2 normalisation. Variances are biased (divided by the count), as in PyTorch.
+// Layer, adaptive layer, group and L2 normalization. Variances are biased (divided by the count), as in PyTorch.
 
-/// Normalisation.
+/// Normalization.
 public protocol NormalizationOps: BackendTypes {
   /// (x − mean)/√(variance + ε) over the last axis, without gain or bias.
   ///
@@ -21,7 +21,7 @@ public protocol NormalizationOps: BackendTypes {
   static func dAdaptiveLayerNorm(_ dOutput: Tensor<Self>, scale: Tensor<Self>, _ saved: LayerNormSaved<Self>)
     -> AdaptiveLayerNormGradients<Self>
 
-  /// Normalisation over groups of channels and all positions, with gain and bias per channel, then the activation.
+  /// Normalization over groups of channels and all positions, with gain and bias per channel, then the activation.
   ///
   /// - Parameters:
   ///   - x: [B, C, H, W]
@@ -94,7 +94,7 @@ public struct GroupNormSaved<B: BackendTypes>: Sendable {
   public let mean: Tensor<B>
   /// 1/√(variance + ε) of every group [B, groups].
   public let reciprocalDeviation: Tensor<B>
-  /// What followed the normalisation.
+  /// What followed the normalization.
   public let activation: Activation
 
   /// Bundles what is kept.

@@ -1,6 +1,6 @@
-// What an optimiser does to one parameter. These change memory in place and have no gradient.
+// What an optimizer does to one parameter. These change memory in place and have no gradient.
 
-/// Optimiser steps.
+/// Optimizer steps.
 public protocol OptimizerOps: BackendTypes {
   /// Σx², accumulated in double precision: the square of a gradient's norm.
   static func sumOfSquares(_ x: Tensor<Self>) -> Double

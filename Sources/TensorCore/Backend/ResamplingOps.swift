@@ -12,7 +12,7 @@ public protocol ResamplingOps: BackendTypes {
   /// The gradient of `areaResize` for inputs of the given size.
   static func dAreaResize(_ dOutput: Tensor<Self>, height: Int, width: Int) -> Tensor<Self>
 
-  /// Bicubic interpolation, a = −0.75, half-pixel centres, borders replicated, no antialias.
+  /// Bicubic interpolation, a = −0.75, half-pixel centers, borders replicated, no antialias.
   ///
   /// - Returns: [B, C, height, width]
   static func bicubicResize(_ x: Tensor<Self>, height: Int, width: Int) -> Tensor<Self>

@@ -1,5 +1,5 @@
 // From logits to tokens. None of these has a gradient. Random numbers come from streams, one per image, addressed by
-// position, so the result for an image does not depend on its neighbours in the batch.
+// position, so the result for an image does not depend on its neighbors in the batch.
 
 /// Guidance, filtering and sampling.
 public protocol SamplingOps: BackendTypes {

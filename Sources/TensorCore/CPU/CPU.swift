@@ -2,7 +2,7 @@
 // Swift, spread over threads by `parallel`.
 //
 // Each file of this folder holds one family of operators, forward next to backward. Inner loops are generic over the
-// number type and specialised for Float and Double; unsafe pointers live only here, inside `withPointers` scopes.
+// number type and specialized for Float and Double; unsafe pointers live only here, inside `withPointers` scopes.
 
 import COpenBLAS
 

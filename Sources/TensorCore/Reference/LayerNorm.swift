@@ -1,7 +1,7 @@
-// Layer, adaptive layer and L2 normalisation of rows. Variances are biased (divided by the count), as in PyTorch, and
+// Layer, adaptive layer and L2 normalization of rows. Variances are biased (divided by the count), as in PyTorch, and
 // computed from the differences to the mean rather than from a sum of squares, which would cancel.
 //
-// Group normalisation, which completes the family, is in GroupNormalization.swift.
+// Group normalization, which completes the family, is in GroupNormalization.swift.
 
 extension Reference {
   /// y[r, c] = x̂[r, c] = (x[r, c] − μ)·ρ,  μ = mean(x[r]),  ρ = 1/√(mean((x[r] − μ)²) + ε)

@@ -1,6 +1,6 @@
 // Element-wise operators, second part: moving numbers without changing them.
 //
-// An axis is seen through `AxisSizes`: `outer` blocks of `length` entries of `inner` neighbouring numbers. These always
+// An axis is seen through `AxisSizes`: `outer` blocks of `length` entries of `inner` neighboring numbers. These always
 // copy; the operators that share memory are `rows` and `reshaped` of the tensor itself.
 
 extension Reference: ElementwiseOps {

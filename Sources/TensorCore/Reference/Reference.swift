@@ -3,7 +3,7 @@
 //
 // It is what a reader studies and what the other engines are judged by: `Reference<Double>` is the truth, and
 // `Reference<Float>` shows how much of an engine's error is single precision's own. It does not try to be fast, but
-// innermost loops run over neighbouring memory, and every operator is specialised for both number types.
+// innermost loops run over neighboring memory, and every operator is specialized for both number types.
 
 /// The engine of plain loops, the oracle for the others.
 public enum Reference<Scalar: TensorScalar>: BackendTypes {

@@ -1,5 +1,5 @@
 // The qkv projection [B, N, 3C] cut into queries, keys and values per head; with a logit scale, queries and keys are
-// normalised (cosine attention) and the learned temperature of the head multiplies the queries.
+// normalized (cosine attention) and the learned temperature of the head multiplies the queries.
 //
 // It belongs to the attention family; attention itself is in Attention.swift.
 
@@ -59,7 +59,7 @@ extension Reference {
           for c in 0..<width {
             product += x[from + c] * dParts[part][to + c]
           }
-          // How much of the gradient points along x: the normalisation removes it, unless the norm is clamped.
+          // How much of the gradient points along x: the normalization removes it, unless the norm is clamped.
           var along: Scalar = 0
           if logitScale != nil && part < 2 {
             let norm = norm(x, from, width)

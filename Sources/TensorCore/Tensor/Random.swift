@@ -11,9 +11,9 @@ public struct RandomStream: Hashable, Sendable {
     /// Gumbel noise of smooth sampling.
     case smooth = 1
     /// Initial weights.
-    case initialisation = 2
+    case initialization = 2
     /// Which samples drop their label, a residual branch, or are flipped, in training.
-    case regularisation = 3
+    case regularization = 3
     /// The order of the training set.
     case shuffling = 4
   }

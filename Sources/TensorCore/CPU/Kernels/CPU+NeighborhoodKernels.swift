@@ -48,13 +48,13 @@ extension WindowTile {
     }
   }
 
-  /// The rows of keys that two neighbouring rows of the tile's queries see.
+  /// The rows of keys that two neighboring rows of the tile's queries see.
   @inline(__always)
   private func keyRows(ofRows first: Int) -> Range<Int> {
     seen(min(row + first, tiles.sizes.height - 1), min(row + first + 1, tiles.sizes.height - 1), tiles.sizes.height)
   }
 
-  /// The columns of keys that two neighbouring columns of the tile's queries see.
+  /// The columns of keys that two neighboring columns of the tile's queries see.
   @inline(__always)
   private func keyColumns(ofColumns first: Int) -> Range<Int> {
     seen(min(column + first, tiles.sizes.width - 1), min(column + first + 1, tiles.sizes.width - 1), tiles.sizes.width)

@@ -1,4 +1,4 @@
-// Tiles for attention within a window: 4 × 4 neighbouring queries of one head are the sixteen lanes of a vector, and meet the
+// Tiles for attention within a window: 4 × 4 neighboring queries of one head are the sixteen lanes of a vector, and meet the
 // keys they see together, at most (window + 3)² of them. All work on a tile is three kernels over keys, in which a number
 // of a key meets many queries at once. No lanes are summed; a mask that is the sum of a vector per row and one per column
 // of keys takes out what a query does not see, and rows and columns of keys that some of the lanes do not see are left out

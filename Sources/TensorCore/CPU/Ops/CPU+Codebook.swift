@@ -1,6 +1,6 @@
 // Tables of vectors: looking rows up, and finding the row nearest to a vector.
 //
-//     distance(z, e) = ‖z‖² + ‖e‖² − 2 z·e        cosine: the same search on normalised vectors with −z·e
+//     distance(z, e) = ‖z‖² + ‖e‖² − 2 z·e        cosine: the same search on normalized vectors with −z·e
 //
 // The codebook is turned once so that eight codes lie side by side; every sum then runs over the vector's entries in
 // order, as in a plain loop, and a vector's result does not depend on what else is searched. No matrix product is used.

@@ -31,8 +31,8 @@ extension CPU {
                 let (gain, offset) = (weight[index], bias[index])
                 let (x, output) = (x + start, output + start)
                 switch activation {
-                case .identity: normalise(x, output, positions, mean: m, deviation: r, gain: gain, offset: offset)
-                case .silu: normaliseSiLU(x, output, positions, mean: m, deviation: r, gain: gain, offset: offset)
+                case .identity: normalize(x, output, positions, mean: m, deviation: r, gain: gain, offset: offset)
+                case .silu: normalizeSiLU(x, output, positions, mean: m, deviation: r, gain: gain, offset: offset)
                 }
               }
             }
@@ -115,14 +115,14 @@ extension CPU {
 // Loops over the positions of a channel: functions of their own, because the compiler stops inlining in large functions.
 
 /// y = (x − mean)·r·gain + offset.
-private func normalise<S: TensorScalar>(
+private func normalize<S: TensorScalar>(
   _ x: UnsafePointer<S>, _ y: UnsafeMutablePointer<S>, _ count: Int, mean: S, deviation: S, gain: S, offset: S
 ) {
   byEights(count) { i, lanes in put((eight(x, i, lanes) - mean) * deviation * gain + offset, y, i, lanes) }
 }
 
 /// y = SiLU((x − mean)·r·gain + offset).
-private func normaliseSiLU<S: TensorScalar>(
+private func normalizeSiLU<S: TensorScalar>(
   _ x: UnsafePointer<S>, _ y: UnsafeMutablePointer<S>, _ count: Int, mean: S, deviation: S, gain: S, offset: S
 ) {
   byEights(count) { i, lanes in

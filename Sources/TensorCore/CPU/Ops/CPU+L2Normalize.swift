@@ -1,4 +1,4 @@
-// L2 normalisation over the last axis, y = x / max(‖x‖, 1e-12).
+// L2 normalization over the last axis, y = x / max(‖x‖, 1e-12).
 //
 // Where the norm is clamped the divisor is a constant, and the gradient is dy divided by it. Rows are short (a code, a
 // head), so a piece of work is many of them.

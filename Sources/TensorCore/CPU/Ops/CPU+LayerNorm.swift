@@ -141,8 +141,8 @@ extension CPU: NormalizationOps {
 func moments<S: TensorScalar>(_ x: UnsafePointer<S>, _ count: Int, epsilon: S) -> (mean: S, reciprocalDeviation: S) {
   let mean = total(count) { eight(x, $0, $1) } / S(count)
   let squares = total(count) { i, lanes -> SIMD8<S> in
-    let centred = eight(x, i, lanes) - mean
-    return centred * centred
+    let centerd = eight(x, i, lanes) - mean
+    return centerd * centerd
   }
   return (mean, 1 / (squares / S(count) + epsilon).squareRoot())
 }

@@ -26,7 +26,7 @@ package final class BufferPool: Sendable {
   private static let largestSmall = 1 << 16
   /// Sizes of pooled blocks are multiples of this.
   private static let step = 1 << 12
-  /// Blocks from this size on are followed by a gap: neighbours whose size is a power of two would lie in the same cache
+  /// Blocks from this size on are followed by a gap: neighbors whose size is a power of two would lie in the same cache
   /// sets, and AdamW, which walks four of them, would take a quarter longer.
   private static let (smallestWithGap, gap) = (1 << 20, 1 << 16)
   /// Pages come and go by this many bytes.
@@ -64,7 +64,7 @@ package final class BufferPool: Sendable {
     state.withLock { ($0.usedBytes, $0.backedBytes - $0.usedBytes) }
   }
 
-  /// A block of at least this size, not initialised.
+  /// A block of at least this size, not initialized.
   package func allocate(byteCount: Int) -> MemoryBlock {
     guard byteCount > Self.largestSmall else {
       let size = (byteCount + 63) & ~63

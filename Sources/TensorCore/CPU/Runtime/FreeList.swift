@@ -1,4 +1,4 @@
-// Which parts of a span are free: best fit, and neighbours that are free become one range again.
+// Which parts of a span are free: best fit, and neighbors that are free become one range again.
 
 /// The free parts of 0 ..< count.
 package struct FreeList {

@@ -12,7 +12,7 @@ public final class HostBuffer<Scalar: TensorScalar>: @unchecked Sendable {
   /// Whether this object alone decides about the memory: only then may an operator write its result here.
   let isWritable: Bool
 
-  /// Uninitialised memory.
+  /// Uninitialized memory.
   init(count: Int) {
     let block = BufferPool.shared.allocate(byteCount: max(count, 1) * MemoryLayout<Scalar>.stride)
     self.block = block

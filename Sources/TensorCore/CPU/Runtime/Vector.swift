@@ -97,7 +97,7 @@ func laneSum<S: TensorScalar>(_ x: SIMD8<S>) -> S {
 /// The larger of each pair of lanes; a NaN in `b` loses.
 ///
 /// Single precision goes by the concrete type, whose comparison is one instruction: the comparison of generic vectors is a
-/// branch per lane even when specialised, which made the forward of the cross-entropy three times as long.
+/// branch per lane even when specialized, which made the forward of the cross-entropy three times as long.
 @inline(__always)
 func larger<S: TensorScalar>(_ a: SIMD8<S>, _ b: SIMD8<S>) -> SIMD8<S> {
   if S.self == Float.self {
@@ -183,7 +183,7 @@ func sigmoid<S: TensorScalar>(_ x: SIMD8<S>) -> SIMD8<S> {
   SIMD8<S>(repeating: 1) / (S.exponential(-x) + 1)
 }
 
-/// Runs `body` with `count` numbers of temporary memory, not initialised.
+/// Runs `body` with `count` numbers of temporary memory, not initialized.
 @inline(__always)
 func withScratch<S: TensorScalar>(_ count: Int, _ body: (UnsafeMutablePointer<S>) -> Void) {
   let buffer = HostBuffer<S>(count: count)

@@ -1,4 +1,4 @@
-// The centre crop that prepares an image for the model ("ADM crop", from guided diffusion): halve while it is at least
+// The center crop that prepares an image for the model ("ADM crop", from guided diffusion): halve while it is at least
 // twice too large, resize the shorter side to n, keep the middle n × n.
 // Byte for byte Pillow's result; image augmentation such as flips is not done here.
 
@@ -12,7 +12,7 @@ extension PixelImage {
   ///   - n: the side of the result.
   ///   - order: which pass comes first; only for images more than twice as high as wide does it change anything.
   /// - Throws: `MediaError` when n × n is outside ``ImageLimits``.
-  public func centreCrop(
+  public func centerCrop(
     _ n: Int, order: ResamplingOrder = .pillow13
   ) throws(MediaError) -> PixelImage {
     try ImageLimits.check(width: n, height: n, of: "the crop")

@@ -1,15 +1,15 @@
-// A set of labelled images in memory: all of them decoded, cropped to one size and kept as bytes.
+// A set of labeled images in memory: all of them decoded, cropped to one size and kept as bytes.
 // It understands folders of classes and sheets of tiles. Flips, shifts and conversion to numbers happen later, when a
 // batch is made; nothing here is random but the fixed choice of the images that are held out.
 
 import Foundation
 import Media
 
-/// A set of labelled images, `side` × `side` each, for training and for validation.
-public struct LabelledImages: Sendable {
+/// A set of labeled images, `side` × `side` each, for training and for validation.
+public struct LabeledImages: Sendable {
   /// One image and its label.
   public struct Example: Sendable {
-    /// The class, an index into ``LabelledImages/classNames``.
+    /// The class, an index into ``LabeledImages/classNames``.
     public let label: Int
     /// The class and the file or the number of the tile: `cat/12.png`, `face/3`.
     public let name: String
@@ -55,7 +55,7 @@ public struct LabelledImages: Sendable {
   /// Reads a folder of images.
   ///
   /// Three layouts are understood: sheets (`index.json`), `train/<class>/` with an optional `val/<class>/`, and class
-  /// folders directly. Every image is cropped by ``Media/PixelImage/centreCrop(_:order:)``; smaller ones are enlarged.
+  /// folders directly. Every image is cropped by ``Media/PixelImage/centerCrop(_:order:)``; smaller ones are enlarged.
   ///
   /// - Parameters:
   ///   - path: the folder.
@@ -129,7 +129,7 @@ public struct LabelledImages: Sendable {
   private static func cropped(_ image: PixelImage, side: Int, _ path: String) throws(DataError) -> [UInt8] {
     if image.width == side && image.height == side { return image.pixels }
     do {
-      return try image.centreCrop(side).pixels
+      return try image.centerCrop(side).pixels
     } catch {
       throw DataError(path, because: error)
     }

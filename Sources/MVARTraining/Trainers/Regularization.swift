@@ -1,11 +1,11 @@
-// What is dropped at random in training: labels (so that the null class is learnt, for guidance) and whole branches of
+// What is dropped at random in training: labels (so that the null class is learned, for guidance) and whole branches of
 // blocks (DropPath). Every decision is a pure function of (seed, number of the sample, what is decided).
 
 import MVAR
 import TensorCore
 
 /// Label dropping and drop-path.
-public struct Regularisation: Hashable, Sendable {
+public struct Regularization: Hashable, Sendable {
   /// How often a label becomes the null class; 0.1 in the published recipe.
   public var labelDrop: Double
   /// How often the branches of the last block are dropped; the rate rises linearly from 0 at the first block.
@@ -29,7 +29,7 @@ public struct Regularisation: Hashable, Sendable {
   /// The labels of a batch with some replaced by the null class.
   package func dropped(_ labels: [Int], nullClass: Int, _ streams: [RandomStream]) -> [Int] {
     zip(labels, streams).map { label, stream in
-      labelDrop > 0 && stream.uniform(0, purpose: .regularisation) < labelDrop ? nullClass : label
+      labelDrop > 0 && stream.uniform(0, purpose: .regularization) < labelDrop ? nullClass : label
     }
   }
 
@@ -44,7 +44,7 @@ public struct Regularisation: Hashable, Sendable {
       guard rate > 0 else { return nil }
       func factors(_ branch: Int) -> [Scalar] {
         let place = Self.firstBranch + 2 * (segment * depth + block) + branch
-        return streams.map { $0.uniform(place, purpose: .regularisation) < rate ? 0 : Scalar(1 / (1 - rate)) }
+        return streams.map { $0.uniform(place, purpose: .regularization) < rate ? 0 : Scalar(1 / (1 - rate)) }
       }
       return (factors(0), factors(1))
     }

@@ -1,11 +1,11 @@
-// What finite differences and twins cannot see: values at kinks, ties, in-place optimiser steps, and memory.
+// What finite differences and twins cannot see: values at kinks, ties, in-place optimizer steps, and memory.
 
 import Foundation
 import TensorCore
 import TestSupport
 import Testing
 
-@Suite struct BehaviourTests {
+@Suite struct BehaviorTests {
   @Test("Nearest codes", arguments: Engine.all)
   func nearestCode(engine: Engine) throws {
     try checkNearestCode(engine.type)
