@@ -30,7 +30,7 @@ struct Scenario {
     tokenizer = TokenizerConfiguration(vocabulary: 96, codeWidth: 8, scaleList: scaleList)
   }
 
-  /// The transformer with another pattern of attention, with computed weights.
+  /// The transformer with another pattern of attention, with deterministic pseudo-random weights.
   func makeTransformer<B: Backend>(_ pattern: AttentionPattern = .mvar, on device: B.Device) throws
     -> MarkovianTransformer<B>
   {

@@ -23,12 +23,12 @@ enum Arguments {
     return seed
   }
 
-  /// The whole numbers, none negative, in a text such as `1,2,3` or `1 2 3`.
+  /// The integers, none negative, in a text such as `1,2,3` or `1 2 3`.
   static func numbers(_ text: String, option: String, example: String = "1,2,3") throws -> [Int] {
     let parts = text.split { $0 == "," || $0 == "_" || $0.isWhitespace }
     let numbers = parts.compactMap { Int($0) }
     guard numbers.count == parts.count, !numbers.isEmpty, numbers.allSatisfy({ (0...1_000_000).contains($0) }) else {
-      throw ValidationError("\(option) is \"\(text.prefix(60))\"; write whole numbers such as \(example)")
+      throw ValidationError("\(option) is \"\(text.prefix(60))\"; write integers such as \(example)")
     }
     return numbers
   }

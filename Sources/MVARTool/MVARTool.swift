@@ -22,7 +22,7 @@ struct MVARTool: ParsableCommand {
 
         mvar sample --model mvar_d16.pth --tokenizer vae_ch160v4096z32.pth --class 207 --count 4 -o out.png
 
-      Without checkpoints, `--model seeded:d16` stands for the published sizes with computed weights: it shows speed and \
+      Without checkpoints, `--model seeded:d16` stands for the published sizes with deterministic pseudo-random weights: it shows speed and \
       correctness, not images.
       """,
     version: "0.1.0",

@@ -46,7 +46,7 @@ struct TokenizerOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
     help:
-      "The tokenizer: a checkpoint file, or seeded:d16 for computed weights of the published sizes (default: the small one that ships with the package)."
+      "The tokenizer: a checkpoint file, or seeded:d16 for deterministic pseudo-random weights of the published sizes (default: the small one that ships with the package)."
   )
   var tokenizer: String = ShippedModel.tokenizer ?? ""
 
@@ -102,7 +102,7 @@ func modelSource(_ text: String, option: String) throws -> ModelSource {
 /// - Parameter text: the model as the user names it; nil stands for an option that was not given.
 func checkIsFile(_ text: String?, option: String) throws {
   guard let text, case .seeded = try modelSource(text, option: option) else { return }
-  throw ValidationError("\(option) is \(text); name a checkpoint file: computed weights have learned nothing")
+  throw ValidationError("\(option) is \(text); name a checkpoint file: deterministic pseudo-random weights have learned nothing")
 }
 
 extension TokenizerConfiguration {

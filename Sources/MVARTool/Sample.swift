@@ -34,13 +34,13 @@ struct Sample: ParsableCommand {
   @Option(
     parsing: .unconditional,
     help:
-      "The transformer: a checkpoint file, or seeded:d16 for computed weights of the published sizes (default: the small model that ships with the package)."
+      "The transformer: a checkpoint file, or seeded:d16 for deterministic pseudo-random weights of the published sizes (default: the small model that ships with the package)."
   )
   var model: String?
 
   @Option(
     parsing: .unconditional,
-    help: "The tokenizer (default: the model's file if it holds one, or computed weights for a seeded model).")
+    help: "The tokenizer (default: the model's file if it holds one, or deterministic pseudo-random weights for a seeded model).")
   var tokenizer: String?
 
   @Option(

@@ -83,7 +83,7 @@ struct GoldenFile {
     return try Tensor(try stored.doubles().map { B.Scalar($0) }, shape: Shape(stored.shape), on: device)
   }
 
-  /// The whole numbers of a name as an engine's indices, each checked to lie below `limit`.
+  /// The integers of a name as an engine's indices, each checked to lie below `limit`.
   func loadIndices<B: Backend>(_ name: String, below limit: Int, on device: B.Device) throws -> Indices<B> {
     let stored = try tensor(name)
     let values = try stored.integers()

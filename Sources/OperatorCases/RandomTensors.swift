@@ -62,7 +62,7 @@ package struct RandomValues {
       }, shape: shape)
   }
 
-  /// Whole numbers below a bound.
+  /// Integers below a bound.
   package mutating func indices(_ count: Int, below bound: Int) -> [Int] {
     (0..<count).map { _ in Int(uniform() * Double(bound)) }
   }

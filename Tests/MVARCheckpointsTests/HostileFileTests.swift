@@ -266,7 +266,7 @@ struct HostileFileTests {
       Safetensors.file(
         #"{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,4]}}"#, data: [0, 0, 0, 0])),
     Case(
-      "tensor \"a\": its shape holds something that is not a whole number from 0 up",
+      "tensor \"a\": its shape holds something that is not an integer from 0 up",
       Safetensors.file(#"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}"#, data: [0, 0, 0, 0])),
     Case(
       "the header holds a number that is not whole at byte 29",

@@ -44,7 +44,7 @@ import Testing
 
   @Test(arguments: [
     (["--batch", "0"], 64, "--batch is \"0\"; use numbers from 1 to 1024"),
-    (["--batch", "1,two"], 64, "--batch is \"1,two\"; write whole numbers such as 1,4,8"),
+    (["--batch", "1,two"], 64, "--batch is \"1,two\"; write integers such as 1,4,8"),
     (["--rounds", "0"], 64, "--rounds is 0; use a number from 1 to 1000"),
     (["--attention", "var"], 64, "--attention makes no sense here: all three patterns are measured"),
     (["--cfg", "1"], 64, "--cfg 1 samples without guidance, which VAR cannot: the patterns would do different work"),

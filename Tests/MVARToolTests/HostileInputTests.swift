@@ -129,7 +129,7 @@ struct HostileInputTests {
         try BadFiles.replace("head.bias", in: &$0) { _ in try StoredTensor([1 as Float, 2], shape: [2]) }
       }
     },
-    badModel("whole numbers for weights", "bad.pth: head.bias holds int64 numbers, not floats") {
+    badModel("integers for weights", "bad.pth: head.bias holds int64 numbers, not floats") {
       try BadFiles.transformer($0) {
         try BadFiles.replace("head.bias", in: &$0) { try StoredTensor([Int](repeating: 1, count: 64), shape: $0.shape) }
       }
@@ -271,7 +271,7 @@ struct HostileInputTests {
     ) {
       try NPZWriter.write([("tokens", try StoredTensor([Int](repeating: 1, count: 129), shape: [129]))], to: $0)
     },
-    tokens("half a token", "bad.npz: the value 1.5 is not a whole number that fits 64 bits") {
+    tokens("half a token", "bad.npz: the value 1.5 is not an integer that fits 64 bits") {
       try NPZWriter.write([("tokens", try StoredTensor([Float](repeating: 1.5, count: 130), shape: [130]))], to: $0)
     },
     tokens("no tokens", "bad.npz: holds neither an array \"tokens\" nor \"moments_gt\"") {
@@ -307,13 +307,13 @@ struct HostileInputTests {
       "--class dog: is not a number from 0 to 9; names need a file of names, given with --class-names", code: 1),
     mistake(["--class", "dog", "--class-names", "names.txt"], "names.txt: the file does not exist", code: 1),
     mistake(
-      ["--patch-nums", "one two"], "--patch-nums is \"one two\"; write whole numbers such as 1,2,3,4,5,6,8,10,13,16"),
+      ["--patch-nums", "one two"], "--patch-nums is \"one two\"; write integers such as 1,2,3,4,5,6,8,10,13,16"),
     mistake(
       ["--patch-nums", "2,3"], "--patch-nums: the first scale has side 2; only lists that begin with 1 are supported"),
     mistake(
       ["--patch-nums", "1,99999"],
       "--patch-nums: the list of scales [1, 99999] must rise from 1, to at most 1024, in at most 64 steps"),
-    mistake(["--patch-nums", ""], "--patch-nums is \"\"; write whole numbers such as 1,2,3,4,5,6,8,10,13,16"),
+    mistake(["--patch-nums", ""], "--patch-nums is \"\"; write integers such as 1,2,3,4,5,6,8,10,13,16"),
     mistake(
       ["--patch-nums", "1,2,3"],
       "\(Tool.model): the checkpoint has 6 scales with 130 tokens, the list 1 2 3 has 3 with 14", code: 1),

@@ -67,7 +67,7 @@ struct DataSheetTests {
       ("", "is not an index of sheets: it is not valid JSON"),
       (#"[1]"#, "is not an index of sheets: the whole is not of the right kind"),
       (#"{"columns": 3, "classes": []}"#, "is not an index of sheets: tile is missing"),
-      (#"{"tile": "4", "columns": 3, "classes": []}"#, "is not an index of sheets: tile is not a whole number"),
+      (#"{"tile": "4", "columns": 3, "classes": []}"#, "is not an index of sheets: tile is not an integer"),
       (#"{"tile": null, "columns": 3, "classes": []}"#, "is not an index of sheets: tile is null"),
       (#"{"tile": 1e300, "columns": 3, "classes": []}"#, "is not an index of sheets: a number in it is out of range"),
       (#"{"tile": 4, "columns": 3, "classes": []}"#, "names no classes"),

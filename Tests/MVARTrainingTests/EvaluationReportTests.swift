@@ -1,5 +1,5 @@
 // Percentiles of known lists, what counts as near and as a copy, and the report as text and as JSON. Then the tokenizer's
-// part on a tiny tokenizer with computed weights.
+// part on a tiny tokenizer with deterministic pseudo-random weights.
 
 import Foundation
 import MVAR

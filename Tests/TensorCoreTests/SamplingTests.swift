@@ -65,7 +65,7 @@ private let infinity = Double.infinity
   }
 
   private func checkInversion<B: HostBackend>(_ engine: B.Type) throws {
-    // All logits equal: the token is ⌊u·V⌋, unless u·V is within rounding of a whole number.
+    // All logits equal: the token is ⌊u·V⌋, unless u·V is within rounding of an integer.
     let (positions, width) = (500, 33)
     for level in [0.0, 80, -80] {
       let logits = Tensor<B>(repeating: B.Scalar(level), shape: [1, positions, width], on: HostDevice())

@@ -3,7 +3,7 @@
 //
 // The rule: the numbers of all tensors alive at the fullest moment, every buffer once. A reshape shares its buffer; while
 // sampling, GELU and the gated residual write over their input. A tensor lives to its last use, an argument until the call
-// returns. Whole numbers (tokens, labels) and an operator's scratch memory, which depends on the engine and its threads, do
+// returns. Integers (tokens, labels) and an operator's scratch memory, which depends on the engine and its threads, do
 // not count, nor what the allocator keeps for later.
 
 extension TransformerCost {

@@ -5,7 +5,7 @@
 // 2), whose "FLOP" is one multiply-accumulate. Attention counts the pairs that see each other, whatever an engine computes
 // besides. Guidance doubles everything: whoever wants that multiplies by the rows (`rows(batch:guided:)`).
 //
-// Numbers are `Double`: whole numbers, exact up to 2⁵³, that no configuration can make overflow.
+// Numbers are `Double`: integers, exact up to 2⁵³, that no configuration can make overflow.
 
 /// What a transformer costs.
 public struct TransformerCost: Hashable, Sendable {

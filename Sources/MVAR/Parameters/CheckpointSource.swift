@@ -54,7 +54,7 @@ public struct CheckpointSource<B: Backend>: ParameterSource {
 
   /// The value of a parameter.
   ///
-  /// - Throws: `CheckpointError` when it is missing, has another shape, or holds whole numbers.
+  /// - Throws: `CheckpointError` when it is missing, has another shape, or holds integers.
   public func value(_ name: String, shape: Shape) throws -> Tensor<B> {
     let key = CheckpointNames.key(of: name, in: model)
     guard let stored = weights.byKey[key] else {

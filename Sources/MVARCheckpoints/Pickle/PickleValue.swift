@@ -9,9 +9,9 @@ public enum PickleValue: Sendable {
   case none
   /// `True` or `False`.
   case bool(Bool)
-  /// A whole number that fits 64 bits.
+  /// An integer that fits 64 bits.
   case int(Int)
-  /// A whole number that does not fit 64 bits: little-endian two's complement.
+  /// An integer that does not fit 64 bits: little-endian two's complement.
   case bigInteger([UInt8])
   /// A floating-point number.
   case double(Double)
@@ -37,7 +37,7 @@ public enum PickleValue: Sendable {
     if case .bool(let value) = self { value } else { nil }
   }
 
-  /// The whole number, if this is one.
+  /// The integer, if this is one.
   public var int: Int? {
     if case .int(let value) = self { value } else { nil }
   }

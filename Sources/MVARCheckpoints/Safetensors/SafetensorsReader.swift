@@ -102,7 +102,7 @@ enum SafetensorsReader {
     guard case .array(let elements) = value else { throw CheckpointError("its \(name) is not an array") }
     return try elements.map { element in
       guard case .integer(let number) = element, number >= 0 else {
-        throw CheckpointError("its \(name) holds something that is not a whole number from 0 up")
+        throw CheckpointError("its \(name) holds something that is not an integer from 0 up")
       }
       return number
     }

@@ -60,7 +60,7 @@ extension StoredTensor {
 
   /// The elements as Int.
   ///
-  /// - Throws: `CheckpointError` if a value is not a whole number or does not fit; otherwise as `doubles()`.
+  /// - Throws: `CheckpointError` if a value is not an integer or does not fit; otherwise as `doubles()`.
   public func integers() throws -> [Int] {
     try checkConvertible(width: 8)
     return try withContiguousBytes { bytes in
@@ -104,7 +104,7 @@ extension StoredTensor {
 
   private func whole<Value>(_ value: Value, _ integer: Int?) throws -> Int {
     guard let integer else {
-      throw CheckpointError(path: storage.path, reason: "the value \(value) is not a whole number that fits 64 bits")
+      throw CheckpointError(path: storage.path, reason: "the value \(value) is not an integer that fits 64 bits")
     }
     return integer
   }

@@ -133,7 +133,7 @@ struct ImageSheets {
     case .keyNotFound(let key, let context): return "\(place(context.codingPath + [key])) is missing"
     case .valueNotFound(_, let context): return "\(place(context.codingPath)) is null"
     case .typeMismatch(let type, let context):
-      let kind = type == Int.self ? "a whole number" : type == String.self ? "a text" : "of the right kind"
+      let kind = type == Int.self ? "an integer" : type == String.self ? "a text" : "of the right kind"
       return "\(place(context.codingPath)) is not \(kind)"
     case .dataCorrupted:
       let isJSON = (try? JSONSerialization.jsonObject(with: bytes)) != nil

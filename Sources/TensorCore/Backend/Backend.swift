@@ -27,7 +27,7 @@ public protocol BackendTypes: Sendable {
   /// Memory holding the little-endian numbers of a region, used in place where the engine can: parameters of a mapped
   /// checkpoint then cost nothing until they are touched.
   ///
-  /// - Precondition: the region holds a whole number of `Scalar`s.
+  /// - Precondition: the region holds an integer of `Scalar`s.
   static func makeStorage(borrowing region: HostRegion, on device: Device) throws -> Storage
   /// Memory filled with the given integers.
   static func makeIndices(_ values: [Int32], on device: Device) throws -> IndexStorage

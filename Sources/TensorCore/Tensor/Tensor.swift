@@ -56,7 +56,7 @@ public struct Tensor<B: BackendTypes>: Sendable {
   }
 }
 
-/// Whole numbers with a shape, in the memory of an engine: tokens, labels, table rows.
+/// Integers with a shape, in the memory of an engine: tokens, labels, table rows.
 public struct Indices<B: BackendTypes>: Sendable {
   /// The side lengths, slowest-varying first.
   public let shape: Shape
