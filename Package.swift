@@ -1,19 +1,22 @@
 // swift-tools-version: 6.3
 import PackageDescription
 
-// Targets stand in dependency order: nothing depends on anything below it.
+// Targets stand in dependency order: nothing depends on anything below it. All names that other packages could have as well
+// carry a prefix, since module names are global in a build.
 let package = Package(
   name: "MVAR",
   products: [
     .library(name: "TensorCore", targets: ["TensorCore"]),
-    .library(name: "NeuralLayers", targets: ["NeuralLayers"]),
+    .library(name: "OperatorCases", targets: ["OperatorCases"]),
     .library(name: "MVAR", targets: ["MVAR"]),
-    .library(name: "Checkpoints", targets: ["Checkpoints"]),
-    .library(name: "Media", targets: ["Media"]),
-    .library(name: "Training", targets: ["Training"]),
+    .library(name: "MVARCheckpoints", targets: ["MVARCheckpoints"]),
+    .library(name: "MVARMedia", targets: ["MVARMedia"]),
+    .library(name: "MVARPlots", targets: ["MVARPlots"]),
+    .library(name: "MVARTraining", targets: ["MVARTraining"]),
+    .library(name: "MVARVerification", targets: ["MVARVerification"]),
     .library(name: "MVARCUDA", targets: ["MVARCUDA"]),
     .executable(name: "mvar", targets: ["MVARTool"]),
-    .executable(name: "gpu-check", targets: ["GPUCheck"]),
+    .executable(name: "gpu-check", targets: ["MVARGPUCheck"]),
     // A CUDA driver and compiler for machines without a GPU, which tests load in the place of NVIDIA's.
     .library(name: "cuda-emulator", type: .dynamic, targets: ["CUDAEmulatorLibrary"]),
   ],
@@ -24,24 +27,30 @@ let package = Package(
   targets: [
     // MARK: System libraries
     .systemLibrary(
-      name: "COpenBLAS", pkgConfig: "openblas",
+      name: "CMVAROpenBLAS", path: "Sources/System/COpenBLAS", pkgConfig: "openblas",
       providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
     .systemLibrary(
-      name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"]), .brew(["libpng"])]),
+      name: "CMVARPNG", path: "Sources/System/CPNG", pkgConfig: "libpng",
+      providers: [.apt(["libpng-dev"]), .brew(["libpng"])]),
     .systemLibrary(
-      name: "CTurboJPEG", pkgConfig: "libturbojpeg",
+      name: "CMVARTurboJPEG", path: "Sources/System/CTurboJPEG", pkgConfig: "libturbojpeg",
       providers: [.apt(["libturbojpeg0-dev"]), .brew(["jpeg-turbo"])]),
+    .systemLibrary(name: "CMVARProcessor", path: "Sources/System/CProcessor"),
 
     // MARK: Libraries
-    .systemLibrary(name: "CProcessor"),
-    .target(name: "TensorCore", dependencies: ["COpenBLAS", "CProcessor"]),
-    .target(name: "NeuralLayers", dependencies: ["TensorCore"]),
-    .target(name: "Files"),
-    .target(name: "Checkpoints", dependencies: ["Files"]),
-    .target(name: "Media", dependencies: ["Files", "CPNG", "CTurboJPEG"]),
-    .target(name: "MVAR", dependencies: ["TensorCore", "NeuralLayers", "Checkpoints"]),
-    .target(name: "Training", dependencies: ["TensorCore", "NeuralLayers", "MVAR", "Files", "Checkpoints", "Media"]),
-    .target(name: "Verification", dependencies: ["MVAR", "Training", "Checkpoints", "Media"]),
+    .target(name: "TensorCore", dependencies: ["CMVAROpenBLAS", "CMVARProcessor"]),
+    .target(name: "MVARFiles"),
+    .target(name: "MVARCheckpoints", dependencies: ["MVARFiles"]),
+    .target(name: "MVARMedia", dependencies: ["MVARFiles", "CMVARPNG", "CMVARTurboJPEG"]),
+    .target(name: "MVARPlots", dependencies: ["MVARFiles", "MVARMedia"]),
+    // Every operator with inputs chosen to hurt, and what it should compute.
+    .target(name: "OperatorCases", dependencies: ["TensorCore", "MVARCheckpoints"]),
+    .target(name: "MVAR", dependencies: ["TensorCore", "MVARCheckpoints"]),
+    .target(
+      name: "MVARTraining",
+      dependencies: ["TensorCore", "MVAR", "MVARFiles", "MVARCheckpoints", "MVARMedia", "MVARPlots"]),
+    .target(
+      name: "MVARVerification", dependencies: ["OperatorCases", "MVAR", "MVARTraining", "MVARCheckpoints", "MVARMedia"]),
 
     // MARK: CUDA: nothing of it is needed to build; its libraries are found when the program runs
     // The text of the kernels, embedded; the same files are compiled as C++ for the emulator.
@@ -53,45 +62,49 @@ let package = Package(
     .executableTarget(
       name: "MVARTool",
       dependencies: [
-        "MVAR", "NeuralLayers", "TensorCore", "Files", "Checkpoints", "Media", "Training", "Verification", "MVARCUDA",
+        "MVAR", "TensorCore", "MVARFiles", "MVARCheckpoints", "MVARMedia", "MVARPlots", "MVARTraining",
+        "MVARVerification", "MVARCUDA",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ]),
-
-    // A CUDA device made of this machine's processors, which runs the kernels' own text.
-    .target(name: "CUDAEmulator"),
-    .target(name: "CUDAEmulatorLibrary", dependencies: ["CUDAEmulator"]),
-    // Every operator with inputs chosen to hurt, and what it should compute.
-    .target(name: "OperatorCases", dependencies: ["TensorCore", "Checkpoints"], path: "Tests/OperatorCases"),
+      ], path: "Sources/Tools/mvar"),
     .executableTarget(
-      name: "GPUCheck",
+      name: "MVARGPUCheck",
       dependencies: [
-        "MVARCUDA", "CUDAEmulator", "OperatorCases", "MVAR", "Training", "TensorCore", "NeuralLayers",
+        "MVARCUDA", "CUDAEmulator", "OperatorCases", "MVAR", "MVARTraining", "TensorCore",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ]),
+      ], path: "Sources/Tools/gpu-check"),
+
+    // MARK: A CUDA device made of this machine's processors, which runs the kernels' own text
+    .target(name: "CUDAEmulator", path: "Emulator/CUDAEmulator"),
+    .target(name: "CUDAEmulatorLibrary", dependencies: ["CUDAEmulator"], path: "Emulator/CUDAEmulatorLibrary"),
 
     // MARK: Tests
     .target(
-      name: "FaultyKernels", dependencies: ["CUDAEmulator"], path: "Tests/FaultyKernels",
-      cxxSettings: [.headerSearchPath("../../Sources/CUDAEmulator")]),
+      name: "CUDAFaultyKernels", dependencies: ["CUDAEmulator"], path: "Tests/FaultyKernels",
+      cxxSettings: [.headerSearchPath("../../Emulator/CUDAEmulator")]),
     .target(
-      name: "TestSupport", dependencies: ["OperatorCases", "TensorCore", "NeuralLayers", "MVAR", "Checkpoints"],
+      name: "MVARTestSupport", dependencies: ["OperatorCases", "TensorCore", "MVAR", "MVARCheckpoints"],
       path: "Tests/TestSupport"),
-    .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "TestSupport"]),
+    .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "MVARTestSupport"]),
     .testTarget(
       name: "MVARCUDATests",
       dependencies: [
-        "MVARCUDA", "CUDAEmulator", "FaultyKernels", "TensorCore", "MVAR", "Training", "Verification", "TestSupport",
+        "MVARCUDA", "CUDAEmulator", "CUDAFaultyKernels", "TensorCore", "MVAR", "MVARTraining", "MVARVerification",
+        "MVARTestSupport",
       ]),
     // Runs the built program; linked into the tests, its engine of the operator cases would meet that of other tests.
-    .testTarget(name: "GPUCheckTests", dependencies: ["TestSupport"]),
-    .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"]),
-    .testTarget(name: "MediaTests", dependencies: ["Media", "Files", "Verification", "TestSupport"]),
-    .testTarget(name: "MVARTests", dependencies: ["MVAR", "Verification", "Checkpoints", "TestSupport"]),
+    .testTarget(name: "MVARGPUCheckTests", dependencies: ["MVARTestSupport"], path: "Tests/GPUCheckTests"),
+    .testTarget(name: "MVARCheckpointsTests", dependencies: ["MVARCheckpoints", "MVARTestSupport"]),
+    .testTarget(name: "MVARMediaTests", dependencies: ["MVARMedia", "MVARFiles", "MVARVerification", "MVARTestSupport"]),
+    .testTarget(name: "MVARPlotsTests", dependencies: ["MVARPlots", "MVARMedia", "MVARTestSupport"]),
+    .testTarget(name: "MVARTests", dependencies: ["MVAR", "MVARVerification", "MVARCheckpoints", "MVARTestSupport"]),
     .testTarget(
-      name: "TrainingTests",
-      dependencies: ["Training", "MVAR", "NeuralLayers", "TensorCore", "Media", "Checkpoints", "TestSupport"]),
+      name: "MVARTrainingTests",
+      dependencies: [
+        "MVARTraining", "MVARVerification", "MVAR", "TensorCore", "MVARMedia", "MVARCheckpoints", "MVARTestSupport",
+      ]),
     .testTarget(
-      name: "MVARToolTests", dependencies: ["MVARTool", "MVAR", "TensorCore", "Media", "Checkpoints", "TestSupport"]),
+      name: "MVARToolTests",
+      dependencies: ["MVARTool", "MVAR", "TensorCore", "MVARMedia", "MVARCheckpoints", "MVARTestSupport"]),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx20

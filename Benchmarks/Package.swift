@@ -10,18 +10,18 @@ let package = Package(
       name: "TrainingStep",
       dependencies: [
         .product(name: "MVAR", package: "MVAR"), .product(name: "TensorCore", package: "MVAR"),
-        .product(name: "Training", package: "MVAR"),
+        .product(name: "MVARTraining", package: "MVAR"),
       ]),
     .executableTarget(name: "Bench", dependencies: [.product(name: "MVAR", package: "MVAR")]),
     .executableTarget(
       name: "Workloads",
       dependencies: [
         .product(name: "MVAR", package: "MVAR"), .product(name: "TensorCore", package: "MVAR"),
-        .product(name: "Training", package: "MVAR"),
+        .product(name: "MVARTraining", package: "MVAR"),
       ]),
     .executableTarget(
       name: "WindowedAttention",
-      dependencies: [.product(name: "TensorCore", package: "MVAR"), .product(name: "Media", package: "MVAR")]),
+      dependencies: [.product(name: "TensorCore", package: "MVAR"), .product(name: "MVARPlots", package: "MVAR")]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,8 +1,8 @@
 // Reads a whole regular file into memory, or writes one as a whole, or says in one sentence why not.
 // It never waits: a pipe or a device is refused before anything is read from it. Nothing here knows image formats.
 
-import Files
 import Foundation
+import MVARFiles
 
 enum FileBytes {
   /// The largest file that is read: 1 GiB, far above any image within ``ImageLimits`` that compresses at all.

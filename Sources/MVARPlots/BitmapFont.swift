@@ -3,6 +3,8 @@
 // A letter is seven to nine digits of base 32, one a row from the top; a digit's bits are the row's dots from left to
 // right. Letters are equally wide and drawn enlarged by a whole factor; there is no smoothing and no other script.
 
+import MVARMedia
+
 /// Draws text into images.
 public enum BitmapFont {
   /// Dots from one letter to the next.

@@ -3,6 +3,8 @@
 // Rows run from top to bottom and columns from left to right, as in the table. Drawn as `LinePlot` is, without anything of
 // the system's. There is no legend of colors: the numbers in the cells say more, and the caller names the range.
 
+import MVARMedia
+
 /// A table of numbers as colored cells.
 public struct HeatMap: Sendable {
   /// The line above the image.

@@ -3,6 +3,8 @@
 // Everything is drawn here, without fonts or libraries of the system, so the same numbers give the same image on
 // every machine. It draws lines and dots only: no bars, no error bands, no second axis, no text in other scripts.
 
+import MVARMedia
+
 /// Curves over two axes.
 public struct LinePlot: Sendable {
   /// How numbers are laid out along an axis.

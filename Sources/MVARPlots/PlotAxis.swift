@@ -5,6 +5,7 @@
 // no difference overflows.
 
 import Foundation
+import MVARMedia
 
 package struct PlotAxis {
   package let isLogarithmic: Bool

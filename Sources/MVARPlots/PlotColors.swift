@@ -1,5 +1,7 @@
 // The grays that all plots share.
 
+import MVARMedia
+
 extension PixelImage.Color {
   /// Letters.
   static let ink = PixelImage.Color(gray: 40)

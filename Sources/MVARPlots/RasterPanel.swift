@@ -3,6 +3,8 @@
 //
 // The lines are mixed into the raster, so that they show on dark and on light and hide nothing.
 
+import MVARMedia
+
 /// A square of shares with a title and a caption.
 public struct RasterPanel: Sendable {
   /// The line above.

@@ -3,7 +3,7 @@
 // Tolerances are those of `Fixtures/golden/README.md`: values 2e-4 absolute plus 1e-4 relative; gradients relative to the
 // tensor's largest magnitude; tokens exactly. A golden gradient whose norm is below 1e-6 is rounding of a true zero.
 
-import Checkpoints
+import MVARCheckpoints
 import TensorCore
 
 /// The outcome of one comparison.

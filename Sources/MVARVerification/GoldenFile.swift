@@ -1,8 +1,8 @@
 // A file of golden values: tensors by name, and metadata that says what to run and on which model.
 
-import Checkpoints
 import Foundation
 import MVAR
+import MVARCheckpoints
 import TensorCore
 
 /// Why a golden file cannot be used.

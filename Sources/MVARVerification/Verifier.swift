@@ -1,7 +1,7 @@
 // Runs a golden file's case on an engine. The file's `kind` says what to run; weights are computed from their names.
 
-import Checkpoints
 import MVAR
+import MVARCheckpoints
 import TensorCore
 
 /// The rows of one file.

@@ -2,7 +2,7 @@
 
 import Foundation
 import MVAR
-import Media
+import MVARMedia
 
 /// The contents of `crops.json`.
 private struct GoldenCrops: Decodable {

@@ -3,7 +3,7 @@
 
 import Foundation
 import MVAR
-import Media
+import MVARMedia
 import TensorCore
 
 extension Verifier {

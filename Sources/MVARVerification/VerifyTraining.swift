@@ -3,9 +3,8 @@
 
 import Foundation
 import MVAR
-import NeuralLayers
+import MVARTraining
 import TensorCore
-import Training
 
 /// What a `train` file says of its optimizer.
 private struct GoldenOptimizer: Decodable {

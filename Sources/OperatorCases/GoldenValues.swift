@@ -1,6 +1,6 @@
 // The tensors of a file of golden values, as numbers that no engine owns yet.
 
-import Checkpoints
+import MVARCheckpoints
 import TensorCore
 
 /// Golden values by name.

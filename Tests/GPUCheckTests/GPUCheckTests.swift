@@ -2,7 +2,7 @@
 // mistakes first.
 
 import Foundation
-import TestSupport
+import MVARTestSupport
 import Testing
 
 @Suite struct GPUCheckTests {

@@ -2,7 +2,7 @@
 
 import Foundation
 import MVARCUDA
-import TestSupport
+import MVARTestSupport
 import Testing
 
 /// The compiler of this machine, if any.

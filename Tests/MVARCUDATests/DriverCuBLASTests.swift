@@ -3,8 +3,8 @@
 
 import CUDAEmulator
 import MVARCUDA
+import MVARTestSupport
 import TensorCore
-import TestSupport
 import Testing
 
 extension EmulatedDevice {

@@ -3,7 +3,7 @@
 import CUDAEmulator
 import Foundation
 import MVARCUDA
-import TestSupport
+import MVARTestSupport
 import Testing
 
 extension EmulatedDevice {

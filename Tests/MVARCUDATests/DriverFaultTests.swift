@@ -4,7 +4,7 @@
 // a buffer as huge numbers, of threads that do not wait for one another as results that differ between two schedules.
 
 import CUDAEmulator
-import FaultyKernels
+import CUDAFaultyKernels
 import MVARCUDA
 import Testing
 

@@ -3,8 +3,8 @@
 
 import CUDAEmulator
 import MVARCUDA
+import MVARTestSupport
 import TensorCore
-import TestSupport
 import Testing
 
 /// Some work with every kind of step: products, attention, fills, results that take an input's place, and memory that

@@ -1,7 +1,7 @@
 // Launching the faulty kernels, and what the emulator says about them.
 
 import CUDAEmulator
-import FaultyKernels
+import CUDAFaultyKernels
 import MVARCUDA
 import Testing
 

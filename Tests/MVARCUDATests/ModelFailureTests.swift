@@ -4,9 +4,9 @@
 import CUDAEmulator
 import MVAR
 import MVARCUDA
+import MVARTraining
 import TensorCore
 import Testing
-import Training
 
 /// Device memory that runs out when a test says so; the tests of the device run one after another.
 private enum Shortage {

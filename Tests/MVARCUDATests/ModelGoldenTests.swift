@@ -3,9 +3,9 @@
 import CUDAEmulator
 import MVAR
 import MVARCUDA
-import TestSupport
+import MVARTestSupport
+import MVARVerification
 import Testing
-import Verification
 
 extension EmulatedDevice {
   @Suite struct ModelGoldenTests {

@@ -4,8 +4,8 @@
 import CUDAEmulator
 import MVAR
 import MVARCUDA
+import MVARTestSupport
 import TensorCore
-import TestSupport
 import Testing
 
 /// One sampling of several.

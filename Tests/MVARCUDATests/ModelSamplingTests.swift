@@ -4,9 +4,8 @@
 import CUDAEmulator
 import MVAR
 import MVARCUDA
-import NeuralLayers
+import MVARTestSupport
 import TensorCore
-import TestSupport
 import Testing
 
 /// Ways to sample that take different paths.

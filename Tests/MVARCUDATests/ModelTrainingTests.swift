@@ -4,10 +4,10 @@
 import CUDAEmulator
 import MVAR
 import MVARCUDA
+import MVARTestSupport
+import MVARTraining
 import TensorCore
-import TestSupport
 import Testing
-import Training
 
 /// A training step as a case: nothing goes in; the loss, all gradients and all new parameters come out.
 private struct StepCase: OperatorCase {

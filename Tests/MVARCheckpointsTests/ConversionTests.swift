@@ -2,9 +2,9 @@
 //
 // That PyTorch, safetensors and NumPy read the same files was checked by hand; these tests need none of them.
 
-import Checkpoints
 import Foundation
-import TestSupport
+import MVARCheckpoints
+import MVARTestSupport
 import Testing
 
 struct NumberTests {

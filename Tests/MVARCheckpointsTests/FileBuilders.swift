@@ -2,9 +2,9 @@
 //
 // Written independently of the module's own writers, so that it can also lie: about sizes, checksums and names.
 
-import Checkpoints
 import Foundation
-import TestSupport
+import MVARCheckpoints
+import MVARTestSupport
 import Testing
 
 /// Little-endian bytes of an integer.

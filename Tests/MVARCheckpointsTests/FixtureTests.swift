@@ -2,9 +2,9 @@
 //
 // The formula (name hash, splitmix fill, rounding) is the one of the golden files' README, written out here again.
 
-import Checkpoints
 import Foundation
-import TestSupport
+import MVARCheckpoints
+import MVARTestSupport
 import Testing
 
 /// The values the golden files' README prescribes for a parameter.

@@ -2,9 +2,9 @@
 //
 // The sentences are part of the interface: they are what a user sees. Fuzzing covers the rest.
 
-import Checkpoints
 import Foundation
-import TestSupport
+import MVARCheckpoints
+import MVARTestSupport
 import Testing
 
 struct HostileFileTests {

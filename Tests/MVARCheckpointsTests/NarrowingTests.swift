@@ -1,7 +1,7 @@
 // Rounding to half and bfloat16: every half there is survives the way to Float and back, ties go to even, and numbers that
 // do not fit are refused by name.
 
-import Checkpoints
+import MVARCheckpoints
 import Testing
 
 @Suite struct NarrowingTests {

@@ -1,8 +1,8 @@
 // NumPy files: memory orders, header versions, decompression, and archives written piece by piece.
 
-import Checkpoints
 import Foundation
-import TestSupport
+import MVARCheckpoints
+import MVARTestSupport
 import Testing
 
 struct NumPyTests {

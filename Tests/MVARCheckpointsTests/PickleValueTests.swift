@@ -3,9 +3,9 @@
 // The texts are Python's own output for the same dictionary, protocols 1 to 5; protocol 0 gets a smaller one, because
 // its escaped text is not supported.
 
-import Checkpoints
 import Foundation
-import TestSupport
+import MVARCheckpoints
+import MVARTestSupport
 import Testing
 
 struct PickleValueTests {

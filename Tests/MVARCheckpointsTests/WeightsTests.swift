@@ -1,7 +1,7 @@
 // Finding a model's weights in the wrappers that training scripts put around them.
 
-import Checkpoints
-import TestSupport
+import MVARCheckpoints
+import MVARTestSupport
 import Testing
 
 struct WeightsTests {

@@ -1,7 +1,7 @@
 // Thousands of damaged files from fixed seeds: each must decode or throw `MediaError`, and quickly.
 // Checksums are repaired in half of the PNG files, so that damage gets past them.
 
-import Media
+import MVARMedia
 import Testing
 
 @Suite("Fuzz")

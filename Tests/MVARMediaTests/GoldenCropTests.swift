@@ -2,9 +2,9 @@
 // images themselves for some, which then show where a difference lies.
 
 import Foundation
-import Media
-import Verification
-import TestSupport
+import MVARMedia
+import MVARTestSupport
+import MVARVerification
 import Testing
 
 @Suite("Golden crops")

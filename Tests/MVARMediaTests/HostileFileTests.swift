@@ -1,9 +1,9 @@
 // Files that are not what they claim, and places that cannot be written: each gives one sentence with the name.
 
-import Files
 import Foundation
-import Media
-import TestSupport
+import MVARFiles
+import MVARMedia
+import MVARTestSupport
 import Testing
 
 @Suite("Hostile files")

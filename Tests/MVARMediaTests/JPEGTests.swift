@@ -1,7 +1,7 @@
 // JPEG kinds that the golden photograph does not cover: gray, CMYK, progressive, tiny sizes, damaged endings.
 // Exactness for RGB is the golden test's business; here the bounds are those of the format.
 
-import Media
+import MVARMedia
 import Testing
 
 @Suite("JPEG")

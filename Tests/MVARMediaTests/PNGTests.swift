@@ -1,8 +1,8 @@
 // PNG in every pixel type, read to the bytes that Pillow's convert("RGB") gives, and written and read back.
 // The files are made by `PNGSample`, so a mistake cannot hide in both directions at once.
 
-import Media
-import TestSupport
+import MVARMedia
+import MVARTestSupport
 import Testing
 
 @Suite("PNG")

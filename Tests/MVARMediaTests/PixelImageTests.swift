@@ -1,6 +1,6 @@
 // Bytes to model numbers and back, and images laid out in grids and rows.
 
-import Media
+import MVARMedia
 import Testing
 
 @Suite("Pixel images")

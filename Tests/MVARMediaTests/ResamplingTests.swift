@@ -1,6 +1,6 @@
 // Properties every resize must have, a plain second implementation to compare with, and sizes chosen to hurt.
 
-import Media
+import MVARMedia
 import Testing
 
 @Suite("Resampling")

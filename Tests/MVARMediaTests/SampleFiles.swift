@@ -1,8 +1,8 @@
 // Makes small image files for tests: PNG of every pixel type, written here byte by byte with stored deflate blocks,
 // and JPEG through TurboJPEG's compressor. Nothing here uses the code under test.
 
-import CTurboJPEG
-import Media
+import CMVARTurboJPEG
+import MVARMedia
 
 /// A reproducible sequence of numbers (SplitMix64).
 struct Numbers: RandomNumberGenerator {

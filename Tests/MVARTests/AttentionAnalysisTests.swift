@@ -2,8 +2,8 @@
 // booleans, and weights over all keys with −∞ where the table says no.
 
 import MVAR
+import MVARTestSupport
 import TensorCore
-import TestSupport
 import Testing
 
 @Suite struct AttentionAnalysisTests {

@@ -1,9 +1,9 @@
 // The baseline VAR and the ablation beside MVAR: what they share, where they differ, and that a cache changes nothing.
 
-import Checkpoints
 import MVAR
+import MVARCheckpoints
+import MVARTestSupport
 import TensorCore
-import TestSupport
 import Testing
 
 @Suite struct BaselineTests {

@@ -3,9 +3,8 @@
 // DirectionalDerivativeTests.swift; here the lesson is only held to say the same.
 
 import MVAR
-import NeuralLayers
+import MVARTestSupport
 import TensorCore
-import TestSupport
 import Testing
 
 /// What is special about a block.

@@ -1,9 +1,8 @@
 // The costs of cost against three witnesses: the paper's tables, PyTorch's own counter, and the models as they are built.
 
 import MVAR
-import NeuralLayers
+import MVARTestSupport
 import TensorCore
-import TestSupport
 import Testing
 
 @Suite struct CostTests {

@@ -5,8 +5,8 @@
 // The tokenizer's gradients, which the straight-through rule makes a case of their own, are in TokenizerDerivativeTests.swift.
 
 import MVAR
+import MVARTestSupport
 import TensorCore
-import TestSupport
 import Testing
 
 /// A variant of the model and of the training step.

@@ -6,9 +6,9 @@
 // Double precision only. d has, for every parameter, normal numbers of the parameter's own size, so that one unit of it
 // replaces a model by another of its kind and every parameter has its share in the slope.
 
-import NeuralLayers
+import MVAR
+import MVARTestSupport
 import TensorCore
-import TestSupport
 import Testing
 
 /// The step h. The formula errs by h⁴/30 of the fifth derivative, and rounding adds about 1e-15 of f over h.

@@ -5,9 +5,8 @@
 // above 32, because a group norm whose groups are single channels takes away what the bias before it adds.
 
 import MVAR
-import NeuralLayers
+import MVARTestSupport
 import TensorCore
-import TestSupport
 import Testing
 
 /// What is wrong with a set of gradients, one sentence each.

@@ -2,10 +2,10 @@
 
 import Foundation
 import MVAR
+import MVARTestSupport
+import MVARVerification
 import TensorCore
-import TestSupport
 import Testing
-import Verification
 
 /// The golden files whose name contains a text.
 private func goldenFiles(_ part: String) -> [String] {

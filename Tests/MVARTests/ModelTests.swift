@@ -1,9 +1,8 @@
 // Facts of the models that no golden file pins, or that deserve a test of their own.
 
 import MVAR
-import NeuralLayers
+import MVARTestSupport
 import TensorCore
-import TestSupport
 import Testing
 
 @Suite struct ModelTests {

@@ -9,9 +9,8 @@
 // with [·] held at the values of the unmoved model and f̂_s(θ) summed from held tokens. Its own derivative is well defined.
 
 import MVAR
-import NeuralLayers
+import MVARTestSupport
 import TensorCore
-import TestSupport
 import Testing
 
 /// A tiny tokenizer, a batch, and everything the surrogate holds constant.

@@ -1,9 +1,9 @@
 // Damaged, hostile and mistaken files for the program to refuse, made byte by byte or from the tiny models.
 
-import Checkpoints
 import Foundation
 import MVAR
-import TestSupport
+import MVARCheckpoints
+import MVARTestSupport
 
 /// Makes files that should be refused.
 enum BadFiles {

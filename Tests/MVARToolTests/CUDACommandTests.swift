@@ -2,9 +2,9 @@
 // and compiler, so the program is the one that users have. And what every command says first where there is no GPU.
 
 import Foundation
-import Media
+import MVARMedia
+import MVARTestSupport
 import TensorCore
-import TestSupport
 import Testing
 
 @Suite struct CUDACommandTests {

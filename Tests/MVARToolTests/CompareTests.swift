@@ -1,8 +1,8 @@
 // `mvar compare` on the small model that ships: one line per pattern, a cache for VAR alone, the same numbers in the file.
 
 import Foundation
-import Media
-import TestSupport
+import MVARMedia
+import MVARTestSupport
 import Testing
 
 @Suite struct CompareTests {

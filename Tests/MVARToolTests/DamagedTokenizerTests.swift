@@ -1,10 +1,10 @@
 // Tokenizers whose weights are not numbers, on the way from images to tokens: the search for the nearest code must not
 // trip over them, and no file may come of it.
 
-import Checkpoints
 import Foundation
 import MVAR
-import TestSupport
+import MVARCheckpoints
+import MVARTestSupport
 import Testing
 
 @Suite("Damaged tokenizers")

@@ -1,7 +1,7 @@
 // `mvar devices`, and what is said where a GPU is asked for and there is none.
 
 import Foundation
-import TestSupport
+import MVARTestSupport
 import Testing
 
 @Suite struct DevicesCommandTests {

@@ -1,11 +1,11 @@
 // What the program does when all is well, on the tiny models: repeatable images, one image out of a longer run, tokens
 // and images there and back, conversions without loss, and verification that also notices a wrong value.
 
-import Checkpoints
 import Foundation
 import MVAR
-import Media
-import TestSupport
+import MVARCheckpoints
+import MVARMedia
+import MVARTestSupport
 import Testing
 
 @Suite("Happy paths")

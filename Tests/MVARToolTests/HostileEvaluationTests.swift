@@ -1,11 +1,11 @@
 // Mistaken inputs of `mvar evaluate`, each with its sentence: models and data that do not belong together, files that are
 // not there, numbers out of range, outputs that cannot be written. Nothing is left behind.
 
-import Checkpoints
 import Foundation
 import MVAR
-import Media
-import TestSupport
+import MVARCheckpoints
+import MVARMedia
+import MVARTestSupport
 import Testing
 
 @Suite("Hostile inputs of evaluate")

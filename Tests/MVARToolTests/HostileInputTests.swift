@@ -1,9 +1,9 @@
 // Hostile and mistaken inputs, each with the sentence it must produce. Whatever comes in, the program ends by itself with
 // status 1 or 64 and one line on standard error, and leaves no file behind.
 
-import Checkpoints
 import Foundation
-import TestSupport
+import MVARCheckpoints
+import MVARTestSupport
 import Testing
 
 @Suite("Hostile inputs")

@@ -1,7 +1,7 @@
 // Outputs that cannot be written. Each is found out before anything is computed.
 
 import Foundation
-import TestSupport
+import MVARTestSupport
 
 extension HostileInputTests {
   private static func writing(

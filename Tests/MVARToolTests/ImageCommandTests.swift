@@ -1,8 +1,8 @@
 // `mvar mask`, `mvar attention` and `mvar flops`: images and tables of what the patterns see and cost.
 
 import Foundation
-import Media
-import TestSupport
+import MVARMedia
+import MVARTestSupport
 import Testing
 
 @Suite struct ImageCommandTests {

@@ -3,11 +3,11 @@
 
 import Foundation
 import MVAR
-import Media
+import MVARMedia
+import MVARTestSupport
+import MVARTraining
 import TensorCore
-import TestSupport
 import Testing
-import Training
 
 @Suite struct ShippedModelTests {
   private let transformer = Fixtures.path("emoji/transformer.safetensors")

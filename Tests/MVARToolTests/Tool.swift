@@ -1,11 +1,11 @@
 // Runs the built program `mvar` as a process of its own, the way a user does, and provides the tiny models that the tests
 // run it on: the one-block transformer among the golden files, and a tokenizer with deterministic pseudo-random weights that fits it.
 
-import Checkpoints
 import Foundation
 import MVAR
+import MVARCheckpoints
+import MVARTestSupport
 import TensorCore
-import TestSupport
 import Testing
 
 /// The program and its models.

@@ -1,11 +1,11 @@
 // `mvar train-tokenizer` and `mvar train` as a user runs them: killed without warning and resumed to the same bytes, stopped
 // with Ctrl-C, and one sentence for each mistake, which leaves nothing behind.
 
-import Checkpoints
 import Foundation
-import Media
+import MVARCheckpoints
+import MVARMedia
+import MVARTestSupport
 import TensorCore
-import TestSupport
 import Testing
 
 @Suite("Training commands", .serialized)

@@ -2,10 +2,9 @@
 // tokenizer number by number, and revivals, which may touch nothing but dead codes and their moments.
 
 import MVAR
-import NeuralLayers
+import MVARTraining
 import TensorCore
 import Testing
-import Training
 
 @Suite("usage of codes")
 struct CodeUsageTests {

@@ -2,9 +2,9 @@
 // drop-path, whose decisions must be functions of the sample and the segment alone and right on average.
 
 import MVAR
+import MVARTraining
 import TensorCore
 import Testing
-import Training
 
 @Suite("segments and regularization")
 struct CycleTests {

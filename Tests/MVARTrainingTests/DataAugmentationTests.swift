@@ -2,10 +2,10 @@
 // places of the stream that belong to them. Then the batches made of such images.
 
 import Dispatch
-import Media
+import MVARMedia
+import MVARTraining
 import TensorCore
 import Testing
-import Training
 
 @Suite("Augmentation and batches")
 struct DataAugmentationTests {

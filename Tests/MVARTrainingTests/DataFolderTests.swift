@@ -1,10 +1,10 @@
 // Sets of images in class folders: which files count, what becomes of them, and what is refused with which sentence.
 
 import Foundation
-import Media
-import TestSupport
+import MVARMedia
+import MVARTestSupport
+import MVARTraining
 import Testing
-import Training
 
 @Suite("Images in class folders")
 struct DataFolderTests {

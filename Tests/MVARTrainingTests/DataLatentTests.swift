@@ -1,10 +1,10 @@
 // Cached tokens: the published example, a round trip, whole folders, and every way in which a file can be wrong.
 
-import Checkpoints
 import Foundation
-import TestSupport
+import MVARCheckpoints
+import MVARTestSupport
+import MVARTraining
 import Testing
-import Training
 
 @Suite("Cached tokens")
 struct DataLatentTests {

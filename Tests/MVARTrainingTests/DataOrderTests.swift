@@ -1,8 +1,8 @@
 // The order of examples: epochs are permutations, batches are pure functions of their number, weights are as promised.
 
 import Dispatch
+import MVARTraining
 import Testing
-import Training
 
 @Suite("Order of the examples")
 struct DataOrderTests {

@@ -1,8 +1,8 @@
 // Small files and folders for the tests of data sets, and the sentence of an error with the folder's name cut off.
 
 import Foundation
-import Media
-import Training
+import MVARMedia
+import MVARTraining
 
 /// A folder that a test fills.
 struct SampleFolder {

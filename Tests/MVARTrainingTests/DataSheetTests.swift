@@ -1,9 +1,9 @@
 // Sets of images in sheets: which pixels a tile has, and which indices and sheets are refused with which sentence.
 
-import Media
-import TestSupport
+import MVARMedia
+import MVARTestSupport
+import MVARTraining
 import Testing
-import Training
 
 @Suite("Images in sheets")
 struct DataSheetTests {

@@ -1,8 +1,8 @@
 // Which examples are held out: always the same, at least one of five, never all, and little moved by a new file.
 
-import TestSupport
+import MVARTestSupport
+import MVARTraining
 import Testing
-import Training
 
 @Suite("Held-out examples")
 struct DataSplitTests {

@@ -1,9 +1,9 @@
 // The classifier learns what can be learned, every parameter of it gets a gradient, and the same settings give the same one.
 
+import MVARTestSupport
+import MVARTraining
 import TensorCore
-import TestSupport
 import Testing
-import Training
 
 @Suite("Small classifier")
 struct EvaluationClassifierTests {

@@ -1,10 +1,10 @@
 // An image of the set finds itself, a mirrored one its original, and every search agrees with trying all pairs in double
 // precision.
 
+import MVARTestSupport
+import MVARTraining
 import TensorCore
-import TestSupport
 import Testing
-import Training
 
 @Suite("Nearest pictures")
 struct EvaluationNearestTests {

@@ -3,10 +3,10 @@
 
 import Foundation
 import MVAR
+import MVARTestSupport
+import MVARTraining
 import TensorCore
-import TestSupport
 import Testing
-import Training
 
 @Suite("Evaluation report")
 struct EvaluationReportTests {

@@ -3,9 +3,8 @@
 
 import Foundation
 import MVAR
-import NeuralLayers
+import MVARTestSupport
 import TensorCore
-import TestSupport
 import Testing
 
 @Suite("first weights")

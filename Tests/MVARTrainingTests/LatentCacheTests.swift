@@ -1,15 +1,14 @@
 // The cache of tokens as a whole: what is written is what the tokenizer says of an image and of its mirror image, bad
 // files are named, and a training on the cache sees the same numbers as one on the images.
 
-import Checkpoints
 import Foundation
 import MVAR
-import Media
-import NeuralLayers
+import MVARCheckpoints
+import MVARMedia
+import MVARTestSupport
+import MVARTraining
 import TensorCore
-import TestSupport
 import Testing
-import Training
 
 @Suite("Cache of tokens")
 struct LatentCacheTests {

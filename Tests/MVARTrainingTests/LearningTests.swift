@@ -3,9 +3,9 @@
 
 import Foundation
 import MVAR
+import MVARTraining
 import TensorCore
 import Testing
-import Training
 
 @Suite("learning")
 struct LearningTests {

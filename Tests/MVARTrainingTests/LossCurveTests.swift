@@ -2,10 +2,11 @@
 // half-written last line, and without any number.
 
 import Foundation
-import Media
-import TestSupport
+import MVARMedia
+import MVARPlots
+import MVARTestSupport
+import MVARTraining
 import Testing
-import Training
 
 @Suite("Loss curve")
 struct LossCurveTests {

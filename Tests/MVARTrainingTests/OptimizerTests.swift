@@ -3,10 +3,9 @@
 
 import Foundation
 import MVAR
-import NeuralLayers
+import MVARTraining
 import TensorCore
 import Testing
-import Training
 
 @Suite("optimizer")
 struct OptimizerTests {

@@ -4,11 +4,11 @@
 
 import Foundation
 import MVAR
-import Media
+import MVARMedia
+import MVARTestSupport
+import MVARTraining
 import TensorCore
-import TestSupport
 import Testing
-import Training
 
 /// A session that fails before an iteration, as if the process had been killed there.
 private struct Failing<Session: TrainingSession>: TrainingSession {

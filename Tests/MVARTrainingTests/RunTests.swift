@@ -1,9 +1,9 @@
 // The files of a training run: the log after a crash, event records byte by byte, the guarded folder, pace, signals.
 
 import Foundation
-import Media
+import MVARMedia
+import MVARTraining
 import Testing
-import Training
 
 @Suite("training run")
 struct RunTests {

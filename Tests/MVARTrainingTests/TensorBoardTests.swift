@@ -2,9 +2,9 @@
 // wire format, and the fields of an Event. Nothing of TensorFlow or Python is needed, and nothing of the writer is used.
 
 import Foundation
-import TestSupport
+import MVARTestSupport
+import MVARTraining
 import Testing
-import Training
 
 @Suite("TensorBoard events")
 struct TensorBoardTests {

@@ -3,10 +3,9 @@
 
 import Foundation
 import MVAR
-import Media
-import NeuralLayers
+import MVARMedia
+import MVARTraining
 import TensorCore
-import Training
 
 /// The shapes, the models and sessions that train them.
 enum TinyTraining {

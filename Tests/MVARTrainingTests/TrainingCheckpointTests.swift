@@ -1,13 +1,13 @@
 // The state of a training as a file: it names the setting that differs, is refused when it belongs to something else or
 // is damaged, and is at the same time a model that can be used as it is, with what its metadata say.
 
-import Checkpoints
 import Foundation
 import MVAR
+import MVARCheckpoints
+import MVARTestSupport
+import MVARTraining
 import TensorCore
-import TestSupport
 import Testing
-import Training
 
 @Suite("checkpoints of trainings")
 struct TrainingCheckpointTests {

@@ -1,8 +1,8 @@
 // What finite differences and twins cannot see: values at kinks, ties, in-place optimizer steps, and memory.
 
 import Foundation
+import MVARTestSupport
 import TensorCore
-import TestSupport
 import Testing
 
 @Suite struct BehaviorTests {

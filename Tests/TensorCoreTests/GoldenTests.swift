@@ -1,7 +1,7 @@
 // Every operator against values that PyTorch computed, forward and vector-Jacobian product, and the filter's files.
 
+import MVARTestSupport
 import TensorCore
-import TestSupport
 import Testing
 
 @Suite struct GoldenTests {

@@ -1,6 +1,6 @@
 // Every backward of the contract is the gradient of its forward, by finite differences in double precision.
 
-import TestSupport
+import MVARTestSupport
 import Testing
 
 @Suite struct GradientTests {

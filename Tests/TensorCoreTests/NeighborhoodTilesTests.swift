@@ -1,8 +1,8 @@
 // Neighborhood attention by tiles against the plain loops, in double precision on shapes made to hurt tiles of 4 × 4 queries
 // and groups of keys; single precision is the business of `TwinTests`.
 
+import MVARTestSupport
 import TensorCore
-import TestSupport
 import Testing
 
 @Suite struct NeighborhoodTilesTests {

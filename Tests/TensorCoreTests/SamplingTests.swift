@@ -1,8 +1,8 @@
 // Sampling and filtering: which tokens can come out, how often, and that an image's tokens are its own.
 
 import Foundation
+import MVARTestSupport
 import TensorCore
-import TestSupport
 import Testing
 
 private let infinity = Double.infinity

@@ -3,8 +3,8 @@
 // The bar for single precision is described at `expectSinglePrecision`. The bar for double precision is 1e-12 of the
 // largest value (or of the terms that canceled, where a case names them): a thousand roundings.
 
+import MVARTestSupport
 import TensorCore
-import TestSupport
 import Testing
 
 @Suite struct TwinTests {

@@ -6,7 +6,6 @@
 // the blocks from every check. Nothing is asserted here.
 
 import MVAR
-import NeuralLayers
 import TensorCore
 
 package enum TinyModels {

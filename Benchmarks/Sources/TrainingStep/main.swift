@@ -6,8 +6,8 @@
 
 import Foundation
 import MVAR
+import MVARTraining
 import TensorCore
-import Training
 
 typealias Engine = CPU<Float>
 

@@ -6,7 +6,8 @@
 // and dense measurements take turns.
 
 import Foundation
-import Media
+import MVARMedia
+import MVARPlots
 import TensorCore
 
 typealias Engine = CPU<Float>

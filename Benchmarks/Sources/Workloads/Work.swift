@@ -2,8 +2,8 @@
 
 import Dispatch
 import MVAR
+import MVARTraining
 import TensorCore
-import Training
 
 typealias Engine = CPU<Float>
 let device = HostDevice()

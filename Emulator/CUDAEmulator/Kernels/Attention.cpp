@@ -1,7 +1,7 @@
 #include "Prelude.hpp"
 
 namespace {
-#include "../../MVARCUDA/Kernels/Attention.cu"
+#include "../../../Sources/MVARCUDA/Kernels/Attention.cu"
 }  // namespace
 
 KERNEL_FILE(attentionKernels, "Attention.cu")

@@ -1,7 +1,7 @@
 #include "Prelude.hpp"
 
 namespace {
-#include "../../MVARCUDA/Kernels/Codebook.cu"
+#include "../../../Sources/MVARCUDA/Kernels/Codebook.cu"
 }  // namespace
 
 KERNEL_FILE(codebookKernels, "Codebook.cu")

@@ -1,7 +1,7 @@
 #include "Prelude.hpp"
 
 namespace {
-#include "../../MVARCUDA/Kernels/Convolution.cu"
+#include "../../../Sources/MVARCUDA/Kernels/Convolution.cu"
 }  // namespace
 
 KERNEL_FILE(convolutionKernels, "Convolution.cu")

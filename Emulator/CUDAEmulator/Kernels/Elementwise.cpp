@@ -1,7 +1,7 @@
 #include "Prelude.hpp"
 
 namespace {
-#include "../../MVARCUDA/Kernels/Elementwise.cu"
+#include "../../../Sources/MVARCUDA/Kernels/Elementwise.cu"
 }  // namespace
 
 KERNEL_FILE(elementwiseKernels, "Elementwise.cu")

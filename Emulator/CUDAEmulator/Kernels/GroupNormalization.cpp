@@ -1,7 +1,7 @@
 #include "Prelude.hpp"
 
 namespace {
-#include "../../MVARCUDA/Kernels/GroupNormalization.cu"
+#include "../../../Sources/MVARCUDA/Kernels/GroupNormalization.cu"
 }  // namespace
 
 KERNEL_FILE(groupNormalizationKernels, "GroupNormalization.cu")

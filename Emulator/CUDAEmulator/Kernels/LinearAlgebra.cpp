@@ -1,7 +1,7 @@
 #include "Prelude.hpp"
 
 namespace {
-#include "../../MVARCUDA/Kernels/LinearAlgebra.cu"
+#include "../../../Sources/MVARCUDA/Kernels/LinearAlgebra.cu"
 }  // namespace
 
 KERNEL_FILE(linearAlgebraKernels, "LinearAlgebra.cu")

@@ -1,7 +1,7 @@
 #include "Prelude.hpp"
 
 namespace {
-#include "../../MVARCUDA/Kernels/Loss.cu"
+#include "../../../Sources/MVARCUDA/Kernels/Loss.cu"
 }  // namespace
 
 KERNEL_FILE(lossKernels, "Loss.cu")

@@ -1,7 +1,7 @@
 #include "Prelude.hpp"
 
 namespace {
-#include "../../MVARCUDA/Kernels/NeighborhoodAttention.cu"
+#include "../../../Sources/MVARCUDA/Kernels/NeighborhoodAttention.cu"
 }  // namespace
 
 KERNEL_FILE(neighborhoodAttentionKernels, "NeighborhoodAttention.cu")

@@ -1,7 +1,7 @@
 #include "Prelude.hpp"
 
 namespace {
-#include "../../MVARCUDA/Kernels/Normalization.cu"
+#include "../../../Sources/MVARCUDA/Kernels/Normalization.cu"
 }  // namespace
 
 KERNEL_FILE(normalizationKernels, "Normalization.cu")

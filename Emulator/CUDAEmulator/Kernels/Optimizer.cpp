@@ -1,7 +1,7 @@
 #include "Prelude.hpp"
 
 namespace {
-#include "../../MVARCUDA/Kernels/Optimizer.cu"
+#include "../../../Sources/MVARCUDA/Kernels/Optimizer.cu"
 }  // namespace
 
 KERNEL_FILE(optimizerKernels, "Optimizer.cu")

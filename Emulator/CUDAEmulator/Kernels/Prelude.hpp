@@ -7,10 +7,10 @@
 #include "../Device.hpp"
 #include "../Registry.hpp"
 
-#include "../../MVARCUDA/Kernels/attention.cuh"
-#include "../../MVARCUDA/Kernels/portable.cuh"
-#include "../../MVARCUDA/Kernels/product.cuh"
-#include "../../MVARCUDA/Kernels/reductions.cuh"
+#include "../../../Sources/MVARCUDA/Kernels/attention.cuh"
+#include "../../../Sources/MVARCUDA/Kernels/portable.cuh"
+#include "../../../Sources/MVARCUDA/Kernels/product.cuh"
+#include "../../../Sources/MVARCUDA/Kernels/reductions.cuh"
 
 /// The kernels of the file that follows.
 static std::vector<cudaemu::Kernel> kernels;

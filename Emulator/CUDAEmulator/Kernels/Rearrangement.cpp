@@ -1,7 +1,7 @@
 #include "Prelude.hpp"
 
 namespace {
-#include "../../MVARCUDA/Kernels/Rearrangement.cu"
+#include "../../../Sources/MVARCUDA/Kernels/Rearrangement.cu"
 }  // namespace
 
 KERNEL_FILE(rearrangementKernels, "Rearrangement.cu")

@@ -1,7 +1,7 @@
 #include "Prelude.hpp"
 
 namespace {
-#include "../../MVARCUDA/Kernels/Resampling.cu"
+#include "../../../Sources/MVARCUDA/Kernels/Resampling.cu"
 }  // namespace
 
 KERNEL_FILE(resamplingKernels, "Resampling.cu")

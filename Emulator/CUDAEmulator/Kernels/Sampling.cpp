@@ -1,7 +1,7 @@
 #include "Prelude.hpp"
 
 namespace {
-#include "../../MVARCUDA/Kernels/Sampling.cu"
+#include "../../../Sources/MVARCUDA/Kernels/Sampling.cu"
 }  // namespace
 
 KERNEL_FILE(samplingKernels, "Sampling.cu")

@@ -1,7 +1,7 @@
 #include "Prelude.hpp"
 
 namespace {
-#include "../../MVARCUDA/Kernels/SplitHeads.cu"
+#include "../../../Sources/MVARCUDA/Kernels/SplitHeads.cu"
 }  // namespace
 
 KERNEL_FILE(splitHeadsKernels, "SplitHeads.cu")

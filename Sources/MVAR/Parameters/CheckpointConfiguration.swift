@@ -6,7 +6,7 @@
 // tells VAR from MVAR. The window and the refine step leave no trace in the tensors. Files written here tell all of it in
 // their metadata.
 
-import Checkpoints
+import MVARCheckpoints
 import TensorCore
 
 /// What a caller knows about a model that its checkpoint may not tell; nil where the checkpoint decides.

@@ -1,8 +1,7 @@
 // Parameters read from a checkpoint, strictly: missing, misshapen and unexpected names are all listed. 32-bit floats are
 // used where they lie in the mapped file; anything else is converted once.
 
-import Checkpoints
-import NeuralLayers
+import MVARCheckpoints
 import TensorCore
 
 /// The weights found in a checkpoint file, by their PyTorch keys.

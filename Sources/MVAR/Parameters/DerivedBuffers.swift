@@ -3,7 +3,7 @@
 //
 // The mask of all tokens, `attn_bias_for_masking`, is left out: it grows with L² and belongs to the baseline's training.
 
-import Checkpoints
+import MVARCheckpoints
 
 /// Buffers of a checkpoint that are computed from the configuration.
 public enum DerivedBuffers {

@@ -6,7 +6,6 @@
 //     tokenizer:   convolutions uniform ±1/√(fan in), biases 0; norms 1 and 0; codebook uniform ±1/V
 
 import Foundation
-import NeuralLayers
 import TensorCore
 
 /// First weights of either model.
@@ -40,8 +39,8 @@ public struct InitialSource<B: Backend>: ParameterSource {
 
   /// The first value of a parameter.
   public func value(_ name: String, shape: Shape) throws -> Tensor<B> {
-    // The stream's number is the name's hash: adding a parameter changes no other.
-    let numbers = NumberSource(RandomStream(seed: seed, stream: SeededWeights.hash(name)))
+    // The stream's number is the hash of the name: adding a parameter changes no other.
+    let numbers = NumberSource(RandomStream(seed: seed, stream: SeededWeights.hash(Self.streamName(name))))
     let values: [Float]
     switch rule {
     case .transformer(let configuration, let gainFactor):
@@ -49,6 +48,12 @@ public struct InitialSource<B: Backend>: ParameterSource {
     case .tokenizer(let configuration): values = Self.tokenizerValues(name, shape, configuration, numbers)
     }
     return try Tensor(B.Scalar.array(values), shape: shape, on: device)
+  }
+
+  /// The name whose hash is the stream: the first name of layers that have been renamed, so that weights keep their bits.
+  private static func streamName(_ name: String) -> String {
+    let first = ["qkv": "joint", "fc1": "expand", "fc2": "contract"]
+    return name.split(separator: ".").map { first[String($0)] ?? String($0) }.joined(separator: ".")
   }
 
   private static func transformerValues(

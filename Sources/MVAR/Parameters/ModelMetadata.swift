@@ -2,8 +2,8 @@
 // the attention pattern, the refine step, the search for codes, the names of the classes. Files from elsewhere have none of it; then hints or the
 // published defaults decide.
 
-import Checkpoints
 import Foundation
+import MVARCheckpoints
 
 /// The metadata keys this project writes.
 public enum ModelMetadata {

@@ -1,7 +1,6 @@
 // Which model to use: a checkpoint file, or the published sizes with seeded weights.
 
-import Checkpoints
-import NeuralLayers
+import MVARCheckpoints
 import TensorCore
 
 /// Where a model comes from.

@@ -3,7 +3,6 @@
 
 import Dispatch
 import Foundation
-import NeuralLayers
 import TensorCore
 
 /// The rule that computes a parameter from its checkpoint key.

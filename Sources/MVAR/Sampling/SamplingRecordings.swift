@@ -2,7 +2,6 @@
 // vectors that a class steers the blocks with, and from each scale's embedded tokens to its logits. What depends on the
 // host, the labels, options and random numbers, is computed for every sampling.
 
-import NeuralLayers
 import TensorCore
 
 /// The recorded parts of sampling runs by one sampler, whose weights stay as they are meanwhile.

@@ -1,7 +1,6 @@
 // The decoder: feature map → image. Levels from coarse to fine, each but the finest followed by an upsample: every pixel
 // repeated 2 × 2, then a 3 × 3 convolution.
 
-import NeuralLayers
 import TensorCore
 
 /// [B, Z, P, P] → [B, 3, 16·P, 16·P] (for five levels), not clamped

@@ -1,7 +1,6 @@
 // The encoder: image → feature map. Levels from fine to coarse, each but the last followed by a downsample: one zero at
 // the right and the bottom, then a 3 × 3 convolution of stride 2.
 
-import NeuralLayers
 import TensorCore
 
 /// [B, 3, H, W] in −1 … 1 → [B, Z, H/16, W/16] (for five levels)

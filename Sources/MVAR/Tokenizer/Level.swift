@@ -1,6 +1,5 @@
 // What encoder and decoder are made of: the residual blocks of one resolution, and the middle at the coarsest one.
 
-import NeuralLayers
 import TensorCore
 
 /// The residual blocks of one resolution, each followed by attention on the coarsest.

@@ -1,6 +1,5 @@
 // Φ(h) = ½h + ½·conv3×3(h): repairs what resizing a coarse map to full size blurs. K of them are spread over the S scales.
 
-import NeuralLayers
 import TensorCore
 
 /// One Φ.

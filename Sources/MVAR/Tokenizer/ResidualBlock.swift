@@ -1,7 +1,6 @@
 // A residual block of the autoencoder: h = conv1(SiLU(norm1 x)), h = conv2(SiLU(norm2 h)), result shortcut(x) + h. The
 // shortcut is a 1 × 1 convolution where the width changes, nothing elsewhere.
 
-import NeuralLayers
 import TensorCore
 
 /// Two normalized convolutions and a shortcut.

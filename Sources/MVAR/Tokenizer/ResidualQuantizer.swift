@@ -5,7 +5,6 @@
 //             f̂ += h; rest −= h
 //     decode: the same sum from given tokens
 
-import NeuralLayers
 import TensorCore
 
 /// The codebook and its Φ convolutions.

@@ -1,6 +1,5 @@
 // The attention block of the autoencoder: one head over all positions of the normalized map, scale width^−½, added to x.
 
-import NeuralLayers
 import TensorCore
 
 /// Attention over all positions of a map.

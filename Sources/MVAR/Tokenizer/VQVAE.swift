@@ -1,6 +1,5 @@
 // The tokenizer: a convolutional autoencoder around the multi-scale residual codebook. Images are [B, 3, H, W] in −1 … 1.
 
-import NeuralLayers
 import TensorCore
 
 /// The multi-scale VQ-VAE.

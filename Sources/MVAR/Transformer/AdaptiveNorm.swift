@@ -2,7 +2,6 @@
 // order) per block; the head has a scale and a shift of its own. None of them depends on the scale being sampled, so they
 // are computed once per image.
 
-import NeuralLayers
 import TensorCore
 
 /// The ε of every layer norm of the transformer.

@@ -3,7 +3,6 @@
 //     x ← x + DropPath(γ1·Attention(LN(x)·(1 + scale1) + shift1))
 //     x ← x + DropPath(γ2·FFN(LN(x)·(1 + scale2) + shift2))
 
-import NeuralLayers
 import TensorCore
 
 /// A block: attention and feed-forward, both steered by the class.

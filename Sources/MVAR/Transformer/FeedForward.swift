@@ -1,6 +1,5 @@
 // FFN(x) = fc2(GELU(fc1(x))), four times as wide inside, with the tanh form of GELU.
 
-import NeuralLayers
 import TensorCore
 
 /// The feed-forward half of a block.

@@ -1,7 +1,6 @@
 // The transformer: from a class and the maps sampled so far to logits for the next map's tokens (MVAR, arXiv 2505.12742,
 // section 3). The text is forward only; with a tape the same text is differentiated.
 
-import NeuralLayers
 import TensorCore
 
 /// The MVAR transformer.

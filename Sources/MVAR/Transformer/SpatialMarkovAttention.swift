@@ -2,7 +2,6 @@
 // Markov assumption: a query at (i, j) sees only the k × k window around it, shifted inward at the border. O(N k²) instead
 // of O(N²). The other patterns (`AttentionPattern`) run through the same lines, with dense spans only.
 
-import NeuralLayers
 import TensorCore
 
 /// Attention within each scale, windowed at the fine scales.

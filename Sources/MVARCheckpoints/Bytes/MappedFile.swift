@@ -4,8 +4,8 @@
 // devices and folders are refused without blocking on them. A file that another process shortens while it is mapped
 // cannot be protected completely, but `checkStillWhole` notices it before a bulk read.
 
-import Files
 import Foundation
+import MVARFiles
 
 #if _endian(big)
   #error("Checkpoint files are little endian and are used in place: this module needs a little-endian machine.")

@@ -1,8 +1,8 @@
 // Writes a file so that readers see either the old contents or the complete new ones, never a part: `FileReplacement`
 // with a buffer before the system, and with this module's errors.
 
-import Files
 import Foundation
+import MVARFiles
 
 /// Replaces files in one step.
 public enum AtomicFile {

@@ -3,8 +3,8 @@
 // files, other endings and folders inside class folders are ignored. It never looks into a file, and it goes exactly
 // two levels deep, so that a link back to an upper folder cannot trap it.
 
-import Files
 import Foundation
+import MVARFiles
 
 /// The files of a labeled data set, by name only.
 struct ClassFolders {

@@ -1,9 +1,9 @@
 // The one error type of the data sets: a sentence that begins with the path and says what is wrong there.
 // Deliberately no error codes: a person reads the sentence, and callers treat all failures alike.
 
-import Checkpoints
 import Foundation
-import Media
+import MVARCheckpoints
+import MVARMedia
 
 /// Why a data set could not be read, made or written.
 public struct DataError: Error, Equatable, Sendable, CustomStringConvertible, LocalizedError {

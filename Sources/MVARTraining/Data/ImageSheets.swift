@@ -3,9 +3,9 @@
 //
 //   {"tile": 64, "columns": 32, "classes": [{"name": "face", "file": "face.png", "count": 107}, …]}
 
-import Files
 import Foundation
-import Media
+import MVARFiles
+import MVARMedia
 
 /// The index of a folder of sheets.
 struct ImageSheets {

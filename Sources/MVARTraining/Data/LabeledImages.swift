@@ -3,7 +3,7 @@
 // batch is made; nothing here is random but the fixed choice of the images that are held out.
 
 import Foundation
-import Media
+import MVARMedia
 
 /// A set of labeled images, `side` × `side` each, for training and for validation.
 public struct LabeledImages: Sendable {

@@ -3,7 +3,6 @@
 
 import Foundation
 import MVAR
-import NeuralLayers
 import TensorCore
 
 /// Encodes images into a folder of tokens.

@@ -6,7 +6,6 @@
 // takes a minute or two.
 
 import MVAR
-import NeuralLayers
 import TensorCore
 
 /// What decides the training of a classifier.

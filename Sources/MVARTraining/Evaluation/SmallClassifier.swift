@@ -7,7 +7,6 @@
 // remove the colors. It never claims to be a good classifier of anything but the small set it saw.
 
 import MVAR
-import NeuralLayers
 import TensorCore
 
 /// Images → classes.

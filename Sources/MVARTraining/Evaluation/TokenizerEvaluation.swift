@@ -6,7 +6,7 @@
 
 import Foundation
 import MVAR
-import Media
+import MVARMedia
 import TensorCore
 
 /// Why an evaluation cannot go on.

@@ -5,7 +5,6 @@
 // A parameter without a gradient is left alone altogether: no decay, no moments, and its own count of steps stands still.
 
 import MVAR
-import NeuralLayers
 import TensorCore
 
 /// The numbers of an optimizer that do not change during a training.

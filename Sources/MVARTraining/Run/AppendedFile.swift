@@ -3,8 +3,8 @@
 // Every record is handed to the system before `append` returns, so a crash of the process loses none; it is not forced
 // onto the disk, which would cost a wait per step. A record that does not fit on the disk is taken back as a whole.
 
-import Files
 import Foundation
+import MVARFiles
 
 /// A file that is open for appending.
 final class AppendedFile {

@@ -4,7 +4,8 @@
 // dark. The average is centerd, its window a twenty-fifth of the points, shorter at both ends, and it skips gaps.
 
 import Foundation
-import Media
+import MVARMedia
+import MVARPlots
 
 /// Draws metrics over steps.
 public enum LossCurve {

@@ -3,8 +3,8 @@
 // The sentence begins with the path and has no full stop, so that a tool can put its own name before it. There are no
 // error codes: whoever reads it is a person, and callers treat all failures alike.
 
-import Files
 import Foundation
+import MVARFiles
 
 /// Why the files of a training run could not be read or written.
 public struct RunError: Error, Equatable, Sendable, CustomStringConvertible, LocalizedError {

@@ -4,10 +4,9 @@
 //
 // Random numbers need no state: they follow from the seed and the number of the sample.
 
-import Checkpoints
 import Foundation
 import MVAR
-import NeuralLayers
+import MVARCheckpoints
 import TensorCore
 
 /// Writes and reads the state of a training.

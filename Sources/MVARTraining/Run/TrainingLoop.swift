@@ -4,7 +4,7 @@
 // All of it depends on the number of the step alone, so a resumed run does the same things at the same steps.
 
 import Foundation
-import Media
+import MVARMedia
 
 /// A training that can be run step by step.
 public protocol TrainingSession {

@@ -3,7 +3,6 @@
 
 import Foundation
 import MVAR
-import NeuralLayers
 import TensorCore
 
 /// Gives the transformer its batches.

@@ -1,11 +1,10 @@
 // A whole training of a tokenizer: which images an iteration gets, the schedules, the revival of dead codes, validation
 // on held-out images, and images of them beside their reconstructions.
 
-import Checkpoints
 import Foundation
 import MVAR
-import Media
-import NeuralLayers
+import MVARCheckpoints
+import MVARMedia
 import TensorCore
 
 /// What decides a tokenizer's training beside its configuration and its data.

@@ -6,7 +6,6 @@
 // absent here, and images are softer for it. Codes nobody uses can be set to what the encoder finds.
 
 import MVAR
-import NeuralLayers
 import TensorCore
 
 /// The weights of the tokenizer's losses.

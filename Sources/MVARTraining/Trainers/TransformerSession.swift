@@ -3,8 +3,7 @@
 
 import Foundation
 import MVAR
-import Media
-import NeuralLayers
+import MVARMedia
 import TensorCore
 
 /// What decides a transformer's training beside its configuration and its data.

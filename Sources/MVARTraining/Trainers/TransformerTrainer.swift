@@ -6,7 +6,6 @@
 // random streams. The trainer keeps no state beside the model's and the optimizer's.
 
 import MVAR
-import NeuralLayers
 import TensorCore
 
 /// Tokens of real images, ready for teacher forcing.

@@ -4,7 +4,7 @@
 // Each file of this folder holds one family of operators, forward next to backward. Inner loops are generic over the
 // number type and specialized for Float and Double; unsafe pointers live only here, inside `withPointers` scopes.
 
-import COpenBLAS
+import CMVAROpenBLAS
 
 /// The engine that computes on this machine's processors.
 public enum CPU<Scalar: TensorScalar>: BackendTypes {

@@ -3,7 +3,7 @@
 // BLAS and the mathematical library are reached through this protocol, so that an operator is written once.
 // Half and bfloat16 are storage formats of checkpoints only; they are widened when read.
 
-import COpenBLAS
+import CMVAROpenBLAS
 import Foundation
 
 /// A floating-point type tensors can hold; `Float` and `Double` are the only conformers.

@@ -2,7 +2,7 @@
 // cache lines that lie a whole token apart, which the processor does not foresee; tile after tile, waiting for memory took
 // a tenth to a fifth of the time on maps that do not stay in the cache.
 
-import CProcessor
+import CMVARProcessor
 
 /// What the next tile needs from two tensors by keys and from two by queries.
 struct TileAhead<S: TensorScalar> {

@@ -2,7 +2,7 @@
 // of depth two vectors are loaded and twelve numbers repeated over all lanes, for 24 multiply-adds: the arithmetic is what
 // takes the time, 99 % of its peak was measured.
 
-import CProcessor
+import CMVARProcessor
 
 /// Up to twelve rows of the first factor in a pass, copied to lie together; rows that do not exist are zeros.
 struct ProductTile {

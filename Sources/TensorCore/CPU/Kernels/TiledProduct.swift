@@ -9,7 +9,7 @@
 // Every sum is taken in the same order wherever its row and column lie, so results do not depend on the batch, on the
 // number of threads or on how the work is cut. The plain twin is the BLAS, `TensorScalar.matrixProduct`.
 
-import CProcessor
+import CMVARProcessor
 import Synchronization
 
 /// A matrix in memory: element (i, j) is start[i · rowStride + j · columnStride], and one of the strides is 1.

@@ -3,7 +3,7 @@
 // The threads are those of `ThreadPool`, or Dispatch's where several operators run at a time. OpenBLAS is told to use one thread
 // per call and is called from the pieces. The pieces are the same whatever the number of threads, so results are too.
 
-import COpenBLAS
+import CMVAROpenBLAS
 import Dispatch
 import Synchronization
 

@@ -1,0 +1,228 @@
+// `mvar attention`: where the queries of a trained model look, on real images with teacher forcing. Left, at which scales
+// (a map of query scale × key scale); right, how far within their own scale.
+//
+// These are the two observations behind MVAR; with `--attention var` the same weights show them on the baseline. What is
+// averaged is defined in AttentionStatistics.swift.
+
+import ArgumentParser
+import Foundation
+import MVAR
+import MVARMedia
+import MVARPlots
+import MVARTraining
+import TensorCore
+
+struct AttentionMap: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "attention",
+    abstract: "Show where the queries of a trained model look: at which scales, and how far.",
+    discussion: """
+      Mean attention weights over heads, blocks and images, as a table and as an image. With the small model that ships \
+      with the package and its images, and the same weights with the attention of VAR:
+
+        mvar attention -o attention.png
+        mvar attention --attention var -o attention-var.png
+      """)
+
+  @Option(
+    parsing: .unconditional,
+    help: "The transformer, a checkpoint file (default: the small model that ships with the package).")
+  var model: String?
+
+  @Option(parsing: .unconditional, help: "The tokenizer (default: the model's file if it holds one).")
+  var tokenizer: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "The folder with the images to look at.",
+      discussion: """
+        Laid out as for mvar evaluate; only those that are held out are shown, if any are. Default: those that ship \
+        with the package.
+        """))
+  var data: String?
+
+  @OptionGroup var dataset: DatasetOptions
+
+  @Option(parsing: .unconditional, help: "How many images, evenly from all classes.")
+  var count = 32
+
+  @Option(name: [.short, .long], parsing: .unconditional, help: "The image to write (.png).")
+  var output: String
+
+  @OptionGroup(title: "What a checkpoint may not tell") var hints: HintOptions
+  @OptionGroup(title: "Engine") var engine: EngineOptions
+
+  func validate() throws {
+    try checkIsFile(model, option: "--model")
+    try checkIsFile(tokenizer, option: "--tokenizer")
+    if let data, data.isEmpty { throw ValidationError("--data is empty; name a folder") }
+    try Arguments.check("--count", count, in: 1...100_000)
+  }
+
+  func run() throws {
+    let engine = try engine.open()
+    let shipped = ShippedModel.transformer
+    guard let model = model ?? shipped else { throw Failure(ShippedModel.absence) }
+    let ownTokenizer = self.model == nil ? ShippedModel.tokenizer : nil
+    guard let data = data ?? shipped.map({ ($0 as NSString).deletingLastPathComponent }) else {
+      throw Failure("no images are named, and the shipped ones (Fixtures/emoji) were not found; use --data")
+    }
+    let tokenizer = tokenizer ?? ownTokenizer
+    try OutputFile.check(output, endings: [".png"], keeping: [model] + (tokenizer.map { [$0] } ?? []))
+    let statistics = try engine.run(
+      AttentionTask(command: self, model: model, tokenizer: tokenizer ?? model, data: data))
+    let images = [try AttentionImages.scales(statistics), try AttentionImages.distances(statistics)]
+    try ImageGrid(gap: 8).rows([images], alignment: .top).writePNG(to: output)
+    try Table.print(AttentionImages.table(statistics))
+    try Console.print(output)
+  }
+}
+
+/// The forward passes, on any engine.
+private struct AttentionTask: EngineTask {
+  let command: AttentionMap
+  let model: String
+  /// The tokenizer's file, which may be the model's.
+  let tokenizer: String
+  let data: String
+
+  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws -> AttentionStatistics
+  where B.Device == D {
+    let (transformer, codes): (MarkovianTransformer<B>, VQVAE<B>) = try models(on: device)
+    let progress = Progress()
+    defer { progress.finish() }
+    let (examples, labels) = try images(codes.configuration.imageSide, transformer.configuration, progress)
+    // All scales at once: about three times the largest one's share.
+    let bytes = 3 * transformer.configuration.bytesPerImage
+    let batch = min(max(Int(0x1p30 / bytes), 1), 8)
+    try device.checkMemory(bytes, for: "an image's attention")
+    var statistics = AttentionStatistics(transformer.trajectory)
+    for start in stride(from: 0, to: examples.count, by: batch) {
+      let range = start..<min(start + batch, examples.count)
+      progress.report("looking at image \(range.lowerBound + 1) of \(examples.count)")
+      let inputs = try inputs(Array(examples[range]), codes, on: device)  // [B, L − 1, Z]
+      try statistics.add(transformer, labels: Array(labels[range]), inputs: inputs)
+    }
+    guard statistics.isFinite else {
+      throw Failure("\(model): the attention weights are not finite numbers: the weights are damaged or do not fit")
+    }
+    return statistics
+  }
+
+  /// Loads both models; the tokenizer gets the transformer's list of scales unless one was given.
+  private func models<B: Backend>(on device: B.Device) throws -> (MarkovianTransformer<B>, VQVAE<B>)
+  where B.Device: EngineDevice {
+    var hints = try command.hints.hints()
+    let transformer: MarkovianTransformer<B> = try naming(model) {
+      try ModelSource.file(model).transformer(hints, on: device)
+    }
+    hints.sides = hints.sides ?? transformer.configuration.scaleList.sides
+    if tokenizer == model, (try? CheckpointWeights(path: model, .tokenizer)) == nil {
+      throw Failure("\(model): holds no tokenizer; name one with --tokenizer")
+    }
+    let codes: VQVAE<B> = try naming(tokenizer) {
+      try ModelSource.file(tokenizer).tokenizer(hints, parts: [.encoder], on: device)
+    }
+    try codes.configuration.checkSize(on: device)
+    // A sampler is a pair that belongs together.
+    _ = try naming("\(model) with \(tokenizer)") { try Sampler(transformer, codes.quantizer) }
+    return (transformer, codes)
+  }
+
+  /// The images to look at, and the label each is shown with.
+  private func images(
+    _ side: Int, _ configuration: TransformerConfiguration, _ progress: Progress
+  ) throws -> (examples: [LabeledImages.Example], labels: [Int]) {
+    let images = try command.dataset.images(in: data, side: side, progress)
+    let all = images.validation.isEmpty ? images.training : images.validation
+    let count = min(command.count, all.count)
+    let examples = (0..<count).map { all[$0 * all.count / count] }
+    let names = try ModelMetadata.classNames(of: CheckpointWeights(path: model, .transformer)) ?? images.classNames
+    if images.classNames.count == configuration.classes, names == images.classNames {
+      return (examples, examples.map(\.label))
+    }
+    progress.finish()
+    Console.note("\(data): its classes are not those of the model, so the images are shown without a class")
+    return (examples, examples.map { _ in configuration.classes })
+  }
+
+  /// What the transformer sees of images: x_1 … x_(S−1) [B, L − 1, Z].
+  private func inputs<B: Backend>(
+    _ examples: [LabeledImages.Example], _ codes: VQVAE<B>, on device: B.Device
+  ) throws -> Tensor<B> {
+    let side = codes.configuration.imageSide
+    let values = examples.flatMap { $0.image.planarFloats() }
+    let images = try Tensor<B>(B.Scalar.array(values), shape: [examples.count, 3, side, side], on: device)
+    let features = codes.features(Variable(images))  // [B, Z, P, P]
+    guard try B.isFinite(features.value) else {
+      throw Failure(
+        "\(tokenizer): the tokenizer's output is not made of finite numbers: its weights are damaged or do not fit")
+    }
+    return codes.quantizer.inputs(sums: codes.quantizer.encode(features).sums).value
+  }
+}
+
+/// Statistics as images and as a table.
+private enum AttentionImages {
+  /// The height of both images.
+  private static let height = 600
+
+  /// Query scale × key scale, in percent.
+  static func scales(_ statistics: AttentionStatistics) throws -> PixelImage {
+    let trajectory = statistics.trajectory
+    let indices = 0..<trajectory.scaleList.count
+    let values = indices.map { query -> [Double?] in
+      indices.map { key in
+        trajectory.visibleScales(from: query).contains(key) ? 100 * statistics.share(from: query, on: key) : nil
+      }
+    }
+    var map = HeatMap(
+      title: "\(trajectory.pattern.rawValue): mean attention, % of a query's", xLabel: "side of the key's scale",
+      yLabel: "side of the query's scale", values: values, range: 0...100)
+    let names = trajectory.scaleList.sides.map(String.init)
+    map.names = (names, names)
+    map.texts = values.map { row in
+      row.map { value in value.map { String(format: $0 < 9.95 ? "%.1f" : "%.0f", $0) } ?? "" }
+    }
+    (map.width, map.height) = (680, height)
+    return try map.draw()
+  }
+
+  /// The weight of a key against its distance, for the finest scales.
+  static func distances(_ statistics: AttentionStatistics) throws -> PixelImage {
+    let sides = statistics.trajectory.scaleList.sides
+    let curves = sides.indices.suffix(4).filter { sides[$0] > 1 }.map { scale in
+      LinePlot.Series(
+        "\(sides[scale]) x \(sides[scale])",
+        (0..<sides[scale]).compactMap { distance in
+          statistics.relativeWeight(of: scale, at: distance).map { (x: Double(distance), y: $0) }
+        })
+    }
+    var plot = LinePlot(
+      title: "a key of the query's own scale: weight by distance", xLabel: "distance in tokens",
+      yLabel: "mean weight (1: even)", series: curves)
+    plot.yScale = .logarithmic
+    (plot.width, plot.height) = (800, height)
+    return try plot.draw()
+  }
+
+  /// A row for each query scale.
+  static func table(_ statistics: AttentionStatistics) -> [[String]] {
+    let (trajectory, scaleList) = (statistics.trajectory, statistics.trajectory.scaleList)
+    func percent(_ query: Int, _ keys: Range<Int>) -> String {
+      guard let first = keys.first, trajectory.visibleScales(from: query).contains(first) else { return "–" }
+      return String(format: "%.1f %%", 100 * statistics.share(from: query, on: keys))
+    }
+    let header = ["scale", "side", "keys", "itself", "previous", "earlier", "mean distance", "if even"]
+    return [header]
+      + (0..<scaleList.count).map { scale in
+        [
+          "\(scale)", "\(scaleList.sides[scale])", "\(trajectory.keysPerQuery(of: scale))",
+          percent(scale, scale..<scale + 1), percent(scale, max(scale - 1, 0)..<scale),
+          percent(scale, 0..<max(scale - 1, 0)), String(format: "%.2f", statistics.meanDistance(of: scale)),
+          String(format: "%.2f", statistics.evenDistance(of: scale)),
+        ]
+      }
+  }
+}

@@ -1,0 +1,95 @@
+// How well a checkpoint fits the model it appears to be, from names and shapes alone: the model is built from parameters
+// that have no memory, so this takes as long for ten gigabytes as for ten kilobytes.
+
+import MVAR
+import MVARCheckpoints
+import TensorCore
+
+/// What is right and wrong between a checkpoint and its model.
+struct CheckpointReport {
+  /// What was read off the checkpoint, name and value.
+  private(set) var configuration: [(name: String, value: String)] = []
+  /// How many numbers the model's parameters have.
+  private(set) var parameters = 0
+  /// Keys the model needs and the checkpoint lacks.
+  private(set) var missing: [String] = []
+  /// Parameters with another shape or without a fraction.
+  private(set) var misshapen: [String] = []
+  /// Keys the model does not know.
+  private(set) var unexpected: [String] = []
+  /// Keys that are known and recomputed instead of read.
+  private(set) var derived: [String] = []
+
+  /// Compares a checkpoint with its model.
+  ///
+  /// - Throws: when no configuration can be read off the checkpoint.
+  init(_ weights: CheckpointWeights, _ model: CheckpointNames.Model, _ hints: ModelHints) throws {
+    let names: [(String, Shape)]
+    switch model {
+    case .transformer:
+      let configuration = try TransformerConfiguration(weights, hints)
+      describe(configuration)
+      let built = try MarkovianTransformer(configuration, OutlineSource(), on: LocalDevice())
+      names = built.parameters.map { ($0.name, $0.value.shape) }
+    case .tokenizer:
+      let configuration = try TokenizerConfiguration(weights, hints)
+      describe(configuration)
+      let built = try VQVAE(configuration, OutlineSource(), on: LocalDevice())
+      names = built.parameters.map { ($0.name, $0.value.shape) }
+    }
+    var known: Set<String> = []
+    for (name, shape) in names {
+      let key = CheckpointNames.key(of: name, in: model)
+      known.insert(key)
+      parameters += shape.count
+      if let stored = weights.byKey[key] {
+        if stored.shape != shape.dimensions { misshapen.append("\(key): \(stored.shape), the model needs \(shape)") }
+        if !stored.scalarType.isFloatingPoint { misshapen.append("\(key): holds \(stored.scalarType) numbers") }
+      } else {
+        missing.append("\(key) \(shape)")
+      }
+    }
+    for (name, _) in weights.tensors where !known.contains(name) {
+      if CheckpointNames.isDerived(name) { derived.append(name) } else { unexpected.append(name) }
+    }
+  }
+
+  private mutating func describe(_ model: TransformerConfiguration) {
+    configuration = [
+      ("depth", "\(model.depth)"),
+      ("width", "\(model.width)"),
+      ("heads", "\(model.heads)"),
+      ("codes", "\(model.vocabulary) of \(model.codeWidth) numbers"),
+      ("classes", "\(model.classes)"),
+      ("scales", "\(model.scaleList) (\(model.scaleList.length) tokens)"),
+      ("queries, keys", model.normalizesAttention ? "L2-normalized" : "not normalized"),
+      ("modulation", model.sharesModulation ? "shared by all blocks" : "one per block"),
+      ("attention", model.attention.rawValue),
+      ("window", model.attention == .mvar ? "\(model.window) from scale \(model.refineStep)" : "none"),
+    ]
+  }
+
+  private mutating func describe(_ model: TokenizerConfiguration) {
+    let phi =
+      switch model.phiSharing {
+      case .partial(let count): "\(count), shared among the scales"
+      case .full: "1 for all scales"
+      case .none: "one per scale"
+      }
+    configuration = [
+      ("codes", "\(model.vocabulary) of \(model.codeWidth) numbers"),
+      ("level widths", model.widths.map(String.init).joined(separator: " ")),
+      ("blocks", "\(model.blocks) a level"),
+      ("Φ", phi),
+      ("scales", "\(model.scaleList) (\(model.scaleList.length) tokens)"),
+      ("images", "\(model.imageSide) × \(model.imageSide) pixels"),
+    ]
+  }
+}
+
+/// Parameters with a shape and no numbers; a model made of them is never run.
+private struct OutlineSource: ParameterSource {
+  typealias B = Reference<Float>
+
+  func value(_ name: String, shape: Shape) -> Tensor<Reference<Float>> { Tensor(shape: shape, storage: []) }
+}

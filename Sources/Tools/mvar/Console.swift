@@ -1,0 +1,136 @@
+// What the tool says: results to standard output, one-line complaints and summaries to standard error, and progress.
+//
+// On a terminal progress is one line that is rewritten; in a pipe or a file it is a plain line every few seconds. Nothing
+// is said in the first two seconds.
+
+import ArgumentParser
+import Foundation
+import MVARFiles
+
+/// Standard output and standard error.
+enum Console {
+  /// Writes a line of results.
+  ///
+  /// - Throws: `Failure` when standard output cannot take it; `ExitCode` when its reader has gone away.
+  static func print(_ line: String) throws {
+    do throws(SystemError) {
+      try write(line + "\n", to: STDOUT_FILENO)
+    } catch {
+      // `mvar inspect … | head` is no reason to complain.
+      if error.code == EPIPE { throw ExitCode.failure }
+      throw Failure("standard output cannot be written: \(error)")
+    }
+  }
+
+  /// Writes a line to standard error; there is nowhere to report a failure.
+  static func note(_ line: String) {
+    try? write(line + "\n", to: STDERR_FILENO)
+  }
+
+  /// Replaces the terminal's present line.
+  static func overwrite(_ line: String) {
+    try? write("\r\u{1b}[K\(singleLine(line))", to: STDERR_FILENO)
+  }
+
+  /// Writes an error as one line: `mvar: …`.
+  static func complain(_ sentence: String) {
+    var text = sentence.split(whereSeparator: \.isNewline).map { $0.trimmingPrefix { $0 == " " } }
+      .joined(separator: " ")
+    while text.hasSuffix(".") { text.removeLast() }
+    note("mvar: \(singleLine(text))")
+  }
+
+  /// Text with control characters escaped, so that a hostile name cannot move the cursor.
+  static func singleLine(_ text: String) -> String {
+    var result = ""
+    for scalar in text.unicodeScalars {
+      switch scalar.properties.generalCategory {
+      case .control, .format, .lineSeparator, .paragraphSeparator:
+        result += "\\u{\(String(scalar.value, radix: 16))}"
+      default: result.unicodeScalars.append(scalar)
+      }
+    }
+    return result
+  }
+
+  private static func write(_ text: String, to descriptor: Int32) throws(SystemError) {
+    try Descriptor.writeAll(Array(text.utf8), to: descriptor)
+  }
+}
+
+/// A line that says how far a long computation is.
+final class Progress {
+  private let isTerminal = isatty(STDERR_FILENO) != 0
+  private var next = ContinuousClock.now + .seconds(2)
+  private var isShown = false
+
+  /// Says where the computation is, unless something was said a moment ago.
+  func report(_ text: @autoclosure () -> String) {
+    guard ContinuousClock.now >= next else { return }
+    next = .now + .milliseconds(isTerminal ? 100 : 5000)
+    if isTerminal {
+      Console.overwrite(text())
+      isShown = true
+    } else {
+      Console.note(text())
+    }
+  }
+
+  /// Removes the line.
+  func finish() {
+    if isShown { Console.overwrite("") }
+    isShown = false
+  }
+
+  deinit { finish() }
+}
+
+/// Adds up time spent on one kind of work.
+struct Stopwatch {
+  private var total = Duration.zero
+
+  /// Runs `body` and adds the time it takes.
+  mutating func measure<Result>(_ body: () throws -> Result) rethrows -> Result {
+    let start = ContinuousClock.now
+    defer { total += ContinuousClock.now - start }
+    return try body()
+  }
+
+  /// `12.34 s`
+  var text: String {
+    let (seconds, attoseconds) = total.components
+    return String(format: "%.2f s", Double(seconds) + Double(attoseconds) * 1e-18)
+  }
+}
+
+/// The memory of this process and this machine.
+enum Memory {
+  /// The most memory this process has occupied, in bytes.
+  static var peak: Int {
+    var usage = rusage()
+    #if os(Linux)
+      getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+      return usage.ru_maxrss * 1024
+    #else
+      getrusage(RUSAGE_SELF, &usage)
+      return usage.ru_maxrss
+    #endif
+  }
+
+  /// The memory this process occupies now, in bytes; where the system does not tell in a file, the most it ever did.
+  static var resident: Int {
+    guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) else { return peak }
+    let pages = text.split(separator: " ").dropFirst().first.flatMap { Int($0) }
+    return pages.map { $0 * Int(sysconf(Int32(_SC_PAGESIZE))) } ?? peak
+  }
+
+  /// A number of bytes for people.
+  static func text(_ bytes: Int) -> String { text(Double(bytes)) }
+
+  /// A number of bytes for people.
+  static func text(_ bytes: Double) -> String {
+    bytes < 0x1p20
+      ? String(format: "%.1f KiB", bytes / 0x1p10)
+      : bytes < 0x1p30 ? String(format: "%.1f MiB", bytes / 0x1p20) : String(format: "%.1f GiB", bytes / 0x1p30)
+  }
+}

@@ -1,0 +1,66 @@
+// `mvar convert`: weights from one checkpoint format to another, bytes unchanged unless another type is asked for.
+//
+// Wrappers, optimizer state and everything else that is not a weight stay behind.
+
+import ArgumentParser
+import MVARCheckpoints
+
+struct Convert: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Convert the weights of a checkpoint between .pth and .safetensors.",
+    discussion: """
+      The ending of OUT decides the format. Numbers keep their type and their bytes; whatever a training script wrapped \
+      around the weights is left out.
+
+        mvar convert mvar_d16.pth mvar_d16.safetensors
+
+      Half the size, rounded to nearest: add --dtype float16 or --dtype bfloat16.
+      """)
+
+  @Argument(help: "The checkpoint to read, in any format.")
+  var input: String
+
+  @Argument(help: "The checkpoint to write: .pth (also .pt, .bin) or .safetensors.")
+  var output: String
+
+  @Option(parsing: .unconditional, help: "Store weights as float32, float16 or bfloat16 (default: as they are).")
+  var dtype: WeightType?
+
+  func run() throws {
+    try OutputFile.check(output, endings: [".pth", ".pt", ".bin", ".safetensors"], keeping: [input])
+    let checkpoint = try Checkpoint.open(input)
+    var (wrapper, tensors) = try checkpoint.weights()
+    if let type = dtype?.scalarType {
+      tensors = try tensors.map { name, tensor in
+        do {
+          return (name, tensor.scalarType.isFloatingPoint ? try tensor.converted(to: type) : tensor)
+        } catch let error as CheckpointError {
+          throw Failure("\(input): \(name) \(error.reason)")
+        }
+      }
+    }
+    if output.lowercased().hasSuffix(".safetensors") {
+      try SafetensorsWriter.write(tensors, metadata: checkpoint.metadata, to: output)
+    } else {
+      try TorchWriter.write(tensors, to: output)
+    }
+    let bytes = tensors.reduce(0) { $0 + $1.tensor.byteCount }
+    let origin = wrapper.isEmpty ? "" : " from \(wrapper)"
+    try Console.print("\(output): \(tensors.count) tensors\(Console.singleLine(origin)), \(Memory.text(bytes))")
+  }
+}
+
+/// The types weights can be stored as.
+enum WeightType: String, CaseIterable, ExpressibleByArgument {
+  case float32
+  case float16
+  case bfloat16
+
+  var scalarType: ScalarType {
+    switch self {
+    case .float32: .float32
+    case .float16: .float16
+    case .bfloat16: .bfloat16
+    }
+  }
+}

@@ -1,0 +1,108 @@
+// `mvar mask`: the attention patterns of VAR, of the ablation and of MVAR side by side, for any list of scales: what the two
+// Markov assumptions leave of the L × L pairs. Nothing is loaded and nothing is computed but who sees whom.
+
+import ArgumentParser
+import Foundation
+import MVAR
+import MVARMedia
+import MVARPlots
+
+struct Mask: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Draw which tokens see which: VAR, its scale-Markov form and MVAR side by side.",
+    discussion: """
+      A row is a query, a column a key, both in the order of scales; dark means that the query sees the key. Prints how \
+      many pairs each pattern has.
+
+        mvar mask -o mask.png
+        mvar mask --patch-nums 1,2,3,4,6,9,13,18,24,32 --side 1000 -o mask-512px.png
+      """)
+
+  /// The most tokens that are drawn.
+  private static let mostTokens = 100_000
+
+  @OptionGroup var scaleList: ScaleListOptions
+
+  @Option(parsing: .unconditional, help: "Pixels a side of each pattern.")
+  var side = 680
+
+  @Option(name: [.short, .long], parsing: .unconditional, help: "The image to write (.png).")
+  var output: String
+
+  func validate() throws {
+    try Arguments.check("--side", side, in: 200...4096)
+    _ = try masks()
+  }
+
+  /// The three patterns, VAR's first.
+  private func masks() throws -> [AttentionMask] {
+    do {
+      let hints = try self.scaleList.hints()
+      let scaleList = try hints.sides.map(ScaleList.init) ?? .pixels256
+      guard scaleList.length <= Self.mostTokens else {
+        throw ValidationError(
+          "--patch-nums: \(Self.grouped(scaleList.length)) tokens are too many to draw; use a list with at most "
+            + Self.grouped(Self.mostTokens))
+      }
+      let patterns: [AttentionPattern] = [.blockCausal, .scaleMarkov, .mvar]
+      return try patterns.map { pattern in
+        let configuration = TransformerConfiguration(
+          depth: 1, scaleList: scaleList, attention: pattern, window: hints.window ?? 7, refineStep: hints.refineStep)
+        try configuration.validate()
+        return AttentionMask(ScaleTrajectory(configuration))
+      }
+    } catch let error as ConfigurationError {
+      throw ValidationError("\(error)")
+    }
+  }
+
+  func run() throws {
+    try OutputFile.check(output, endings: [".png"])
+    let masks = try masks()
+    let progress = Progress()
+    var panels: [PixelImage] = []
+    for mask in masks {
+      progress.report("drawing \(mask.trajectory.pattern.rawValue)")
+      panels.append(try panel(of: mask))
+    }
+    progress.finish()
+    try ImageGrid(gap: 0).rows([panels], alignment: .top).writePNG(to: output)
+    try Table.print(
+      [["pattern", "pairs", "share"]]
+        + masks.map { mask in
+          [mask.trajectory.pattern.rawValue, Self.grouped(mask.pairCount), Self.percent(mask)]
+        })
+    try Console.print(output)
+  }
+
+  /// One pattern with its name and its share of pairs.
+  private func panel(of mask: AttentionMask) throws -> PixelImage {
+    let scaleList = mask.trajectory.scaleList
+    var panel = RasterPanel(
+      title: mask.trajectory.pattern.rawValue,
+      caption: "\(Self.percent(mask)) of \(Self.grouped(mask.possiblePairCount)) pairs",
+      side: side, shares: mask.coverage(side: side))
+    panel.textScale = max(side / 340, 1)
+    // The scales' first pixels; where they crowd, at the coarse scales, some are left out.
+    for scale in 1..<scaleList.count {
+      let place = scaleList.tokens(of: scale).lowerBound * side / scaleList.length
+      if place >= (panel.lines.last ?? 0) + 4 { panel.lines.append(place) }
+    }
+    return try panel.draw()
+  }
+
+  /// `8.0 %`
+  private static func percent(_ mask: AttentionMask) -> String {
+    String(format: "%.1f %%", 100 * Double(mask.pairCount) / Double(mask.possiblePairCount))
+  }
+
+  /// `462,400`
+  private static func grouped(_ number: Int) -> String {
+    var text = ""
+    for (place, digit) in String(number).enumerated() {
+      if place > 0 && (String(number).count - place) % 3 == 0 { text.append(",") }
+      text.append(digit)
+    }
+    return text
+  }
+}

@@ -1,0 +1,141 @@
+// The options that say which models to use, and what their checkpoints cannot tell.
+//
+// Everything is checked here, before any file is opened, so that the libraries never see a value they would trap on.
+
+import ArgumentParser
+import MVAR
+import MVARMedia
+import TensorCore
+
+/// What a checkpoint cannot tell.
+struct HintOptions: ParsableArguments {
+  @OptionGroup var scaleList: ScaleListOptions
+
+  @Option(parsing: .unconditional, help: "Attention heads, where the checkpoint does not tell (default: width / 64).")
+  var heads: Int?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "What a token sees: mvar, scale-markov (all of its scale) or var (all earlier scales too).",
+      discussion: "Default: what the checkpoint tells, otherwise mvar."))
+  var attention: AttentionPattern?
+
+  @Flag(name: .customLong("znorm"), help: "The tokenizer's nearest code is the one with the largest cosine.")
+  var normalizesCodes = false
+
+  func validate() throws { _ = try hints() }
+
+  /// The options as the library wants them.
+  ///
+  /// - Throws: `ValidationError` when a value makes no sense.
+  func hints() throws -> ModelHints {
+    try Arguments.checkPositive("--heads", heads)
+    var hints = try scaleList.hints()
+    hints.heads = heads
+    hints.attention = attention
+    hints.normalizesCodes = normalizesCodes ? true : nil
+    return hints
+  }
+}
+
+extension AttentionPattern: ExpressibleByArgument {}
+
+/// Which tokenizer to use.
+struct TokenizerOptions: ParsableArguments {
+  @Option(
+    parsing: .unconditional,
+    help:
+      "The tokenizer: a checkpoint file, or seeded:d16 for deterministic pseudo-random weights of the published sizes (default: the small one that ships with the package)."
+  )
+  var tokenizer: String = ShippedModel.tokenizer ?? ""
+
+  @OptionGroup(title: "What a checkpoint may not tell")
+  var hints: HintOptions
+
+  @OptionGroup(title: "Engine")
+  var engine: EngineOptions
+
+  func validate() throws { _ = try modelSource(tokenizer, option: "--tokenizer") }
+
+  /// Loads the tokenizer, or the half of it that is needed, and refuses sizes the device cannot hold.
+  func load<B: Backend>(_ parts: VQVAE<B>.Parts, on device: B.Device) throws -> VQVAE<B>
+  where B.Device: EngineDevice {
+    let source = try modelSource(tokenizer, option: "--tokenizer")
+    let model: VQVAE<B> = try naming(tokenizer) {
+      try source.tokenizer(hints.hints(), parts: parts, on: device)
+    }
+    try model.configuration.checkSize(on: device)
+    return model
+  }
+
+  /// The tokens of an image.
+  ///
+  /// - Throws: `Failure` when the encoder's output is not made of numbers, which have no nearest code.
+  func encode<B: Backend>(_ image: PixelImage, flipped: Bool = false, with model: VQVAE<B>) throws -> Quantized<B> {
+    let device = model.quantizer.codebook.weight.value.device
+    let features = model.features(try image.tensor(flipped: flipped, on: device))
+    guard try B.isFinite(features.value) else { throw notNumbers }
+    return model.quantizer.encode(features)
+  }
+
+  /// What the encoder or the codebook makes when its weights are damaged.
+  var notNumbers: Failure {
+    Failure("\(tokenizer): the tokenizer's output is not made of finite numbers: its weights are damaged or do not fit")
+  }
+}
+
+/// A model as the user names it.
+///
+/// - Throws: `ValidationError` when it names none.
+func modelSource(_ text: String, option: String) throws -> ModelSource {
+  guard !text.isEmpty else { throw ValidationError("\(option) is empty; name a checkpoint file, or seeded:d16") }
+  do {
+    return try ModelSource(text)
+  } catch {
+    throw ValidationError("\(option): \(error)")
+  }
+}
+
+/// Refuses a model that is named and is not in a file, where only a trained one makes sense.
+///
+/// - Parameter text: the model as the user names it; nil stands for an option that was not given.
+func checkIsFile(_ text: String?, option: String) throws {
+  guard let text, case .seeded = try modelSource(text, option: option) else { return }
+  throw ValidationError("\(option) is \(text); name a checkpoint file: deterministic pseudo-random weights have learned nothing")
+}
+
+extension TokenizerConfiguration {
+  /// Refuses images that cannot be written or that the device cannot hold.
+  func checkSize(on device: some EngineDevice) throws {
+    let side = Double(imageSide)
+    // The decoder holds about five maps of its finest width at once.
+    try device.checkMemory(side * side * Double(widths[0]) * 5 * 4, for: "an image of \(imageSide) pixels a side")
+  }
+}
+
+extension TransformerConfiguration {
+  /// Bytes of the largest scale's logits and activations, and of VAR's cache, for one image with guidance.
+  var bytesPerImage: Double {
+    let cache = attention.seesEarlierScales ? Double(4 * scaleList.length * width) * Double(depth) : 0
+    return (Double(2 * scaleList.lastSide * scaleList.lastSide) * Double(4 * vocabulary + 14 * width) + cache) * 4
+  }
+
+  /// How many images to sample at once: as many as are wanted, otherwise as memory suggests.
+  ///
+  /// - Parameters:
+  ///   - wanted: a number that was asked for, or nil.
+  ///   - most: the most that are sampled at once unless asked for.
+  /// - Throws: `Failure` when the device cannot hold them.
+  func batchSize(_ wanted: Int?, upTo most: Int, on device: some EngineDevice) throws -> Int {
+    let batch = wanted ?? min(max(Int(0x1p30 / bytesPerImage), 1), most)
+    try checkMemory(sampling: batch, on: device)
+    return batch
+  }
+
+  /// Refuses to sample more images at once than the device can hold.
+  func checkMemory(sampling batch: Int, on device: some EngineDevice) throws {
+    try device.checkMemory(
+      bytesPerImage * Double(batch), for: "sampling \(batch) image\(batch == 1 ? "" : "s") at once")
+  }
+}

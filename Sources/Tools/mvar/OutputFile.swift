@@ -1,0 +1,72 @@
+// Finds out whether an output can be written before hours are spent on computing it. The files themselves are written
+// under a temporary name and renamed, by the libraries.
+
+import Foundation
+import MVARFiles
+
+/// Checks of places where results will be written.
+enum OutputFile {
+  /// Refuses a file that could not be written.
+  ///
+  /// - Parameters:
+  ///   - path: the file.
+  ///   - endings: the endings that say what is written, such as `.png`.
+  ///   - inputs: files that must not be replaced.
+  static func check(_ path: String, endings: [String], keeping inputs: [String] = []) throws {
+    let name = path as NSString
+    guard !path.isEmpty else { throw Failure("the name of the output is empty") }
+    guard endings.contains(where: { path.lowercased().hasSuffix($0) }), !path.utf8.contains(0) else {
+      throw Failure("\(path): the name of the output must end in \(endings.joined(separator: " or "))")
+    }
+    var status = stat()
+    if stat(path, &status) == 0 {
+      switch status.st_mode & S_IFMT {
+      case S_IFREG: break
+      case S_IFDIR: throw Failure("\(path): is a folder and cannot be replaced by a file")
+      default: throw Failure("\(path): is not a regular file and cannot be replaced")
+      }
+      guard status.st_mode & 0o222 != 0, access(path, W_OK) == 0 else {
+        throw Failure("\(path): the file exists and is write-protected")
+      }
+      for input in inputs {
+        var other = stat()
+        if stat(input, &other) == 0, other.st_dev == status.st_dev, other.st_ino == status.st_ino {
+          throw Failure("\(path): is the same file as the input \(input), which would be lost")
+        }
+      }
+    }
+    let folder = name.deletingLastPathComponent
+    try checkFolder(folder.isEmpty ? "." : folder, for: path)
+  }
+
+  /// Makes a folder for several files unless it exists, and refuses one that cannot take files.
+  static func makeFolder(_ path: String) throws {
+    guard !path.isEmpty, !path.utf8.contains(0) else { throw Failure("the name of the output folder is not usable") }
+    if mkdir(path, 0o777) != 0, errno != EEXIST { throw Failure("\(path): cannot be made: \(SystemError())") }
+    try checkFolder(path, for: path)
+  }
+
+  /// Refuses a folder in which no file can be made.
+  private static func checkFolder(_ folder: String, for path: String) throws {
+    var status = stat()
+    guard stat(folder, &status) == 0 else {
+      throw Failure("\(path): cannot be written: the folder \(folder) \(missing(errno))")
+    }
+    guard status.st_mode & S_IFMT == S_IFDIR else {
+      throw Failure("\(path): cannot be written: \(folder) is not a folder")
+    }
+    let probe = "\(folder)/.\(String(UInt64.random(in: 0 ... .max), radix: 36)).tmp"
+    let descriptor = open(probe, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw Failure("\(path): cannot be written: \(SystemError())") }
+    close(descriptor)
+    unlink(probe)
+  }
+
+  private static func missing(_ code: Int32) -> String {
+    switch code {
+    case ENOENT: "does not exist"
+    case ENOTDIR: "lies below something that is not a folder"
+    default: "cannot be examined: \(SystemError(code))"
+    }
+  }
+}

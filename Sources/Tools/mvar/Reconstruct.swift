@@ -1,0 +1,65 @@
+// `mvar reconstruct`: image → tokens → image, to see what the tokenizer keeps.
+
+import ArgumentParser
+import Foundation
+import MVAR
+import MVARMedia
+import TensorCore
+
+struct Reconstruct: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Encode an image into tokens and decode it again.",
+    discussion: """
+      The middle square of the image is brought to the tokenizer's size first. Prints the peak signal-to-noise ratio.
+
+        mvar reconstruct cat.jpg --tokenizer vae_ch160v4096z32.pth --side-by-side -o out.png
+      """)
+
+  @Argument(help: "The image, PNG or JPEG.")
+  var image: String
+
+  @Option(name: [.short, .long], parsing: .unconditional, help: "The image to write (.png).")
+  var output: String
+
+  @Flag(help: "Show the original to the left of its reconstruction.")
+  var sideBySide = false
+
+  @OptionGroup var images: ImageOptions
+  @OptionGroup var tokenizer: TokenizerOptions
+
+  func run() throws {
+    let engine = try tokenizer.engine.open()
+    try OutputFile.check(output, endings: [".png"], keeping: [tokenizer.tokenizer])
+    try engine.run(ReconstructTask(command: self, image: PixelImage.load(image)))
+  }
+}
+
+/// The reconstruction, on any engine.
+private struct ReconstructTask: EngineTask {
+  let command: Reconstruct
+  let image: PixelImage
+
+  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws where B.Device == D {
+    let model: VQVAE<B> = try command.tokenizer.load(.all, on: device)
+    let original = try image.centerCrop(model.configuration.imageSide)
+    var (encoding, decoding) = (Stopwatch(), Stopwatch())
+    let progress = Progress()
+    let quantized = try encoding.measure { try command.tokenizer.encode(original, with: model) }
+    progress.report("decoding")
+    let result = try decoding.measure {
+      try command.images.image(model.decode(quantized.sums.last!).value, by: command.tokenizer.tokenizer)
+    }
+    progress.finish()
+    let shown = command.sideBySide ? try ImageGrid().rows([[original, result]]) : result
+    try shown.writePNG(to: command.output)
+    try Console.print("PSNR \(Self.signalToNoise(original, result))")
+    Console.note("encoder \(encoding.text), decoder \(decoding.text), \(device.peakText)")
+  }
+
+  /// 10·log₁₀(255² / mean squared error), in decibels.
+  private static func signalToNoise(_ one: PixelImage, _ other: PixelImage) -> String {
+    let sum = zip(one.pixels, other.pixels).reduce(0.0) { $0 + pow(Double($1.0) - Double($1.1), 2) }
+    guard sum > 0 else { return "∞ dB" }
+    return String(format: "%.2f dB", 10 * log10(255 * 255 * Double(one.pixels.count) / sum))
+  }
+}

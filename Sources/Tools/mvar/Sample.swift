@@ -1,0 +1,298 @@
+// `mvar sample`: class labels → images. Images are sampled in batches and decoded one at a time.
+//
+// Image i of a run takes its random numbers from stream i of the seed, so it is the same whatever the batch; `--first`
+// picks out single images of a longer run.
+
+import ArgumentParser
+import MVAR
+import MVARMedia
+import TensorCore
+
+struct Sample: ParsableCommand {
+  /// The published values, and others with which the shipped model samples best.
+  enum Defaults: SamplingDefaults {
+    static let named = SamplingValues.published
+    static let shipped: SamplingValues? = ShippedModel.sampling
+  }
+
+  static let configuration = CommandConfiguration(
+    abstract: "Sample images of the given classes.",
+    discussion: """
+      Eight animals by the small model that ships with the package, which knows the classes face, hand, person, animal, \
+      plant, fruit, food, vehicle, building, clothing, clock and flag:
+
+        mvar sample --class animal --count 8 -o animals.png
+
+      Four images of class 207 in one image, with the authors' settings:
+
+        mvar sample --model mvar_d16.pth --tokenizer vae_ch160v4096z32.pth --class 207 --count 4 \
+      --cfg 2.7 --top-k 900 --top-p 0.96 --seed 1 -o out.png
+
+      The third of these four alone: add --first 2 --count 1.
+      """)
+
+  @Option(
+    parsing: .unconditional,
+    help:
+      "The transformer: a checkpoint file, or seeded:d16 for deterministic pseudo-random weights of the published sizes (default: the small model that ships with the package)."
+  )
+  var model: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: "The tokenizer (default: the model's file if it holds one, or deterministic pseudo-random weights for a seeded model).")
+  var tokenizer: String?
+
+  @Option(
+    name: .customLong("class"), parsing: .unconditionalSingleValue,
+    help: "A class by number or by name; may be given several times (default: every class, if there are at most 100).")
+  var classes: [String] = []
+
+  @Option(
+    parsing: .unconditional,
+    help: "A file with the name of each class, one a line, from class 0 (default: the model's own).")
+  var classNames: String?
+
+  @Option(parsing: .unconditional, help: "How many images of each class.")
+  var count = 1
+
+  @Option(parsing: .unconditional, help: "The number of the first image: which random numbers it gets.")
+  var first = 0
+
+  @OptionGroup var sampling: SamplerOptions<Defaults>
+
+  @Option(
+    parsing: .unconditional, help: "The same seed gives the same images; 0 to 2⁶⁴ − 1.",
+    transform: Arguments.seed)
+  var seed: UInt64 = 0
+
+  @Flag(help: "Mix codes instead of sampling one: smoother images, not for metrics.")
+  var smooth = false
+
+  @Flag(help: "Show each image after every scale, side by side.")
+  var scales = false
+
+  @Option(name: [.short, .long], parsing: .unconditional, help: "The image to write (.png), all images in one.")
+  var output: String?
+
+  @Option(parsing: .unconditional, help: "A folder for one image per image.")
+  var singles: String?
+
+  @Option(parsing: .unconditional, help: "A file for the tokens (.npz).")
+  var tokens: String?
+
+  @Option(parsing: .unconditional, help: "How many images are sampled at once (default: as memory suggests, up to 8).")
+  var batch: Int?
+
+  @OptionGroup var grid: GridOptions
+  @OptionGroup var images: ImageOptions
+
+  @OptionGroup(title: "What a checkpoint may not tell")
+  var hints: HintOptions
+
+  @OptionGroup(title: "Engine")
+  var engine: EngineOptions
+
+  @OptionGroup(title: "Engine")
+  var recording: RecordingOptions
+
+  func validate() throws {
+    try recording.check(engine)
+    if let model { _ = try modelSource(model, option: "--model") }
+    if let tokenizer { _ = try modelSource(tokenizer, option: "--tokenizer") }
+    try Arguments.check("--count", count, in: 1...1_000_000)
+    guard (0...(1 << 53)).contains(first) else {
+      throw ValidationError("--first is \(first); use a number from 0 to 2⁵³")
+    }
+    try Arguments.check("--batch", batch, in: 1...1024)
+    guard output != nil || singles != nil || tokens != nil else {
+      throw ValidationError("nothing would be written: name an image with -o, or use --singles or --tokens")
+    }
+  }
+
+  func run() throws {
+    let engine = try engine.open()
+    var command = self
+    if model == nil {
+      guard let transformer = ShippedModel.transformer, let shipped = ShippedModel.tokenizer else {
+        throw Failure(ShippedModel.absence)
+      }
+      command.model = transformer
+      command.tokenizer = tokenizer ?? shipped
+    }
+    let inputs = [command.model, command.tokenizer, classNames].compactMap { $0 }
+    if let output { try OutputFile.check(output, endings: [".png"], keeping: inputs) }
+    if let tokens { try OutputFile.check(tokens, endings: [".npz"], keeping: inputs) }
+    let options = try sampling.options(isShipped: model == nil, smooth: smooth)
+    try engine.run(SampleTask(command: command, model: command.model ?? "", options: options))
+  }
+}
+
+/// The sampling itself, on any engine.
+private struct SampleTask: EngineTask {
+  let command: Sample
+  /// The transformer, which `command` may leave open.
+  let model: String
+  let options: SamplingOptions
+
+  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws where B.Device == D {
+    let (transformer, tokenizer): (MarkovianTransformer<B>, VQVAE<B>) = try models(on: device)
+    let files = [model, command.tokenizer].compactMap { $0 }.joined(separator: " with ")
+    let sampler = try naming(files) { try Sampler(transformer, tokenizer.quantizer) }
+    let classes = try classes(transformer.configuration.classes)
+    let labels = classes.flatMap { [Int](repeating: $0, count: command.count) }
+    let scaleList = transformer.configuration.scaleList
+    try tokenizer.configuration.checkSize(on: device)
+    let batch = try transformer.configuration.batchSize(command.batch, upTo: 8, on: device)
+    try checkSizes(count: labels.count, side: tokenizer.configuration.imageSide, scales: scaleList.count)
+
+    let progress = Progress()
+    let recordings = command.recording.recordings(of: sampler)
+    var results = Results(command: command, labels: labels)
+    var (sampling, decoding) = (Stopwatch(), Stopwatch())
+    for start in stride(from: 0, to: labels.count, by: batch) {
+      let range = start..<min(start + batch, labels.count)
+      let (sums, tokens) = try sampling.measure {
+        try naming(files) { try sample(sampler, recordings, labels, range, progress) }
+      }
+      for (row, index) in range.enumerated() {
+        if command.tokens != nil {
+          results.tokens.append(
+            tokens.flatMap { $0[row * ($0.count / range.count)..<(row + 1) * ($0.count / range.count)] })
+        }
+        guard command.output != nil || command.singles != nil else { continue }
+        progress.report("decoding image \(index + 1) of \(labels.count)")
+        let shown = try decoding.measure {
+          try sums.map {
+            try command.images.image(tokenizer.decode(Variable($0.rows(row..<row + 1))).value, by: files)
+          }
+        }
+        try results.add(shown, index: index)
+      }
+    }
+    progress.finish()
+    try results.write()
+    Console.note(
+      "\(labels.count) image\(labels.count == 1 ? "" : "s"): transformer \(sampling.text), decoder \(decoding.text), "
+        + device.peakText)
+  }
+
+  /// The labels of the classes asked for.
+  private func classes(_ count: Int) throws -> [Int] {
+    if command.classes.isEmpty {
+      guard count <= 100 else {
+        throw Failure("this model has \(count) classes: say which to sample, with --class")
+      }
+      return Array(0..<count)
+    }
+    var known: [String]?
+    if command.classNames == nil, case .file(let path) = try modelSource(model, option: "--model") {
+      known = try ModelMetadata.classNames(of: CheckpointWeights(path: path, .transformer))
+    }
+    return try command.classes.map {
+      try ClassNames.label($0, file: command.classNames, known: known, classes: count)
+    }
+  }
+
+  /// Samples some images.
+  ///
+  /// - Returns: f̂ after the last scale, or after each where that is shown; and the tokens of each scale where they are wanted.
+  private func sample<B: Backend>(
+    _ sampler: Sampler<B>, _ recordings: SamplingRecordings<B>?, _ labels: [Int], _ range: Range<Int>,
+    _ progress: Progress
+  ) throws -> (sums: [Tensor<B>], tokens: [[Int]]) {
+    let scales = sampler.transformer.configuration.scaleList.count
+    let streams = range.map { RandomStream(seed: command.seed, stream: UInt64(command.first + $0)) }
+    var (sums, tokens): ([Tensor<B>], [Indices<B>]) = ([], [])
+    _ = try sampler.sample(labels: Array(labels[range]), streams: streams, options, recordings: recordings) { sampled in
+      if command.scales || sampled.scale == scales - 1 { sums.append(sampled.sum) }
+      if command.tokens != nil { tokens.append(sampled.tokens) }
+      progress.report(
+        "sampling images \(range.lowerBound + 1)–\(range.upperBound) of \(labels.count): "
+          + "scale \(sampled.scale + 1) of \(scales)")
+    }
+    return (sums, try tokens.map { try $0.values() })
+  }
+
+  /// Loads both models; the tokenizer gets the transformer's list of scales unless one was given.
+  private func models<B: Backend>(on device: B.Device) throws -> (MarkovianTransformer<B>, VQVAE<B>)
+  where B.Device: EngineDevice {
+    var hints = try command.hints.hints()
+    let source = try modelSource(model, option: "--model")
+    if case .seeded(let depth) = source {
+      // Before weights are computed; a file's own size says enough.
+      let configuration = TransformerConfiguration(
+        depth: depth, scaleList: try hints.sides.map(ScaleList.init) ?? .pixels256,
+        attention: hints.attention ?? .mvar)
+      let width = Double(configuration.width)
+      let weights = (Double(18 * depth) * width + Double(configuration.scaleList.length)) * width * 4
+      try device.checkMemory(weights + configuration.bytesPerImage, for: "\(source)")
+    }
+    let transformer: MarkovianTransformer<B> = try naming(model) {
+      try source.transformer(hints, on: device)
+    }
+    hints.sides = hints.sides ?? transformer.configuration.scaleList.sides
+    let tokenizerSource = try command.tokenizer.map { try modelSource($0, option: "--tokenizer") } ?? source
+    if command.tokenizer == nil, case .file(let path) = source,
+      (try? CheckpointWeights(path: path, .tokenizer)) == nil
+    {
+      throw Failure("\(path): holds no tokenizer; name one with --tokenizer")
+    }
+    let tokenizer: VQVAE<B> = try naming("\(tokenizerSource)") {
+      try tokenizerSource.tokenizer(hints, parts: [.decoder], on: device)
+    }
+    return (transformer, tokenizer)
+  }
+
+  /// Refuses results that could not be written, before they are computed.
+  private func checkSizes(count: Int, side: Int, scales: Int) throws {
+    let perRow = command.scales ? scales : 1
+    if command.output != nil { try command.grid.check(count: count, side: side, perRow: perRow) }
+    if let folder = command.singles {
+      try command.grid.check(count: 1, side: side, perRow: perRow)
+      try OutputFile.makeFolder(folder)
+    }
+  }
+}
+
+/// The images and tokens of a run.
+private struct Results {
+  let command: Sample
+  let labels: [Int]
+  var tokens: [[Int]] = []
+  private var rows: [[PixelImage]] = []
+
+  init(command: Sample, labels: [Int]) {
+    self.command = command
+    self.labels = labels
+  }
+
+  /// Takes in the images of one image: after each scale, or the last only.
+  mutating func add(_ shown: [PixelImage], index: Int) throws {
+    if let folder = command.singles {
+      let number = String(command.first + index)
+      let name = String(repeating: "0", count: max(6 - number.count, 0)) + number
+      let path = "\(folder)/\(name)-class\(labels[index]).png"
+      try ImageGrid().rows([shown]).writePNG(to: path)
+      try Console.print(path)
+    }
+    if command.output != nil { rows.append(shown) }
+  }
+
+  /// Writes what is written at the end.
+  func write() throws {
+    if let path = command.output {
+      let image =
+        try command.scales
+        ? ImageGrid().rows(rows)
+        : ImageGrid().grid(
+          rows.map { $0[0] }, columns: command.grid.columns ?? (command.classes.count == 1 ? nil : command.count))
+      try image.writePNG(to: path)
+      try Console.print(path)
+    }
+    if let path = command.tokens {
+      try TokenFile.write(tokens, labels: labels, to: path)
+      try Console.print(path)
+    }
+  }
+}

@@ -1,0 +1,60 @@
+// `mvar cache`: a folder of images → a folder of tokens, so that a training need not encode.
+
+import ArgumentParser
+import Foundation
+import MVAR
+import MVARTraining
+import TensorCore
+
+struct Cache: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Encode a folder of images into cached tokens for training.",
+    discussion: """
+      Writes train/<class>/<image>.npz (and val/ alike, with the images that are held out) with the tokens and \
+      inputs of each image and of its mirror image, in the published layout. A run that was interrupted goes on \
+      where it was.
+
+        mvar cache --data Fixtures/emoji --tokenizer Fixtures/emoji/tokenizer.safetensors -o latents
+        mvar train --data latents --cached --tokenizer Fixtures/emoji/tokenizer.safetensors -o run
+      """)
+
+  @OptionGroup var tokenizer: TokenizerOptions
+
+  @Option(parsing: .unconditional, help: "The folder with the images; see mvar train.")
+  var data: String
+
+  @OptionGroup var dataset: DatasetOptions
+
+  @Option(parsing: .unconditional, help: "How many images are encoded at once.")
+  var batch = 16
+
+  @Option(name: [.short, .long], parsing: .unconditional, help: "The folder for the tokens.")
+  var output: String
+
+  func validate() throws {
+    guard !data.isEmpty, !output.isEmpty else { throw ValidationError("--data and --output need the name of a folder") }
+    try Arguments.check("--batch", batch, in: 1...1024)
+  }
+
+  func run() throws { try tokenizer.engine.open().run(CacheTask(command: self)) }
+}
+
+/// The encoding, on any engine.
+private struct CacheTask: EngineTask {
+  let command: Cache
+
+  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws where B.Device == D {
+    try RunFolder.checkWritable(command.output)
+    try TrainingChecks.apart(command.output, from: command.data)
+    let model: VQVAE<B> = try command.tokenizer.load([.encoder], on: device)
+    let progress = Progress()
+    let images = try command.dataset.images(in: command.data, side: model.configuration.imageSide, progress)
+    try naming(command.tokenizer.tokenizer) {
+      try LatentCache(model, on: device).write(images, to: command.output, batch: command.batch) { done, total in
+        progress.report("encoding image \(done) of \(total)")
+      }
+    }
+    progress.finish()
+    try Console.print(command.output)
+  }
+}

@@ -1,0 +1,147 @@
+// `mvar evaluate`: a tokenizer and a transformer → how good they are on a small labeled data set.
+//
+// The options and their checks; what is measured, and in which order, is in EvaluateTask.swift.
+
+import ArgumentParser
+import Foundation
+import MVAR
+import MVARCheckpoints
+import MVARMedia
+import MVARTraining
+import TensorCore
+
+struct Evaluate: ParsableCommand {
+  /// Values that suit small models.
+  enum Defaults: SamplingDefaults {
+    static let named = SamplingValues(guidance: 2, topK: 100, topP: 0.95)
+  }
+
+  static let configuration = CommandConfiguration(
+    abstract: "Measure how good a trained model is on a small labeled data set.",
+    discussion: """
+      Reconstruction and codes used by the tokenizer; how many samples a small classifier names right, which is trained \
+      for it on the training images; how far samples are from the nearest training image. Prints a report.
+
+        mvar evaluate --model transformer.safetensors --tokenizer tokenizer.safetensors --data Fixtures/emoji \
+      --never-flip clock --never-flip flag --grid samples.png --json report.json
+
+      Without --model only the tokenizer is measured.
+      """)
+
+  @Option(parsing: .unconditional, help: "The transformer, a checkpoint file.")
+  var model: String?
+
+  @Option(parsing: .unconditional, help: "The tokenizer, a checkpoint file.")
+  var tokenizer: String
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "The folder with the data the models were trained on.",
+      discussion: "train/<class>/*.{png,jpg} (and val/ alike), or class folders, or sheets with an index.json."))
+  var data: String
+
+  @OptionGroup var dataset: DatasetOptions
+
+  @Option(
+    parsing: .unconditionalSingleValue,
+    help: "A class that the classifier never sees mirrored, by name; may be given several times.")
+  var neverFlip: [String] = []
+
+  @Option(parsing: .unconditional, help: "How many samples of each class.")
+  var count = 40
+
+  @OptionGroup var sampling: SamplerOptions<Defaults>
+
+  @Option(
+    parsing: .unconditional, help: "The same seed gives the same samples; 0 to 2⁶⁴ − 1.",
+    transform: Arguments.seed)
+  var seed: UInt64 = 0
+
+  @Option(parsing: .unconditional, help: "How many images are sampled at once (default: as memory suggests, up to 32).")
+  var batch: Int?
+
+  @Option(name: [.short, .long], parsing: .unconditional, help: "A file for the report (.md), which is also printed.")
+  var output: String?
+
+  @Option(parsing: .unconditional, help: "A file for the report with all digits (.json).")
+  var json: String?
+
+  @Option(parsing: .unconditional, help: "An image of samples (.png): a row for each class, up to 12 columns.")
+  var grid: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: "An image of the samples that are nearest to a training image (.png), that image below each.")
+  var nearest: String?
+
+  @OptionGroup(title: "What a checkpoint may not tell") var hints: HintOptions
+  @OptionGroup(title: "Engine") var engine: EngineOptions
+  @OptionGroup(title: "Engine") var recording: RecordingOptions
+
+  func validate() throws {
+    try recording.check(engine)
+    try checkIsFile(tokenizer, option: "--tokenizer")
+    try checkIsFile(model, option: "--model")
+    guard !data.isEmpty else { throw ValidationError("--data is empty; name a folder") }
+    try Arguments.check("--count", count, in: 1...1000)
+    try Arguments.check("--batch", batch, in: 1...1024)
+    for (option, path) in [("--grid", grid), ("--nearest", nearest)] where path != nil && model == nil {
+      throw ValidationError("\(option) shows samples; name the transformer that samples them with --model")
+    }
+  }
+
+  func run() throws {
+    let engine = try engine.open()
+    let inputs = [model, tokenizer].compactMap { $0 }
+    let outputs = [(output, ".md"), (json, ".json"), (grid, ".png"), (nearest, ".png")]
+    for case (let path?, let ending) in outputs { try OutputFile.check(path, endings: [ending], keeping: inputs) }
+    if let grid, grid == nearest { throw Failure("\(grid): is named by both --grid and --nearest") }
+    let found: Evaluation
+    do {
+      found = try engine.run(EvaluateTask(command: self, sampling: sampling.options()))
+    } catch let error as EvaluationError {
+      throw Failure("\(tokenizer): \(error)")
+    }
+    if let grid { try found.grid(columns: EvaluateTask.columns).writePNG(to: grid) }
+    if let nearest { try found.nearestGrid(columns: EvaluateTask.columns).writePNG(to: nearest) }
+    if let json { try write(found.report.json(), to: json) }
+    let text = found.report.markdown
+    if let output { try write(text, to: output) }
+    for line in text.split(separator: "\n", omittingEmptySubsequences: false).dropLast() {
+      try Console.print(String(line))
+    }
+  }
+
+  private func write(_ text: String, to path: String) throws {
+    try AtomicFile.write(to: path) { try $0.write(text) }
+  }
+}
+
+/// What was found, and the images that can be shown of it.
+struct Evaluation {
+  /// The numbers.
+  let report: EvaluationReport
+  /// The samples, class after class, the same number of each.
+  var samples: [PixelImage] = []
+  /// The training image that is nearest to each sample, mirrored where that is nearer, and how near it is.
+  var neighbors: [(image: PixelImage, distance: Double)] = []
+
+  /// The first samples of each class, a row for each.
+  func grid(columns: Int) throws -> PixelImage {
+    let each = samples.count / report.classNames.count
+    return try ImageGrid().rows(
+      report.classNames.indices.map { Array(samples[$0 * each..<$0 * each + min(each, columns)]) })
+  }
+
+  /// The samples that are nearest to a training image, nearest first, each above that image; three double rows.
+  func nearestGrid(columns: Int) throws -> PixelImage {
+    let ranked = samples.indices.sorted { (neighbors[$0].distance, $0) < (neighbors[$1].distance, $1) }
+    let shown = Array(ranked.prefix(3 * columns))
+    let rows = stride(from: 0, to: shown.count, by: columns).flatMap { start in
+      let part = shown[start..<min(start + columns, shown.count)]
+      return [part.map { samples[$0] }, part.map { neighbors[$0].image }]
+    }
+    return try ImageGrid().rows(rows)
+  }
+}

@@ -1,0 +1,199 @@
+// The measuring of `mvar evaluate`: loads, checks that everything belongs together, reconstructs, samples, trains the
+// classifier, searches, and puts the report together. Nothing is written here.
+
+import Foundation
+import MVAR
+import MVARMedia
+import MVARTraining
+import TensorCore
+
+/// The evaluation, on any engine.
+struct EvaluateTask: EngineTask {
+  /// Images in a row of the images that are written.
+  static let columns = 12
+  /// The smallest images the classifier can look at.
+  private static let smallestSide = 16
+
+  let command: Evaluate
+  let sampling: SamplingOptions
+
+  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws -> Evaluation where B.Device == D {
+    let (sampler, tokenizer): (Sampler<B>?, VQVAE<B>) = try models(on: device)
+    let side = tokenizer.configuration.imageSide
+    let progress = Progress()
+    defer { progress.finish() }
+    let images = try images(side: side, progress)
+    let unflippable = try Arguments.labels(
+      command.neverFlip, option: "--never-flip", among: images.classNames, of: command.data)
+    if let sampler { try check(sampler, images) }
+
+    var clock = Stopwatch()
+    var evaluation = TokenizerEvaluation(tokenizer, on: device)
+    let (training, heldOut) = (images.training.map(\.pixels), images.validation.map(\.pixels))
+    let total = training.count + heldOut.count
+    let (heldOutAgain, heldOutQuality) = try clock.measure {
+      try evaluation.reconstruct(heldOut) { done in progress.report("reconstructing image \(done) of \(total)") }
+    }
+    let (trainingAgain, trainingQuality) = try clock.measure {
+      try evaluation.reconstruct(training) { done in
+        progress.report("reconstructing image \(heldOut.count + done) of \(total)")
+      }
+    }
+    var report = EvaluationReport(
+      classNames: images.classNames, trainingCount: training.count, heldOutCount: heldOut.count,
+      tokenizer: .init(
+        heldOutPSNR: heldOutQuality.psnr, trainingPSNR: trainingQuality.psnr,
+        sides: tokenizer.configuration.scaleList.sides, codesUsed: evaluation.shares,
+        codesUsedAnywhere: evaluation.totalShare))
+    var times = ["reconstructions \(clock.text)"]
+    guard let sampler else {
+      progress.finish()
+      Console.note(times[0])
+      return Evaluation(report: report)
+    }
+
+    let (samples, labels) = try measured("samples", &times) {
+      try sample(sampler, evaluation, classes: images.classNames.count, on: device, progress)
+    }
+    report.sampling = [
+      "count": "\(command.count)", "cfg": "\(sampling.guidance)", "top-k": "\(sampling.topK)",
+      "top-p": "\(sampling.topP)", "seed": "\(command.seed)",
+    ]
+    report.classes = try measured("classifier", &times) {
+      try scores(images, heldOutAgain, samples, labels, unflippable, as: B.self, on: device, progress)
+    }
+    progress.report("searching for the nearest training pictures")
+    let matches = try measured("search", &times) {
+      let originals = try NearestImages<B>(training, side: side, on: device)
+      let copies = try NearestImages<B>(trainingAgain, side: side, on: device)
+      let found = try originals.matches(for: samples)
+      report.novelty = EvaluationReport.Novelty(
+        heldOut: try originals.matches(for: heldOut).map(\.distance),
+        reconstructions: try originals.matches(for: heldOutAgain).map(\.distance),
+        samples: found.map(\.distance), samplesToReconstructions: try copies.matches(for: samples).map(\.distance))
+      return found
+    }
+    progress.finish()
+    Console.note(times.joined(separator: ", ") + ", \(device.peakText)")
+    return Evaluation(
+      report: report,
+      samples: try samples.map { try PixelImage(width: side, height: side, pixels: $0) },
+      neighbors: try matches.map { match in
+        let found = images.training[match.index].pixels
+        let shown = match.isMirrored ? Augmentation.moved(found, side: side, flip: true, dx: 0, dy: 0) : found
+        return (try PixelImage(width: side, height: side, pixels: shown), match.distance)
+      })
+  }
+
+  private func measured<Result>(_ name: String, _ times: inout [String], _ body: () throws -> Result) rethrows -> Result
+  {
+    var clock = Stopwatch()
+    let result = try clock.measure(body)
+    times.append("\(name) \(clock.text)")
+    return result
+  }
+
+  /// Loads the models; the tokenizer gets the transformer's list of scales unless one was given.
+  private func models<B: Backend>(on device: B.Device) throws -> (Sampler<B>?, VQVAE<B>)
+  where B.Device: EngineDevice {
+    var hints = try command.hints.hints()
+    let transformer: MarkovianTransformer<B>? = try command.model.map { path in
+      try naming(path) { try modelSource(path, option: "--model").transformer(hints, on: device) }
+    }
+    hints.sides = hints.sides ?? transformer?.configuration.scaleList.sides
+    let tokenizer: VQVAE<B> = try naming(command.tokenizer) {
+      try modelSource(command.tokenizer, option: "--tokenizer").tokenizer(hints, on: device)
+    }
+    try tokenizer.configuration.checkSize(on: device)
+    let sampler = try transformer.map { transformer in
+      try naming("\(command.model ?? "") with \(command.tokenizer)") {
+        try Sampler(transformer, tokenizer.quantizer)
+      }
+    }
+    return (sampler, tokenizer)
+  }
+
+  private func images(side: Int, _ progress: Progress) throws -> LabeledImages {
+    let images = try command.dataset.images(in: command.data, side: side, progress)
+    guard !images.validation.isEmpty else {
+      throw Failure("\(command.data): no image is held out, so there is nothing to compare with; use --held-out")
+    }
+    return images
+  }
+
+  /// Refuses a transformer that was trained on other classes, and results that could not be shown.
+  private func check<B: Backend>(_ sampler: Sampler<B>, _ images: LabeledImages) throws {
+    let path = command.model ?? ""
+    let classes = sampler.transformer.configuration.classes
+    guard classes == images.classNames.count else {
+      throw Failure("\(path): was trained on \(classes) classes, and \(command.data) has \(images.classNames.count)")
+    }
+    if let names = try ModelMetadata.classNames(of: CheckpointWeights(path: path, .transformer)) {
+      for (label, name) in images.classNames.enumerated() where label >= names.count || names[label] != name {
+        let other = label < names.count ? "\"\(names[label])\"" : "without a name"
+        throw Failure("\(path): its class \(label) is \(other), and that of \(command.data) is \"\(name)\"")
+      }
+    }
+    guard images.side >= Self.smallestSide else {
+      throw Failure(
+        "\(command.tokenizer): makes images of \(images.side) pixels a side, and the classifier needs "
+          + "\(Self.smallestSide)")
+    }
+    let gap = ImageGrid().gap
+    let width = min(command.count, Self.columns) * (images.side + gap) - gap
+    if command.grid != nil {
+      try ImageLimits.check(width: width, height: classes * (images.side + gap) - gap, of: "the image of the samples")
+    }
+    if command.nearest != nil {
+      try ImageLimits.check(
+        width: Self.columns * (images.side + gap) - gap, height: 6 * (images.side + gap) - gap,
+        of: "the image of the nearest samples")
+    }
+  }
+
+  /// Samples samples of every class.
+  private func sample<B: Backend>(
+    _ sampler: Sampler<B>, _ tokenizer: TokenizerEvaluation<B>, classes: Int, on device: some EngineDevice,
+    _ progress: Progress
+  ) throws -> (images: [[UInt8]], labels: [Int]) {
+    let labels = (0..<classes).flatMap { [Int](repeating: $0, count: command.count) }
+    let batch = try sampler.transformer.configuration.batchSize(command.batch, upTo: 32, on: device)
+    let recordings = command.recording.recordings(of: sampler)
+    var images: [[UInt8]] = []
+    for start in stride(from: 0, to: labels.count, by: batch) {
+      let range = start..<min(start + batch, labels.count)
+      let streams = range.map { RandomStream(seed: command.seed, stream: UInt64($0)) }
+      let sum = try naming("\(command.model ?? "") with \(command.tokenizer)") {
+        try sampler.sample(labels: Array(labels[range]), streams: streams, sampling, recordings: recordings) { _ in
+          progress.report("sampling samples \(range.lowerBound + 1)–\(range.upperBound) of \(labels.count)")
+        }
+      }
+      images += try tokenizer.decode(sum)
+    }
+    return (images, labels)
+  }
+
+  /// Trains the classifier and asks it about every kind of image.
+  private func scores<B: Backend>(
+    _ images: LabeledImages, _ reconstructions: [[UInt8]], _ samples: [[UInt8]], _ labels: [Int],
+    _ unflippable: Set<Int>, as engine: B.Type, on device: B.Device, _ progress: Progress
+  ) throws -> EvaluationReport.Classes {
+    var settings = ClassifierSettings()
+    settings.unflippable = unflippable
+    let classes = images.classNames.count
+    let classifier = try SmallClassifier<B>.trained(
+      on: images.training, classes: classes, side: images.side, settings, on: device
+    ) { step, loss in
+      let text = String(format: "%.3f", loss)
+      progress.report("training the classifier, step \(step) of \(settings.steps): loss \(text)")
+    }
+    func score(_ images: [[UInt8]], _ labels: [Int]) throws -> ClassificationScore {
+      ClassificationScore(predictions: try classifier.predictions(for: images), labels: labels, classes: classes)
+    }
+    let heldOut = images.validation.map(\.label)
+    return EvaluationReport.Classes(
+      training: try score(images.training.map(\.pixels), images.training.map(\.label)),
+      heldOut: try score(images.validation.map(\.pixels), heldOut),
+      reconstructions: try score(reconstructions, heldOut), samples: try score(samples, labels))
+  }
+}

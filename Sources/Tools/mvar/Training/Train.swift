@@ -1,0 +1,286 @@
+// `mvar train`: images and a tokenizer, or cached tokens → a transformer.
+
+import ArgumentParser
+import Foundation
+import MVAR
+import MVARCheckpoints
+import MVARMedia
+import MVARTraining
+import TensorCore
+
+struct Train: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Train a transformer on a folder of images, or on cached tokens.",
+    discussion: """
+      From scratch, on the images and with the tokenizer that ship with the package:
+
+        mvar train --data Fixtures/emoji --tokenizer Fixtures/emoji/tokenizer.safetensors --depth 5 --width 192 \
+      --heads 6 --shared-aln --steps 2000 --batch 64 -o run-transformer
+
+      From a VAR checkpoint, whose parameters are the same: add --init var_d16.pth.
+      """)
+
+  @OptionGroup(title: "Data") var data: DataOptions
+
+  @Flag(help: "--data holds cached tokens (.npz), written by mvar cache.")
+  var cached = false
+
+  @Option(parsing: .unconditional, help: "The tokenizer; with --cached only its sizes and for sample images.")
+  var tokenizer: String
+
+  @Option(parsing: .unconditional, help: "Begin with the weights of this checkpoint, of MVAR or VAR.")
+  var `init`: String?
+
+  @Option(parsing: .unconditional, help: "Blocks.")
+  var depth = 16
+
+  @Option(parsing: .unconditional, help: "Width (default: 64 times the depth).")
+  var width: Int?
+
+  @Option(parsing: .unconditional, help: "Attention heads (default: the depth).")
+  var heads: Int?
+
+  @Option(
+    parsing: .unconditional,
+    help: "What a token sees: mvar, scale-markov (all of its scale) or var (all earlier scales too).")
+  var attention = AttentionPattern.mvar
+
+  @Option(parsing: .unconditional, help: "The side of the attention window at the fine scales.")
+  var window = 7
+
+  @Option(parsing: .unconditional, help: "The first scale, counted from 0, with windowed attention (default: 8).")
+  var refineStep: Int?
+
+  @Flag(inversion: .prefixedNo, help: "All blocks share one AdaLN projection.")
+  var sharedAln = false
+
+  @Option(parsing: .unconditional, help: "Factor of the first γ weights.")
+  var alng = 1e-3
+
+  @Option(parsing: .unconditional, help: "How many iterations of a cycle the dense scales get.")
+  var ratioK = 8
+
+  @Option(
+    parsing: .unconditional, help: "One segment per step in the published cycle, or all in every step: cycle or all.")
+  var segments = SegmentCycle.Order.cycle
+
+  @Option(parsing: .unconditional, help: "Micro-batches per optimizer step.")
+  var accumulate = 1
+
+  @Option(parsing: .unconditional, help: "How often a label becomes the null class.")
+  var labelDrop = 0.1
+
+  @Option(parsing: .unconditional, help: "Drop-path of the last block (default: 0.1·depth/24).")
+  var dropPath: Double?
+
+  @Option(parsing: .unconditional, help: "Label smoothing.")
+  var labelSmooth = 0.0
+
+  @OptionGroup(title: "Optimizer") var optimizer: OptimizerOptions
+  @OptionGroup(title: "Run") var runOptions: RunOptions
+
+  @Option(parsing: .unconditional, help: "The tokenizer's list of scales, where its file does not tell.")
+  var patchNums: String?
+
+  @Flag(name: .customLong("znorm"), help: "The tokenizer's nearest code is the one with the largest cosine.")
+  var normalizesCodes = false
+
+  @OptionGroup(title: "Engine") var engine: EngineOptions
+
+  func validate() throws {
+    _ = try modelSource(tokenizer, option: "--tokenizer")
+    _ = try hints()
+    for (name, value) in [
+      ("--label-drop", labelDrop), ("--drop-path", dropPath ?? 0), ("--label-smooth", labelSmooth),
+    ]
+    where !(value >= 0 && value < 1) {
+      throw ValidationError("\(name) is \(value); use a number from 0 to below 1")
+    }
+    for (name, value) in [
+      ("--depth", depth), ("--width", width ?? 1), ("--heads", heads ?? 1), ("--window", window),
+      ("--ratio-k", ratioK), ("--accumulate", accumulate),
+    ] {
+      try Arguments.check(name, value, in: 1...65536)
+    }
+    guard alng > 0, alng <= 1 else { throw ValidationError("--alng is \(alng); use a positive number, at most 1") }
+    guard !cached || data.shift == 0 else {
+      throw ValidationError("--shift needs images; cached tokens can only be mirrored")
+    }
+  }
+
+  /// What the tokenizer's file may not tell.
+  fileprivate func hints() throws -> ModelHints {
+    ModelHints(sides: try patchNums.map(ScaleListOptions.sides), normalizesCodes: normalizesCodes ? true : nil)
+  }
+
+  func run() throws { try engine.open().run(TrainTask(command: self)) }
+
+  /// What decides the results.
+  var settings: [String: String] {
+    data.settings.merging(optimizer.settings) { first, _ in first }.merging([
+      "--cached": "\(cached)", "--init": `init` ?? "", "--depth": "\(depth)", "--width": "\(width ?? 64 * depth)",
+      "--heads": "\(heads ?? depth)", "--attention": attention.rawValue, "--window": "\(window)",
+      "--refine-step": refineStep.map(String.init) ?? "8",
+      "--shared-aln": "\(sharedAln)", "--alng": "\(alng)", "--ratio-k": "\(ratioK)", "--segments": segments.rawValue,
+      "--accumulate": "\(accumulate)", "--label-drop": "\(labelDrop)",
+      "--drop-path": dropPath.map { "\($0)" } ?? "published", "--label-smooth": "\(labelSmooth)",
+    ]) { first, _ in first }
+  }
+}
+
+/// The training itself, on any engine.
+private struct TrainTask: EngineTask {
+  private static var result: String { "transformer.safetensors" }
+
+  let command: Train
+
+  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws where B.Device == D {
+    try command.runOptions.check(result: Self.result, data: command.data.data)
+    let tokenizer: VQVAE<B> = try naming(command.tokenizer) {
+      try modelSource(command.tokenizer, option: "--tokenizer").tokenizer(command.hints(), on: device)
+    }
+    var settings = command.settings
+    let data = try readData(tokenizer)
+    settings["data"] = data.fingerprint
+    settings[TrainingCheckpoint<B>.laterSetting] = try fingerprint(of: tokenizer)
+    let configuration = try transformerConfiguration(tokenizer.configuration, classes: data.classNames.count)
+    try TrainingChecks.memory(configuration, batch: command.optimizer.batch, on: device)
+    let model: MarkovianTransformer<B> = try firstModel(configuration, on: device)
+    var options = try trainingOptions()
+    options.batch = command.optimizer.batch
+    var session = TransformerSession(
+      model, options, source: try source(data, tokenizer, configuration, on: device), tokenizer: tokenizer,
+      seed: command.optimizer.seed, settings: settings,
+      metadata: try ModelMetadata.of(configuration, classNames: data.classNames), on: device)
+    let isResuming = command.runOptions.isResuming
+    let folder = try command.runOptions.open(resuming: isResuming)
+    let first = isResuming ? try session.restore(from: folder.checkpoint) : 0
+    Console.note(
+      "\(data.labels.count) images of \(data.classNames.count) classes, \(data.heldOut) held out; "
+        + "\(model.parameters.reduce(0) { $0 + $1.value.shape.count }) parameters")
+    let isFinished = try command.runOptions.run(
+      &session, folder: folder, from: first, steps: command.optimizer.steps, curves: ["loss", "val_loss"])
+    guard isFinished else { throw ExitCode(130) }
+    let path = "\(folder.path)/\(Self.result)"
+    try ModelFile.write(
+      model.parameters, .transformer, extras: DerivedBuffers.of(configuration),
+      metadata: ModelMetadata.of(configuration, classNames: data.classNames), to: path)
+    try Console.print(path)
+  }
+
+  /// What was read: images or names of cached tokens.
+  private struct DataSet {
+    enum Contents {
+      case images(LabeledImages)
+      case latents(CachedLatents)
+    }
+    let contents: Contents
+    let classNames: [String]
+    let labels: [Int]
+    let heldOut: Int
+    let fingerprint: String
+  }
+
+  private func readData<B: Backend>(_ tokenizer: VQVAE<B>) throws -> DataSet {
+    if command.cached {
+      let latents = try CachedLatents(
+        path: command.data.data, length: tokenizer.configuration.scaleList.length,
+        codeWidth: tokenizer.configuration.codeWidth, vocabulary: tokenizer.configuration.vocabulary,
+        badFiles: command.data.dataset.badFiles, heldOut: command.data.dataset.heldOut,
+        onProblem: { Console.note("skipped \($0)") })
+      return DataSet(
+        contents: .latents(latents), classNames: latents.classNames, labels: latents.training.map(\.label),
+        heldOut: latents.validation.count,
+        fingerprint: DataOptions.fingerprint(latents.training.map { ($0.label, $0.name) }))
+    }
+    let images = try command.data.images(side: tokenizer.configuration.imageSide)
+    return DataSet(
+      contents: .images(images), classNames: images.classNames, labels: images.training.map(\.label),
+      heldOut: images.validation.count,
+      fingerprint: DataOptions.fingerprint(images.training.map { ($0.label, $0.name) }))
+  }
+
+  /// Tells tokenizers apart by their codes: tokens of another one would mean something else.
+  private func fingerprint<B: Backend>(of tokenizer: VQVAE<B>) throws -> String {
+    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+    for value in try tokenizer.quantizer.codebook.weight.value.scalars() {
+      hash = (hash ^ UInt64(Float(value).bitPattern)) &* 0x100_0000_01B3
+    }
+    // Without it as it always was, so that older runs can be resumed.
+    if tokenizer.configuration.normalizesCodes { hash = (hash ^ 1) &* 0x100_0000_01B3 }
+    return String(hash, radix: 16)
+  }
+
+  private func source<B: Backend>(
+    _ data: DataSet, _ tokenizer: VQVAE<B>, _ configuration: TransformerConfiguration, on device: B.Device
+  ) throws -> any TokenSource<B> {
+    let seed = command.optimizer.seed
+    let order = SampleOrder(
+      labels: data.labels, batch: command.optimizer.batch, seed: seed, balance: command.data.balance)
+    let unflippable = try command.data.unflippable(data.classNames)
+    switch data.contents {
+    case .images(let images):
+      let augmentation = Augmentation(
+        flips: command.data.flip, shift: command.data.shift, unflippable: unflippable)
+      let loader = BatchLoader(
+        images: images.training, side: tokenizer.configuration.imageSide, order: order, augmentation: augmentation,
+        seed: seed)
+      return EncodedImages(tokenizer, loader: loader, heldOut: images.validation, on: device)
+    case .latents(let latents):
+      return CachedTokens(
+        latents, order: order, flips: command.data.flip, unflippable: unflippable, seed: seed, configuration,
+        on: device)
+    }
+  }
+
+  private func transformerConfiguration(
+    _ tokenizer: TokenizerConfiguration, classes: Int
+  ) throws -> TransformerConfiguration {
+    let configuration = TransformerConfiguration(
+      depth: command.depth, scaleList: tokenizer.scaleList, vocabulary: tokenizer.vocabulary,
+      codeWidth: tokenizer.codeWidth, classes: classes, width: command.width, heads: command.heads,
+      sharesModulation: command.sharedAln, attention: command.attention, window: command.window,
+      refineStep: command.refineStep)
+    do {
+      try configuration.validate()
+    } catch let error as ConfigurationError {
+      throw ValidationError("\(error)")
+    }
+    return configuration
+  }
+
+  /// A model from scratch, or with the weights of a checkpoint that has the same sizes.
+  private func firstModel<B: Backend>(_ configuration: TransformerConfiguration, on device: B.Device) throws
+    -> MarkovianTransformer<B>
+  {
+    guard let path = command.`init` else {
+      return try MarkovianTransformer(
+        configuration,
+        InitialSource(configuration, gainFactor: command.alng, seed: command.optimizer.seed, on: device),
+        on: device)
+    }
+    let weights = try CheckpointWeights(path: path, .transformer)
+    let model = try MarkovianTransformer<B>(
+      configuration, CheckpointSource<B>(weights, .transformer, on: device), on: device)
+    // A deeper model's first blocks alone would be no beginning.
+    let known = Set(model.parameters.map { CheckpointNames.key(of: $0.name, in: .transformer) })
+    if let other = weights.tensors.map(\.name).first(where: { !known.contains($0) && !CheckpointNames.isDerived($0) }) {
+      throw Failure("\(path): \(other) is no parameter of a model of these sizes")
+    }
+    return model
+  }
+
+  private func trainingOptions() throws -> TransformerTrainingOptions {
+    let schedules = command.optimizer.schedules(accumulation: command.accumulate)
+    var options = try TransformerTrainingOptions(schedule: schedules.rate, decay: schedules.decay)
+    options.accumulation = command.accumulate
+    options.optimizer = OptimizerSettings(clip: command.optimizer.clip)
+    options.ratio = command.ratioK
+    options.order = command.segments
+    options.regularization = Regularization(
+      labelDrop: command.labelDrop,
+      dropPath: command.dropPath ?? Regularization.publishedDropPath(depth: command.depth),
+      labelSmoothing: command.labelSmooth)
+    return options
+  }
+}

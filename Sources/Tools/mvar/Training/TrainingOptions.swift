@@ -1,0 +1,217 @@
+// The options that both trainings share: data, order and variation of images, the optimizer, the run's folder.
+//
+// A training is fully decided by its options and its data; `settings` collects what decides it, so that a resumed run can
+// be refused when anything differs.
+
+import ArgumentParser
+import Foundation
+import MVAR
+import MVARTraining
+
+extension ClassBalance: ExpressibleByArgument {}
+extension SegmentCycle.Order: ExpressibleByArgument {}
+
+/// Which images, in which order, varied how.
+struct DataOptions: ParsableArguments {
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "The folder with the training data.",
+      discussion: "train/<class>/*.{png,jpg} (and val/ alike), or class folders, or sheets with an index.json."))
+  var data: String
+
+  @OptionGroup var dataset: DatasetOptions
+
+  @Option(parsing: .unconditional, help: "How classes are balanced: none, sqrt or full.")
+  var balance = ClassBalance.none
+
+  @Flag(inversion: .prefixedNo, help: "Mirror half of the images.")
+  var flip = true
+
+  @Option(
+    parsing: .unconditionalSingleValue, help: "A class that is never mirrored, by name; may be given several times.")
+  var neverFlip: [String] = []
+
+  @Option(parsing: .unconditional, help: "Shift images by up to so many pixels.")
+  var shift = 0
+
+  func validate() throws {
+    guard !data.isEmpty else { throw ValidationError("--data is empty; name a folder") }
+    try Arguments.check("--shift", shift, in: 0...256)
+  }
+
+  /// What decides the results.
+  var settings: [String: String] {
+    [
+      "--held-out": "\(dataset.heldOut)", "--balance": balance.rawValue, "--flip": "\(flip)",
+      "--never-flip": neverFlip.sorted().joined(separator: ", "), "--shift": "\(shift)",
+    ]
+  }
+
+  /// Reads the images.
+  func images(side: Int) throws -> LabeledImages {
+    let progress = Progress()
+    defer { progress.finish() }
+    return try dataset.images(in: data, side: side, progress)
+  }
+
+  /// The labels that are never mirrored.
+  func unflippable(_ classNames: [String]) throws -> Set<Int> {
+    try Arguments.labels(neverFlip, option: "--never-flip", among: classNames, of: data)
+  }
+
+  /// A fingerprint of a data set: a resumed run must see the same one.
+  static func fingerprint(_ names: [(label: Int, name: String)]) -> String {
+    let hash = SeededWeights.hash(names.map { "\($0.label)/\($0.name)\n" }.joined())
+    return "\(names.count) images, \(String(hash, radix: 16))"
+  }
+}
+
+/// The optimizer and its schedules.
+struct OptimizerOptions: ParsableArguments {
+  @Option(parsing: .unconditional, help: "How many optimizer steps.")
+  var steps = 1000
+
+  @Option(parsing: .unconditional, help: "Images per micro-batch.")
+  var batch = 32
+
+  @Option(parsing: .unconditional, help: "The highest learning rate.")
+  var lr = 1e-3
+
+  @Option(
+    parsing: .unconditional,
+    help: "The schedule after the warm-up: cos, lin, lin0, lin00, exp, or lin0.3 and the like.",
+    transform: { text in
+      do { return try LearningRateSchedule.Decay(text) } catch { throw ValidationError("\(error)") }
+    })
+  var schedule = LearningRateSchedule.Decay.cosine
+
+  @Option(parsing: .unconditional, help: "Steps of the warm-up (default: a fiftieth).")
+  var warmup: Int?
+
+  @Option(parsing: .unconditional, help: "The first factor of the warm-up.")
+  var wp0 = 0.005
+
+  @Option(parsing: .unconditional, help: "The last factor of the schedule.")
+  var wpe = 0.01
+
+  @Option(parsing: .unconditional, help: "Weight decay.")
+  var wd = 0.05
+
+  @Option(parsing: .unconditional, help: "Weight decay at the end (default: as at the beginning).")
+  var wdEnd: Double?
+
+  @Option(parsing: .unconditional, help: "The largest norm of all gradients together; 0 for no limit.")
+  var clip = 2.0
+
+  @Option(
+    parsing: .unconditional, help: "The same seed gives the same weights; 0 to 2⁶⁴ − 1.",
+    transform: Arguments.seed)
+  var seed: UInt64 = 0
+
+  func validate() throws {
+    try Arguments.check("--steps", steps, in: 1...100_000_000)
+    try Arguments.check("--batch", batch, in: 1...4096)
+    guard lr > 0, lr <= 10 else { throw ValidationError("--lr is \(lr); use a positive number, at most 10") }
+    if let warmup, !(0...steps).contains(warmup) {
+      throw ValidationError("--warmup is \(warmup); use a number from 0 to the number of steps")
+    }
+    for (name, value) in [("--wp0", wp0), ("--wpe", wpe)] where !(value > 0 && value <= 1) {
+      throw ValidationError("\(name) is \(value); use a positive number, at most 1")
+    }
+    for (name, value) in [("--wd", wd), ("--wd-end", wdEnd ?? 0), ("--clip", clip)]
+    where !(value >= 0 && value.isFinite) {
+      throw ValidationError("\(name) is \(value); use 0 or a positive number")
+    }
+  }
+
+  /// The schedules, in micro-batches.
+  func schedules(accumulation: Int = 1) -> (rate: LearningRateSchedule, decay: WeightDecaySchedule) {
+    let total = steps * accumulation
+    return (
+      LearningRateSchedule(
+        peak: lr, decay: schedule, warmup: (warmup ?? steps / 50) * accumulation, total: total, start: wp0, end: wpe),
+      WeightDecaySchedule(wd, end: wdEnd, total: total)
+    )
+  }
+
+  /// What decides the results.
+  var settings: [String: String] {
+    [
+      "--steps": "\(steps)", "--batch": "\(batch)", "--lr": "\(lr)", "--schedule": "\(schedule)",
+      "--warmup": "\(warmup ?? steps / 50)", "--wp0": "\(wp0)", "--wpe": "\(wpe)", "--wd": "\(wd)",
+      "--wd-end": "\(wdEnd ?? wd)", "--clip": "\(clip)", "--seed": "\(seed)",
+    ]
+  }
+}
+
+/// The folder of a run, and what it leaves there.
+struct RunOptions: ParsableArguments {
+  @Option(
+    name: [.short, .long], parsing: .unconditional,
+    help: "The folder for checkpoints, metrics and images.")
+  var output: String
+
+  @Flag(help: "Go on where the run in this folder was when it last saved; begin it if there is none.")
+  var resume = false
+
+  @Option(parsing: .unconditional, help: "Steps between two checkpoints.")
+  var saveEvery = 100
+
+  @Option(parsing: .unconditional, help: "Steps between two validations; 0 for none.")
+  var validateEvery = 200
+
+  @Option(parsing: .unconditional, help: "Steps between two images; 0 for none.")
+  var imageEvery = 200
+
+  func validate() throws {
+    guard !output.isEmpty else { throw ValidationError("the name of the output folder is empty") }
+    guard saveEvery >= 1 else { throw ValidationError("--save-every is \(saveEvery); use a positive number") }
+    guard validateEvery >= 0, imageEvery >= 0 else {
+      throw ValidationError("--validate-every and --picture-every cannot be negative; use 0 for never")
+    }
+  }
+
+  /// Whether there is a run to resume.
+  var isResuming: Bool { resume && FileManager.default.fileExists(atPath: "\(output)/checkpoint.safetensors") }
+
+  /// Refuses a folder that cannot be taken, before long preparations and without leaving traces.
+  ///
+  /// - Parameters:
+  ///   - result: the name of the model that the run leaves there in the end.
+  ///   - data: the folder of the data.
+  func check(result: String, data: String) throws {
+    try RunFolder.check(output, resuming: isResuming)
+    try TrainingChecks.apart(output, from: data)
+    let path = "\(output)/\(result)"
+    if !isResuming, access(path, F_OK) == 0 {
+      throw Failure("\(path): exists already and would be replaced; choose another folder")
+    }
+  }
+
+  /// Takes the folder.
+  func open(resuming: Bool) throws -> RunFolder { try RunFolder(output, resuming: resuming) }
+
+  /// Runs a session to its end or until Ctrl-C.
+  ///
+  /// - Returns: whether it reached its end.
+  func run(
+    _ session: inout some TrainingSession, folder: RunFolder, from first: Int, steps: Int, curves: [String]
+  ) throws -> Bool {
+    let interruption = Interruption()
+    interruption.install()
+    defer { interruption.uninstall() }
+    let progress = Progress()
+    let plan = TrainingPlan(
+      iterations: steps, saveEvery: saveEvery, validateEvery: validateEvery, imageEvery: imageEvery)
+    let end = try TrainingLoop(folder, plan, curves: curves)
+      .run(&session, from: first, shouldStop: { interruption.isRequested }, report: { progress.report($0) })
+    progress.finish()
+    switch end {
+    case .finished: return true
+    case .interrupted(let done):
+      Console.note("stopped after step \(done) of \(steps), everything is saved: go on with --resume")
+      return false
+    }
+  }
+}
