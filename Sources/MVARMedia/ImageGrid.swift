@@ -32,7 +32,7 @@ public struct ImageGrid: Sendable {
   ///   - columns: images in a row; ⌈√count⌉ when not given.
   /// - Throws: `MediaError` when there is nothing to show, the sizes differ, or the result is outside ``ImageLimits``.
   public func grid(_ images: [PixelImage], columns: Int? = nil) throws(MediaError) -> PixelImage {
-    guard let first = images.first else { throw MediaError("the grid", "has no pictures") }
+    guard let first = images.first else { throw MediaError("the grid", "has no images") }
     if let other = images.first(where: { $0.width != first.width || $0.height != first.height }) {
       throw MediaError(
         "the grid",
@@ -54,7 +54,7 @@ public struct ImageGrid: Sendable {
   /// - Throws: `MediaError` when a row is empty, the gap is negative, or the result is outside ``ImageLimits``.
   public func rows(_ rows: [[PixelImage]], alignment: Alignment = .bottom) throws(MediaError) -> PixelImage {
     if rows.isEmpty { throw MediaError("the grid", "has no rows") }
-    if rows.contains(where: \.isEmpty) { throw MediaError("the grid", "has a row without pictures") }
+    if rows.contains(where: \.isEmpty) { throw MediaError("the grid", "has a row without images") }
     guard gap >= 0 && gap <= ImageLimits.side else {
       throw MediaError("the grid", "cannot have a gap of \(gap) pixels")
     }

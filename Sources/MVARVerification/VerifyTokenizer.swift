@@ -33,8 +33,8 @@ extension Verifier {
     let name = file.checkpoint.metadata["image"]?.split(separator: ",").first.map(String.init) ?? ""
     let model: VQVAE<B> = try file.tokenizer(on: device)
     let side = model.configuration.imageSide
-    let image = try PixelImage.load(try photo(name, for: file.path)).centerCrop(side)
-    let image = try Tensor<B>(image.planarFloats().map { B.Scalar($0) }, shape: [1, 3, side, side], on: device)
+    let photo = try PixelImage.load(try self.photo(name, for: file.path)).centerCrop(side)
+    let image = try Tensor<B>(photo.planarFloats().map { B.Scalar($0) }, shape: [1, 3, side, side], on: device)
     let features = model.features(Variable(image))
     try rows.value("f", features.value, file.tensor("f"))
     let quantized = model.quantizer.encode(features)

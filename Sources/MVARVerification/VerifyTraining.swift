@@ -89,7 +89,7 @@ extension Verifier {
     for expected in try file.metadata("steps", as: [GoldenStep].self) {
       guard (0..<1_000_000).contains(expected.it) else { throw GoldenError(file.path, "has a step \(expected.it)") }
       let segments = cycle.segments(at: expected.it)
-      let tokens = model.configuration.schedule.tokens(of: segments[0])
+      let tokens = model.configuration.scaleList.tokens(of: segments[0])
       rows.check(
         "step.\(expected.it).segment", [tokens.lowerBound, tokens.upperBound] == expected.segment, "tokens \(tokens)")
       let learning = rate.rate(at: expected.it)
@@ -120,7 +120,7 @@ extension Verifier {
     let labels: Indices<B> = try source.loadIndices("labels", below: configuration.classes + 1, on: device)
     let tokens: Indices<B> = try source.loadIndices("tokens", below: configuration.vocabulary, on: device)
     let inputs: Tensor<B> = try source.load("mvar_input", on: device)
-    let (batch, length) = (labels.shape.count, configuration.schedule.length)
+    let (batch, length) = (labels.shape.count, configuration.scaleList.length)
     guard tokens.shape.count == batch * length, inputs.shape == [batch, length - 1, configuration.codeWidth] else {
       throw GoldenError(path, "holds no batch for this configuration")
     }

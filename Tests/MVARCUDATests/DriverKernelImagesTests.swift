@@ -43,7 +43,7 @@ import Testing
       let folder = KernelCache(folder: folder)
       fill(folder, for: "compute_80")
       fill(folder, for: "sm_90", except: "Loss.cu")
-      let images = try images(hopper, folder)
+      let images = try self.images(hopper, folder)
       #expect(try images.image("Loss.cu") == image("Loss.cu", "compute_80"))
       #expect(try images.image("Codebook.cu") == image("Codebook.cu", "sm_90"))
       let older = ComputeCapability(major: 7, minor: 5)

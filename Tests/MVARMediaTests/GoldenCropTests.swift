@@ -49,7 +49,7 @@ struct GoldenCropTests {
   }
 
   @Test(
-    "crops equal the stored pictures",
+    "crops equal the stored images",
     arguments: [
       ("astronaut.png", 64), ("chelsea.png", 64), ("chelsea.png", 256), ("coffee.png", 64), ("rocket.jpg", 64),
     ])

@@ -92,7 +92,7 @@ struct PNGTests {
     #expect(try pixels(deep) == [50, 100, 150])
   }
 
-  @Test("interlaced pictures", arguments: [1, 2, 5, 8, 9, 13])
+  @Test("interlaced images", arguments: [1, 2, 5, 8, 9, 13])
   func interlaced(_ side: Int) throws {
     var numbers = Numbers(seed: UInt64(side))
     let image = try numbers.image(width: side, height: side + 3)

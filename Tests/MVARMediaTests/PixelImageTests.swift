@@ -56,7 +56,7 @@ struct PixelImageTests {
     #expect([1, 2, 3, 4, 5, 9, 10, 16, 17].map(ImageGrid.defaultColumns) == [1, 2, 2, 2, 3, 3, 4, 4, 5])
   }
 
-  @Test("rows of different pictures")
+  @Test("rows of different images")
   func rows() throws {
     let small = try PixelImage(width: 1, height: 1, filledWith: .init(gray: 1))
     let large = try PixelImage(width: 2, height: 4, filledWith: .init(gray: 2))

@@ -93,9 +93,9 @@ private func rowsInUse<B: HostBackend>(_ gradient: Tensor<B>?, width: Int) throw
     let model = try TinyModels.tokenizer(B.self, channels: 64)
     let side = model.configuration.imageSide
     var random = RandomValues(seed: 6)
-    let image = try random.normal([1, 3, side, side], deviation: 0.5).tensor(B.self)
+    let photo = try random.normal([1, 3, side, side], deviation: 0.5).tensor(B.self)
     let tape = Tape<B>()
-    let input = Variable(image, tape: tape)
+    let input = Variable(photo, tape: tape)
     let (image, quantizerLoss, quantized) = model.reconstruct(input)
     let loss = image.meanSquaredError(input) + image.meanAbsoluteError(input) + quantizerLoss
     let gradients = tape.gradients(of: loss, seed: Tensor(repeating: 1, shape: [1], on: HostDevice()))

@@ -161,7 +161,7 @@ struct TrainingCommandTests {
     }
   }
 
-  @Test("classes of one image can be trained on and cached, without held-out pictures")
+  @Test("classes of one image can be trained on and cached, without held-out images")
   func oneImage() throws {
     try withTemporaryFolder { folder in
       try writeImages(folder)
@@ -214,7 +214,7 @@ struct TrainingCommandTests {
       transformer + Self.hintsForTool + ["--window", "9", "--refine-step", "2", "-o", "r"],
       "a window of 9 does not fit scale 2, whose map has side 3", code: 64),
     Mistake(
-      "cached tokens that are pictures", transformer + Self.hintsForTool + ["--cached", "-o", "r"],
+      "cached tokens that are images", transformer + Self.hintsForTool + ["--cached", "-o", "r"],
       "data/a holds no cached images (.npz)"),
     Mistake("an output that is a file", tokenizer + ["-o", "file"], "file: is not a folder"),
   ]
@@ -324,7 +324,7 @@ struct TrainingCommandTests {
   /// Data, models, places and numbers that are refused before anything is written.
   static let refusals: [Mistake] = [
     Mistake(
-      "a class without pictures", tokenizer + ["--data", "empty", "-o", "r"],
+      "a class without images", tokenizer + ["--data", "empty", "-o", "r"],
       "empty/a holds no images (.png, .jpg, .jpeg)", { try emptyClass($0) }),
     Mistake(
       "an image that is none", tokenizer + ["-o", "r"], "data/a/3.png is empty",

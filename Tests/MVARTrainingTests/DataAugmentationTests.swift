@@ -64,7 +64,7 @@ struct DataAugmentationTests {
     var every = [UInt8](repeating: 0, count: 3 * side * side)
     for place in every.indices { every[place] = UInt8(truncatingIfNeeded: place) }
     let (first, second) = (try PixelImage(width: side, height: side, pixels: every), try pattern(side, side))
-    let batch = ImageBatch(labels: [4, 2], images: [first.pixels, second.pixels], side: side)
+    let batch = ImageBatch(labels: [4, 2], pixels: [first.pixels, second.pixels], side: side)
     #expect(batch.labels == [4, 2])
     #expect(batch.images == first.planarFloats() + second.planarFloats())
   }
@@ -88,7 +88,7 @@ struct DataAugmentationTests {
           example.pixels, side: side, label: example.label,
           stream: RandomStream(seed: 6, stream: UInt64(4 * index + row)))
       }
-      return ImageBatch(labels: chosen.map(\.label), images: images, side: side)
+      return ImageBatch(labels: chosen.map(\.label), pixels: images, side: side)
     }
     func loader() -> BatchLoader {
       BatchLoader(images: images, side: side, order: order, augmentation: augmentation, seed: 6)

@@ -201,7 +201,7 @@ struct DataLatentTests {
     }
   }
 
-  @Test("without val/ the held-out images are chosen as for pictures")
+  @Test("without val/ the held-out images are chosen as for images")
   func heldOut() throws {
     try withFolder { folder in
       try folder.makeFolder("a")

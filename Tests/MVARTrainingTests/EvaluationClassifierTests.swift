@@ -46,7 +46,7 @@ struct EvaluationClassifierTests {
   func gradients(_ side: Int) throws {
     let examples = colors(4, side: side, seed: 3)
     let classifier = try SmallClassifier<CPU<Float>>(classes: 4, side: side, seed: 0, on: HostDevice())
-    let batch = ImageBatch(labels: examples.map(\.label), images: examples.map(\.pixels), side: side)
+    let batch = ImageBatch(labels: examples.map(\.label), pixels: examples.map(\.pixels), side: side)
     let (loss, gradients) = try classifier.gradients(batch, labelSmoothing: 0.05)
     #expect(loss > 0 && loss.isFinite)
     #expect(classifier.parameters.count == 18)

@@ -6,7 +6,7 @@ import MVARTraining
 import TensorCore
 import Testing
 
-@Suite("Nearest pictures")
+@Suite("Nearest images")
 struct EvaluationNearestTests {
   typealias Nearest = NearestImages<CPU<Float>>
 

@@ -85,8 +85,8 @@ struct LatentCacheTests {
 
   /// An image's tokens and inputs, encoded alone.
   private func moments(of image: PixelImage, _ tokenizer: VQVAE<CPU<Float>>) throws -> LatentFile.Moments {
-    let image = try Tensor<CPU<Float>>(image.planarFloats(), shape: [1, 3, 8, 8], on: HostDevice())
-    let quantized = tokenizer.encode(Variable(image))
+    let input = try Tensor<CPU<Float>>(image.planarFloats(), shape: [1, 3, 8, 8], on: HostDevice())
+    let quantized = tokenizer.encode(Variable(input))
     return LatentFile.Moments(
       tokens: try quantized.tokens.flatMap { try $0.values().map { Int32($0) } },
       inputs: try tokenizer.quantizer.inputs(sums: quantized.sums).value.scalars())
@@ -187,17 +187,17 @@ struct LatentCacheTests {
       let augmentation = Augmentation(flips: true, unflippable: [1])
       let loader = BatchLoader(
         images: images.training, side: 8, order: order, augmentation: augmentation, seed: seed)
-      let images = EncodedImages(tokenizer, loader: loader, heldOut: images.validation, on: HostDevice())
+      let encoded = EncodedImages(tokenizer, loader: loader, heldOut: images.validation, on: HostDevice())
       let cached = CachedTokens<B>(
         latents, order: order, flips: true, unflippable: [1], seed: seed, Self.transformerSizes, on: HostDevice())
 
-      #expect(images.validationCount == 2 && cached.validationCount == 2)
-      try expectSame(images.validation(0..<2), cached.validation(0..<2))
+      #expect(encoded.validationCount == 2 && cached.validationCount == 2)
+      try expectSame(encoded.validation(0..<2), cached.validation(0..<2))
       var (flipped, visiblyFlipped) = ([0, 0], 0)
       // More than an epoch of ten images.
       for iteration in 0..<5 {
         let found = try cached.batch(iteration)
-        try expectSame(images.batch(iteration), found)
+        try expectSame(encoded.batch(iteration), found)
         for (row, index) in order.indices(ofBatch: iteration).enumerated() {
           let example = latents.training[index]
           let stream = RandomStream(seed: seed, stream: UInt64(iteration * batch + row))
@@ -213,7 +213,7 @@ struct LatentCacheTests {
       #expect(flipped[0] > 1 && flipped[0] < 10 && flipped[1] == 0, "\(flipped)")
       #expect(visiblyFlipped > 0)
 
-      let first = try step(on: images.batch(2))
+      let first = try step(on: encoded.batch(2))
       let second = try step(on: cached.batch(2))
       #expect(first.losses == second.losses && first.losses.allSatisfy { $0 > 0 && $0.isFinite })
       #expect(first.weights == second.weights)

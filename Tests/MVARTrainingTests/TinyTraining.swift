@@ -53,7 +53,7 @@ enum TinyTraining {
   static func write(_ numbers: Range<Int>, to folder: SampleFolder) throws {
     for (label, name) in classNames.enumerated() {
       for number in numbers {
-        let image = try PixelImage(width: side, height: side, pixels: image(label: label, number: number))
+        let image = try PixelImage(width: side, height: side, pixels: self.image(label: label, number: number))
         try folder.write(image, "\(name)/\(number).png")
       }
     }

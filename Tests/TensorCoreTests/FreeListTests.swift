@@ -8,27 +8,27 @@ import Testing
     var freeList = FreeList(count: 100)
     let first = freeList.allocate(30)
     let second = freeList.allocate(10)
-    #expect(first == 0..<30 && second == 30..<40 && free.ranges == [40..<100])
-    free.free(0..<30)
+    #expect(first == 0..<30 && second == 30..<40 && freeList.ranges == [40..<100])
+    freeList.free(0..<30)
     #expect(freeList.allocate(20) == 0..<20)
     #expect(freeList.allocate(61) == nil)
     #expect(freeList.allocate(60) == 40..<100)
-    #expect(free.ranges == [20..<30])
+    #expect(freeList.ranges == [20..<30])
   }
 
   @Test func `neighbors become one range`() {
     var freeList = FreeList(count: 50)
     _ = freeList.allocate(50)
-    free.free(10..<20)
-    free.free(30..<40)
-    #expect(free.ranges == [10..<20, 30..<40])
-    free.free(20..<30)
-    #expect(free.ranges == [10..<40])
-    free.free(0..<10)
-    free.free(40..<50)
-    #expect(free.ranges == [0..<50])
-    free.free(50..<50)
-    #expect(free.ranges == [0..<50])
+    freeList.free(10..<20)
+    freeList.free(30..<40)
+    #expect(freeList.ranges == [10..<20, 30..<40])
+    freeList.free(20..<30)
+    #expect(freeList.ranges == [10..<40])
+    freeList.free(0..<10)
+    freeList.free(40..<50)
+    #expect(freeList.ranges == [0..<50])
+    freeList.free(50..<50)
+    #expect(freeList.ranges == [0..<50])
   }
 
   @Test func `no part is given out twice and none is lost`() {
@@ -46,11 +46,11 @@ import Testing
         let (number, range) = taken.remove(at: last)
         #expect(range.allSatisfy { owner[$0] == number })
         for place in range { owner[place] = nil }
-        free.free(range)
+        freeList.free(range)
       }
-      let freePlaces = free.ranges.reduce(0) { $0 + $1.count }
+      let freePlaces = freeList.ranges.reduce(0) { $0 + $1.count }
       #expect(freePlaces == owner.count { $0 == nil })
-      #expect(zip(free.ranges, free.ranges.dropFirst()).allSatisfy { $0.upperBound < $1.lowerBound })
+      #expect(zip(freeList.ranges, freeList.ranges.dropFirst()).allSatisfy { $0.upperBound < $1.lowerBound })
     }
   }
 }

@@ -27,21 +27,21 @@ public struct ImageBatch: Sendable, Equatable {
   ///
   /// - Parameters:
   ///   - labels: [B].
-  ///   - images: B images, each [side, side, 3].
+  ///   - pixels: B images, each [side, side, 3].
   ///   - side: rows and columns.
-  public init(labels: [Int], images: [[UInt8]], side: Int) {
-    precondition(labels.count == images.count, "\(labels.count) labels for \(images.count) pictures")
+  public init(labels: [Int], pixels images: [[UInt8]], side: Int) {
+    precondition(labels.count == images.count, "\(labels.count) labels for \(images.count) images")
     let plane = side * side
     let values = Self.values
-    var images = [Float](repeating: 0, count: images.count * 3 * plane)
+    var planes = [Float](repeating: 0, count: images.count * 3 * plane)
     for (row, image) in images.enumerated() {
       precondition(image.count == 3 * plane, "\(image.count) bytes for an image of side \(side)")
       for channel in 0..<3 {
         let start = (3 * row + channel) * plane
-        for pixel in 0..<plane { images[start + pixel] = values[Int(image[3 * pixel + channel])] }
+        for pixel in 0..<plane { planes[start + pixel] = values[Int(image[3 * pixel + channel])] }
       }
     }
-    self.init(labels: labels, images: images)
+    self.init(labels: labels, images: planes)
   }
 
   /// The number of every byte, by the arithmetic of `PixelImage.planarFloats()`.
@@ -109,12 +109,12 @@ private struct BatchMaker: Sendable {
 
   func batch(_ index: Int) -> ImageBatch {
     let chosen = order.indices(ofBatch: index).map { images[$0] }
-    let images = chosen.enumerated().map { row, example in
+    let pixels = chosen.enumerated().map { row, example in
       let sample = UInt64(index) * UInt64(order.batch) + UInt64(row)
       let stream = RandomStream(seed: seed, stream: sample)
       return augmentation.apply(example.pixels, side: side, label: example.label, stream: stream)
     }
-    return ImageBatch(labels: chosen.map(\.label), images: images, side: side)
+    return ImageBatch(labels: chosen.map(\.label), pixels: pixels, side: side)
   }
 }
 

@@ -64,16 +64,16 @@ public struct LatentCache<B: Backend> {
         vocabulary: configuration.vocabulary)) != nil
   }
 
-  private func encode(_ images: [[UInt8]], side: Int, flipped: Bool) throws -> [LatentFile.Moments] {
-    let labels = images.map { _ in 0 }
-    var values = ImageBatch(labels: labels, images: images, side: side).images
+  private func encode(_ pixels: [[UInt8]], side: Int, flipped: Bool) throws -> [LatentFile.Moments] {
+    let labels = pixels.map { _ in 0 }
+    var values = ImageBatch(labels: labels, pixels: pixels, side: side).images
     if flipped { for row in stride(from: 0, to: values.count, by: side) { values[row..<row + side].reverse() } }
-    let images = try Tensor<B>(B.Scalar.array(values), shape: [images.count, 3, side, side], on: device)
+    let images = try Tensor<B>(B.Scalar.array(values), shape: [pixels.count, 3, side, side], on: device)
     let batch = try TokenBatch(tokenizer, images: images, labels: labels)
     let inputs = try batch.inputs.scalars().map { Float($0) }
     let length = tokenizer.configuration.scaleList.length
-    let each = inputs.count / images.count
-    return images.indices.map {
+    let each = inputs.count / pixels.count
+    return pixels.indices.map {
       LatentFile.Moments(
         tokens: Array(batch.tokens[$0 * length..<($0 + 1) * length]), inputs: Array(inputs[$0 * each..<($0 + 1) * each])
       )

@@ -54,7 +54,7 @@ extension EvaluationReport {
       [name, "\(found.count)"] + [found.fifthPercentile, found.median, found.mean].map(Self.distance)
     }
     let rows = [
-      row("held-out pictures", novelty.heldOut), row("their reconstructions", novelty.reconstructions),
+      row("held-out images", novelty.heldOut), row("their reconstructions", novelty.reconstructions),
       row("samples", novelty.samples),
     ]
     return """

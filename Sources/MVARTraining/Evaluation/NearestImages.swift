@@ -108,7 +108,7 @@ public struct NearestImages<B: Backend> {
     let block = 64
     for start in stride(from: 0, to: images.count, by: block) {
       let part = Array(images[start..<min(start + block, images.count)])
-      let images = ImageBatch(labels: part.map { _ in 0 }, images: part, side: side).images
+      let images = ImageBatch(labels: part.map { _ in 0 }, pixels: part, side: side).images
       let x = try Tensor<B>(B.Scalar.array(images), shape: [part.count, 3, side, side], on: device)
       let small = B.areaResize(x, height: comparedSide, width: comparedSide)  // [N, 3, 32, 32]
       // −1 … 1 becomes −½ … ½: exact, and nearer to 0 than brightness itself.

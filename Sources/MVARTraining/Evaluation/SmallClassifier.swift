@@ -80,7 +80,7 @@ public struct SmallClassifier<B: Backend>: Sendable {
     let batch = 64
     for start in stride(from: 0, to: images.count, by: batch) {
       let part = Array(images[start..<min(start + batch, images.count)])
-      let images = ImageBatch(labels: part.map { _ in 0 }, images: part, side: side).images
+      let images = ImageBatch(labels: part.map { _ in 0 }, pixels: part, side: side).images
       let x = try Tensor<B>(B.Scalar.array(images), shape: [part.count, 3, side, side], on: device)
       let logits = try self(Variable(x)).value.scalars()
       found += part.indices.map { row in

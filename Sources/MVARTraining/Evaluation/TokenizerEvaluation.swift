@@ -70,7 +70,7 @@ public struct TokenizerEvaluation<B: Backend> {
     var shown: [[UInt8]] = []
     for start in stride(from: 0, to: images.count, by: batch) {
       let part = Array(images[start..<min(start + batch, images.count)])
-      let originals = ImageBatch(labels: part.map { _ in 0 }, images: part, side: side).images
+      let originals = ImageBatch(labels: part.map { _ in 0 }, pixels: part, side: side).images
       let images = try Tensor<B>(B.Scalar.array(originals), shape: [part.count, 3, side, side], on: device)
       let features = tokenizer.features(Variable(images))
       // What is no number has no nearest code.

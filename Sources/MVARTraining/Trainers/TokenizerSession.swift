@@ -28,7 +28,7 @@ public struct TokenizerTrainingOptions: Hashable, Sendable {
 
   /// Options with these schedules.
   public init(schedule: LearningRateSchedule, decay: WeightDecaySchedule) {
-    self.scaleList = scaleList
+    self.schedule = schedule
     self.decay = decay
   }
 }

@@ -29,7 +29,7 @@ public struct TransformerTrainingOptions: Hashable, Sendable {
 
   /// Options with these schedules.
   public init(schedule: LearningRateSchedule, decay: WeightDecaySchedule) throws {
-    self.scaleList = scaleList
+    self.schedule = schedule
     self.decay = decay
     sampling = try SamplingOptions(guidance: 2, topK: 100, topP: 0.95)
   }

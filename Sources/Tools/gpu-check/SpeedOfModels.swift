@@ -61,7 +61,7 @@ struct SpeedOfSampling: SpeedOfModels {
     let sampler: Sampler<CUDA> = try scenario.makeSampler(on: engine)
     let (labels, options) = (scenario.labels(1), try Scenario.options())
     for (row, recordings) in [("single launches", nil), ("recorded launches", SamplingRecordings(sampler))] {
-      try engine.giveBackIdleMemory()
+      try engine.freeIdleMemory()
       engine.resetPeakMemory()
       let before = engine.memoryUse.used
       func sample() throws {
@@ -101,7 +101,7 @@ struct SpeedOfTraining: SpeedOfModels {
       inputs: try numbers([count, length - 1, configuration.codeWidth], on: engine))
     let streams = (0..<count).map { RandomStream(seed: 0, stream: UInt64($0)) }
     for scales in trainer.model.trajectory.segments {
-      try engine.giveBackIdleMemory()
+      try engine.freeIdleMemory()
       engine.resetPeakMemory()
       let seconds = try Stopwatch(engine: engine, once: device.small).seconds {
         _ = try trainer.step(batch, segments: [scales], streams: streams, rate: 1e-5, decay: 0.05)

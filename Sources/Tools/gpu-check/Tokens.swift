@@ -41,7 +41,7 @@ struct Tokens: ParsableCommand {
       Measurement(section, row, "logits, relative error", Amount.error(error / size)).report()
       guard error <= 1e-3 * size else { throw Failure("the logits of scale \(scale + 1) differ by \(error)") }
       if different > 0 {
-        Measurement(section, row, "", "a sample near a boundary: later scales are other pictures").report()
+        Measurement(section, row, "", "a sample near a boundary: later scales are other images").report()
         guard different * 1000 <= expected.tokens.count + 1000 else {
           throw Failure("\(different) tokens of scale \(scale + 1) differ")
         }

@@ -123,7 +123,7 @@ struct FlopsReport {
       series: costs.map { cost in
         LinePlot.Series(
           cost.trajectory.pattern.rawValue,
-          scaleLists.map { schedule in
+          scaleLists.map { scaleList in
             var configuration = cost.configuration
             configuration.scaleList = scaleList
             let first = min(configuration.refineStep, scaleList.count)

@@ -22,7 +22,7 @@ struct EvaluateTask: EngineTask {
     let side = tokenizer.configuration.imageSide
     let progress = Progress()
     defer { progress.finish() }
-    let images = try images(side: side, progress)
+    let images = try self.images(side: side, progress)
     let unflippable = try Arguments.labels(
       command.neverFlip, option: "--never-flip", among: images.classNames, of: command.data)
     if let sampler { try check(sampler, images) }
@@ -62,7 +62,7 @@ struct EvaluateTask: EngineTask {
     report.classes = try measured("classifier", &times) {
       try scores(images, heldOutAgain, samples, labels, unflippable, as: B.self, on: device, progress)
     }
-    progress.report("searching for the nearest training pictures")
+    progress.report("searching for the nearest training images")
     let matches = try measured("search", &times) {
       let originals = try NearestImages<B>(training, side: side, on: device)
       let copies = try NearestImages<B>(trainingAgain, side: side, on: device)

@@ -83,7 +83,7 @@ struct TrainTokenizer: ParsableCommand {
       let configuration = TokenizerConfiguration(
         vocabulary: vocabulary, codeWidth: codeWidth, channels: ch,
         multipliers: try Arguments.numbers(multipliers, option: "--multipliers"), blocks: blocks,
-        schedule: try ScaleList(try Arguments.numbers(patchNums, option: "--patch-nums")),
+        scaleList: try ScaleList(try Arguments.numbers(patchNums, option: "--patch-nums")),
         phiSharing: phi == 0 ? .none : phi == 1 ? .full : .partial(phi))
       guard (1...1 << 20).contains(vocabulary), (1...4096).contains(codeWidth), (1...4096).contains(ch),
         (1...64).contains(blocks), (0...64).contains(phi)
