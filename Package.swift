@@ -12,8 +12,8 @@ let package = Package(
     .library(name: "Media", targets: ["Media"]),
     .library(name: "Training", targets: ["Training"]),
     .library(name: "MVARCUDA", targets: ["MVARCUDA"]),
-    .executable(name: "mvar", targets: ["MVARTool"]),
-    .executable(name: "gpu-check", targets: ["GPUCheck"]),
+    .executable(name: "mvar", targets: ["MVARProgram"]),
+    .executable(name: "gpu-check", targets: ["GPUCheckProgram"]),
     // A CUDA driver and compiler for machines without a GPU, which tests load in the place of NVIDIA's.
     .library(name: "cuda-emulator", type: .dynamic, targets: ["CUDAEmulatorLibrary"]),
   ],
@@ -49,8 +49,8 @@ let package = Package(
     .target(
       name: "MVARCUDA", dependencies: ["TensorCore", "CUDAKernelText"], path: "Sources/MVARCUDA", exclude: ["Kernels"]),
 
-    // MARK: Executables
-    .executableTarget(
+    // MARK: Commands, which the two programs are made of
+    .target(
       name: "MVARTool",
       dependencies: [
         "MVAR", "NeuralLayers", "TensorCore", "Files", "Checkpoints", "Media", "Training", "Verification", "MVARCUDA",
@@ -62,12 +62,16 @@ let package = Package(
     .target(name: "CUDAEmulatorLibrary", dependencies: ["CUDAEmulator"]),
     // Every operator with inputs chosen to hurt, and what it should compute.
     .target(name: "OperatorCases", dependencies: ["TensorCore", "Checkpoints"], path: "Tests/OperatorCases"),
-    .executableTarget(
+    .target(
       name: "GPUCheck",
       dependencies: [
-        "MVARCUDA", "CUDAEmulator", "OperatorCases", "MVAR", "Training", "TensorCore", "NeuralLayers",
+        "MVARCUDA", "CUDAEmulator", "OperatorCases", "MVAR", "Training", "TensorCore", "NeuralLayers", "MVARTool",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
+
+    // MARK: Programs: a line each
+    .executableTarget(name: "MVARProgram", dependencies: ["MVARTool"]),
+    .executableTarget(name: "GPUCheckProgram", dependencies: ["GPUCheck"]),
 
     // MARK: Tests
     .target(
