@@ -15,8 +15,8 @@ let package = Package(
     .library(name: "MVARTraining", targets: ["MVARTraining"]),
     .library(name: "MVARVerification", targets: ["MVARVerification"]),
     .library(name: "MVARCUDA", targets: ["MVARCUDA"]),
-    .executable(name: "mvar", targets: ["MVARTool"]),
-    .executable(name: "gpu-check", targets: ["MVARGPUCheck"]),
+    .executable(name: "mvar", targets: ["MVARProgram"]),
+    .executable(name: "gpu-check", targets: ["MVARGPUCheckProgram"]),
     // A CUDA driver and compiler for machines without a GPU, which tests load in the place of NVIDIA's.
     .library(name: "cuda-emulator", type: .dynamic, targets: ["CUDAEmulatorLibrary"]),
   ],
@@ -58,20 +58,25 @@ let package = Package(
     .target(
       name: "MVARCUDA", dependencies: ["TensorCore", "CUDAKernelText"], path: "Sources/MVARCUDA", exclude: ["Kernels"]),
 
-    // MARK: Executables
-    .executableTarget(
+    // MARK: Commands, which the two programs are made of
+    .target(
       name: "MVARTool",
       dependencies: [
         "MVAR", "TensorCore", "MVARFiles", "MVARCheckpoints", "MVARMedia", "MVARPlots", "MVARTraining",
         "MVARVerification", "MVARCUDA",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ], path: "Sources/Tools/mvar"),
-    .executableTarget(
+      ], path: "Sources/Tools/MVARTool"),
+    .target(
       name: "MVARGPUCheck",
       dependencies: [
-        "MVARCUDA", "CUDAEmulator", "OperatorCases", "MVAR", "MVARTraining", "TensorCore",
+        "MVARTool", "MVARCUDA", "CUDAEmulator", "OperatorCases", "MVAR", "MVARTraining", "TensorCore",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ], path: "Sources/Tools/gpu-check"),
+      ], path: "Sources/Tools/MVARGPUCheck"),
+
+    // MARK: Programs: a line each
+    .executableTarget(name: "MVARProgram", dependencies: ["MVARTool"], path: "Sources/Tools/mvar"),
+    .executableTarget(
+      name: "MVARGPUCheckProgram", dependencies: ["MVARGPUCheck"], path: "Sources/Tools/gpu-check"),
 
     // MARK: A CUDA device made of this machine's processors, which runs the kernels' own text
     .target(name: "CUDAEmulator", path: "Emulator/CUDAEmulator"),

@@ -57,6 +57,15 @@ import Testing
     #expect(!cells(result.output).isEmpty)
   }
 
+  /// The commands of `mvar` are part of this program, also where one starts the program again.
+  @Test func mvar() throws {
+    let golden = Fixtures.path("golden/tiny.filter.safetensors")
+    let verified = try run(["mvar", "verify", golden, "--summary"])
+    #expect(verified.code == 0 && verified.output.contains(", 0 failed, 0 not checked in 1 file"), "\(verified.errors)")
+    let unknown = try run(["mvar", "verify", "--nothing"])
+    #expect(unknown.code == 64 && unknown.errors.hasPrefix("mvar: "), "\(unknown.errors)")
+  }
+
   @Test func noGPU() throws {
     let folder = FileManager.default.temporaryDirectory.path(percentEncoded: false)
     let result = try BuiltProgram.run(

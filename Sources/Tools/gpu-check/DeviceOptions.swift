@@ -3,9 +3,10 @@
 import ArgumentParser
 import CUDAEmulator
 import MVARCUDA
+import MVARTool
 
+// How products are computed is an argument of MVARTool's already.
 extension CUDAEngine.Precision: ExpressibleByArgument {}
-extension CUDAEngine.Products: ExpressibleByArgument {}
 
 /// The options that choose the device.
 struct DeviceOptions: ParsableArguments {

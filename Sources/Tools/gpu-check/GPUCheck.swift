@@ -4,12 +4,28 @@
 // arguments make no sense.
 
 import ArgumentParser
+import MVARTool
 
 /// The command `gpu-check`.
-@main
-struct GPUCheck: ParsableCommand {
-  static let configuration = CommandConfiguration(
+package struct GPUCheck: ParsableCommand {
+  package static let configuration = CommandConfiguration(
     commandName: "gpu-check",
     abstract: "Check the CUDA engine of MVAR.",
+    discussion: """
+      Everything that `mvar` does, this program does as `gpu-check mvar …`: one file serves a machine where every mebibyte \
+      has to be carried.
+      """,
     subcommands: [Kernels.self, Operators.self, Tokens.self, Limits.self, Speed.self, Report.self])
+
+  /// No subcommand; what the parser begins with.
+  package init() {}
+
+  /// Runs the program, and ends the process when that fails.
+  package static func start() {
+    if CommandLine.arguments.dropFirst().first == "mvar" {
+      MVARTool.start(after: ["mvar"])
+    } else {
+      main()
+    }
+  }
 }

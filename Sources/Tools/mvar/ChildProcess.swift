@@ -1,9 +1,13 @@
 // Starting this program again: a check that must not stop the others, or a measurement of one process's memory.
 
 import Foundation
+import Synchronization
 
 /// The file of the running program.
-enum ChildProcess {
+enum ThisProgram {
+  /// The arguments before a subcommand: none, or the word by which another program offers these subcommands.
+  static let leadingWords = Mutex<[String]>([])
+
   /// Where it is.
   ///
   /// - Throws: `Failure` when the system does not tell.
@@ -30,13 +34,13 @@ enum ChildProcess {
     }
   }
 
-  /// Runs this program with arguments and waits for its end.
+  /// Runs a subcommand with its arguments in a process of its own and waits for its end.
   ///
   /// - Throws: `Failure` when no process can be started.
   static func run(_ arguments: [String]) throws -> Result {
     let process = Process()
     process.executableURL = try location()
-    process.arguments = arguments
+    process.arguments = leadingWords.withLock(\.self) + arguments
     var environment = ProcessInfo.processInfo.environment
     environment["SWIFT_BACKTRACE"] = "enable=no"
     process.environment = environment

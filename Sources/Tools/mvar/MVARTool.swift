@@ -1,16 +1,16 @@
 // The command-line tool: parses arguments, runs a subcommand, and turns whatever goes wrong into one sentence.
 //
 // Results go to standard output, everything else to standard error. The exit status is 0, 1 when something failed, or 64
-// when the arguments make no sense. Each subcommand is a file of its own.
+// when the arguments make no sense. Each subcommand is a file of its own. The program itself is the target MVARProgram; that
+// of GPUCheck offers the same commands.
 
 import ArgumentParser
 import Foundation
 import MVAR
 
 /// The command `mvar`.
-@main
-struct MVARTool: ParsableCommand {
-  static let configuration = CommandConfiguration(
+package struct MVARTool: ParsableCommand {
+  package static let configuration = CommandConfiguration(
     commandName: "mvar",
     abstract: "Sample images with MVAR, train it, and look into the files it works with.",
     discussion: """
@@ -33,13 +33,19 @@ struct MVARTool: ParsableCommand {
       Compare.self, Devices.self,
     ])
 
-  /// Runs the tool.
-  static func main() {
+  /// No subcommand; what the parser begins with.
+  package init() {}
+
+  /// Runs the tool with the arguments of the program, and ends the process when that fails.
+  ///
+  /// - Parameter words: the program's arguments before a subcommand, where the tool is one of several that it offers.
+  package static func start(after words: [String] = []) {
+    ThisProgram.leadingWords.withLock { $0 = words }
     // A reader that goes away and a file-size limit become errors of the write, which are reported like any other.
     signal(SIGPIPE, SIG_IGN)
     signal(SIGXFSZ, SIG_IGN)
     do {
-      var command = try parseAsRoot()
+      var command = try parseAsRoot(Array(CommandLine.arguments.dropFirst(1 + words.count)))
       try command.run()
     } catch {
       leave(with: error)
