@@ -40,7 +40,7 @@ package struct MVARTool: ParsableCommand {
   ///
   /// - Parameter words: the program's arguments before a subcommand, where the tool is one of several that it offers.
   package static func start(after words: [String] = []) {
-    ThisProgram.leadingWords.withLock { $0 = words }
+    ChildProcess.leadingWords.withLock { $0 = words }
     // A reader that goes away and a file-size limit become errors of the write, which are reported like any other.
     signal(SIGPIPE, SIG_IGN)
     signal(SIGXFSZ, SIG_IGN)

@@ -4,7 +4,7 @@ import Foundation
 import Synchronization
 
 /// The file of the running program.
-enum ThisProgram {
+enum ChildProcess {
   /// The arguments before a subcommand: none, or the word by which another program offers these subcommands.
   static let leadingWords = Mutex<[String]>([])
 

@@ -1,5 +1,0 @@
-// The program `gpu-check`. Its commands are the target GPUCheck, and those of `mvar`.
-
-import GPUCheck
-
-GPUCheck.start()

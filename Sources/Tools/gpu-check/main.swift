@@ -1,0 +1,5 @@
+// The program `gpu-check`. Its commands are the target MVARGPUCheck, and those of `mvar`.
+
+import MVARGPUCheck
+
+MVARGPUCheck.start()
