@@ -99,7 +99,8 @@ let package = Package(
     // Runs the built program; linked into the tests, its engine of the operator cases would meet that of other tests.
     .testTarget(name: "MVARGPUCheckTests", dependencies: ["MVARTestSupport"], path: "Tests/GPUCheckTests"),
     .testTarget(name: "MVARCheckpointsTests", dependencies: ["MVARCheckpoints", "MVARTestSupport"]),
-    .testTarget(name: "MVARMediaTests", dependencies: ["MVARMedia", "MVARFiles", "MVARVerification", "MVARTestSupport"]),
+    .testTarget(
+      name: "MVARMediaTests", dependencies: ["MVARMedia", "MVARFiles", "MVARVerification", "MVARTestSupport"]),
     .testTarget(name: "MVARPlotsTests", dependencies: ["MVARPlots", "MVARMedia", "MVARTestSupport"]),
     .testTarget(name: "MVARTests", dependencies: ["MVAR", "MVARVerification", "MVARCheckpoints", "MVARTestSupport"]),
     .testTarget(

@@ -34,14 +34,14 @@ extension EmulatedDevice {
 
     init() throws {
       engine = try Shortage.engine()
-      let schedule = try ScaleList([1, 2, 3])
+      let scaleList = try ScaleList([1, 2, 3])
       transformer = try MarkovianTransformer(
         TransformerConfiguration(
-          depth: 1, schedule: schedule, vocabulary: 16, codeWidth: 8, classes: 3, width: 32, heads: 2, window: 3,
+          depth: 1, scaleList: scaleList, vocabulary: 16, codeWidth: 8, classes: 3, width: 32, heads: 2, window: 3,
           refineStep: 2),
         SeededSource(seed: 3, .transformer, on: engine), on: engine)
       tokenizer = try VQVAE(
-        TokenizerConfiguration(vocabulary: 16, codeWidth: 8, channels: 32, multipliers: [1, 2], schedule: schedule),
+        TokenizerConfiguration(vocabulary: 16, codeWidth: 8, channels: 32, multipliers: [1, 2], scaleList: scaleList),
         SeededSource(seed: 4, .tokenizer, on: engine), parts: [.encoder], on: engine)
     }
 

@@ -54,9 +54,9 @@ private struct TokenizerCase: OperatorCase {
   func outputs<B: TestedBackend>(_ inputs: [Tensor<B>]) throws -> [Tensor<B>] {
     let model = try TinyModels.tokenizer(B.self)
     let tape = Tape<B>()
-    let image = Variable(inputs[0], tape: tape)
-    let (image, quantizerLoss, _) = model.reconstruct(image)
-    let loss = image.meanSquaredError(image) + image.meanAbsoluteError(image) + quantizerLoss
+    let input = Variable(inputs[0], tape: tape)
+    let (image, quantizerLoss, _) = model.reconstruct(input)
+    let loss = image.meanSquaredError(input) + image.meanAbsoluteError(input) + quantizerLoss
     let gradients = tape.gradients(of: loss, seed: Tensor(repeating: 1, shape: [1], on: B.testDevice))
     return [image.value, quantizerLoss.value, loss.value] + model.parameters.compactMap { gradients[$0] }
   }

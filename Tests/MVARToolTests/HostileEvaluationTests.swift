@@ -71,10 +71,12 @@ struct HostileEvaluationTests {
     Case(evaluate(model: nil) + ["--never-flip", "c"], "--never-flip c: two has no class of this name"),
     Case(
       evaluate(model: "seeded:d16"),
-      "--model is seeded:d16; name a checkpoint file: deterministic pseudo-random weights have learned nothing", code: 64),
+      "--model is seeded:d16; name a checkpoint file: deterministic pseudo-random weights have learned nothing",
+      code: 64),
     Case(
       evaluate(tokenizer: "seeded:d16"),
-      "--tokenizer is seeded:d16; name a checkpoint file: deterministic pseudo-random weights have learned nothing", code: 64),
+      "--tokenizer is seeded:d16; name a checkpoint file: deterministic pseudo-random weights have learned nothing",
+      code: 64),
     Case(evaluate(model: ""), "--model is empty; name a checkpoint file, or seeded:d16", code: 64),
     Case(evaluate(data: ""), "--data is empty; name a folder", code: 64),
     Case(evaluate() + ["--count", "0"], "--count is 0; use a number from 1 to 1000", code: 64),

@@ -47,7 +47,10 @@ import Testing
     (["mask", "--window", "14", "-o", "a.png"], 64, "a window of 14 does not fit"),
     (["mask", "--side", "10", "-o", "a.png"], 64, "--side is 10"),
     (["mask", "-o", "a.gif"], 1, "must end in .png"),
-    (["attention", "--model", "seeded:d16", "-o", "a.png"], 64, "deterministic pseudo-random weights have learned nothing"),
+    (
+      ["attention", "--model", "seeded:d16", "-o", "a.png"], 64,
+      "deterministic pseudo-random weights have learned nothing"
+    ),
     (["attention", "--data", "absent", "-o", "a.png"], 1, "absent"),
     (["attention", "--count", "0", "-o", "a.png"], 64, "--count is 0"),
     (["flops", "--depth", "0"], 64, "--depth is 0"),

@@ -64,9 +64,9 @@ import Testing
     let trainer = TransformerTrainer(model)
     var sums = ValidationSums(scales: 10)
     let part = (0..<48).map { images.validation[$0 * 171 / 48] }
-    let images = try Tensor<CPU<Float>>(
+    let batch = try Tensor<CPU<Float>>(
       part.flatMap { $0.image.planarFloats() }, shape: [48, 3, 64, 64], on: HostDevice())
-    try trainer.validate(try TokenBatch(codes, images: images, labels: part.map(\.label)), into: &sums)
+    try trainer.validate(try TokenBatch(codes, images: batch, labels: part.map(\.label)), into: &sums)
     // ln 512 = 6.24 knows nothing.
     #expect(sums.loss(of: 0..<10) < 2.6)
   }

@@ -42,7 +42,10 @@ struct InitialWeightsTests {
   @Test(
     "of a tokenizer",
     arguments: [
-      (TokenizerConfiguration.PhiSharing.partial(2), 183, "8a4733806961dca92b268c5ff944f036bdbaec3ea0fc6ecca4f44902aa39242e"),
+      (
+        TokenizerConfiguration.PhiSharing.partial(2), 183,
+        "8a4733806961dca92b268c5ff944f036bdbaec3ea0fc6ecca4f44902aa39242e"
+      ),
       (.full, 181, "dcab1674524d0733769ed5bb11ad318de1cc51ed4b0d3be90f1a3111255eaa58"),
       (.none, 187, "320d8d7e2fbe9279895e9684b2960244c875a9ba8e5bd446718bf9f83c400c79"),
     ])

@@ -103,8 +103,7 @@ extension TransformerConfiguration {
     return try mask.element([0, 0, 1, 0]) == 0 ? .blockCausal : .mvar
   }
 
-  private static func scaleList(_ reader: ShapeReader, scales: Int, length: Int, _ sides: [Int]?) throws -> ScaleList
-  {
+  private static func scaleList(_ reader: ShapeReader, scales: Int, length: Int, _ sides: [Int]?) throws -> ScaleList {
     let found: ScaleList
     if let sides {
       found = try ScaleList(sides)

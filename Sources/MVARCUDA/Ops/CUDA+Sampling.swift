@@ -45,7 +45,8 @@ extension CUDA: SamplingOps {
   }
 
   /// One token per position: the first v whose cumulative weight exceeds u·total.
-  public static func sampleTokens(_ logits: Tensor<CUDA>, streams: [RandomStream], firstPosition: Int) -> Indices<CUDA> {
+  public static func sampleTokens(_ logits: Tensor<CUDA>, streams: [RandomStream], firstPosition: Int) -> Indices<CUDA>
+  {
     precondition(
       logits.shape.rank == 3 && streams.count == logits.shape[0] && logits.shape[2] > 0,
       "sampleTokens: logits \(logits.shape), \(streams.count) streams")
@@ -55,7 +56,8 @@ extension CUDA: SamplingOps {
     engine.launch(
       .sampling, "sampleTokens", LaunchShape(sampled.count),
       [
-        sampled.argument, logits.argument, argument(streams, on: engine), .long(firstPosition), .int(tokens), .int(width),
+        sampled.argument, logits.argument, argument(streams, on: engine), .long(firstPosition), .int(tokens),
+        .int(width),
       ])
     return Indices(
       shape: [streams.count, tokens],

@@ -102,7 +102,8 @@ func modelSource(_ text: String, option: String) throws -> ModelSource {
 /// - Parameter text: the model as the user names it; nil stands for an option that was not given.
 func checkIsFile(_ text: String?, option: String) throws {
   guard let text, case .seeded = try modelSource(text, option: option) else { return }
-  throw ValidationError("\(option) is \(text); name a checkpoint file: deterministic pseudo-random weights have learned nothing")
+  throw ValidationError(
+    "\(option) is \(text); name a checkpoint file: deterministic pseudo-random weights have learned nothing")
 }
 
 extension TokenizerConfiguration {

@@ -40,7 +40,9 @@ struct Sample: ParsableCommand {
 
   @Option(
     parsing: .unconditional,
-    help: "The tokenizer (default: the model's file if it holds one, or deterministic pseudo-random weights for a seeded model).")
+    help:
+      "The tokenizer (default: the model's file if it holds one, or deterministic pseudo-random weights for a seeded model)."
+  )
   var tokenizer: String?
 
   @Option(

@@ -2,4 +2,4 @@
 
 import MVARGPUCheck
 
-MVARGPUCheck.start()
+GPUCheck.start()
