@@ -64,8 +64,8 @@ extension Verifier {
     func elementwise(_ forward: (Tensor<B>) -> Tensor<B>, _ backward: (Tensor<B>, Tensor<B>) -> Tensor<B>) throws
       -> OperatorResult<B>
     {
-      let x = B.scale(try input("x"), by: preScale)
-      return OperatorResult(output: forward(x), gradients: ["x": B.scale(backward(dOutput, x), by: preScale)])
+      let x = B.multiply(try input("x"), by: preScale)
+      return OperatorResult(output: forward(x), gradients: ["x": B.multiply(backward(dOutput, x), by: preScale)])
     }
     let epsilon = B.Scalar(attributes.eps ?? 1e-6)
     let (height, width) = dOutput.shape.rank == 4 ? (dOutput.shape[2], dOutput.shape[3]) : (0, 0)
@@ -104,22 +104,22 @@ extension Verifier {
         { B.bicubicResize($0, height: height, width: width) },
         { B.dBicubicResize($0, height: $1.shape[2], width: $1.shape[3]) })
     case _ where name.hasPrefix("cross_entropy"):
-      let x = B.scale(try input("x"), by: preScale)
+      let x = B.multiply(try input("x"), by: preScale)
       let targets = try Indices<B>(attributes.targets ?? [], shape: Shape([x.shape[0]]), on: device)
       let smoothing = B.Scalar(attributes.labelSmoothing ?? 0)
       let (losses, logSumExp) = B.crossEntropy(x, targets: targets, labelSmoothing: smoothing)
       return OperatorResult(
         output: losses,
         gradients: [
-          "x": B.scale(
+          "x": B.multiply(
             B.dCrossEntropy(
               dOutput, logits: x, targets: targets, labelSmoothing: smoothing, logSumExp: logSumExp), by: preScale)
         ])
     case _ where name.hasPrefix("window_attention"):
       let heads = Heads(queries: try input("q"), keys: try input("k"), values: try input("v"))
       let (window, scale) = (attributes.kernel ?? 7, B.Scalar(attributes.scale ?? 1))
-      let (output, saved) = B.neighborhoodAttention(heads, window: window, scale: scale)
-      let gradients = B.dNeighborhoodAttention(dOutput, saved, window: window, scale: scale)
+      let (output, saved) = B.neighborhoodAttention(heads, window: window, softmaxScale: scale)
+      let gradients = B.dNeighborhoodAttention(dOutput, saved, window: window, softmaxScale: scale)
       return OperatorResult(
         output: output, gradients: ["q": gradients.queries, "k": gradients.keys, "v": gradients.values])
     default: return nil

@@ -61,10 +61,10 @@ extension EmulatedDevice {
       let engine = try Emulator.engine()
       var x = try Tensor<CUDA>([1, 2, 3], shape: [3], on: engine)
       let used = engine.memoryUse.used
-      x = CUDA.scale(consume x, by: 2)
+      x = CUDA.multiply(consume x, by: 2)
       #expect(engine.memoryUse.used == used && engine.memoryUse.peak == used)
       let shared = x
-      x = CUDA.scale(consume x, by: 2)
+      x = CUDA.multiply(consume x, by: 2)
       #expect(try shared.scalars() == [2, 4, 6])
       #expect(try x.scalars() == [4, 8, 12])
     }

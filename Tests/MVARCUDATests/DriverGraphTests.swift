@@ -30,10 +30,11 @@ private struct Work {
       let y = CUDA.linear(x, weight: weight!, bias: Tensor(repeating: 0.5, shape: [32], on: engine))
       let heads = y.reshaped([2, 5, 4, 8])
       let spans = [AttentionSpan(queries: 0..<5, keys: 0..<5)]
-      let mixed = CUDA.attention(Heads(queries: heads, keys: heads, values: heads), spans: spans, scale: 0.5).output
+      let mixed = CUDA.attention(Heads(queries: heads, keys: heads, values: heads), spans: spans, softmaxScale: 0.5)
+        .output
       x = CUDA.combine(consume x, times: 0.5, mixed.reshaped([2, 5, 32]), times: 1)
     }
-    return CUDA.scale(x, by: 2)
+    return CUDA.multiply(x, by: 2)
   }
 }
 
@@ -80,7 +81,8 @@ extension EmulatedDevice {
       for value in 0..<4 {
         let x = Tensor<CPU<Float>>(repeating: Float(value), shape: [3], on: HostDevice())
         #expect(
-          try recording(x) { CPU<Float>.scale($0, by: 3) }.scalars() == [Float](repeating: Float(3 * value), count: 3))
+          try recording(x) { CPU<Float>.multiply($0, by: 3) }.scalars()
+            == [Float](repeating: Float(3 * value), count: 3))
       }
     }
 
@@ -123,7 +125,7 @@ extension EmulatedDevice {
       for first in 0..<34 {
         for last in first + 1..<first + 32 {
           let spans = [AttentionSpan(queries: 0..<1, keys: first..<last)]
-          _ = CUDA.attention(Heads(queries: query, keys: x, values: x), spans: spans, scale: 1)
+          _ = CUDA.attention(Heads(queries: query, keys: x, values: x), spans: spans, softmaxScale: 1)
         }
       }
     }
@@ -190,7 +192,7 @@ extension EmulatedDevice {
           error?.description
             == "\(operation) cannot be recorded in a launch graph, which the device repeats without this process")
         // The stream does its work again, and nothing has failed.
-        #expect(try CUDA.scale(x, by: 2).scalars() == [2, 4, 6])
+        #expect(try CUDA.multiply(x, by: 2).scalars() == [2, 4, 6])
       }
       #expect(cudaemu_live_graphs() == graphs)
     }

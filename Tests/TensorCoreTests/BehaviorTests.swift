@@ -124,7 +124,7 @@ import Testing
     // Operators that may reuse their input must not when somebody else still holds it.
     let x = try Values([1, -2, 3], shape: [1, 3]).tensor(engine)
     let other = x
-    _ = (B.silu(x), B.geluTanh(x), B.softmax(x), B.scale(x, by: 3), B.combine(x, times: 2, other, times: 2))
+    _ = (B.silu(x), B.geluTanh(x), B.softmax(x), B.multiply(x, by: 3), B.combine(x, times: 2, other, times: 2))
     _ = B.addRows(x, rows: try Values([1, 1, 1], shape: [3]).tensor(engine))
     _ = B.filterLogits(x, topK: 1, topP: 0.5)
     #expect(try Values(x).numbers == [1, -2, 3] && Values(other).numbers == [1, -2, 3], "\(engine)")
@@ -133,7 +133,7 @@ import Testing
     let rows = matrix.rows(1..<3)
     #expect(rows.shape == [2, 2])
     #expect(try Values(rows).numbers == [3, 4, 5, 6])
-    #expect(try Values(B.scale(rows, by: 2)).numbers == [6, 8, 10, 12])
+    #expect(try Values(B.multiply(rows, by: 2)).numbers == [6, 8, 10, 12])
     #expect(try Values(matrix).numbers == [1, 2, 3, 4, 5, 6])
   }
 
@@ -152,7 +152,7 @@ import Testing
     let region = HostRegion(owner: memory, start: memory.bytes + offset, byteCount: numbers.count * size)
     let tensor = Tensor<B>(shape: [4], storage: try B.makeStorage(borrowing: region, on: HostDevice()))
     #expect(try tensor.scalars() == numbers)
-    #expect(try Values(B.scale(tensor, by: 2)).numbers == numbers.map { Double($0 * 2) })
+    #expect(try Values(B.multiply(tensor, by: 2)).numbers == numbers.map { Double($0 * 2) })
     #expect(try tensor.scalars() == numbers)
   }
 }

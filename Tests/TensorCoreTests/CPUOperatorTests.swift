@@ -318,7 +318,7 @@ private func checkGradient(
   @Test func adamWMatchesThePlainStepAndCopiesSharedMemory() throws {
     let start = try exact([1001], 1)
     let gradient = try exact([1001], 2)
-    var (w, m, v) = (start, try exact([1001], 3), Exact.scale(Exact.softmax(start), by: 1))
+    var (w, m, v) = (start, try exact([1001], 3), Exact.multiply(Exact.softmax(start), by: 1))
     let (w0, m0, v0, g) = (try w.scalars(), try m.scalars(), try v.scalars(), try gradient.scalars())
     let settings = AdamWSettings(learningRate: 0.01, decay: 0.05, step: 3, gradientFactor: 0.5)
     Exact.adamW(&w, gradient: gradient, firstMoment: &m, secondMoment: &v, settings)
@@ -340,7 +340,7 @@ private func checkGradient(
     let before = try x.scalars()
     let part = x.rows(1..<2)
     _ = Exact.silu(x)
-    _ = Exact.scale(part, by: 3)
+    _ = Exact.multiply(part, by: 3)
     _ = Exact.softmax(x)
     _ = Exact.combine(x, times: 2, x, times: 3)
     _ = Exact.filterLogits(x, topK: 1, topP: 0.5)

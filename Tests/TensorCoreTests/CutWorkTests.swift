@@ -39,13 +39,13 @@ private func bits(_ t: Tensor<CPU<Float>>) -> [UInt32] { CPU.scalars(t.storage).
     func attend(_ qkv: Tensor<CPU<Float>>) -> [UInt32] {
       let heads = CPU.splitHeads(qkv, heads: 4, logitScale: nil)
       let spans = [AttentionSpan(queries: 0..<30, keys: 0..<30), AttentionSpan(queries: 30..<81, keys: 30..<81)]
-      return bits(CPU.attention(heads, spans: spans, scale: 0.3).output)
+      return bits(CPU.attention(heads, spans: spans, softmaxScale: 0.3).output)
     }
     func attendNearby(_ qkv: Tensor<CPU<Float>>) -> [UInt32] {
       let heads = CPU.splitHeads(qkv, heads: 4, logitScale: nil)
       func map(_ t: Tensor<CPU<Float>>) -> Tensor<CPU<Float>> { t.reshaped([t.shape[0], 9, 9, 4, 16]) }
       let maps = Heads(queries: map(heads.queries), keys: map(heads.keys), values: map(heads.values))
-      return bits(CPU.neighborhoodAttention(maps, window: 7, scale: 0.3).output)
+      return bits(CPU.neighborhoodAttention(maps, window: 7, softmaxScale: 0.3).output)
     }
     let images = random([4, 64, 20, 24], 8)
     let (kernel, bias, gain) = (random([32, 64, 3, 3], 9), random([32], 10), random([64], 11))
@@ -71,12 +71,12 @@ private func bits(_ t: Tensor<CPU<Float>>) -> [UInt32] { CPU.scalars(t.storage).
       let heads = CPU.splitHeads(qkv, heads: 4, logitScale: logitScale)
       let dSplit = CPU.dSplitHeads(heads, qkv: qkv, logitScale: logitScale)
       let spans = [AttentionSpan(queries: 0..<30, keys: 0..<30), AttentionSpan(queries: 30..<70, keys: 10..<70)]
-      let (output, saved) = CPU.attention(heads, spans: spans, scale: 1)
-      let dHeads = CPU.dAttention(output, saved, spans: spans, scale: 1)
+      let (output, saved) = CPU.attention(heads, spans: spans, softmaxScale: 1)
+      let dHeads = CPU.dAttention(output, saved, spans: spans, softmaxScale: 1)
       func onMap(_ t: Tensor<CPU<Float>>) -> Tensor<CPU<Float>> { t.reshaped([2, 7, 10, 4, 16]) }
       let map = Heads(queries: onMap(heads.queries), keys: onMap(heads.keys), values: onMap(heads.values))
-      let (near, kept) = CPU.neighborhoodAttention(map, window: 5, scale: 1)
-      let dNear = CPU.dNeighborhoodAttention(near, kept, window: 5, scale: 1)
+      let (near, kept) = CPU.neighborhoodAttention(map, window: 5, softmaxScale: 1)
+      let dNear = CPU.dNeighborhoodAttention(near, kept, window: 5, softmaxScale: 1)
       let image: Tensor<CPU<Float>> = random([2, 40, 33, 47], 5)
       let kernel: Tensor<CPU<Float>> = random([70, 40, 3, 3], 6)
       let y = CPU.convolution(image, weight: kernel, bias: nil, .padded(1))

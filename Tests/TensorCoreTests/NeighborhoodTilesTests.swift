@@ -21,8 +21,8 @@ import Testing
     func results<B: HostBackend>(_: B.Type) throws -> [(name: String, values: Values)] {
       let tensors = try parts.map { try $0.tensor(B.self) }
       let heads = Heads<B>(queries: tensors[0], keys: tensors[1], values: tensors[2])
-      let (output, saved) = B.neighborhoodAttention(heads, window: window, scale: 0.7)
-      let gradients = B.dNeighborhoodAttention(tensors[3], saved, window: window, scale: 0.7)
+      let (output, saved) = B.neighborhoodAttention(heads, window: window, softmaxScale: 0.7)
+      let gradients = B.dNeighborhoodAttention(tensors[3], saved, window: window, softmaxScale: 0.7)
       return [
         ("output", try Values(output)), ("log-sum-exp", try Values(saved.logSumExp)),
         ("queries", try Values(gradients.queries)), ("keys", try Values(gradients.keys)),

@@ -85,17 +85,17 @@ for round in 0...rounds {
     // As often as gives some 30 ms a measurement.
     let repeats = max(1, 65536 / tokens)
     windowed[i].measure(repeats, isWarmUp: round == 0) {
-      Engine.neighborhoodAttention(x.map, window: window, scale: 0.125).saved
+      Engine.neighborhoodAttention(x.map, window: window, softmaxScale: 0.125).saved
     } backward: {
-      _ = Engine.dNeighborhoodAttention(x.dMap, $0, window: window, scale: 0.125)
+      _ = Engine.dNeighborhoodAttention(x.dMap, $0, window: window, softmaxScale: 0.125)
     }
     // On the largest maps dense attention takes so many seconds that one measurement must do.
     guard tokens <= 4096 || round == 1 else { continue }
     let spans = [AttentionSpan(queries: 0..<tokens, keys: 0..<tokens)]
     dense[i].measure(max(1, repeats / (tokens / 64)), isWarmUp: round == 0) {
-      Engine.attention(x.list, spans: spans, scale: 0.125).saved
+      Engine.attention(x.list, spans: spans, softmaxScale: 0.125).saved
     } backward: {
-      _ = Engine.dAttention(x.dList, $0, spans: spans, scale: 0.125)
+      _ = Engine.dAttention(x.dList, $0, spans: spans, softmaxScale: 0.125)
     }
   }
 }

@@ -191,9 +191,9 @@ private func dense(backward: Bool) throws -> () throws -> [Outcome] {
   let spans = (0..<8).map { AttentionSpan(queries: scaleList.tokens(of: $0), keys: scaleList.tokens(of: $0)) }
   let cotangent = Tensor<Engine>(repeating: 1 / 64, shape: shape, on: device)
   return {
-    let (output, saved) = Engine.attention(parts, spans: spans, scale: 0.125)
+    let (output, saved) = Engine.attention(parts, spans: spans, softmaxScale: 0.125)
     guard backward else { return [.tensor(output)] }
-    let gradients = Engine.dAttention(cotangent, saved, spans: spans, scale: 0.125)
+    let gradients = Engine.dAttention(cotangent, saved, spans: spans, softmaxScale: 0.125)
     return [output, gradients.queries, gradients.keys, gradients.values].map { .tensor($0) }
   }
 }
@@ -204,9 +204,9 @@ private func windowed(_ side: Int, backward: Bool) throws -> () throws -> [Outco
     queries: try values("q", shape), keys: try values("k", shape), values: try values("v", shape))
   let cotangent = Tensor<Engine>(repeating: 1 / 64, shape: shape, on: device)
   return {
-    let (output, saved) = Engine.neighborhoodAttention(map, window: 7, scale: 0.125)
+    let (output, saved) = Engine.neighborhoodAttention(map, window: 7, softmaxScale: 0.125)
     guard backward else { return [.tensor(output)] }
-    let gradients = Engine.dNeighborhoodAttention(cotangent, saved, window: 7, scale: 0.125)
+    let gradients = Engine.dNeighborhoodAttention(cotangent, saved, window: 7, softmaxScale: 0.125)
     return [output, gradients.queries, gradients.keys, gradients.values].map { .tensor($0) }
   }
 }

@@ -136,7 +136,7 @@ public struct Sampler<B: Backend>: Sendable {
         logits = B.guide(logits, strength: B.Scalar(options.guidance * ratio))  // [B, p², V]
       } else if parts.isRecorded {
         // A copy, since the next sampling overwrites what a recording gives.
-        logits = B.scale(logits, by: 1)
+        logits = B.multiply(logits, by: 1)
       }
       finiteness.append(B.finiteness(of: logits))
       let kept = B.filterLogits(logits, topK: options.topK, topP: options.topP)

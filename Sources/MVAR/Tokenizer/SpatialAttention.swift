@@ -23,7 +23,7 @@ struct SpatialAttention<B: Backend>: Sendable {
     let mixed = tokens.splitHeads(1, logitScale: nil)  // each [B, N, 1, W]
       .attention(
         spans: [AttentionSpan(queries: 0..<positions, keys: 0..<positions)],
-        scale: B.Scalar(1 / Double(width).squareRoot())
+        softmaxScale: B.Scalar(1 / Double(width).squareRoot())
       )
       .reshaped([batch, positions, width])  // [B, N, W]
     return x + projection(mixed.transposed().reshaped(x.shape))  // [B, W, h, w]

@@ -58,7 +58,7 @@ public struct BlockByHand<B: Backend>: Sendable {
     let qkv = B.linear(u1, weight: w.qkvWeight, bias: qkvBias)  // [B, N, 3C]
     // 3. q, k, v: j cut into 3 × H × c; q ← q/‖q‖·exp(min(s, ln 100)) and k ← k/‖k‖ where there is an s
     let parts = B.splitHeads(qkv, heads: heads, logitScale: w.logitScale)  // each [B, N, H, c]
-    // 4. o = softmax(scale·q kᵀ) v over the keys that a query sees
+    // 4. o = softmax(softmaxScale·q kᵀ) v over the keys that a query sees
     let attention = attend(parts)  // [B, N, H, c]
     let mixed = attention.output.reshaped(x.shape)  // [B, N, C]
     // 5. a = o Wₚᵀ + bₚ
@@ -122,7 +122,7 @@ public struct BlockByHand<B: Backend>: Sendable {
     let mixed = saved.attention.output.reshaped(dOutput.shape)  // [B, N, C]
     let projection = B.dLinear(
       gated1.branch, x: mixed, weight: w.projectionWeight, hasBias: true)  // [B, N, C], [C, C], [C]
-    // 4. o = P v with P = softmax(scale·q kᵀ), recomputed from the log-sum-exp: dv = Pᵀ do, and with dP = do vᵀ,
+    // 4. o = P v with P = softmax(softmaxScale·q kᵀ), recomputed from the log-sum-exp: dv = Pᵀ do, and with dP = do vᵀ,
     //    dlogits = P·(dP − Σₖ P·dP) where that sum is o·do: dq = scale·dlogits k, dk = scale·dlogitsᵀ q
     let dParts = dAttend(
       projection.x.reshaped(saved.attention.output.shape), saved.attention)  // each [B, N, H, c]
@@ -158,10 +158,10 @@ public struct BlockByHand<B: Backend>: Sendable {
   private func attend(_ parts: Heads<B>) -> AttentionSaved<B> {
     switch call {
     case .dense(let spans):
-      return B.attention(parts, spans: spans, scale: softmaxScale).saved
+      return B.attention(parts, spans: spans, softmaxScale: softmaxScale).saved
     case .windowed(let window, let side):
       let map = Self.reshaped(parts, Self.map(parts.queries.shape, side))  // each [B, p, p, H, c]
-      let saved = B.neighborhoodAttention(map, window: window, scale: softmaxScale).saved
+      let saved = B.neighborhoodAttention(map, window: window, softmaxScale: softmaxScale).saved
       // Kept under the shape of the tokens, so that both calls look the same from outside.
       return AttentionSaved(
         heads: parts, output: saved.output.reshaped(parts.queries.shape), logSumExp: saved.logSumExp)
@@ -172,13 +172,13 @@ public struct BlockByHand<B: Backend>: Sendable {
   private func dAttend(_ dOutput: Tensor<B>, _ saved: AttentionSaved<B>) -> Heads<B> {
     switch call {
     case .dense(let spans):
-      return B.dAttention(dOutput, saved, spans: spans, scale: softmaxScale)
+      return B.dAttention(dOutput, saved, spans: spans, softmaxScale: softmaxScale)
     case .windowed(let window, let side):
       let map = Self.map(dOutput.shape, side)  // [B, p, p, H, c]
       let savedMap = AttentionSaved<B>(
         heads: Self.reshaped(saved.heads, map), output: saved.output.reshaped(map), logSumExp: saved.logSumExp)
       let dMap = B.dNeighborhoodAttention(
-        dOutput.reshaped(map), savedMap, window: window, scale: softmaxScale)  // each [B, p, p, H, c]
+        dOutput.reshaped(map), savedMap, window: window, softmaxScale: softmaxScale)  // each [B, p, p, H, c]
       return Self.reshaped(dMap, dOutput.shape)
     }
   }

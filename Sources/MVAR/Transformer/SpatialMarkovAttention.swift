@@ -62,12 +62,12 @@ struct SpatialMarkovAttention<B: Backend>: Sendable {
   /// One attention call → [B, N, H, c]
   private func attend(_ parts: VariableHeads<B>, _ scales: Range<Int>) -> Variable<B> {
     guard trajectory.isWindowed(scales.lowerBound) else {
-      return parts.attention(spans: trajectory.spans(of: scales), scale: softmaxScale)
+      return parts.attention(spans: trajectory.spans(of: scales), softmaxScale: softmaxScale)
     }
     let shape = parts.queries.shape
     let side = trajectory.scaleList.sides[scales.lowerBound]
     return parts.reshaped([shape[0], side, side, shape[2], shape[3]])  // [B, p, p, H, c]
-      .neighborhoodAttention(window: trajectory.window, scale: softmaxScale)
+      .neighborhoodAttention(window: trajectory.window, softmaxScale: softmaxScale)
       .reshaped(shape)  // [B, N, H, c]
   }
 

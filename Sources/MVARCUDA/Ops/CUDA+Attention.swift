@@ -4,8 +4,8 @@
 import TensorCore
 
 extension CUDA: AttentionOps {
-  /// softmax(scale·q kᵀ) v, each span of queries seeing its span of keys.
-  public static func attention(_ heads: Heads<CUDA>, spans: [AttentionSpan], scale: Float)
+  /// softmax(softmaxScale·q kᵀ) v, each span of queries seeing its span of keys.
+  public static func attention(_ heads: Heads<CUDA>, spans: [AttentionSpan], softmaxScale: Float)
     -> (output: Tensor<CUDA>, saved: AttentionSaved<CUDA>)
   {
     let sizes = AttentionSizes(heads, spans: spans)
@@ -25,14 +25,14 @@ extension CUDA: AttentionOps {
         [
           output.argument, logSumExp.argument, heads.queries.argument, heads.keys.argument, heads.values.argument,
           engine.constants(tiles),
-        ] + arguments(sizes, scale))
+        ] + arguments(sizes, softmaxScale))
     }
     return (output, AttentionSaved(heads: heads, output: output, logSumExp: logSumExp))
   }
 
   /// The gradients of `attention` with respect to q, k and v.
   public static func dAttention(
-    _ dOutput: Tensor<CUDA>, _ saved: AttentionSaved<CUDA>, spans: [AttentionSpan], scale: Float
+    _ dOutput: Tensor<CUDA>, _ saved: AttentionSaved<CUDA>, spans: [AttentionSpan], softmaxScale: Float
   ) -> Heads<CUDA> {
     let sizes = AttentionSizes(saved.heads, spans: spans)
     precondition(
@@ -49,7 +49,7 @@ extension CUDA: AttentionOps {
       engine.launch(
         .attention, "dAttentionQueries",
         headTiles(tiles.count / 4, sizes.batch * sizes.heads, width: sizes.width),
-        [gradients.queries.argument] + inputs + [engine.constants(tiles)] + arguments(sizes, scale))
+        [gradients.queries.argument] + inputs + [engine.constants(tiles)] + arguments(sizes, softmaxScale))
     }
     let whole = spans.flatMap { span in
       [span.queries.lowerBound, span.queries.upperBound, span.keys.lowerBound, span.keys.upperBound].map { Int32($0) }
@@ -58,7 +58,7 @@ extension CUDA: AttentionOps {
       .attention, "dAttentionKeys",
       headTiles(sizes.keys.dividedUp(by: 64), sizes.batch * sizes.heads, width: sizes.width),
       [gradients.keys.argument, gradients.values.argument] + inputs
-        + [engine.constants(whole), .int(spans.count)] + arguments(sizes, scale))
+        + [engine.constants(whole), .int(spans.count)] + arguments(sizes, softmaxScale))
     return gradients
   }
 
@@ -98,7 +98,7 @@ extension CUDA: AttentionOps {
     }
   }
 
-  private static func arguments(_ sizes: AttentionSizes, _ scale: Float) -> [KernelArgument] {
-    [.int(sizes.queries), .int(sizes.keys), .int(sizes.heads), .int(sizes.width), .float(scale)]
+  private static func arguments(_ sizes: AttentionSizes, _ softmaxScale: Float) -> [KernelArgument] {
+    [.int(sizes.queries), .int(sizes.keys), .int(sizes.heads), .int(sizes.width), .float(softmaxScale)]
   }
 }

@@ -21,7 +21,7 @@ extension CUDA: ElementwiseOps {
   }
 
   /// α·x.
-  public static func scale(_ x: consuming Tensor<CUDA>, by alpha: Float) -> Tensor<CUDA> {
+  public static func multiply(_ x: consuming Tensor<CUDA>, by alpha: Float) -> Tensor<CUDA> {
     reusing(x) { x, result in
       let count = x.shape.count
       x.device.launch(

@@ -3,8 +3,8 @@
 import TensorCore
 
 extension CUDA {
-  /// softmax(scale·q kᵀ) v, each query seeing the window around it.
-  public static func neighborhoodAttention(_ heads: Heads<CUDA>, window: Int, scale: Float)
+  /// softmax(softmaxScale·q kᵀ) v, each query seeing the window around it.
+  public static func neighborhoodAttention(_ heads: Heads<CUDA>, window: Int, softmaxScale: Float)
     -> (output: Tensor<CUDA>, saved: AttentionSaved<CUDA>)
   {
     let sizes = NeighborhoodSizes(heads, window: window)
@@ -15,13 +15,13 @@ extension CUDA {
       .neighborhoodAttention, "neighborhoodAttention", squares(sizes),
       [
         output.argument, logSumExp.argument, heads.queries.argument, heads.keys.argument, heads.values.argument,
-      ] + arguments(sizes, window, scale))
+      ] + arguments(sizes, window, softmaxScale))
     return (output, AttentionSaved(heads: heads, output: output, logSumExp: logSumExp))
   }
 
   /// The gradients of `neighborhoodAttention` with respect to q, k and v.
   public static func dNeighborhoodAttention(
-    _ dOutput: Tensor<CUDA>, _ saved: AttentionSaved<CUDA>, window: Int, scale: Float
+    _ dOutput: Tensor<CUDA>, _ saved: AttentionSaved<CUDA>, window: Int, softmaxScale: Float
   ) -> Heads<CUDA> {
     let sizes = NeighborhoodSizes(saved.heads, window: window)
     precondition(
@@ -36,10 +36,10 @@ extension CUDA {
     ]
     engine.launch(
       .neighborhoodAttention, "dNeighborhoodAttentionQueries", squares(sizes),
-      [gradients.queries.argument] + inputs + arguments(sizes, window, scale))
+      [gradients.queries.argument] + inputs + arguments(sizes, window, softmaxScale))
     engine.launch(
       .neighborhoodAttention, "dNeighborhoodAttentionKeys", squares(sizes),
-      [gradients.keys.argument, gradients.values.argument] + inputs + arguments(sizes, window, scale))
+      [gradients.keys.argument, gradients.values.argument] + inputs + arguments(sizes, window, softmaxScale))
     return gradients
   }
 
@@ -49,9 +49,12 @@ extension CUDA {
       sizes.height.dividedUp(by: 8) * sizes.width.dividedUp(by: 8), sizes.batch * sizes.heads, width: sizes.headWidth)
   }
 
-  private static func arguments(_ sizes: NeighborhoodSizes, _ window: Int, _ scale: Float) -> [KernelArgument] {
+  private static func arguments(_ sizes: NeighborhoodSizes, _ window: Int, _ softmaxScale: Float)
+    -> [KernelArgument]
+  {
     [
-      .int(sizes.height), .int(sizes.width), .int(sizes.heads), .int(sizes.headWidth), .int(window), .float(scale),
+      .int(sizes.height), .int(sizes.width), .int(sizes.heads), .int(sizes.headWidth), .int(window),
+      .float(softmaxScale),
     ]
   }
 }

@@ -51,13 +51,13 @@ struct AttentionCase: OperatorCase {
   var cancellation: Double { spans.allSatisfy { $0.keys.count == 1 } ? 16 : 0 }
 
   private func forward<B: TestedBackend>(_ x: [Tensor<B>]) -> (output: Tensor<B>, saved: AttentionSaved<B>) {
-    B.attention(Heads(queries: x[0], keys: x[1], values: x[2]), spans: spans, scale: B.Scalar(scale))
+    B.attention(Heads(queries: x[0], keys: x[1], values: x[2]), spans: spans, softmaxScale: B.Scalar(scale))
   }
 
   func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] { [forward(x).output] }
 
   func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
-    let d = B.dAttention(dOutputs[0], forward(x).saved, spans: spans, scale: B.Scalar(scale))
+    let d = B.dAttention(dOutputs[0], forward(x).saved, spans: spans, softmaxScale: B.Scalar(scale))
     return [d.queries, d.keys, d.values]
   }
 
@@ -120,13 +120,13 @@ struct NeighborhoodAttentionCase: OperatorCase {
 
   private func forward<B: TestedBackend>(_ x: [Tensor<B>]) -> (output: Tensor<B>, saved: AttentionSaved<B>) {
     B.neighborhoodAttention(
-      Heads(queries: x[0], keys: x[1], values: x[2]), window: window, scale: B.Scalar(scale))
+      Heads(queries: x[0], keys: x[1], values: x[2]), window: window, softmaxScale: B.Scalar(scale))
   }
 
   func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] { [forward(x).output] }
 
   func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
-    let d = B.dNeighborhoodAttention(dOutputs[0], forward(x).saved, window: window, scale: B.Scalar(scale))
+    let d = B.dNeighborhoodAttention(dOutputs[0], forward(x).saved, window: window, softmaxScale: B.Scalar(scale))
     return [d.queries, d.keys, d.values]
   }
 

@@ -40,7 +40,7 @@ struct ElementwiseCase: OperatorCase {
     case .softmax: [B.softmax(x[0])]
     case .transpose: [B.transpose(x[0])]
     case .combine: [B.combine(x[0], times: 0.75, x[1], times: -2.5)]
-    case .scale: [B.scale(x[0], by: -1.5)]
+    case .scale: [B.multiply(x[0], by: -1.5)]
     case .addRows: [B.addRows(x[0], rows: x[1])]
     case .gatedResidual: [B.gatedResidual(x[0], branch: x[1], gain: x[2], keep: nil)]
     case .gatedResidualKept: [B.gatedResidual(x[0], branch: x[1], gain: x[2], keep: keep.map { B.Scalar($0) })]
@@ -56,8 +56,8 @@ struct ElementwiseCase: OperatorCase {
     case .geluTanh: return [B.dGeluTanh(dy, x: x[0])]
     case .softmax: return [B.dSoftmax(dy, output: B.softmax(x[0]))]
     case .transpose: return [B.transpose(dy)]
-    case .combine: return [B.scale(dy, by: 0.75), B.scale(dy, by: -2.5)]
-    case .scale: return [B.scale(dy, by: -1.5)]
+    case .combine: return [B.multiply(dy, by: 0.75), B.multiply(dy, by: -2.5)]
+    case .scale: return [B.multiply(dy, by: -1.5)]
     case .addRows: return [dy, B.dAddRows(dy)]
     case .gatedResidual, .gatedResidualKept:
       let factors = operation == .gatedResidual ? nil : keep.map { B.Scalar($0) }

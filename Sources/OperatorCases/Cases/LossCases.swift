@@ -78,10 +78,10 @@ struct PairLossCase: OperatorCase {
     switch loss {
     case .meanSquaredError:
       let dx = B.dMeanSquaredError(dOutputs[0], x[0], x[1])
-      return [dx, B.scale(dx, by: -1)]
+      return [dx, B.multiply(dx, by: -1)]
     case .meanAbsoluteError:
       let dx = B.dMeanAbsoluteError(dOutputs[0], x[0], x[1])
-      return [dx, B.scale(dx, by: -1)]
+      return [dx, B.multiply(dx, by: -1)]
     case .sum: return [B.dSum(dOutputs[0], shape: x[0].shape, times: 0.25)]
     }
   }

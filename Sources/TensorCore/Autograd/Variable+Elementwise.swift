@@ -10,8 +10,8 @@ extension Variable {
     let output = B.combine(value, times: alpha, other.value, times: beta)
     return tape.record(output, parents: [self, other]) { dOutput in
       [
-        alpha == 1 ? dOutput : B.scale(dOutput, by: alpha),
-        beta == 1 ? dOutput : B.scale(dOutput, by: beta),
+        alpha == 1 ? dOutput : B.multiply(dOutput, by: alpha),
+        beta == 1 ? dOutput : B.multiply(dOutput, by: beta),
       ]
     }
   }
@@ -24,9 +24,9 @@ extension Variable {
 
   /// α·self.
   public func scaled(by alpha: B.Scalar) -> Variable {
-    let output = B.scale(value, by: alpha)
+    let output = B.multiply(value, by: alpha)
     guard let tape else { return Variable(output) }
-    return tape.record(output, parents: [self]) { [B.scale($0, by: alpha)] }
+    return tape.record(output, parents: [self]) { [B.multiply($0, by: alpha)] }
   }
 
   /// self [B, ...] + rows [...], the same for every element of the first axis.
@@ -134,7 +134,7 @@ extension Variable {
     let (wantsX, wantsY) = (id != nil, other.id != nil)
     return tape.record(output, parents: [self, other]) { dOutput in
       let dX = B.dMeanSquaredError(dOutput, x, y)
-      return [wantsX ? dX : nil, wantsY ? B.scale(dX, by: -1) : nil]
+      return [wantsX ? dX : nil, wantsY ? B.multiply(dX, by: -1) : nil]
     }
   }
 
@@ -146,7 +146,7 @@ extension Variable {
     let (wantsX, wantsY) = (id != nil, other.id != nil)
     return tape.record(output, parents: [self, other]) { dOutput in
       let dX = B.dMeanAbsoluteError(dOutput, x, y)
-      return [wantsX ? dX : nil, wantsY ? B.scale(dX, by: -1) : nil]
+      return [wantsX ? dX : nil, wantsY ? B.multiply(dX, by: -1) : nil]
     }
   }
 

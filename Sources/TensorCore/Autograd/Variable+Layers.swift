@@ -119,21 +119,21 @@ public struct VariableHeads<B: Backend> {
   private var heads: Heads<B> { Heads(queries: queries.value, keys: keys.value, values: values.value) }
 
   /// Dense attention inside spans → [B, N, H, c]; see `AttentionOps.attention`.
-  public func attention(spans: [AttentionSpan], scale: B.Scalar) -> Variable<B> {
-    let (output, saved) = B.attention(heads, spans: spans, scale: scale)
+  public func attention(spans: [AttentionSpan], softmaxScale: B.Scalar) -> Variable<B> {
+    let (output, saved) = B.attention(heads, spans: spans, softmaxScale: softmaxScale)
     guard let tape = Variable.tape([queries, keys, values]) else { return Variable(output) }
     return tape.record(output, parents: [queries, keys, values]) { dOutput in
-      let gradients = B.dAttention(dOutput, saved, spans: spans, scale: scale)
+      let gradients = B.dAttention(dOutput, saved, spans: spans, softmaxScale: softmaxScale)
       return [gradients.queries, gradients.keys, gradients.values]
     }
   }
 
   /// Attention within a window on maps [B, h, w, H, c]; see `AttentionOps.neighborhoodAttention`.
-  public func neighborhoodAttention(window: Int, scale: B.Scalar) -> Variable<B> {
-    let (output, saved) = B.neighborhoodAttention(heads, window: window, scale: scale)
+  public func neighborhoodAttention(window: Int, softmaxScale: B.Scalar) -> Variable<B> {
+    let (output, saved) = B.neighborhoodAttention(heads, window: window, softmaxScale: softmaxScale)
     guard let tape = Variable.tape([queries, keys, values]) else { return Variable(output) }
     return tape.record(output, parents: [queries, keys, values]) { dOutput in
-      let gradients = B.dNeighborhoodAttention(dOutput, saved, window: window, scale: scale)
+      let gradients = B.dNeighborhoodAttention(dOutput, saved, window: window, softmaxScale: softmaxScale)
       return [gradients.queries, gradients.keys, gradients.values]
     }
   }

@@ -19,30 +19,32 @@ public protocol AttentionOps: BackendTypes {
   static func dSplitHeads(_ dHeads: Heads<Self>, qkv: Tensor<Self>, logitScale: Tensor<Self>?)
     -> SplitHeadsGradients<Self>
 
-  /// softmax(scale·q kᵀ) v, each span of queries seeing its span of keys.
+  /// softmax(softmaxScale·q kᵀ) v, each span of queries seeing its span of keys.
   ///
   /// - Parameters:
   ///   - heads: q [B, N, H, c], k and v [B, M, H, c]
   ///   - spans: together they hold every query exactly once; no key range is empty.
   /// - Returns: the output [B, N, H, c], and what the backward needs.
-  static func attention(_ heads: Heads<Self>, spans: [AttentionSpan], scale: Scalar)
+  static func attention(_ heads: Heads<Self>, spans: [AttentionSpan], softmaxScale: Scalar)
     -> (output: Tensor<Self>, saved: AttentionSaved<Self>)
   /// The gradients of `attention` with respect to q, k and v.
-  static func dAttention(_ dOutput: Tensor<Self>, _ saved: AttentionSaved<Self>, spans: [AttentionSpan], scale: Scalar)
-    -> Heads<Self>
+  static func dAttention(
+    _ dOutput: Tensor<Self>, _ saved: AttentionSaved<Self>, spans: [AttentionSpan], softmaxScale: Scalar
+  ) -> Heads<Self>
 
-  /// softmax(scale·q kᵀ) v on maps, query (i, j) seeing keys [w(i), w(i)+window) × [w(j), w(j)+window) with
+  /// softmax(softmaxScale·q kᵀ) v on maps, query (i, j) seeing keys [w(i), w(i)+window) × [w(j), w(j)+window) with
   /// w(i) = clamp(i − ⌊window/2⌋, 0, side − window).
   ///
   /// - Parameters:
   ///   - heads: q, k and v [B, h, w, H, c]
   ///   - window: at least 1, at most h and w.
   /// - Returns: the output [B, h, w, H, c], and what the backward needs.
-  static func neighborhoodAttention(_ heads: Heads<Self>, window: Int, scale: Scalar)
+  static func neighborhoodAttention(_ heads: Heads<Self>, window: Int, softmaxScale: Scalar)
     -> (output: Tensor<Self>, saved: AttentionSaved<Self>)
   /// The gradients of `neighborhoodAttention` with respect to q, k and v.
-  static func dNeighborhoodAttention(_ dOutput: Tensor<Self>, _ saved: AttentionSaved<Self>, window: Int, scale: Scalar)
-    -> Heads<Self>
+  static func dNeighborhoodAttention(
+    _ dOutput: Tensor<Self>, _ saved: AttentionSaved<Self>, window: Int, softmaxScale: Scalar
+  ) -> Heads<Self>
 }
 
 /// Queries, keys and values, or their gradients.

@@ -4,14 +4,14 @@
 
 /// Activations, sums, gated residuals, and rearrangements of axes.
 public protocol ElementwiseOps: BackendTypes {
-  /// α·x + β·y; the gradients are `scale`s of the output's.
+  /// α·x + β·y; the gradients are multiples of the output's.
   ///
   /// - Parameter y: the shape of `x`.
   static func combine(_ x: consuming Tensor<Self>, times alpha: Scalar, _ y: Tensor<Self>, times beta: Scalar)
     -> Tensor<Self>
 
-  /// α·x; its gradient is the same scaling.
-  static func scale(_ x: consuming Tensor<Self>, by alpha: Scalar) -> Tensor<Self>
+  /// α·x; its gradient is multiplied alike.
+  static func multiply(_ x: consuming Tensor<Self>, by alpha: Scalar) -> Tensor<Self>
 
   /// x + rows, the same rows for every element of the first axis.
   ///

@@ -4,10 +4,10 @@
 // probabilities is kept: the backward recomputes them from the saved log-sum-exp, as the fast engines do.
 
 extension Reference: AttentionOps {
-  /// For every query n of a span: o[n] = Σₘ p[n, m]·v[m] over the span's keys, p = softmax(scale·q[n]·k[m])
+  /// For every query n of a span: o[n] = Σₘ p[n, m]·v[m] over the span's keys, p = softmax(softmaxScale·q[n]·k[m])
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
-  public static func attention(_ heads: Heads<Reference>, spans: [AttentionSpan], scale: Scalar)
+  public static func attention(_ heads: Heads<Reference>, spans: [AttentionSpan], softmaxScale: Scalar)
     -> (output: Tensor<Reference>, saved: AttentionSaved<Reference>)
   {
     let sizes = AttentionSizes(heads, spans: spans)
@@ -20,7 +20,7 @@ extension Reference: AttentionOps {
           for head in 0..<sizes.heads {
             let row = (b * sizes.queries + n) * sizes.heads + head
             let keyRows = span.keys.map { (b * sizes.keys + $0) * sizes.heads + head }
-            attend(heads, row: row, keyRows: keyRows, width: sizes.width, scale, &output, &logSumExp)
+            attend(heads, row: row, keyRows: keyRows, width: sizes.width, softmaxScale, &output, &logSumExp)
           }
         }
       }
@@ -35,7 +35,7 @@ extension Reference: AttentionOps {
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   public static func dAttention(
-    _ dOutput: Tensor<Reference>, _ saved: AttentionSaved<Reference>, spans: [AttentionSpan], scale: Scalar
+    _ dOutput: Tensor<Reference>, _ saved: AttentionSaved<Reference>, spans: [AttentionSpan], softmaxScale: Scalar
   ) -> Heads<Reference> {
     let sizes = AttentionSizes(saved.heads, spans: spans)
     precondition(
@@ -47,7 +47,7 @@ extension Reference: AttentionOps {
           for head in 0..<sizes.heads {
             let row = (b * sizes.queries + n) * sizes.heads + head
             let keyRows = span.keys.map { (b * sizes.keys + $0) * sizes.heads + head }
-            dAttend(dOutput, saved, row: row, keyRows: keyRows, width: sizes.width, scale, &gradients)
+            dAttend(dOutput, saved, row: row, keyRows: keyRows, width: sizes.width, softmaxScale, &gradients)
           }
         }
       }
@@ -58,7 +58,7 @@ extension Reference: AttentionOps {
   /// The same for query (i, j) of a map over keys [w(i), w(i)+window) × [w(j), w(j)+window)
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
-  public static func neighborhoodAttention(_ heads: Heads<Reference>, window: Int, scale: Scalar)
+  public static func neighborhoodAttention(_ heads: Heads<Reference>, window: Int, softmaxScale: Scalar)
     -> (output: Tensor<Reference>, saved: AttentionSaved<Reference>)
   {
     let sizes = NeighborhoodSizes(heads, window: window)
@@ -72,7 +72,7 @@ extension Reference: AttentionOps {
         for head in 0..<sizes.heads {
           let row = (b * positions + n) * sizes.heads + head
           let keyRows = keys.map { (b * positions + $0) * sizes.heads + head }
-          attend(heads, row: row, keyRows: keyRows, width: sizes.headWidth, scale, &output, &logSumExp)
+          attend(heads, row: row, keyRows: keyRows, width: sizes.headWidth, softmaxScale, &output, &logSumExp)
         }
       }
     }
@@ -86,7 +86,7 @@ extension Reference: AttentionOps {
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   public static func dNeighborhoodAttention(
-    _ dOutput: Tensor<Reference>, _ saved: AttentionSaved<Reference>, window: Int, scale: Scalar
+    _ dOutput: Tensor<Reference>, _ saved: AttentionSaved<Reference>, window: Int, softmaxScale: Scalar
   ) -> Heads<Reference> {
     let sizes = NeighborhoodSizes(saved.heads, window: window)
     precondition(
@@ -100,7 +100,7 @@ extension Reference: AttentionOps {
         for head in 0..<sizes.heads {
           let row = (b * positions + n) * sizes.heads + head
           let keyRows = keys.map { (b * positions + $0) * sizes.heads + head }
-          dAttend(dOutput, saved, row: row, keyRows: keyRows, width: sizes.headWidth, scale, &gradients)
+          dAttend(dOutput, saved, row: row, keyRows: keyRows, width: sizes.headWidth, softmaxScale, &gradients)
         }
       }
     }
@@ -116,9 +116,9 @@ extension Reference: AttentionOps {
     }
   }
 
-  /// One query: aₘ = scale·q·kₘ,  ℓ = ln Σ exp aₘ (from the largest aₘ),  o = Σ exp(aₘ − max)·vₘ / Σ exp(aₘ − max)
+  /// One query: aₘ = softmaxScale·q·kₘ,  ℓ = ln Σ exp aₘ (from the largest aₘ),  o = Σ exp(aₘ − max)·vₘ / Σ exp(aₘ − max)
   private static func attend(
-    _ heads: Heads<Reference>, row: Int, keyRows: [Int], width: Int, _ scale: Scalar,
+    _ heads: Heads<Reference>, row: Int, keyRows: [Int], width: Int, _ softmaxScale: Scalar,
     _ output: inout [Scalar], _ logSumExp: inout [Scalar]
   ) {
     let query = heads.queries.storage
@@ -130,7 +130,7 @@ extension Reference: AttentionOps {
       for c in 0..<width {
         product += query[row * width + c] * keys[keyRows[m] * width + c]
       }
-      weights[m] = scale * product
+      weights[m] = softmaxScale * product
     }
     let largest = weights.max() ?? 0
     var total: Scalar = 0
@@ -146,13 +146,13 @@ extension Reference: AttentionOps {
     logSumExp[row] = largest + Scalar.logarithm(total)
   }
 
-  /// One query, with pₘ = exp(scale·q·kₘ − ℓ):
+  /// One query, with pₘ = exp(softmaxScale·q·kₘ − ℓ):
   ///
   ///     dvₘ += pₘ·do        dpₘ = do·vₘ        daₘ = pₘ·(dpₘ − Σ pₗ·dpₗ),  where Σ pₗ·dpₗ = do·o
-  ///     dq  += scale·daₘ·kₘ                    dkₘ += scale·daₘ·q
+  ///     dq  += softmaxScale·daₘ·kₘ                    dkₘ += softmaxScale·daₘ·q
   private static func dAttend(
     _ dOutput: Tensor<Reference>, _ saved: AttentionSaved<Reference>, row: Int, keyRows: [Int], width: Int,
-    _ scale: Scalar, _ gradients: inout HeadGradients<Scalar>
+    _ softmaxScale: Scalar, _ gradients: inout HeadGradients<Scalar>
   ) {
     let query = saved.heads.queries.storage
     let keys = saved.heads.keys.storage
@@ -169,8 +169,8 @@ extension Reference: AttentionOps {
         product += query[row * width + c] * keys[keyRow * width + c]
         dProbability += dOut[row * width + c] * values[keyRow * width + c]
       }
-      let probability = Scalar.exponential(scale * product - saved.logSumExp.storage[row])
-      let dProduct = scale * probability * (dProbability - mean)
+      let probability = Scalar.exponential(softmaxScale * product - saved.logSumExp.storage[row])
+      let dProduct = softmaxScale * probability * (dProbability - mean)
       for c in 0..<width {
         gradients.values[keyRow * width + c] += probability * dOut[row * width + c]
         gradients.queries[row * width + c] += dProduct * keys[keyRow * width + c]

@@ -26,7 +26,7 @@ extension Reference {
   /// αx
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
-  public static func scale(_ x: Tensor<Reference>, by alpha: Scalar) -> Tensor<Reference> {
+  public static func multiply(_ x: Tensor<Reference>, by alpha: Scalar) -> Tensor<Reference> {
     Tensor(shape: x.shape, storage: x.storage.map { alpha * $0 })
   }
 

@@ -136,22 +136,22 @@ struct OperatorWork {
     }
     let (list, map) = (try heads([b, n, h, c]), try heads([b, sizes.side, sizes.side, h, c]))
     let spans = [AttentionSpan(queries: 0..<n, keys: 0..<n)]
-    let saved = CUDA.attention(list, spans: spans, scale: 0.125).saved
-    let savedMap = CUDA.neighborhoodAttention(map, window: window, scale: 0.125).saved
+    let saved = CUDA.attention(list, spans: spans, softmaxScale: 0.125).saved
+    let savedMap = CUDA.neighborhoodAttention(map, window: window, softmaxScale: 0.125).saved
     let pairs = Double(b * n * h * c) * 2
     let windowKeys = Double(window * window)
     return [
       OperatorWork(name: "dense attention", operations: 2 * pairs * Double(n)) {
-        _ = CUDA.attention(list, spans: spans, scale: 0.125)
+        _ = CUDA.attention(list, spans: spans, softmaxScale: 0.125)
       },
       OperatorWork(name: "dense attention, backward", operations: 5 * pairs * Double(n)) {
-        _ = CUDA.dAttention(list.queries, saved, spans: spans, scale: 0.125)
+        _ = CUDA.dAttention(list.queries, saved, spans: spans, softmaxScale: 0.125)
       },
       OperatorWork(name: "windowed attention", operations: 2 * pairs * windowKeys) {
-        _ = CUDA.neighborhoodAttention(map, window: window, scale: 0.125)
+        _ = CUDA.neighborhoodAttention(map, window: window, softmaxScale: 0.125)
       },
       OperatorWork(name: "windowed attention, backward", operations: 5 * pairs * windowKeys) {
-        _ = CUDA.dNeighborhoodAttention(map.queries, savedMap, window: window, scale: 0.125)
+        _ = CUDA.dNeighborhoodAttention(map.queries, savedMap, window: window, softmaxScale: 0.125)
       },
     ]
   }

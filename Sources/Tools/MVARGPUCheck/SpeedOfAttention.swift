@@ -36,20 +36,23 @@ struct SpeedOfAttention: ParsableCommand {
         queries: map.queries.reshaped(flat), keys: map.keys.reshaped(flat), values: map.values.reshaped(flat))
       let spans = [AttentionSpan(queries: 0..<tokens, keys: 0..<tokens)]
       let times: [(String, Double)] = [
-        ("windowed, here", try watch.seconds { _ = CUDA.neighborhoodAttention(map, window: window, scale: 0.125) }),
+        (
+          "windowed, here",
+          try watch.seconds { _ = CUDA.neighborhoodAttention(map, window: window, softmaxScale: 0.125) }
+        ),
         (
           "windowed with backward, here",
           try watch.seconds {
-            let saved = CUDA.neighborhoodAttention(map, window: window, scale: 0.125).saved
-            _ = CUDA.dNeighborhoodAttention(map.queries, saved, window: window, scale: 0.125)
+            let saved = CUDA.neighborhoodAttention(map, window: window, softmaxScale: 0.125).saved
+            _ = CUDA.dNeighborhoodAttention(map.queries, saved, window: window, softmaxScale: 0.125)
           }
         ),
-        ("dense, here", try watch.seconds { _ = CUDA.attention(list, spans: spans, scale: 0.125) }),
+        ("dense, here", try watch.seconds { _ = CUDA.attention(list, spans: spans, softmaxScale: 0.125) }),
         (
           "dense with backward, here",
           try watch.seconds {
-            let saved = CUDA.attention(list, spans: spans, scale: 0.125).saved
-            _ = CUDA.dAttention(list.queries, saved, spans: spans, scale: 0.125)
+            let saved = CUDA.attention(list, spans: spans, softmaxScale: 0.125).saved
+            _ = CUDA.dAttention(list.queries, saved, spans: spans, softmaxScale: 0.125)
           }
         ),
       ]
@@ -90,10 +93,10 @@ struct SpeedOfAttention: ParsableCommand {
               Heads(
                 queries: parts.queries.reshaped(map), keys: parts.keys.reshaped(map), values: parts.values.reshaped(map)
               ),
-              window: trajectory.window, scale: 1)
+              window: trajectory.window, softmaxScale: 1)
           } else {
             let spans = [AttentionSpan(queries: 0..<side * side, keys: 0..<keyCount)]
-            _ = CUDA.attention(parts, spans: spans, scale: 1)
+            _ = CUDA.attention(parts, spans: spans, softmaxScale: 1)
           }
         }
         total += seconds * Double(configuration.depth)

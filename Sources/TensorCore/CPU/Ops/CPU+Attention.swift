@@ -16,10 +16,10 @@ private struct AttentionTile {
 }
 
 extension CPU: AttentionOps {
-  /// softmax(scale·q kᵀ) v within spans.
+  /// softmax(softmaxScale·q kᵀ) v within spans.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
-  public static func attention(_ heads: Heads<CPU>, spans: [AttentionSpan], scale: Scalar)
+  public static func attention(_ heads: Heads<CPU>, spans: [AttentionSpan], softmaxScale: Scalar)
     -> (output: Tensor<CPU>, saved: AttentionSaved<CPU>)
   {
     let sizes = AttentionSizes(heads, spans: spans)
@@ -36,7 +36,7 @@ extension CPU: AttentionOps {
           let key = (tile.batch * sizes.keys + tile.keys.lowerBound) * row + tile.head * width
           withScratch(n * m) { (p: UnsafeMutablePointer<Scalar>) in
             Scalar.matrixProduct(
-              transposeA: false, transposeB: true, m: n, n: m, k: width, alpha: scale,
+              transposeA: false, transposeB: true, m: n, n: m, k: width, alpha: softmaxScale,
               q + query, lda: row, k + key, ldb: row, beta: 0, p, ldc: m)
             for i in 0..<n {
               let place = (tile.batch * sizes.queries + tile.queries.lowerBound + i) * sizes.heads + tile.head
@@ -52,11 +52,11 @@ extension CPU: AttentionOps {
     return (output, AttentionSaved(heads: heads, output: output, logSumExp: logSumExp))
   }
 
-  /// With P the probabilities and δ = Σ dO∘O per query: dV = Pᵀ dO, dS = P∘(dO Vᵀ − δ), dQ = scale·dS K, dK = scale·dSᵀ Q.
+  /// With P the probabilities and δ = Σ dO∘O per query: dV = Pᵀ dO, dS = P∘(dO Vᵀ − δ), dQ = softmaxScale·dS K, dK = softmaxScale·dSᵀ Q.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   public static func dAttention(
-    _ dOutput: Tensor<CPU>, _ saved: AttentionSaved<CPU>, spans: [AttentionSpan], scale: Scalar
+    _ dOutput: Tensor<CPU>, _ saved: AttentionSaved<CPU>, spans: [AttentionSpan], softmaxScale: Scalar
   ) -> Heads<CPU> {
     let heads = saved.heads
     let sizes = AttentionSizes(heads, spans: spans)
@@ -83,7 +83,7 @@ extension CPU: AttentionOps {
               withScratch(2 * n * m) { (p: UnsafeMutablePointer<Scalar>) in
                 let dS = p + n * m
                 Scalar.matrixProduct(
-                  transposeA: false, transposeB: true, m: n, n: m, k: width, alpha: scale,
+                  transposeA: false, transposeB: true, m: n, n: m, k: width, alpha: softmaxScale,
                   q + query, lda: row, k + key, ldb: row, beta: 0, p, ldc: m)
                 Scalar.matrixProduct(
                   transposeA: false, transposeB: true, m: n, n: m, k: width, alpha: 1,
@@ -103,10 +103,10 @@ extension CPU: AttentionOps {
                   transposeA: true, transposeB: false, m: m, n: width, k: n, alpha: 1,
                   p, lda: m, dO + query, ldb: row, beta: 1, dV + key, ldc: row)
                 Scalar.matrixProduct(
-                  transposeA: false, transposeB: false, m: n, n: width, k: m, alpha: scale,
+                  transposeA: false, transposeB: false, m: n, n: width, k: m, alpha: softmaxScale,
                   dS, lda: m, k + key, ldb: row, beta: 0, dQ + query, ldc: row)
                 Scalar.matrixProduct(
-                  transposeA: true, transposeB: false, m: m, n: width, k: n, alpha: scale,
+                  transposeA: true, transposeB: false, m: m, n: width, k: n, alpha: softmaxScale,
                   dS, lda: m, q + query, ldb: row, beta: 1, dK + key, ldc: row)
               }
             }

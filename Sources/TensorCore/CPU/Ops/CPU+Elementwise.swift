@@ -32,7 +32,7 @@ extension CPU: ElementwiseOps {
   /// α·x.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
-  public static func scale(_ x: consuming Tensor<CPU>, by alpha: Scalar) -> Tensor<CPU> {
+  public static func multiply(_ x: consuming Tensor<CPU>, by alpha: Scalar) -> Tensor<CPU> {
     map(x) { $0 * alpha }
   }
 

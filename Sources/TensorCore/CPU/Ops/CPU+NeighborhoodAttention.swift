@@ -7,10 +7,10 @@
 // A piece is an image and head, whose keys are packed when the tiles reach them; it alone adds to its keys' gradients.
 
 extension CPU {
-  /// softmax(scale·q kᵀ) v within windows.
+  /// softmax(softmaxScale·q kᵀ) v within windows.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
-  public static func neighborhoodAttention(_ heads: Heads<CPU>, window: Int, scale: Scalar)
+  public static func neighborhoodAttention(_ heads: Heads<CPU>, window: Int, softmaxScale: Scalar)
     -> (output: Tensor<CPU>, saved: AttentionSaved<CPU>)
   {
     let sizes = NeighborhoodSizes(heads, window: window)
@@ -34,7 +34,7 @@ extension CPU {
               tile.dots(
                 scratch.transposed, scratch.keys, p,
                 fetching: TileAhead(next, keys: next.arrivals, (k, v), (q, UnsafePointer(output))))
-              let (most, sum) = tile.softmaxParts(p, scale: scale, masks)
+              let (most, sum) = tile.softmaxParts(p, scale: softmaxScale, masks)
               tile.sums(p, scratch.values, factors: 1 / sum, output)
               for lane in 0..<tileLanes {
                 guard let query = tile.query(lane) else { continue }
@@ -49,11 +49,11 @@ extension CPU {
     return (output, AttentionSaved(heads: heads, output: output, logSumExp: logSumExp))
   }
 
-  /// Per query: p from the log-sum-exp; dv += p·do; ds = scale·p·(do·v − δ) with δ = do·o; dq = Σ ds·k; dk += ds·q.
+  /// Per query: p from the log-sum-exp; dv += p·do; ds = softmaxScale·p·(do·v − δ) with δ = do·o; dq = Σ ds·k; dk += ds·q.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   public static func dNeighborhoodAttention(
-    _ dOutput: Tensor<CPU>, _ saved: AttentionSaved<CPU>, window: Int, scale: Scalar
+    _ dOutput: Tensor<CPU>, _ saved: AttentionSaved<CPU>, window: Int, softmaxScale: Scalar
   ) -> Heads<CPU> {
     let heads = saved.heads
     let sizes = NeighborhoodSizes(heads, window: window)
@@ -101,7 +101,7 @@ extension CPU {
                 scratch.transposed, scratch.keys, p,
                 fetching: TileAhead(
                   next, keys: next.departures, (UnsafePointer(dK), UnsafePointer(dV)), (o, UnsafePointer(dQ))))
-              tile.softmaxGradient(p, dS, logSumExp: shift, delta: delta, scale: scale, masks)
+              tile.softmaxGradient(p, dS, logSumExp: shift, delta: delta, scale: softmaxScale, masks)
               tile.sums(dS, scratch.keys, factors: SIMD16(repeating: 1), dQ)
               tile.addLaneProducts(dS, scratch.queries, scratch.dKeys)
               tile.addLaneProducts(p, scratch.dOutputs, scratch.dValues)
