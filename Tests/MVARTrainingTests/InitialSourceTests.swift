@@ -20,7 +20,7 @@ struct InitialSourceTests {
       depth: depth, scaleList: scaleList, vocabulary: 128, codeWidth: 16, classes: 20, width: width, heads: 4,
       sharesModulation: shared, window: 3, refineStep: 2)
     let model = try MarkovianTransformer<Engine>(
-      configuration, InitialSource(configuration, gainFactor: gain, seed: seed, on: HostDevice()), on: HostDevice())
+      configuration, InitialSource(gainFactor: gain, seed: seed, on: HostDevice()), on: HostDevice())
     return try Dictionary(
       uniqueKeysWithValues: model.parameters.map {
         (CheckpointNames.key(of: $0.name, in: .transformer), try $0.value.scalars())
@@ -96,7 +96,7 @@ struct InitialSourceTests {
     let configuration = TokenizerConfiguration(
       vocabulary: 64, codeWidth: 16, channels: 32, multipliers: [1, 2], blocks: 1, scaleList: scaleList)
     let model = try VQVAE<Engine>(
-      configuration, InitialSource(configuration, seed: 3, on: HostDevice()), on: HostDevice())
+      configuration, InitialSource(seed: 3, on: HostDevice()), on: HostDevice())
     for parameter in model.parameters {
       let key = CheckpointNames.key(of: parameter.name, in: .tokenizer)
       let values = try parameter.value.scalars()

@@ -34,7 +34,7 @@ struct InitialWeightsTests {
       depth: 3, scaleList: try ScaleList([1, 2, 3, 4]), vocabulary: 37, codeWidth: 5, classes: 6, width: 16, heads: 4,
       sharesModulation: sharesModulation, normalizesAttention: normalizesAttention, window: 3, refineStep: 2)
     let model = try MarkovianTransformer<Engine>(
-      configuration, InitialSource(configuration, gainFactor: 1e-3, seed: 3, on: HostDevice()), on: HostDevice())
+      configuration, InitialSource(gainFactor: 1e-3, seed: 3, on: HostDevice()), on: HostDevice())
     #expect(model.parameters.count == count)
     #expect(try digest(model.parameters) == expected)
   }
@@ -54,7 +54,7 @@ struct InitialWeightsTests {
       vocabulary: 37, codeWidth: 5, channels: 32, multipliers: [1, 2], scaleList: try ScaleList([1, 2, 3, 4]),
       phiSharing: sharing)
     let model = try VQVAE<Engine>(
-      configuration, InitialSource(configuration, seed: 3, on: HostDevice()), on: HostDevice())
+      configuration, InitialSource(seed: 3, on: HostDevice()), on: HostDevice())
     #expect(model.parameters.count == count)
     #expect(try digest(model.parameters) == expected)
   }

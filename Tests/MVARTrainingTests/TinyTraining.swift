@@ -61,12 +61,12 @@ enum TinyTraining {
 
   static func tokenizer(seed: UInt64 = 1) throws -> VQVAE<Engine> {
     try VQVAE(
-      tokenizerConfiguration, InitialSource(tokenizerConfiguration, seed: seed, on: HostDevice()), on: HostDevice())
+      tokenizerConfiguration, InitialSource(seed: seed, on: HostDevice()), on: HostDevice())
   }
 
   static func transformer(seed: UInt64 = 1) throws -> MarkovianTransformer<Engine> {
     try MarkovianTransformer(
-      transformerConfiguration, InitialSource(transformerConfiguration, seed: seed, on: HostDevice()),
+      transformerConfiguration, InitialSource(seed: seed, on: HostDevice()),
       on: HostDevice())
   }
 

@@ -11,17 +11,19 @@ public struct Convolution2D<B: Backend>: Sendable {
   /// Stride and padding.
   public let parameters: ConvolutionParameters
 
-  /// A layer whose parameters are `name.weight` and `name.bias`.
+  /// A layer whose parameters are `name.weight` and `name.bias`; the bias is 0 before training.
   ///
   /// - Parameters:
   ///   - kernel: the side of the kernel.
   ///   - parameters: stride and padding; by default as much padding as keeps the size.
+  ///   - weight: what the weight is before training; by default spread evenly over ±1/√(fan in).
   public init(
     _ builder: ParameterBuilder<B>, _ name: String, from inputs: Int, to outputs: Int, kernel: Int = 3,
-    _ parameters: ConvolutionParameters? = nil
+    _ parameters: ConvolutionParameters? = nil, weight initial: InitialValue? = nil
   ) {
-    weight = builder.parameter("\(name).weight", [outputs, inputs, kernel, kernel])
-    bias = builder.parameter("\(name).bias", [outputs])
+    let usual = InitialValue.uniform(bound: 1 / Double(inputs * kernel * kernel).squareRoot())
+    weight = builder.parameter("\(name).weight", [outputs, inputs, kernel, kernel], initial: initial ?? usual)
+    bias = builder.parameter("\(name).bias", [outputs], initial: .zeros)
     self.parameters = parameters ?? .padded(kernel / 2)
   }
 

@@ -8,8 +8,10 @@ public struct Embedding<B: Backend>: Sendable {
   public let weight: Parameter<B>
 
   /// A table whose parameter is `name.weight`.
-  public init(_ builder: ParameterBuilder<B>, _ name: String, rows: Int, width: Int) {
-    weight = builder.parameter("\(name).weight", [rows, width])
+  ///
+  /// - Parameter weight: what the table is before training.
+  public init(_ builder: ParameterBuilder<B>, _ name: String, rows: Int, width: Int, weight initial: InitialValue) {
+    weight = builder.parameter("\(name).weight", [rows, width], initial: initial)
   }
 
   /// The rows at `indices` → [shape of the indices..., C]

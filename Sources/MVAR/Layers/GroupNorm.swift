@@ -14,10 +14,10 @@ public struct GroupNorm<B: Backend>: Sendable {
   public static var groups: Int { 32 }
   private static var epsilon: B.Scalar { 1e-6 }
 
-  /// A layer whose parameters are `name.weight` and `name.bias`.
+  /// A layer whose parameters are `name.weight` and `name.bias`, before training 1 and 0.
   public init(_ builder: ParameterBuilder<B>, _ name: String, channels: Int, activation: Activation = .silu) {
-    weight = builder.parameter("\(name).weight", [channels])
-    bias = builder.parameter("\(name).bias", [channels])
+    weight = builder.parameter("\(name).weight", [channels], initial: .ones)
+    bias = builder.parameter("\(name).bias", [channels], initial: .zeros)
     self.activation = activation
   }
 

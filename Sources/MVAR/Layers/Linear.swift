@@ -9,10 +9,14 @@ public struct Linear<B: Backend>: Sendable {
   /// [out]
   public let bias: Parameter<B>
 
-  /// A layer whose parameters are `name.weight` and `name.bias`.
-  public init(_ builder: ParameterBuilder<B>, _ name: String, from inputs: Int, to outputs: Int) {
-    weight = builder.parameter("\(name).weight", [outputs, inputs])
-    bias = builder.parameter("\(name).bias", [outputs])
+  /// A layer whose parameters are `name.weight` and `name.bias`; the bias is 0 before training.
+  ///
+  /// - Parameter weight: what the weight is before training.
+  public init(
+    _ builder: ParameterBuilder<B>, _ name: String, from inputs: Int, to outputs: Int, weight initial: InitialValue
+  ) {
+    weight = builder.parameter("\(name).weight", [outputs, inputs], initial: initial)
+    bias = builder.parameter("\(name).bias", [outputs], initial: .zeros)
   }
 
   /// [..., in] → [..., out]

@@ -54,7 +54,7 @@ public struct CheckpointSource<B: Backend>: ParameterSource {
   /// The value of a parameter.
   ///
   /// - Throws: `CheckpointError` when it is missing, has another shape, or holds integers.
-  public func value(_ name: String, shape: Shape) throws -> Tensor<B> {
+  public func value(_ name: String, shape: Shape, initial: InitialValue) throws -> Tensor<B> {
     let key = CheckpointNames.key(of: name, in: model)
     guard let stored = weights.byKey[key] else {
       throw CheckpointError(path: weights.path, reason: "\(key) is missing")

@@ -32,8 +32,9 @@ public protocol ParameterSource<B> {
   /// - Parameters:
   ///   - name: where it stands in the model, in Swift's names.
   ///   - shape: the shape the model needs.
+  ///   - initial: what it is before training; a source of trained weights pays no attention to it.
   /// - Throws: when there is no such parameter or its shape differs.
-  func value(_ name: String, shape: Shape) throws -> Tensor<B>
+  func value(_ name: String, shape: Shape, initial: InitialValue) throws -> Tensor<B>
 }
 
 /// Hands out the parameters of a model while it is being built, and remembers their order.
@@ -52,10 +53,12 @@ public final class ParameterBuilder<B: Backend> {
   }
 
   /// A parameter; a problem is noted and building goes on, so that all problems are reported together.
-  public func parameter(_ name: String, _ shape: Shape) -> Parameter<B> {
+  ///
+  /// - Parameter initial: what it is before training.
+  public func parameter(_ name: String, _ shape: Shape, initial: InitialValue) -> Parameter<B> {
     let parameter: Parameter<B>
     do {
-      parameter = Parameter(name: name, value: try source.value(name, shape: shape))
+      parameter = Parameter(name: name, value: try source.value(name, shape: shape, initial: initial))
     } catch {
       problems.append(error)
       // The model is never run: whoever builds it checks `problems`.

@@ -62,7 +62,7 @@ public struct SeededSource<B: Backend>: ParameterSource {
   }
 
   /// The value of a parameter.
-  public func value(_ name: String, shape: Shape) throws -> Tensor<B> {
+  public func value(_ name: String, shape: Shape, initial: InitialValue) throws -> Tensor<B> {
     let values = SeededWeights.values(CheckpointNames.key(of: name, in: model), shape: shape, seed: seed)
     return try Tensor(B.Scalar.array(values), shape: shape, on: device)
   }

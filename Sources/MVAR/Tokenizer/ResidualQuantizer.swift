@@ -18,7 +18,9 @@ public struct ResidualQuantizer<B: Backend>: Sendable {
   init(_ builder: ParameterBuilder<B>, _ name: String, _ configuration: TokenizerConfiguration) {
     self.configuration = configuration
     let width = configuration.codeWidth
-    codebook = Embedding(builder, "\(name).codebook", rows: configuration.vocabulary, width: width)
+    codebook = Embedding(
+      builder, "\(name).codebook", rows: configuration.vocabulary, width: width,
+      weight: .uniform(bound: 1 / Double(configuration.vocabulary)))
     phis =
       switch configuration.phiSharing {
       case .partial(let count): (0..<count).map { Phi(builder, "\(name).partialPhi.\($0)", width: width) }

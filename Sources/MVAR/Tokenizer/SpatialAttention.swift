@@ -12,7 +12,10 @@ struct SpatialAttention<B: Backend>: Sendable {
 
   init(_ builder: ParameterBuilder<B>, _ name: String, width: Int) {
     norm = GroupNorm(builder, "\(name).norm", channels: width, activation: .identity)
-    qkv = Convolution2D(builder, "\(name).qkv", from: width, to: 3 * width, kernel: 1)
+    // The stream has the layer's first name.
+    qkv = Convolution2D(
+      builder, "\(name).qkv", from: width, to: 3 * width, kernel: 1,
+      weight: .uniform(bound: 1 / Double(width).squareRoot()).sampled(as: "\(name).joint.weight"))
     projection = Convolution2D(builder, "\(name).projection", from: width, to: width, kernel: 1)
   }
 

@@ -14,14 +14,23 @@ package struct Block<B: Backend>: Sendable {
   init(_ builder: ParameterBuilder<B>, _ name: String, _ configuration: TransformerConfiguration) {
     let width = configuration.width
     // The order of parameters is PyTorch's: the offset stands before the sub-layers, the projection after them.
-    let offset = configuration.sharesModulation ? builder.parameter("\(name).modulationOffset", [1, 1, 6, width]) : nil
+    // Of its six vectors the first two are γ, which begins small.
+    let offset =
+      configuration.sharesModulation
+      ? builder.parameter(
+        "\(name).modulationOffset", [1, 1, 6, width],
+        initial: .normal(deviation: 1 / Double(width).squareRoot()).times(.gain, first: 2 * width, others: 0.5))
+      : nil
     attention = SpatialMarkovAttention(builder, "\(name).attention", configuration)
-    feedForward = FeedForward(builder, "\(name).feedForward", width: width)
+    feedForward = FeedForward(builder, "\(name).feedForward", configuration)
     modulation =
       if let offset {
         .sharedWith(offset: offset)
       } else {
-        .own(Linear(builder, "\(name).modulation", from: width, to: 6 * width))
+        .own(
+          Linear(
+            builder, "\(name).modulation", from: width, to: 6 * width,
+            weight: configuration.initialWeight.times(.gain, first: 2 * width * width, others: 0.5)))
       }
   }
 

@@ -9,9 +9,15 @@ struct FeedForward<B: Backend>: Sendable {
   /// [C, 4C]
   let fc2: Linear<B>
 
-  init(_ builder: ParameterBuilder<B>, _ name: String, width: Int) {
-    fc1 = Linear(builder, "\(name).fc1", from: width, to: 4 * width)
-    fc2 = Linear(builder, "\(name).fc2", from: 4 * width, to: width)
+  init(_ builder: ParameterBuilder<B>, _ name: String, _ configuration: TransformerConfiguration) {
+    let width = configuration.width
+    // Streams have the layers' first names.
+    fc1 = Linear(
+      builder, "\(name).fc1", from: width, to: 4 * width,
+      weight: configuration.initialWeight.sampled(as: "\(name).expand.weight"))
+    fc2 = Linear(
+      builder, "\(name).fc2", from: 4 * width, to: width,
+      weight: configuration.initialBranchWeight.sampled(as: "\(name).contract.weight"))
   }
 
   /// [B, N, C] → [B, N, C]

@@ -32,16 +32,20 @@ public struct MarkovianTransformer<B: Backend>: Sendable {
     trajectory = ScaleTrajectory(configuration)
     let width = configuration.width
     let builder = ParameterBuilder<B>(source, on: device)
-    startPosition = builder.parameter("startPosition", [1, 1, width])
-    positions = builder.parameter("positions", [1, configuration.scaleList.length, width])
-    wordEmbedding = Linear(builder, "wordEmbedding", from: configuration.codeWidth, to: width)
-    classEmbedding = Embedding(builder, "classEmbedding", rows: configuration.classes + 1, width: width)
-    levelEmbedding = Embedding(builder, "levelEmbedding", rows: configuration.scaleList.count, width: width)
+    let usual = configuration.initialWeight
+    startPosition = builder.parameter("startPosition", [1, 1, width], initial: usual)
+    positions = builder.parameter("positions", [1, configuration.scaleList.length, width], initial: usual)
+    wordEmbedding = Linear(builder, "wordEmbedding", from: configuration.codeWidth, to: width, weight: usual)
+    classEmbedding = Embedding(builder, "classEmbedding", rows: configuration.classes + 1, width: width, weight: usual)
+    levelEmbedding = Embedding(
+      builder, "levelEmbedding", rows: configuration.scaleList.count, width: width, weight: usual)
     sharedModulation =
-      configuration.sharesModulation ? Linear(builder, "sharedModulation", from: width, to: 6 * width) : nil
+      configuration.sharesModulation
+      ? Linear(builder, "sharedModulation", from: width, to: 6 * width, weight: usual) : nil
     blocks = (0..<configuration.depth).map { Block(builder, "blocks.\($0)", configuration) }
-    headModulation = Linear(builder, "headNorm.modulation", from: width, to: 2 * width)
-    head = Linear(builder, "head", from: width, to: configuration.vocabulary)
+    headModulation = Linear(
+      builder, "headNorm.modulation", from: width, to: 2 * width, weight: usual.times(0.5))
+    head = Linear(builder, "head", from: width, to: configuration.vocabulary, weight: usual.times(0.02))
     parameters = builder.parameters
     try ParameterProblems.check(builder.problems)
   }

@@ -2,6 +2,7 @@
 // Markov assumption: a query at (i, j) sees only the k × k window around it, shifted inward at the border. O(N k²) instead
 // of O(N²). The other patterns (`AttentionPattern`) run through the same lines, with dense spans only.
 
+import Foundation
 import TensorCore
 
 /// Attention within each scale, windowed at the fine scales.
@@ -25,11 +26,16 @@ struct SpatialMarkovAttention<B: Backend>: Sendable {
     heads = configuration.heads
     trajectory = ScaleTrajectory(configuration)
     logitScale =
-      configuration.normalizesAttention ? builder.parameter("\(name).logitScale", [1, heads, 1, 1]) : nil
-    queryBias = builder.parameter("\(name).queryBias", [width])
-    valueBias = builder.parameter("\(name).valueBias", [width])
-    qkvWeight = builder.parameter("\(name).qkv.weight", [3 * width, width])
-    projection = Linear(builder, "\(name).projection", from: width, to: width)
+      configuration.normalizesAttention
+      ? builder.parameter("\(name).logitScale", [1, heads, 1, 1], initial: .constant(log(4.0))) : nil
+    queryBias = builder.parameter("\(name).queryBias", [width], initial: .zeros)
+    valueBias = builder.parameter("\(name).valueBias", [width], initial: .zeros)
+    // The stream has the layer's first name.
+    qkvWeight = builder.parameter(
+      "\(name).qkv.weight", [3 * width, width],
+      initial: configuration.initialWeight.sampled(as: "\(name).joint.weight"))
+    projection = Linear(
+      builder, "\(name).projection", from: width, to: width, weight: configuration.initialBranchWeight)
     softmaxScale =
       configuration.normalizesAttention ? 1 : B.Scalar(0.25 / Double(width / heads).squareRoot())
   }

@@ -42,23 +42,30 @@ public struct SmallClassifier<B: Backend>: Sendable {
     self.classes = classes
     self.side = side
     self.device = device
-    let builder = ParameterBuilder(FirstWeights<B>(seed: seed, device: device), on: device)
+    let builder = ParameterBuilder(InitialSource<B>(seed: seed, on: device), on: device)
     let halving = ConvolutionParameters(stride: 2, top: 1, left: 1, bottom: 1, right: 1)
     let widths = Self.widths
     let last = widths[widths.count - 1]
-    stem = Convolution2D(builder, "stem", from: 3, to: widths[0], halving)
+    stem = Convolution2D(builder, "stem", from: 3, to: widths[0], halving, weight: Self.weight(fanIn: 3 * 9))
     stages = zip(widths, widths.dropFirst()).enumerated().map { stage, width in
       (
-        Convolution2D(builder, "stages.\(stage).convolution", from: width.0, to: width.1, halving),
+        Convolution2D(
+          builder, "stages.\(stage).convolution", from: width.0, to: width.1, halving,
+          weight: Self.weight(fanIn: width.0 * 9)),
         GroupNorm(builder, "stages.\(stage).norm", channels: width.1)
       )
     }
-    first = Convolution2D(builder, "first", from: last, to: last)
+    first = Convolution2D(builder, "first", from: last, to: last, weight: Self.weight(fanIn: last * 9))
     norm = GroupNorm(builder, "norm", channels: last)
-    second = Convolution2D(builder, "second", from: last, to: last)
-    head = Linear(builder, "head", from: last, to: classes)
+    second = Convolution2D(builder, "second", from: last, to: last, weight: Self.weight(fanIn: last * 9))
+    head = Linear(builder, "head", from: last, to: classes, weight: Self.weight(fanIn: last, part: 1.0 / 3))
     parameters = builder.parameters
     if let problem = builder.problems.first { throw problem }
+  }
+
+  /// Before training: spread evenly over ±√(6/fan in), or over a part of that.
+  private static func weight(fanIn: Int, part: Double = 1) -> InitialValue {
+    .uniform(bound: (6 / Double(fanIn)).squareRoot() * part)
   }
 
   /// Images [B, 3, side, side] in −1 … 1 → logits [B, classes]
@@ -89,22 +96,5 @@ public struct SmallClassifier<B: Backend>: Sendable {
       }
     }
     return found
-  }
-}
-
-/// First weights: uniform ±√(6/fan in), a third of it for the last layer; norms 1 and biases 0.
-private struct FirstWeights<B: Backend>: ParameterSource {
-  let seed: UInt64
-  let device: B.Device
-
-  func value(_ name: String, shape: Shape) throws -> Tensor<B> {
-    guard shape.rank > 1 else {
-      return Tensor(repeating: name.hasSuffix("weight") ? 1 : 0, shape: shape, on: device)
-    }
-    let fanIn = Double(shape.dimensions.dropFirst().reduce(1, *))
-    let bound = (6 / fanIn).squareRoot() * (name.hasPrefix("head") ? 1.0 / 3 : 1)
-    let stream = RandomStream(seed: seed, stream: SeededWeights.hash(name))
-    let values = (0..<shape.count).map { Float(bound * (2 * stream.uniform($0, purpose: .initialization) - 1)) }
-    return try Tensor(B.Scalar.array(values), shape: shape, on: device)
   }
 }

@@ -8,7 +8,7 @@ extension Variable {
       return Variable(B.combine(takeValue(), times: alpha, other.value, times: beta))
     }
     let output = B.combine(value, times: alpha, other.value, times: beta)
-    return tape.record(output, parents: [self, other]) { dOutput in
+    return tape.record(output, inputs: [self, other]) { dOutput in
       [
         alpha == 1 ? dOutput : B.multiply(dOutput, by: alpha),
         beta == 1 ? dOutput : B.multiply(dOutput, by: beta),
@@ -26,14 +26,14 @@ extension Variable {
   public func scaled(by alpha: B.Scalar) -> Variable {
     let output = B.multiply(value, by: alpha)
     guard let tape else { return Variable(output) }
-    return tape.record(output, parents: [self]) { [B.multiply($0, by: alpha)] }
+    return tape.record(output, inputs: [self]) { [B.multiply($0, by: alpha)] }
   }
 
   /// self [B, ...] + rows [...], the same for every element of the first axis.
   public func adding(rows: Variable) -> Variable {
     let output = B.addRows(value, rows: rows.value)
     guard let tape = Self.tape([self, rows]) else { return Variable(output) }
-    return tape.record(output, parents: [self, rows]) { [$0, B.dAddRows($0)] }
+    return tape.record(output, inputs: [self, rows]) { [$0, B.dAddRows($0)] }
   }
 
   /// SiLU.
@@ -41,7 +41,7 @@ extension Variable {
     let output = B.silu(value)
     guard let tape else { return Variable(output) }
     let x = value
-    return tape.record(output, parents: [self]) { [B.dSilu($0, x: x)] }
+    return tape.record(output, inputs: [self]) { [B.dSilu($0, x: x)] }
   }
 
   /// GELU in its tanh form.
@@ -49,7 +49,7 @@ extension Variable {
     guard let tape else { return Variable(B.geluTanh(takeValue())) }
     let x = value
     let output = B.geluTanh(x)
-    return tape.record(output, parents: [self]) { [B.dGeluTanh($0, x: x)] }
+    return tape.record(output, inputs: [self]) { [B.dGeluTanh($0, x: x)] }
   }
 
   /// The same elements under another shape.
@@ -57,14 +57,14 @@ extension Variable {
     let output = value.reshaped(shape)
     guard let tape else { return Variable(output) }
     let old = value.shape
-    return tape.record(output, parents: [self]) { [$0.reshaped(old)] }
+    return tape.record(output, inputs: [self]) { [$0.reshaped(old)] }
   }
 
   /// The last two axes exchanged.
   public func transposed() -> Variable {
     let output = B.transpose(value)
     guard let tape else { return Variable(output) }
-    return tape.record(output, parents: [self]) { [B.transpose($0)] }
+    return tape.record(output, inputs: [self]) { [B.transpose($0)] }
   }
 
   /// Part of an axis.
@@ -72,7 +72,7 @@ extension Variable {
     let output = B.slice(value, axis: axis, range)
     guard let tape else { return Variable(output) }
     let shape = value.shape
-    return tape.record(output, parents: [self]) { [B.dSlice($0, shape: shape, axis: axis, range)] }
+    return tape.record(output, inputs: [self]) { [B.dSlice($0, shape: shape, axis: axis, range)] }
   }
 
   /// Variables joined along an axis.
@@ -81,7 +81,7 @@ extension Variable {
     let output = B.concatenate(parts.map(\.value), axis: axis)
     guard let tape = tape(parts) else { return Variable(output) }
     let lengths = parts.map { $0.shape[axis] }
-    return tape.record(output, parents: parts) { dOutput in
+    return tape.record(output, inputs: parts) { dOutput in
       var start = 0
       return lengths.map { length in
         defer { start += length }
@@ -95,7 +95,7 @@ extension Variable {
     let output = B.areaResize(value, height: height, width: width)
     guard let tape else { return Variable(output) }
     let shape = value.shape
-    return tape.record(output, parents: [self]) { [B.dAreaResize($0, height: shape[2], width: shape[3])] }
+    return tape.record(output, inputs: [self]) { [B.dAreaResize($0, height: shape[2], width: shape[3])] }
   }
 
   /// Bicubic interpolation of maps [B, C, H, W].
@@ -103,14 +103,14 @@ extension Variable {
     let output = B.bicubicResize(value, height: height, width: width)
     guard let tape else { return Variable(output) }
     let shape = value.shape
-    return tape.record(output, parents: [self]) { [B.dBicubicResize($0, height: shape[2], width: shape[3])] }
+    return tape.record(output, inputs: [self]) { [B.dBicubicResize($0, height: shape[2], width: shape[3])] }
   }
 
   /// Every pixel of maps [B, C, H, W] repeated twice in both directions.
   public func upsampledNearest() -> Variable {
     let output = B.upsampleNearest(value)
     guard let tape else { return Variable(output) }
-    return tape.record(output, parents: [self]) { [B.dUpsampleNearest($0)] }
+    return tape.record(output, inputs: [self]) { [B.dUpsampleNearest($0)] }
   }
 
   /// Cross-entropy per row [..., V] → [...]; see `LossOps.crossEntropy`.
@@ -118,7 +118,7 @@ extension Variable {
     let (losses, logSumExp) = B.crossEntropy(value, targets: targets, labelSmoothing: labelSmoothing)
     guard let tape else { return Variable(losses) }
     let logits = value
-    return tape.record(losses, parents: [self]) { dLosses in
+    return tape.record(losses, inputs: [self]) { dLosses in
       [
         B.dCrossEntropy(
           dLosses, logits: logits, targets: targets, labelSmoothing: labelSmoothing, logSumExp: logSumExp)
@@ -132,7 +132,7 @@ extension Variable {
     guard let tape = Self.tape([self, other]) else { return Variable(output) }
     let (x, y) = (value, other.value)
     let (wantsX, wantsY) = (id != nil, other.id != nil)
-    return tape.record(output, parents: [self, other]) { dOutput in
+    return tape.record(output, inputs: [self, other]) { dOutput in
       let dX = B.dMeanSquaredError(dOutput, x, y)
       return [wantsX ? dX : nil, wantsY ? B.multiply(dX, by: -1) : nil]
     }
@@ -144,7 +144,7 @@ extension Variable {
     guard let tape = Self.tape([self, other]) else { return Variable(output) }
     let (x, y) = (value, other.value)
     let (wantsX, wantsY) = (id != nil, other.id != nil)
-    return tape.record(output, parents: [self, other]) { dOutput in
+    return tape.record(output, inputs: [self, other]) { dOutput in
       let dX = B.dMeanAbsoluteError(dOutput, x, y)
       return [wantsX ? dX : nil, wantsY ? B.multiply(dX, by: -1) : nil]
     }
@@ -155,12 +155,12 @@ extension Variable {
     let output = B.sum(value, times: alpha)
     guard let tape else { return Variable(output) }
     let shape = value.shape
-    return tape.record(output, parents: [self]) { [B.dSum($0, shape: shape, times: alpha)] }
+    return tape.record(output, inputs: [self]) { [B.dSum($0, shape: shape, times: alpha)] }
   }
 
   /// The value of `other` with the gradient of self: self + stop(other − self).
   public func straightThrough(_ other: Tensor<B>) -> Variable {
     guard let tape else { return Variable(other) }
-    return tape.record(other, parents: [self]) { [$0] }
+    return tape.record(other, inputs: [self]) { [$0] }
   }
 }

@@ -6,7 +6,7 @@ extension Variable {
     let output = B.linear(value, weight: weight.value, bias: bias?.value)
     guard let tape = Self.tape([self, weight, bias]) else { return Variable(output) }
     let (x, w, hasBias) = (value, weight.value, bias != nil)
-    return tape.record(output, parents: [self, weight] + (bias.map { [$0] } ?? [])) { dOutput in
+    return tape.record(output, inputs: [self, weight] + (bias.map { [$0] } ?? [])) { dOutput in
       let gradients = B.dLinear(dOutput, x: x, weight: w, hasBias: hasBias)
       return [gradients.x, gradients.weight] + (hasBias ? [gradients.bias] : [])
     }
@@ -17,7 +17,7 @@ extension Variable {
     let output = B.convolution(value, weight: weight.value, bias: bias?.value, parameters)
     guard let tape = Self.tape([self, weight, bias]) else { return Variable(output) }
     let (x, w, hasBias) = (value, weight.value, bias != nil)
-    return tape.record(output, parents: [self, weight] + (bias.map { [$0] } ?? [])) { dOutput in
+    return tape.record(output, inputs: [self, weight] + (bias.map { [$0] } ?? [])) { dOutput in
       let gradients = B.dConvolution(dOutput, x: x, weight: w, hasBias: hasBias, parameters)
       return [gradients.x, gradients.weight] + (hasBias ? [gradients.bias] : [])
     }
@@ -28,7 +28,7 @@ extension Variable {
     let (output, saved) = B.adaptiveLayerNorm(value, scale: scale.value, shift: shift.value, epsilon: epsilon)
     guard let tape = Self.tape([self, scale, shift]) else { return Variable(output) }
     let scaleValue = scale.value
-    return tape.record(output, parents: [self, scale, shift]) { dOutput in
+    return tape.record(output, inputs: [self, scale, shift]) { dOutput in
       let gradients = B.dAdaptiveLayerNorm(dOutput, scale: scaleValue, saved)
       return [gradients.x, gradients.scale, gradients.shift]
     }
@@ -42,7 +42,7 @@ extension Variable {
       value, weight: weight.value, bias: bias.value, groups: groups, epsilon: epsilon, activation: activation)
     guard let tape = Self.tape([self, weight, bias]) else { return Variable(output) }
     let (gain, offset) = (weight.value, bias.value)
-    return tape.record(output, parents: [self, weight, bias]) { dOutput in
+    return tape.record(output, inputs: [self, weight, bias]) { dOutput in
       let gradients = B.dGroupNorm(dOutput, weight: gain, bias: offset, saved)
       return [gradients.x, gradients.weight, gradients.bias]
     }
@@ -56,22 +56,16 @@ extension Variable {
     let output = B.splitHeads(value, heads: heads, logitScale: logitScale?.value)
     guard let tape = Self.tape([self, logitScale]) else { return VariableHeads(output) }
     let (qkv, scaleValue) = (value, logitScale?.value)
-    // One operator with three results. Their gradients gather in a box; a marker in front of the three, which the
-    // backward reaches after all of them, sends the box's contents back through the operator.
-    let box = HeadGradientCollector<B>(shape: output.queries.shape, device: value.device)
-    let marker = Tensor<B>(repeating: 0, shape: [1], on: value.device)
-    let gate = tape.record(marker, parents: [self] + (logitScale.map { [$0] } ?? [])) { _ in
-      let gradients = B.dSplitHeads(box.take(), qkv: qkv, logitScale: scaleValue)
+    let (shape, device) = (output.queries.shape, value.device)
+    let parts = tape.record(
+      [output.queries, output.keys, output.values], inputs: [self] + (logitScale.map { [$0] } ?? [])
+    ) { dParts in
+      let d = dParts.map { $0 ?? Tensor(repeating: 0, shape: shape, on: device) }
+      let gradients = B.dSplitHeads(
+        Heads(queries: d[0], keys: d[1], values: d[2]), qkv: qkv, logitScale: scaleValue)
       return [gradients.qkv] + (scaleValue == nil ? [] : [gradients.logitScale])
     }
-    func part(_ value: Tensor<B>, _ place: WritableKeyPath<HeadGradientCollector<B>, Tensor<B>?>) -> Variable {
-      tape.record(value, parents: [gate]) { dPart in
-        box.add(dPart, at: place)
-        return [marker]
-      }
-    }
-    return VariableHeads(
-      queries: part(output.queries, \.queries), keys: part(output.keys, \.keys), values: part(output.values, \.values))
+    return VariableHeads(queries: parts[0], keys: parts[1], values: parts[2])
   }
 
   /// x + gain·keep·branch; see `ElementwiseOps.gatedResidual`.
@@ -81,7 +75,7 @@ extension Variable {
     }
     let (branchValue, gainValue) = (branch.value, gain.value)
     let output = B.gatedResidual(value, branch: branchValue, gain: gainValue, keep: keep)
-    return tape.record(output, parents: [self, branch, gain]) { dOutput in
+    return tape.record(output, inputs: [self, branch, gain]) { dOutput in
       let gradients = B.dGatedResidual(dOutput, branch: branchValue, gain: gainValue, keep: keep)
       return [dOutput, gradients.branch, gradients.gain]
     }
@@ -92,7 +86,7 @@ extension Variable {
     let output = B.embedding(value, indices)
     guard let tape else { return Variable(output) }
     let rows = value.shape[0]
-    return tape.record(output, parents: [self]) { [B.dEmbedding($0, indices, rows: rows)] }
+    return tape.record(output, inputs: [self]) { [B.dEmbedding($0, indices, rows: rows)] }
   }
 }
 
@@ -122,7 +116,7 @@ public struct VariableHeads<B: Backend> {
   public func attention(spans: [AttentionSpan], softmaxScale: B.Scalar) -> Variable<B> {
     let (output, saved) = B.attention(heads, spans: spans, softmaxScale: softmaxScale)
     guard let tape = Variable.tape([queries, keys, values]) else { return Variable(output) }
-    return tape.record(output, parents: [queries, keys, values]) { dOutput in
+    return tape.record(output, inputs: [queries, keys, values]) { dOutput in
       let gradients = B.dAttention(dOutput, saved, spans: spans, softmaxScale: softmaxScale)
       return [gradients.queries, gradients.keys, gradients.values]
     }
@@ -132,7 +126,7 @@ public struct VariableHeads<B: Backend> {
   public func neighborhoodAttention(window: Int, softmaxScale: B.Scalar) -> Variable<B> {
     let (output, saved) = B.neighborhoodAttention(heads, window: window, softmaxScale: softmaxScale)
     guard let tape = Variable.tape([queries, keys, values]) else { return Variable(output) }
-    return tape.record(output, parents: [queries, keys, values]) { dOutput in
+    return tape.record(output, inputs: [queries, keys, values]) { dOutput in
       let gradients = B.dNeighborhoodAttention(dOutput, saved, window: window, softmaxScale: softmaxScale)
       return [gradients.queries, gradients.keys, gradients.values]
     }
@@ -141,30 +135,5 @@ public struct VariableHeads<B: Backend> {
   /// The three under another shape.
   public func reshaped(_ shape: Shape) -> VariableHeads {
     VariableHeads(queries: queries.reshaped(shape), keys: keys.reshaped(shape), values: values.reshaped(shape))
-  }
-}
-
-/// The gradients of the three results of `splitHeads`, collected until all have arrived.
-final class HeadGradientCollector<B: Backend> {
-  var queries: Tensor<B>?
-  var keys: Tensor<B>?
-  var values: Tensor<B>?
-  private let shape: Shape
-  private let device: B.Device
-
-  init(shape: Shape, device: B.Device) {
-    self.shape = shape
-    self.device = device
-  }
-
-  func add(_ gradient: Tensor<B>, at place: WritableKeyPath<HeadGradientCollector, Tensor<B>?>) {
-    var box = self
-    box[keyPath: place] = box[keyPath: place].map { B.combine($0, times: 1, gradient, times: 1) } ?? gradient
-  }
-
-  /// The gradients, zeros for a result nobody used.
-  func take() -> Heads<B> {
-    func zeros() -> Tensor<B> { Tensor(repeating: 0, shape: shape, on: device) }
-    return Heads(queries: queries ?? zeros(), keys: keys ?? zeros(), values: values ?? zeros())
   }
 }

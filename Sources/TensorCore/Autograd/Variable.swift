@@ -26,6 +26,9 @@ public struct Variable<B: Backend> {
   /// The side lengths of the tensor.
   public var shape: Shape { value.shape }
 
+  /// Whether the tape follows this value: a leaf, or computed from one. A pullback may return nil for any other input.
+  public var needsGradient: Bool { id != nil }
+
   /// The same value as a constant: gradients stop here.
   public var detached: Variable { Variable(value, tape: tape, id: nil) }
 

@@ -1,4 +1,4 @@
-// Engine 2: this machine's processors. Matrix products go to `TiledProduct` or OpenBLAS; everything else is SIMD in
+// Engine 2: this machine's processors. Matrix products go where `MatrixProduct` decides; everything else is SIMD in
 // Swift, spread over threads by `parallel`.
 //
 // Each file of this folder holds one family of operators, forward next to backward. Inner loops are generic over the

@@ -91,5 +91,7 @@ struct CheckpointReport {
 private struct OutlineSource: ParameterSource {
   typealias B = Reference<Float>
 
-  func value(_ name: String, shape: Shape) -> Tensor<Reference<Float>> { Tensor(shape: shape, storage: []) }
+  func value(_ name: String, shape: Shape, initial: InitialValue) -> Tensor<Reference<Float>> {
+    Tensor(shape: shape, storage: [])
+  }
 }

@@ -70,7 +70,7 @@ extension CPU {
                     x + image * sizes.inputs * map, sizes, rows, cut.tileColumns, target, inputPlane, stride: tiles)
                 }
                 for place in 0..<places {
-                  Scalar.fastestProduct(
+                  MatrixProduct.part(
                     transposeA: false, transposeB: false, m: sizes.outputs, n: tiles, k: sizes.inputs, alpha: 1,
                     transformed + place * weightPlane, lda: sizes.inputs, inputs + place * inputPlane, ldb: tiles,
                     beta: 0, products + place * outputPlane, ldc: tiles)

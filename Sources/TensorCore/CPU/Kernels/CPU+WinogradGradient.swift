@@ -70,7 +70,7 @@ extension CPU {
                     dY + image * outputs * map, sizes, rows, cut.tileColumns, y + place, outputPlane, stride: tiles)
                 }
                 for place in 0..<places {
-                  Scalar.fastestProduct(
+                  MatrixProduct.part(
                     transposeA: false, transposeB: true, m: outputs, n: inputs, k: tiles, alpha: 1,
                     y + place * outputPlane, lda: tiles, d + place * inputPlane, ldb: tiles,
                     beta: piece == pieces.lowerBound ? 0 : 1, sums + place * plane, ldc: inputs)

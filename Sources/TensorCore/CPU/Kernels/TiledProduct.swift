@@ -7,7 +7,8 @@
 // not do: a weight with few rows of tokens is A, not B, so that the large matrix is read from memory once, in passing.
 //
 // Every sum is taken in the same order wherever its row and column lie, so results do not depend on the batch, on the
-// number of threads or on how the work is cut. The plain twin is the BLAS, `TensorScalar.matrixProduct`.
+// number of threads or on how the work is cut. The plain twin is the BLAS, `TensorScalar.matrixProduct`; which of them runs is
+// decided in `MatrixProduct`.
 
 import CMVARProcessor
 import Synchronization
@@ -74,11 +75,6 @@ package enum TiledProduct {
   /// Whether this is the fastest way: the sums of a tile need 24 registers of 16 numbers.
   package static let isFast = HAS_512_BIT_VECTORS == 1
 
-  /// Whether a product of these sizes on one thread is faster in tiles than by OpenBLAS, which up to 100³ copies nothing.
-  static func pays(rows: Int, depth: Int, columns: Int) -> Bool {
-    isFast && rows >= ProductTile.rows && columns >= 16 && rows * depth * columns > 1_000_000
-  }
-
   /// Rows of a block, and the panels it reaches over at most: its sums stay in the second-level cache.
   private static let (rowsPerBlock, panelsPerBlock) = (4 * ProductTile.rows, 16)
 
@@ -142,39 +138,4 @@ package enum TiledProduct {
       finish(ProductBlock(rows: rows, columns: columns, sums: sums, pitch: pitch))
     }
   }
-}
-
-extension TensorScalar {
-  /// `matrixProduct` on one thread, in tiles where that is faster. Which of the two depends on the sizes alone.
-  @inline(__always)
-  static func fastestProduct(
-    transposeA: Bool, transposeB: Bool, m: Int, n: Int, k: Int, alpha: Self,
-    _ a: UnsafePointer<Self>, lda: Int, _ b: UnsafePointer<Self>, ldb: Int,
-    beta: Self, _ c: UnsafeMutablePointer<Self>, ldc: Int
-  ) {
-    guard Self.self == Float.self, TiledProduct.pays(rows: m, depth: k, columns: n) else {
-      return matrixProduct(
-        transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k, alpha: alpha, a, lda: lda, b, ldb: ldb,
-        beta: beta, c, ldc: ldc)
-    }
-    let (a, b, c) = (floats(a), floats(b), floats(c))
-    let (alpha, beta) = (unsafeBitCast(alpha, to: Float.self), unsafeBitCast(beta, to: Float.self))
-    TiledProduct.multiply(
-      transposeA ? StridedMatrix(transposeOf: a, stride: lda) : StridedMatrix(rows: a, stride: lda),
-      transposeB ? StridedMatrix(transposeOf: b, stride: ldb) : StridedMatrix(rows: b, stride: ldb),
-      rows: m, depth: k, columns: n, shared: false
-    ) { $0.combine(with: c, stride: ldc, alpha: alpha, beta: beta) }
-  }
-}
-
-/// A pointer to numbers that are in single precision.
-@inline(__always)
-func floats<S: TensorScalar>(_ x: UnsafePointer<S>) -> UnsafePointer<Float> {
-  UnsafeRawPointer(x).assumingMemoryBound(to: Float.self)
-}
-
-/// A pointer to numbers that are in single precision.
-@inline(__always)
-func floats<S: TensorScalar>(_ x: UnsafeMutablePointer<S>) -> UnsafeMutablePointer<Float> {
-  UnsafeMutableRawPointer(x).assumingMemoryBound(to: Float.self)
 }

@@ -35,14 +35,14 @@ extension CPU: AttentionOps {
           let query = (tile.batch * sizes.queries + tile.queries.lowerBound) * row + tile.head * width
           let key = (tile.batch * sizes.keys + tile.keys.lowerBound) * row + tile.head * width
           withScratch(n * m) { (p: UnsafeMutablePointer<Scalar>) in
-            Scalar.matrixProduct(
+            MatrixProduct.attentionTile(
               transposeA: false, transposeB: true, m: n, n: m, k: width, alpha: softmaxScale,
               q + query, lda: row, k + key, ldb: row, beta: 0, p, ldc: m)
             for i in 0..<n {
               let place = (tile.batch * sizes.queries + tile.queries.lowerBound + i) * sizes.heads + tile.head
               logSumExp[place] = softmaxRow(p + i * m, p + i * m, m)
             }
-            Scalar.matrixProduct(
+            MatrixProduct.attentionTile(
               transposeA: false, transposeB: false, m: n, n: width, k: m, alpha: 1,
               p, lda: m, v + key, ldb: row, beta: 0, output + query, ldc: row)
           }
@@ -82,10 +82,10 @@ extension CPU: AttentionOps {
               let key = (tile.batch * sizes.keys + tile.keys.lowerBound) * row + tile.head * width
               withScratch(2 * n * m) { (p: UnsafeMutablePointer<Scalar>) in
                 let dS = p + n * m
-                Scalar.matrixProduct(
+                MatrixProduct.attentionTile(
                   transposeA: false, transposeB: true, m: n, n: m, k: width, alpha: softmaxScale,
                   q + query, lda: row, k + key, ldb: row, beta: 0, p, ldc: m)
-                Scalar.matrixProduct(
+                MatrixProduct.attentionTile(
                   transposeA: false, transposeB: true, m: n, n: m, k: width, alpha: 1,
                   dO + query, lda: row, v + key, ldb: row, beta: 0, dS, ldc: m)
                 for i in 0..<n {
@@ -99,13 +99,13 @@ extension CPU: AttentionOps {
                     put(probability * (eight(UnsafePointer(dS), j, lanes) - delta), dS, j, lanes)
                   }
                 }
-                Scalar.matrixProduct(
+                MatrixProduct.attentionTile(
                   transposeA: true, transposeB: false, m: m, n: width, k: n, alpha: 1,
                   p, lda: m, dO + query, ldb: row, beta: 1, dV + key, ldc: row)
-                Scalar.matrixProduct(
+                MatrixProduct.attentionTile(
                   transposeA: false, transposeB: false, m: n, n: width, k: m, alpha: softmaxScale,
                   dS, lda: m, k + key, ldb: row, beta: 0, dQ + query, ldc: row)
-                Scalar.matrixProduct(
+                MatrixProduct.attentionTile(
                   transposeA: true, transposeB: false, m: m, n: width, k: n, alpha: softmaxScale,
                   dS, lda: m, q + query, ldb: row, beta: 1, dK + key, ldc: row)
               }

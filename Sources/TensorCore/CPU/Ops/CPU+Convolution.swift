@@ -84,7 +84,7 @@ extension CPU: ConvolutionOps {
               for o in 0..<sizes.outputs { (result + o * outputMap).update(repeating: bias.start[o], count: count) }
             }
             func multiply(_ patches: UnsafePointer<Scalar>, _ stride: Int) {
-              Scalar.fastestProduct(
+              MatrixProduct.part(
                 transposeA: false, transposeB: false, m: sizes.outputs, n: count, k: patch, alpha: 1,
                 weight, lda: patch, patches, ldb: stride, beta: bias == nil ? 0 : 1, result, ldc: outputMap)
             }
@@ -141,7 +141,7 @@ extension CPU: ConvolutionOps {
           for tile in tiles {
             let count = tile.pixels.count
             withScratch(channels.count * kernel * count) { (patches: UnsafeMutablePointer<Scalar>) in
-              Scalar.fastestProduct(
+              MatrixProduct.part(
                 transposeA: true, transposeB: false, m: channels.count * kernel, n: count, k: sizes.outputs, alpha: 1,
                 weight + channels.lowerBound * kernel, lda: patch,
                 dY + image * sizes.outputs * outputMap + tile.pixels.lowerBound, ldb: outputMap,
@@ -161,7 +161,7 @@ extension CPU: ConvolutionOps {
               let count = tile.pixels.count
               withScratch(channels.count * kernel * count) { (patches: UnsafeMutablePointer<Scalar>) in
                 gather(x + image * sizes.inputs * map, tile, channels: channels, patches)
-                Scalar.fastestProduct(
+                MatrixProduct.part(
                   transposeA: false, transposeB: true, m: sizes.outputs, n: channels.count * kernel, k: count, alpha: 1,
                   dY + image * sizes.outputs * outputMap + tile.pixels.lowerBound, lda: outputMap,
                   patches, ldb: count, beta: 1, dWeight + channels.lowerBound * kernel, ldc: patch)

@@ -8,6 +8,14 @@ import Dispatch
 import Synchronization
 
 /// How many threads operators use; set it before the first operator runs.
+///
+/// What the CPU engine does to the process it runs in, all of it when the first operator runs:
+/// - it keeps up to as many threads as are set here, less one, until the process ends; they are named `mvar`;
+/// - it reserves addresses, up to 1 TiB of them, and asks for pages as tensors need them;
+/// - it sets OpenBLAS to one thread per call for the whole process, unless `managesOpenBLAS` is false.
+///
+/// It reads the control groups of Linux to count processors. It changes no signal handler and no environment variable, and
+/// writes nothing.
 public enum ThreadCount {
   private static let chosen = Atomic<Int>(ProcessorShare.processors)
 
@@ -16,10 +24,23 @@ public enum ThreadCount {
     get { chosen.load(ordering: .relaxed) }
     set { chosen.store(max(newValue, 1), ordering: .relaxed) }
   }
+
+  private static let setsOpenBLAS = Atomic<Bool>(true)
+
+  /// Whether the first operator sets OpenBLAS to one thread per call, as it should be: OpenBLAS is called from several
+  /// threads at a time. The setting is the whole process's. A program that uses OpenBLAS for work of its own makes this false
+  /// before the first operator runs, and decides itself; with more threads per call than one, operators are slower, and their
+  /// results may depend on the number of threads.
+  public static var managesOpenBLAS: Bool {
+    get { setsOpenBLAS.load(ordering: .relaxed) }
+    set { setsOpenBLAS.store(newValue, ordering: .relaxed) }
+  }
 }
 
 /// OpenBLAS is set to one thread per call, once, before the first parallel piece runs.
-private let singleThreadedBLAS: Void = openblas_set_num_threads(1)
+private let singleThreadedBLAS: Void = {
+  if ThreadCount.managesOpenBLAS { openblas_set_num_threads(1) }
+}()
 
 /// Runs `body` once for each piece 0 ..< count; pieces may run at the same time and in any order.
 ///

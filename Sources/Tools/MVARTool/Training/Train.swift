@@ -256,7 +256,7 @@ private struct TrainTask: EngineTask {
     guard let path = command.`init` else {
       return try MarkovianTransformer(
         configuration,
-        InitialSource(configuration, gainFactor: command.alng, seed: command.optimizer.seed, on: device),
+        InitialSource(gainFactor: command.alng, seed: command.optimizer.seed, on: device),
         on: device)
     }
     let weights = try CheckpointWeights(path: path, .transformer)

@@ -128,7 +128,7 @@ private struct TrainTokenizerTask: EngineTask {
         flips: command.data.flip, shift: command.data.shift,
         unflippable: try command.data.unflippable(images.classNames)), seed: seed)
     let model = try VQVAE<B>(
-      configuration, InitialSource(configuration, seed: seed, on: device), on: device)
+      configuration, InitialSource(seed: seed, on: device), on: device)
     let schedules = command.optimizer.schedules()
     var options = TokenizerTrainingOptions(schedule: schedules.rate, decay: schedules.decay)
     options.batch = command.optimizer.batch
