@@ -40,7 +40,7 @@ extension Verifier {
       rows.tokens("\(name).tokens", try sampled.tokens.values(), try file.tensor("\(name).tokens").integers())
     }
     if let stored = file.checkpoint["\(prefix).f_hat"] { try rows.value("\(prefix).f_hat", sum, stored) }
-    let raw = tokenizer.decode(Variable(sum)).value
+    let raw = try tokenizer.decode(Variable(sum)).value
     let golden = try file.tensor("\(prefix).image01")
     let ours = try raw.scalars().map { (min(max(Double($0), -1), 1) + 1) / 2 }
     rows.value("\(prefix).image01", ours, raw.shape.dimensions, try golden.doubles(), golden.shape)

@@ -11,9 +11,9 @@ extension Verifier {
     rows.gradientTolerance = 5e-4  // a deep convolutional net in single precision; see the table of tolerances
     let model: VQVAE<B> = try file.tokenizer(on: device)
     let image: Tensor<B> = try file.load("image", on: device)
-    let encoderOut = model.encoderOutput(Variable(image))
+    let encoderOut = try model.encoderOutput(Variable(image))
     try rows.value("encoder_out", encoderOut.value, file.tensor("encoder_out"))
-    let features = model.features(Variable(image))
+    let features = try model.features(Variable(image))
     try rows.value("f", features.value, file.tensor("f"))
     let quantized = model.quantizer.encode(features)
     try tokens(quantized, file, &rows)
@@ -21,7 +21,7 @@ extension Verifier {
       try rows.value("f_hat.\(scale)", sum.value, file.tensor("f_hat.\(scale)"))
     }
     try reconstruction(model, quantized, file, &rows)
-    let raw = model.decode(quantized.sums.last!)
+    let raw = try model.decode(quantized.sums.last!)
     try rows.value("decoder_raw", raw.value, file.tensor("decoder_raw"))
     let clamped = try raw.value.scalars().map { min(max(Double($0), -1), 1) }
     let golden = try file.tensor("reconstruction")
@@ -35,12 +35,12 @@ extension Verifier {
     let side = model.configuration.imageSide
     let photo = try PixelImage.load(try self.photo(name, for: file.path)).centerCrop(side)
     let image = try Tensor<B>(photo.planarFloats().map { B.Scalar($0) }, shape: [1, 3, side, side], on: device)
-    let features = model.features(Variable(image))
+    let features = try model.features(Variable(image))
     try rows.value("f", features.value, file.tensor("f"))
     let quantized = model.quantizer.encode(features)
     try tokens(quantized, file, &rows)
     try reconstruction(model, quantized, file, &rows)
-    let raw = model.decode(quantized.sums.last!).value
+    let raw = try model.decode(quantized.sums.last!).value
     let golden = try file.tensor("decoder_raw.crop")
     let crop = golden.shape.last ?? 0
     // The metadata says "rows and columns 96..<160"; without it the crop is the middle.
@@ -70,7 +70,7 @@ extension Verifier {
   ) throws {
     try rows.value("f_hat_last", quantized.sums.last!.value, file.tensor("f_hat_last"))
     try rows.value("mvar_input", model.quantizer.inputs(sums: quantized.sums).value, file.tensor("mvar_input"))
-    let again = model.quantizer.decode(quantized.tokens)
+    let again = try model.quantizer.decode(quantized.tokens)
     try rows.value("f_hat from tokens", again.last!.value, file.tensor("f_hat_last"))
   }
 
@@ -79,7 +79,7 @@ extension Verifier {
   ) throws {
     let tape = Tape<B>()
     let input = Variable(image, tape: tape)
-    let (image, quantizerLoss, _) = model.reconstruct(input)
+    let (image, quantizerLoss, _) = try model.reconstruct(input)
     let reconstructionLoss = image.meanSquaredError(input)
     try rows.value("train.recon_loss", reconstructionLoss.value, file.tensor("train.recon_loss"))
     try rows.value("train.vq_loss", quantizerLoss.value, file.tensor("train.vq_loss"))

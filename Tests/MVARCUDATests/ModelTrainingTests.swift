@@ -55,7 +55,7 @@ private struct TokenizerCase: OperatorCase {
     let model = try TinyModels.tokenizer(B.self)
     let tape = Tape<B>()
     let input = Variable(inputs[0], tape: tape)
-    let (image, quantizerLoss, _) = model.reconstruct(input)
+    let (image, quantizerLoss, _) = try model.reconstruct(input)
     let loss = image.meanSquaredError(input) + image.meanAbsoluteError(input) + quantizerLoss
     let gradients = tape.gradients(of: loss, seed: Tensor(repeating: 1, shape: [1], on: B.testDevice))
     return [image.value, quantizerLoss.value, loss.value] + model.parameters.compactMap { gradients[$0] }

@@ -96,7 +96,7 @@ private func rowsInUse<B: HostBackend>(_ gradient: Tensor<B>?, width: Int) throw
     let photo = try random.normal([1, 3, side, side], deviation: 0.5).tensor(B.self)
     let tape = Tape<B>()
     let input = Variable(photo, tape: tape)
-    let (image, quantizerLoss, quantized) = model.reconstruct(input)
+    let (image, quantizerLoss, quantized) = try model.reconstruct(input)
     let loss = image.meanSquaredError(input) + image.meanAbsoluteError(input) + quantizerLoss
     let gradients = tape.gradients(of: loss, seed: Tensor(repeating: 1, shape: [1], on: HostDevice()))
     #expect(gradientProblems(try named(model.parameters, gradients)) == [])

@@ -32,10 +32,10 @@ private struct Surrogate<B: HostBackend> {
     let side = model.configuration.imageSide
     var random = RandomValues(seed: 6)
     image = try random.normal([2, 3, side, side], deviation: 0.5).tensor(B.self)
-    features = model.features(Variable(image)).value
+    features = try model.features(Variable(image)).value
     tokens = model.quantizer.encode(Variable(features)).tokens
-    sums = model.quantizer.decode(tokens).map(\.value)
-    let image = model.decode(Variable(sums[sums.count - 1])).value
+    sums = try model.quantizer.decode(tokens).map(\.value)
+    let image = try model.decode(Variable(sums[sums.count - 1])).value
     let pixels = try image.scalars().map { pixel in
       let distance = 0.5 + random.uniform()
       return pixel + B.Scalar(random.uniform() < 0.5 ? -distance : distance)
@@ -82,13 +82,13 @@ private struct Surrogate<B: HostBackend> {
     let surrogate = try Surrogate(B.self)
     let model = surrogate.model
     let tape = Tape<B>()
-    let sums = model.quantizer.decode(surrogate.tokens, tape: tape)
+    let sums = try model.quantizer.decode(surrogate.tokens, tape: tape)
     let gradients = tape.gradients(
-      of: surrogate.reconstructionLoss(model.decode(sums[sums.count - 1])), seed: surrogate.one)
+      of: try surrogate.reconstructionLoss(model.decode(sums[sums.count - 1])), seed: surrogate.one)
     let parameters = surrogate.parameters("decoder", "convolutionFromCodes", "quantizer")
     #expect(parameters.count > 50)
     try checkSlopes("tokens to image", parameters, gradients, step: SlopeStep.tokenizer, each: false) {
-      let sum = model.quantizer.decode(surrogate.tokens).last!
+      let sum = try model.quantizer.decode(surrogate.tokens).last!
       return Double(try surrogate.reconstructionLoss(model.decode(sum)).value.scalars()[0])
     }
   }
@@ -103,7 +103,7 @@ private struct Surrogate<B: HostBackend> {
     let tape = Tape<B>()
     let f = Parameter(name: "f", value: surrogate.features)
     let loss = model.quantizer.loss(
-      features: f.variable(tape), sums: model.quantizer.decode(surrogate.tokens, tape: tape))
+      features: f.variable(tape), sums: try model.quantizer.decode(surrogate.tokens, tape: tape))
     let gradients = tape.gradients(of: loss, seed: surrogate.one)
     try checkSlopes(
       "quantizer", surrogate.parameters("quantizer") + [f], gradients, step: SlopeStep.tokenizer, each: true
@@ -122,7 +122,7 @@ private struct Surrogate<B: HostBackend> {
     var random = RandomValues(seed: 8)
     let cotangent = random.normal(surrogate.features.shape)
     let tape = Tape<B>()
-    let f = model.features(Variable(surrogate.image, tape: tape))
+    let f = try model.features(Variable(surrogate.image, tape: tape))
     let gradients = tape.gradients(of: f, seed: try cotangent.tensor(B.self))
     let parameters = surrogate.parameters("encoder", "convolutionToCodes")
     #expect(parameters.count > 50)
@@ -140,7 +140,7 @@ private struct Surrogate<B: HostBackend> {
     let surrogate = try Surrogate(B.self)
     let model = surrogate.model
     let tape = Tape<B>()
-    let (image, quantizerLoss, quantized) = model.reconstruct(Variable(surrogate.image, tape: tape))
+    let (image, quantizerLoss, quantized) = try model.reconstruct(Variable(surrogate.image, tape: tape))
     let total = surrogate.reconstructionLoss(image) + quantizerLoss
     for (found, held) in zip(quantized.tokens, surrogate.tokens) { #expect(try found.values() == held.values()) }
     for (pixel, target) in zip(try image.value.scalars(), try surrogate.target.scalars()) {
@@ -148,7 +148,7 @@ private struct Surrogate<B: HostBackend> {
     }
     let gradients = tape.gradients(of: total, seed: surrogate.one)
     func value() throws -> Double {
-      let f = model.features(Variable(surrogate.image)).value
+      let f = try model.features(Variable(surrogate.image)).value
       return try surrogate.straightThrough(f) + surrogate.commitment(f) + surrogate.codes()
     }
     // Where nothing has moved, the surrogate is the loss itself.

@@ -48,7 +48,7 @@ import Testing
     for start in stride(from: 0, to: 171, by: 19) {
       let originals = images.validation[start..<start + 19].flatMap { $0.image.planarFloats() }
       let input = try Tensor<CPU<Float>>(originals, shape: [19, 3, 64, 64], on: HostDevice())
-      let sums = model.encode(Variable(input)).sums
+      let sums = try model.encode(Variable(input)).sums
       quality.add(originals, try model.decode(sums[sums.count - 1]).value.scalars(), images: 19)
     }
     // 26.36 dB when it was trained; other processors round otherwise, which moves single codes.

@@ -86,7 +86,7 @@ struct LatentCacheTests {
   /// An image's tokens and inputs, encoded alone.
   private func moments(of image: PixelImage, _ tokenizer: VQVAE<CPU<Float>>) throws -> LatentFile.Moments {
     let input = try Tensor<CPU<Float>>(image.planarFloats(), shape: [1, 3, 8, 8], on: HostDevice())
-    let quantized = tokenizer.encode(Variable(input))
+    let quantized = try tokenizer.encode(Variable(input))
     return LatentFile.Moments(
       tokens: try quantized.tokens.flatMap { try $0.values().map { Int32($0) } },
       inputs: try tokenizer.quantizer.inputs(sums: quantized.sums).value.scalars())

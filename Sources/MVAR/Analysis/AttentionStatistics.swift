@@ -95,7 +95,7 @@ public struct AttentionStatistics: Sendable {
     _ model: MarkovianTransformer<B>, labels: [Int], inputs: Tensor<B>
   ) throws {
     precondition(model.trajectory == trajectory, "statistics of another trajectory")
-    let condition = model.condition(labels: try Indices(labels, shape: [labels.count], on: inputs.device))
+    let condition = try model.condition(labels: labels)
     var sums = self
     var failure: (any Error)?
     for run in trajectory.independentRuns {

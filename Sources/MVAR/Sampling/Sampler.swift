@@ -87,19 +87,23 @@ public struct Sampler<B: Backend>: Sendable {
   /// Samples images.
   ///
   /// - Parameters:
-  ///   - labels: the class of each image.
+  ///   - labels: the class of each image, or the null class.
   ///   - streams: the random numbers of each image.
   ///   - recordings: of this sampler, from earlier sampling runs and for later ones; nil to compute everything.
   ///   - onScale: called after each scale; what it throws ends the sampling. A device may still be computing the scale: to
   ///     read its tensors is to wait for them.
   /// - Returns: f̂ of all scales [B, Z, P, P]: the decoder makes the images.
-  /// - Throws: `NotANumberError` when logits of any scale are not finite; nothing that was sampled means anything then.
+  /// - Throws: `RequestError` when there is no such class, or the numbers of labels and streams differ; `NotANumberError` when
+  ///   logits of any scale are not finite: nothing that was sampled means anything then.
   public func sample(
     labels: [Int], streams: [RandomStream], _ options: SamplingOptions, recordings: SamplingRecordings<B>? = nil,
     onScale: (SampledScale<B>) throws -> Void = { _ in }
   ) throws -> Tensor<B> {
-    precondition(labels.count == streams.count && !labels.isEmpty, "\(labels.count) labels, \(streams.count) streams")
     let configuration = transformer.configuration
+    try configuration.check(labels: labels)
+    guard labels.count == streams.count else {
+      throw RequestError("there are \(labels.count) labels and \(streams.count) streams of random numbers")
+    }
     let guided = options.guidance != 1 || configuration.attention.seesEarlierScales
     let rows = guided ? labels + labels.map { _ in configuration.classes } : labels
     func sample(_ parts: SamplingRecordings<B>.Parts) throws -> Tensor<B> {
@@ -144,16 +148,16 @@ public struct Sampler<B: Backend>: Sendable {
       let tokens = B.sampleTokens(kept, streams: streams, firstPosition: first)  // [B, p²]
       let h: Variable<B> =
         options.smooth
-        ? quantizer.contribution(
+        ? try quantizer.contribution(
           of: scale, codes: smoothCodes(kept, ratio: ratio, streams: streams, firstPosition: first))
-        : quantizer.contribution(of: scale, tokens: tokens)
+        : try quantizer.contribution(of: scale, tokens: tokens)
       let newSum = sum.map { $0 + h } ?? h  // [B, Z, P, P]
       sum = newSum
       try onScale(
         SampledScale(
           scale: scale, logits: logits, tokens: tokens, sum: newSum.value, cacheByteCount: cache?.byteCount ?? 0))
       if scale + 1 < scaleList.count {
-        let next = quantizer.input(of: scale + 1, sum: newSum)  // [B, p², Z]
+        let next = try quantizer.input(of: scale + 1, sum: newSum)  // [B, p², Z]
         input = guided ? Variable.concatenated([next, next], axis: 0) : next
       }
     }

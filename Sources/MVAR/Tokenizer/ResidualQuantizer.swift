@@ -37,7 +37,31 @@ public struct ResidualQuantizer<B: Backend>: Sendable {
   }
 
   /// What a scale adds to f̂, from its codes [B, p_s², Z] → [B, Z, P, P].
-  public func contribution(of scale: Int, codes: Variable<B>) -> Variable<B> {
+  ///
+  /// - Throws: `RequestError` when there is no such scale, or it has another number of codes.
+  public func contribution(of scale: Int, codes: Variable<B>) throws -> Variable<B> {
+    try check(scale, codes.shape, rest: [configuration.codeWidth])
+    return added(by: scale, codes: codes)
+  }
+
+  /// What a scale adds to f̂, from its tokens [B, p_s²] → [B, Z, P, P].
+  ///
+  /// - Parameter tokens: each below V; that is not checked.
+  /// - Throws: `RequestError` when there is no such scale, or it has another number of tokens.
+  public func contribution(of scale: Int, tokens: Indices<B>, tape: Tape<B>? = nil) throws -> Variable<B> {
+    try check(scale, tokens.shape, rest: [])
+    return added(by: scale, codes: codebook(tokens, tape: tape))
+  }
+
+  private func check(_ scale: Int, _ shape: Shape, rest: [Int]) throws {
+    try scaleList.check(scale..<scale + 1)
+    let side = scaleList.sides[scale]
+    guard Array(shape.dimensions.dropFirst()) == [side * side] + rest else {
+      throw RequestError("scale \(scale) has \(side) × \(side) tokens, but a tensor of shape \(shape) was given")
+    }
+  }
+
+  private func added(by scale: Int, codes: Variable<B>) -> Variable<B> {
     let side = scaleList.sides[scale]
     var h = codes.transposed().reshaped([codes.shape[0], configuration.codeWidth, side, side])  // [B, Z, p, p]
     if scale != scaleList.count - 1 {
@@ -46,13 +70,15 @@ public struct ResidualQuantizer<B: Backend>: Sendable {
     return phi(of: scale)(h)
   }
 
-  /// What a scale adds to f̂, from its tokens [B, p_s²] → [B, Z, P, P].
-  public func contribution(of scale: Int, tokens: Indices<B>, tape: Tape<B>? = nil) -> Variable<B> {
-    contribution(of: scale, codes: codebook(tokens, tape: tape))
+  /// The transformer's input x_s from the sum of the earlier scales → [B, p_s², Z].
+  ///
+  /// - Throws: `RequestError` when there is no such scale.
+  public func input(of scale: Int, sum: Variable<B>) throws -> Variable<B> {
+    try scaleList.check(scale..<scale + 1)
+    return seen(by: scale, sum: sum)
   }
 
-  /// The transformer's input x_s from the sum of the earlier scales → [B, p_s², Z].
-  public func input(of scale: Int, sum: Variable<B>) -> Variable<B> {
+  private func seen(by scale: Int, sum: Variable<B>) -> Variable<B> {
     let side = scaleList.sides[scale]
     return sum.areaResized(height: side, width: side)  // [B, Z, p, p]
       .reshaped([sum.shape[0], configuration.codeWidth, side * side])
@@ -61,7 +87,7 @@ public struct ResidualQuantizer<B: Backend>: Sendable {
 
   /// The inputs x_1 … x_(S−1) of teacher forcing from the sums after each scale → [B, L − 1, Z].
   public func inputs(sums: [Variable<B>]) -> Variable<B> {
-    Variable.concatenated((1..<scaleList.count).map { input(of: $0, sum: sums[$0 - 1]) }, axis: 1)
+    Variable.concatenated((1..<scaleList.count).map { seen(by: $0, sum: sums[$0 - 1]) }, axis: 1)
   }
 
   /// The tokens of a feature map, scale by scale, and f̂ after each scale.
@@ -76,7 +102,7 @@ public struct ResidualQuantizer<B: Backend>: Sendable {
       let vectors = B.transpose(small.reshaped([small.shape[0], small.shape[1], side * side]))  // [B, p², Z]
       let tokens = B.nearestCode(
         vectors, codebook: codebook.weight.value, metric: configuration.normalizesCodes ? .cosine : .euclidean)
-      let h = contribution(of: scale, tokens: tokens, tape: features.tape)
+      let h = added(by: scale, codes: codebook(tokens, tape: features.tape))
       rest = B.combine(rest, times: 1, h.value, times: -1)
       sum = sum.map { $0 + h } ?? h
       result.tokens.append(tokens)
@@ -86,10 +112,13 @@ public struct ResidualQuantizer<B: Backend>: Sendable {
   }
 
   /// f̂ after each scale from the tokens of each scale [B, p_s²].
-  public func decode(_ tokens: [Indices<B>], tape: Tape<B>? = nil) -> [Variable<B>] {
+  ///
+  /// - Parameter tokens: of the first scales or of all, each below V; that is not checked.
+  /// - Throws: `RequestError` when there are too many scales, or one has another number of tokens.
+  public func decode(_ tokens: [Indices<B>], tape: Tape<B>? = nil) throws -> [Variable<B>] {
     var sums: [Variable<B>] = []
     for (scale, found) in tokens.enumerated() {
-      let h = contribution(of: scale, tokens: found, tape: tape)
+      let h = try contribution(of: scale, tokens: found, tape: tape)
       sums.append(sums.last.map { $0 + h } ?? h)
     }
     return sums

@@ -54,28 +54,65 @@ public struct VQVAE<B: Backend>: Sendable {
 
   /// The output of the encoder alone [B, Z, P, P].
   ///
-  /// - Precondition: the encoder was loaded.
-  public func encoderOutput(_ image: Variable<B>) -> Variable<B> { encoder!(image) }
+  /// - Throws: `RequestError` when the encoder was not loaded, or these are no images.
+  public func encoderOutput(_ image: Variable<B>) throws -> Variable<B> {
+    guard let encoder else { throw Self.missing("encoder") }
+    let (shape, smallest) = (image.shape, configuration.downsampling)
+    guard shape.rank == 4, shape[1] == 3, min(shape[2], shape[3]) >= smallest else {
+      throw RequestError("images are [B, 3, H, W] of at least \(smallest) pixels a side, not \(shape)")
+    }
+    return encoder(image)
+  }
 
   /// f, what is quantized: quant_conv(encoder(image)) [B, Z, P, P].
   ///
-  /// - Precondition: the encoder was loaded.
-  public func features(_ image: Variable<B>) -> Variable<B> { convolutionToCodes!(encoder!(image)) }
+  /// - Throws: `RequestError` when the encoder was not loaded, or these are no images.
+  public func features(_ image: Variable<B>) throws -> Variable<B> {
+    guard let convolutionToCodes else { throw Self.missing("encoder") }
+    return convolutionToCodes(try encoderOutput(image))
+  }
 
   /// The tokens of images, and f̂ after each scale.
-  public func encode(_ image: Variable<B>) -> Quantized<B> { quantizer.encode(features(image)) }
+  ///
+  /// - Throws: `RequestError` when the encoder was not loaded, or these are no images of the tokenizer's size.
+  public func encode(_ image: Variable<B>) throws -> Quantized<B> { quantizer.encode(try mapFeatures(image)) }
 
   /// The image of f̂, before it is clamped to −1 … 1 [B, 3, H, W].
   ///
-  /// - Precondition: the decoder was loaded.
-  public func decode(_ sum: Variable<B>) -> Variable<B> { decoder!(convolutionFromCodes!(sum)) }
+  /// - Throws: `RequestError` when the decoder was not loaded, or this is no f̂.
+  public func decode(_ sum: Variable<B>) throws -> Variable<B> {
+    guard let decoder, let convolutionFromCodes else { throw Self.missing("decoder") }
+    guard sum.shape.rank == 4, sum.shape[1] == configuration.codeWidth, sum.shape[2] > 0, sum.shape[3] > 0 else {
+      throw RequestError("an image is decoded from [B, \(configuration.codeWidth), P, P], not \(sum.shape)")
+    }
+    return decoder(convolutionFromCodes(sum))
+  }
 
   /// A training pass: the unclamped reconstruction, whose gradient reaches the encoder straight through the codebook, and
   /// the quantizer's loss.
-  public func reconstruct(_ image: Variable<B>) -> (image: Variable<B>, quantizerLoss: Variable<B>, Quantized<B>) {
-    let f = features(image)
+  ///
+  /// - Throws: `RequestError` when a half was not loaded, or these are no images of the tokenizer's size.
+  public func reconstruct(_ image: Variable<B>) throws -> (image: Variable<B>, quantizerLoss: Variable<B>, Quantized<B>)
+  {
+    let f = try mapFeatures(image)
     let quantized = quantizer.encode(f)
     let last = quantized.sums[quantized.sums.count - 1]
-    return (decode(f.straightThrough(last.value)), quantizer.loss(features: f, sums: quantized.sums), quantized)
+    return (try decode(f.straightThrough(last.value)), quantizer.loss(features: f, sums: quantized.sums), quantized)
+  }
+
+  /// f of images whose maps have the side of the last scale.
+  private func mapFeatures(_ image: Variable<B>) throws -> Variable<B> {
+    let f = try features(image)
+    let side = configuration.scaleList.lastSide
+    guard f.shape[2] == side, f.shape[3] == side else {
+      throw RequestError(
+        "images of \(image.shape[3]) × \(image.shape[2]) pixels were given to a tokenizer for \(configuration.imageSide) × "
+          + "\(configuration.imageSide)")
+    }
+    return f
+  }
+
+  private static func missing(_ half: String) -> RequestError {
+    RequestError("the tokenizer was loaded without its \(half)")
   }
 }

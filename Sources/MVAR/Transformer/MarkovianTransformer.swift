@@ -53,7 +53,18 @@ public struct MarkovianTransformer<B: Backend>: Sendable {
   /// Everything that no scale changes.
   ///
   /// - Parameters:
-  ///   - labels: [B], each a class or the null class.
+  ///   - labels: each a class or the null class.
+  ///   - tape: where to record; nil for nowhere.
+  /// - Throws: `RequestError` when there is no such class.
+  public func condition(labels: [Int], tape: Tape<B>? = nil) throws -> Condition<B> {
+    try configuration.check(labels: labels)
+    return condition(labels: try Indices(labels, shape: [labels.count], on: positions.value.device), tape: tape)
+  }
+
+  /// Everything that no scale changes, for labels that the device holds already.
+  ///
+  /// - Parameters:
+  ///   - labels: [B], each a class or the null class; that is not checked.
   ///   - tape: where to record; nil for nowhere.
   public func condition(labels: Indices<B>, tape: Tape<B>? = nil) -> Condition<B> {
     condition(classVector: classEmbedding(labels, tape: tape))
@@ -80,14 +91,28 @@ public struct MarkovianTransformer<B: Backend>: Sendable {
   ///   - keep: DropPath's factors per block, see `Block`.
   ///   - cache: of the scales before, when VAR computes one scale after the other; these scales are added.
   ///   - observe: gets each block's number and its queries, with the keys and values they meet.
+  /// - Throws: `RequestError` when there are no such scales, they see earlier ones that are missing, or the inputs do not fit.
   public func logits(
     _ condition: Condition<B>, inputs: Variable<B>?, scales: Range<Int>,
     keep: ((Int) -> (attention: [B.Scalar], feedForward: [B.Scalar])?)? = nil, cache: KeyValueCache<B>? = nil,
     observe: ((Int, VariableHeads<B>) -> Void)? = nil
   ) throws -> Variable<B> {
-    logits(
+    try check(condition, inputs: inputs?.shape, scales: scales, hasCache: cache != nil)
+    return logits(
       tokens: try embed(condition, inputs: inputs, scales: scales), condition, scales: scales, keep: keep, cache: cache,
       observe: observe)
+  }
+
+  private func check(_ condition: Condition<B>, inputs: Shape?, scales: Range<Int>, hasCache: Bool) throws {
+    try configuration.scaleList.check(scales)
+    guard hasCache || !trajectory.pattern.seesEarlierScales || scales.lowerBound == 0 else {
+      throw RequestError("scales \(scales) see earlier ones, whose keys and values are missing")
+    }
+    let (batch, rows) = (condition.classVector.shape[0], trajectory.inputRows(of: scales).count)
+    let expected: Shape = [batch, rows, configuration.codeWidth]
+    guard inputs.map({ $0 == expected }) ?? (rows == 0) else {
+      throw RequestError("scales \(scales) need inputs \(expected), not \(inputs.map { "\($0)" } ?? "none")")
+    }
   }
 
   /// Logits from embedded tokens [B, N, C].

@@ -72,7 +72,7 @@ public struct TokenizerEvaluation<B: Backend> {
       let part = Array(images[start..<min(start + batch, images.count)])
       let originals = ImageBatch(labels: part.map { _ in 0 }, pixels: part, side: side).images
       let images = try Tensor<B>(B.Scalar.array(originals), shape: [part.count, 3, side, side], on: device)
-      let features = tokenizer.features(Variable(images))
+      let features = try tokenizer.features(Variable(images))
       // What is no number has no nearest code.
       guard try B.isFinite(features.value) else { throw EvaluationError.notNumbers }
       let quantized = tokenizer.quantizer.encode(features)

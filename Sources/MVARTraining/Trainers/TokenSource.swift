@@ -63,7 +63,7 @@ extension TokenBatch {
   ///
   /// - Throws: `NotANumberError` when the tokenizer's output is not made of numbers, which have no nearest code.
   public init(_ tokenizer: VQVAE<B>, images: Tensor<B>, labels: [Int]) throws {
-    let features = tokenizer.features(Variable(images))
+    let features = try tokenizer.features(Variable(images))
     guard try B.isFinite(features.value) else { throw Self.notNumbers }
     let quantized = tokenizer.quantizer.encode(features)
     let inputs = tokenizer.quantizer.inputs(sums: quantized.sums).value

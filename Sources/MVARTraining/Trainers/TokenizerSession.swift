@@ -154,8 +154,8 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
   }
 
   private func reconstruction(_ images: Tensor<B>) throws -> Tensor<B> {
-    let quantized = trainer.model.encode(Variable(images))
-    return trainer.model.decode(quantized.sums[quantized.sums.count - 1]).value
+    let quantized = try trainer.model.encode(Variable(images))
+    return try trainer.model.decode(quantized.sums[quantized.sums.count - 1]).value
   }
 
   private func tensor(_ values: [Float]) throws -> Tensor<B> {

@@ -73,11 +73,11 @@ public final class TokenizerTrainer<B: Backend> {
     let quantizerLoss: Variable<B>
     var tokens: [Indices<B>] = []
     if quantizes {
-      let pass = model.reconstruct(x)
+      let pass = try model.reconstruct(x)
       (image, quantizerLoss) = (pass.image, pass.quantizerLoss)
       tokens = pass.2.tokens
     } else {
-      image = model.decode(model.features(x))
+      image = try model.decode(model.features(x))
       quantizerLoss = Variable(Tensor(repeating: 0, shape: [1], on: images.device))
     }
     let absolute = image.meanAbsoluteError(x)
@@ -134,7 +134,7 @@ public final class TokenizerTrainer<B: Backend> {
 
   /// What is left to describe before each scale, as vectors [B·p²·Z] per scale.
   private func restVectors(_ images: Tensor<B>) throws -> [[B.Scalar]] {
-    let features = model.features(Variable(images)).value
+    let features = try model.features(Variable(images)).value
     let quantized = model.quantizer.encode(Variable(features))
     return try model.configuration.scaleList.sides.enumerated().map { scale, side in
       let rest = scale == 0 ? features : B.combine(features, times: 1, quantized.sums[scale - 1].value, times: -1)

@@ -148,7 +148,7 @@ public struct TransformerSession<B: Backend>: TrainingSession {
       let streams = (0..<each).map { RandomStream(seed: seed, stream: UInt64(label * each + $0)) }
       let sum = try sampler.sample(
         labels: [Int](repeating: label, count: each), streams: streams, options.sampling)
-      let output = tokenizer.decode(Variable(sum)).value
+      let output = try tokenizer.decode(Variable(sum)).value
       let values = try output.scalars().map { (min(max(Float($0), -1), 1) + 1) / 2 }
       let count = values.count / each
       images += try (0..<each).map {

@@ -93,7 +93,7 @@ public struct TransformerTrainer<B: Backend> {
     let segment = model.trajectory.segments.firstIndex(of: scales) ?? 0
     let keep: [(attention: [B.Scalar], feedForward: [B.Scalar])?] = regularization.keep(
       depth: configuration.depth, segment: segment, streams)
-    let condition = model.condition(labels: try Indices(labels, shape: [labels.count], on: device), tape: tape)
+    let condition = try model.condition(labels: labels, tape: tape)
     let rows = model.trajectory.inputRows(of: scales)
     let inputs = Variable(B.slice(batch.inputs, axis: 1, rows))  // [B, N or N − 1, Z]
     let logits = try model.logits(condition, inputs: inputs, scales: scales) { keep[$0] }  // [B, N, V]
@@ -135,8 +135,7 @@ public struct TransformerTrainer<B: Backend> {
   /// How well the model predicts the tokens of images: nothing is dropped, nothing is smoothed.
   public func validate(_ batch: TokenBatch<B>, into sums: inout ValidationSums) throws {
     let (configuration, device) = (model.configuration, batch.inputs.device)
-    let count = batch.labels.count
-    let condition = model.condition(labels: try Indices(batch.labels, shape: [count], on: device))
+    let condition = try model.condition(labels: batch.labels)
     let streams = batch.labels.map { _ in RandomStream(seed: 0, stream: 0) }
     for run in model.trajectory.independentRuns {
       let inputs = Variable(B.slice(batch.inputs, axis: 1, model.trajectory.inputRows(of: run)))

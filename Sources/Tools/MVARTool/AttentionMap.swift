@@ -154,7 +154,7 @@ private struct AttentionTask: EngineTask {
     let side = codes.configuration.imageSide
     let values = examples.flatMap { $0.image.planarFloats() }
     let images = try Tensor<B>(B.Scalar.array(values), shape: [examples.count, 3, side, side], on: device)
-    let features = codes.features(Variable(images))  // [B, Z, P, P]
+    let features = try codes.features(Variable(images))  // [B, Z, P, P]
     guard try B.isFinite(features.value) else {
       throw Failure(
         "\(tokenizer): the tokenizer's output is not made of finite numbers: its weights are damaged or do not fit")

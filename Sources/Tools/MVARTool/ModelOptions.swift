@@ -74,7 +74,7 @@ struct TokenizerOptions: ParsableArguments {
   /// - Throws: `Failure` when the encoder's output is not made of numbers, which have no nearest code.
   func encode<B: Backend>(_ image: PixelImage, flipped: Bool = false, with model: VQVAE<B>) throws -> Quantized<B> {
     let device = model.quantizer.codebook.weight.value.device
-    let features = model.features(try image.tensor(flipped: flipped, on: device))
+    let features = try model.features(image.tensor(flipped: flipped, on: device))
     guard try B.isFinite(features.value) else { throw notNumbers }
     return model.quantizer.encode(features)
   }
