@@ -22,7 +22,7 @@ struct LatentCacheTests {
 
   private func makeTokenizer<B: Backend>(_ engine: B.Type) throws -> VQVAE<B> where B.Device == HostDevice {
     try VQVAE<B>(
-      Self.tokenizerSizes, InitialSource<B>(Self.tokenizerSizes, seed: 5, on: HostDevice()), on: HostDevice())
+      Self.tokenizerSizes, InitialSource<B>(seed: 5, on: HostDevice()), on: HostDevice())
   }
 
   /// Two classes of six images in a folder `images`; with one in ten held out, one of each class is.
@@ -233,7 +233,7 @@ struct LatentCacheTests {
   private func step<B: Backend>(on batch: TokenBatch<B>) throws -> (losses: [Double], weights: [[B.Scalar]])
   where B.Device == HostDevice {
     let model = try MarkovianTransformer<B>(
-      Self.transformerSizes, InitialSource<B>(Self.transformerSizes, seed: 1, on: HostDevice()), on: HostDevice())
+      Self.transformerSizes, InitialSource<B>(seed: 1, on: HostDevice()), on: HostDevice())
     let streams = batch.labels.indices.map { RandomStream(seed: 1, stream: UInt64($0)) }
     let found = try TransformerTrainer(model)
       .step(batch, segments: [0..<2, 2..<3], streams: streams, rate: 0.01, decay: 0)

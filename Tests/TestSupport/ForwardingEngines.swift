@@ -1,0 +1,28 @@
+// Engines as another package would write them: one that hands everything on, one with a kernel of its own.
+
+import OperatorCases
+import Synchronization
+import TensorCore
+
+/// `CPU<Float>` behind another name.
+package enum ForwardedCPU: ForwardingBackend {
+  package typealias Base = CPU<Float>
+}
+
+extension ForwardedCPU: HostBackend {}
+
+/// `CPU<Float>` with its own attention within windows, which counts how often it is called.
+package enum CountingCPU: ForwardingBackend {
+  package typealias Base = CPU<Float>
+
+  /// How often attention within windows was computed here.
+  package static let calls = Atomic<Int>(0)
+
+  package static func neighborhoodAttention(_ heads: Heads<CountingCPU>, window: Int, softmaxScale: Float)
+    -> (output: Tensor<CountingCPU>, saved: AttentionSaved<CountingCPU>)
+  {
+    calls.add(1, ordering: .relaxed)
+    let (output, saved) = Base.neighborhoodAttention(heads.rewrapped(), window: window, softmaxScale: softmaxScale)
+    return (output.rewrapped(), saved.rewrapped())
+  }
+}
