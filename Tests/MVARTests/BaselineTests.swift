@@ -32,7 +32,7 @@ import Testing
         largest = max(largest, abs(Double(again) - Double(cached)))
       }
       if sampled.scale + 1 < scaleList.count {
-        let next = tokenizer.quantizer.input(of: sampled.scale + 1, sum: Variable(sampled.sum))
+        let next = try tokenizer.quantizer.input(of: sampled.scale + 1, sum: Variable(sampled.sum))
         let both = Variable.concatenated([next, next], axis: 0)
         inputs = inputs.map { Variable.concatenated([$0, both], axis: 1) } ?? both
       }
@@ -100,7 +100,7 @@ import Testing
         labels: [3], streams: [RandomStream(seed: 1, stream: 0)], SamplingOptions(guidance: 1, topK: 1)
       ) { sampled in
         if sampled.scale == 1 { last = try sampled.logits.scalars() }
-        if sampled.scale == 0 { inputs = tokenizer.quantizer.input(of: 1, sum: Variable(sampled.sum)) }
+        if sampled.scale == 0 { inputs = try tokenizer.quantizer.input(of: 1, sum: Variable(sampled.sum)) }
       }
       func plain(_ label: Int) throws -> [Double] {
         let condition = model.condition(labels: try Indices([label], shape: [1], on: HostDevice()))
