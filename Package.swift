@@ -69,7 +69,7 @@ let package = Package(
     .target(
       name: "MVARGPUCheck",
       dependencies: [
-        "MVARTool", "MVARCUDA", "CUDAEmulator", "OperatorCases", "MVAR", "MVARTraining", "TensorCore",
+        "MVARTool", "MVARCUDA", "OperatorCases", "MVAR", "MVARTraining", "TensorCore",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Sources/Tools/MVARGPUCheck"),
 
@@ -79,13 +79,17 @@ let package = Package(
       name: "MVARGPUCheckProgram", dependencies: ["MVARGPUCheck"], path: "Sources/Tools/gpu-check"),
 
     // MARK: A CUDA device made of this machine's processors, which runs the kernels' own text
-    .target(name: "CUDAEmulator", path: "Emulator/CUDAEmulator"),
+    .target(
+      name: "CUDAEmulator", path: "Emulator/CUDAEmulator",
+      cxxSettings: [.headerSearchPath("Kernels"), .headerSearchPath("../../Sources/MVARCUDA/Kernels")]),
     .target(name: "CUDAEmulatorLibrary", dependencies: ["CUDAEmulator"], path: "Emulator/CUDAEmulatorLibrary"),
 
     // MARK: Tests
     .target(
       name: "CUDAFaultyKernels", dependencies: ["CUDAEmulator"], path: "Tests/FaultyKernels",
-      cxxSettings: [.headerSearchPath("../../Emulator/CUDAEmulator")]),
+      cxxSettings: [
+        .headerSearchPath("../../Emulator/CUDAEmulator"), .headerSearchPath("../../Sources/MVARCUDA/Kernels"),
+      ]),
     .target(
       name: "MVARTestSupport", dependencies: ["OperatorCases", "TensorCore", "MVAR", "MVARCheckpoints"],
       path: "Tests/TestSupport"),

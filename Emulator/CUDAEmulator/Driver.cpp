@@ -291,12 +291,12 @@ const char *cudaemu_error(void) { return lastError; }
 size_t cudaemu_launches(void) { return launches; }
 
 const char *cudaemu_file_at(size_t index) {
-  return index < std::size(kernelFiles) ? kernelFiles[index]->name : nullptr;
+  return index < kernelFileCount ? kernelFiles[index].name : nullptr;
 }
 
 const char *cudaemu_kernel_at(const char *name, size_t index) {
   const KernelFile *file = findFile([name](const KernelFile &file) { return !strcmp(file.name, name); });
-  return file && index < file->kernels.size() ? file->kernels[index].name : nullptr;
+  return file && index < file->count ? file->kernels[index].name : nullptr;
 }
 
 const char *cudaemu_signature(const char *name) {

@@ -22,23 +22,9 @@
 
 namespace cudaemu {
 
-#define FOR_EACH_KERNEL_FILE(action)                                                                  \
-  action(attentionKernels) action(codebookKernels) action(convolutionKernels)                         \
-  action(elementwiseKernels) action(groupNormalizationKernels) action(linearAlgebraKernels)           \
-  action(lossKernels) action(neighborhoodAttentionKernels) action(normalizationKernels)               \
-  action(optimizerKernels) action(rearrangementKernels) action(resamplingKernels)                     \
-  action(samplingKernels) action(splitHeadsKernels)
-
-}  // namespace cudaemu
-
-#define DECLARE(variable) extern const cudaemu::KernelFile variable;
-FOR_EACH_KERNEL_FILE(DECLARE)
-
-namespace cudaemu {
-
-#define ADDRESS(variable) &variable,
-/// The package's own.
-inline const KernelFile *const kernelFiles[] = {FOR_EACH_KERNEL_FILE(ADDRESS)};
+/// The package's own kernel files (Kernels/Kernels.cpp).
+extern const KernelFile kernelFiles[];
+extern const size_t kernelFileCount;
 
 /// Those that a test has added.
 inline std::mutex addedFilesLock;
@@ -46,8 +32,8 @@ inline std::vector<const KernelFile *> &addedFiles = *new std::vector<const Kern
 
 /// The first file of all that a question is true of, or null.
 template <class Question> const KernelFile *findFile(const Question &question) {
-  for (const KernelFile *file : kernelFiles) {
-    if (question(*file)) return file;
+  for (size_t i = 0; i < kernelFileCount; ++i) {
+    if (question(kernelFiles[i])) return &kernelFiles[i];
   }
   std::lock_guard<std::mutex> guard(addedFilesLock);
   for (const KernelFile *file : addedFiles) {
@@ -58,8 +44,8 @@ template <class Question> const KernelFile *findFile(const Question &question) {
 
 /// The kernel of a name in a file, or null.
 inline const Kernel *findKernel(const KernelFile &file, const char *name) {
-  for (const Kernel &kernel : file.kernels) {
-    if (!strcmp(kernel.name, name)) return &kernel;
+  for (size_t i = 0; i < file.count; ++i) {
+    if (!strcmp(file.kernels[i].name, name)) return &file.kernels[i];
   }
   return nullptr;
 }

@@ -1,14 +1,13 @@
 // The kernels of one file by name, with functions that unpack the parameters of a launch.
 //
-// Each file in Kernels/ includes one kernel file, whose kernels enter the list of that file where they are defined, before
-// the program starts.
+// What a file defines is compared with a list when it is compiled (of the package's own files, Kernels/KernelList.h): a
+// kernel that is not listed does not compile, nor does the table of a file that lacks a listed one.
 
 #pragma once
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 #include "Machine.hpp"
 
@@ -30,7 +29,8 @@ struct Kernel {
 /// A kernel file, as cuModuleLoadData knows it.
 struct KernelFile {
   const char *name;
-  const std::vector<Kernel> &kernels;
+  const Kernel *kernels;
+  size_t count;
 };
 
 /// Makes a file known besides the package's own, for tests of the emulator itself. The file is there for good.
@@ -69,17 +69,18 @@ template <class... Parameters, void (*function)(Parameters...)> struct Unpacked<
 
 }  // namespace cudaemu
 
-/// A kernel: its function, and its entry in the list that Kernels/Prelude.hpp has begun. What the parameters are is
-/// deduced from the function.
-#define KERNEL(name, ...)                                                                       \
-  static void name(__VA_ARGS__);                                                                \
-  [[maybe_unused]] static const bool name##IsListed = (kernels.push_back(                       \
-      {#name, ::cudaemu::Unpacked<&name>::call, ::cudaemu::Unpacked<&name>::signature,          \
-       ::cudaemu::Unpacked<&name>::findStrayPointer}), true);                                   \
+/// The kernels of a file, before it: `kernels(EACH)` is EACH(name) for each.
+#define KERNELS_OF_FILE(kernels) enum class Listed { kernels(LISTED_KERNEL) };
+#define LISTED_KERNEL(name) name,
+
+/// A kernel, which is in the list of its file.
+#define KERNEL(name, ...)                                          \
+  [[maybe_unused]] static constexpr Listed name##IsListed = Listed::name; \
   static void name(__VA_ARGS__)
 #define RESIDENT_KERNEL(blocks, name, ...) KERNEL(name, __VA_ARGS__)
 
-/// Defines a file by its list.
-#define KERNEL_FILE(variable, file)              \
-  extern const ::cudaemu::KernelFile variable;   \
-  const ::cudaemu::KernelFile variable{file, kernels};
+/// The elements of the table of a file's kernels, behind it. What the parameters are is deduced from the functions.
+#define KERNEL_TABLE(kernels) {kernels(KERNEL_TABLE_ENTRY)}
+#define KERNEL_TABLE_ENTRY(name)                                                             \
+  {#name, ::cudaemu::Unpacked<&name>::call, ::cudaemu::Unpacked<&name>::signature,           \
+   ::cudaemu::Unpacked<&name>::findStrayPointer},

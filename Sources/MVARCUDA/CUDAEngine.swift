@@ -44,13 +44,11 @@ public final class CUDAEngine: Sendable {
   /// Sees every launch before it happens. No driver can tell whether a kernel is given what it declares; a test can.
   package typealias LaunchObserver = @Sendable (_ kernel: String, _ arguments: [KernelArgument]) -> Void
 
-  /// A kernel file on the device, and those of its kernels that were used.
-  private struct LoadedFile {
-    let module: CUDAModule
-    var kernels: [String: CUDAKernel] = [:]
-  }
   private struct State {
-    var files: [KernelFile: LoadedFile] = [:]
+    /// The files on the device, by their places in the list.
+    var modules = [CUDAModule?](repeating: nil, count: KernelFile.all.count)
+    /// The kernels that were used, by their numbers.
+    var kernels = [CUDAKernel?](repeating: nil, count: Kernel.count)
     var constants: [[Int32]: CUDABuffer] = [:]
     var failure: (any Error)?
     /// Where new tensors go while launches are recorded.
@@ -118,12 +116,12 @@ public final class CUDAEngine: Sendable {
     try checkForFailure()
   }
 
-  /// Compiles and loads all kernels now instead of when one is first used.
+  /// Compiles and loads all kernels now instead of when one is first used, so that none can be found missing later.
   ///
   /// - Throws: `CUDAError`.
   public func prepareKernels() throws {
     try state.withLock { state in
-      for file in KernelFile.allCases { try load(file, &state) }
+      for kernel in KernelFile.all.flatMap(\.kernels) { try load(kernel, &state) }
     }
   }
 }
@@ -203,15 +201,15 @@ extension CUDAEngine {
   /// Gives a kernel to the device.
   ///
   /// - Parameter arguments: exactly what the kernel declares: outputs, inputs, numbers.
-  func launch(_ file: KernelFile, _ name: String, _ shape: LaunchShape, _ arguments: [KernelArgument]) {
+  func launch(_ kernel: Kernel, _ shape: LaunchShape, _ arguments: [KernelArgument]) {
     if shape.isEmpty { return }
-    observer?(name, arguments)
-    attempt { try kernel(name, file).launch(on: stream, shape, arguments) }
+    observer?(kernel.name, arguments)
+    attempt { try loaded(kernel).launch(on: stream, shape, arguments) }
   }
 
   /// Gives a kernel to the device whose threads share `count` elements in strides of the whole grid.
-  func launch(_ file: KernelFile, _ name: String, elements count: Int, _ arguments: [KernelArgument]) {
-    launch(file, name, LaunchShape(min(count.dividedUp(by: 256), mostBlocks)), arguments)
+  func launch(_ kernel: Kernel, elements count: Int, _ arguments: [KernelArgument]) {
+    launch(kernel, LaunchShape(min(count.dividedUp(by: 256), mostBlocks)), arguments)
   }
 
   /// How many blocks the device can work on at once, at least.
@@ -223,23 +221,21 @@ extension CUDAEngine {
   /// Blocks that keep the device busy to the end of a kernel whose threads share elements.
   private var mostBlocks: Int { multiprocessors * 32 }
 
-  /// The kernel of a name, compiled and loaded if it is not yet.
-  private func kernel(_ name: String, _ file: KernelFile) throws -> CUDAKernel {
+  /// A kernel on the device, compiled and loaded if it is not yet.
+  private func loaded(_ kernel: Kernel) throws -> CUDAKernel {
     // The lock is held while a file is compiled: whoever else needs a kernel then most likely needs the same file.
-    try state.withLock { state in
-      if let kernel = state.files[file]?.kernels[name] { return kernel }
-      let kernel = try load(file, &state).kernel(name)
-      state.files[file]?.kernels[name] = kernel
-      return kernel
-    }
+    try state.withLock { try load(kernel, &$0) }
   }
 
   @discardableResult
-  private func load(_ file: KernelFile, _ state: inout State) throws -> CUDAModule {
-    if let loaded = state.files[file] { return loaded.module }
-    let module = try CUDAModule(images(file.rawValue), on: device)
-    state.files[file] = LoadedFile(module: module)
-    return module
+  private func load(_ kernel: Kernel, _ state: inout State) throws -> CUDAKernel {
+    if let loaded = state.kernels[Int(kernel.rawValue)] { return loaded }
+    let file = kernel.file
+    let module = try state.modules[file.index] ?? CUDAModule(images(file.name), on: device)
+    state.modules[file.index] = module
+    let loaded = try module.kernel(kernel.name)
+    state.kernels[Int(kernel.rawValue)] = loaded
+    return loaded
   }
 }
 

@@ -1,40 +1,67 @@
-// The text of the kernels, which the package carries inside.
+// The kernels by name, and the text of their files, which the package carries inside. Both come from one list
+// (Kernels/KernelList.h): operators launch kernels by cases of `Kernel`, so the name of a kernel that the list does not have
+// does not compile. What a kernel is given is not checked here; tests do that with the emulator.
 
-import CUDAKernelText
+package import CUDAKernelText
 
-/// A file of kernels, one for each family of operators.
-package enum KernelFile: String, CaseIterable, Sendable {
-  case attention = "Attention.cu"
-  case codebook = "Codebook.cu"
-  case convolution = "Convolution.cu"
-  case elementwise = "Elementwise.cu"
-  case groupNormalization = "GroupNormalization.cu"
-  case linearAlgebra = "LinearAlgebra.cu"
-  case loss = "Loss.cu"
-  case neighborhoodAttention = "NeighborhoodAttention.cu"
-  case normalization = "Normalization.cu"
-  case optimizer = "Optimizer.cu"
-  case rearrangement = "Rearrangement.cu"
-  case resampling = "Resampling.cu"
-  case sampling = "Sampling.cu"
-  case splitHeads = "SplitHeads.cu"
+/// A kernel of the list, by name.
+package typealias Kernel = CUDAKernelText.Kernel
+
+/// A file of kernels, one for each operator or family of operators.
+package struct KernelFile: Sendable {
+  /// The file's place in the list.
+  let index: Int
+  /// The file's name, such as `LayerNorm.cu`.
+  package let name: String
+  /// Its kernels, in the order of the list.
+  package let kernels: [Kernel]
+  /// Its text.
+  package let text: NVRTC.Text
+
+  /// All files, in the order of the list.
+  package static let all: [KernelFile] = {
+    var files: [KernelFile] = []
+    var count: UInt32 = 0
+    while let entry = kernel_file_at(files.count)?.pointee {
+      var kernels: [Kernel] = []
+      while entry.kernels[kernels.count] != nil {
+        // Every number below that of all kernels is one.
+        kernels.append(Kernel(rawValue: count)!)
+        count += 1
+      }
+      let text = NVRTC.Text(name: String(cString: entry.name), text: String(cString: entry.text))
+      files.append(KernelFile(index: files.count, name: text.name, kernels: kernels, text: text))
+    }
+    return files
+  }()
+}
+
+extension Kernel {
+  /// The name by which a compiled file has it.
+  package var name: String { Self.entries[Int(rawValue)].name }
+
+  /// The file that defines it.
+  package var file: KernelFile { Self.entries[Int(rawValue)].file }
+
+  /// How many there are.
+  static var count: Int { entries.count }
+
+  private static let entries: [(name: String, file: KernelFile)] = KernelFile.all.flatMap { file in
+    let names = kernel_file_at(file.index)!.pointee.kernels!
+    return file.kernels.indices.map { (String(cString: names[$0]!), file) }
+  }
 }
 
 /// The embedded files.
 package enum KernelTexts {
   /// The files of kernels (`.cu`), by name.
-  package static let files: [String: NVRTC.Text] = Dictionary(
-    uniqueKeysWithValues: all.filter { $0.name.hasSuffix(".cu") }.map { ($0.name, $0) })
+  package static let files = Dictionary(uniqueKeysWithValues: KernelFile.all.map { ($0.name, $0.text) })
   /// The files that they include (`.cuh`), in the order of their names.
-  package static let headers = all.filter { $0.name.hasSuffix(".cuh") }.sorted { $0.name < $1.name }
-
-  private static let all: [NVRTC.Text] = {
+  package static let headers: [NVRTC.Text] = {
     var texts: [NVRTC.Text] = []
-    var index = 0
-    while let entry = kernel_text_at(index)?.pointee {
+    while let entry = kernel_header_at(texts.count)?.pointee {
       texts.append(NVRTC.Text(name: String(cString: entry.name), text: String(cString: entry.text)))
-      index += 1
     }
-    return texts
+    return texts.sorted { $0.name < $1.name }
   }()
 }

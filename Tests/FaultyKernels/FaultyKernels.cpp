@@ -2,9 +2,23 @@
 // mistake show. Unless a comment says otherwise: y and x hold as many numbers as the grid has threads; block 256.
 
 #include "FaultyKernels.h"
+
+#include <iterator>
+
 #include "Kernels/Prelude.hpp"
 
+/// All of them.
+#define FAULTY_KERNELS(EACH)                                                                     \
+  EACH(reverse) EACH(reverseWithoutBarrier) EACH(reverseTwice)                                   \
+  EACH(reverseTwiceWithoutSecondBarrier) EACH(barrierForSome) EACH(barrierBesideShuffle)         \
+  EACH(writesBehind) EACH(writesBefore) EACH(readsBehind) EACH(copiesOneMore) EACH(copies)       \
+  EACH(sharedOfAnotherBlock) EACH(dynamicSharedOfAnotherBlock) EACH(reverseCopied)               \
+  EACH(reverseCopiedWithoutWait) EACH(copiedTooEarly) EACH(copyNotAligned) EACH(rowsNotAligned)  \
+  EACH(shuffleOfHalf)
+
 namespace {
+
+KERNELS_OF_FILE(FAULTY_KERNELS)
 
 const int threads = BLOCK;
 
@@ -167,11 +181,12 @@ KERNEL(rowsNotAligned, float *y) {
 /// An exchange within half a warp.
 KERNEL(shuffleOfHalf, float *y, const float *x) { y[place()] = __shfl_xor_sync(0xffffu, x[place()], 1); }
 
+const cudaemu::Kernel kernels[] = KERNEL_TABLE(FAULTY_KERNELS);
+const cudaemu::KernelFile file{"Faulty.cu", kernels, std::size(kernels)};
+
 }  // namespace
 
-KERNEL_FILE(faultyKernels, "Faulty.cu")
-
 void faulty_kernels_add(void) {
-  static const bool once = (cudaemu::addKernelFile(faultyKernels), true);
+  static const bool once = (cudaemu::addKernelFile(file), true);
   static_cast<void>(once);
 }

@@ -73,6 +73,20 @@ import Testing
     #expect(result.code == 1 && result.errors.contains("the CUDA driver could not be loaded; tried /no/driver.so"))
   }
 
+  /// The emulated device is a library, found beside the program unless another is named.
+  @Test(arguments: [
+    ("/no/emulator.so", "the emulated device could not be loaded; tried /no/emulator.so ("),
+    ("libm.so.6", "libm.so.6 is no emulated device, which --emulated needs"),
+  ])
+  func noEmulator(library: String, complaint: String) throws {
+    let folder = FileManager.default.temporaryDirectory.path(percentEncoded: false)
+    let result = try BuiltProgram.run(
+      BuiltProgram.path("gpu-check"), ["limits", "--emulated", "--small"], in: folder,
+      environment: ["MVAR_CUDA_DRIVER": library])
+    #expect(result.code == 1 && result.output.isEmpty && result.errors.contains(complaint), "\(result.errors)")
+    #expect(result.errors.split(separator: "\n").count == 1)
+  }
+
   @Test func report() throws {
     try withTemporaryFolder { folder in
       let (here, there) = ("\(folder)/here.txt", "\(folder)/there.txt")

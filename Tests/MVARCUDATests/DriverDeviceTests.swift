@@ -1,9 +1,7 @@
 // The driver's table, memory, copies, kernels and events, on the emulated device.
 
 import CUDAEmulator
-import Foundation
 import MVARCUDA
-import MVARTestSupport
 import Testing
 
 extension EmulatedDevice {
@@ -152,18 +150,6 @@ extension EmulatedDevice {
         error?.description == "the kernel fill cannot be launched: argument 0, int(2147483648), does not fit an int")
       try kernel.launch(on: engine.stream, LaunchShape(0), [])
       #expect(cudaemu_launches() == launches)
-    }
-
-    /// The files that the engine names are those of the folder, those that are embedded, and those that the emulator has
-    /// compiled.
-    @Test func kernelFiles() throws {
-      let compiled = Set((0...).lazy.map { cudaemu_file_at($0) }.prefix { $0 != nil }.map { String(cString: $0!) })
-      #expect(compiled == Set(KernelFile.allCases.map(\.rawValue)))
-      #expect(compiled == Set(KernelTexts.files.keys))
-      let folder = Fixtures.root.deletingLastPathComponent().appending(path: "Sources/MVARCUDA/Kernels")
-      let names = try FileManager.default.contentsOfDirectory(atPath: folder.path(percentEncoded: false))
-      #expect(compiled == Set(names.filter { $0.hasSuffix(".cu") }))
-      #expect(KernelTexts.headers.map(\.name) == names.filter { $0.hasSuffix(".cuh") }.sorted())
     }
   }
 }

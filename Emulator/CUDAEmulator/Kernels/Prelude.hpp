@@ -7,10 +7,7 @@
 #include "../Device.hpp"
 #include "../Registry.hpp"
 
-#include "../../../Sources/MVARCUDA/Kernels/attention.cuh"
-#include "../../../Sources/MVARCUDA/Kernels/portable.cuh"
-#include "../../../Sources/MVARCUDA/Kernels/product.cuh"
-#include "../../../Sources/MVARCUDA/Kernels/reductions.cuh"
-
-/// The kernels of the file that follows.
-static std::vector<cudaemu::Kernel> kernels;
+#include "attention.cuh"
+#include "portable.cuh"
+#include "product.cuh"
+#include "reductions.cuh"

@@ -17,7 +17,7 @@ extern "C" {
 /// The emulated function of that name of the driver ("cuMemAlloc_v2", …) or of cuBLAS ("cublasGemmEx", …), or NULL: in
 /// place of dlsym(libcuda, name) and dlsym(libcublas, name).
 ///
-/// cuModuleLoadData takes the name of a kernel file ("LinearAlgebra.cu") for an image. Launches run to their end before
+/// cuModuleLoadData takes the name of a kernel file ("Linear.cu") for an image. Launches run to their end before
 /// they return, so a faulty kernel is reported by cuLaunchKernel itself, or by cuGraphLaunch.
 void *cudaemu_symbol(const char *name);
 

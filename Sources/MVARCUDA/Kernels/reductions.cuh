@@ -16,6 +16,9 @@ struct Maximum {
   template <class T> static __device__ __forceinline__ T neutral() { return -INFINITE; }
 };
 
+/// The row of this thread's warp where each warp of a block of 256 threads takes one; may be past the last.
+#define WARP_ROW (static_cast<long long>(blockIdx.x) * (BLOCK / 32) + threadIdx.x / 32)
+
 /// The reduction of one value per lane, in every lane: partners at distance 16, 8, 4, 2, 1 exchange what they have.
 template <class Operation, class T> __device__ __forceinline__ T reduceWarp(T value) {
   for (int distance = 16; distance > 0; distance /= 2) {

@@ -14,14 +14,14 @@ extension CUDA: AttentionOps {
     let logSumExp = empty([sizes.batch, sizes.queries, sizes.heads], on: engine)
     // A tile of 64 queries would be mostly empty in a span of few.
     let groups = [
-      (kernel: "attention", side: 64, spans: spans.filter { $0.queries.count > 16 }),
-      (kernel: "attentionSmall", side: 16, spans: spans.filter { $0.queries.count <= 16 }),
+      (kernel: Kernel.attention, side: 64, spans: spans.filter { $0.queries.count > 16 }),
+      (kernel: Kernel.attentionSmall, side: 16, spans: spans.filter { $0.queries.count <= 16 }),
     ]
     for group in groups {
       let tiles = tiles(group.spans, side: group.side)
       if tiles.isEmpty { continue }
       engine.launch(
-        .attention, group.kernel, headTiles(tiles.count / 4, sizes.batch * sizes.heads, width: sizes.width),
+        group.kernel, headTiles(tiles.count / 4, sizes.batch * sizes.heads, width: sizes.width),
         [
           output.argument, logSumExp.argument, heads.queries.argument, heads.keys.argument, heads.values.argument,
           engine.constants(tiles),
@@ -47,7 +47,7 @@ extension CUDA: AttentionOps {
     let tiles = tiles(spans, side: 64)
     if !tiles.isEmpty {
       engine.launch(
-        .attention, "dAttentionQueries",
+        .dAttentionQueries,
         headTiles(tiles.count / 4, sizes.batch * sizes.heads, width: sizes.width),
         [gradients.queries.argument] + inputs + [engine.constants(tiles)] + arguments(sizes, softmaxScale))
     }
@@ -55,7 +55,7 @@ extension CUDA: AttentionOps {
       [span.queries.lowerBound, span.queries.upperBound, span.keys.lowerBound, span.keys.upperBound].map { Int32($0) }
     }
     engine.launch(
-      .attention, "dAttentionKeys",
+      .dAttentionKeys,
       headTiles(sizes.keys.dividedUp(by: 64), sizes.batch * sizes.heads, width: sizes.width),
       [gradients.keys.argument, gradients.values.argument] + inputs
         + [engine.constants(whole), .int(spans.count)] + arguments(sizes, softmaxScale))
@@ -82,7 +82,7 @@ extension CUDA: AttentionOps {
     let means = empty(saved.logSumExp.shape, on: dOutput.device)
     let rows = saved.output.shape.rows
     dOutput.device.launch(
-      .attention, "dAttentionMeans", warpRows(rows),
+      .dAttentionMeans, warpRows(rows),
       [means.argument, dOutput.argument, saved.output.argument, .long(rows), .int(saved.output.shape[-1])])
     return means
   }

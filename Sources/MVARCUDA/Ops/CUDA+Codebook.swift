@@ -11,7 +11,7 @@ extension CUDA: CodebookOps {
     let y = empty(Shape(indices.shape.dimensions + [channels]), on: table.device)
     let count = y.shape.count
     table.device.launch(
-      .codebook, "embedding", elements: count,
+      .embedding, elements: count,
       [y.argument, table.argument, indices.argument, .int(channels), .long(count)])
     return y  // [..., C]
   }
@@ -25,7 +25,7 @@ extension CUDA: CodebookOps {
     let channels = dOutput.shape[-1]
     let dTable = empty([rows, channels], on: dOutput.device)
     dOutput.device.launch(
-      .codebook, "dEmbedding", LaunchShape(rows, channels.dividedUp(by: 256)),
+      .dEmbedding, LaunchShape(rows, channels.dividedUp(by: 256)),
       [dTable.argument, dOutput.argument, indices.argument, .int(channels), .int(indices.shape.count)])
     return dTable  // [V, C]
   }
@@ -43,7 +43,7 @@ extension CUDA: CodebookOps {
     let left = isCosine ? l2Normalize(vectors) : vectors
     let right = isCosine ? l2Normalize(codebook) : codebook
     engine.launch(
-      .codebook, "nearestCode", LaunchShape(count.dividedUp(by: 64)),
+      .nearestCode, LaunchShape(count.dividedUp(by: 64)),
       [
         nearest.argument, left.argument, right.argument, isCosine ? .null : squaredNorms(left).argument,
         isCosine ? .null : squaredNorms(right).argument, .int(count), .int(codes), .int(channels),
@@ -57,7 +57,7 @@ extension CUDA: CodebookOps {
   private static func squaredNorms(_ x: Tensor<CUDA>) -> Tensor<CUDA> {
     let squares = empty([x.shape.rows], on: x.device)
     x.device.launch(
-      .codebook, "squaredNorms", warpRows(x.shape.rows),
+      .squaredNorms, warpRows(x.shape.rows),
       [squares.argument, x.argument, .long(x.shape.rows), .int(x.shape[-1])])
     return squares
   }

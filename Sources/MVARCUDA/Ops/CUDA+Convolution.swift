@@ -11,7 +11,7 @@ extension CUDA: ConvolutionOps {
     let y = empty(sizes.outputShape, on: x.device)
     let positions = sizes.batch * sizes.outputHeight * sizes.outputWidth
     x.device.launch(
-      .convolution, "convolution" + x.device.precision.kernelSuffix,
+      convolutionKernels[x.device.precision],
       LaunchShape(positions.dividedUp(by: 128), sizes.outputs.dividedUp(by: 128)),
       [y.argument, x.argument, weight.argument, bias.argument] + arguments(sizes, parameters))
     return y  // [B, O, H', W']
@@ -29,7 +29,7 @@ extension CUDA: ConvolutionOps {
     let dx = empty(x.shape, on: engine)
     let positions = sizes.batch * sizes.height * sizes.width
     engine.launch(
-      .convolution, "dConvolutionInput" + engine.precision.kernelSuffix,
+      dConvolutionInputKernels[engine.precision],
       LaunchShape(positions.dividedUp(by: 128), sizes.inputs.dividedUp(by: 128)),
       [dx.argument, dOutput.argument, weight.argument] + arguments(sizes, parameters))
     return LinearGradients(
@@ -52,7 +52,7 @@ extension CUDA: ConvolutionOps {
     let parts = max(positions.dividedUp(by: partPositions), 1)
     let partialSums = empty([parts, shape.count], on: engine)
     engine.launch(
-      .convolution, "dConvolutionWeight" + engine.precision.kernelSuffix, LaunchShape(across, down, parts),
+      dConvolutionWeightKernels[engine.precision], LaunchShape(across, down, parts),
       [partialSums.argument, dOutput.argument, x.argument, .int(partPositions)] + arguments(sizes, parameters))
     return parts == 1 ? partialSums.reshaped(shape) : columnSums(partialSums, rows: parts, as: shape)
   }
@@ -61,7 +61,7 @@ extension CUDA: ConvolutionOps {
   private static func biasGradient(_ dOutput: Tensor<CUDA>, _ sizes: ConvolutionSizes) -> Tensor<CUDA> {
     let sums = empty([sizes.batch, sizes.outputs], on: dOutput.device)
     dOutput.device.launch(
-      .convolution, "planeSums", LaunchShape(sums.shape.count),
+      .planeSums, LaunchShape(sums.shape.count),
       [sums.argument, dOutput.argument, .int(sizes.outputHeight * sizes.outputWidth)])
     return columnSums(sums, rows: sizes.batch, as: [sizes.outputs])
   }
@@ -73,4 +73,11 @@ extension CUDA: ConvolutionOps {
       sizes.outputHeight, sizes.outputWidth, parameters.stride, parameters.top, parameters.left,
     ].map { .int($0) }
   }
+
+  private static let convolutionKernels = PrecisionKernels(
+    float32: .convolutionFloat32, tf32: .convolutionTF32, bfloat16: .convolutionBF16)
+  private static let dConvolutionInputKernels = PrecisionKernels(
+    float32: .dConvolutionInputFloat32, tf32: .dConvolutionInputTF32, bfloat16: .dConvolutionInputBF16)
+  private static let dConvolutionWeightKernels = PrecisionKernels(
+    float32: .dConvolutionWeightFloat32, tf32: .dConvolutionWeightTF32, bfloat16: .dConvolutionWeightBF16)
 }

@@ -15,7 +15,7 @@ extension CUDA: ElementwiseOps {
     let (count, engine) = (y.shape.count, y.device)
     return reusing(x) { x, result in
       engine.launch(
-        .elementwise, "combine", elements: count,
+        .combine, elements: count,
         [result.argument, x.argument, y.argument, .float(alpha), .float(beta), .long(count)])
     }
   }
@@ -25,7 +25,7 @@ extension CUDA: ElementwiseOps {
     reusing(x) { x, result in
       let count = x.shape.count
       x.device.launch(
-        .elementwise, "scale", elements: count, [result.argument, x.argument, .float(alpha), .long(count)])
+        .scale, elements: count, [result.argument, x.argument, .float(alpha), .long(count)])
     }
   }
 
@@ -37,7 +37,7 @@ extension CUDA: ElementwiseOps {
     return reusing(x) { x, result in
       let count = x.shape.count
       x.device.launch(
-        .elementwise, "addRows", elements: count,
+        .addRows, elements: count,
         [result.argument, x.argument, rows.argument, .long(rows.shape.count), .long(count)])
     }
   }
@@ -57,7 +57,7 @@ extension CUDA: ElementwiseOps {
     let parts = max(rows.dividedUp(by: partRows), 1)
     let sums = empty(parts == 1 ? shape : [parts, columns], on: x.device)
     x.device.launch(
-      .elementwise, "columnSums", LaunchShape(columns.dividedUp(by: 32), parts),
+      .columnSums, LaunchShape(columns.dividedUp(by: 32), parts),
       [sums.argument, x.argument, .long(rows), .long(columns), .long(partRows)])
     return parts == 1 ? sums : columnSums(sums, rows: parts, as: shape)
   }
@@ -74,7 +74,7 @@ extension CUDA: ElementwiseOps {
     return reusing(x) { x, result in
       let count = x.shape.count
       x.device.launch(
-        .elementwise, "gatedResidual", elements: count,
+        .gatedResidual, elements: count,
         [
           result.argument, x.argument, branch.argument, gain.argument, keep,
           .int(sizes.tokens), .int(sizes.channels), .long(count),
@@ -92,7 +92,7 @@ extension CUDA: ElementwiseOps {
     let dBranch = empty(branch.shape, on: engine)
     let dGain = empty(gain.shape, on: engine)
     engine.launch(
-      .elementwise, "dGatedResidual", LaunchShape(sizes.channels.dividedUp(by: 32), sizes.batch),
+      .dGatedResidual, LaunchShape(sizes.channels.dividedUp(by: 32), sizes.batch),
       [
         dBranch.argument, dGain.argument, dOutput.argument, branch.argument, gain.argument,
         factors(keep, on: engine), .int(sizes.tokens), .int(sizes.channels),
@@ -109,25 +109,25 @@ extension CUDA: ElementwiseOps {
   // MARK: Activations
 
   /// x·σ(x).
-  public static func silu(_ x: consuming Tensor<CUDA>) -> Tensor<CUDA> { map("silu", x) }
+  public static func silu(_ x: consuming Tensor<CUDA>) -> Tensor<CUDA> { map(.silu, x) }
 
   /// dy·σ(x)·(1 + x·(1 − σ(x))).
   public static func dSilu(_ dOutput: Tensor<CUDA>, x: Tensor<CUDA>) -> Tensor<CUDA> {
-    slope("dSilu", dOutput, x)
+    slope(.dSilu, dOutput, x)
   }
 
   /// ½x(1 + tanh u).
-  public static func geluTanh(_ x: consuming Tensor<CUDA>) -> Tensor<CUDA> { map("geluTanh", x) }
+  public static func geluTanh(_ x: consuming Tensor<CUDA>) -> Tensor<CUDA> { map(.geluTanh, x) }
 
   /// dy·(½(1 + t) + ½x(1 − t²)·du/dx), t = tanh u.
   public static func dGeluTanh(_ dOutput: Tensor<CUDA>, x: Tensor<CUDA>) -> Tensor<CUDA> {
-    slope("dGeluTanh", dOutput, x)
+    slope(.dGeluTanh, dOutput, x)
   }
 
   /// exp(xᵢ) / Σ exp(xⱼ) over the last axis.
   public static func softmax(_ x: consuming Tensor<CUDA>) -> Tensor<CUDA> {
     reusing(x) { x, result in
-      x.device.launch(.elementwise, "softmax", rowsOf(x), [result.argument, x.argument, .int(x.shape[-1])])
+      x.device.launch(.softmax, rowsOf(x), [result.argument, x.argument, .int(x.shape[-1])])
     }
   }
 
@@ -136,7 +136,7 @@ extension CUDA: ElementwiseOps {
     precondition(dOutput.shape == output.shape, "dSoftmax: gradient \(dOutput.shape), output \(output.shape)")
     let dx = empty(output.shape, on: output.device)
     output.device.launch(
-      .elementwise, "dSoftmax", rowsOf(output),
+      .dSoftmax, rowsOf(output),
       [dx.argument, dOutput.argument, output.argument, .int(output.shape[-1])])
     return dx
   }
@@ -145,19 +145,19 @@ extension CUDA: ElementwiseOps {
   private static func rowsOf(_ x: Tensor<CUDA>) -> LaunchShape { LaunchShape(x.shape.count == 0 ? 0 : x.shape.rows) }
 
   /// An element-wise kernel of one input.
-  private static func map(_ kernel: String, _ x: consuming Tensor<CUDA>) -> Tensor<CUDA> {
+  private static func map(_ kernel: Kernel, _ x: consuming Tensor<CUDA>) -> Tensor<CUDA> {
     reusing(x) { x, result in
       let count = x.shape.count
-      x.device.launch(.elementwise, kernel, elements: count, [result.argument, x.argument, .long(count)])
+      x.device.launch(kernel, elements: count, [result.argument, x.argument, .long(count)])
     }
   }
 
   /// The gradient of an element-wise kernel of one input.
-  private static func slope(_ kernel: String, _ dOutput: Tensor<CUDA>, _ x: Tensor<CUDA>) -> Tensor<CUDA> {
-    precondition(dOutput.shape == x.shape, "\(kernel): gradient \(dOutput.shape), x \(x.shape)")
+  private static func slope(_ kernel: Kernel, _ dOutput: Tensor<CUDA>, _ x: Tensor<CUDA>) -> Tensor<CUDA> {
+    precondition(dOutput.shape == x.shape, "\(kernel.name): gradient \(dOutput.shape), x \(x.shape)")
     let dx = empty(x.shape, on: x.device)
     let count = x.shape.count
-    x.device.launch(.elementwise, kernel, elements: count, [dx.argument, dOutput.argument, x.argument, .long(count)])
+    x.device.launch(kernel, elements: count, [dx.argument, dOutput.argument, x.argument, .long(count)])
     return dx
   }
 }

@@ -1,4 +1,4 @@
-// Group normalization with the activation that follows it. The formulas stand at the kernels in GroupNormalization.cu.
+// Group normalization with the activation that follows it. The formulas stand at the kernels in GroupNorm.cu.
 
 import TensorCore
 
@@ -19,17 +19,17 @@ extension CUDA: NormalizationOps {
     let chunkMeans = empty([allGroups, chunks], on: engine)
     let chunkSquares = empty([allGroups, chunks], on: engine)
     engine.launch(
-      .groupNormalization, "groupNormChunks", LaunchShape(chunks, min(allGroups, 65_535)),
+      .groupNormChunks, LaunchShape(chunks, min(allGroups, 65_535)),
       [chunkMeans.argument, chunkSquares.argument, x.argument, .long(count), .int(allGroups)])
     engine.launch(
-      .groupNormalization, "groupNormStatistics", warpRows(allGroups),
+      .groupNormStatistics, warpRows(allGroups),
       [
         saved.mean.argument, saved.reciprocalDeviation.argument, chunkMeans.argument, chunkSquares.argument,
         .long(count), .int(chunks), .int(allGroups), .float(epsilon),
       ])
     let y = empty(x.shape, on: engine)
     engine.launch(
-      .groupNormalization, "groupNorm", planes(sizes),
+      .groupNorm, planes(sizes),
       [
         y.argument, x.argument, saved.mean.argument, saved.reciprocalDeviation.argument, weight.argument,
         bias.argument, .int(activation == .silu ? 1 : 0), .int(sizes.channels), .int(sizes.groupChannels),
@@ -55,11 +55,11 @@ extension CUDA: NormalizationOps {
       .int(sizes.channels), .int(sizes.groupChannels), .int(sizes.positions),
     ]
     engine.launch(
-      .groupNormalization, "dGroupNormTerms", LaunchShape(perPlane.count),
+      .dGroupNormTerms, LaunchShape(perPlane.count),
       [weightTerms.argument, biasTerms.argument, dOutput.argument, saved.x.argument] + common)
     let dx = empty(saved.x.shape, on: engine)
     engine.launch(
-      .groupNormalization, "dGroupNorm", planes(sizes),
+      .dGroupNorm, planes(sizes),
       [dx.argument, dOutput.argument, saved.x.argument, weightTerms.argument, biasTerms.argument] + common
         + [.long(perPlane.count)])
     return GroupNormGradients(

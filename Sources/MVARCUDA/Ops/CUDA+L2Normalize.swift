@@ -1,4 +1,4 @@
-// Rows divided by their length. The formulas stand at the kernels in Normalization.cu.
+// Rows divided by their length. The formulas stand at the kernels in L2Normalize.cu.
 
 import TensorCore
 
@@ -7,7 +7,7 @@ extension CUDA {
   public static func l2Normalize(_ x: Tensor<CUDA>) -> Tensor<CUDA> {
     let y = empty(x.shape, on: x.device)
     x.device.launch(
-      .normalization, "l2Normalize", warpRows(x.shape.rows),
+      .l2Normalize, warpRows(x.shape.rows),
       [y.argument, x.argument, .long(x.shape.rows), .int(x.shape[-1])])
     return y
   }
@@ -17,7 +17,7 @@ extension CUDA {
     precondition(dOutput.shape == x.shape, "dL2Normalize: gradient \(dOutput.shape), x \(x.shape)")
     let dx = empty(x.shape, on: x.device)
     x.device.launch(
-      .normalization, "dL2Normalize", warpRows(x.shape.rows),
+      .dL2Normalize, warpRows(x.shape.rows),
       [dx.argument, dOutput.argument, x.argument, .long(x.shape.rows), .int(x.shape[-1])])
     return dx
   }

@@ -1,4 +1,4 @@
-// Layer and adaptive layer normalization. The formulas stand at the kernels in Normalization.cu; group and L2
+// Layer and adaptive layer normalization. The formulas stand at the kernels in LayerNorm.cu; group and L2
 // normalization, which complete the family, are in CUDA+GroupNorm.swift and CUDA+L2Normalize.swift.
 
 import TensorCore
@@ -12,7 +12,7 @@ extension CUDA {
     let rows = x.shape.rows
     let (y, saved) = (empty(x.shape, on: engine), emptyStatistics(x))
     engine.launch(
-      .normalization, "layerNorm", warpRows(rows),
+      .layerNorm, warpRows(rows),
       [
         y.argument, saved.mean.argument, saved.reciprocalDeviation.argument, x.argument,
         .long(rows), .int(x.shape[-1]), .float(epsilon),
@@ -26,7 +26,7 @@ extension CUDA {
     let rows = saved.x.shape.rows
     let dx = empty(saved.x.shape, on: dOutput.device)
     dOutput.device.launch(
-      .normalization, "dLayerNorm", warpRows(rows),
+      .dLayerNorm, warpRows(rows),
       [
         dx.argument, dOutput.argument, saved.x.argument, saved.mean.argument, saved.reciprocalDeviation.argument,
         .long(rows), .int(saved.x.shape[-1]),
@@ -43,7 +43,7 @@ extension CUDA {
     let rows = x.shape.rows
     let (y, saved) = (empty(x.shape, on: engine), emptyStatistics(x))
     engine.launch(
-      .normalization, "adaptiveLayerNorm", warpRows(rows),
+      .adaptiveLayerNorm, warpRows(rows),
       [
         y.argument, saved.mean.argument, saved.reciprocalDeviation.argument, x.argument, scale.argument,
         shift.argument, .long(rows), .int(sizes.tokens), .int(sizes.channels), .float(epsilon),
@@ -61,14 +61,14 @@ extension CUDA {
     let rows = saved.x.shape.rows
     let (dScale, dShift) = (empty(scale.shape, on: engine), empty(scale.shape, on: engine))
     engine.launch(
-      .normalization, "dAdaptiveLayerNormVectors", LaunchShape(sizes.channels.dividedUp(by: 32), sizes.batch),
+      .dAdaptiveLayerNormVectors, LaunchShape(sizes.channels.dividedUp(by: 32), sizes.batch),
       [
         dScale.argument, dShift.argument, dOutput.argument, saved.x.argument, saved.mean.argument,
         saved.reciprocalDeviation.argument, .int(sizes.tokens), .int(sizes.channels),
       ])
     let dx = empty(saved.x.shape, on: engine)
     engine.launch(
-      .normalization, "dAdaptiveLayerNorm", warpRows(rows),
+      .dAdaptiveLayerNorm, warpRows(rows),
       [
         dx.argument, dOutput.argument, saved.x.argument, scale.argument, saved.mean.argument,
         saved.reciprocalDeviation.argument, .long(rows), .int(sizes.tokens), .int(sizes.channels),

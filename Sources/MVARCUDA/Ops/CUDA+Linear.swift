@@ -1,4 +1,4 @@
-// The linear layer y = x Wᵀ + b and its gradients. The kernels are in LinearAlgebra.cu, one for each precision; the engine
+// The linear layer y = x Wᵀ + b and its gradients. The kernels are in Linear.cu, one for each precision; the engine
 // may leave the products to cuBLAS instead.
 
 import TensorCore
@@ -14,11 +14,11 @@ extension CUDA: LinearAlgebraOps {
       multiply(product, into: y, operand(x), operand(weight), by: library)
       if let bias {
         engine.launch(
-          .elementwise, "addRows", elements: product.count,
+          .addRows, elements: product.count,
           [y.argument, y.argument, bias.argument, .long(sizes.outputs), .long(product.count)])
       }
     } else {
-      launch("linear", product, on: engine, [y.argument, x.argument, weight.argument, bias.argument])
+      launch(.linear, product, on: engine, [y.argument, x.argument, weight.argument, bias.argument])
     }
     return y  // [..., O]
   }
@@ -39,8 +39,8 @@ extension CUDA: LinearAlgebraOps {
       multiply(forInput, into: dx, dy, operand(weight), by: library)
       multiply(forWeight, into: dWeight, dy, operand(x), by: library)
     } else {
-      launch("dLinearInput", forInput, on: engine, [dx.argument, dOutput.argument, weight.argument])
-      launch("dLinearWeight", forWeight, on: engine, [dWeight.argument, dOutput.argument, x.argument])
+      launch(.dLinearInput, forInput, on: engine, [dx.argument, dOutput.argument, weight.argument])
+      launch(.dLinearWeight, forWeight, on: engine, [dWeight.argument, dOutput.argument, x.argument])
     }
     return LinearGradients(
       x: dx, weight: dWeight,
@@ -51,7 +51,7 @@ extension CUDA: LinearAlgebraOps {
 
   /// Gives a product to the device: one, with α = 1.
   private static func launch(
-    _ name: String, _ product: MatrixProduct, on engine: CUDAEngine, _ operands: [KernelArgument]
+    _ kernels: ProductKernels, _ product: MatrixProduct, on engine: CUDAEngine, _ operands: [KernelArgument]
   ) {
     func tiles(_ side: Int) -> (across: Int, down: Int) {
       (product.columns.dividedUp(by: side), product.rows.dividedUp(by: side))
@@ -61,7 +61,7 @@ extension CUDA: LinearAlgebraOps {
     let isSmall = engine.precision == .float32 && large.across * large.down < engine.multiprocessors
     let (across, down) = isSmall ? tiles(64) : large
     engine.launch(
-      .linearAlgebra, name + engine.precision.kernelSuffix + (isSmall ? "Small" : ""), LaunchShape(across, down),
+      isSmall ? kernels.float32Small : kernels.large[engine.precision], LaunchShape(across, down),
       operands + [.float(1), .int(product.rows), .int(product.columns), .int(product.depth)]
         + [.long(0), .long(0), .long(0)])
   }
@@ -78,7 +78,7 @@ extension CUDA: LinearAlgebraOps {
     if product.depth == 0 {
       // Sums of nothing; a matrix without columns has no address.
       engine.launch(
-        .elementwise, "fill", elements: product.count, [c.argument, .float(0), .long(product.count)])
+        .fill, elements: product.count, [c.argument, .float(0), .long(product.count)])
       return
     }
     engine.attempt { try library.multiply(product, into: c.argument, a, b, in: engine.precision) }
@@ -91,18 +91,41 @@ extension CUDA: LinearAlgebraOps {
     let count = x.shape.count
     let words = DeviceArray<UInt32>(count: count.dividedUp(by: 2), on: engine)
     engine.launch(
-      .linearAlgebra, "roundToBF16", elements: words.count, [words.argument, x.argument, .long(count)])
+      .roundToBF16, elements: words.count, [words.argument, x.argument, .long(count)])
     return words.argument
   }
 }
 
-extension CUDAEngine.Precision {
-  /// The end of the names of kernels that compute in it.
-  var kernelSuffix: String {
-    switch self {
-    case .float32: "Float32"
-    case .tf32: "TF32"
-    case .bfloat16: "BF16"
+/// Kernels that compute the same in different precisions.
+struct PrecisionKernels {
+  let float32: Kernel
+  let tf32: Kernel
+  let bfloat16: Kernel
+
+  /// The kernel of a precision.
+  subscript(precision: CUDAEngine.Precision) -> Kernel {
+    switch precision {
+    case .float32: float32
+    case .tf32: tf32
+    case .bfloat16: bfloat16
     }
   }
+}
+
+/// The kernels of one of the products of a linear layer.
+private struct ProductKernels {
+  /// With tiles of 128 × 128.
+  let large: PrecisionKernels
+  /// With tiles of 64 × 64.
+  let float32Small: Kernel
+
+  static let linear = ProductKernels(
+    large: PrecisionKernels(float32: .linearFloat32, tf32: .linearTF32, bfloat16: .linearBF16),
+    float32Small: .linearFloat32Small)
+  static let dLinearInput = ProductKernels(
+    large: PrecisionKernels(float32: .dLinearInputFloat32, tf32: .dLinearInputTF32, bfloat16: .dLinearInputBF16),
+    float32Small: .dLinearInputFloat32Small)
+  static let dLinearWeight = ProductKernels(
+    large: PrecisionKernels(float32: .dLinearWeightFloat32, tf32: .dLinearWeightTF32, bfloat16: .dLinearWeightBF16),
+    float32Small: .dLinearWeightFloat32Small)
 }

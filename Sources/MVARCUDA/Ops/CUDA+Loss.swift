@@ -12,7 +12,7 @@ extension CUDA: LossOps {
     let losses = empty(targets.shape, on: engine)
     let logSumExp = empty(targets.shape, on: engine)
     engine.launch(
-      .loss, "crossEntropy", LaunchShape(targets.shape.count),
+      .crossEntropy, LaunchShape(targets.shape.count),
       [
         losses.argument, logSumExp.argument, logits.argument, targets.argument, .float(labelSmoothing),
         .int(logits.shape[-1]),
@@ -31,7 +31,7 @@ extension CUDA: LossOps {
       "dCrossEntropy: gradient \(dLosses.shape), targets \(targets.shape), log-sum-exp \(logSumExp.shape)")
     let dLogits = empty(logits.shape, on: logits.device)
     logits.device.launch(
-      .loss, "dCrossEntropy", LaunchShape(targets.shape.count),
+      .dCrossEntropy, LaunchShape(targets.shape.count),
       [
         dLogits.argument, dLosses.argument, logits.argument, targets.argument, logSumExp.argument,
         .float(labelSmoothing), .int(logits.shape[-1]),
@@ -51,30 +51,30 @@ extension CUDA: LossOps {
   /// The mean of (x − y)².
   public static func meanSquaredError(_ x: Tensor<CUDA>, _ y: Tensor<CUDA>) -> Tensor<CUDA> {
     precondition(x.shape == y.shape, "meanSquaredError: x \(x.shape), y \(y.shape)")
-    return total("meanSquaredError", x, y, times: 1 / Double(x.shape.count))
+    return total(.meanSquaredError, x, y, times: 1 / Double(x.shape.count))
   }
 
   /// dOutput·2(x − y)/count.
   public static func dMeanSquaredError(_ dOutput: Tensor<CUDA>, _ x: Tensor<CUDA>, _ y: Tensor<CUDA>) -> Tensor<CUDA> {
-    dMean("dMeanSquaredError", dOutput, x, y)
+    dMean(.dMeanSquaredError, dOutput, x, y)
   }
 
   /// The mean of |x − y|.
   public static func meanAbsoluteError(_ x: Tensor<CUDA>, _ y: Tensor<CUDA>) -> Tensor<CUDA> {
     precondition(x.shape == y.shape, "meanAbsoluteError: x \(x.shape), y \(y.shape)")
-    return total("meanAbsoluteError", x, y, times: 1 / Double(x.shape.count))
+    return total(.meanAbsoluteError, x, y, times: 1 / Double(x.shape.count))
   }
 
   /// dOutput·sign(x − y)/count.
   public static func dMeanAbsoluteError(_ dOutput: Tensor<CUDA>, _ x: Tensor<CUDA>, _ y: Tensor<CUDA>)
     -> Tensor<CUDA>
   {
-    dMean("dMeanAbsoluteError", dOutput, x, y)
+    dMean(.dMeanAbsoluteError, dOutput, x, y)
   }
 
   /// α·Σx.
   public static func sum(_ x: Tensor<CUDA>, times alpha: Float) -> Tensor<CUDA> {
-    total("sum", x, nil, times: Double(alpha))
+    total(.sum, x, nil, times: Double(alpha))
   }
 
   /// α·dOutput everywhere.
@@ -82,13 +82,13 @@ extension CUDA: LossOps {
     precondition(dOutput.shape == [1], "dSum: gradient \(dOutput.shape)")
     let dx = empty(shape, on: dOutput.device)
     dOutput.device.launch(
-      .elementwise, "dSum", elements: shape.count,
+      .dSum, elements: shape.count,
       [dx.argument, dOutput.argument, .float(alpha), .long(shape.count)])
     return dx
   }
 
   /// factor·Σ of what a kernel adds up of every element, rounded once.
-  private static func total(_ kernel: String, _ x: Tensor<CUDA>, _ y: Tensor<CUDA>?, times factor: Double)
+  private static func total(_ kernel: Kernel, _ x: Tensor<CUDA>, _ y: Tensor<CUDA>?, times factor: Double)
     -> Tensor<CUDA>
   {
     let result = empty([1], on: x.device)
@@ -103,27 +103,28 @@ extension CUDA: LossOps {
   ///   - result: where the sum goes in single precision, or a null pointer
   ///   - precise: where it goes in double precision, or a null pointer.
   static func launchSum(
-    _ kernel: String, _ x: Tensor<CUDA>, _ y: Tensor<CUDA>?, times factor: Double, result: KernelArgument,
+    _ kernel: Kernel, _ x: Tensor<CUDA>, _ y: Tensor<CUDA>?, times factor: Double, result: KernelArgument,
     precise: KernelArgument
   ) {
     let count = x.shape.count
     let blocks = min(count.dividedUp(by: 256), 1024)
     let partials = DeviceArray<Double>(count: blocks, on: x.device)
     let inputs = y.map { [x.argument, $0.argument] } ?? [x.argument]
-    x.device.launch(.loss, kernel, LaunchShape(blocks), [partials.argument] + inputs + [.long(count)])
+    x.device.launch(kernel, LaunchShape(blocks), [partials.argument] + inputs + [.long(count)])
     x.device.launch(
-      .loss, "finishSum", LaunchShape(1), [result, precise, partials.argument, .double(factor), .int(blocks)])
+      .finishSum, LaunchShape(1), [result, precise, partials.argument, .double(factor), .int(blocks)])
   }
 
-  private static func dMean(_ kernel: String, _ dOutput: Tensor<CUDA>, _ x: Tensor<CUDA>, _ y: Tensor<CUDA>)
+  private static func dMean(_ kernel: Kernel, _ dOutput: Tensor<CUDA>, _ x: Tensor<CUDA>, _ y: Tensor<CUDA>)
     -> Tensor<CUDA>
   {
     precondition(
-      dOutput.shape == [1] && x.shape == y.shape, "\(kernel): gradient \(dOutput.shape), x \(x.shape), y \(y.shape)")
+      dOutput.shape == [1] && x.shape == y.shape,
+      "\(kernel.name): gradient \(dOutput.shape), x \(x.shape), y \(y.shape)")
     let dx = empty(x.shape, on: x.device)
     let count = x.shape.count
     x.device.launch(
-      .loss, kernel, elements: count,
+      kernel, elements: count,
       [dx.argument, dOutput.argument, x.argument, y.argument, .long(count)])
     return dx
   }

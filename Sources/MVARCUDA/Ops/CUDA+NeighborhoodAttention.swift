@@ -12,7 +12,7 @@ extension CUDA {
     let output = empty(heads.queries.shape, on: engine)
     let logSumExp = empty([sizes.batch, sizes.height * sizes.width, sizes.heads], on: engine)
     engine.launch(
-      .neighborhoodAttention, "neighborhoodAttention", squares(sizes),
+      .neighborhoodAttention, squares(sizes),
       [
         output.argument, logSumExp.argument, heads.queries.argument, heads.keys.argument, heads.values.argument,
       ] + arguments(sizes, window, softmaxScale))
@@ -35,10 +35,10 @@ extension CUDA {
       saved.logSumExp.argument, means.argument,
     ]
     engine.launch(
-      .neighborhoodAttention, "dNeighborhoodAttentionQueries", squares(sizes),
+      .dNeighborhoodAttentionQueries, squares(sizes),
       [gradients.queries.argument] + inputs + arguments(sizes, window, softmaxScale))
     engine.launch(
-      .neighborhoodAttention, "dNeighborhoodAttentionKeys", squares(sizes),
+      .dNeighborhoodAttentionKeys, squares(sizes),
       [gradients.keys.argument, gradients.values.argument] + inputs + arguments(sizes, window, softmaxScale))
     return gradients
   }
@@ -49,12 +49,9 @@ extension CUDA {
       sizes.height.dividedUp(by: 8) * sizes.width.dividedUp(by: 8), sizes.batch * sizes.heads, width: sizes.headWidth)
   }
 
-  private static func arguments(_ sizes: NeighborhoodSizes, _ window: Int, _ softmaxScale: Float)
-    -> [KernelArgument]
-  {
+  private static func arguments(_ sizes: NeighborhoodSizes, _ window: Int, _ softmaxScale: Float) -> [KernelArgument] {
     [
-      .int(sizes.height), .int(sizes.width), .int(sizes.heads), .int(sizes.headWidth), .int(window),
-      .float(softmaxScale),
+      .int(sizes.height), .int(sizes.width), .int(sizes.heads), .int(sizes.headWidth), .int(window), .float(softmaxScale),
     ]
   }
 }

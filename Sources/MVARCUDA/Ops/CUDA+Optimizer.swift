@@ -8,7 +8,7 @@ extension CUDA: OptimizerOps {
   /// throws.
   public static func sumOfSquares(_ x: Tensor<CUDA>) -> Double {
     let sum = DeviceArray<Double>(count: 1, on: x.device)
-    launchSum("sumOfSquares", x, nil, times: 1, result: .null, precise: sum.argument)
+    launchSum(.sumOfSquares, x, nil, times: 1, result: .null, precise: sum.argument)
     return x.device.attempt { try sum.values()[0] } ?? .nan
   }
 
@@ -20,7 +20,7 @@ extension CUDA: OptimizerOps {
     let sums = DeviceArray<Double>(count: tensors.count, on: engine)
     for (index, tensor) in tensors.enumerated() {
       launchSum(
-        "sumOfSquares", tensor, nil, times: 1, result: .null, precise: sums.slice(index..<index + 1).argument)
+        .sumOfSquares, tensor, nil, times: 1, result: .null, precise: sums.slice(index..<index + 1).argument)
     }
     return try sums.values()
   }
@@ -47,7 +47,7 @@ extension CUDA: OptimizerOps {
       settings.gradientFactor,
     ]
     gradient.device.launch(
-      .optimizer, "adamW", elements: shape.count,
+      .adamW, elements: shape.count,
       [parameter.argument, firstMoment.argument, secondMoment.argument, gradient.argument]
         + numbers.map { .float(Float($0)) } + [.long(shape.count)])
   }

@@ -1,5 +1,5 @@
 // Moving numbers without changing them: exchanging two axes, joining along an axis, taking part of one. The formulas
-// stand at the kernels in Rearrangement.cu.
+// stand at the kernels in Rearrange.cu.
 
 import TensorCore
 
@@ -11,7 +11,7 @@ extension CUDA {
     let matrices = x.shape.dimensions.dropLast(2).reduce(1, *)
     let y = empty(x.shape.replacing(axis: -2, with: columns).replacing(axis: -1, with: rows), on: x.device)
     x.device.launch(
-      .rearrangement, "transpose",
+      .transpose,
       LaunchShape(columns.dividedUp(by: 32), min(rows.dividedUp(by: 32), 65_535), min(matrices, 65_535)),
       [y.argument, x.argument, .long(matrices), .int(rows), .int(columns)])
     return y  // [..., S, R]
@@ -27,7 +27,7 @@ extension CUDA {
       let block = part.shape[axis] * sizes.inner
       let count = part.shape.count
       y.device.launch(
-        .rearrangement, "concatenate", elements: count,
+        .concatenate, elements: count,
         [y.argument, part.argument, .long(block), .long(sizes.length * sizes.inner), .long(start), .long(count)])
       start += block
     }
@@ -40,7 +40,7 @@ extension CUDA {
     let y = empty(x.shape.replacing(axis: axis, with: range.count), on: x.device)
     let count = y.shape.count
     x.device.launch(
-      .rearrangement, "slice", elements: count,
+      .slice, elements: count,
       [
         y.argument, x.argument, .long(range.count * sizes.inner), .long(sizes.length * sizes.inner),
         .long(range.lowerBound * sizes.inner), .long(count),
@@ -56,7 +56,7 @@ extension CUDA {
       "dSlice: gradient \(dOutput.shape) of \(range) along axis \(axis) of \(shape)")
     let dx = empty(shape, on: dOutput.device)
     dOutput.device.launch(
-      .rearrangement, "dSlice", elements: shape.count,
+      .dSlice, elements: shape.count,
       [
         dx.argument, dOutput.argument, .long(range.count * sizes.inner), .long(sizes.length * sizes.inner),
         .long(range.lowerBound * sizes.inner), .long(shape.count),

@@ -10,7 +10,7 @@ extension CUDA: SamplingOps {
     let guided = empty(logits.shape.replacing(axis: 0, with: logits.shape[0] / 2), on: logits.device)
     let count = guided.shape.count
     logits.device.launch(
-      .sampling, "guide", elements: count, [guided.argument, logits.argument, .float(strength), .long(count)])
+      .guide, elements: count, [guided.argument, logits.argument, .float(strength), .long(count)])
     return guided  // [B, N, V]
   }
 
@@ -24,7 +24,7 @@ extension CUDA: SamplingOps {
       func launch(_ range: Range<Int>, room: KernelArgument, sharedBytes: Int) {
         let elements = range.lowerBound * width..<range.upperBound * width
         engine.launch(
-          .sampling, "filterLogits", LaunchShape(range.count, sharedBytes: sharedBytes),
+          .filterLogits, LaunchShape(range.count, sharedBytes: sharedBytes),
           [
             kept.storage.slice(elements).argument, logits.storage.slice(elements).argument, room,
             .int(min(topK, width)), .double(topP), .int(width),
@@ -54,7 +54,7 @@ extension CUDA: SamplingOps {
     let (tokens, width) = (logits.shape[1], logits.shape[2])
     let sampled = DeviceArray<Int32>(count: streams.count * tokens, on: engine)
     engine.launch(
-      .sampling, "sampleTokens", LaunchShape(sampled.count),
+      .sampleTokens, LaunchShape(sampled.count),
       [
         sampled.argument, logits.argument, argument(streams, on: engine), .long(firstPosition), .int(tokens),
         .int(width),
@@ -74,7 +74,7 @@ extension CUDA: SamplingOps {
     return reusing(logits) { logits, result in
       let (tokens, width) = (logits.shape[1], logits.shape[2])
       logits.device.launch(
-        .sampling, "gumbelSoftmax", LaunchShape(width == 0 ? 0 : streams.count * tokens),
+        .gumbelSoftmax, LaunchShape(width == 0 ? 0 : streams.count * tokens),
         [
           result.argument, logits.argument, argument(streams, on: logits.device), .float(factor), .float(temperature),
           .long(firstPosition), .int(tokens), .int(width),

@@ -12,7 +12,7 @@ extension CUDA {
       queries: empty(sizes.partShape, on: engine), keys: empty(sizes.partShape, on: engine),
       values: empty(sizes.partShape, on: engine))
     engine.launch(
-      .splitHeads, "splitHeads", warpRows(rows * heads),
+      .splitHeads, warpRows(rows * heads),
       [
         parts.queries.argument, parts.keys.argument, parts.values.argument, qkv.argument, logitScale.argument,
         .long(rows), .int(heads), .int(sizes.width),
@@ -36,7 +36,7 @@ extension CUDA {
     let dQKV = empty(qkv.shape, on: engine)
     let terms = logitScale.map { _ in empty([rows, heads], on: engine) }
     engine.launch(
-      .splitHeads, "dSplitHeads", warpRows(rows * heads),
+      .dSplitHeads, warpRows(rows * heads),
       [
         dQKV.argument, terms.argument, dHeads.queries.argument, dHeads.keys.argument, dHeads.values.argument,
         qkv.argument, logitScale.argument, .long(rows), .int(heads), .int(sizes.width),

@@ -1,7 +1,8 @@
-// Attention, dense within spans of tokens or within a window on a map: for every query, a loop over the keys it sees.
+// Attention, dense within spans of tokens: for every query, a loop over the keys it sees.
 //
-// Both kinds share the arithmetic of one query (`attend` and `dAttend`) and differ only in the list of keys. No matrix of
-// probabilities is kept: the backward recomputes them from the saved log-sum-exp, as the fast engines do.
+// Attention within a window on a map (NeighborhoodAttention.swift) shares the arithmetic of one query (`attend` and
+// `dAttend`) and differs only in the list of keys. No matrix of probabilities is kept: the backward recomputes them from the
+// saved log-sum-exp, as the fast engines do.
 
 extension Reference: AttentionOps {
   /// For every query n of a span: o[n] = Σₘ p[n, m]·v[m] over the span's keys, p = softmax(softmaxScale·q[n]·k[m])
@@ -55,69 +56,8 @@ extension Reference: AttentionOps {
     return gradients.tensors(like: saved.heads)
   }
 
-  /// The same for query (i, j) of a map over keys [w(i), w(i)+window) × [w(j), w(j)+window)
-  @specialized(where Scalar == Float)
-  @specialized(where Scalar == Double)
-  public static func neighborhoodAttention(_ heads: Heads<Reference>, window: Int, softmaxScale: Scalar)
-    -> (output: Tensor<Reference>, saved: AttentionSaved<Reference>)
-  {
-    let sizes = NeighborhoodSizes(heads, window: window)
-    let query = heads.queries.shape
-    let positions = sizes.height * sizes.width
-    var output = [Scalar](repeating: 0, count: query.count)
-    var logSumExp = [Scalar](repeating: 0, count: sizes.batch * positions * sizes.heads)
-    for b in 0..<sizes.batch {
-      for n in 0..<positions {
-        let keys = windowPositions(of: n, sizes, window: window)
-        for head in 0..<sizes.heads {
-          let row = (b * positions + n) * sizes.heads + head
-          let keyRows = keys.map { (b * positions + $0) * sizes.heads + head }
-          attend(heads, row: row, keyRows: keyRows, width: sizes.headWidth, softmaxScale, &output, &logSumExp)
-        }
-      }
-    }
-    let saved = AttentionSaved<Reference>(
-      heads: heads, output: Tensor(shape: query, storage: output),
-      logSumExp: Tensor(shape: [sizes.batch, positions, sizes.heads], storage: logSumExp))
-    return (saved.output, saved)
-  }
-
-  /// The gradients of q, k and v; see `dAttend` for the formulas of one query.
-  @specialized(where Scalar == Float)
-  @specialized(where Scalar == Double)
-  public static func dNeighborhoodAttention(
-    _ dOutput: Tensor<Reference>, _ saved: AttentionSaved<Reference>, window: Int, softmaxScale: Scalar
-  ) -> Heads<Reference> {
-    let sizes = NeighborhoodSizes(saved.heads, window: window)
-    precondition(
-      dOutput.shape == saved.output.shape,
-      "dNeighborhoodAttention: gradient \(dOutput.shape), output \(saved.output.shape)")
-    let positions = sizes.height * sizes.width
-    var gradients = HeadGradients(saved.heads)
-    for b in 0..<sizes.batch {
-      for n in 0..<positions {
-        let keys = windowPositions(of: n, sizes, window: window)
-        for head in 0..<sizes.heads {
-          let row = (b * positions + n) * sizes.heads + head
-          let keyRows = keys.map { (b * positions + $0) * sizes.heads + head }
-          dAttend(dOutput, saved, row: row, keyRows: keyRows, width: sizes.headWidth, softmaxScale, &gradients)
-        }
-      }
-    }
-    return gradients.tensors(like: saved.heads)
-  }
-
-  /// The positions (row-major on the map) that query n sees.
-  private static func windowPositions(of n: Int, _ sizes: NeighborhoodSizes, window: Int) -> [Int] {
-    let top = windowStart(n / sizes.width, window: window, side: sizes.height)
-    let left = windowStart(n % sizes.width, window: window, side: sizes.width)
-    return (top..<top + window).flatMap { i in
-      (left..<left + window).map { j in i * sizes.width + j }
-    }
-  }
-
   /// One query: aₘ = softmaxScale·q·kₘ,  ℓ = ln Σ exp aₘ (from the largest aₘ),  o = Σ exp(aₘ − max)·vₘ / Σ exp(aₘ − max)
-  private static func attend(
+  static func attend(
     _ heads: Heads<Reference>, row: Int, keyRows: [Int], width: Int, _ softmaxScale: Scalar,
     _ output: inout [Scalar], _ logSumExp: inout [Scalar]
   ) {
@@ -150,7 +90,7 @@ extension Reference: AttentionOps {
   ///
   ///     dvₘ += pₘ·do        dpₘ = do·vₘ        daₘ = pₘ·(dpₘ − Σ pₗ·dpₗ),  where Σ pₗ·dpₗ = do·o
   ///     dq  += softmaxScale·daₘ·kₘ                    dkₘ += softmaxScale·daₘ·q
-  private static func dAttend(
+  static func dAttend(
     _ dOutput: Tensor<Reference>, _ saved: AttentionSaved<Reference>, row: Int, keyRows: [Int], width: Int,
     _ softmaxScale: Scalar, _ gradients: inout HeadGradients<Scalar>
   ) {
@@ -181,7 +121,7 @@ extension Reference: AttentionOps {
 }
 
 /// The gradients of queries, keys and values while they are being added up.
-private struct HeadGradients<Scalar: TensorScalar> {
+struct HeadGradients<Scalar: TensorScalar> {
   var queries: [Scalar]
   var keys: [Scalar]
   var values: [Scalar]

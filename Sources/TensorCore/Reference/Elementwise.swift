@@ -1,6 +1,6 @@
 // Operators that treat every element alike: sums, gated residuals, activations, softmax.
 //
-// Every result is a new array; nothing is written in place. Rearrangements of axes are in Rearrangement.swift, which
+// Every result is a new array; nothing is written in place. Rearrangements of axes are in Rearrange.swift, which
 // completes the family.
 
 /// √(2/π), the factor inside the tanh of GELU.

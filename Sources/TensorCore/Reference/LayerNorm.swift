@@ -1,7 +1,7 @@
-// Layer, adaptive layer and L2 normalization of rows. Variances are biased (divided by the count), as in PyTorch, and
+// Layer and adaptive layer normalization of rows. Variances are biased (divided by the count), as in PyTorch, and
 // computed from the differences to the mean rather than from a sum of squares, which would cancel.
 //
-// Group normalization, which completes the family, is in GroupNormalization.swift.
+// Group and L2 normalization, which complete the family, are in GroupNorm.swift and L2Normalize.swift.
 
 extension Reference {
   /// y[r, c] = x̂[r, c] = (x[r, c] − μ)·ρ,  μ = mean(x[r]),  ρ = 1/√(mean((x[r] − μ)²) + ε)
@@ -136,52 +136,5 @@ extension Reference {
       dx[row * channels + c] +=
         (dNormalized[c] - sum / Scalar(channels) - normalized * projection / Scalar(channels)) * reciprocalDeviation
     }
-  }
-
-  /// y[r] = x[r]/max(‖x[r]‖, 10⁻¹²)
-  @specialized(where Scalar == Float)
-  @specialized(where Scalar == Double)
-  public static func l2Normalize(_ x: Tensor<Reference>) -> Tensor<Reference> {
-    let channels = x.shape[-1]
-    var y = x.storage
-    for row in 0..<x.shape.rows {
-      let norm = max(norm(x.storage, row * channels, channels), Scalar(smallestNorm))
-      for c in 0..<channels {
-        y[row * channels + c] /= norm
-      }
-    }
-    return Tensor(shape: x.shape, storage: y)
-  }
-
-  /// dx = (dy − y·(y·dy))/‖x‖; where the norm is clamped it is a constant, and dx = dy/10⁻¹²
-  @specialized(where Scalar == Float)
-  @specialized(where Scalar == Double)
-  public static func dL2Normalize(_ dOutput: Tensor<Reference>, x: Tensor<Reference>) -> Tensor<Reference> {
-    precondition(dOutput.shape == x.shape, "dL2Normalize: gradient \(dOutput.shape), x \(x.shape)")
-    let channels = x.shape[-1]
-    let dy = dOutput.storage
-    let smallest = Scalar(smallestNorm)
-    var dx = [Scalar](repeating: 0, count: x.shape.count)
-    for row in 0..<x.shape.rows {
-      let norm = norm(x.storage, row * channels, channels)
-      var projection: Scalar = 0
-      for c in 0..<channels where norm >= smallest {
-        projection += x.storage[row * channels + c] / norm * dy[row * channels + c]
-      }
-      for c in 0..<channels {
-        let normalized = x.storage[row * channels + c] / max(norm, smallest)
-        dx[row * channels + c] += (dy[row * channels + c] - normalized * projection) / max(norm, smallest)
-      }
-    }
-    return Tensor(shape: x.shape, storage: dx)
-  }
-
-  /// ‖x‖ = √(Σ x²) of `count` numbers from `start`, or its square.
-  static func norm(_ x: [Scalar], _ start: Int, _ count: Int, squared: Bool = false) -> Scalar {
-    var squares: Scalar = 0
-    for c in 0..<count {
-      squares += x[start + c] * x[start + c]
-    }
-    return squared ? squares : squares.squareRoot()
   }
 }

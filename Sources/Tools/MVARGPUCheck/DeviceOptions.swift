@@ -1,7 +1,6 @@
 // Which device is checked, and with how many images.
 
 import ArgumentParser
-import CUDAEmulator
 import MVARCUDA
 import MVARTool
 
@@ -10,7 +9,11 @@ extension CUDAEngine.Precision: ExpressibleByArgument {}
 
 /// The options that choose the device.
 struct DeviceOptions: ParsableArguments {
-  @Flag(help: "Take a device made of this machine's processors, to try the checks themselves without a GPU.")
+  @Flag(
+    help: """
+      Take a device made of this machine's processors, to try the checks themselves without a GPU: libcuda-emulator.so \
+      beside this program, or the file that MVAR_CUDA_DRIVER names.
+      """)
   var emulated = false
 
   @Flag(help: "Take small models and maps, for the emulated device.")
@@ -27,12 +30,7 @@ struct DeviceOptions: ParsableArguments {
   /// - Throws: `CUDAError`.
   func engine(_ precision: CUDAEngine.Precision = .float32) throws -> CUDAEngine {
     guard emulated else { return try CUDAEngine(precision: precision, products: products) }
-    let driver = try CUDADriver(name: "emulator") { cudaemu_symbol($0) }
-    let library = products == .cublas ? try CuBLAS(name: "emulator") { cudaemu_symbol($0) } : nil
-    // The emulated driver takes a file's name for an image.
-    return try CUDAEngine(CUDADevice(driver), precision: precision, library: library, memory: .exact) {
-      Array($0.utf8) + [0]
-    }
+    return try EmulatedDevice().engine(precision, products)
   }
 
   /// What a column of a precision is called.

@@ -1,7 +1,6 @@
 // `gpu-check kernels`: compiles all kernels and shows what each needs of a multiprocessor. It needs no GPU.
 
 import ArgumentParser
-import CUDAEmulator
 import Foundation
 import MVARCUDA
 
@@ -25,13 +24,13 @@ struct Kernels: ParsableCommand {
     print("Compiled by NVRTC \(compiler.version).\n")
     var problems: [String] = []
     var rows = [["kernel"] + architectures.map { "\($0): registers, shared memory, stack, spills" }]
-    for file in KernelTexts.files.values.sorted(by: { $0.name < $1.name }) {
+    for file in KernelFile.all {
       var columns: [[String: KernelUsage]] = []
       for architecture in architectures {
-        let usage = try usage(of: file, architecture, compiler)
+        let usage = try usage(of: file.text, architecture, compiler)
         columns.append(Dictionary(usage.map { ($0.kernel, $0) }) { first, _ in first })
       }
-      for kernel in Self.names(of: file.name) {
+      for kernel in file.kernels.map(\.name) {
         var row = ["\(file.name) \(kernel)"]
         for (architecture, column) in zip(architectures, columns) {
           guard architecture.hasPrefix("sm_") else {
@@ -63,10 +62,5 @@ struct Kernels: ParsableCommand {
     let (image, log) = try compiler.compile(file, headers: KernelTexts.headers, options: options)
     if let keep { KernelImages.prepare(image, of: file, for: architecture, in: KernelCache(folder: keep)) }
     return KernelUsage.parse(log ?? "")
-  }
-
-  /// The kernels of a file, which the emulator has a list of.
-  private static func names(of file: String) -> [String] {
-    (0...).lazy.map { cudaemu_kernel_at(file, $0) }.prefix { $0 != nil }.map { String(cString: $0!) }
   }
 }

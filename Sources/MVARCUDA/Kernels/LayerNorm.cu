@@ -1,16 +1,10 @@
-// Layer, adaptive layer and L2 normalization of rows. Variances are biased (divided by the count) and computed from the
+// Layer and adaptive layer normalization of rows. Variances are biased (divided by the count) and computed from the
 // differences to the mean rather than from a sum of squares, which would cancel.
 //
 // A warp takes a row, so lanes read neighboring numbers and no barrier is needed; the row is read again from the
 // cache for each step. Grid ⌈rows/8⌉, block 256 (8 rows), unless a kernel says otherwise.
 
 #include "reductions.cuh"
-
-/// The smallest norm that L2 normalization divides by.
-#define SMALLEST_NORM 1e-12f
-
-/// The row of this thread's warp; may be past the last.
-#define WARP_ROW (static_cast<long long>(blockIdx.x) * (BLOCK / 32) + threadIdx.x / 32)
 
 /// The mean and 1/√(variance + ε) of a row.
 struct RowStatistics {
@@ -150,42 +144,5 @@ KERNEL(dAdaptiveLayerNormVectors, float *dScales, float *dShifts, const float *d
     }
     dScales[sample * channels + channel] = dScale;
     dShifts[sample * channels + channel] = dShift;
-  }
-}
-
-/// y[r] = x[r]/max(‖x[r]‖, 10⁻¹²)
-///
-/// - y, x [rows, channels]; y may be x
-KERNEL(l2Normalize, float *y, const float *x, long long rows, int channels) {
-  const long long row = WARP_ROW;
-  if (row >= rows) return;
-  const int lane = threadIdx.x % 32;
-  x += row * channels;
-  y += row * channels;
-  float squares = 0;
-  for (int c = lane; c < channels; c += 32) squares += x[c] * x[c];
-  const float norm = fmaxf(sqrtf(reduceWarp<Sum>(squares)), SMALLEST_NORM);
-  for (int c = lane; c < channels; c += 32) y[c] = x[c] / norm;
-}
-
-/// dx = (dy − y·(y·dy))/‖x‖; where the norm is clamped it is a constant, and dx = dy/10⁻¹²
-///
-/// - dx, dy, x [rows, channels]; dx may be dy
-KERNEL(dL2Normalize, float *dx, const float *dy, const float *x, long long rows, int channels) {
-  const long long row = WARP_ROW;
-  if (row >= rows) return;
-  const int lane = threadIdx.x % 32;
-  const long long start = row * channels;
-  float squares = 0, product = 0;
-  for (int c = lane; c < channels; c += 32) {
-    squares += x[start + c] * x[start + c];
-    product += x[start + c] * dy[start + c];
-  }
-  const float norm = sqrtf(reduceWarp<Sum>(squares));
-  product = reduceWarp<Sum>(product);
-  const float divisor = fmaxf(norm, SMALLEST_NORM);
-  const float projection = norm >= SMALLEST_NORM ? product / norm : 0.0f;
-  for (int c = lane; c < channels; c += 32) {
-    dx[start + c] = (dy[start + c] - x[start + c] / divisor * projection) / divisor;
   }
 }

@@ -1,7 +1,0 @@
-#include "Prelude.hpp"
-
-namespace {
-#include "../../../Sources/MVARCUDA/Kernels/Codebook.cu"
-}  // namespace
-
-KERNEL_FILE(codebookKernels, "Codebook.cu")

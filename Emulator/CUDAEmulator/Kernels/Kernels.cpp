@@ -1,0 +1,21 @@
+// The package's kernels, compiled for this machine's processors: all files of the list, one after another. Macros that a
+// file defines reach into those behind it; everything else is in a namespace of the file's own.
+
+#include <iterator>
+
+#include "Prelude.hpp"
+
+#define EACH_KERNEL_FILE "KernelFile.hpp"
+#include "KernelList.h"
+
+namespace cudaemu {
+
+extern const KernelFile kernelFiles[] = {
+#define KERNEL_LIST_ENTRY(file, kernels) \
+  {KERNEL_FILE_NAME, ::kernelFiles::file::table, std::size(::kernelFiles::file::table)},
+#include "KernelList.h"
+};
+
+extern const size_t kernelFileCount = std::size(kernelFiles);
+
+}  // namespace cudaemu

@@ -1,7 +1,0 @@
-#include "Prelude.hpp"
-
-namespace {
-#include "../../../Sources/MVARCUDA/Kernels/Loss.cu"
-}  // namespace
-
-KERNEL_FILE(lossKernels, "Loss.cu")

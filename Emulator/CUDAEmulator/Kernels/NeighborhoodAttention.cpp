@@ -1,7 +1,0 @@
-#include "Prelude.hpp"
-
-namespace {
-#include "../../../Sources/MVARCUDA/Kernels/NeighborhoodAttention.cu"
-}  // namespace
-
-KERNEL_FILE(neighborhoodAttentionKernels, "NeighborhoodAttention.cu")

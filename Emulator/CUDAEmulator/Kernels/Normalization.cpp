@@ -1,7 +1,0 @@
-#include "Prelude.hpp"
-
-namespace {
-#include "../../../Sources/MVARCUDA/Kernels/Normalization.cu"
-}  // namespace
-
-KERNEL_FILE(normalizationKernels, "Normalization.cu")

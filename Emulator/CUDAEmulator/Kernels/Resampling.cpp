@@ -1,7 +1,0 @@
-#include "Prelude.hpp"
-
-namespace {
-#include "../../../Sources/MVARCUDA/Kernels/Resampling.cu"
-}  // namespace
-
-KERNEL_FILE(resamplingKernels, "Resampling.cu")
