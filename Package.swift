@@ -44,7 +44,7 @@ let package = Package(
     .target(name: "MVARMedia", dependencies: ["MVARFiles", "CMVARPNG", "CMVARTurboJPEG"]),
     .target(name: "MVARPlots", dependencies: ["MVARFiles", "MVARMedia"]),
     // Every operator with inputs chosen to hurt, and what it should compute.
-    .target(name: "OperatorCases", dependencies: ["TensorCore", "MVARCheckpoints"]),
+    .target(name: "OperatorCases", dependencies: ["TensorCore"]),
     .target(name: "MVAR", dependencies: ["TensorCore", "MVARCheckpoints"]),
     .target(
       name: "MVARTraining",
@@ -69,7 +69,8 @@ let package = Package(
     .target(
       name: "MVARGPUCheck",
       dependencies: [
-        "MVARTool", "MVARCUDA", "CUDAEmulator", "OperatorCases", "MVAR", "MVARTraining", "TensorCore",
+        "MVARTool", "MVARCUDA", "CUDAEmulator", "OperatorCases", "MVARVerification", "MVAR", "MVARTraining",
+        "TensorCore",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Sources/Tools/MVARGPUCheck"),
 
@@ -87,7 +88,8 @@ let package = Package(
       name: "CUDAFaultyKernels", dependencies: ["CUDAEmulator"], path: "Tests/FaultyKernels",
       cxxSettings: [.headerSearchPath("../../Emulator/CUDAEmulator")]),
     .target(
-      name: "MVARTestSupport", dependencies: ["OperatorCases", "TensorCore", "MVAR", "MVARCheckpoints"],
+      name: "MVARTestSupport",
+      dependencies: ["OperatorCases", "TensorCore", "MVAR", "MVARCheckpoints", "MVARVerification"],
       path: "Tests/TestSupport"),
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "MVARTestSupport"]),
     .testTarget(
@@ -96,7 +98,7 @@ let package = Package(
         "MVARCUDA", "CUDAEmulator", "CUDAFaultyKernels", "TensorCore", "MVAR", "MVARTraining", "MVARVerification",
         "MVARTestSupport",
       ]),
-    // Runs the built program; linked into the tests, its engine of the operator cases would meet that of other tests.
+    // Runs the built program.
     .testTarget(name: "MVARGPUCheckTests", dependencies: ["MVARTestSupport"], path: "Tests/GPUCheckTests"),
     .testTarget(name: "MVARCheckpointsTests", dependencies: ["MVARCheckpoints", "MVARTestSupport"]),
     .testTarget(

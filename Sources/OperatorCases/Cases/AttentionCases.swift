@@ -4,21 +4,31 @@
 import TensorCore
 
 /// Cutting the qkv projection; inputs qkv and, where there is one, the logit scale.
-struct SplitHeadsCase: OperatorCase {
-  let name: String
-  let inputs: [Values]
+package struct SplitHeadsCase: OperatorCase {
+  package let name: String
+  package let inputs: [Values]
   let heads: Int
-  var step = 1e-5
+  package let operatorName = "splitHeads"
+  package var inputNames: [String] { ["qkv", "logitScale"].dropLast(2 - inputs.count) }
+  package let outputNames = ["queries", "keys", "values"]
+  package var attributes: [OperatorAttribute] { [.integer("heads", heads)] }
 
-  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
-    let parts = B.splitHeads(x[0], heads: heads, logitScale: x.count > 1 ? x[1] : nil)
-    return [parts.queries, parts.keys, parts.values]
+  package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
+    let logitScale = x.count > 1 ? x[1] : nil
+    let parts = B.splitHeads(x[0], heads: heads, logitScale: logitScale)
+    return OperatorOutcome([parts.queries, parts.keys, parts.values]) { dy in
+      let d = B.dSplitHeads(
+        Heads(queries: dy[0], keys: dy[1], values: dy[2]), qkv: x[0], logitScale: logitScale)
+      return [d.qkv] + (d.logitScale.map { [$0] } ?? [])
+    }
   }
 
-  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
-    let dHeads = Heads(queries: dOutputs[0], keys: dOutputs[1], values: dOutputs[2])
-    let d = B.dSplitHeads(dHeads, qkv: x[0], logitScale: x.count > 1 ? x[1] : nil)
-    return [d.qkv] + (d.logitScale.map { [$0] } ?? [])
+  package var cost: OperatorCost {
+    let (count, scales) = (inputs[0].shape.count, inputs.count > 1 ? heads : 0)
+    // Queries and keys are two thirds.
+    return OperatorCost(
+      count: scales > 0 ? count * 2 / 3 : 0, operations: (3, 7), forward: (count + scales, count),
+      backward: (2 * count + scales, count + scales))
   }
 
   static var all: [any OperatorCase] {
@@ -42,23 +52,39 @@ struct SplitHeadsCase: OperatorCase {
 }
 
 /// Dense attention within spans; inputs q, k, v.
-struct AttentionCase: OperatorCase {
-  let name: String
-  let inputs: [Values]
+package struct AttentionCase: OperatorCase {
+  package let name: String
+  package let inputs: [Values]
   let spans: [AttentionSpan]
   let scale: Double
+  package let operatorName = "attention"
+  package let inputNames = ["queries", "keys", "values"]
+  package var attributes: [OperatorAttribute] {
+    [OperatorAttribute("spans", .spans(spans)), .number("scale", scale)]
+  }
   /// With a single key the probability is 1, and the gradients of queries and keys are differences of equal terms.
-  var cancellation: Double { spans.allSatisfy { $0.keys.count == 1 } ? 16 : 0 }
+  package var cancellation: Double { spans.allSatisfy { $0.keys.count == 1 } ? 16 : 0 }
 
-  private func forward<B: TestedBackend>(_ x: [Tensor<B>]) -> (output: Tensor<B>, saved: AttentionSaved<B>) {
-    B.attention(Heads(queries: x[0], keys: x[1], values: x[2]), spans: spans, scale: B.Scalar(scale))
+  package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
+    let heads = Heads(queries: x[0], keys: x[1], values: x[2])
+    let (output, saved) = B.attention(heads, spans: spans, scale: B.Scalar(scale))
+    return OperatorOutcome([output]) { dy in
+      let d = B.dAttention(dy[0], saved, spans: spans, scale: B.Scalar(scale))
+      return [d.queries, d.keys, d.values]
+    }
   }
 
-  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] { [forward(x).output] }
+  package var cost: OperatorCost {
+    let queries = inputs[0].shape
+    let pairs = spans.reduce(0) { $0 + $1.queries.count * $1.keys.count }
+    return .ofAttention(inputs, pairs: Double(queries[0] * queries[2] * pairs))
+  }
 
-  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
-    let d = B.dAttention(dOutputs[0], forward(x).saved, spans: spans, scale: B.Scalar(scale))
-    return [d.queries, d.keys, d.values]
+  init(_ name: String, _ inputs: [Values], spans: [AttentionSpan], scale: Double) {
+    self.name = name
+    self.inputs = inputs
+    self.spans = spans
+    self.scale = scale
   }
 
   private init(
@@ -103,31 +129,36 @@ struct AttentionCase: OperatorCase {
 }
 
 /// Attention within a window on a map; inputs q, k, v.
-struct NeighborhoodAttentionCase: OperatorCase {
-  let name: String
-  let inputs: [Values]
+package struct NeighborhoodAttentionCase: OperatorCase {
+  package let name: String
+  package let inputs: [Values]
   let window: Int
   let scale: Double
+  package let operatorName = "neighborhoodAttention"
+  package let inputNames = ["queries", "keys", "values"]
+  package var attributes: [OperatorAttribute] { [.integer("window", window), .number("scale", scale)] }
   /// With a single key the probability is 1, and the gradients of queries and keys are differences of equal terms.
-  var cancellation: Double { window == 1 ? 16 : 0 }
+  package var cancellation: Double { window == 1 ? 16 : 0 }
 
-  init(_ name: String, _ inputs: [Values], window: Int, scale: Double) {
+  package init(_ name: String, _ inputs: [Values], window: Int, scale: Double) {
     self.name = name
     self.inputs = inputs
     self.window = window
     self.scale = scale
   }
 
-  private func forward<B: TestedBackend>(_ x: [Tensor<B>]) -> (output: Tensor<B>, saved: AttentionSaved<B>) {
-    B.neighborhoodAttention(
-      Heads(queries: x[0], keys: x[1], values: x[2]), window: window, scale: B.Scalar(scale))
+  package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
+    let heads = Heads(queries: x[0], keys: x[1], values: x[2])
+    let (output, saved) = B.neighborhoodAttention(heads, window: window, scale: B.Scalar(scale))
+    return OperatorOutcome([output]) { dy in
+      let d = B.dNeighborhoodAttention(dy[0], saved, window: window, scale: B.Scalar(scale))
+      return [d.queries, d.keys, d.values]
+    }
   }
 
-  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] { [forward(x).output] }
-
-  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
-    let d = B.dNeighborhoodAttention(dOutputs[0], forward(x).saved, window: window, scale: B.Scalar(scale))
-    return [d.queries, d.keys, d.values]
+  package var cost: OperatorCost {
+    let shape = inputs[0].shape
+    return .ofAttention(inputs, pairs: Double(shape.count / shape[4] * window * window))
   }
 
   static var all: [any OperatorCase] {
@@ -143,5 +174,17 @@ struct NeighborhoodAttentionCase: OperatorCase {
         [random.normal(shape, deviation: deviation), random.normal(shape, deviation: deviation), random.normal(shape)],
         window: window, scale: 0.35)
     }
+  }
+}
+
+extension OperatorCost {
+  /// Scores and sums for so many pairs of a query and a key; the backward computes the scores again, and four more products.
+  fileprivate static func ofAttention(_ inputs: [Values], pairs: Double) -> OperatorCost {
+    let queries = inputs[0].shape
+    let given = inputs.reduce(0) { $0 + $1.shape.count }
+    let product = 2 * pairs * Double(queries[-1])
+    return OperatorCost(
+      forward: .init(operations: 2 * product, read: given, written: queries.count),
+      backward: .init(operations: 5 * product, read: given + 2 * queries.count, written: given), isArithmetic: true)
   }
 }
