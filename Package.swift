@@ -92,6 +92,7 @@ let package = Package(
       dependencies: ["OperatorCases", "TensorCore", "MVAR", "MVARCheckpoints", "MVARVerification"],
       path: "Tests/TestSupport"),
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "MVARTestSupport"]),
+    .testTarget(name: "OperatorCasesTests", dependencies: ["OperatorCases", "TensorCore", "MVARTestSupport"]),
     .testTarget(
       name: "MVARCUDATests",
       dependencies: [

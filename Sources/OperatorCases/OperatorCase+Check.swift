@@ -10,6 +10,12 @@ public struct OperatorResults: Sendable {
   public let outputs: [Values]
   /// The gradients of the inputs, in their order; none where the operator has no backward.
   public let gradients: [Values]
+
+  /// Bundles what an engine computed.
+  public init(outputs: [Values], gradients: [Values]) {
+    self.outputs = outputs
+    self.gradients = gradients
+  }
 }
 
 /// An engine computes something else than it should.
