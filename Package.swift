@@ -44,7 +44,7 @@ let package = Package(
     .target(name: "MVARMedia", dependencies: ["MVARFiles", "CMVARPNG", "CMVARTurboJPEG"]),
     .target(name: "MVARPlots", dependencies: ["MVARFiles", "MVARMedia"]),
     // Every operator with inputs chosen to hurt, and what it should compute.
-    .target(name: "OperatorCases", dependencies: ["TensorCore", "MVARCheckpoints"]),
+    .target(name: "OperatorCases", dependencies: ["TensorCore"]),
     .target(name: "MVAR", dependencies: ["TensorCore", "MVARCheckpoints"]),
     .target(
       name: "MVARTraining",
@@ -69,7 +69,8 @@ let package = Package(
     .target(
       name: "MVARGPUCheck",
       dependencies: [
-        "MVARTool", "MVARCUDA", "OperatorCases", "MVAR", "MVARTraining", "TensorCore",
+        "MVARTool", "MVARCUDA", "OperatorCases", "MVARVerification", "MVAR", "MVARTraining",
+        "TensorCore",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Sources/Tools/MVARGPUCheck"),
 
@@ -91,16 +92,18 @@ let package = Package(
         .headerSearchPath("../../Emulator/CUDAEmulator"), .headerSearchPath("../../Sources/MVARCUDA/Kernels"),
       ]),
     .target(
-      name: "MVARTestSupport", dependencies: ["OperatorCases", "TensorCore", "MVAR", "MVARCheckpoints"],
+      name: "MVARTestSupport",
+      dependencies: ["OperatorCases", "TensorCore", "MVAR", "MVARCheckpoints", "MVARVerification"],
       path: "Tests/TestSupport"),
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "MVARTestSupport"]),
+    .testTarget(name: "OperatorCasesTests", dependencies: ["OperatorCases", "TensorCore", "MVARTestSupport"]),
     .testTarget(
       name: "MVARCUDATests",
       dependencies: [
         "MVARCUDA", "CUDAEmulator", "CUDAFaultyKernels", "TensorCore", "MVAR", "MVARTraining", "MVARVerification",
         "MVARTestSupport",
       ]),
-    // Runs the built program; linked into the tests, its engine of the operator cases would meet that of other tests.
+    // Runs the built program.
     .testTarget(name: "MVARGPUCheckTests", dependencies: ["MVARTestSupport"], path: "Tests/GPUCheckTests"),
     .testTarget(name: "MVARCheckpointsTests", dependencies: ["MVARCheckpoints", "MVARTestSupport"]),
     .testTarget(

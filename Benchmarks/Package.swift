@@ -17,7 +17,7 @@ let package = Package(
       name: "Workloads",
       dependencies: [
         .product(name: "MVAR", package: "MVAR"), .product(name: "TensorCore", package: "MVAR"),
-        .product(name: "MVARTraining", package: "MVAR"),
+        .product(name: "OperatorCases", package: "MVAR"), .product(name: "MVARTraining", package: "MVAR"),
       ]),
     .executableTarget(
       name: "WindowedAttention",

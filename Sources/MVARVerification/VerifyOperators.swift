@@ -1,138 +1,57 @@
-// Kind `ops`: each operator's output and vector-Jacobian product.
+// Kind `ops`: each operator's output and vector-Jacobian product, as rows of a report. What the file says and how far an
+// engine may be off is `GoldenOperators`' business.
 
-import Foundation
-import MVAR
-import TensorCore
-
-/// The attributes an operator may have in an `ops` file.
-private struct OperatorAttributes: Decodable {
-  let eps: Double?
-  let groups: Int?
-  let preScale: Double?
-  let targets: [Int]?
-  let labelSmoothing: Double?
-  let kernel: Int?
-  let scale: Double?
-
-  enum CodingKeys: String, CodingKey {
-    case eps, groups, targets, kernel, scale
-    case preScale = "pre_scale"
-    case labelSmoothing = "label_smoothing"
-  }
-}
-
-/// An operator's output and the gradients of its inputs by letter.
-private struct OperatorResult<B: Backend> {
-  let output: Tensor<B>
-  let gradients: [String: Tensor<B>]
-}
+import MVARCheckpoints
+import OperatorCases
 
 extension Verifier {
-  func operators(_ file: GoldenFile, _ rows: inout RowCollector) throws {
-    let cases = try file.metadata("ops", as: [String: OperatorAttributes].self)
-    for (name, attributes) in cases.sorted(by: { $0.key < $1.key }) {
-      var inputs: [String: Tensor<B>] = [:]
-      for letter in ["x", "w", "b", "q", "k", "v"] where file.checkpoint["\(name).in.\(letter)"] != nil {
-        inputs[letter] = try file.load("\(name).in.\(letter)", on: device)
+  func operators(_ file: GoldenFile) throws -> [VerificationRow] {
+    let operators = try GoldenOperators(file)
+    return try operators.names.flatMap { name in
+      let golden: GoldenOperator
+      do {
+        golden = try operators[name]
+      } catch  where error is GoldenOperatorError || error is GoldenError || error is CheckpointError {
+        return [VerificationRow(name, .notChecked(file.reason(error)))]
       }
-      let dOutput: Tensor<B> = try file.load("\(name).grad_out", on: device)
-      guard let result = try run(name, attributes, inputs, dOutput, file) else {
-        rows.notChecked(name, "this version knows no such operator")
-        continue
-      }
-      try rows.value("\(name).out", result.output, file.tensor("\(name).out"))
-      for letter in inputs.keys.sorted() {
-        guard let gradient = result.gradients[letter] else {
-          rows.check("\(name).grad.\(letter)", false, "the operator gave no such gradient")
-          continue
+      return try golden.compare(on: B.self, device: device).map { tensor, judgment in
+        switch judgment {
+        case .compared(let comparison): VerificationRow(tensor, comparison)
+        case .notInFile: VerificationRow(tensor, .notChecked("not in the file"))
+        case .notJudged(let why): VerificationRow(tensor, .notChecked(why))
         }
-        try rows.gradient(
-          "\(name).grad.\(letter)", try gradient.scalars().map(Double.init), file.tensor("\(name).grad.\(letter)"))
       }
     }
   }
+}
 
-  private func run(
-    _ name: String, _ attributes: OperatorAttributes, _ inputs: [String: Tensor<B>], _ dOutput: Tensor<B>,
-    _ file: GoldenFile
-  ) throws -> OperatorResult<B>? {
-    func input(_ letter: String) throws -> Tensor<B> {
-      guard let tensor = inputs[letter] else { throw GoldenError(file.path, "has no tensor \(name).in.\(letter)") }
-      return tensor
-    }
-    let preScale = B.Scalar(attributes.preScale ?? 1)
-    func elementwise(_ forward: (Tensor<B>) -> Tensor<B>, _ backward: (Tensor<B>, Tensor<B>) -> Tensor<B>) throws
-      -> OperatorResult<B>
-    {
-      let x = B.multiply(try input("x"), by: preScale)
-      return OperatorResult(output: forward(x), gradients: ["x": B.multiply(backward(dOutput, x), by: preScale)])
-    }
-    let epsilon = B.Scalar(attributes.eps ?? 1e-6)
-    let (height, width) = dOutput.shape.rank == 4 ? (dOutput.shape[2], dOutput.shape[3]) : (0, 0)
-    switch name {
-    case "linear":
-      let (x, w) = (try input("x"), try input("w"))
-      let gradients = B.dLinear(dOutput, x: x, weight: w, hasBias: true)
-      return OperatorResult(
-        output: B.linear(x, weight: w, bias: try input("b")),
-        gradients: ["x": gradients.x, "w": gradients.weight, "b": gradients.bias!])
-    case "layer_norm":
-      let (output, saved) = B.layerNorm(try input("x"), epsilon: epsilon)
-      return OperatorResult(output: output, gradients: ["x": B.dLayerNorm(dOutput, saved)])
-    case "group_norm":
-      let (w, b) = (try input("w"), try input("b"))
-      let (output, saved) = B.groupNorm(
-        try input("x"), weight: w, bias: b, groups: attributes.groups ?? 32, epsilon: epsilon, activation: .identity)
-      let gradients = B.dGroupNorm(dOutput, weight: w, bias: b, saved)
-      return OperatorResult(
-        output: output, gradients: ["x": gradients.x, "w": gradients.weight, "b": gradients.bias])
-    case "silu": return try elementwise({ B.silu($0) }, { B.dSilu($0, x: $1) })
-    case "gelu_tanh": return try elementwise({ B.geluTanh($0) }, { B.dGeluTanh($0, x: $1) })
-    case "softmax": return try elementwise({ B.softmax($0) }, { B.dSoftmax($0, output: B.softmax($1)) })
-    case "l2_normalize": return try elementwise({ B.l2Normalize($0) }, { B.dL2Normalize($0, x: $1) })
-    case "conv3x3_pad1": return try convolution(input, dOutput, .padded(1))
-    case "conv1x1": return try convolution(input, dOutput, .padded(0))
-    case "conv3x3_stride2_asympad":
-      return try convolution(input, dOutput, ConvolutionParameters(stride: 2, bottom: 1, right: 1))
-    case "upsample_nearest2x": return try elementwise({ B.upsampleNearest($0) }, { dY, _ in B.dUpsampleNearest(dY) })
-    case _ where name.hasPrefix("area_"):
-      return try elementwise(
-        { B.areaResize($0, height: height, width: width) },
-        { B.dAreaResize($0, height: $1.shape[2], width: $1.shape[3]) })
-    case _ where name.hasPrefix("bicubic_"):
-      return try elementwise(
-        { B.bicubicResize($0, height: height, width: width) },
-        { B.dBicubicResize($0, height: $1.shape[2], width: $1.shape[3]) })
-    case _ where name.hasPrefix("cross_entropy"):
-      let x = B.multiply(try input("x"), by: preScale)
-      let targets = try Indices<B>(attributes.targets ?? [], shape: Shape([x.shape[0]]), on: device)
-      let smoothing = B.Scalar(attributes.labelSmoothing ?? 0)
-      let (losses, logSumExp) = B.crossEntropy(x, targets: targets, labelSmoothing: smoothing)
-      return OperatorResult(
-        output: losses,
-        gradients: [
-          "x": B.multiply(
-            B.dCrossEntropy(
-              dOutput, logits: x, targets: targets, labelSmoothing: smoothing, logSumExp: logSumExp), by: preScale)
-        ])
-    case _ where name.hasPrefix("window_attention"):
-      let heads = Heads(queries: try input("q"), keys: try input("k"), values: try input("v"))
-      let (window, scale) = (attributes.kernel ?? 7, B.Scalar(attributes.scale ?? 1))
-      let (output, saved) = B.neighborhoodAttention(heads, window: window, softmaxScale: scale)
-      let gradients = B.dNeighborhoodAttention(dOutput, saved, window: window, softmaxScale: scale)
-      return OperatorResult(
-        output: output, gradients: ["q": gradients.queries, "k": gradients.keys, "v": gradients.values])
-    default: return nil
-    }
+extension VerificationRow {
+  /// A row without numbers.
+  fileprivate init(_ name: String, _ outcome: Outcome) {
+    self.init(name: name, outcome: outcome, absolute: 0, relative: 0, place: "", tolerance: "")
   }
 
-  private func convolution(
-    _ input: (String) throws -> Tensor<B>, _ dOutput: Tensor<B>, _ parameters: ConvolutionParameters
-  ) throws -> OperatorResult<B> {
-    let (x, w) = (try input("x"), try input("w"))
-    let gradients = B.dConvolution(dOutput, x: x, weight: w, hasBias: true, parameters)
-    return OperatorResult(
-      output: B.convolution(x, weight: w, bias: try input("b"), parameters),
-      gradients: ["x": gradients.x, "w": gradients.weight, "b": gradients.bias!])
+  /// The row of a comparison.
+  fileprivate init(_ name: String, _ comparison: TensorComparison) {
+    self.init(
+      name: name, outcome: comparison.passes ? .passed : .failed, absolute: comparison.absolute,
+      relative: comparison.relative, place: Self.place(comparison), tolerance: comparison.bar.reason)
+  }
+
+  /// Where the largest error is, and both values.
+  private static func place(_ comparison: TensorComparison) -> String {
+    guard !comparison.coordinates.isEmpty else { return comparison.problem ?? "empty" }
+    let values = "at \(comparison.coordinates): \(comparison.found), golden \(comparison.expected)"
+    if let problem = comparison.notFinite {
+      let side =
+        switch problem.side {
+        case .expected: "golden is"
+        case .found: "ours is"
+        case .both: "both are"
+        }
+      return "\(values): \(side) not a finite number, \(problem.count) of \(problem.total) not finite"
+    }
+    let share = comparison.share < 1e12 ? "\(Int(comparison.share * 100)) % of the" : "far outside the"
+    return "\(values), \(share) tolerance" + (!comparison.passes && comparison.foundIsZero ? "; ours is all zero" : "")
   }
 }

@@ -12,16 +12,16 @@ extension EmulatedDevice {
     /// Cases of linear layers: one row, one output, sizes that are no multiple of anything, more rows than columns.
     @Test(
       "Linear layers err as little as plain loops do",
-      arguments: OperatorCases.all.filter { $0.name.hasPrefix("linear") })
+      arguments: OperatorCases.all.filter { $0.operatorName == "linear" })
     func linear(operation: any OperatorCase) throws {
       let engine = try Emulator.engine(library: Emulator.cuBLAS())
       let before = cudaemu_blas_products()
-      try CUDA.$chosenDevice.withValue(engine) { try expect(operation) }
+      try expect(operation, on: engine)
       #expect(cudaemu_blas_products() == before + 3)
     }
 
-    private func expect(_ operation: some OperatorCase) throws {
-      try expectSinglePrecision(of: try operation.run(on: CUDA.self), operation)
+    private func expect(_ operation: some OperatorCase, on engine: CUDAEngine) throws {
+      try expectSinglePrecision(of: try operation.run(on: CUDA.self, device: engine), operation)
     }
 
     /// The library rounds the same numbers as our own kernels, and adds the products in another order.
@@ -36,12 +36,10 @@ extension EmulatedDevice {
       let (bias, dy) = (random.normal([sizes.outputs]), random.normal([sizes.rows, sizes.outputs]))
       func results(_ library: CuBLAS?) throws -> [[Float]] {
         let engine = try Emulator.engine(precision: precision, library: library)
-        return try CUDA.$chosenDevice.withValue(engine) {
-          let (x, weight) = (try x.tensor(CUDA.self), try weight.tensor(CUDA.self))
-          let y = CUDA.linear(x, weight: weight, bias: try bias.tensor(CUDA.self))
-          let d = CUDA.dLinear(try dy.tensor(CUDA.self), x: x, weight: weight, hasBias: true)
-          return try [y, d.x, d.weight, #require(d.bias)].map { try $0.scalars() }
-        }
+        let (x, weight) = (try x.tensor(CUDA.self, on: engine), try weight.tensor(CUDA.self, on: engine))
+        let y = CUDA.linear(x, weight: weight, bias: try bias.tensor(CUDA.self, on: engine))
+        let d = CUDA.dLinear(try dy.tensor(CUDA.self, on: engine), x: x, weight: weight, hasBias: true)
+        return try [y, d.x, d.weight, #require(d.bias)].map { try $0.scalars() }
       }
       let (own, found) = (try results(nil), try results(Emulator.cuBLAS()))
       // Sums of at most 130 products of numbers of size 1.

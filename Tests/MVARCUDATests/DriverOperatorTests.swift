@@ -4,17 +4,9 @@
 import CUDAEmulator
 import MVARCUDA
 import MVARTestSupport
+import MVARVerification
 import TensorCore
 import Testing
-
-extension CUDA: TestedBackend {
-  /// The emulated device.
-  package static var testDevice: CUDAEngine { chosenDevice ?? emulatedEngine }
-
-  /// Another engine for a piece of a test.
-  @TaskLocal static var chosenDevice: CUDAEngine?
-  private static let emulatedEngine = try! Emulator.engine()
-}
 
 extension EmulatedDevice {
   @Suite struct DriverOperatorTests {
@@ -26,12 +18,12 @@ extension EmulatedDevice {
     }
 
     private func expect(_ operation: some OperatorCase) throws {
-      try expectSinglePrecision(of: try operation.run(on: CUDA.self), operation)
+      try expectSinglePrecision(of: try operation.run(on: CUDA.self, device: Emulator.shared), operation)
     }
 
     @Test("Operators agree with PyTorch", arguments: try GoldenOperators.names())
     func golden(name: String) throws {
-      try GoldenOperators.check(name, on: CUDA.self)
+      try GoldenOperators.check(name, on: CUDA.self, device: Emulator.shared)
     }
 
     @Test("The first of equal codes is nearest", arguments: [CodeMetric.euclidean, .cosine])
@@ -41,7 +33,9 @@ extension EmulatedDevice {
       // Twice the same codes, and vectors that are codes.
       let doubled = Values(codebook.numbers + codebook.numbers, shape: [260, 33])
       let all = Values(vectors.numbers + codebook.numbers, shape: [2, 100, 33])
-      let found = CUDA.nearestCode(try all.tensor(CUDA.self), codebook: try doubled.tensor(CUDA.self), metric: metric)
+      let engine = Emulator.shared
+      let found = CUDA.nearestCode(
+        try all.tensor(CUDA.self, on: engine), codebook: try doubled.tensor(CUDA.self, on: engine), metric: metric)
       let expected = Reference<Double>.nearestCode(
         try all.tensor(Reference<Double>.self), codebook: try doubled.tensor(Reference<Double>.self), metric: metric)
       #expect(try found.values() == expected.values() && found.shape == expected.shape)
@@ -88,7 +82,7 @@ extension EmulatedDevice {
       let logits = random.normal([3, 5, 301], deviation: 3)
       let streams = (0..<3).map { RandomStream(seed: 11, stream: $0) }
       for (topK, topP) in [(0, 0.0), (20, 0), (0, 0.9), (50, 0.8), (1, 0), (0, 1e-9), (400, 1)] {
-        let found = CUDA.filterLogits(try logits.tensor(CUDA.self), topK: topK, topP: topP)
+        let found = CUDA.filterLogits(try logits.tensor(CUDA.self, on: Emulator.shared), topK: topK, topP: topP)
         let plain = Reference<Float>.filterLogits(
           try logits.tensor(Reference<Float>.self), topK: topK, topP: topP)
         #expect(try found.scalars() == plain.scalars(), "top-k \(topK), top-p \(topP)")
@@ -102,13 +96,13 @@ extension EmulatedDevice {
       for count in [0, 1, 255, 257, 70_000] {
         let x = random.normal([count])
         let expected = Reference<Float>.sumOfSquares(try x.tensor(Reference<Float>.self))
-        let found = CUDA.sumOfSquares(try x.tensor(CUDA.self))
+        let found = CUDA.sumOfSquares(try x.tensor(CUDA.self, on: Emulator.shared))
         #expect(abs(found - expected) <= 1e-12 * expected)
       }
     }
 
     @Test func emptyTensors() throws {
-      let engine = CUDA.testDevice
+      let engine = Emulator.shared
       let nothing = try Tensor<CUDA>([], shape: [0, 4], on: engine)
       let weight = Tensor<CUDA>(repeating: 1, shape: [3, 4], on: engine)
       #expect(try CUDA.linear(nothing, weight: weight, bias: nil).scalars().isEmpty)

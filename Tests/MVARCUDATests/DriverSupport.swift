@@ -10,6 +10,9 @@ import Testing
 @Suite(.serialized) struct EmulatedDevice {}
 
 enum Emulator {
+  /// An engine that tests share which need no other.
+  static let shared = try! engine()
+
   /// The emulated driver, which counts what waits for it and what it is given to launch.
   static func driver() throws -> CUDADriver { try driver { HostReads.counting($0) ?? HostLaunches.counting($0) } }
 

@@ -16,7 +16,7 @@ extension EmulatedDevice {
     func agreesWithPyTorch(_ name: String) throws {
       cudaemu_set_host_threads(2)
       defer { cudaemu_set_host_threads(1) }
-      let report = try Verifier<CUDA>(on: CUDA.testDevice).verify(Fixtures.path("golden/\(name)"))
+      let report = try Verifier<CUDA>(on: Emulator.shared).verify(Fixtures.path("golden/\(name)"))
       for row in report.rows where row.outcome != .passed {
         Issue.record("\(name): \(row.name): \(row.outcome), \(row.absolute), \(row.place), \(row.tolerance)")
       }

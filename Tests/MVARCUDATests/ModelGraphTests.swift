@@ -57,8 +57,10 @@ private enum Way: CaseIterable {
     }
   }
 
-  func sampler<B: TestedBackend>(_ engine: B.Type) throws -> Sampler<B> {
-    try Sampler(TinyModels.transformer(engine, attention: attention), TinyModels.tokenizer(engine).quantizer)
+  func sampler<B: Backend>(_ engine: B.Type, on device: B.Device) throws -> Sampler<B> {
+    try Sampler(
+      TinyModels.transformer(engine, on: device, attention: attention),
+      TinyModels.tokenizer(engine, on: device).quantizer)
   }
 }
 
@@ -72,89 +74,82 @@ extension EmulatedDevice {
       cudaemu_set_schedule(schedule)
       defer { cudaemu_set_schedule(0) }
       let engine = try Emulator.engine(memory: schedule == 0 ? .exact : .recycled)
-      try CUDA.$chosenDevice.withValue(engine) {
-        let (sampler, host, options) = (try way.sampler(CUDA.self), try way.sampler(CPU<Float>.self), try way.options())
-        let recordings = SamplingRecordings(sampler)
-        let found = try Sampling.all.map { try $0.run(sampler, options, recordings) }
-        for (sampling, found) in zip(Sampling.all, found) {
-          let computed = try sampling.run(sampler, options)
-          let tokens = try found.tokens.map { try $0.values() }
-          #expect(try tokens == computed.tokens.map { try $0.values() })
-          #expect(try tokens == sampling.run(host, options).tokens.map { try $0.values() })
-          #expect(try found.logits.map { try $0.scalars() } == computed.logits.map { try $0.scalars() })
-          #expect(try found.sum?.scalars() == computed.sum?.scalars())
-        }
+      let (sampler, options) = (try way.sampler(CUDA.self, on: engine), try way.options())
+      let host = try way.sampler(CPU<Float>.self, on: HostDevice())
+      let recordings = SamplingRecordings(sampler)
+      let found = try Sampling.all.map { try $0.run(sampler, options, recordings) }
+      for (sampling, found) in zip(Sampling.all, found) {
+        let computed = try sampling.run(sampler, options)
+        let tokens = try found.tokens.map { try $0.values() }
+        #expect(try tokens == computed.tokens.map { try $0.values() })
+        #expect(try tokens == sampling.run(host, options).tokens.map { try $0.values() })
+        #expect(try found.logits.map { try $0.scalars() } == computed.logits.map { try $0.scalars() })
+        #expect(try found.sum?.scalars() == computed.sum?.scalars())
       }
     }
 
     @Test func withCuBLAS() throws {
       let engine = try Emulator.engine(library: Emulator.cuBLAS())
-      try CUDA.$chosenDevice.withValue(engine) {
-        let (sampler, options) = (try Way.guided.sampler(CUDA.self), try Way.guided.options())
-        let recordings = SamplingRecordings(sampler)
-        for sampling in Sampling.all {
-          let before = cudaemu_blas_products()
-          let found = try sampling.run(sampler, options, recordings)
-          let middle = cudaemu_blas_products()
-          let computed = try sampling.run(sampler, options)
-          #expect(middle > before && cudaemu_blas_products() - middle == middle - before)
-          #expect(try found.tokens.map { try $0.values() } == computed.tokens.map { try $0.values() })
-          #expect(try found.logits.map { try $0.scalars() } == computed.logits.map { try $0.scalars() })
-        }
+      let (sampler, options) = (try Way.guided.sampler(CUDA.self, on: engine), try Way.guided.options())
+      let recordings = SamplingRecordings(sampler)
+      for sampling in Sampling.all {
+        let before = cudaemu_blas_products()
+        let found = try sampling.run(sampler, options, recordings)
+        let middle = cudaemu_blas_products()
+        let computed = try sampling.run(sampler, options)
+        #expect(middle > before && cudaemu_blas_products() - middle == middle - before)
+        #expect(try found.tokens.map { try $0.values() } == computed.tokens.map { try $0.values() })
+        #expect(try found.logits.map { try $0.scalars() } == computed.logits.map { try $0.scalars() })
       }
     }
 
     @Test("A graph for each scale and one for the condition", arguments: Way.allCases)
     fileprivate func launches(way: Way) throws {
       let engine = try Emulator.engine(memory: .recycled)
-      try CUDA.$chosenDevice.withValue(engine) {
-        let (sampler, options) = (try way.sampler(CUDA.self), try way.options())
-        let recordings = SamplingRecordings(sampler)
-        func sample(_ recordings: SamplingRecordings<CUDA>?) throws -> (HostLaunches, HostReads) {
-          var launches: HostLaunches?
-          let reads = try HostReads.during {
-            launches = try HostLaunches.during { _ = try Sampling.all[0].run(sampler, options, recordings) }
-          }
-          return (try #require(launches), reads)
+      let (sampler, options) = (try way.sampler(CUDA.self, on: engine), try way.options())
+      let recordings = SamplingRecordings(sampler)
+      func sample(_ recordings: SamplingRecordings<CUDA>?) throws -> (HostLaunches, HostReads) {
+        var launches: HostLaunches?
+        let reads = try HostReads.during {
+          launches = try HostLaunches.during { _ = try Sampling.all[0].run(sampler, options, recordings) }
         }
-        _ = try sample(nil)
-        let computed = try sample(nil)
-        #expect(computed.1 == HostReads(copies: 1, synchronizations: 1))
-        let recorded = try (0..<4).map { _ in try sample(recordings) }
-        #expect(recorded.allSatisfy { $0.1 == computed.1 })
-        if way == .cached {
-          #expect(recorded.allSatisfy { $0.0 == computed.0 })
-          return
-        }
-        // Without guidance logits are copied at every scale.
-        let all = computed.0.kernels + (way == .plain ? 4 : 0)
-        #expect(recorded[0].0 == HostLaunches(kernels: all, graphs: 0))
-        #expect(recorded[1].0 == HostLaunches(kernels: all, graphs: 5))
-        for sampling in recorded[2...] {
-          // What is left is embedding, guidance, filtering, sampling and the sum of maps.
-          #expect(sampling.0.graphs == 5 && 2 * sampling.0.kernels < all, "\(sampling.0) of \(computed.0)")
-        }
+        return (try #require(launches), reads)
+      }
+      _ = try sample(nil)
+      let computed = try sample(nil)
+      #expect(computed.1 == HostReads(copies: 1, synchronizations: 1))
+      let recorded = try (0..<4).map { _ in try sample(recordings) }
+      #expect(recorded.allSatisfy { $0.1 == computed.1 })
+      if way == .cached {
+        #expect(recorded.allSatisfy { $0.0 == computed.0 })
+        return
+      }
+      // Without guidance logits are copied at every scale.
+      let all = computed.0.kernels + (way == .plain ? 4 : 0)
+      #expect(recorded[0].0 == HostLaunches(kernels: all, graphs: 0))
+      #expect(recorded[1].0 == HostLaunches(kernels: all, graphs: 5))
+      for sampling in recorded[2...] {
+        // What is left is embedding, guidance, filtering, sampling and the sum of maps.
+        #expect(sampling.0.graphs == 5 && 2 * sampling.0.kernels < all, "\(sampling.0) of \(computed.0)")
       }
     }
 
     /// The inner sampling is of the same shape: it must not get the memory that the outer one works in.
     @Test func runsInsideRuns() throws {
       let engine = try Emulator.engine(memory: .recycled)
-      try CUDA.$chosenDevice.withValue(engine) {
-        let (sampler, options) = (try Way.guided.sampler(CUDA.self), try Way.guided.options())
-        let recordings = SamplingRecordings(sampler)
-        let (outer, inner) = (Sampling.all[0], Sampling.all[1])
-        let expected = try [outer, inner].map { try $0.run(sampler, options).tokens.map { try $0.values() } }
-        for _ in 0..<4 {
-          var found: [[[Int]]] = []
-          let sampled = try outer.run(sampler, options, recordings) { scale in
-            if scale == 1 {
-              found.append(try inner.run(sampler, options, recordings).tokens.map { try $0.values() })
-            }
+      let (sampler, options) = (try Way.guided.sampler(CUDA.self, on: engine), try Way.guided.options())
+      let recordings = SamplingRecordings(sampler)
+      let (outer, inner) = (Sampling.all[0], Sampling.all[1])
+      let expected = try [outer, inner].map { try $0.run(sampler, options).tokens.map { try $0.values() } }
+      for _ in 0..<4 {
+        var found: [[[Int]]] = []
+        let sampled = try outer.run(sampler, options, recordings) { scale in
+          if scale == 1 {
+            found.append(try inner.run(sampler, options, recordings).tokens.map { try $0.values() })
           }
-          found.insert(try sampled.tokens.map { try $0.values() }, at: 0)
-          #expect(found == expected)
         }
+        found.insert(try sampled.tokens.map { try $0.values() }, at: 0)
+        #expect(found == expected)
       }
     }
 
@@ -162,19 +157,17 @@ extension EmulatedDevice {
     @Test func runsThatEndEarly() throws {
       struct Enough: Error {}
       let engine = try Emulator.engine(memory: .recycled)
-      try CUDA.$chosenDevice.withValue(engine) {
-        let (sampler, options) = (try Way.guided.sampler(CUDA.self), try Way.guided.options())
-        let recordings = SamplingRecordings(sampler)
-        for number in 0..<8 {
-          let sampling = Sampling.all[number % 2]
-          if number < 4 {
-            #expect(throws: Enough.self) {
-              _ = try sampling.run(sampler, options, recordings) { if $0 == 1 { throw Enough() } }
-            }
-          } else {
-            let found = try sampling.run(sampler, options, recordings).tokens.map { try $0.values() }
-            #expect(try found == sampling.run(sampler, options).tokens.map { try $0.values() })
+      let (sampler, options) = (try Way.guided.sampler(CUDA.self, on: engine), try Way.guided.options())
+      let recordings = SamplingRecordings(sampler)
+      for number in 0..<8 {
+        let sampling = Sampling.all[number % 2]
+        if number < 4 {
+          #expect(throws: Enough.self) {
+            _ = try sampling.run(sampler, options, recordings) { if $0 == 1 { throw Enough() } }
           }
+        } else {
+          let found = try sampling.run(sampler, options, recordings).tokens.map { try $0.values() }
+          #expect(try found == sampling.run(sampler, options).tokens.map { try $0.values() })
         }
       }
     }
@@ -184,23 +177,21 @@ extension EmulatedDevice {
       let before = (cudaemu_live_allocations(), cudaemu_live_bytes(), cudaemu_live_graphs())
       do {
         let engine = try Emulator.engine(memory: .recycled)
-        try CUDA.$chosenDevice.withValue(engine) {
-          let (sampler, options) = (try Way.plain.sampler(CUDA.self), try Way.plain.options())
-          let recordings = SamplingRecordings(sampler)
-          func sampleAll() throws {
-            // More numbers of images than are recorded.
-            for count in 1...SamplingRecordings<CUDA>.capacity + 2 {
-              let sampling = Sampling(labels: [Int](repeating: 1, count: count), seed: 9)
-              let found = try sampling.run(sampler, options, recordings).tokens.map { try $0.values() }
-              #expect(found.map(\.count) == [1, 4, 9, 16].map { $0 * count })
-            }
+        let (sampler, options) = (try Way.plain.sampler(CUDA.self, on: engine), try Way.plain.options())
+        let recordings = SamplingRecordings(sampler)
+        func sampleAll() throws {
+          // More numbers of images than are recorded.
+          for count in 1...SamplingRecordings<CUDA>.capacity + 2 {
+            let sampling = Sampling(labels: [Int](repeating: 1, count: count), seed: 9)
+            let found = try sampling.run(sampler, options, recordings).tokens.map { try $0.values() }
+            #expect(found.map(\.count) == [1, 4, 9, 16].map { $0 * count })
           }
-          for _ in 0..<3 { try sampleAll() }
-          let settled = (cudaemu_live_bytes(), engine.memoryUse)
-          #expect(cudaemu_live_graphs() == before.2 + 5 * SamplingRecordings<CUDA>.capacity)
-          for _ in 0..<3 { try sampleAll() }
-          #expect(cudaemu_live_bytes() == settled.0 && engine.memoryUse == settled.1)
         }
+        for _ in 0..<3 { try sampleAll() }
+        let settled = (cudaemu_live_bytes(), engine.memoryUse)
+        #expect(cudaemu_live_graphs() == before.2 + 5 * SamplingRecordings<CUDA>.capacity)
+        for _ in 0..<3 { try sampleAll() }
+        #expect(cudaemu_live_bytes() == settled.0 && engine.memoryUse == settled.1)
       }
       #expect((cudaemu_live_allocations(), cudaemu_live_bytes(), cudaemu_live_graphs()) == before)
     }

@@ -25,20 +25,21 @@ private struct Sampling: CustomTestStringConvertible, Sendable {
   ]
 
   /// Samples three images; gives the tokens of each scale, and f̂.
-  func run<B: TestedBackend>(on engine: B.Type, damage: ((MarkovianTransformer<B>) throws -> Void)? = nil) throws -> (
-    tokens: [Indices<B>], sum: Tensor<B>
-  ) {
-    let sampler = try sampler(engine)
+  func run<B: Backend>(
+    on engine: B.Type, device: B.Device, damage: ((MarkovianTransformer<B>) throws -> Void)? = nil
+  ) throws -> (tokens: [Indices<B>], sum: Tensor<B>) {
+    let sampler = try sampler(engine, on: device)
     try damage?(sampler.transformer)
     return try sample(sampler)
   }
 
-  func sampler<B: TestedBackend>(_ engine: B.Type) throws -> Sampler<B> {
+  func sampler<B: Backend>(_ engine: B.Type, on device: B.Device) throws -> Sampler<B> {
     try Sampler(
-      TinyModels.transformer(engine, attention: attention), TinyModels.tokenizer(engine).quantizer)
+      TinyModels.transformer(engine, on: device, attention: attention),
+      TinyModels.tokenizer(engine, on: device).quantizer)
   }
 
-  func sample<B: TestedBackend>(_ sampler: Sampler<B>) throws -> (tokens: [Indices<B>], sum: Tensor<B>) {
+  func sample<B: Backend>(_ sampler: Sampler<B>) throws -> (tokens: [Indices<B>], sum: Tensor<B>) {
     var tokens: [Indices<B>] = []
     let options = try SamplingOptions(guidance: guidance, topK: topK, topP: topP, smooth: smooth)
     let streams = (0..<3).map { RandomStream(seed: 5, stream: $0) }
@@ -51,8 +52,8 @@ extension EmulatedDevice {
   @Suite struct ModelSamplingTests {
     @Test("The same seed gives the same tokens", arguments: Sampling.all)
     fileprivate func sameTokens(_ sampling: Sampling) throws {
-      let found = try sampling.run(on: CUDA.self)
-      let expected = try sampling.run(on: CPU<Float>.self)
+      let found = try sampling.run(on: CUDA.self, device: Emulator.shared)
+      let expected = try sampling.run(on: CPU<Float>.self, device: HostDevice())
       #expect(try found.tokens.map { try $0.values() } == expected.tokens.map { try $0.values() })
       expectClose(
         try found.sum.scalars(), try expected.sum.scalars(), Tolerance(absolute: 1e-4), sampling.testDescription)
@@ -60,19 +61,17 @@ extension EmulatedDevice {
 
     @Test func sameTokensByCuBLAS() throws {
       let sampling = Sampling.all[1]
-      let expected = try sampling.run(on: CPU<Float>.self)
+      let expected = try sampling.run(on: CPU<Float>.self, device: HostDevice())
       let before = cudaemu_blas_products()
       let engine = try Emulator.engine(library: Emulator.cuBLAS())
-      let found = try CUDA.$chosenDevice.withValue(engine) {
-        try sampling.run(on: CUDA.self).tokens.map { try $0.values() }
-      }
+      let found = try sampling.run(on: CUDA.self, device: engine).tokens.map { try $0.values() }
       #expect(try found == expected.tokens.map { try $0.values() })
       #expect(cudaemu_blas_products() > before)
     }
 
     @Test("One number is read after the last scale, and nothing before", arguments: Sampling.all)
     fileprivate func readsOnce(_ sampling: Sampling) throws {
-      let sampler = try sampling.sampler(CUDA.self)
+      let sampler = try sampling.sampler(CUDA.self, on: Emulator.shared)
       // Lists that recur are copied to the device by the first run.
       for _ in 0..<2 {
         let reads = try HostReads.during { _ = try sampling.sample(sampler) }
@@ -85,7 +84,7 @@ extension EmulatedDevice {
       var random = RandomValues(seed: 14)
       let logits = random.normal([1, 37, 13_000], deviation: 3)
       for (topK, topP) in [(0, 0.9), (900, 0.96)] {
-        let found = CUDA.filterLogits(try logits.tensor(CUDA.self), topK: topK, topP: topP)
+        let found = CUDA.filterLogits(try logits.tensor(CUDA.self, on: Emulator.shared), topK: topK, topP: topP)
         let plain = Reference<Float>.filterLogits(try logits.tensor(Reference<Float>.self), topK: topK, topP: topP)
         #expect(try found.scalars() == plain.scalars(), "top-k \(topK), top-p \(topP)")
       }
@@ -96,11 +95,11 @@ extension EmulatedDevice {
       for sampling in Sampling.all {
         // The level of scale 2 is added to its tokens alone.
         let error = #expect(throws: NotANumberError.self) {
-          _ = try sampling.run(on: CUDA.self) { model in
+          _ = try sampling.run(on: CUDA.self, device: Emulator.shared) { model in
             let levels = try #require(model.parameters.first { $0.name == "levelEmbedding.weight" })
             var numbers = try levels.value.scalars()
             numbers[2 * levels.value.shape[1]] = value
-            levels.value = try Tensor(numbers, shape: levels.value.shape, on: CUDA.testDevice)
+            levels.value = try Tensor(numbers, shape: levels.value.shape, on: Emulator.shared)
           }
         }
         #expect(

@@ -185,7 +185,7 @@ import Testing
   @Test(arguments: AttentionPattern.allCases, [true, false])
   func `statistics are those of the long way`(pattern: AttentionPattern, isNormalized: Bool) throws {
     let model = try TinyModels.transformer(
-      CPU<Double>.self, normalizesAttention: isNormalized, attention: pattern)
+      CPU<Double>.self, on: HostDevice(), normalizesAttention: isNormalized, attention: pattern)
     var random = RandomValues(seed: 31)
     let inputs = try random.normal([2, 29, 8]).tensor(CPU<Double>.self)
     let labels = [2, 5]
@@ -256,7 +256,7 @@ import Testing
   }
 
   @Test func `scale by scale with a cache gives the same as all scales at once`() throws {
-    let model = try TinyModels.transformer(CPU<Double>.self, attention: .blockCausal)
+    let model = try TinyModels.transformer(CPU<Double>.self, on: HostDevice(), attention: .blockCausal)
     let scaleList = model.configuration.scaleList
     var random = RandomValues(seed: 8)
     let inputs = try random.normal([1, 29, 8]).tensor(CPU<Double>.self)

@@ -14,8 +14,8 @@ import Testing
   }
 
   private func checkCache<B: HostBackend>(_: B.Type) throws {
-    let model = try TinyModels.transformer(B.self, attention: .blockCausal)
-    let tokenizer = try TinyModels.tokenizer(B.self)
+    let model = try TinyModels.transformer(B.self, on: HostDevice(), attention: .blockCausal)
+    let tokenizer = try TinyModels.tokenizer(B.self, on: HostDevice())
     let sampler = try Sampler(model, tokenizer.quantizer)
     let (labels, guidance) = ([1, 4, 0], 1.5)
     let scaleList = model.configuration.scaleList
@@ -47,7 +47,7 @@ import Testing
   @Test func `VAR sees earlier scales and MVAR does not`() throws {
     let device = HostDevice()
     func logits(_ attention: AttentionPattern, changing: Bool) throws -> [Double] {
-      let model = try TinyModels.transformer(CPU<Double>.self, attention: attention)
+      let model = try TinyModels.transformer(CPU<Double>.self, on: HostDevice(), attention: attention)
       var random = RandomValues(seed: 2)
       var inputs = try random.normal([1, 29, 8]).tensor(CPU<Double>.self).scalars()
       // One number of scale 1's input, the first of the four tokens.
@@ -75,7 +75,7 @@ import Testing
     var random = RandomValues(seed: 3)
     let inputs = try random.normal([2, 16, 8]).tensor(CPU<Double>.self)
     func logits(_ attention: AttentionPattern, refineStep: Int) throws -> [Double] {
-      let base = try TinyModels.transformer(CPU<Double>.self)
+      let base = try TinyModels.transformer(CPU<Double>.self, on: HostDevice())
       var configuration = base.configuration
       configuration.attention = attention
       configuration.refineStep = refineStep
@@ -90,9 +90,9 @@ import Testing
   }
 
   @Test func `VAR always samples with guidance and MVAR needs none`() throws {
-    let tokenizer = try TinyModels.tokenizer(CPU<Double>.self)
+    let tokenizer = try TinyModels.tokenizer(CPU<Double>.self, on: HostDevice())
     for attention in [AttentionPattern.mvar, .blockCausal] {
-      let model = try TinyModels.transformer(CPU<Double>.self, attention: attention)
+      let model = try TinyModels.transformer(CPU<Double>.self, on: HostDevice(), attention: attention)
       let sampler = try Sampler(model, tokenizer.quantizer)
       var last: [Double] = []
       var inputs: Variable<CPU<Double>>?

@@ -32,7 +32,7 @@ struct BlockCase: Sendable, CustomTestStringConvertible {
   }
 
   private func compare<B: HostBackend>(_ block: BlockCase, _: B.Type) throws {
-    let model = try TinyModels.transformer(B.self, normalizesAttention: block.normalizesAttention)
+    let model = try TinyModels.transformer(B.self, on: HostDevice(), normalizesAttention: block.normalizesAttention)
     let width = model.configuration.width
     let tokens = model.configuration.scaleList.tokens(of: block.scales).count
     var random = RandomValues(seed: 9)
@@ -92,7 +92,7 @@ struct BlockCase: Sendable, CustomTestStringConvertible {
 
   @Test func theVectorsOfAModelAreThoseOfItsCondition() throws {
     // What a reader does to follow an image: the vectors of a class, and one block of the model by hand.
-    let model = try TinyModels.transformer(CPU<Float>.self, sharesModulation: true)
+    let model = try TinyModels.transformer(CPU<Float>.self, on: HostDevice(), sharesModulation: true)
     let condition = model.condition(labels: try Indices([1], shape: [1], on: HostDevice()))
     var random = RandomValues(seed: 2)
     let x = try random.normal([1, 9, 32]).tensor(CPU<Float>.self)

@@ -98,7 +98,8 @@ import Testing
     for normalizes in [false, true] {
       try checkParameters(
         TinyModels.transformer(
-          Reference<Float>.self, sharesModulation: shares, normalizesAttention: normalizes, attention: attention))
+          Reference<Float>.self, on: HostDevice(), sharesModulation: shares, normalizesAttention: normalizes,
+          attention: attention))
     }
     let configuration = TransformerConfiguration(
       depth: 3, scaleList: try ScaleList([1, 3, 7]), vocabulary: 17, codeWidth: 5, classes: 1, width: 24, heads: 3,
@@ -142,7 +143,7 @@ import Testing
       scaleList: try ScaleList([1, 2, 3]), phiSharing: sharing)
     try checkParameters(
       VQVAE(configuration, SeededSource(seed: 1, .tokenizer, on: HostDevice()), on: HostDevice()))
-    try checkParameters(TinyModels.tokenizer(Reference<Float>.self, channels: 64))
+    try checkParameters(TinyModels.tokenizer(Reference<Float>.self, on: HostDevice(), channels: 64))
   }
 
   private func checkParameters(_ model: VQVAE<Reference<Float>>) throws {

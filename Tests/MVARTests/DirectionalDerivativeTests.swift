@@ -39,7 +39,8 @@ struct TransformerVariant: Sendable, CustomTestStringConvertible {
 
   private func check<B: HostBackend>(_ variant: TransformerVariant, _: B.Type) throws {
     let model = try TinyModels.transformer(
-      B.self, sharesModulation: variant.sharesModulation, normalizesAttention: variant.normalizesAttention,
+      B.self, on: HostDevice(), sharesModulation: variant.sharesModulation,
+      normalizesAttention: variant.normalizesAttention,
       attention: variant.attention)
     #expect(model.trajectory.segments == (variant.attention == .blockCausal ? [0..<4] : [0..<2, 2..<3, 3..<4]))
     for scales in model.trajectory.segments {
@@ -56,7 +57,7 @@ struct TransformerVariant: Sendable, CustomTestStringConvertible {
 
   @Test func aWrongGradientIsNoticed() throws {
     // The gradient of another loss (no label smoothing), which differs by a percent, must not pass.
-    let model = try TinyModels.transformer(CPU<Double>.self)
+    let model = try TinyModels.transformer(CPU<Double>.self, on: HostDevice())
     let tape = Tape<CPU<Double>>()
     let loss = try TrainingStep().loss(model, scales: 2..<3, tape: tape)
     let gradients = tape.gradients(of: loss, seed: Tensor(repeating: 1, shape: [1], on: HostDevice()))

@@ -44,7 +44,8 @@ private func rowsInUse<B: HostBackend>(_ gradient: Tensor<B>?, width: Int) throw
 
   private func transformer<B: HostBackend>(_: B.Type, _ variant: TransformerVariant) throws {
     let model = try TinyModels.transformer(
-      B.self, sharesModulation: variant.sharesModulation, normalizesAttention: variant.normalizesAttention,
+      B.self, on: HostDevice(), sharesModulation: variant.sharesModulation,
+      normalizesAttention: variant.normalizesAttention,
       attention: variant.attention)
     let width = model.configuration.width
     let step = variant.step
@@ -90,7 +91,7 @@ private func rowsInUse<B: HostBackend>(_ gradient: Tensor<B>?, width: Int) throw
   func ofTheTokenizer(engine: Engine) throws { try tokenizer(engine.type) }
 
   private func tokenizer<B: HostBackend>(_: B.Type) throws {
-    let model = try TinyModels.tokenizer(B.self, channels: 64)
+    let model = try TinyModels.tokenizer(B.self, on: HostDevice(), channels: 64)
     let side = model.configuration.imageSide
     var random = RandomValues(seed: 6)
     let photo = try random.normal([1, 3, side, side], deviation: 0.5).tensor(B.self)

@@ -28,7 +28,7 @@ private struct Surrogate<B: HostBackend> {
   let target: Tensor<B>
 
   init(_: B.Type) throws {
-    model = try TinyModels.tokenizer(B.self)
+    model = try TinyModels.tokenizer(B.self, on: HostDevice())
     let side = model.configuration.imageSide
     var random = RandomValues(seed: 6)
     image = try random.normal([2, 3, side, side], deviation: 0.5).tensor(B.self)

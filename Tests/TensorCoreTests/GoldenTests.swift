@@ -1,6 +1,7 @@
 // Every operator against values that PyTorch computed, forward and vector-Jacobian product, and the filter's files.
 
 import MVARTestSupport
+import MVARVerification
 import TensorCore
 import Testing
 
@@ -15,7 +16,7 @@ import Testing
   }
 
   private func checkAll<B: HostBackend>(_ engine: B.Type) throws {
-    for name in try GoldenOperators.names() { try GoldenOperators.check(name, on: engine) }
+    for name in try GoldenOperators.names() { try GoldenOperators.check(name, on: engine, device: HostDevice()) }
   }
 
   @Test(

@@ -7,6 +7,19 @@
 import TensorCore
 import Testing
 
+/// An engine with every operator whose memory is this process's.
+package protocol HostBackend: LinearAlgebraOps, ElementwiseOps, NormalizationOps, AttentionOps, ConvolutionOps,
+  ResamplingOps, CodebookOps, LossOps, OptimizerOps, SamplingOps, RecordingOps
+where Device == HostDevice {}
+
+extension Reference: HostBackend {}
+extension CPU: HostBackend {}
+
+extension Values {
+  /// The numbers in this process's memory.
+  package func tensor<B: HostBackend>(_ engine: B.Type) throws -> Tensor<B> { try tensor(engine, on: HostDevice()) }
+}
+
 /// An engine in a list of test arguments.
 package struct Engine: CustomTestStringConvertible, Sendable {
   /// What a report calls it.

@@ -51,15 +51,15 @@ package func expectClose(
 ///
 /// - Parameter found: the outputs and gradients of the case on the engine.
 package func expectSinglePrecision(
-  of found: (outputs: [Values], gradients: [Values]), _ operation: some OperatorCase,
-  sourceLocation: SourceLocation = #_sourceLocation
+  of found: OperatorResults, _ operation: some OperatorCase, sourceLocation: SourceLocation = #_sourceLocation
 ) throws {
-  let twins = try operation.twins()
-  let found = found.outputs + found.gradients
-  #expect(found.count == twins.count, "\(operation.name)", sourceLocation: sourceLocation)
-  for (twin, found) in zip(twins, found) {
-    let name = "\(operation.name), \(twin.name)"
-    #expect(twin.bar <= 1e-3 * twin.size + 1e-6, "\(name): the bar itself is loose", sourceLocation: sourceLocation)
-    expectClose(found, twin.truth, Tolerance(absolute: twin.bar), name, sourceLocation: sourceLocation)
+  let expectation = try operation.expectation()
+  for tensor in expectation.tensors {
+    #expect(
+      tensor.bar.absolute <= 1e-3 * tensor.size + 1e-6, "\(operation.name), \(tensor.name): the bar itself is loose",
+      sourceLocation: sourceLocation)
+  }
+  for comparison in operation.compare(found, with: expectation) {
+    #expect(comparison.passes, "\(comparison)", sourceLocation: sourceLocation)
   }
 }

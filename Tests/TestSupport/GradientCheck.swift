@@ -23,18 +23,20 @@ package func checkGradients<B: HostBackend>(
   of operation: some OperatorCase, on engine: B.Type, sourceLocation: SourceLocation = #_sourceLocation
 ) throws -> Double {
   let inputs = operation.inputs
-  let tensors = try inputs.map { try $0.tensor(engine) }
-  let outputs = try operation.outputs(tensors)
-  let cotangents = operation.cotangents(outputs.map(\.shape))
-  guard let gradients = try operation.gradients(try cotangents.map { try $0.tensor(engine) }, tensors) else { return 0 }
+  let loaded = try operation.load(engine, on: HostDevice())
+  let outcome = try operation.apply(loaded)
+  let cotangents = operation.cotangents(outcome.outputs.map(\.shape))
+  guard let backward = outcome.backward else { return 0 }
+  let gradients = try backward(try cotangents.map { try $0.tensor(engine) })
   #expect(gradients.count == inputs.count, "\(operation.name)", sourceLocation: sourceLocation)
 
   /// f, with one input replaced; and the sum of its terms' magnitudes.
   func combination(_ numbers: [Double], at place: Int) throws -> (value: Double, size: Double) {
-    var moved = tensors
-    moved[place] = try Tensor(numbers.map { B.Scalar($0) }, shape: inputs[place].shape, on: HostDevice())
+    var moved = loaded.tensors
+    moved[place] = try Tensor(numbers.map { B.Scalar($0) }, shape: operation.inputs[place].shape, on: HostDevice())
     var (value, size) = (0.0, 0.0)
-    for (output, cotangent) in zip(try operation.outputs(moved), cotangents) {
+    let inputs = OperatorInputs(moved, indices: loaded.indices, on: loaded.device)
+    for (output, cotangent) in zip(try operation.apply(inputs).outputs, cotangents) {
       for (y, weight) in zip(try output.scalars(), cotangent.numbers) {
         value += Double(y) * weight
         size += abs(Double(y) * weight)

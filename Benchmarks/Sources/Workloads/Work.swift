@@ -1,13 +1,15 @@
-// Every piece of work by its name: operators, attention, the models. Prepared once, then run as often as asked.
+// Every piece of work by its name: operators, attention, the models. Prepared once, then run as often as asked. Single
+// operators are those that `OperatorCases` has for timing, on numbers that both sides compute from names.
 
 import Dispatch
 import MVAR
 import MVARTraining
+import OperatorCases
 import TensorCore
 
 typealias Engine = CPU<Float>
 let device = HostDevice()
-private let (width, heads) = (1024, 16)
+private let width = 1024
 
 /// Part of a result: a tensor, numbers in memory, or one number.
 enum Outcome {
@@ -46,70 +48,21 @@ func values(_ name: String, _ shape: Shape, scale: Float = 1) throws -> Tensor<E
 
 @MainActor let work: [String: () throws -> () throws -> [Outcome]] = [
   "matrix": { try openBLAS(rows: 512, inputs: width, outputs: 4 * width) },
-  "linear-2": { try linear(2) },
-  "linear-8": { try linear(8) },
-  "linear-32": { try linear(32) },
-  "linear-128": { try linear(128) },
-  "linear-512": { try linear(512) },
-  "linear-2048": { try linear(2048) },
-  "adaptive-layer-norm": {
-    let x = try values("x", [8, 256, width])
-    let (scale, shift) = (try values("s", [8, 1, width]), try values("t", [8, 1, width]))
-    return {
-      [
-        .tensor(
-          Engine.adaptiveLayerNorm(
-            x, scale: scale.reshaped([8, width]), shift: shift.reshaped([8, width]), epsilon: 1e-6
-          ).output)
-      ]
-    }
-  },
-  "gelu": {
-    let x = try values("x", [2048, 4 * width], scale: 3)
-    return { [.tensor(Engine.geluTanh(x))] }
-  },
-  "gated-residual": {
-    let (x, branch) = (try values("x", [8, 256, width]), try values("b", [8, 256, width]))
-    let gain = try values("g", [8, 1, width]).reshaped([8, width])
-    return { [.tensor(Engine.gatedResidual(x, branch: branch, gain: gain, keep: nil))] }
-  },
-  "group-norm-silu": {
-    let (x, weight, bias) = (try values("x", [1, 320, 128, 128]), try values("w", [320]), try values("b", [320]))
-    return {
-      [
-        .tensor(
-          Engine.groupNorm(x, weight: weight, bias: bias, groups: 32, epsilon: 1e-6, activation: .silu).output)
-      ]
-    }
-  },
-  "convolution-160-128": { try convolution(160, 128) },
-  "convolution-640-16": { try convolution(640, 16) },
-  "upsampled-convolution-320-64": { try convolution(320, 64, upsampled: true) },
-  "cross-entropy": {
-    let logits = try values("x", [1024, 4096], scale: 5)
-    let targets = try Indices<Engine>((0..<1024).map { $0 * 37 % 4096 }, shape: [1024], on: device)
-    let cotangent = Tensor<Engine>(repeating: 1 / 64, shape: [1024], on: device)
-    return {
-      let (losses, logSumExp) = Engine.crossEntropy(logits, targets: targets, labelSmoothing: 0)
-      let gradient = Engine.dCrossEntropy(
-        cotangent, logits: logits, targets: targets, labelSmoothing: 0, logSumExp: logSumExp)
-      return [.tensor(losses), .tensor(gradient)]
-    }
-  },
-  "adamw": {
-    var parameter = try values("w", [4096, 4096])
-    let gradient = try values("g", [4096, 4096])
-    var first = Tensor<Engine>(repeating: 0, shape: [4096, 4096], on: device)
-    var second = first
-    var step = 0
-    return {
-      step += 1
-      Engine.adamW(
-        &parameter, gradient: gradient, firstMoment: &first, secondMoment: &second,
-        AdamWSettings(learningRate: 1e-4, decay: 0.05, step: step))
-      return []  // it changes with every repetition
-    }
-  },
+  "linear-2": { try registered("linear-2") },
+  "linear-8": { try registered("linear-8") },
+  "linear-32": { try registered("linear-32") },
+  "linear-128": { try registered("linear-128") },
+  "linear-512": { try registered("linear-512") },
+  "linear-2048": { try registered("linear-2048") },
+  "adaptive-layer-norm": { try registered("adaptive-layer-norm") },
+  "gelu": { try registered("gelu") },
+  "gated-residual": { try registered("gated-residual") },
+  "group-norm-silu": { try registered("group-norm-silu") },
+  "convolution-160-128": { try registered("convolution-160-128") },
+  "convolution-640-16": { try registered("convolution-640-16") },
+  "upsampled-convolution-320-64": { try upsampledConvolution(320, 64) },
+  "cross-entropy": { try registered("cross-entropy", backward: true) },
+  "adamw": { try registered("adamw") },  // it changes with every repetition, so nothing is checked
   "filter-and-sample": {
     let logits = try values("x", [4, 256, 4096], scale: 5)
     let streams = (0..<4).map { RandomStream(seed: 1, stream: UInt64($0)) }
@@ -119,23 +72,23 @@ func values(_ name: String, _ shape: Shape, scale: Float = 1) throws -> Tensor<E
       return [.tensor(kept)]
     }
   },
-  "dense-forward": { try dense(backward: false) },
-  "dense-both": { try dense(backward: true) },
-  "window-16-forward": { try windowed(16, backward: false) },
-  "window-16-both": { try windowed(16, backward: true) },
-  "window-64-forward": { try windowed(64, backward: false) },
-  "window-64-both": { try windowed(64, backward: true) },
+  "dense-forward": { try registered("dense") },
+  "dense-both": { try registered("dense", backward: true) },
+  "window-16-forward": { try registered("window-16") },
+  "window-16-both": { try registered("window-16", backward: true) },
+  "window-64-forward": { try registered("window-64") },
+  "window-64-both": { try registered("window-64", backward: true) },
   "transformer-1": { try sampling(1) },
   "transformer-4": { try sampling(4) },
   "decode-1": {
     let tokenizer = Models.tokenizer
     let sum = try values("f", [1, 32, 16, 16])
-    return { [.tensor(try tokenizer.decode(Variable(sum)).value)] }
+    return { [.tensor(tokenizer.decode(Variable(sum)).value)] }
   },
   "encode-1": {
     let tokenizer = Models.tokenizer
     let image = try values("i", [1, 3, 256, 256])
-    return { [.tensor(try tokenizer.encode(Variable(image)).sums[0].value)] }
+    return { [.tensor(tokenizer.encode(Variable(image)).sums[0].value)] }
   },
   "train-dense": { try train(0) },
   "train-8": { try train(1) },
@@ -167,48 +120,43 @@ private func openBLAS(rows: Int, inputs: Int, outputs: Int) throws -> () throws 
   }
 }
 
-private func linear(_ rows: Int) throws -> () throws -> [Outcome] {
-  let (x, w) = (try values("x", [1, rows, width]), try values("w", [4 * width, width], scale: 0.03))
-  let bias = try values("b", [4 * width])
-  return { [.tensor(Engine.linear(x, weight: w, bias: bias))] }
+/// What the other side calls the inputs of an operator, and how large their numbers are.
+private let namesOfInputs: [String: [(name: String, scale: Float)]] = [
+  "linear": [("x", 1), ("w", 0.03), ("b", 1)], "convolution": [("x", 1), ("w", 0.03), ("b", 1)],
+  "adaptiveLayerNorm": [("x", 1), ("s", 1), ("t", 1)], "geluTanh": [("x", 3)],
+  "gatedResidual": [("x", 1), ("b", 1), ("g", 1)], "groupNorm": [("x", 1), ("w", 1), ("b", 1)],
+  "crossEntropy": [("x", 5)], "adamW": [("w", 1), ("g", 1), ("m", 0), ("v", 0)],
+  "attention": [("q", 1), ("k", 1), ("v", 1)], "neighborhoodAttention": [("q", 1), ("k", 1), ("v", 1)],
+]
+
+/// An operator of the registry; with its backward, the gradient of every output is 1/64.
+private func registered(_ name: String, backward: Bool = false) throws -> () throws -> [Outcome] {
+  let timed = OperatorCases.timedOnProcessors.first { $0.operatorCase.name == name }!
+  return try work(of: timed.operatorCase, backward: backward)
 }
 
-private func convolution(_ width: Int, _ side: Int, upsampled: Bool = false) throws -> () throws -> [Outcome] {
+private func work(of operatorCase: some OperatorCase, backward: Bool) throws -> () throws -> [Outcome] {
+  let names = namesOfInputs[operatorCase.operatorName]!
+  let tensors = try zip(names, operatorCase.inputs).map { try values($0.name, $1.shape, scale: $0.scale) }
+  let indices = try operatorCase.indices.map { try $0.load(Engine.self, on: device) }
+  let inputs = OperatorInputs<Engine>(tensors, indices: indices, on: device)
+  guard backward else {
+    let forward = operatorCase.repeated(inputs)
+    return { try forward().map { .tensor($0) } }
+  }
+  let cotangents = try operatorCase.apply(inputs).outputs.map {
+    Tensor<Engine>(repeating: 1 / 64, shape: $0.shape, on: device)
+  }
+  return {
+    let outcome = try operatorCase.apply(inputs)
+    return (outcome.outputs + (try outcome.backward!(cotangents))).map { .tensor($0) }
+  }
+}
+
+private func upsampledConvolution(_ width: Int, _ side: Int) throws -> () throws -> [Outcome] {
   let (x, bias) = (try values("x", [1, width, side, side]), try values("b", [width]))
   let weight = try values("w", [width, width, 3, 3], scale: 0.03)
-  return {
-    let input = upsampled ? Engine.upsampleNearest(x) : x
-    return [.tensor(Engine.convolution(input, weight: weight, bias: bias, .padded(1)))]
-  }
-}
-
-/// The eight dense scales of training, four images: block-diagonal attention.
-private func dense(backward: Bool) throws -> () throws -> [Outcome] {
-  let shape: Shape = [4, 255, heads, 64]
-  let parts = Heads<Engine>(
-    queries: try values("q", shape), keys: try values("k", shape), values: try values("v", shape))
-  let scaleList = ScaleList.pixels256
-  let spans = (0..<8).map { AttentionSpan(queries: scaleList.tokens(of: $0), keys: scaleList.tokens(of: $0)) }
-  let cotangent = Tensor<Engine>(repeating: 1 / 64, shape: shape, on: device)
-  return {
-    let (output, saved) = Engine.attention(parts, spans: spans, softmaxScale: 0.125)
-    guard backward else { return [.tensor(output)] }
-    let gradients = Engine.dAttention(cotangent, saved, spans: spans, softmaxScale: 0.125)
-    return [output, gradients.queries, gradients.keys, gradients.values].map { .tensor($0) }
-  }
-}
-
-private func windowed(_ side: Int, backward: Bool) throws -> () throws -> [Outcome] {
-  let shape: Shape = [1, side, side, heads, 64]
-  let map = Heads<Engine>(
-    queries: try values("q", shape), keys: try values("k", shape), values: try values("v", shape))
-  let cotangent = Tensor<Engine>(repeating: 1 / 64, shape: shape, on: device)
-  return {
-    let (output, saved) = Engine.neighborhoodAttention(map, window: 7, softmaxScale: 0.125)
-    guard backward else { return [.tensor(output)] }
-    let gradients = Engine.dNeighborhoodAttention(cotangent, saved, window: 7, softmaxScale: 0.125)
-    return [output, gradients.queries, gradients.keys, gradients.values].map { .tensor($0) }
-  }
+  return { [.tensor(Engine.convolution(Engine.upsampleNearest(x), weight: weight, bias: bias, .padded(1)))] }
 }
 
 @MainActor private func sampling(_ count: Int) throws -> () throws -> [Outcome] {

@@ -1,24 +1,34 @@
-// Heads and attention: a logit scale above its clamp, clamped norms, a single key, spans of unequal length, windows as
+// Heads and attention: a logit softmaxScale above its clamp, clamped norms, a single key, spans of unequal length, windows as
 // large as the map, of one position, odd and even, maps that are not square, scores of ±80.
 
 import TensorCore
 
-/// Cutting the qkv projection; inputs qkv and, where there is one, the logit scale.
-struct SplitHeadsCase: OperatorCase {
-  let name: String
-  let inputs: [Values]
+/// Cutting the qkv projection; inputs qkv and, where there is one, the logit softmaxScale.
+package struct SplitHeadsCase: OperatorCase {
+  package let name: String
+  package let inputs: [Values]
   let heads: Int
-  var step = 1e-5
+  package let operatorName = "splitHeads"
+  package var inputNames: [String] { ["qkv", "logitScale"].dropLast(2 - inputs.count) }
+  package let outputNames = ["queries", "keys", "values"]
+  package var attributes: [OperatorAttribute] { [.integer("heads", heads)] }
 
-  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
-    let parts = B.splitHeads(x[0], heads: heads, logitScale: x.count > 1 ? x[1] : nil)
-    return [parts.queries, parts.keys, parts.values]
+  package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
+    let logitScale = x.count > 1 ? x[1] : nil
+    let parts = B.splitHeads(x[0], heads: heads, logitScale: logitScale)
+    return OperatorOutcome([parts.queries, parts.keys, parts.values]) { dy in
+      let d = B.dSplitHeads(
+        Heads(queries: dy[0], keys: dy[1], values: dy[2]), qkv: x[0], logitScale: logitScale)
+      return [d.qkv] + (d.logitScale.map { [$0] } ?? [])
+    }
   }
 
-  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
-    let dHeads = Heads(queries: dOutputs[0], keys: dOutputs[1], values: dOutputs[2])
-    let d = B.dSplitHeads(dHeads, qkv: x[0], logitScale: x.count > 1 ? x[1] : nil)
-    return [d.qkv] + (d.logitScale.map { [$0] } ?? [])
+  package var cost: OperatorCost {
+    let (count, scales) = (inputs[0].shape.count, inputs.count > 1 ? heads : 0)
+    // Queries and keys are two thirds.
+    return OperatorCost(
+      count: scales > 0 ? count * 2 / 3 : 0, operations: (3, 7), forward: (count + scales, count),
+      backward: (2 * count + scales, count + scales))
   }
 
   static var all: [any OperatorCase] {
@@ -32,7 +42,7 @@ struct SplitHeadsCase: OperatorCase {
       SplitHeadsCase(
         name: "splitHeads c = 17", inputs: [random.normal([1, 5, 3 * 17]), Values([1], shape: [1])], heads: 1),
       SplitHeadsCase(
-        name: "splitHeads scale above ln 100",
+        name: "splitHeads softmaxScale above ln 100",
         inputs: [random.normal([2, 2, 3 * 3 * 4]), Values([4.7, 1, 9], shape: [3])], heads: 3),
       SplitHeadsCase(
         name: "splitHeads long vectors",
@@ -42,28 +52,44 @@ struct SplitHeadsCase: OperatorCase {
 }
 
 /// Dense attention within spans; inputs q, k, v.
-struct AttentionCase: OperatorCase {
-  let name: String
-  let inputs: [Values]
+package struct AttentionCase: OperatorCase {
+  package let name: String
+  package let inputs: [Values]
   let spans: [AttentionSpan]
-  let scale: Double
+  let softmaxScale: Double
+  package let operatorName = "attention"
+  package let inputNames = ["queries", "keys", "values"]
+  package var attributes: [OperatorAttribute] {
+    [OperatorAttribute("spans", .spans(spans)), .number("softmaxScale", softmaxScale)]
+  }
   /// With a single key the probability is 1, and the gradients of queries and keys are differences of equal terms.
-  var cancellation: Double { spans.allSatisfy { $0.keys.count == 1 } ? 16 : 0 }
+  package var cancellation: Double { spans.allSatisfy { $0.keys.count == 1 } ? 16 : 0 }
 
-  private func forward<B: TestedBackend>(_ x: [Tensor<B>]) -> (output: Tensor<B>, saved: AttentionSaved<B>) {
-    B.attention(Heads(queries: x[0], keys: x[1], values: x[2]), spans: spans, softmaxScale: B.Scalar(scale))
+  package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
+    let heads = Heads(queries: x[0], keys: x[1], values: x[2])
+    let (output, saved) = B.attention(heads, spans: spans, softmaxScale: B.Scalar(softmaxScale))
+    return OperatorOutcome([output]) { dy in
+      let d = B.dAttention(dy[0], saved, spans: spans, softmaxScale: B.Scalar(softmaxScale))
+      return [d.queries, d.keys, d.values]
+    }
   }
 
-  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] { [forward(x).output] }
+  package var cost: OperatorCost {
+    let queries = inputs[0].shape
+    let pairs = spans.reduce(0) { $0 + $1.queries.count * $1.keys.count }
+    return .ofAttention(inputs, pairs: Double(queries[0] * queries[2] * pairs))
+  }
 
-  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
-    let d = B.dAttention(dOutputs[0], forward(x).saved, spans: spans, softmaxScale: B.Scalar(scale))
-    return [d.queries, d.keys, d.values]
+  init(_ name: String, _ inputs: [Values], spans: [AttentionSpan], softmaxScale: Double) {
+    self.name = name
+    self.inputs = inputs
+    self.spans = spans
+    self.softmaxScale = softmaxScale
   }
 
   private init(
     _ name: String, batch: Int, queries: Int, keys: Int, heads: Int, width: Int, spans: [(Range<Int>, Range<Int>)],
-    scale: Double = 0.35, deviation: Double = 1, seed: UInt64
+    softmaxScale: Double = 0.35, deviation: Double = 1, seed: UInt64
   ) {
     var random = RandomValues(seed: seed)
     self.name = "attention \(name)"
@@ -72,7 +98,7 @@ struct AttentionCase: OperatorCase {
       random.normal([batch, keys, heads, width], deviation: deviation), random.normal([batch, keys, heads, width]),
     ]
     self.spans = spans.map { AttentionSpan(queries: $0.0, keys: $0.1) }
-    self.scale = scale
+    self.softmaxScale = softmaxScale
   }
 
   static var all: [any OperatorCase] {
@@ -93,7 +119,7 @@ struct AttentionCase: OperatorCase {
         "an empty span", batch: 1, queries: 4, keys: 4, heads: 1, width: 8, spans: [(0..<0, 0..<2), (0..<4, 0..<4)],
         seed: 16),
       AttentionCase(
-        "scores ±80", batch: 1, queries: 6, keys: 7, heads: 2, width: 8, spans: [(0..<6, 0..<7)], scale: 1,
+        "scores ±80", batch: 1, queries: 6, keys: 7, heads: 2, width: 8, spans: [(0..<6, 0..<7)], softmaxScale: 1,
         deviation: 5, seed: 17),
       AttentionCase(
         "every query its own key", batch: 2, queries: 4, keys: 4, heads: 1, width: 5,
@@ -103,31 +129,36 @@ struct AttentionCase: OperatorCase {
 }
 
 /// Attention within a window on a map; inputs q, k, v.
-struct NeighborhoodAttentionCase: OperatorCase {
-  let name: String
-  let inputs: [Values]
+package struct NeighborhoodAttentionCase: OperatorCase {
+  package let name: String
+  package let inputs: [Values]
   let window: Int
-  let scale: Double
+  let softmaxScale: Double
+  package let operatorName = "neighborhoodAttention"
+  package let inputNames = ["queries", "keys", "values"]
+  package var attributes: [OperatorAttribute] { [.integer("window", window), .number("softmaxScale", softmaxScale)] }
   /// With a single key the probability is 1, and the gradients of queries and keys are differences of equal terms.
-  var cancellation: Double { window == 1 ? 16 : 0 }
+  package var cancellation: Double { window == 1 ? 16 : 0 }
 
-  init(_ name: String, _ inputs: [Values], window: Int, scale: Double) {
+  package init(_ name: String, _ inputs: [Values], window: Int, softmaxScale: Double) {
     self.name = name
     self.inputs = inputs
     self.window = window
-    self.scale = scale
+    self.softmaxScale = softmaxScale
   }
 
-  private func forward<B: TestedBackend>(_ x: [Tensor<B>]) -> (output: Tensor<B>, saved: AttentionSaved<B>) {
-    B.neighborhoodAttention(
-      Heads(queries: x[0], keys: x[1], values: x[2]), window: window, softmaxScale: B.Scalar(scale))
+  package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
+    let heads = Heads(queries: x[0], keys: x[1], values: x[2])
+    let (output, saved) = B.neighborhoodAttention(heads, window: window, softmaxScale: B.Scalar(softmaxScale))
+    return OperatorOutcome([output]) { dy in
+      let d = B.dNeighborhoodAttention(dy[0], saved, window: window, softmaxScale: B.Scalar(softmaxScale))
+      return [d.queries, d.keys, d.values]
+    }
   }
 
-  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] { [forward(x).output] }
-
-  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
-    let d = B.dNeighborhoodAttention(dOutputs[0], forward(x).saved, window: window, softmaxScale: B.Scalar(scale))
-    return [d.queries, d.keys, d.values]
+  package var cost: OperatorCost {
+    let shape = inputs[0].shape
+    return .ofAttention(inputs, pairs: Double(shape.count / shape[4] * window * window))
   }
 
   static var all: [any OperatorCase] {
@@ -141,7 +172,19 @@ struct NeighborhoodAttentionCase: OperatorCase {
       NeighborhoodAttentionCase(
         "neighborhoodAttention \(shape), window \(window), deviation \(deviation)",
         [random.normal(shape, deviation: deviation), random.normal(shape, deviation: deviation), random.normal(shape)],
-        window: window, scale: 0.35)
+        window: window, softmaxScale: 0.35)
     }
+  }
+}
+
+extension OperatorCost {
+  /// Scores and sums for so many pairs of a query and a key; the backward computes the scores again, and four more products.
+  fileprivate static func ofAttention(_ inputs: [Values], pairs: Double) -> OperatorCost {
+    let queries = inputs[0].shape
+    let given = inputs.reduce(0) { $0 + $1.shape.count }
+    let product = 2 * pairs * Double(queries[-1])
+    return OperatorCost(
+      forward: .init(operations: 2 * product, read: given, written: queries.count),
+      backward: .init(operations: 5 * product, read: given + 2 * queries.count, written: given), isArithmetic: true)
   }
 }

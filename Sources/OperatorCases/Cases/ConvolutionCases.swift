@@ -3,26 +3,46 @@
 import TensorCore
 
 /// Convolution; inputs x, weight and, where there is one, bias.
-struct ConvolutionCase: OperatorCase {
-  let name: String
-  let inputs: [Values]
+package struct ConvolutionCase: OperatorCase {
+  package let operatorName = "convolution"
+  package let name: String
+  package let inputs: [Values]
+  package var inputNames: [String] { ["x", "weight", "bias"].dropLast(3 - inputs.count) }
+  package var isProduct: Bool { true }
   let parameters: ConvolutionParameters
   /// A single product may cancel against the bias.
-  var cancellation: Double { inputs[0].shape.count == 1 ? 4 : 0 }
+  package var cancellation: Double { inputs[0].shape.count == 1 ? 4 : 0 }
 
-  init(_ name: String, _ inputs: [Values], _ parameters: ConvolutionParameters) {
+  package init(_ name: String, _ inputs: [Values], _ parameters: ConvolutionParameters) {
     self.name = name
     self.inputs = inputs
     self.parameters = parameters
   }
 
-  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
-    [B.convolution(x[0], weight: x[1], bias: x.count > 2 ? x[2] : nil, parameters)]
+  package var attributes: [OperatorAttribute] {
+    [
+      .integer("stride", parameters.stride), .integer("top", parameters.top), .integer("left", parameters.left),
+      .integer("bottom", parameters.bottom), .integer("right", parameters.right),
+    ]
   }
 
-  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
-    let d = B.dConvolution(dOutputs[0], x: x[0], weight: x[1], hasBias: x.count > 2, parameters)
-    return [d.x, d.weight] + (d.bias.map { [$0] } ?? [])
+  package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
+    let hasBias = x.count > 2
+    return OperatorOutcome([B.convolution(x[0], weight: x[1], bias: hasBias ? x[2] : nil, parameters)]) { dy in
+      let d = B.dConvolution(dy[0], x: x[0], weight: x[1], hasBias: hasBias, parameters)
+      return [d.x, d.weight] + (d.bias.map { [$0] } ?? [])
+    }
+  }
+
+  package var cost: OperatorCost {
+    let (x, weight) = (inputs[0].shape, inputs[1].shape)
+    let output = ConvolutionSizes(x: x, weight: weight, bias: nil, parameters).outputShape.count
+    let products = 2 * Double(output) * Double(weight.count / max(weight[0], 1))
+    let given = inputs.reduce(0) { $0 + $1.shape.count }
+    return OperatorCost(
+      forward: .init(operations: products, read: given, written: output),
+      backward: .init(operations: 2 * products, read: output + x.count + weight.count, written: given),
+      isArithmetic: true)
   }
 
   static var all: [any OperatorCase] {

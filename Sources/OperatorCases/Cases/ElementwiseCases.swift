@@ -3,73 +3,128 @@
 import TensorCore
 
 /// Which element-wise operator a case runs; `inputs` are its tensors in the order of its parameters.
-enum ElementwiseOperator: String {
+package enum ElementwiseOperator: String, Sendable {
   case silu, geluTanh, softmax, transpose, combine, scale, addRows, gatedResidual, gatedResidualKept
   case concatenate, slice
 }
 
 /// One element-wise operator.
-struct ElementwiseCase: OperatorCase {
+package struct ElementwiseCase: OperatorCase {
   let operation: ElementwiseOperator
-  let name: String
-  let inputs: [Values]
+  package let name: String
+  package let inputs: [Values]
   /// The axis of `concatenate` and `slice`.
   var axis = 0
   /// The part that `slice` takes.
   var range = 0..<0
   /// The gradient of a softmax over one entry is a difference of equal terms.
-  var cancellation: Double { operation == .softmax && inputs[0].shape[-1] == 1 ? 4 : 0 }
+  package var cancellation: Double { operation == .softmax && inputs[0].shape[-1] == 1 ? 4 : 0 }
   /// The factors of the samples of `gatedResidualKept`: dropped, scaled, plain.
   private let keep: [Double] = [0, 1.25, 1]
+  /// The factors of `combine`, and that of `scale`.
+  private static let (factors, factor) = ((0.75, -2.5), -1.5)
 
-  init(
+  package init(
     _ operation: ElementwiseOperator, _ inputs: [Values], _ remark: String = "", axis: Int = 0,
-    range: Range<Int> = 0..<0
+    range: Range<Int> = 0..<0, name: String? = nil
   ) {
     self.operation = operation
     self.inputs = inputs
     self.axis = axis
     self.range = range
-    name = "\(operation.rawValue) \(inputs.map(\.shape.description).joined(separator: " ")) \(remark)"
+    self.name =
+      name
+      ?? ([operation.rawValue] + inputs.map(\.shape.description) + (remark.isEmpty ? [] : [remark]))
+      .joined(separator: " ")
   }
 
-  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
+  package var operatorName: String {
+    operation == .gatedResidualKept ? ElementwiseOperator.gatedResidual.rawValue : operation.rawValue
+  }
+
+  package var inputNames: [String] {
     switch operation {
-    case .silu: [B.silu(x[0])]
-    case .geluTanh: [B.geluTanh(x[0])]
-    case .softmax: [B.softmax(x[0])]
-    case .transpose: [B.transpose(x[0])]
-    case .combine: [B.combine(x[0], times: 0.75, x[1], times: -2.5)]
-    case .scale: [B.multiply(x[0], by: -1.5)]
-    case .addRows: [B.addRows(x[0], rows: x[1])]
-    case .gatedResidual: [B.gatedResidual(x[0], branch: x[1], gain: x[2], keep: nil)]
-    case .gatedResidualKept: [B.gatedResidual(x[0], branch: x[1], gain: x[2], keep: keep.map { B.Scalar($0) })]
-    case .concatenate: [B.concatenate(x, axis: axis)]
-    case .slice: [B.slice(x[0], axis: axis, range)]
+    case .combine: ["x", "y"]
+    case .addRows: ["x", "rows"]
+    case .gatedResidual, .gatedResidualKept: ["x", "branch", "gain"]
+    case .concatenate: inputs.indices.map { "part \($0)" }
+    default: ["x"]
     }
   }
 
-  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
-    let dy = dOutputs[0]
+  package var attributes: [OperatorAttribute] {
     switch operation {
-    case .silu: return [B.dSilu(dy, x: x[0])]
-    case .geluTanh: return [B.dGeluTanh(dy, x: x[0])]
-    case .softmax: return [B.dSoftmax(dy, output: B.softmax(x[0]))]
-    case .transpose: return [B.transpose(dy)]
-    case .combine: return [B.multiply(dy, by: 0.75), B.multiply(dy, by: -2.5)]
-    case .scale: return [B.multiply(dy, by: -1.5)]
-    case .addRows: return [dy, B.dAddRows(dy)]
+    case .combine: [.number("alpha", Self.factors.0), .number("beta", Self.factors.1)]
+    case .scale: [.number("alpha", Self.factor)]
+    case .gatedResidualKept: [OperatorAttribute("keep", .numbers(keep))]
+    case .concatenate: [.integer("axis", axis)]
+    case .slice: [.integer("axis", axis), OperatorAttribute("range", .range(range))]
+    default: []
+    }
+  }
+
+  package var cost: OperatorCost {
+    let count = inputs[0].shape.count
+    let given = inputs.reduce(0) { $0 + $1.shape.count }
+    func cost(_ forward: Double, _ backward: Double, written: Int, gradient: (read: Int, written: Int)) -> OperatorCost
+    {
+      OperatorCost(
+        count: count, operations: (forward, backward), forward: (given, written), backward: gradient)
+    }
+    switch operation {
+    case .silu: return cost(4, 7, written: count, gradient: (2 * count, count))
+    case .geluTanh: return cost(8, 15, written: count, gradient: (2 * count, count))
+    case .softmax: return cost(5, 4, written: count, gradient: (2 * count, count))
+    case .scale: return cost(1, 1, written: count, gradient: (count, count))
+    case .transpose: return cost(0, 0, written: count, gradient: (count, count))
+    case .combine: return cost(3, 2, written: count, gradient: (count, 2 * count))
+    case .addRows: return cost(1, 1, written: count, gradient: (count, inputs[1].shape.count))
+    case .gatedResidual, .gatedResidualKept:
+      let gain = inputs[2].shape.count
+      return cost(2, 3, written: count, gradient: (2 * count + gain, count + gain))
+    case .concatenate: return cost(0, 0, written: given, gradient: (given, given))
+    case .slice:
+      let side = inputs[0].shape[axis]
+      let part = side == 0 ? 0 : count / side * range.count
+      return OperatorCost(count: 0, operations: (0, 0), forward: (part, part), backward: (part, count))
+    }
+  }
+
+  package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
+    let (alpha, beta) = (B.Scalar(Self.factors.0), B.Scalar(Self.factors.1))
+    switch operation {
+    case .silu: return OperatorOutcome([B.silu(x[0])]) { [B.dSilu($0[0], x: x[0])] }
+    case .geluTanh: return OperatorOutcome([B.geluTanh(x[0])]) { [B.dGeluTanh($0[0], x: x[0])] }
+    case .softmax:
+      let output = B.softmax(x[0])
+      return OperatorOutcome([output]) { [B.dSoftmax($0[0], output: output)] }
+    case .transpose: return OperatorOutcome([B.transpose(x[0])]) { [B.transpose($0[0])] }
+    case .combine:
+      return OperatorOutcome([B.combine(x[0], times: alpha, x[1], times: beta)]) {
+        [B.multiply($0[0], by: alpha), B.multiply($0[0], by: beta)]
+      }
+    case .scale:
+      let factor = B.Scalar(Self.factor)
+      return OperatorOutcome([B.multiply(x[0], by: factor)]) { [B.multiply($0[0], by: factor)] }
+    case .addRows: return OperatorOutcome([B.addRows(x[0], rows: x[1])]) { [$0[0], B.dAddRows($0[0])] }
     case .gatedResidual, .gatedResidualKept:
       let factors = operation == .gatedResidual ? nil : keep.map { B.Scalar($0) }
-      let d = B.dGatedResidual(dy, branch: x[1], gain: x[2], keep: factors)
-      return [dy, d.branch, d.gain]
-    case .concatenate:
-      var start = 0
-      return x.map { part in
-        defer { start += part.shape[axis] }
-        return B.slice(dy, axis: axis, start..<start + part.shape[axis])
+      return OperatorOutcome([B.gatedResidual(x[0], branch: x[1], gain: x[2], keep: factors)]) { dy in
+        let d = B.dGatedResidual(dy[0], branch: x[1], gain: x[2], keep: factors)
+        return [dy[0], d.branch, d.gain]
       }
-    case .slice: return [B.dSlice(dy, shape: x[0].shape, axis: axis, range)]
+    case .concatenate:
+      return OperatorOutcome([B.concatenate(x.tensors, axis: axis)]) { dy in
+        var start = 0
+        return x.tensors.map { part in
+          defer { start += part.shape[axis] }
+          return B.slice(dy[0], axis: axis, start..<start + part.shape[axis])
+        }
+      }
+    case .slice:
+      return OperatorOutcome([B.slice(x[0], axis: axis, range)]) {
+        [B.dSlice($0[0], shape: x[0].shape, axis: axis, range)]
+      }
     }
   }
 

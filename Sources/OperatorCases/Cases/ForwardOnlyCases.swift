@@ -1,18 +1,27 @@
-// Operators without a gradient whose results are numbers: guidance, the Gumbel softmax, the optimizer.
+// Operators without a gradient: from logits to tokens, the nearest codes, and the optimizer.
+//
+// Those that give integers are exact: their inputs leave no two candidates so close that single precision could not tell them
+// apart, and the integers are compared as numbers.
 
 import TensorCore
 
 /// Guidance; inputs logits [2B, N, V].
-struct GuideCase: OperatorCase {
-  let name: String
-  let inputs: [Values]
+package struct GuideCase: OperatorCase {
+  package let operatorName = "guide"
+  package let name: String
+  package let inputs: [Values]
+  package let inputNames = ["logits"]
   let strength: Double
+  package var attributes: [OperatorAttribute] { [.number("strength", strength)] }
 
-  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
-    [B.guide(x[0], strength: B.Scalar(strength))]
+  package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
+    OperatorOutcome([B.guide(x[0], strength: B.Scalar(strength))])
   }
 
-  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? { nil }
+  package var cost: OperatorCost {
+    let count = inputs[0].shape.count
+    return OperatorCost(count: count / 2, operations: (3, 0), forward: (count, count / 2), backward: nil)
+  }
 
   static var all: [any OperatorCase] {
     var random = RandomValues(seed: 30)
@@ -22,20 +31,114 @@ struct GuideCase: OperatorCase {
   }
 }
 
-/// The softmax of smooth sampling; inputs logits [B, N, V].
-struct GumbelCase: OperatorCase {
-  let name: String
-  let inputs: [Values]
-  let temperature: Double
+/// Removing unlikely logits; inputs logits [..., V].
+package struct FilterCase: OperatorCase {
+  package let operatorName = "filterLogits"
+  package let name: String
+  package let inputs: [Values]
+  package let inputNames = ["logits"]
+  let topK: Int
+  let topP: Double
+  package var attributes: [OperatorAttribute] { [.integer("topK", topK), .number("topP", topP)] }
 
-  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
-    let streams = (0..<x[0].shape[0]).map { RandomStream(seed: 4, stream: UInt64($0)) }
-    return [
-      B.gumbelSoftmax(x[0], factor: 1.5, temperature: B.Scalar(temperature), streams: streams, firstPosition: 9)
-    ]
+  package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
+    OperatorOutcome([B.filterLogits(x[0], topK: topK, topP: topP)])
   }
 
-  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? { nil }
+  /// Without sorting: one comparison for top-k; the exponential, its sum and another comparison for top-p.
+  package var cost: OperatorCost {
+    let count = inputs[0].shape.count
+    return OperatorCost(count: count, operations: (4, 0), forward: (count, count), backward: nil)
+  }
+
+  static var all: [any OperatorCase] {
+    var random = RandomValues(seed: 33)
+    return [(0, 0.0), (20, 0), (0, 0.9), (50, 0.8), (1, 0), (400, 1)].map { topK, topP in
+      FilterCase(
+        name: "filterLogits top-k \(topK), top-p \(topP)", inputs: [random.normal([3, 5, 301], deviation: 3)],
+        topK: topK, topP: topP)
+    }
+  }
+}
+
+/// Sampling tokens; inputs logits [B, N, V].
+package struct SampleCase: OperatorCase {
+  package let operatorName = "sampleTokens"
+  package let name: String
+  package let inputs: [Values]
+  package let inputNames = ["logits"]
+  package let outputNames = ["tokens"]
+  var seed: UInt64 = 11
+  var firstPosition = 7
+  package var attributes: [OperatorAttribute] {
+    [.integer("seed", Int(seed)), .integer("firstPosition", firstPosition)]
+  }
+
+  package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
+    OperatorOutcome([try tokens(x).numbers(on: x.device)])
+  }
+
+  package func repeated<B: Backend>(_ x: OperatorInputs<B>) -> () throws -> [Tensor<B>] {
+    {
+      _ = tokens(x)
+      return []
+    }
+  }
+
+  private func tokens<B: Backend>(_ x: OperatorInputs<B>) -> Indices<B> {
+    let streams = (0..<x[0].shape[0]).map { RandomStream(seed: seed, stream: UInt64($0)) }
+    return B.sampleTokens(x[0], streams: streams, firstPosition: firstPosition)
+  }
+
+  package var cost: OperatorCost {
+    let (count, rows) = (inputs[0].shape.count, inputs[0].shape.rows)
+    return OperatorCost(count: count, operations: (3, 0), forward: (count, rows), backward: nil)
+  }
+
+  static var all: [any OperatorCase] {
+    var random = RandomValues(seed: 34)
+    return [
+      SampleCase(name: "sampleTokens V = 301", inputs: [random.normal([3, 5, 301], deviation: 3)]),
+      SampleCase(name: "sampleTokens one code", inputs: [random.normal([2, 1, 1])]),
+      SampleCase(
+        name: "sampleTokens with −∞",
+        inputs: [Values([-.infinity, 0, 1, -.infinity, 2, 0.5, -.infinity], shape: [1, 1, 7])]),
+    ]
+  }
+}
+
+/// The softmax of smooth sampling; inputs logits [B, N, V].
+package struct GumbelCase: OperatorCase {
+  package let operatorName = "gumbelSoftmax"
+  package let name: String
+  package let inputs: [Values]
+  package let inputNames = ["logits"]
+  let temperature: Double
+  private let factor = 1.5
+  private let firstPosition = 9
+  package var attributes: [OperatorAttribute] {
+    [.number("factor", factor), .number("temperature", temperature), .integer("firstPosition", firstPosition)]
+  }
+
+  init(name: String, inputs: [Values], temperature: Double) {
+    self.name = name
+    self.inputs = inputs
+    self.temperature = temperature
+  }
+
+  package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
+    let streams = (0..<x[0].shape[0]).map { RandomStream(seed: 4, stream: UInt64($0)) }
+    return OperatorOutcome([
+      B.gumbelSoftmax(
+        x[0], factor: B.Scalar(factor), temperature: B.Scalar(temperature), streams: streams,
+        firstPosition: firstPosition)
+    ])
+  }
+
+  package var cost: OperatorCost {
+    let count = inputs[0].shape.count
+    return OperatorCost(count: count, operations: (12, 0), forward: (count, count), backward: nil)
+  }
 
   static var all: [any OperatorCase] {
     var random = RandomValues(seed: 31)
@@ -49,23 +152,104 @@ struct GumbelCase: OperatorCase {
   }
 }
 
-/// Two optimizer steps; inputs parameter, gradient, first and second moment.
-struct AdamWCase: OperatorCase {
-  let name: String
-  let inputs: [Values]
-  let settings: AdamWSettings
+/// The nearest rows of a codebook; inputs vectors [..., Z] and codebook [V, Z].
+package struct NearestCodeCase: OperatorCase {
+  package let operatorName = "nearestCode"
+  package let name: String
+  package let inputs: [Values]
+  package let inputNames = ["vectors", "codebook"]
+  package let outputNames = ["codes"]
+  let metric: CodeMetric
+  package var attributes: [OperatorAttribute] { [.choice("metric", metric)] }
 
-  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
-    var (parameter, first, second) = (x[0], x[2], x[3])
-    var settings = settings
-    for _ in 0..<2 {
-      B.adamW(&parameter, gradient: x[1], firstMoment: &first, secondMoment: &second, settings)
-      settings.step += 1
-    }
-    return [parameter, first, second]
+  package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
+    OperatorOutcome([try B.nearestCode(x[0], codebook: x[1], metric: metric).numbers(on: x.device)])
   }
 
-  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? { nil }
+  package func repeated<B: Backend>(_ x: OperatorInputs<B>) -> () throws -> [Tensor<B>] {
+    {
+      _ = B.nearestCode(x[0], codebook: x[1], metric: metric)
+      return []
+    }
+  }
+
+  package var cost: OperatorCost {
+    let (vectors, codebook) = (inputs[0].shape, inputs[1].shape)
+    return OperatorCost(
+      forward: .init(
+        operations: 2 * Double(vectors.count) * Double(codebook[0]), read: vectors.count + codebook.count,
+        written: vectors.rows),
+      isArithmetic: true)
+  }
+
+  static var all: [any OperatorCase] {
+    var random = RandomValues(seed: 35)
+    return [CodeMetric.euclidean, .cosine].flatMap { metric in
+      [(vectors: [1, 2] as Shape, codes: 3), ([2, 5, 7], 65), ([33, 17], 33)].map { vectors, codes in
+        // Vectors near to codes, and every code twice: the first of equal ones counts.
+        let codebook = random.normal([codes, vectors[-1]])
+        let near = random.normal(vectors, deviation: 0.01).numbers.enumerated().map { place, noise in
+          codebook.numbers[(place + vectors[-1] * (place / vectors[-1])) % codebook.shape.count] + noise
+        }
+        return NearestCodeCase(
+          name: "nearestCode \(vectors) among \(2 * codes), \(metric)",
+          inputs: [
+            Values(near, shape: vectors),
+            Values(codebook.numbers + codebook.numbers, shape: [2 * codes, vectors[-1]]),
+          ], metric: metric)
+      }
+    }
+  }
+}
+
+/// Two optimizer steps; inputs parameter, gradient, first and second moment.
+package struct AdamWCase: OperatorCase {
+  package let operatorName = "adamW"
+  package let name: String
+  package let inputs: [Values]
+  package let inputNames = ["parameter", "gradient", "firstMoment", "secondMoment"]
+  package let outputNames = ["parameter", "firstMoment", "secondMoment"]
+  let settings: AdamWSettings
+  package var attributes: [OperatorAttribute] {
+    [
+      .number("learningRate", settings.learningRate),
+      OperatorAttribute("betas", .numbers([settings.betas.x, settings.betas.y])), .number("epsilon", settings.epsilon),
+      .number("decay", settings.decay), .integer("step", settings.step),
+      .number("gradientFactor", settings.gradientFactor),
+    ]
+  }
+
+  package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
+    let step = steps(x)
+    _ = step()
+    return OperatorOutcome(step())
+  }
+
+  package func repeated<B: Backend>(_ x: OperatorInputs<B>) -> () throws -> [Tensor<B>] {
+    let step = steps(x)
+    return {
+      _ = step()
+      return []
+    }
+  }
+
+  /// A step that changes the same three tensors every time.
+  private func steps<B: Backend>(_ x: OperatorInputs<B>) -> () -> [Tensor<B>] {
+    var (parameter, first, second) = (x[0], x[2], x[3])
+    let gradient = x[1]
+    var settings = settings
+    return {
+      B.adamW(&parameter, gradient: gradient, firstMoment: &first, secondMoment: &second, settings)
+      settings.step += 1
+      return [parameter, first, second]
+    }
+  }
+
+  /// One step.
+  package var cost: OperatorCost {
+    let count = inputs[0].shape.count
+    return OperatorCost(count: count, operations: (16, 0), forward: (4 * count, 3 * count), backward: nil)
+  }
 
   static var all: [any OperatorCase] {
     var random = RandomValues(seed: 32)
@@ -78,5 +262,12 @@ struct AdamWCase: OperatorCase {
         ],
         settings: AdamWSettings(learningRate: 1e-3, decay: 0.05, step: step, gradientFactor: 0.7))
     }
+  }
+}
+
+extension Indices {
+  /// The integers as numbers, which a comparison can take.
+  fileprivate func numbers(on device: B.Device) throws -> Tensor<B> {
+    try Tensor(try values().map { B.Scalar($0) }, shape: shape, on: device)
   }
 }

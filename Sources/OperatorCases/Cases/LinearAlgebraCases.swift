@@ -3,24 +3,36 @@
 import TensorCore
 
 /// x Wᵀ + b; inputs x, W and, where there is a bias, b.
-struct LinearCase: OperatorCase {
-  let name: String
-  let inputs: [Values]
+package struct LinearCase: OperatorCase {
+  package let operatorName = "linear"
+  package let name: String
+  package let inputs: [Values]
+  package var inputNames: [String] { ["x", "weight", "bias"].dropLast(3 - inputs.count) }
+  package var isProduct: Bool { true }
   /// A single product may cancel against the bias.
-  var cancellation: Double { inputs[0].shape.count == 1 ? 4 : 0 }
+  package var cancellation: Double { inputs[0].shape.count == 1 ? 4 : 0 }
 
-  init(_ name: String, _ inputs: [Values]) {
+  package init(_ name: String, _ inputs: [Values]) {
     self.name = name
     self.inputs = inputs
   }
 
-  func outputs<B: TestedBackend>(_ inputs: [Tensor<B>]) throws -> [Tensor<B>] {
-    [B.linear(inputs[0], weight: inputs[1], bias: inputs.count > 2 ? inputs[2] : nil)]
+  package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
+    let hasBias = x.count > 2
+    return OperatorOutcome([B.linear(x[0], weight: x[1], bias: hasBias ? x[2] : nil)]) { dy in
+      let d = B.dLinear(dy[0], x: x[0], weight: x[1], hasBias: hasBias)
+      return [d.x, d.weight] + (d.bias.map { [$0] } ?? [])
+    }
   }
 
-  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ inputs: [Tensor<B>]) throws -> [Tensor<B>]? {
-    let d = B.dLinear(dOutputs[0], x: inputs[0], weight: inputs[1], hasBias: inputs.count > 2)
-    return [d.x, d.weight] + (d.bias.map { [$0] } ?? [])
+  package var cost: OperatorCost {
+    let (x, weight) = (inputs[0].shape, inputs[1].shape)
+    let products = 2 * Double(x.rows) * Double(weight[0]) * Double(weight[1])
+    let (given, output) = (inputs.reduce(0) { $0 + $1.shape.count }, x.rows * weight[0])
+    return OperatorCost(
+      forward: .init(operations: products, read: given, written: output),
+      backward: .init(operations: 2 * products, read: output + x.count + weight.count, written: given),
+      isArithmetic: true)
   }
 
   static var all: [any OperatorCase] {

@@ -3,30 +3,43 @@
 import TensorCore
 
 /// Cross-entropy; inputs logits.
-struct CrossEntropyCase: OperatorCase {
-  let name: String
-  let inputs: [Values]
+package struct CrossEntropyCase: OperatorCase {
+  package let name: String
+  package let inputs: [Values]
   let targets: [Int]
   let labelSmoothing: Double
+  package let operatorName = "crossEntropy"
+  package let inputNames = ["logits"]
+  package let outputNames = ["losses"]
+  package var attributes: [OperatorAttribute] { [.number("labelSmoothing", labelSmoothing)] }
+  package var indices: [IndexValues] {
+    [IndexValues(targets, shape: Shape(Array(inputs[0].shape.dimensions.dropLast())))]
+  }
   /// Of one class, the probability 1 cancels against the target.
-  var cancellation: Double { inputs[0].shape[-1] == 1 ? 4 : 0 }
+  package var cancellation: Double { inputs[0].shape[-1] == 1 ? 4 : 0 }
 
-  private func forward<B: TestedBackend>(_ x: Tensor<B>) throws -> (losses: Tensor<B>, logSumExp: Tensor<B>) {
-    B.crossEntropy(x, targets: try indices(x), labelSmoothing: B.Scalar(labelSmoothing))
+  package init(name: String, inputs: [Values], targets: [Int], labelSmoothing: Double) {
+    self.name = name
+    self.inputs = inputs
+    self.targets = targets
+    self.labelSmoothing = labelSmoothing
   }
 
-  private func indices<B: TestedBackend>(_ x: Tensor<B>) throws -> Indices<B> {
-    try Indices(targets, shape: Shape(Array(x.shape.dimensions.dropLast())), on: B.testDevice)
+  package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
+    let (targets, smoothing) = (x.indices[0], B.Scalar(labelSmoothing))
+    let (losses, logSumExp) = B.crossEntropy(x[0], targets: targets, labelSmoothing: smoothing)
+    return OperatorOutcome([losses]) {
+      [
+        B.dCrossEntropy(
+          $0[0], logits: x[0], targets: targets, labelSmoothing: smoothing, logSumExp: logSumExp)
+      ]
+    }
   }
 
-  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] { [try forward(x[0]).losses] }
-
-  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
-    [
-      B.dCrossEntropy(
-        dOutputs[0], logits: x[0], targets: try indices(x[0]), labelSmoothing: B.Scalar(labelSmoothing),
-        logSumExp: try forward(x[0]).logSumExp)
-    ]
+  package var cost: OperatorCost {
+    let (count, rows) = (inputs[0].shape.count, inputs[0].shape.rows)
+    return OperatorCost(
+      count: count, operations: (4, 4), forward: (count + rows, 2 * rows), backward: (count + 3 * rows, count))
   }
 
   static var all: [any OperatorCase] {
@@ -56,34 +69,49 @@ struct CrossEntropyCase: OperatorCase {
 }
 
 /// Which loss between two tensors, or sum, a case runs.
-enum PairLoss: String { case meanSquaredError, meanAbsoluteError, sum }
+enum PairLoss: String, Sendable { case meanSquaredError, meanAbsoluteError, sum }
 
 /// Losses that give one number; inputs x and y, or x alone for the sum.
-struct PairLossCase: OperatorCase {
+package struct PairLossCase: OperatorCase {
   let loss: PairLoss
-  let inputs: [Values]
-  var name: String { "\(loss.rawValue) \(inputs[0].shape)" }
+  package let inputs: [Values]
+  package var operatorName: String { loss.rawValue }
+  package var name: String { "\(loss.rawValue) \(inputs[0].shape)" }
+  package var inputNames: [String] { ["x", "y"].dropLast(2 - inputs.count) }
+  private let factor = 0.25
+  package var attributes: [OperatorAttribute] { loss == .sum ? [.number("alpha", factor)] : [] }
   /// A sum of numbers of either sign.
-  var cancellation: Double { loss == .sum ? 4 : 0 }
+  package var cancellation: Double { loss == .sum ? 4 : 0 }
 
-  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
+  package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
     switch loss {
-    case .meanSquaredError: [B.meanSquaredError(x[0], x[1])]
-    case .meanAbsoluteError: [B.meanAbsoluteError(x[0], x[1])]
-    case .sum: [B.sum(x[0], times: 0.25)]
+    case .meanSquaredError:
+      return OperatorOutcome([B.meanSquaredError(x[0], x[1])]) { dy in
+        let dx = B.dMeanSquaredError(dy[0], x[0], x[1])
+        return [dx, B.multiply(dx, by: -1)]
+      }
+    case .meanAbsoluteError:
+      return OperatorOutcome([B.meanAbsoluteError(x[0], x[1])]) { dy in
+        let dx = B.dMeanAbsoluteError(dy[0], x[0], x[1])
+        return [dx, B.multiply(dx, by: -1)]
+      }
+    case .sum:
+      let factor = B.Scalar(factor)
+      return OperatorOutcome([B.sum(x[0], times: factor)]) { [B.dSum($0[0], shape: x[0].shape, times: factor)] }
     }
   }
 
-  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
-    switch loss {
-    case .meanSquaredError:
-      let dx = B.dMeanSquaredError(dOutputs[0], x[0], x[1])
-      return [dx, B.multiply(dx, by: -1)]
-    case .meanAbsoluteError:
-      let dx = B.dMeanAbsoluteError(dOutputs[0], x[0], x[1])
-      return [dx, B.multiply(dx, by: -1)]
-    case .sum: return [B.dSum(dOutputs[0], shape: x[0].shape, times: 0.25)]
-    }
+  package var cost: OperatorCost {
+    let count = inputs[0].shape.count
+    let given = inputs.count * count
+    return OperatorCost(
+      count: count, operations: loss == .sum ? (1, 0) : (3, 2), forward: (given, 1),
+      backward: (loss == .sum ? 1 : given, given))
+  }
+
+  init(loss: PairLoss, inputs: [Values]) {
+    self.loss = loss
+    self.inputs = inputs
   }
 
   static var all: [any OperatorCase] {
@@ -97,18 +125,30 @@ struct PairLossCase: OperatorCase {
 }
 
 /// Rows of a table; inputs table.
-struct EmbeddingCase: OperatorCase {
-  let name: String
-  let inputs: [Values]
-  let indices: [Int]
-  let shape: Shape
+package struct EmbeddingCase: OperatorCase {
+  package let name: String
+  package let inputs: [Values]
+  package let indices: [IndexValues]
+  package let operatorName = "embedding"
+  package let inputNames = ["table"]
 
-  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
-    [B.embedding(x[0], try Indices(indices, shape: shape, on: B.testDevice))]
+  init(name: String, inputs: [Values], indices: [Int], shape: Shape) {
+    self.name = name
+    self.inputs = inputs
+    self.indices = [IndexValues(indices, shape: shape)]
   }
 
-  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
-    [B.dEmbedding(dOutputs[0], try Indices(indices, shape: shape, on: B.testDevice), rows: x[0].shape[0])]
+  package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
+    OperatorOutcome([B.embedding(x[0], x.indices[0])]) {
+      [B.dEmbedding($0[0], x.indices[0], rows: x[0].shape[0])]
+    }
+  }
+
+  package var cost: OperatorCost {
+    let (rows, table) = (indices[0].shape.count, inputs[0].shape)
+    let output = rows * table[1]
+    return OperatorCost(
+      count: output, operations: (0, 1), forward: (output + rows, output), backward: (output + rows, table.count))
   }
 
   static var all: [any OperatorCase] {

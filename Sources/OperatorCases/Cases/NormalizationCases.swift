@@ -4,19 +4,30 @@
 import TensorCore
 
 /// Layer norm; inputs x.
-struct LayerNormCase: OperatorCase {
-  let name: String
-  let inputs: [Values]
-  var epsilon = 1e-6
+package struct LayerNormCase: OperatorCase {
+  package let name: String
+  package let inputs: [Values]
+  let epsilon: Double
+  package let operatorName = "layerNorm"
+  package let inputNames = ["x"]
+  package var attributes: [OperatorAttribute] { [.number("epsilon", epsilon)] }
   /// Of one channel nothing is left; what cancels was multiplied by 1/√ε.
-  var cancellation: Double { inputs[0].shape[-1] == 1 ? 1e3 : 0 }
+  package var cancellation: Double { inputs[0].shape[-1] == 1 ? 1e3 : 0 }
 
-  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
-    [B.layerNorm(x[0], epsilon: B.Scalar(epsilon)).output]
+  package init(name: String, inputs: [Values], epsilon: Double = 1e-6) {
+    self.name = name
+    self.inputs = inputs
+    self.epsilon = epsilon
   }
 
-  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
-    [B.dLayerNorm(dOutputs[0], B.layerNorm(x[0], epsilon: B.Scalar(epsilon)).saved)]
+  package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
+    let (output, saved) = B.layerNorm(x[0], epsilon: B.Scalar(epsilon))
+    return OperatorOutcome([output]) { [B.dLayerNorm($0[0], saved)] }
+  }
+
+  package var cost: OperatorCost {
+    let count = inputs[0].shape.count
+    return OperatorCost(count: count, operations: (7, 9), forward: (count, count), backward: (2 * count, count))
   }
 
   static var all: [any OperatorCase] {
@@ -33,18 +44,28 @@ struct LayerNormCase: OperatorCase {
 }
 
 /// Adaptive layer norm; inputs x, scale, shift.
-struct AdaptiveLayerNormCase: OperatorCase {
-  let name: String
-  let inputs: [Values]
+package struct AdaptiveLayerNormCase: OperatorCase {
+  package let name: String
+  package let inputs: [Values]
 
-  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
-    [B.adaptiveLayerNorm(x[0], scale: x[1], shift: x[2], epsilon: 1e-6).output]
+  package let operatorName = "adaptiveLayerNorm"
+  package let inputNames = ["x", "scale", "shift"]
+  private let epsilon = 1e-6
+  package var attributes: [OperatorAttribute] { [.number("epsilon", epsilon)] }
+
+  package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
+    let (output, saved) = B.adaptiveLayerNorm(x[0], scale: x[1], shift: x[2], epsilon: B.Scalar(epsilon))
+    return OperatorOutcome([output]) { dy in
+      let d = B.dAdaptiveLayerNorm(dy[0], scale: x[1], saved)
+      return [d.x, d.scale, d.shift]
+    }
   }
 
-  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
-    let saved = B.adaptiveLayerNorm(x[0], scale: x[1], shift: x[2], epsilon: 1e-6).saved
-    let d = B.dAdaptiveLayerNorm(dOutputs[0], scale: x[1], saved)
-    return [d.x, d.scale, d.shift]
+  package var cost: OperatorCost {
+    let (count, vector) = (inputs[0].shape.count, inputs[1].shape.count)
+    return OperatorCost(
+      count: count, operations: (10, 13), forward: (count + 2 * vector, count),
+      backward: (2 * count + vector, count + 2 * vector))
   }
 
   static var all: [any OperatorCase] {
@@ -59,23 +80,45 @@ struct AdaptiveLayerNormCase: OperatorCase {
 }
 
 /// Group norm; inputs x, weight, bias.
-struct GroupNormCase: OperatorCase {
-  let name: String
-  let inputs: [Values]
+package struct GroupNormCase: OperatorCase {
+  package let name: String
+  package let inputs: [Values]
   let groups: Int
-  var activation = Activation.identity
+  let epsilon: Double
+  let activation: Activation
+  package let operatorName = "groupNorm"
+  package let inputNames = ["x", "weight", "bias"]
+  package var attributes: [OperatorAttribute] {
+    [.integer("groups", groups), .number("epsilon", epsilon), .choice("activation", activation)]
+  }
   /// Of two numbers only the signs are left, so their gradients cancel.
-  var cancellation: Double { inputs[0].shape.count <= 2 * groups ? 16 : 0 }
+  package var cancellation: Double { inputs[0].shape.count <= 2 * groups ? 16 : 0 }
 
-  private func forward<B: TestedBackend>(_ x: [Tensor<B>]) -> (output: Tensor<B>, saved: GroupNormSaved<B>) {
-    B.groupNorm(x[0], weight: x[1], bias: x[2], groups: groups, epsilon: 1e-6, activation: activation)
+  package init(
+    name: String, inputs: [Values], groups: Int, epsilon: Double = 1e-6, activation: Activation = .identity
+  ) {
+    self.name = name
+    self.inputs = inputs
+    self.groups = groups
+    self.epsilon = epsilon
+    self.activation = activation
   }
 
-  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] { [forward(x).output] }
+  package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
+    let (output, saved) = B.groupNorm(
+      x[0], weight: x[1], bias: x[2], groups: groups, epsilon: B.Scalar(epsilon), activation: activation)
+    return OperatorOutcome([output]) { dy in
+      let d = B.dGroupNorm(dy[0], weight: x[1], bias: x[2], saved)
+      return [d.x, d.weight, d.bias]
+    }
+  }
 
-  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
-    let d = B.dGroupNorm(dOutputs[0], weight: x[1], bias: x[2], forward(x).saved)
-    return [d.x, d.weight, d.bias]
+  package var cost: OperatorCost {
+    let (count, channels) = (inputs[0].shape.count, inputs[1].shape.count)
+    let ofActivation: (forward: Double, backward: Double) = activation == .silu ? (4, 9) : (0, 0)
+    return OperatorCost(
+      count: count, operations: (9 + ofActivation.forward, 13 + ofActivation.backward),
+      forward: (count + 2 * channels, count), backward: (2 * count + 2 * channels, count + 2 * channels))
   }
 
   static var all: [any OperatorCase] {
@@ -96,15 +139,26 @@ struct GroupNormCase: OperatorCase {
 }
 
 /// L2 normalization; inputs x.
-struct L2NormalizeCase: OperatorCase {
-  let name: String
-  let inputs: [Values]
-  var step = 1e-5
+package struct L2NormalizeCase: OperatorCase {
+  package let name: String
+  package let inputs: [Values]
+  package let step: Double
+  package let operatorName = "l2Normalize"
+  package let inputNames = ["x"]
 
-  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] { [B.l2Normalize(x[0])] }
+  package init(name: String, inputs: [Values], step: Double = 1e-5) {
+    self.name = name
+    self.inputs = inputs
+    self.step = step
+  }
 
-  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
-    [B.dL2Normalize(dOutputs[0], x: x[0])]
+  package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
+    OperatorOutcome([B.l2Normalize(x[0])]) { [B.dL2Normalize($0[0], x: x[0])] }
+  }
+
+  package var cost: OperatorCost {
+    let count = inputs[0].shape.count
+    return OperatorCost(count: count, operations: (3, 7), forward: (count, count), backward: (2 * count, count))
   }
 
   static var all: [any OperatorCase] {

@@ -1,11 +1,14 @@
-// The registry: every operator with every case. A new operator adds its cases here and is judged by all suites.
+// The registry: every operator with every case. A new operator adds its cases here and is judged by all who judge engines.
 
 /// All cases of all operators.
-package enum OperatorCases {
-  /// Every case.
-  package static let all: [any OperatorCase] =
+///
+///     for operatorCase in OperatorCases.all { try operatorCase.check(on: MyEngine.self, device: device) }
+public enum OperatorCases {
+  /// Every case that is there to be checked: small, and chosen to hurt.
+  public static let all: [any OperatorCase] =
     LinearCase.all + ElementwiseCase.all + LayerNormCase.all + AdaptiveLayerNormCase.all + GroupNormCase.all
     + L2NormalizeCase.all + SplitHeadsCase.all + AttentionCase.all + NeighborhoodAttentionCase.all
     + ConvolutionCase.all + ResizeCase.all + CrossEntropyCase.all + PairLossCase.all + EmbeddingCase.all
-    + GuideCase.all + GumbelCase.all + AdamWCase.all
+    + NearestCodeCase.all + GuideCase.all + FilterCase.all + SampleCase.all + GumbelCase.all + AdamWCase.all
+    + SumOfSquaresCase.all + MemoryCase.all + RecordingCase.all
 }

@@ -3,38 +3,67 @@
 import TensorCore
 
 /// What kind of resizing a case does.
-enum ResizeKind: String { case area, bicubic, nearest }
+package enum ResizeKind: String, Sendable { case area, bicubic, nearest }
 
 /// Resizing; inputs x.
-struct ResizeCase: OperatorCase {
-  let name: String
-  let inputs: [Values]
+package struct ResizeCase: OperatorCase {
+  package let name: String
+  package let inputs: [Values]
+  package let inputNames = ["x"]
   let kind: ResizeKind
   let height: Int
   let width: Int
 
-  init(_ kind: ResizeKind, _ input: Values, height: Int, width: Int) {
+  package init(_ kind: ResizeKind, _ input: Values, height: Int, width: Int, name: String? = nil) {
     self.kind = kind
     self.height = height
     self.width = width
-    name = "\(kind.rawValue) \(input.shape) → \(height) × \(width)"
+    self.name = name ?? "\(kind.rawValue) \(input.shape) → \(height) × \(width)"
     inputs = [input]
   }
 
-  func outputs<B: TestedBackend>(_ x: [Tensor<B>]) throws -> [Tensor<B>] {
+  package var operatorName: String {
     switch kind {
-    case .area: [B.areaResize(x[0], height: height, width: width)]
-    case .bicubic: [B.bicubicResize(x[0], height: height, width: width)]
-    case .nearest: [B.upsampleNearest(x[0])]
+    case .area: "areaResize"
+    case .bicubic: "bicubicResize"
+    case .nearest: "upsampleNearest"
     }
   }
 
-  func gradients<B: TestedBackend>(_ dOutputs: [Tensor<B>], _ x: [Tensor<B>]) throws -> [Tensor<B>]? {
+  package var attributes: [OperatorAttribute] {
+    kind == .nearest ? [] : [.integer("height", height), .integer("width", width)]
+  }
+
+  package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
+    let (rows, columns) = (x[0].shape[2], x[0].shape[3])
     switch kind {
-    case .area: [B.dAreaResize(dOutputs[0], height: x[0].shape[2], width: x[0].shape[3])]
-    case .bicubic: [B.dBicubicResize(dOutputs[0], height: x[0].shape[2], width: x[0].shape[3])]
-    case .nearest: [B.dUpsampleNearest(dOutputs[0])]
+    case .area:
+      return OperatorOutcome([B.areaResize(x[0], height: height, width: width)]) {
+        [B.dAreaResize($0[0], height: rows, width: columns)]
+      }
+    case .bicubic:
+      return OperatorOutcome([B.bicubicResize(x[0], height: height, width: width)]) {
+        [B.dBicubicResize($0[0], height: rows, width: columns)]
+      }
+    case .nearest: return OperatorOutcome([B.upsampleNearest(x[0])]) { [B.dUpsampleNearest($0[0])] }
     }
+  }
+
+  package var cost: OperatorCost {
+    let shape = inputs[0].shape
+    let output = shape[0] * shape[1] * height * width
+    let operations: (forward: Double, backward: Double)
+    switch kind {
+    // The inputs that an output averages, at least.
+    case .area:
+      let share = Double(max(shape.count, output)) / Double(max(output, 1))
+      operations = (share, share)
+    // Four by four weights.
+    case .bicubic: operations = (32, 32)
+    case .nearest: operations = (0, 1)
+    }
+    return OperatorCost(
+      count: output, operations: operations, forward: (shape.count, output), backward: (output, shape.count))
   }
 
   static var all: [any OperatorCase] {

@@ -1,24 +1,13 @@
-// `gpu-check operators`: every operator with every case of the tests, and the golden values, on the device.
+// `gpu-check operators`: every operator with every case of the registry, and the golden values, on the device.
 //
-// In single precision the bar is that of the tests: four times the error of plain loops in single precision, against plain
-// loops in double. Products of rounded numbers err by more: by two roundings of what is summed, for which 16 roundings of
-// the largest result are allowed here; sums are of some hundred terms. Other operators do not depend on the precision.
+// In single precision the bar is that of the tests. Products of rounded numbers err by more, which the registry allows. Other
+// operators do not depend on the precision, and are checked once.
 
 import ArgumentParser
 import MVARCUDA
+import MVARVerification
 import OperatorCases
 import TensorCore
-
-extension CUDA: TestedBackend {
-  /// The engine that is being checked, one at a time.
-  nonisolated(unsafe) static var checked: CUDAEngine?
-
-  /// Where cases put their tensors.
-  package static var testDevice: CUDAEngine {
-    guard let checked else { preconditionFailure("no engine is being checked") }
-    return checked
-  }
-}
 
 struct Operators: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -32,45 +21,45 @@ struct Operators: ParsableCommand {
     var failures: [String] = []
     for precision in device.precision {
       progress("operators in \(precision.rawValue)")
-      CUDA.checked = try device.engine(precision)
+      var engine = try device.engine(precision)
       var families: [String: Family] = [:]
       var order: [String] = []
-      for operation in OperatorCases.all where only.isEmpty || operation.name.contains(only) {
-        let name = operation.name.split(separator: " ").first.map(String.init) ?? operation.name
-        if precision != .float32, !Self.isProduct(name) { continue }
+      for operatorCase in OperatorCases.all where only.isEmpty || operatorCase.name.contains(only) {
+        let name = operatorCase.operatorName
+        if precision != .float32, !operatorCase.isProduct { continue }
         if families[name] == nil { order.append(name) }
         do {
-          try families[name, default: Family()].add(operation, precision)
+          try families[name, default: Family()].add(operatorCase, on: engine, precision.computed)
         } catch {
-          families[name, default: Family()].failures.append("\(operation.name): \(error)")
+          families[name, default: Family()].failures.append("\(operatorCase.name): \(error)")
           // An engine that has failed does nothing more.
-          CUDA.checked = try device.engine(precision)
+          engine = try device.engine(precision)
         }
       }
       for name in order { families[name]?.report(name, device.title(precision)) }
       failures += families.values.flatMap(\.failures).map { "\(precision.rawValue): \($0)" }
-      failures += try goldenFailures(precision)
+      failures += try goldenFailures(on: engine, precision)
     }
-    CUDA.checked = nil
     for failure in failures { Measurement("Operators that failed", failure, "", "").report() }
     guard failures.isEmpty else { throw Failure("\(failures.count) comparisons failed") }
   }
 
-  /// Whether an operator computes with rounded numbers where the precision says so; all others always do the same.
-  private static func isProduct(_ name: String) -> Bool { name == "linear" || name.hasPrefix("conv") }
-
-  private func goldenFailures(_ precision: CUDAEngine.Precision) throws -> [String] {
+  private func goldenFailures(on engine: CUDAEngine, _ precision: CUDAEngine.Precision) throws -> [String] {
     guard let golden else { return [] }
     let file = try GoldenOperators(path: golden)
     var worst = (share: 0.0, name: "none")
     var failures: [String] = []
     for name in file.names where only.isEmpty || name.contains(only) {
-      if precision != .float32, !Self.isProduct(name) { continue }
-      for comparison in try file.compare(name, on: CUDA.self) {
-        let allowed = comparison.tolerance.absolute + 16 * precision.rounding * comparison.expected.largest
-        let error = difference(comparison.found, comparison.expected)
-        if error / allowed > worst.share { worst = (error / allowed, comparison.name) }
-        if error > allowed { failures.append("golden \(comparison.name): \(Amount.error(error))") }
+      let golden = try file[name]
+      if precision != .float32, !golden.operatorCase.isProduct { continue }
+      for (tensor, judgment) in try golden.compare(on: CUDA.self, device: engine, precision: precision.computed) {
+        switch judgment {
+        case .compared(let comparison):
+          if comparison.share > worst.share { worst = (comparison.share, tensor) }
+          if !comparison.passes { failures.append("golden \(comparison)") }
+        case .notInFile: break
+        case .notJudged(let why): failures.append("golden \(tensor): \(why)")
+        }
       }
     }
     Measurement(
@@ -82,19 +71,14 @@ struct Operators: ParsableCommand {
 }
 
 extension CUDAEngine.Precision {
-  /// By how much rounding changes a number that a product is given, relative to it; 0 for not at all.
-  var rounding: Double {
+  /// What the registry calls it.
+  var computed: ComputedPrecision {
     switch self {
-    case .float32: 0
-    case .tf32: 0x1p-11
-    case .bfloat16: 0x1p-9
+    case .float32: .float32
+    case .tf32: .tf32
+    case .bfloat16: .bfloat16
     }
   }
-}
-
-/// The largest difference between two tensors; infinite where they have different shapes.
-func difference(_ found: Values, _ expected: Values) -> Double {
-  found.shape == expected.shape ? largestDifference(found.numbers, expected.numbers) : .infinity
 }
 
 /// The cases of one operator.
@@ -108,26 +92,17 @@ private struct Family {
   var worst = ""
   var failures: [String] = []
 
-  mutating func add(_ operation: some OperatorCase, _ precision: CUDAEngine.Precision) throws {
+  mutating func add(_ operatorCase: some OperatorCase, on engine: CUDAEngine, _ precision: ComputedPrecision) throws {
     cases += 1
-    let twins = try operation.twins()
-    let found = try operation.run(on: CUDA.self)
-    let ofCPU = try operation.run(on: CPU<Float>.self)
-    let (all, allOfCPU) = (found.outputs + found.gradients, ofCPU.outputs + ofCPU.gradients)
-    guard all.count == twins.count, allOfCPU.count == twins.count else {
-      throw Failure("\(all.count) results for \(twins.count)")
+    let expectation = try operatorCase.expectation(precision)
+    let found = operatorCase.compare(try operatorCase.run(on: CUDA.self, device: engine), with: expectation)
+    let ofCPU = operatorCase.compare(try operatorCase.run(on: CPU<Float>.self, device: HostDevice()), with: expectation)
+    for comparison in found {
+      error = max(error, comparison.relative)
+      if comparison.share > share { (share, worst) = (comparison.share, comparison.name) }
+      if !comparison.passes { failures.append("\(comparison)") }
     }
-    for (index, twin) in twins.enumerated() {
-      let size = max(twin.size, Double(Float.leastNormalMagnitude))
-      let allowed = twin.bar + 16 * precision.rounding * size
-      let distance = difference(all[index], twin.truth)
-      error = max(error, distance / size)
-      errorOfCPU = max(errorOfCPU, difference(allOfCPU[index], twin.truth) / size)
-      if distance / allowed > share { (share, worst) = (distance / allowed, "\(operation.name), \(twin.name)") }
-      if distance > allowed {
-        failures.append("\(operation.name), \(twin.name): \(Amount.error(distance)), allowed \(Amount.error(allowed))")
-      }
-    }
+    errorOfCPU = max(errorOfCPU, ofCPU.map(\.relative).max() ?? 0)
   }
 
   func report(_ name: String, _ title: String) {

@@ -1,8 +1,10 @@
 // `gpu-check speed operators`: how close each operator comes to the device's limits, at the sizes of d16 with 32 images
-// under guidance.
+// under guidance. The operators and what they cost are the registry's; a share of copying is that of the bytes that must at
+// least be read and written.
 
 import ArgumentParser
 import MVARCUDA
+import OperatorCases
 import TensorCore
 
 struct SpeedOfOperators: ParsableCommand {
@@ -12,32 +14,56 @@ struct SpeedOfOperators: ParsableCommand {
   @OptionGroup var device: DeviceOptions
 
   /// The title of the table, which other programs add to.
-  static func section(_ sizes: OperatorSizes) -> String {
+  static func section(_ sizes: TimedSizes) -> String {
     "Operators at the sizes of d16: \(sizes.batch) rows of a batch, maps of \(sizes.side) × \(sizes.side)"
   }
 
   func run() throws {
-    let sizes = OperatorSizes(isSmall: device.small)
+    let sizes = device.small ? TimedSizes.small : .d16
     for precision in device.precision {
       progress("operators in \(precision.rawValue)")
       let engine = try device.engine(precision)
       let rates = Rates(engine: engine, isSmall: device.small)
-      let (copyRate, productRate) = (try rates.copying(), try rates.product())
+      let limits = (copies: try rates.copying(), products: try rates.product())
       let watch = Stopwatch(engine: engine, once: device.small)
-      for work in try OperatorWork.all(sizes, on: engine)
-      where work.dependsOnPrecision || precision == device.precision.first && device.products == .own {
-        let seconds = try watch.seconds(work.run)
-        var text = Amount.time(seconds)
-        if work.operations > 0 {
-          let rate = work.operations / seconds
-          text += String(format: ", %.1f TFLOP/s", rate / 1e12)
-          text += " (\(Amount.share(rate / productRate)) of a large product)"
-        } else if work.bytes > 0 {
-          let rate = work.bytes / seconds
-          text += String(format: ", %.0f GB/s", rate / 1e9) + " (\(Amount.share(rate / copyRate)) of copying)"
+      for timed in OperatorCases.timed(sizes)
+      where timed.operatorCase.isProduct || precision == device.precision.first && device.products == .own {
+        for (direction, seconds, cost) in try times(timed, timed.operatorCase, watch) {
+          let text = Amount.time(seconds) + Self.rate(cost, timed.operatorCase.cost.isArithmetic, seconds, limits)
+          Measurement(
+            Self.section(sizes), timed.operatorCase.name + direction, device.column(precision), text
+          ).report()
         }
-        Measurement(Self.section(sizes), work.name, device.column(precision), text).report()
       }
     }
+  }
+
+  /// The seconds of the forward and, if it is to be timed, of the backward, with what each costs.
+  private func times(_ timed: TimedCase, _ operatorCase: some OperatorCase, _ watch: Stopwatch) throws
+    -> [(direction: String, seconds: Double, cost: OperatorCost.Pass)]
+  {
+    let cost = operatorCase.cost
+    let inputs = try operatorCase.load(CUDA.self, on: watch.engine)
+    let forward = operatorCase.repeated(inputs)
+    var times = [("", try watch.seconds { _ = try forward() }, cost.forward)]
+    guard timed.timesBackward, let ofBackward = cost.backward else { return times }
+    let outcome = try operatorCase.apply(inputs)
+    guard let backward = outcome.backward else { return times }
+    let dOutputs = try outcome.outputs.map { try numbers($0.shape, seed: 4, on: watch.engine) as Tensor<CUDA> }
+    times.append((", backward", try watch.seconds { _ = try backward(dOutputs) }, ofBackward))
+    return times
+  }
+
+  /// How fast that is, as a share of what decides the time.
+  private static func rate(
+    _ cost: OperatorCost.Pass, _ isArithmetic: Bool, _ seconds: Double, _ limits: (copies: Double, products: Double)
+  ) -> String {
+    if isArithmetic {
+      let rate = cost.operations / seconds
+      return String(format: ", %.1f TFLOP/s", rate / 1e12)
+        + " (\(Amount.share(rate / limits.products)) of a large product)"
+    }
+    let rate = cost.bytes / seconds
+    return String(format: ", %.0f GB/s", rate / 1e9) + " (\(Amount.share(rate / limits.copies)) of copying)"
   }
 }

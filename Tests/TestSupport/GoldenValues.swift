@@ -1,6 +1,7 @@
 // The tensors of a file of golden values, as numbers that no engine owns yet.
 
 import MVARCheckpoints
+import OperatorCases
 import TensorCore
 
 /// Golden values by name.
@@ -26,7 +27,7 @@ package struct GoldenValues {
   }
 }
 
-/// A golden file lacks something, or names an operator without a case.
+/// A golden file lacks something.
 package struct MissingGoldenValue: Error {
   package let name: String
 

@@ -1,0 +1,114 @@
+// What an operator should compute, and the bar for an engine: how far it may be from that, and why.
+//
+// In single precision the error against `Reference<Double>` may be four times the error of `Reference<Float>`, whose sums are
+// in natural order, plus a floor of four roundings of the largest value (or of the terms that canceled, where a case names
+// them) for results that the plain engine happens to hit exactly. Products of rounded numbers err by more: by two roundings
+// of what is summed, for which 16 roundings of the largest result are allowed; sums are of some hundred terms.
+
+import TensorCore
+
+/// What an engine computes in, which decides how close it must come.
+public enum ComputedPrecision: String, Hashable, Sendable, CaseIterable {
+  /// Double precision.
+  case double
+  /// Single precision.
+  case float32
+  /// Single precision; factors of products are rounded to 10 bits behind the point.
+  case tf32
+  /// Single precision; factors of products are rounded to 7 bits behind the point.
+  case bfloat16
+
+  /// By how much a factor of a product is changed at most, relative to it; 0 for not at all.
+  public var rounding: Double {
+    switch self {
+    case .double, .float32: 0
+    case .tf32: 0x1p-11
+    case .bfloat16: 0x1p-9
+    }
+  }
+
+  /// That of an engine's numbers, without rounded factors.
+  public static func of<B: Backend>(_ engine: B.Type) -> ComputedPrecision {
+    B.Scalar.self == Double.self ? .double : .float32
+  }
+}
+
+/// How far a number may be from what it should be.
+public struct Bar: Hashable, Sendable, CustomStringConvertible {
+  /// The largest |found − expected| that passes.
+  public let absolute: Double
+  /// Why it is that much.
+  public let reason: String
+
+  /// A bar with its reason.
+  public init(_ absolute: Double, _ reason: String) {
+    self.absolute = absolute
+    self.reason = reason
+  }
+
+  /// `1.2e-06: four times …`
+  public var description: String { "\(absolute): \(reason)" }
+}
+
+/// A tensor that an operator should give.
+public struct ExpectedTensor: Sendable {
+  /// `output`, `gradient of weight`
+  public let name: String
+  /// Its values, computed by plain loops in double precision.
+  public let values: Values
+  /// The size of what it is made of: the largest magnitude, or that of terms that canceled.
+  public let size: Double
+  /// How close an engine must come.
+  public let bar: Bar
+}
+
+/// All that an operator should give.
+public struct OperatorExpectation: Sendable {
+  /// The gradients of the outputs that the backward is given.
+  public let cotangents: [Values]
+  /// The outputs, in their order.
+  public let outputs: [ExpectedTensor]
+  /// The gradients of the inputs, in their order; none where the operator has no backward.
+  public let gradients: [ExpectedTensor]
+
+  /// Every output and then every gradient.
+  public var tensors: [ExpectedTensor] { outputs + gradients }
+}
+
+extension OperatorCase {
+  /// What the operator should compute, by plain loops in double precision, and how close an engine must come.
+  public func expectation(_ precision: ComputedPrecision = .float32) throws -> OperatorExpectation {
+    let exact = try run(on: Reference<Double>.self, device: HostDevice())
+    let plain = precision == .double ? nil : try run(on: Reference<Float>.self, device: HostDevice())
+    func expected(_ name: String, _ values: Values, _ plain: Values?) -> ExpectedTensor {
+      let size = max(values.largest, cancellation)
+      let bar = plain.map { singleBar($0, values, size, precision) } ?? Self.doubleBar(size)
+      return ExpectedTensor(name: name, values: values, size: size, bar: bar)
+    }
+    return OperatorExpectation(
+      cotangents: cotangents(exact.outputs.map(\.shape)),
+      outputs: exact.outputs.indices.map {
+        expected(
+          outputNames.indices.contains($0) ? outputNames[$0] : "output \($0)", exact.outputs[$0], plain?.outputs[$0])
+      },
+      gradients: exact.gradients.indices.map {
+        expected("gradient of \(inputNames[$0])", exact.gradients[$0], plain?.gradients[$0])
+      })
+  }
+
+  private static func doubleBar(_ size: Double) -> Bar {
+    Bar(1e-12 * size + 1e-300, "1e-12 of the largest value: a thousand roundings of double precision")
+  }
+
+  private func singleBar(_ plain: Values, _ exact: Values, _ size: Double, _ precision: ComputedPrecision) -> Bar {
+    let errors = zip(plain.numbers, exact.numbers).map { $0 == $1 ? 0 : abs($0 - $1) }
+    // What plain loops cannot compute either allows nothing.
+    let error = errors.filter(\.isFinite).max() ?? 0
+    let floor = 4 * Double(Float.ulpOfOne) * size + Double(Float.leastNormalMagnitude)
+    let reason = "four times the error of plain loops in single precision, and four roundings of the largest value"
+    guard isProduct, precision.rounding > 0 else { return Bar(4 * error + floor, reason) }
+    return Bar(
+      4 * error + floor + 16 * precision.rounding * max(size, Double(Float.leastNormalMagnitude)),
+      "\(reason), and 16 roundings of it to \(precision.rawValue)")
+  }
+}

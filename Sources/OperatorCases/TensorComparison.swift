@@ -1,0 +1,116 @@
+// Comparing a tensor with what it should be: where the two are farthest apart, and how much of the bar that takes.
+//
+// NaN never passes, on whichever side it is, and an infinity passes only beside the same one.
+
+import TensorCore
+
+/// The outcome of comparing a tensor with what it should be.
+public struct TensorComparison: Sendable, CustomStringConvertible {
+  /// Which tensor of which case.
+  public let name: String
+  /// The coordinates of the number that is farthest off; empty where there is none.
+  public let coordinates: [Int]
+  /// The number there.
+  public let found: Double
+  /// What it should be.
+  public let expected: Double
+  /// |found − expected|; infinite where one of them is not finite and they are not equal.
+  public let absolute: Double
+  /// That, relative to the size of the expected tensor.
+  public let relative: Double
+  /// That, relative to the bar; beyond 1 it is too far.
+  public let share: Double
+  /// How far it may be off, and why.
+  public let bar: Bar
+  /// Other shapes, in words; nil where the shapes are the same.
+  public let problem: String?
+  /// The numbers that are not finite on one side, or not the same on both; nil where there are none.
+  public let notFinite: NotFinite?
+  /// Whether every number found is zero.
+  public let foundIsZero: Bool
+
+  /// Numbers that are not finite.
+  public struct NotFinite: Hashable, Sendable, CustomStringConvertible {
+    /// On which side the first of them is.
+    public enum Side: String, Hashable, Sendable {
+      /// In the tensor found.
+      case found
+      /// In the tensor it should be.
+      case expected
+      /// In both.
+      case both
+    }
+    /// On which side the first of them is.
+    public let side: Side
+    /// How many there are.
+    public let count: Int
+    /// How many numbers the tensor has.
+    public let total: Int
+
+    /// In words.
+    public var description: String {
+      let place =
+        switch side {
+        case .found: "the number found is"
+        case .expected: "the expected number is"
+        case .both: "both are"
+        }
+      return "\(place) not finite, \(count) of \(total) not finite"
+    }
+  }
+
+  /// Whether all numbers are within the bar.
+  public var passes: Bool { share <= 1 }
+
+  /// Compares all numbers.
+  ///
+  /// - Parameter size: what the relative error is relative to; the largest expected magnitude where none is given.
+  public init(_ name: String, found: Values, expected: Values, size: Double? = nil, bar: Bar) {
+    self.name = name
+    self.bar = bar
+    guard found.shape == expected.shape else {
+      (coordinates, self.found, self.expected) = ([], .nan, .nan)
+      (absolute, relative, share) = (.infinity, .infinity, .infinity)
+      problem = "shape \(found.shape), expected \(expected.shape)"
+      (notFinite, foundIsZero) = (nil, false)
+      return
+    }
+    let (ours, right) = (found.numbers, expected.numbers)
+    let broken = right.indices.filter { !(ours[$0] == right[$0] || (ours[$0] - right[$0]).isFinite) }
+    var worst = broken.first ?? 0
+    var distance = broken.isEmpty ? 0 : Double.infinity
+    if broken.isEmpty {
+      for place in right.indices where ours[place] != right[place] && abs(ours[place] - right[place]) > distance {
+        (worst, distance) = (place, abs(ours[place] - right[place]))
+      }
+    }
+    coordinates = right.isEmpty ? [] : Self.coordinates(of: worst, in: found.shape)
+    (self.found, self.expected) = right.isEmpty ? (0, 0) : (ours[worst], right[worst])
+    absolute = distance
+    relative = distance == 0 ? 0 : distance / max(size ?? expected.largest, Double(Float.leastNormalMagnitude))
+    share = distance == 0 ? 0 : distance / bar.absolute
+    problem = nil
+    notFinite = broken.first.map {
+      let side: NotFinite.Side = ours[$0].isFinite ? .expected : right[$0].isFinite ? .found : .both
+      return NotFinite(side: side, count: broken.count, total: right.count)
+    }
+    foundIsZero = ours.allSatisfy { $0 == 0 }
+  }
+
+  /// A sentence that says where to look.
+  public var description: String {
+    if let problem { return "\(name): \(problem)" }
+    return "\(name): worst at \(coordinates): \(found), expected \(expected); absolute \(absolute), "
+      + "relative \(relative), \(share) of the bar (\(bar))" + (notFinite.map { "; \($0)" } ?? "")
+  }
+
+  /// `[1, 2]`: a number's place in a tensor by its place in memory.
+  private static func coordinates(of place: Int, in shape: Shape) -> [Int] {
+    var (rest, coordinates) = (place, [Int](repeating: 0, count: shape.rank))
+    for axis in (0..<shape.rank).reversed() {
+      coordinates[axis] = rest % shape[axis]
+      rest /= shape[axis]
+    }
+    return coordinates
+  }
+}
