@@ -129,7 +129,7 @@ package struct GoldenOperator {
       return (loss, ["x"])
     case _ where name.hasPrefix("window_attention"):
       let attention = NeighborhoodAttentionCase(
-        name, try inputs("q", "k", "v"), window: attributes.kernel ?? 0, scale: attributes.scale ?? 1)
+        name, try inputs("q", "k", "v"), window: attributes.kernel ?? 0, softmaxScale: attributes.scale ?? 1)
       return (attention, ["q", "k", "v"])
     default: throw GoldenOperatorError(OperatorShapes.unknown)
     }

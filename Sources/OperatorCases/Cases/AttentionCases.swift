@@ -1,9 +1,9 @@
-// Heads and attention: a logit softmaxScale above its clamp, clamped norms, a single key, spans of unequal length, windows as
+// Heads and attention: a logit scale above its clamp, clamped norms, a single key, spans of unequal length, windows as
 // large as the map, of one position, odd and even, maps that are not square, scores of ±80.
 
 import TensorCore
 
-/// Cutting the qkv projection; inputs qkv and, where there is one, the logit softmaxScale.
+/// Cutting the qkv projection; inputs qkv and, where there is one, the logit scale.
 package struct SplitHeadsCase: OperatorCase {
   package let name: String
   package let inputs: [Values]
@@ -42,7 +42,7 @@ package struct SplitHeadsCase: OperatorCase {
       SplitHeadsCase(
         name: "splitHeads c = 17", inputs: [random.normal([1, 5, 3 * 17]), Values([1], shape: [1])], heads: 1),
       SplitHeadsCase(
-        name: "splitHeads softmaxScale above ln 100",
+        name: "splitHeads scale above ln 100",
         inputs: [random.normal([2, 2, 3 * 3 * 4]), Values([4.7, 1, 9], shape: [3])], heads: 3),
       SplitHeadsCase(
         name: "splitHeads long vectors",
