@@ -7,6 +7,7 @@ let package = Package(
   name: "MVAR",
   products: [
     .library(name: "TensorCore", targets: ["TensorCore"]),
+    .library(name: "MVARFiles", targets: ["MVARFiles"]),
     .library(name: "OperatorCases", targets: ["OperatorCases"]),
     .library(name: "MVAR", targets: ["MVAR"]),
     .library(name: "MVARCheckpoints", targets: ["MVARCheckpoints"]),
@@ -35,22 +36,26 @@ let package = Package(
     .systemLibrary(
       name: "CMVARTurboJPEG", path: "Sources/System/CTurboJPEG", pkgConfig: "libturbojpeg",
       providers: [.apt(["libturbojpeg0-dev"]), .brew(["jpeg-turbo"])]),
+    .systemLibrary(
+      name: "CMVARZlib", path: "Sources/System/CZlib", pkgConfig: "zlib",
+      providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
     .systemLibrary(name: "CMVARProcessor", path: "Sources/System/CProcessor"),
 
     // MARK: Libraries
     .target(name: "TensorCore", dependencies: ["CMVAROpenBLAS", "CMVARProcessor"]),
     .target(name: "MVARFiles"),
-    .target(name: "MVARCheckpoints", dependencies: ["MVARFiles"]),
+    .target(name: "MVARCheckpoints", dependencies: ["MVARFiles", "CMVARZlib"]),
     .target(name: "MVARMedia", dependencies: ["MVARFiles", "CMVARPNG", "CMVARTurboJPEG"]),
     .target(name: "MVARPlots", dependencies: ["MVARFiles", "MVARMedia"]),
     // Every operator with inputs chosen to hurt, and what it should compute.
     .target(name: "OperatorCases", dependencies: ["TensorCore"]),
-    .target(name: "MVAR", dependencies: ["TensorCore", "MVARCheckpoints"]),
+    .target(name: "MVAR", dependencies: ["TensorCore", "MVARFiles", "MVARCheckpoints"]),
     .target(
       name: "MVARTraining",
       dependencies: ["TensorCore", "MVAR", "MVARFiles", "MVARCheckpoints", "MVARMedia", "MVARPlots"]),
     .target(
-      name: "MVARVerification", dependencies: ["OperatorCases", "MVAR", "MVARTraining", "MVARCheckpoints", "MVARMedia"]),
+      name: "MVARVerification",
+      dependencies: ["OperatorCases", "MVAR", "MVARTraining", "MVARFiles", "MVARCheckpoints", "MVARMedia"]),
 
     // MARK: CUDA: nothing of it is needed to build; its libraries are found when the program runs
     // The text of the kernels, embedded; the same files are compiled as C++ for the emulator.
@@ -105,15 +110,18 @@ let package = Package(
       ]),
     // Runs the built program.
     .testTarget(name: "MVARGPUCheckTests", dependencies: ["MVARTestSupport"], path: "Tests/GPUCheckTests"),
-    .testTarget(name: "MVARCheckpointsTests", dependencies: ["MVARCheckpoints", "MVARTestSupport"]),
+    .testTarget(name: "MVARFilesTests", dependencies: ["MVARFiles", "MVARTestSupport"]),
+    .testTarget(name: "MVARCheckpointsTests", dependencies: ["MVARCheckpoints", "MVARFiles", "MVARTestSupport"]),
     .testTarget(
       name: "MVARMediaTests", dependencies: ["MVARMedia", "MVARFiles", "MVARVerification", "MVARTestSupport"]),
-    .testTarget(name: "MVARPlotsTests", dependencies: ["MVARPlots", "MVARMedia", "MVARTestSupport"]),
-    .testTarget(name: "MVARTests", dependencies: ["MVAR", "MVARVerification", "MVARCheckpoints", "MVARTestSupport"]),
+    .testTarget(name: "MVARPlotsTests", dependencies: ["MVARPlots", "MVARMedia", "MVARFiles", "MVARTestSupport"]),
+    .testTarget(
+      name: "MVARTests", dependencies: ["MVAR", "MVARVerification", "MVARCheckpoints", "MVARFiles", "MVARTestSupport"]),
     .testTarget(
       name: "MVARTrainingTests",
       dependencies: [
-        "MVARTraining", "MVARVerification", "MVAR", "TensorCore", "MVARMedia", "MVARCheckpoints", "MVARTestSupport",
+        "MVARTraining", "MVARVerification", "MVAR", "TensorCore", "MVARMedia", "MVARCheckpoints", "MVARFiles",
+        "MVARTestSupport",
       ]),
     .testTarget(
       name: "MVARToolTests",

@@ -5,6 +5,8 @@
 // It knows the usual wrapper names and the prefixes that PyTorch's own wrappers add to every name. It does not know
 // any model: callers say which weights they want by naming a parameter that only those have.
 
+import MVARFiles
+
 extension Checkpoint {
   /// One set of weights in a checkpoint.
   public typealias Weights = (prefix: String, tensors: [(name: String, tensor: StoredTensor)])
@@ -23,13 +25,13 @@ extension Checkpoint {
   ///
   /// - Returns: `prefix`, the keys of the wrappers joined by full stops (empty for a bare state dictionary), and the
   ///   tensors in file order with the model's own names.
-  /// - Throws: `CheckpointError` if the file holds no weights, or several sets of them.
+  /// - Throws: `FileError` if the file holds no weights, or several sets of them.
   public func weights() throws -> Weights {
     let sets = weightSets()
-    guard let only = sets.first else { throw CheckpointError(path: path, reason: "holds no weights; \(contents)") }
+    guard let only = sets.first else { throw FileError(path, "holds no weights; \(contents)") }
     guard sets.count == 1 else {
-      let names = sets.map { "\"\(printable($0.prefix))\"" }.joined(separator: ", ")
-      throw CheckpointError(path: path, reason: "holds several sets of weights (\(names)); one must be chosen")
+      let names = sets.map { "\"\(excerpt($0.prefix))\"" }.joined(separator: ", ")
+      throw FileError(path, "holds several sets of weights (\(names)); one must be chosen")
     }
     return only
   }
@@ -38,16 +40,16 @@ extension Checkpoint {
   ///
   /// - Parameter key: the parameter's name in the model, without wrappers.
   /// - Returns: as `weights()`.
-  /// - Throws: `CheckpointError` that lists what was found if no set fits, or more than one does.
+  /// - Throws: `FileError` that lists what was found if no set fits, or more than one does.
   public func weights(containing key: String) throws -> Weights {
     let sets = weightSets()
     let fitting = sets.filter { $0.tensors.contains { $0.name == key } }
     guard let only = fitting.first else {
-      throw CheckpointError(path: path, reason: "holds no weights with a parameter \"\(key)\"; \(contents)")
+      throw FileError(path, "holds no weights with a parameter \"\(key)\"; \(contents)")
     }
     guard fitting.count == 1 else {
-      let names = fitting.map { "\"\(printable($0.prefix))\"" }.joined(separator: ", ")
-      throw CheckpointError(path: path, reason: "holds several sets of weights with a parameter \"\(key)\" (\(names))")
+      let names = fitting.map { "\"\(excerpt($0.prefix))\"" }.joined(separator: ", ")
+      throw FileError(path, "holds several sets of weights with a parameter \"\(key)\" (\(names))")
     }
     return only
   }
@@ -94,7 +96,7 @@ extension Checkpoint {
   /// What the file holds instead, for an error.
   private var contents: String {
     if tensors.isEmpty { return "it holds no tensors at all" }
-    let names = tensors.prefix(5).map { "\"\(printable($0.name, limit: 80))\"" }.joined(separator: ", ")
+    let names = tensors.prefix(5).map { "\"\(excerpt($0.name, limit: 80))\"" }.joined(separator: ", ")
     let more = tensors.count > 5 ? " and \(tensors.count - 5) more" : ""
     return "it holds \(names)\(more)"
   }

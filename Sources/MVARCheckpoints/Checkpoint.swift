@@ -3,6 +3,8 @@
 // The format is found from the contents, never from the file's name. Opening reads only directories and headers;
 // tensors stay in the mapped file. `Checkpoint+Weights.swift` finds a model's weights inside wrappers.
 
+import MVARFiles
+
 /// A checkpoint file: named tensors, and for PyTorch files the whole object tree.
 public struct Checkpoint: Sendable {
   /// The kinds of file that can be opened.
@@ -37,7 +39,7 @@ public struct Checkpoint: Sendable {
   /// Opens a checkpoint.
   ///
   /// - Parameter path: a safetensors, PyTorch (`.pth`, `.pt`, `.bin`), npy or npz file, whatever its name.
-  /// - Throws: `CheckpointError` with one sentence if the file cannot be read, is not a checkpoint, is damaged, or
+  /// - Throws: `FileError` with one sentence if the file cannot be read, is not a checkpoint, is damaged, or
   ///   asks for anything but plain values and tensors.
   public static func open(_ path: String) throws -> Checkpoint {
     let file = try MappedFile(path: path)
@@ -53,7 +55,7 @@ public struct Checkpoint: Sendable {
       } else if NPZReader.matches(archive) {
         try self.init(path: path, format: .npz, tensors: try NPZReader.read(archive))
       } else {
-        throw CheckpointError("is a zip archive, but neither a PyTorch checkpoint nor a NumPy archive")
+        throw FileError("is a zip archive, but neither a PyTorch checkpoint nor a NumPy archive")
       }
     } else if NPYReader.matches(file) {
       try self.init(path: path, format: .npy, tensors: [("array", try NPYReader.read(file))])
@@ -63,7 +65,7 @@ public struct Checkpoint: Sendable {
       let (tensors, metadata) = try SafetensorsReader.read(file)
       try self.init(path: path, format: .safetensors, tensors: tensors, metadata: metadata)
     } else {
-      throw CheckpointError(FileSignature.describe(file))
+      throw FileError(FileSignature.describe(file))
     }
   }
 
@@ -88,7 +90,7 @@ public struct Checkpoint: Sendable {
     for leaf in leaves {
       let name = leaf.path.joined(separator: ".")
       guard indices.updateValue(tensors.count, forKey: name) == nil else {
-        throw CheckpointError("two tensors have the name \"\(printable(name))\"")
+        throw FileError("two tensors have the name \"\(excerpt(name))\"")
       }
       tensors.append((name, leaf.tensor))
     }

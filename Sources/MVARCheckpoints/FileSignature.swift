@@ -39,7 +39,7 @@ enum FileSignature {
     if start.allSatisfy({ $0 == 0 }) { return "is not a checkpoint: it begins with zeros only" }
     if start.allSatisfy({ (0x20..<0x7f).contains($0) || (0x09...0x0d).contains($0) }) {
       return
-        "is not a checkpoint: it begins with the text \"\(printable(String(decoding: start, as: UTF8.self), limit: 40))\""
+        "is not a checkpoint: it begins with the text \"\(excerpt(String(decoding: start, as: UTF8.self), limit: 40))\""
     }
     let shown = start.prefix(8).map { String(format: "%02x", $0) }.joined(separator: " ")
     return "is not a checkpoint: it begins with the bytes \(shown)"

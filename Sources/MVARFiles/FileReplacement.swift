@@ -7,34 +7,66 @@ import Foundation
 
 /// Replaces files in one step.
 package enum FileReplacement {
-  /// Why something is not replaced by a file.
-  package enum Refusal: Error {
-    /// The path ends with a slash, and there is no such folder.
-    case folderName
-    /// What lies there is no regular file; its mode, as `stat` tells it.
-    case notRegular(mode_t)
-  }
-
   /// Writes a file; at the path appears the complete file or, after an error, whatever was there before.
   ///
   /// - Parameters:
-  ///   - path: the file to create or replace, neither empty nor with a zero byte; a symbolic link is followed, and an
-  ///     existing file's permissions are kept.
+  ///   - path: the file to create or replace; a symbolic link is followed, and an existing file's permissions are kept.
   ///   - body: writes the contents to a descriptor, which it neither flushes nor closes.
-  /// - Throws: `Refusal` for a path where no file can be, `SystemError` if the folder or file cannot be written or the
-  ///   disk is full; whatever `body` throws.
+  /// - Throws: `FileError` for a path where no file can be, if the folder or file cannot be written or the disk is full;
+  ///   whatever `body` throws, a `SystemError` as a `FileError`.
   package static func write(to path: String, _ body: (_ descriptor: Int32) throws -> Void) throws {
-    precondition(!path.isEmpty && !path.utf8.contains(0), "the path is one that the system can read")
-    let target = resolvingLink(path)
-    var status = stat()
-    var permissions: mode_t?
-    if stat(target, &status) == 0 {
-      guard status.st_mode & S_IFMT == S_IFREG else { throw Refusal.notRegular(status.st_mode) }
-      permissions = status.st_mode & 0o7777
+    try RegularFile.checkName(path)
+    do {
+      try replace(path, body)
+    } catch let error as SystemError {
+      throw FileError(path, "cannot be written: \(error)")
     }
+  }
+
+  /// Writes a file of bytes as ``write(to:_:)`` does.
+  ///
+  /// - Throws: `FileError`.
+  package static func write(_ bytes: [UInt8], to path: String) throws(FileError) {
+    do {
+      try write(to: path) { try Descriptor.writeAll(bytes, to: $0) }
+    } catch let error as FileError {
+      throw error
+    } catch {
+      throw FileError(path, "cannot be written: \(error)")
+    }
+  }
+
+  /// Refuses a path where something lies that no file may replace.
+  ///
+  /// - Returns: the permissions of the file that lies there, nil when there is none.
+  /// - Throws: `FileError` for a folder, pipe, socket or device.
+  @discardableResult
+  package static func checkTarget(_ path: String) throws(FileError) -> mode_t? {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return nil }
+    switch status.st_mode & S_IFMT {
+    case S_IFREG: return status.st_mode & 0o7777
+    case S_IFDIR: throw FileError(path, "is a folder and cannot be replaced by a file")
+    default: throw FileError(path, "is not a regular file and cannot be replaced")
+    }
+  }
+
+  /// Finds out whether a folder takes new files, by making one and removing it.
+  ///
+  /// - Parameter folder: its path; empty for the working folder.
+  /// - Throws: `SystemError` when it takes none.
+  package static func probe(_ folder: String) throws(SystemError) {
+    let (temporary, descriptor) = try makeTemporary(in: folder.isEmpty ? "" : "\(folder)/")
+    close(descriptor)
+    unlink(temporary)
+  }
+
+  private static func replace(_ path: String, _ body: (_ descriptor: Int32) throws -> Void) throws {
+    let permissions = try checkTarget(path)
+    let target = resolvingLink(path)
     let folder = target.lastIndex(of: "/").map { String(target[...$0]) } ?? ""
     let nameLength = target.utf8.count - folder.utf8.count
-    guard nameLength > 0 else { throw Refusal.folderName }
+    guard nameLength > 0 else { throw FileError(path, "is a folder name, not a file name") }
     guard nameLength <= Int(NAME_MAX) else { throw SystemError(ENAMETOOLONG) }
 
     let (temporary, descriptor) = try makeTemporary(in: folder)

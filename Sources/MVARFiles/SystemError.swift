@@ -1,5 +1,5 @@
-// Why the system refused something: an error number and the system's words for it. Deliberately without a file's name:
-// each module puts the words into sentences of its own.
+// Why the system refused something: an error number and the system's words for it. Deliberately without a file's name,
+// which `FileError` adds.
 
 import Foundation
 

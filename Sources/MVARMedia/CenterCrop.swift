@@ -2,6 +2,8 @@
 // twice too large, resize the shorter side to n, keep the middle n × n.
 // Byte for byte Pillow's result; image augmentation such as flips is not done here.
 
+import MVARFiles
+
 extension PixelImage {
   /// The middle square of the image, `n` pixels a side.
   ///
@@ -11,10 +13,10 @@ extension PixelImage {
   /// - Parameters:
   ///   - n: the side of the result.
   ///   - order: which pass comes first; only for images more than twice as high as wide does it change anything.
-  /// - Throws: `MediaError` when n × n is outside ``ImageLimits``.
+  /// - Throws: `FileError` when n × n is outside ``ImageLimits``.
   public func centerCrop(
     _ n: Int, order: ResamplingOrder = .pillow13
-  ) throws(MediaError) -> PixelImage {
+  ) throws(FileError) -> PixelImage {
     try ImageLimits.check(width: n, height: n, of: "the crop")
     var image = self
     while min(image.width, image.height) >= 2 * n {

@@ -1,6 +1,8 @@
 // Recognizes an image's format from its first bytes and reads the two that are understood.
 // File names and extensions are never looked at. Other formats are only named, so that the error is useful.
 
+import MVARFiles
+
 enum ImageFormat: String {
   case png = "PNG"
   case jpeg = "JPEG"
@@ -71,9 +73,10 @@ extension PixelImage {
   /// The pixels are those of Pillow's `Image.open(path).convert("RGB")`: no orientation, no color management, alpha
   /// dropped. See `PNGReader.swift` and `JPEGReader.swift` for the few deliberate differences.
   ///
-  /// - Throws: `MediaError`, one sentence with the path and the reason.
-  public static func load(_ path: String) throws(MediaError) -> PixelImage {
-    try PixelImage(decoding: FileBytes.read(path), subject: path)
+  /// - Throws: `FileError`, one sentence with the path and the reason.
+  public static func load(_ path: String) throws(FileError) -> PixelImage {
+    let bytes = try RegularFile.contents(of: path, limit: ImageLimits.fileSize, for: "an image")
+    return try PixelImage(decoding: bytes, subject: path)
   }
 
   /// Decodes the bytes of a PNG or JPEG file.
@@ -81,14 +84,14 @@ extension PixelImage {
   /// - Parameters:
   ///   - bytes: the whole file.
   ///   - subject: what an error's sentence is about.
-  /// - Throws: `MediaError`, one sentence with the subject and the reason.
-  public init(decoding bytes: [UInt8], subject: String = "the image") throws(MediaError) {
-    if bytes.isEmpty { throw MediaError(subject, "is empty") }
+  /// - Throws: `FileError`, one sentence with the subject and the reason.
+  public init(decoding bytes: [UInt8], subject: String = "the image") throws(FileError) {
+    if bytes.isEmpty { throw FileError(subject, "is empty") }
     switch ImageFormat(bytes) {
     case .png: self = try PNGReader.decode(bytes, subject: subject)
     case .jpeg: self = try JPEGReader.decode(bytes, subject: subject)
-    case let other?: throw MediaError(subject, "is in the format \(other.rawValue), and only PNG and JPEG are read")
-    case nil: throw MediaError(subject, "is not an image: it begins like neither PNG nor JPEG")
+    case let other?: throw FileError(subject, "is in the format \(other.rawValue), and only PNG and JPEG are read")
+    case nil: throw FileError(subject, "is not an image: it begins like neither PNG nor JPEG")
     }
   }
 }

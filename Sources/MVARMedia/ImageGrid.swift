@@ -1,6 +1,8 @@
 // Puts several images into one: a grid of equal ones, or rows of different ones (an image after each scale).
 // It places whole pixels and never blends; images that should match in size are enlarged before with `scaled(by:)`.
 
+import MVARFiles
+
 /// How images are put side by side.
 public struct ImageGrid: Sendable {
   /// Where an image stands in a row that is higher than itself.
@@ -30,16 +32,16 @@ public struct ImageGrid: Sendable {
   /// - Parameters:
   ///   - images: at least one, all of the same size.
   ///   - columns: images in a row; ⌈√count⌉ when not given.
-  /// - Throws: `MediaError` when there is nothing to show, the sizes differ, or the result is outside ``ImageLimits``.
-  public func grid(_ images: [PixelImage], columns: Int? = nil) throws(MediaError) -> PixelImage {
-    guard let first = images.first else { throw MediaError("the grid", "has no images") }
+  /// - Throws: `FileError` when there is nothing to show, the sizes differ, or the result is outside ``ImageLimits``.
+  public func grid(_ images: [PixelImage], columns: Int? = nil) throws(FileError) -> PixelImage {
+    guard let first = images.first else { throw FileError("the grid", "has no images") }
     if let other = images.first(where: { $0.width != first.width || $0.height != first.height }) {
-      throw MediaError(
+      throw FileError(
         "the grid",
         "needs images of one size, and has \(first.width) × \(first.height) and \(other.width) × \(other.height)")
     }
     let columns = columns ?? ImageGrid.defaultColumns(images.count)
-    guard columns >= 1 else { throw MediaError("the grid", "cannot have \(columns) columns") }
+    guard columns >= 1 else { throw FileError("the grid", "cannot have \(columns) columns") }
     let rows = stride(from: 0, to: images.count, by: min(columns, images.count)).map { start in
       Array(images[start..<min(start + min(columns, images.count), images.count)])
     }
@@ -51,12 +53,12 @@ public struct ImageGrid: Sendable {
   /// - Parameters:
   ///   - rows: the rows from top to bottom, none of them empty.
   ///   - alignment: where a low image stands in its row.
-  /// - Throws: `MediaError` when a row is empty, the gap is negative, or the result is outside ``ImageLimits``.
-  public func rows(_ rows: [[PixelImage]], alignment: Alignment = .bottom) throws(MediaError) -> PixelImage {
-    if rows.isEmpty { throw MediaError("the grid", "has no rows") }
-    if rows.contains(where: \.isEmpty) { throw MediaError("the grid", "has a row without images") }
+  /// - Throws: `FileError` when a row is empty, the gap is negative, or the result is outside ``ImageLimits``.
+  public func rows(_ rows: [[PixelImage]], alignment: Alignment = .bottom) throws(FileError) -> PixelImage {
+    if rows.isEmpty { throw FileError("the grid", "has no rows") }
+    if rows.contains(where: \.isEmpty) { throw FileError("the grid", "has a row without images") }
     guard gap >= 0 && gap <= ImageLimits.side else {
-      throw MediaError("the grid", "cannot have a gap of \(gap) pixels")
+      throw FileError("the grid", "cannot have a gap of \(gap) pixels")
     }
     // Sides and gap are at most 2¹⁶ and an array's count is below 2⁴⁸, so these sums stay inside 64 bits.
     let heights = rows.map { row in row.map(\.height).max() ?? 0 }
@@ -96,10 +98,10 @@ public struct ImageGrid: Sendable {
 extension PixelImage {
   /// Every pixel as a square of `factor` × `factor` equal ones.
   ///
-  /// - Throws: `MediaError` when the factor is below 1 or the result is outside ``ImageLimits``.
-  public func scaled(by factor: Int) throws(MediaError) -> PixelImage {
+  /// - Throws: `FileError` when the factor is below 1 or the result is outside ``ImageLimits``.
+  public func scaled(by factor: Int) throws(FileError) -> PixelImage {
     guard factor >= 1 && factor <= ImageLimits.side else {
-      throw MediaError("the image", "cannot be enlarged \(factor) times")
+      throw FileError("the image", "cannot be enlarged \(factor) times")
     }
     if factor == 1 { return self }
     try ImageLimits.check(width: width * factor, height: height * factor, of: "the enlarged image")

@@ -1,6 +1,8 @@
 // How large an image may be: the limits that are checked before any memory is asked for.
 // They keep a few bytes of a hostile header from claiming gigabytes; they say nothing about what a model accepts.
 
+import MVARFiles
+
 /// The largest images this module handles.
 public enum ImageLimits {
   /// The longest side, in pixels.
@@ -9,22 +11,25 @@ public enum ImageLimits {
   /// The most pixels in one image: 2²⁷, which are 384 MiB of RGB bytes.
   public static let pixelCount = 1 << 27
 
+  /// The most bytes in a file that is read: 1 GiB, far above any image within these limits that compresses at all.
+  static let fileSize = 1 << 30
+
   /// Checks a size that came from a file or a caller.
   ///
   /// - Parameters:
   ///   - width: columns of pixels.
   ///   - height: rows of pixels.
   ///   - subject: what the error's sentence is about.
-  /// - Throws: `MediaError` when a side is below 1 or above ``side``, or the product is above ``pixelCount``.
-  public static func check(width: Int, height: Int, of subject: String) throws(MediaError) {
+  /// - Throws: `FileError` when a side is below 1 or above ``side``, or the product is above ``pixelCount``.
+  public static func check(width: Int, height: Int, of subject: String) throws(FileError) {
     if width < 1 || height < 1 {
-      throw MediaError(subject, "is \(width) × \(height) pixels, and a side cannot be below 1")
+      throw FileError(subject, "is \(width) × \(height) pixels, and a side cannot be below 1")
     }
     if width > side || height > side {
-      throw MediaError(subject, "is \(width) × \(height) pixels, and the limit is \(side) a side")
+      throw FileError(subject, "is \(width) × \(height) pixels, and the limit is \(side) a side")
     }
     if width * height > pixelCount {  // cannot overflow: both sides are at most `side`
-      throw MediaError(subject, "is \(width) × \(height) pixels, and the limit is \(pixelCount) pixels in all")
+      throw FileError(subject, "is \(width) × \(height) pixels, and the limit is \(pixelCount) pixels in all")
     }
   }
 }

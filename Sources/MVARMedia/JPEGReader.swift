@@ -2,15 +2,16 @@
 // bit for bit what Pillow's `Image.open(path).convert("RGB")` gives; CMYK follows Pillow's Adobe convention (inverted).
 // Damaged data is refused, where Pillow fills in gray without a word. Orientation tags and profiles are ignored.
 
+import MVARFiles
 import CMVARTurboJPEG
 
 enum JPEGReader {
   /// A complete file has a bit for each block, and never fewer than one block for 128 pixels.
   private static let mostPixelsPerByte = 1024
 
-  static func decode(_ bytes: [UInt8], subject: String) throws(MediaError) -> PixelImage {
+  static func decode(_ bytes: [UInt8], subject: String) throws(FileError) -> PixelImage {
     guard let decoder = tjInitDecompress() else {
-      throw MediaError(subject, "cannot be decoded: TurboJPEG does not start")
+      throw FileError(subject, "cannot be decoded: TurboJPEG does not start")
     }
     defer { tjDestroy(decoder) }
 
@@ -26,10 +27,10 @@ enum JPEGReader {
     guard status == 0 || (width > 0 && height > 0 && colorSpace >= 0) else {
       throw damaged(subject, decoder)
     }
-    if width < 1 || height < 1 { throw MediaError(subject, "is a JPEG file without an image") }
+    if width < 1 || height < 1 { throw FileError(subject, "is a JPEG file without an image") }
     try ImageLimits.check(width: Int(width), height: Int(height), of: subject)
     if Int(width) * Int(height) / mostPixelsPerByte > bytes.count {
-      throw MediaError(subject, "claims \(width) × \(height) pixels, and its \(bytes.count) bytes cannot hold them")
+      throw FileError(subject, "claims \(width) × \(height) pixels, and its \(bytes.count) bytes cannot hold them")
     }
 
     let isCMYK = colorSpace == Int32(TJCS_CMYK.rawValue) || colorSpace == Int32(TJCS_YCCK.rawValue)
@@ -48,9 +49,9 @@ enum JPEGReader {
       trustedWidth: Int(width), height: Int(height), pixels: isCMYK ? redGreenBlue(invertedCMYK: samples) : samples)
   }
 
-  private static func damaged(_ subject: String, _ decoder: tjhandle) -> MediaError {
+  private static func damaged(_ subject: String, _ decoder: tjhandle) -> FileError {
     let reason = tjGetErrorStr2(decoder).map { String(cString: $0) } ?? "TurboJPEG gives no reason"
-    return MediaError(subject, "is a damaged or unusual JPEG file: \(reason)")
+    return FileError(subject, "is a damaged or unusual JPEG file: \(reason)")
   }
 
   /// Pillow's arithmetic, without color profiles: `k − (255 − c) · k / 255`, rounded, for stored (inverted) c and k.

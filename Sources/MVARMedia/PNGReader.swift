@@ -4,16 +4,17 @@
 // colors either multiplied by alpha or rounded. Opaque pixels are exact, others at most one level away; interlaced
 // ones, which libpng 1.6.39 rounds wrongly, are as exact as the multiplied color allows.
 
+import MVARFiles
 import CMVARPNG
 
 enum PNGReader {
   /// Deflate never shrinks data more than 1032 times: 258 bytes for 2 bits.
   private static let largestDeflateRatio = 1032
 
-  static func decode(_ bytes: [UInt8], subject: String) throws(MediaError) -> PixelImage {
+  static func decode(_ bytes: [UInt8], subject: String) throws(FileError) -> PixelImage {
     let stream = try PNGStream(bytes, subject: subject)
     if stream.compressedCount < stream.leastUncompressedCount / largestDeflateRatio {
-      throw MediaError(
+      throw FileError(
         subject,
         "claims \(stream.width) × \(stream.height) pixels, and its \(stream.compressedCount) compressed bytes cannot hold them"
       )
@@ -49,7 +50,7 @@ enum PNGReader {
   /// The decoded pixels; `Sample` must be as wide as the format's samples.
   private static func samples<Sample: FixedWidthInteger>(
     of stream: PNGStream, as format: Format, subject: String
-  ) throws(MediaError) -> [Sample] {
+  ) throws(FileError) -> [Sample] {
     precondition(Sample.bitWidth == (format.contains(.linear) ? 16 : 8))
     let channels = format.contains(.alpha) ? 4 : 3
     var image = png_image()
@@ -69,7 +70,7 @@ enum PNGReader {
       }
     }
     guard succeeded else {
-      throw MediaError(subject, "is a damaged PNG file: \(message(of: image))")
+      throw FileError(subject, "is a damaged PNG file: \(message(of: image))")
     }
     return result
   }

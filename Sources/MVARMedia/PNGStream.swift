@@ -2,6 +2,8 @@
 // It finds size and pixel type before anything is decoded, and keeps the critical chunks only, so that gamma, color
 // profiles and transparency keys cannot change a pixel. Checksums, palettes and compressed data are left to libpng.
 
+import MVARFiles
+
 /// The parts of a PNG file that matter for its pixels.
 struct PNGStream {
   static let signature: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
@@ -31,9 +33,9 @@ struct PNGStream {
   }
 
   /// Walks the chunks of a file that starts with ``signature``.
-  init(_ bytes: [UInt8], subject: String) throws(MediaError) {
+  init(_ bytes: [UInt8], subject: String) throws(FileError) {
     guard bytes.count >= 33, PNGStream.number(bytes, 8) == 13, Array(bytes[12..<16]) == Array("IHDR".utf8) else {
-      throw MediaError(subject, bytes.count < 33 ? "is a PNG file cut short" : "is a PNG file without its header")
+      throw FileError(subject, bytes.count < 33 ? "is a PNG file cut short" : "is a PNG file without its header")
     }
     width = PNGStream.number(bytes, 16)
     height = PNGStream.number(bytes, 20)
@@ -46,10 +48,10 @@ struct PNGStream {
     var position = 8
     while true {
       let left = bytes.count - position
-      guard left >= 12 else { throw MediaError(subject, "is a PNG file cut short") }
+      guard left >= 12 else { throw FileError(subject, "is a PNG file cut short") }
       let length = PNGStream.number(bytes, position)
       guard length <= left - 12 else {
-        throw MediaError(subject, "is a PNG file cut short: a chunk of \(length) bytes has only \(left - 12)")
+        throw FileError(subject, "is a PNG file cut short: a chunk of \(length) bytes has only \(left - 12)")
       }
       let name = bytes[(position + 4)..<(position + 8)]
       let isCritical = bytes[position + 4] & 0x20 == 0

@@ -1,13 +1,14 @@
 // Writes 8-bit RGB PNG through libpng's simplified interface, and to a file only as a whole.
 // No other pixel formats, no metadata beyond libpng's sRGB mark.
 
+import MVARFiles
 import CMVARPNG
 
 extension PixelImage {
   /// The image as the bytes of a PNG file.
   ///
-  /// - Throws: `MediaError` when libpng refuses, which means that memory ran out.
-  public func pngBytes() throws(MediaError) -> [UInt8] {
+  /// - Throws: `FileError` when libpng refuses, which means that memory ran out.
+  public func pngBytes() throws(FileError) -> [UInt8] {
     // Stored blocks, chunk headers and the file's ends add well under an eighth to the raw rows.
     let raw = (3 * width + 1) * height
     var capacity = raw + raw / 8 + 4096
@@ -32,7 +33,7 @@ extension PixelImage {
         return result
       }
       guard Int(size) > capacity else {
-        throw MediaError("the image", "cannot be compressed as PNG: \(PNGReader.message(of: image))")
+        throw FileError("the image", "cannot be compressed as PNG: \(PNGReader.message(of: image))")
       }
       capacity = Int(size)
     }
@@ -41,8 +42,8 @@ extension PixelImage {
   /// Writes the image as a PNG file: whole, or not at all. An existing file is replaced only after success.
   ///
   /// - Parameter path: the file's name; its folder must exist.
-  /// - Throws: `MediaError` naming the file when it cannot be written.
-  public func writePNG(to path: String) throws(MediaError) {
-    try FileBytes.write(pngBytes(), to: path)
+  /// - Throws: `FileError` naming the file when it cannot be written.
+  public func writePNG(to path: String) throws(FileError) {
+    try FileReplacement.write(pngBytes(), to: path)
   }
 }

@@ -2,6 +2,8 @@
 // The arithmetic is float32, operation by operation as in numpy, so the same bytes give the same bits.
 // No color management and no batching: one image, one array.
 
+import MVARFiles
+
 extension PixelImage {
   /// How a number in 0…1 becomes a byte.
   public enum Rounding: Sendable {
@@ -50,8 +52,8 @@ extension PixelImage {
   ///   - width: columns.
   ///   - height: rows.
   ///   - rounding: how the product with 255 becomes a byte.
-  /// - Throws: `MediaError` when the size is outside ``ImageLimits`` or does not match the count of numbers.
-  public init(planar01: [Float], width: Int, height: Int, rounding: Rounding = .truncate) throws(MediaError) {
+  /// - Throws: `FileError` when the size is outside ``ImageLimits`` or does not match the count of numbers.
+  public init(planar01: [Float], width: Int, height: Int, rounding: Rounding = .truncate) throws(FileError) {
     var ignored = ClampedCounts()
     try self.init(planar01: planar01, width: width, height: height, rounding: rounding, countingClampedIn: &ignored)
   }
@@ -60,12 +62,12 @@ extension PixelImage {
   public init(
     planar01: [Float], width: Int, height: Int, rounding: Rounding = .truncate,
     countingClampedIn clamped: inout ClampedCounts
-  ) throws(MediaError) {
+  ) throws(FileError) {
     try ImageLimits.check(width: width, height: height, of: "the image")
     let plane = width * height
     guard planar01.count == 3 * plane else {
-      throw MediaError(
-        "the image", "of \(width) × \(height) pixels needs \(3 * plane) numbers, not \(planar01.count)")
+      throw FileError(
+        "the image", "needs \(3 * plane) numbers for \(width) × \(height) pixels, not \(planar01.count)")
     }
     var pixels = [UInt8](repeating: 0, count: 3 * plane)
     for channel in 0..<3 {

@@ -2,6 +2,8 @@
 // No alpha, no color profile, no orientation: readers drop all three, as `Image.open(path).convert("RGB")` does in
 // Pillow, because that is what the models were trained on.
 
+import MVARFiles
+
 /// An 8-bit RGB image, rows from top to bottom, three bytes a pixel.
 public struct PixelImage: Equatable, Hashable, Sendable {
   /// Columns of pixels, at least 1.
@@ -19,12 +21,12 @@ public struct PixelImage: Equatable, Hashable, Sendable {
   ///   - width: columns, 1 to ``ImageLimits/side``.
   ///   - height: rows, 1 to ``ImageLimits/side``.
   ///   - pixels: red, green, blue interleaved, row-major.
-  /// - Throws: `MediaError` when the size is outside ``ImageLimits`` or does not match the number of bytes.
-  public init(width: Int, height: Int, pixels: [UInt8]) throws(MediaError) {
+  /// - Throws: `FileError` when the size is outside ``ImageLimits`` or does not match the number of bytes.
+  public init(width: Int, height: Int, pixels: [UInt8]) throws(FileError) {
     try ImageLimits.check(width: width, height: height, of: "the image")
     guard pixels.count == 3 * width * height else {
       let needed = 3 * width * height
-      throw MediaError("the image", "of \(width) × \(height) pixels needs \(needed) bytes, not \(pixels.count)")
+      throw FileError("the image", "needs \(needed) bytes for \(width) × \(height) pixels, not \(pixels.count)")
     }
     self.width = width
     self.height = height
@@ -33,8 +35,8 @@ public struct PixelImage: Equatable, Hashable, Sendable {
 
   /// An image of one color.
   ///
-  /// - Throws: `MediaError` when the size is outside ``ImageLimits``.
-  public init(width: Int, height: Int, filledWith color: Color) throws(MediaError) {
+  /// - Throws: `FileError` when the size is outside ``ImageLimits``.
+  public init(width: Int, height: Int, filledWith color: Color) throws(FileError) {
     try ImageLimits.check(width: width, height: height, of: "the image")
     var pixels = [UInt8](repeating: color.red, count: 3 * width * height)
     if color.green != color.red || color.blue != color.red {

@@ -2,6 +2,8 @@
 // Each pass is (Σ w · pixel + 2²¹) >> 22, clamped; a pass that changes nothing is skipped. Only the wanted part of the
 // output is computed, from the rows and columns that part looks at, so a thin image never makes a huge one in between.
 
+import MVARFiles
+
 extension PixelImage {
   /// The image in another size.
   ///
@@ -10,10 +12,10 @@ extension PixelImage {
   ///   - height: rows of the result.
   ///   - filter: box or bicubic.
   ///   - order: which pass comes first.
-  /// - Throws: `MediaError` when the new size, or the step in between, is outside ``ImageLimits``.
+  /// - Throws: `FileError` when the new size, or the step in between, is outside ``ImageLimits``.
   public func resized(
     width: Int, height: Int, filter: ResamplingFilter, order: ResamplingOrder = .pillow13
-  ) throws(MediaError) -> PixelImage {
+  ) throws(FileError) -> PixelImage {
     try ImageLimits.check(width: width, height: height, of: "the resized image")
     if order.isVerticalFirst(from: (self.width, self.height), to: (width, height)) {
       try ImageLimits.check(width: self.width, height: height, of: "the half-resized image")

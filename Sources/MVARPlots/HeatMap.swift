@@ -3,6 +3,7 @@
 // Rows run from top to bottom and columns from left to right, as in the table. Drawn as `LinePlot` is, without anything of
 // the system's. There is no legend of colors: the numbers in the cells say more, and the caller names the range.
 
+import MVARFiles
 import MVARMedia
 
 /// A table of numbers as colored cells.
@@ -66,20 +67,20 @@ public struct HeatMap: Sendable {
 
   /// Where the cells lie: the pixels of each column and of each row.
   ///
-  /// - Throws: `MediaError` when the table is empty or not rectangular, names or texts are not as many, or the size is
+  /// - Throws: `FileError` when the table is empty or not rectangular, names or texts are not as many, or the size is
   ///   outside ``ImageLimits`` or too small for the labels.
-  public func cells() throws(MediaError) -> (columns: [Range<Int>], rows: [Range<Int>]) {
+  public func cells() throws(FileError) -> (columns: [Range<Int>], rows: [Range<Int>]) {
     try ImageLimits.check(width: width, height: height, of: "the heat map")
     let (rowCount, columnCount) = (values.count, values.first?.count ?? 0)
     guard rowCount > 0, columnCount > 0, values.allSatisfy({ $0.count == columnCount }) else {
-      throw MediaError("the heat map", "needs rows of the same number of columns, at least one of each")
+      throw FileError("the heat map", "needs rows of the same number of columns, at least one of each")
     }
     let fits =
       (names.columns.isEmpty || names.columns.count == columnCount)
       && (names.rows.isEmpty || names.rows.count == rowCount)
       && (texts.isEmpty || texts.count == rowCount && texts.allSatisfy { $0.count == columnCount })
     guard fits else {
-      throw MediaError("the heat map", "of \(rowCount) × \(columnCount) cells has another number of names or texts")
+      throw FileError("the heat map of \(rowCount) × \(columnCount) cells", "has another number of names or texts")
     }
     let text = letters
     let nameWidth = names.rows.map { BitmapFont.width(of: $0, scale: text) }.max() ?? 0
@@ -88,9 +89,9 @@ public struct HeatMap: Sendable {
     let top = line + 7 * text
     let bottom = height - 2 * line - 6 * text
     guard right - left >= max(40, columnCount), bottom - top >= max(40, rowCount) else {
-      throw MediaError(
-        "the heat map",
-        "of \(width) × \(height) pixels is too small for its labels and \(rowCount) × \(columnCount) cells")
+      throw FileError(
+        "the heat map of \(width) × \(height) pixels",
+        "is too small for its labels and \(rowCount) × \(columnCount) cells")
     }
     func parts(_ count: Int, _ start: Int, _ end: Int) -> [Range<Int>] {
       (0..<count).map { start + $0 * (end - start) / count..<start + ($0 + 1) * (end - start) / count }
@@ -100,8 +101,8 @@ public struct HeatMap: Sendable {
 
   /// The heat map as an image.
   ///
-  /// - Throws: `MediaError` as ``cells()`` does.
-  public func draw() throws(MediaError) -> PixelImage {
+  /// - Throws: `FileError` as ``cells()`` does.
+  public func draw() throws(FileError) -> PixelImage {
     let (columns, rows) = try cells()
     var image = try PixelImage(width: width, height: height, filledWith: .white)
     for (row, pixelRows) in rows.enumerated() {

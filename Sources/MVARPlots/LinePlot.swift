@@ -3,6 +3,7 @@
 // Everything is drawn here, without fonts or libraries of the system, so the same numbers give the same image on
 // every machine. It draws lines and dots only: no bars, no error bands, no second axis, no text in other scripts.
 
+import MVARFiles
 import MVARMedia
 
 /// Curves over two axes.
@@ -73,8 +74,8 @@ public struct LinePlot: Sendable {
 
   /// The plot as an image.
   ///
-  /// - Throws: `MediaError` when the size is outside ``ImageLimits`` or too small for the labels.
-  public func draw() throws(MediaError) -> PixelImage {
+  /// - Throws: `FileError` when the size is outside ``ImageLimits`` or too small for the labels.
+  public func draw() throws(FileError) -> PixelImage {
     var image = try PixelImage(width: width, height: height, filledWith: .white)
     let text = max(textScale, 1)
     let line = (BitmapFont.height + BitmapFont.descent + 3) * text
@@ -88,7 +89,7 @@ public struct LinePlot: Sendable {
     let top = line * 2 + 7 * text
     let bottom = height - 2 * line - 6 * text
     guard right - left >= 40, bottom - top >= 40 else {
-      throw MediaError("the plot", "of \(width) × \(height) pixels is too small for its labels")
+      throw FileError("the plot of \(width) × \(height) pixels", "is too small for its labels")
     }
 
     func write(_ words: String, _ x: Int, _ y: Int) {

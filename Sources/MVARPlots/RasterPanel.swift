@@ -3,6 +3,7 @@
 //
 // The lines are mixed into the raster, so that they show on dark and on light and hide nothing.
 
+import MVARFiles
 import MVARMedia
 
 /// A square of shares with a title and a caption.
@@ -41,11 +42,11 @@ public struct RasterPanel: Sendable {
 
   /// The panel as an image.
   ///
-  /// - Throws: `MediaError` when the side does not match the number of shares or the size is outside ``ImageLimits``.
-  public func draw() throws(MediaError) -> PixelImage {
+  /// - Throws: `FileError` when the side does not match the number of shares or the size is outside ``ImageLimits``.
+  public func draw() throws(FileError) -> PixelImage {
     try ImageLimits.check(width: side, height: side, of: "the raster")
     guard shares.count == side * side else {
-      throw MediaError("the raster", "of \(side) × \(side) pixels needs \(side * side) shares, not \(shares.count)")
+      throw FileError("the raster of \(side) × \(side) pixels", "needs \(side * side) shares, not \(shares.count)")
     }
     let text = max(textScale, 1)
     let (top, left) = origin

@@ -2,6 +2,7 @@
 
 import Foundation
 import MVAR
+import MVARFiles
 import MVARMedia
 
 /// The contents of `crops.json`.
@@ -16,7 +17,7 @@ private struct GoldenCrops: Decodable {
 extension Verifier {
   /// A list of crops or of schedules.
   func verifyJSON(_ path: String) throws -> VerificationReport {
-    guard let data = try? Data(contentsOf: URL(filePath: path)) else { throw GoldenError(path, "cannot be read") }
+    let data = Data(try RegularFile.contents(of: path))
     if let crops = try? JSONDecoder().decode(GoldenCrops.self, from: data).crops {
       return try verify(crops, of: path)
     }

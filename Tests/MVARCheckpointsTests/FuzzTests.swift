@@ -1,8 +1,9 @@
-// Thousands of damaged files per format: each must load or give a CheckpointError, quickly and without great memory.
+// Thousands of damaged files per format: each must load or give a FileError, quickly and without great memory.
 //
 // Seeds are fixed. Files that load are also used: every tensor is converted and the weights are looked for. Pickles
 // and headers are also damaged inside an otherwise sound file, because damage rarely gets past an outer layer.
 
+import MVARFiles
 import Foundation
 import MVARCheckpoints
 import MVARTestSupport
@@ -21,7 +22,7 @@ struct FuzzTests {
       }
       _ = try? checkpoint.weights()
       return true
-    } catch let error as CheckpointError {
+    } catch let error as FileError {
       let text = error.description
       #expect(text.hasPrefix("\(folder)/model.pth: ") && text.utf8.count < 2000 && !text.contains("\n"), "\(text)")
       return false

@@ -1,6 +1,7 @@
 // Rounding to half and bfloat16: every half there is survives the way to Float and back, ties go to even, and numbers that
 // do not fit are refused by name.
 
+import MVARFiles
 import MVARCheckpoints
 import Testing
 
@@ -32,11 +33,11 @@ import Testing
 
   @Test func numbersThatDoNotFitAreRefused() throws {
     let tensor = try StoredTensor([1, 70000] as [Float], shape: [2])
-    #expect(throws: CheckpointError(path: nil, reason: "holds 70000.0, which is too large for float16")) {
+    #expect(throws: FileError(nil, "holds 70000.0, which is too large for float16")) {
       _ = try tensor.converted(to: .float16)
     }
     #expect(try tensor.converted(to: .bfloat16).floats()[0] == 1)
-    #expect(throws: CheckpointError(path: nil, reason: "cannot be stored as int8")) {
+    #expect(throws: FileError(nil, "cannot be stored as int8")) {
       _ = try tensor.converted(to: .int8)
     }
   }

@@ -1,5 +1,6 @@
 // NumPy files: memory orders, header versions, decompression, and archives written piece by piece.
 
+import MVARFiles
 import Foundation
 import MVARCheckpoints
 import MVARTestSupport
@@ -62,7 +63,7 @@ struct NumPyTests {
       #expect(Array(bytes[14..<18]) == le(checksum))
 
       for count in [1, 100] {
-        let error = #expect(throws: CheckpointError.self) {
+        let error = #expect(throws: FileError.self) {
           try NPZWriter.write("a", scalarType: .uint8, shape: [50], to: path) {
             try $0.write([UInt8](repeating: 0, count: count))
           }

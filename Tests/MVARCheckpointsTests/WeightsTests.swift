@@ -1,5 +1,6 @@
 // Finding a model's weights in the wrappers that training scripts put around them.
 
+import MVARFiles
 import MVARCheckpoints
 import MVARTestSupport
 import Testing
@@ -51,7 +52,7 @@ struct WeightsTests {
             + "\"trainer.vae_local.x\", \"trainer.mvar_wo_ddp.word_embed.weight\", \"trainer.mvar_wo_ddp.x\" and 1 more"
         ),
       ] {
-        let error = #expect(throws: CheckpointError.self) {
+        let error = #expect(throws: FileError.self) {
           _ = try key.map { try checkpoint.weights(containing: $0) } ?? checkpoint.weights()
         }
         #expect(error?.reason == reason)
@@ -69,7 +70,7 @@ struct WeightsTests {
   @Test func aFileWithoutTensorsSaysSo() throws {
     try open([0x4e]) { checkpoint in
       #expect(checkpoint.tensors.isEmpty)
-      let error = #expect(throws: CheckpointError.self) { try checkpoint.weights() }
+      let error = #expect(throws: FileError.self) { try checkpoint.weights() }
       #expect(error?.reason == "holds no weights; it holds no tensors at all")
     }
   }

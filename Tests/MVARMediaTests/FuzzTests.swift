@@ -1,4 +1,4 @@
-// Thousands of damaged files from fixed seeds: each must decode or throw `MediaError`, and quickly.
+// Thousands of damaged files from fixed seeds: each must decode or throw `FileError`, and quickly.
 // Checksums are repaired in half of the PNG files, so that damage gets past them.
 
 import MVARMedia

@@ -10,9 +10,9 @@ import Testing
 struct HostileFileTests {
   /// The sentence an attempt fails with.
   private func sentence(_ attempt: () throws -> Void) throws -> String {
-    let error = try #require(throws: MediaError.self) { try attempt() }
+    let error = try #require(throws: FileError.self) { try attempt() }
     let text = error.description
-    #expect(text.hasSuffix(".") && !text.contains("\n"), "not one sentence: \(text)")
+    #expect(text.contains(": ") && !text.hasSuffix(".") && !text.contains("\n"), "not one sentence: \(text)")
     return text
   }
 
@@ -73,7 +73,7 @@ struct HostileFileTests {
       let path = "\(folder)/\(entry.name)"
       try Data(entry.bytes).write(to: URL(filePath: path))
       let text = try sentence { _ = try PixelImage.load(path) }
-      #expect(text.hasPrefix(path) && text.contains(entry.reason), "\(text)")
+      #expect(text.hasPrefix(path + ": ") && text.contains(entry.reason), "\(text)")
     }
   }
 
@@ -93,7 +93,7 @@ struct HostileFileTests {
   func truncatedPNG() throws {
     let file = HostileFileTests.small.file
     for count in 0..<file.count {
-      #expect(throws: MediaError.self, "\(count) bytes") { try PixelImage(decoding: Array(file[..<count])) }
+      #expect(throws: FileError.self, "\(count) bytes") { try PixelImage(decoding: Array(file[..<count])) }
     }
   }
 
@@ -101,7 +101,9 @@ struct HostileFileTests {
   func places() throws {
     try withTemporaryFolder { folder in
       #expect(try sentence { _ = try PixelImage.load(folder) }.contains("is a folder"))
-      #expect(try sentence { _ = try PixelImage.load(folder + "/missing.png") }.contains("missing.png does not exist"))
+      #expect(
+        try sentence { _ = try PixelImage.load(folder + "/missing.png") }.contains(
+          "missing.png: the file does not exist"))
       #expect(try sentence { _ = try PixelImage.load("") }.contains("empty"))
       #expect(try sentence { _ = try PixelImage.load("a\0b") }.contains("zero byte"))
       #expect(try sentence { _ = try PixelImage.load("/dev/null") }.contains("is a device"))

@@ -1,6 +1,7 @@
 // JPEG kinds that the golden photograph does not cover: gray, CMYK, progressive, tiny sizes, damaged endings.
 // Exactness for RGB is the golden test's business; here the bounds are those of the format.
 
+import MVARFiles
 import MVARMedia
 import Testing
 
@@ -60,7 +61,7 @@ struct JPEGTests {
   func truncated(_ progressive: Bool) throws {
     let file = try JPEGSample.file(ramp(40, 30), progressive: progressive)
     for count in 0..<file.count {
-      #expect(throws: MediaError.self, "\(count) of \(file.count) bytes") {
+      #expect(throws: FileError.self, "\(count) of \(file.count) bytes") {
         try PixelImage(decoding: Array(file[..<count]))
       }
     }

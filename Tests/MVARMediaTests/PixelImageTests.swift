@@ -1,5 +1,6 @@
 // Bytes to model numbers and back, and images laid out in grids and rows.
 
+import MVARFiles
 import MVARMedia
 import Testing
 
@@ -7,11 +8,11 @@ import Testing
 struct PixelImageTests {
   @Test("the number of bytes must fit the size")
   func sizes() throws {
-    #expect(throws: MediaError.self) { try PixelImage(width: 2, height: 2, pixels: [1, 2, 3]) }
-    #expect(throws: MediaError.self) { try PixelImage(width: 0, height: 2, pixels: []) }
-    #expect(throws: MediaError.self) { try PixelImage(width: .max, height: .max, pixels: []) }
-    #expect(throws: MediaError.self) { try PixelImage(width: -1, height: -1, pixels: [1, 2, 3]) }
-    #expect(throws: MediaError.self) { try PixelImage(planar01: [0, 0], width: 1, height: 1) }
+    #expect(throws: FileError.self) { try PixelImage(width: 2, height: 2, pixels: [1, 2, 3]) }
+    #expect(throws: FileError.self) { try PixelImage(width: 0, height: 2, pixels: []) }
+    #expect(throws: FileError.self) { try PixelImage(width: .max, height: .max, pixels: []) }
+    #expect(throws: FileError.self) { try PixelImage(width: -1, height: -1, pixels: [1, 2, 3]) }
+    #expect(throws: FileError.self) { try PixelImage(planar01: [0, 0], width: 1, height: 1) }
   }
 
   @Test("model numbers are planes of x / 255 · 2 − 1")
@@ -89,16 +90,16 @@ struct PixelImageTests {
   func impossible() throws {
     let image = try PixelImage(width: 3, height: 2, filledWith: .white)
     let other = try PixelImage(width: 2, height: 3, filledWith: .white)
-    #expect(throws: MediaError.self) { try ImageGrid().grid([]) }
-    #expect(throws: MediaError.self) { try ImageGrid().grid([image, other]) }
-    #expect(throws: MediaError.self) { try ImageGrid().grid([image], columns: 0) }
-    #expect(throws: MediaError.self) { try ImageGrid().rows([[]]) }
-    #expect(throws: MediaError.self) { try ImageGrid().rows([]) }
-    #expect(throws: MediaError.self) { try ImageGrid(gap: -1).rows([[image, image]]) }
-    #expect(throws: MediaError.self) { try ImageGrid(gap: .max).rows([[image, image]]) }
-    #expect(throws: MediaError.self) { try ImageGrid(gap: 60_000).rows([[image, image, image]]) }
-    #expect(throws: MediaError.self) { try image.scaled(by: 0) }
-    #expect(throws: MediaError.self) { try image.scaled(by: .max) }
+    #expect(throws: FileError.self) { try ImageGrid().grid([]) }
+    #expect(throws: FileError.self) { try ImageGrid().grid([image, other]) }
+    #expect(throws: FileError.self) { try ImageGrid().grid([image], columns: 0) }
+    #expect(throws: FileError.self) { try ImageGrid().rows([[]]) }
+    #expect(throws: FileError.self) { try ImageGrid().rows([]) }
+    #expect(throws: FileError.self) { try ImageGrid(gap: -1).rows([[image, image]]) }
+    #expect(throws: FileError.self) { try ImageGrid(gap: .max).rows([[image, image]]) }
+    #expect(throws: FileError.self) { try ImageGrid(gap: 60_000).rows([[image, image, image]]) }
+    #expect(throws: FileError.self) { try image.scaled(by: 0) }
+    #expect(throws: FileError.self) { try image.scaled(by: .max) }
     #expect(try ImageGrid().grid([image], columns: .max) == image)
   }
 }

@@ -1,5 +1,6 @@
 // Tables as colored cells and rasters as panels: their sizes, the colors of known cells and pixels, and what is refused.
 
+import MVARFiles
 import MVARMedia
 import MVARPlots
 import Testing
@@ -77,23 +78,23 @@ struct HeatMapTests {
   }
 
   @Test func `impossible heat maps are refused in one sentence`() throws {
-    #expect(throws: MediaError.self) { try map([]).draw() }
-    #expect(throws: MediaError.self) { try map([[]]).draw() }
-    #expect(throws: MediaError.self) { try map([[1, 2], [3]]).draw() }
+    #expect(throws: FileError.self) { try map([]).draw() }
+    #expect(throws: FileError.self) { try map([[]]).draw() }
+    #expect(throws: FileError.self) { try map([[1, 2], [3]]).draw() }
     for (width, height) in [(0, 500), (500, -1), (60, 500), (500, 60), (Int.max, Int.max), (70_000, 500)] {
       var map = map([[1, 2]])
       (map.width, map.height) = (width, height)
-      #expect(throws: MediaError.self) { try map.draw() }
+      #expect(throws: FileError.self) { try map.draw() }
     }
     var names = map([[1, 2]])
     names.names.columns = ["a"]
-    #expect(throws: MediaError.self) { try names.draw() }
+    #expect(throws: FileError.self) { try names.draw() }
     var texts = map([[1, 2]])
     texts.texts = [["a"]]
-    #expect(throws: MediaError.self) { try texts.draw() }
+    #expect(throws: FileError.self) { try texts.draw() }
     // More cells than pixels.
     let row = [Double?](repeating: 0, count: 5000)
-    #expect(throws: MediaError.self) { try map([row]).draw() }
+    #expect(throws: FileError.self) { try map([row]).draw() }
   }
 
   @Test func `a panel shows each share as one pixel`() throws {
@@ -121,7 +122,7 @@ struct HeatMapTests {
   @Test func `impossible panels are refused in one sentence`() {
     for (side, count) in [(0, 0), (-1, 1), (2, 3), (Int.max, 4), (70_000, 1)] {
       let panel = RasterPanel(title: "", caption: "", side: side, shares: [Double](repeating: 0, count: count))
-      #expect(throws: MediaError.self) { try panel.draw() }
+      #expect(throws: FileError.self) { try panel.draw() }
     }
   }
 }

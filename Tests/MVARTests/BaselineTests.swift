@@ -1,5 +1,6 @@
 // The baseline VAR and the ablation beside MVAR: what they share, where they differ, and that a cache changes nothing.
 
+import MVARFiles
 import MVAR
 import MVARCheckpoints
 import MVARTestSupport
@@ -153,7 +154,7 @@ import Testing
       #expect(try configuration(mask: causal) == .blockCausal)
       #expect(try configuration(mask: causal, metadata: ["attention": "scale-markov"]) == .scaleMarkov)
       #expect(try configuration(mask: causal, metadata: ["attention": "scale-markov"], .mvar) == .mvar)
-      #expect(throws: CheckpointError.self) { try configuration(mask: causal, metadata: ["attention": "all"]) }
+      #expect(throws: FileError.self) { try configuration(mask: causal, metadata: ["attention": "all"]) }
     }
   }
 }

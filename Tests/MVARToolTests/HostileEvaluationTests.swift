@@ -61,7 +61,7 @@ struct HostileEvaluationTests {
     Case(evaluate(), "\(Tool.model): was trained on 10 classes, and two has 2"),
     Case(evaluate(model: "none.safetensors"), "none.safetensors: the file does not exist"),
     Case(evaluate(tokenizer: "none.safetensors"), "none.safetensors: the file does not exist"),
-    Case(evaluate(model: nil, data: "none"), "none does not exist"),
+    Case(evaluate(model: nil, data: "none"), "none: does not exist"),
     Case(
       evaluate(model: nil, data: "few"),
       "few: no image is held out, so there is nothing to compare with; use --held-out"),

@@ -227,32 +227,32 @@ struct HostileInputTests {
   ]
 
   static let images: [Case] = [
-    badImage("missing image", "bad.png does not exist"),
-    badImage("empty image", "bad.png is empty") { try BadFiles.write([], $0) },
-    badImage("truncated image", "bad.png is a PNG file cut short: a chunk of 8192 bytes has only 4915") {
+    badImage("missing image", "bad.png: the file does not exist"),
+    badImage("empty image", "bad.png: is empty") { try BadFiles.write([], $0) },
+    badImage("truncated image", "bad.png: is a PNG file cut short: a chunk of 8192 bytes has only 4915") {
       try BadFiles.truncated(Fixtures.path("photos/coffee.png"), to: 5000, $0)
     },
-    badImage("image of 100 000 pixels", "bad.png is 100000 × 100000 pixels, and the limit is 65535 a side") {
+    badImage("image of 100 000 pixels", "bad.png: is 100000 × 100000 pixels, and the limit is 65535 a side") {
       try BadFiles.write(BadFiles.png(width: 100_000, height: 100_000), $0)
     },
-    badImage("image of no pixels", "bad.png is 0 × 4 pixels, and a side cannot be below 1") {
+    badImage("image of no pixels", "bad.png: is 0 × 4 pixels, and a side cannot be below 1") {
       try BadFiles.write(BadFiles.png(width: 0, height: 4), $0)
     },
-    badImage("text as image", "bad.png is not an image: it begins like neither PNG nor JPEG") {
+    badImage("text as image", "bad.png: is not an image: it begins like neither PNG nor JPEG") {
       try BadFiles.write(Array("not an image".utf8), $0)
     },
-    badImage("GIF", "bad.png is in the format GIF, and only PNG and JPEG are read") {
+    badImage("GIF", "bad.png: is in the format GIF, and only PNG and JPEG are read") {
       try BadFiles.write(Array("GIF89a".utf8) + [UInt8](repeating: 0, count: 50), $0)
     },
-    badImage("folder as image", "bad.png is a folder, not an image") {
+    badImage("folder as image", "bad.png: is a folder, not a file") {
       try FileManager.default.createDirectory(atPath: $0, withIntermediateDirectories: true)
     },
     Case(
       "crop of nothing", ["crop", "bad.png", "--size", "0", "-o", "out.png"], 64,
-      "--size 0: the crop is 0 × 0 pixels, and a side cannot be below 1"),
+      "--size 0: the crop: is 0 × 0 pixels, and a side cannot be below 1"),
     Case(
       "crop that is huge", ["crop", "bad.png", "--size", "1000000000", "-o", "out.png"], 64,
-      "--size 1000000000: the crop is 1000000000 × 1000000000 pixels, and the limit is 65535 a side"),
+      "--size 1000000000: the crop: is 1000000000 × 1000000000 pixels, and the limit is 65535 a side"),
     Case(
       "two images of one name", ["encode", "a/x.png", "b/x.jpg", "--tokenizer", Tool.tokenizer, "-o", "out"], 1,
       "a/x.png and b/x.jpg would both be written to out/x.npz"),
@@ -363,7 +363,7 @@ struct HostileInputTests {
       #expect(full.errors == "mvar: standard output cannot be written: No space left on device\n")
       let small = try Tool.shell("ulimit -f 8; \"$MVAR\" crop '\(photo)' --size 256 -o out.png", in: folder)
       #expect(small.code == 1)
-      #expect(small.errors == "mvar: out.png cannot be written: File too large\n")
+      #expect(small.errors == "mvar: out.png: cannot be written: File too large\n")
       let weights = try Tool.shell("ulimit -f 8; \"$MVAR\" convert '\(Tool.model)' out.safetensors", in: folder)
       #expect(weights.code == 1)
       #expect(weights.errors == "mvar: out.safetensors: cannot be written: File too large\n")

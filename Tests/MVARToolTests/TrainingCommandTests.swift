@@ -190,11 +190,11 @@ struct TrainingCommandTests {
   // The run's folder has a name of one letter throughout: such names once were too short.
   static let mistakes: [Mistake] = [
     Mistake(
-      "data that do not exist", ["train-tokenizer", "--data", "none"] + sizes + ["-o", "r"], "none does not exist"),
+      "data that do not exist", ["train-tokenizer", "--data", "none"] + sizes + ["-o", "r"], "none: does not exist"),
     Mistake(
       "data without classes", ["train-tokenizer", "--data", "empty"] + sizes + ["-o", "r"],
-      "empty holds no class folders"),
-    Mistake("data in a file", ["train-tokenizer", "--data", "file"] + sizes + ["-o", "r"], "file is not a folder"),
+      "empty: holds no class folders"),
+    Mistake("data in a file", ["train-tokenizer", "--data", "file"] + sizes + ["-o", "r"], "file: is not a folder"),
     Mistake(
       "a class that is not there", tokenizer + ["--never-flip", "dog", "-o", "r"],
       "--never-flip dog: data has no class of this name"),
@@ -215,7 +215,7 @@ struct TrainingCommandTests {
       "a window of 9 does not fit scale 2, whose map has side 3", code: 64),
     Mistake(
       "cached tokens that are images", transformer + Self.hintsForTool + ["--cached", "-o", "r"],
-      "data/a holds no cached images (.npz)"),
+      "data/a: holds no cached images (.npz)"),
     Mistake("an output that is a file", tokenizer + ["-o", "file"], "file: is not a folder"),
   ]
 
@@ -325,9 +325,9 @@ struct TrainingCommandTests {
   static let refusals: [Mistake] = [
     Mistake(
       "a class without images", tokenizer + ["--data", "empty", "-o", "r"],
-      "empty/a holds no images (.png, .jpg, .jpeg)", { try emptyClass($0) }),
+      "empty/a: holds no images (.png, .jpg, .jpeg)", { try emptyClass($0) }),
     Mistake(
-      "an image that is none", tokenizer + ["-o", "r"], "data/a/3.png is empty",
+      "an image that is none", tokenizer + ["-o", "r"], "data/a/3.png: is empty",
       { try Data().write(to: URL(filePath: "\($0)/data/a/3.png")) }),
     Mistake(
       "an output below a file", tokenizer + ["-o", "/dev/null/r"], "/dev/null/r: cannot be created: Not a directory"),
@@ -378,7 +378,7 @@ struct TrainingCommandTests {
       "--shift needs images; cached tokens can only be mirrored", code: 64),
     Mistake("a cache in a file", cache + ["-o", "file"], "file: is not a folder"),
     Mistake("a cache in the data", cache + ["-o", "data"], "data: \(apart)"),
-    Mistake("a cache of nothing", cache + ["--data", "none", "-o", "l"], "none does not exist"),
+    Mistake("a cache of nothing", cache + ["--data", "none", "-o", "l"], "none: does not exist"),
     Mistake(
       "a cache by a transformer", ["cache", "--data", "data", "--tokenizer", Tool.model, "-o", "l"],
       "\(Tool.model): \(noTokenizer)"),
@@ -387,7 +387,7 @@ struct TrainingCommandTests {
       "bad.safetensors: \(noNumbers)", { try damagedTokenizer($0) }),
     Mistake(
       "an evaluation of a file", ["evaluate", "--data", "file", "--tokenizer", "tokenizer.safetensors"] + hintsForTool,
-      "file is not a folder"),
+      "file: is not a folder"),
     Mistake(
       "an evaluation by a transformer", ["evaluate", "--data", "data", "--tokenizer", Tool.model],
       "\(Tool.model): \(noTokenizer)"),

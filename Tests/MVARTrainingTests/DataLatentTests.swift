@@ -1,5 +1,6 @@
 // Cached tokens: the published example, a round trip, whole folders, and every way in which a file can be wrong.
 
+import MVARFiles
 import Foundation
 import MVARCheckpoints
 import MVARTestSupport
@@ -53,15 +54,15 @@ struct DataLatentTests {
         folder.sentence { try LatentFile(image: image, flipped: flipped).write(to: folder.at(name)) }
       }
       let short = LatentFile.Moments(tokens: [1, 2], inputs: [1, 2])
-      #expect(sentence(image, short) == "./a.npz cannot hold an image and a flipped one of another length")
+      #expect(sentence(image, short) == "./a.npz: cannot hold an image and a flipped one of another length")
       let odd = LatentFile.Moments(tokens: [1, 2, 3], inputs: [1, 2, 3])
-      #expect(sentence(odd, odd) == "./a.npz cannot hold 3 tokens with 3 numbers of input")
+      #expect(sentence(odd, odd) == "./a.npz: cannot hold 3 tokens with 3 numbers of input")
       let none = LatentFile.Moments(tokens: [], inputs: [])
-      #expect(sentence(none, none) == "./a.npz cannot hold 0 tokens with 0 numbers of input")
+      #expect(sentence(none, none) == "./a.npz: cannot hold 0 tokens with 0 numbers of input")
       let infinite = LatentFile.Moments(tokens: [1, 2, 3], inputs: [1, 2, .infinity, 3])
       #expect(
-        sentence(image, infinite) == "./a.npz holds inf in moments_x_flip at [1, 0], and inputs are finite")
-      #expect(sentence(image, flipped, "none/a.npz").hasPrefix("./none/a.npz cannot be used: cannot be written"))
+        sentence(image, infinite) == "./a.npz: holds inf in moments_x_flip at [1, 0], and inputs are finite")
+      #expect(sentence(image, flipped, "none/a.npz").hasPrefix("./none/a.npz: cannot be written"))
       let left = try FileManager.default.contentsOfDirectory(atPath: folder.path)
       #expect(left.isEmpty)
     }
@@ -128,18 +129,18 @@ struct DataLatentTests {
         let sentence = folder.sentence {
           _ = try LatentFile(path: folder.at("a.npz"), length: 3, codeWidth: 2, vocabulary: 7)
         }
-        #expect(sentence == "./a.npz \(problem)")
+        #expect(sentence == "./a.npz: \(problem)")
       }
       func sentence(_ name: String) -> String {
         folder.sentence { _ = try LatentFile(path: folder.at(name), length: 3, codeWidth: 2, vocabulary: 7) }
       }
       try folder.write([UInt8](), "empty.npz")
-      #expect(sentence("empty.npz") == "./empty.npz cannot be used: is empty")
+      #expect(sentence("empty.npz") == "./empty.npz: is empty")
       try folder.write(grayPNG, "image.npz")
-      #expect(sentence("image.npz") == "./image.npz cannot be used: is a PNG image, not a checkpoint")
+      #expect(sentence("image.npz") == "./image.npz: is a PNG image, not a checkpoint")
       try NPYWriter.write(try StoredTensor([0, 6, 3], shape: [3]), to: folder.at("one.npz"))
-      #expect(sentence("one.npz") == "./one.npz is a npy file, not an npz archive")
-      #expect(sentence("missing.npz") == "./missing.npz cannot be used: the file does not exist")
+      #expect(sentence("one.npz") == "./one.npz: is a npy file, not an npz archive")
+      #expect(sentence("missing.npz") == "./missing.npz: the file does not exist")
     }
   }
 
@@ -153,8 +154,8 @@ struct DataLatentTests {
         try folder.write(mutator.mutant(of: good), "bad.npz")
         do {
           _ = try LatentFile(path: folder.at("bad.npz"), length: 3, codeWidth: 2, vocabulary: 7)
-        } catch let error as DataError {
-          #expect(error.description.hasPrefix(folder.at("bad.npz") + " "))
+        } catch let error as FileError {
+          #expect(error.description.hasPrefix(folder.at("bad.npz") + ": "))
         }
       }
     }
@@ -187,9 +188,9 @@ struct DataLatentTests {
 
       #expect(
         folder.sentence { _ = try open(length: 5) }
-          == "./train/cat/1.npz holds moments_gt of shape [3], and the model needs [5]")
+          == "./train/cat/1.npz: holds moments_gt of shape [3], and the model needs [5]")
       try folder.write("broken", "train/cat/1.npz")
-      let broken = "./train/cat/1.npz cannot be used: is not a checkpoint: it begins with the text \"broken\""
+      let broken = "./train/cat/1.npz: is not a checkpoint: it begins with the text \"broken\""
       #expect(folder.sentence { _ = try open() } == broken)
       #expect(folder.sentence { _ = try latents.latent(latents.training[0], flip: true) } == broken)
       var problems: [String] = []
@@ -197,7 +198,7 @@ struct DataLatentTests {
       #expect(problems == [broken])
       #expect(rest.training.map(\.name) == ["cat/2.NPZ", "dog/1.npz"])
       try folder.write("broken", "train/dog/1.npz")
-      #expect(folder.sentence { _ = try open(.skip) } == ". has no cached image of the class dog that can be used")
+      #expect(folder.sentence { _ = try open(.skip) } == ".: has no cached image of the class dog that can be used")
     }
   }
 
@@ -211,7 +212,7 @@ struct DataLatentTests {
       #expect(Set((latents.training + latents.validation).map(\.name)).count == 20)
       #expect(
         folder.sentence { _ = try CachedLatents(path: folder.at("a"), length: 3, codeWidth: 2, vocabulary: 7) }
-          == "./a holds no class folders")
+          == "./a: holds no class folders")
     }
   }
 }

@@ -1,5 +1,6 @@
 // Small files and folders for the tests of data sets, and the sentence of an error with the folder's name cut off.
 
+import MVARFiles
 import Foundation
 import MVARMedia
 import MVARTraining
@@ -38,7 +39,7 @@ struct SampleFolder {
     do {
       try body()
       return "no error"
-    } catch let error as DataError {
+    } catch let error as FileError {
       return error.description.replacingOccurrences(of: path, with: ".")
     } catch {
       return "another error: \(error)"

@@ -1,5 +1,6 @@
 // Sets of images in sheets: which pixels a tile has, and which indices and sheets are refused with which sentence.
 
+import MVARFiles
 import MVARMedia
 import MVARTestSupport
 import MVARTraining
@@ -90,44 +91,44 @@ struct DataSheetTests {
   func malformed(_ text: String, _ problem: String) throws {
     try withFolder { folder in
       try folder.write(text, "index.json")
-      #expect(folder.sentence { _ = try LabeledImages(path: folder.path, side: 4) } == "./index.json \(problem)")
+      #expect(folder.sentence { _ = try LabeledImages(path: folder.path, side: 4) } == "./index.json: \(problem)")
     }
   }
 
   @Test(
     "classes that are refused",
     arguments: [
-      (#""name": "", "file": "a.png", "count": 1"#, "./index.json has a class without a name"),
+      (#""name": "", "file": "a.png", "count": 1"#, "./index.json: has a class without a name"),
       (
         #""name": "a", "file": "a.png", "count": 0"#,
-        "./index.json gives the class a 0 images, and it needs at least 1"
+        "./index.json: gives the class a 0 images, and it needs at least 1"
       ),
       (
         #""name": "a", "file": "a.png", "count": 9223372036854775807"#,
-        "./index.json gives the class a 9223372036854775807 tiles of 4 pixels, more than a sheet can hold"
+        "./index.json: gives the class a 9223372036854775807 tiles of 4 pixels, more than a sheet can hold"
       ),
       (
         #""name": "a", "file": "../a.png", "count": 1"#,
-        "./index.json gives the class a the sheet \"../a.png\", which is not a plain file name"
+        "./index.json: gives the class a the sheet \"../a.png\", which is not a plain file name"
       ),
       (
         #""name": "a", "file": "/etc/passwd", "count": 1"#,
-        "./index.json gives the class a the sheet \"/etc/passwd\", which is not a plain file name"
+        "./index.json: gives the class a the sheet \"/etc/passwd\", which is not a plain file name"
       ),
       (
         #""name": "a", "file": "..", "count": 1"#,
-        "./index.json gives the class a the sheet \"..\", which is not a plain file name"
+        "./index.json: gives the class a the sheet \"..\", which is not a plain file name"
       ),
       (
         #""name": "a", "file": "a\u0000.png", "count": 1"#,
-        "./index.json gives the class a the sheet \"a\\u{0}.png\", which is not a plain file name"
+        "./index.json: gives the class a the sheet \"a\\u{0}.png\", which is not a plain file name"
       ),
-      (#""name": "a", "file": "b.png", "count": 1"#, "./b.png does not exist"),
-      (#""name": "a", "file": "a.png", "count": 7"#, "./a.png is 12 × 8 pixels, and 7 tiles need 12 × 12"),
-      (#""name": "a", "file": "narrow.png", "count": 2"#, "./narrow.png is 7 × 8 pixels, and 2 tiles need 8 × 4"),
+      (#""name": "a", "file": "b.png", "count": 1"#, "./b.png: the file does not exist"),
+      (#""name": "a", "file": "a.png", "count": 7"#, "./a.png: is 12 × 8 pixels, and 7 tiles need 12 × 12"),
+      (#""name": "a", "file": "narrow.png", "count": 2"#, "./narrow.png: is 7 × 8 pixels, and 2 tiles need 8 × 4"),
       (
         #""name": "a", "file": "index.json", "count": 2"#,
-        "./index.json is not an image: it begins like neither PNG nor JPEG"
+        "./index.json: is not an image: it begins like neither PNG nor JPEG"
       ),
     ])
   func refused(_ entry: String, _ sentence: String) throws {
@@ -150,7 +151,7 @@ struct DataSheetTests {
         try folder.write(mutator.mutant(of: good), "index.json")
         do {
           _ = try LabeledImages(path: folder.path, side: 4)
-        } catch let error as DataError {
+        } catch let error as FileError {
           #expect(error.description.hasPrefix(folder.path))
           refused += 1
         }
@@ -167,17 +168,17 @@ struct DataSheetTests {
       }
       let entry = #"{"name": "a", "file": "a.png", "count": 6}"#
       try folder.write(index(classes: "\(entry), \(entry)"), "twice/index.json")
-      #expect(sentence("twice") == "./twice/index.json names the class a twice")
+      #expect(sentence("twice") == "./twice/index.json: names the class a twice")
       try folder.makeFolder("folder/index.json")
-      #expect(sentence("folder") == "./folder/index.json is not a regular file")
+      #expect(sentence("folder") == "./folder/index.json: is a folder, not a file")
       try folder.write(String(repeating: " ", count: 1 << 22) + "{}", "long/index.json")
-      #expect(sentence("long") == "./long/index.json has 4194306 bytes, and the limit for an index is 4194304")
+      #expect(sentence("long") == "./long/index.json: has 4194306 bytes, and the limit for an index is 4194304")
       try folder.write(index(classes: entry), "gone/index.json")
-      #expect(sentence("gone", policy: .skip) == "./gone has no image of the class a that can be used")
+      #expect(sentence("gone", policy: .skip) == "./gone: has no image of the class a that can be used")
       try folder.write(index(classes: #"{"name": "a", "file": "a.png", "count": 30}"#), "large/index.json")
       #expect(
         sentence("large", side: 11_000)
-          == "./large holds 30 images, which at 11000 × 11000 pixels take more than 8 GiB")
+          == "./large: holds 30 images, which at 11000 × 11000 pixels take more than 8 GiB")
     }
   }
 }

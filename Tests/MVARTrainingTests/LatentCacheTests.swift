@@ -107,13 +107,13 @@ struct LatentCacheTests {
       try good.prefix(good.count / 2).write(to: URL(filePath: broken))
       #expect(
         folder.sentence { _ = try open(folder) }
-          == "./cache/train/cat/1.npz cannot be used: is a zip archive without its directory; the file is truncated or "
+          == "./cache/train/cat/1.npz: is a zip archive without its directory; the file is truncated or "
           + "damaged")
       let short = LatentFile.Moments(tokens: [1, 2, 3, 4, 5], inputs: [Float](repeating: 0, count: 16))
       try LatentFile(image: short, flipped: short).write(to: broken)
       #expect(
         folder.sentence { _ = try open(folder) }
-          == "./cache/train/cat/1.npz holds moments_gt of shape [5], and the model needs [21]")
+          == "./cache/train/cat/1.npz: holds moments_gt of shape [5], and the model needs [21]")
       // The opening does not read numbers; reading them does.
       var tokens = zeros.tokens
       tokens[20] = 16
@@ -124,7 +124,7 @@ struct LatentCacheTests {
       #expect(folder.sentence { _ = try latents.latent(latents.training[1], flip: false) } == "no error")
       #expect(
         folder.sentence { _ = try latents.latent(latents.training[1], flip: true) }
-          == "./cache/train/cat/1.npz holds the token 16 in moments_gt_flip at 20, and tokens are 0 … 15")
+          == "./cache/train/cat/1.npz: holds the token 16 in moments_gt_flip at 20, and tokens are 0 … 15")
 
       try cache.write(images, to: folder.at("cache"))
       #expect(try Data(contentsOf: URL(filePath: broken)) == good)
@@ -147,7 +147,7 @@ struct LatentCacheTests {
       let twice = try LabeledImages(path: folder.at("pictures"), side: 8, heldOut: 0)
       #expect(
         folder.sentence { try cache.write(twice, to: folder.at("cache")) }
-          == "./cache/train/cat/3.npz would be written twice: two images of the class differ in their ending only")
+          == "./cache/train/cat/3.npz: would be written twice: two images of the class differ in their ending only")
       #expect(try files().isEmpty)
       try FileManager.default.removeItem(atPath: folder.at("pictures/cat/3.jpg"))
 
@@ -155,7 +155,7 @@ struct LatentCacheTests {
       try folder.write("text", "file")
       #expect(
         folder.sentence { try cache.write(images, to: folder.at("file")) }
-          == "./file/train/cat cannot be created: Not a directory")
+          == "./file/train/cat: cannot be created: Not a directory")
 
       // NaN in the encoder gives codes all the same, and NaN in the codebook gives inputs.
       for key in ["encoder.conv_in.bias", "quantize.embedding.weight"] {

@@ -1,6 +1,7 @@
 // The image of a run's metrics: which points it shows, the moving average against a plain one, and logs with gaps, with a
 // half-written last line, and without any number.
 
+import MVARFiles
 import Foundation
 import MVARMedia
 import MVARPlots
@@ -84,13 +85,13 @@ struct LossCurveTests {
         do {
           try LossCurve.write(metrics: log, keys: ["loss"], title: "t", to: file)
           return "no error"
-        } catch let error as RunError {
+        } catch let error as FileError {
           return error.reason
         } catch {
           return "another error: \(error)"
         }
       }
-      #expect(reason() == "does not exist")
+      #expect(reason() == "the file does not exist")
       try write("old", file)
       try write("{\"step\":1,\"loss\":1}\n{\"step\":2,\"lo\n{\"step\":3,\"loss\":1}\n", log)
       #expect(reason() == "line 2 is not an object of numbers with a step")

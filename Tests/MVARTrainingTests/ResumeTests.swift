@@ -2,6 +2,7 @@
 // step counts, usage of codes) and the log come out byte for byte the same, whether the run was asked to stop, which
 // saves, or failed, which repeats the steps since the last checkpoint.
 
+import MVARFiles
 import Foundation
 import MVAR
 import MVARMedia
@@ -112,7 +113,7 @@ struct ResumeTests {
     try withTemporaryFolder { folder in
       let run = try RunFolder("\(folder)/run", resuming: false)
       var session = try TinyTraining.tokenizerSession(steps: 14, batch: 3) { $0.schedule.peak = 1e30 }
-      let error = #expect(throws: RunError.self) { try TrainingLoop(run, plan).run(&session, from: 0) }
+      let error = #expect(throws: FileError.self) { try TrainingLoop(run, plan).run(&session, from: 0) }
       let sentence = error?.description ?? ""
       #expect(sentence.contains("these are no numbers any more: "))
       #expect(sentence.hasSuffix("; the last checkpoint is kept, try a lower learning rate"))

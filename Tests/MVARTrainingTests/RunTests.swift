@@ -1,5 +1,6 @@
 // The files of a training run: the log after a crash, event records byte by byte, the guarded folder, pace, signals.
 
+import MVARFiles
 import Foundation
 import MVARMedia
 import MVARTraining
@@ -33,7 +34,7 @@ struct RunTests {
       try MetricsLog(path: path, continuingAfter: 1).append(step: 2, [("loss", 7)])
       #expect(try MetricsLog.read(path).map { $0.values["loss"] } == [0.1, 7])
       try Data("{\"step\":1}\nnonsense\n{\"step\":2}\n".utf8).write(to: URL(fileURLWithPath: path))
-      let error = #expect(throws: RunError.self) { try MetricsLog.read(path) }
+      let error = #expect(throws: FileError.self) { try MetricsLog.read(path) }
       #expect(error?.description == "\(path): line 2 is not an object of numbers with a step")
     }
   }
@@ -55,9 +56,9 @@ struct RunTests {
   func folderIsGuarded() throws {
     try inFolder { folder in
       let path = "\(folder)/a/run"
-      #expect(throws: RunError.self) { try RunFolder(path, resuming: true) }
+      #expect(throws: FileError.self) { try RunFolder(path, resuming: true) }
       let run = try RunFolder(path, resuming: false)
-      let busy = #expect(throws: RunError.self) { try RunFolder(path, resuming: false) }
+      let busy = #expect(throws: FileError.self) { try RunFolder(path, resuming: false) }
       #expect(busy?.description == "\(path): another run is writing here")
       #expect(run.sample(step: 500) == "\(path)/samples/step-000500.png")
     }
@@ -72,7 +73,7 @@ struct RunTests {
       for (path, sentence) in [
         ("\(folder)/file", "is not a folder"), ("\(folder)/file/run", "cannot be created: Not a directory"),
       ] {
-        let error = #expect(throws: RunError.self) { try RunFolder.check(path, resuming: false) }
+        let error = #expect(throws: FileError.self) { try RunFolder.check(path, resuming: false) }
         #expect(error?.description == "\(path): \(sentence)")
       }
       let run = "\(folder)/run"
@@ -81,7 +82,7 @@ struct RunTests {
         ".1a2b.tmp", ".mvar-3c.partial", "samples/.mvar-4d.partial", "kept.tmp", ".kept", "checkpoint.safetensors",
       ]
       for name in names { try Data().write(to: URL(fileURLWithPath: "\(run)/\(name)")) }
-      let busy = #expect(throws: RunError.self) { try RunFolder.check(run, resuming: false) }
+      let busy = #expect(throws: FileError.self) { try RunFolder.check(run, resuming: false) }
       #expect(
         busy?.reason
           == "holds a training run already (checkpoint.safetensors); resume it or choose another folder")

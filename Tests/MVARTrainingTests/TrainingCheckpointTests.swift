@@ -1,6 +1,7 @@
 // The state of a training as a file: it names the setting that differs, is refused when it belongs to something else or
 // is damaged, and is at the same time a model that can be used as it is, with what its metadata say.
 
+import MVARFiles
 import Foundation
 import MVAR
 import MVARCheckpoints
@@ -18,7 +19,7 @@ struct TrainingCheckpointTests {
     do {
       try body()
       return "no error"
-    } catch let error as CheckpointError {
+    } catch let error as FileError {
       return error.reason
     } catch {
       return "another error: \(error)"
@@ -93,7 +94,7 @@ struct TrainingCheckpointTests {
       let bytes = try Data(contentsOf: URL(fileURLWithPath: second))
       for count in [0, 5, 500, bytes.count / 2, bytes.count - 1] {
         try bytes.prefix(count).write(to: URL(fileURLWithPath: "\(folder)/short.safetensors"))
-        #expect(throws: CheckpointError.self) { try session.restore(from: "\(folder)/short.safetensors") }
+        #expect(throws: FileError.self) { try session.restore(from: "\(folder)/short.safetensors") }
       }
     }
   }

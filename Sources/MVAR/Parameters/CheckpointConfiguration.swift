@@ -6,6 +6,7 @@
 // tells VAR from MVAR. The window and the refine step leave no trace in the tensors. Files written here tell all of it in
 // their metadata.
 
+import MVARFiles
 import MVARCheckpoints
 import TensorCore
 
@@ -44,10 +45,10 @@ private struct ShapeReader {
 
   func shape(_ key: String, rank: Int) throws -> [Int] {
     guard let tensor = weights.byKey[key] else {
-      throw CheckpointError(path: weights.path, reason: "\(key) is missing")
+      throw FileError(weights.path, "\(key) is missing")
     }
     guard tensor.shape.count == rank, tensor.shape.allSatisfy({ $0 > 0 }) else {
-      throw CheckpointError(path: weights.path, reason: "\(key) has shape \(tensor.shape), not \(rank) positive sides")
+      throw FileError(weights.path, "\(key) has shape \(tensor.shape), not \(rank) positive sides")
     }
     return tensor.shape
   }
@@ -61,13 +62,13 @@ private struct ShapeReader {
     return count
   }
 
-  func fail(_ reason: String) -> CheckpointError { CheckpointError(path: weights.path, reason: reason) }
+  func fail(_ reason: String) -> FileError { FileError(weights.path, reason) }
 }
 
 extension TransformerConfiguration {
   /// The configuration of the transformer in a checkpoint.
   ///
-  /// - Throws: `CheckpointError` when shapes contradict each other or a hint, `ConfigurationError` when no such model can
+  /// - Throws: `FileError` when shapes contradict each other or a hint, `ConfigurationError` when no such model can
   ///   be built.
   public init(_ weights: CheckpointWeights, _ hints: ModelHints = ModelHints()) throws {
     let hints = try hints.completed(by: weights)
@@ -142,7 +143,7 @@ extension TransformerConfiguration {
 extension TokenizerConfiguration {
   /// The configuration of the tokenizer in a checkpoint.
   ///
-  /// - Throws: `CheckpointError` when shapes contradict each other or a hint, `ConfigurationError` when no such model can
+  /// - Throws: `FileError` when shapes contradict each other or a hint, `ConfigurationError` when no such model can
   ///   be built.
   public init(_ weights: CheckpointWeights, _ hints: ModelHints = ModelHints()) throws {
     let hints = try hints.completed(by: weights)

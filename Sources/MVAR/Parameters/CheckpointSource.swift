@@ -1,6 +1,7 @@
 // Parameters read from a checkpoint, strictly: missing, misshapen and unexpected names are all listed. 32-bit floats are
 // used where they lie in the mapped file; anything else is converted once.
 
+import MVARFiles
 import MVARCheckpoints
 import TensorCore
 
@@ -19,7 +20,7 @@ public struct CheckpointWeights: Sendable {
 
   /// Finds the weights of a model in a file.
   ///
-  /// - Throws: `CheckpointError` when the file cannot be read or holds no such model.
+  /// - Throws: `FileError` when the file cannot be read or holds no such model.
   public init(path: String, _ model: CheckpointNames.Model) throws {
     let checkpoint = try Checkpoint.open(path)
     let mark = model == .transformer ? CheckpointNames.transformerMark : CheckpointNames.tokenizerMark
@@ -53,18 +54,17 @@ public struct CheckpointSource<B: Backend>: ParameterSource {
 
   /// The value of a parameter.
   ///
-  /// - Throws: `CheckpointError` when it is missing, has another shape, or holds integers.
+  /// - Throws: `FileError` when it is missing, has another shape, or holds integers.
   public func value(_ name: String, shape: Shape, initial: InitialValue) throws -> Tensor<B> {
     let key = CheckpointNames.key(of: name, in: model)
     guard let stored = weights.byKey[key] else {
-      throw CheckpointError(path: weights.path, reason: "\(key) is missing")
+      throw FileError(weights.path, "\(key) is missing")
     }
     guard stored.shape == shape.dimensions else {
-      throw CheckpointError(path: weights.path, reason: "\(key) has shape \(stored.shape), the model needs \(shape)")
+      throw FileError(weights.path, "\(key) has shape \(stored.shape), the model needs \(shape)")
     }
     guard stored.scalarType.isFloatingPoint else {
-      throw CheckpointError(
-        path: weights.path, reason: "\(key) holds \(stored.scalarType.rawValue) numbers, not floats")
+      throw FileError(weights.path, "\(key) holds \(stored.scalarType.rawValue) numbers, not floats")
     }
     if stored.scalarType == .float32, B.Scalar.self == Float.self, let region = try Self.region(of: stored) {
       return Tensor(shape: shape, storage: try B.makeStorage(borrowing: region, on: device))

@@ -2,6 +2,7 @@
 // the attention pattern, the refine step, the search for codes, the names of the classes. Files from elsewhere have none of it; then hints or the
 // published defaults decide.
 
+import MVARFiles
 import Foundation
 import MVARCheckpoints
 
@@ -37,11 +38,11 @@ public enum ModelMetadata {
 
   /// The names of the classes; nil when the file has none.
   ///
-  /// - Throws: `CheckpointError` when the entry is no list of names.
+  /// - Throws: `FileError` when the entry is no list of names.
   public static func classNames(of weights: CheckpointWeights) throws -> [String]? {
     guard let text = weights.metadata[classNames] else { return nil }
     guard let names = try? JSONDecoder().decode([String].self, from: Data(text.utf8)) else {
-      throw CheckpointError(path: weights.path, reason: "its metadata entry \(classNames) is no list of names")
+      throw FileError(weights.path, "its metadata entry \(classNames) is no list of names")
     }
     return names
   }
@@ -50,12 +51,12 @@ public enum ModelMetadata {
 extension ModelHints {
   /// These hints, and where they say nothing what the file's metadata say.
   ///
-  /// - Throws: `CheckpointError` when an entry makes no sense.
+  /// - Throws: `FileError` when an entry makes no sense.
   func completed(by weights: CheckpointWeights) throws -> ModelHints {
     func number(_ key: String) throws -> Int? {
       guard let text = weights.metadata[key] else { return nil }
       guard let number = Int(text), (0...1_000_000).contains(number) else {
-        throw CheckpointError(path: weights.path, reason: "its metadata entry \(key) is no usable number")
+        throw FileError(weights.path, "its metadata entry \(key) is no usable number")
       }
       return number
     }
@@ -64,16 +65,15 @@ extension ModelHints {
       let parts = text.split { $0 == " " || $0 == "_" || $0 == "," }
       let sides = parts.compactMap { Int($0) }
       guard !sides.isEmpty, sides.count == parts.count else {
-        throw CheckpointError(
-          path: weights.path, reason: "its metadata entry \(ModelMetadata.sides) is no list of scales")
+        throw FileError(weights.path, "its metadata entry \(ModelMetadata.sides) is no list of scales")
       }
       hints.sides = sides
     }
     if hints.attention == nil, let text = weights.metadata[ModelMetadata.attention] {
       guard let pattern = AttentionPattern(rawValue: text) else {
-        throw CheckpointError(
-          path: weights.path,
-          reason: "its metadata entry \(ModelMetadata.attention) is none of "
+        throw FileError(
+          weights.path,
+          "its metadata entry \(ModelMetadata.attention) is none of "
             + AttentionPattern.allCases.map(\.rawValue).joined(separator: ", "))
       }
       hints.attention = pattern
@@ -83,8 +83,7 @@ extension ModelHints {
     hints.refineStep = try hints.refineStep ?? number(ModelMetadata.refineStep)
     if hints.normalizesCodes == nil, let text = weights.metadata[ModelMetadata.normalizesCodes] {
       guard let flag = Bool(text) else {
-        throw CheckpointError(
-          path: weights.path, reason: "its metadata entry \(ModelMetadata.normalizesCodes) is neither true nor false")
+        throw FileError(weights.path, "its metadata entry \(ModelMetadata.normalizesCodes) is neither true nor false")
       }
       hints.normalizesCodes = flag
     }

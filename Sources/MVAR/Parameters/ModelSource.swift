@@ -1,5 +1,6 @@
 // Which model to use: a checkpoint file, or the published sizes with seeded weights.
 
+import MVARFiles
 import MVARCheckpoints
 import TensorCore
 
@@ -35,7 +36,7 @@ public enum ModelSource: Hashable, Sendable, CustomStringConvertible {
 
   /// Loads a transformer.
   ///
-  /// - Throws: `CheckpointError`, `ConfigurationError` or `ParameterProblems`.
+  /// - Throws: `FileError`, `ConfigurationError` or `ParameterProblems`.
   public func transformer<B: Backend>(_ hints: ModelHints = ModelHints(), on device: B.Device) throws
     -> MarkovianTransformer<B>
   {
@@ -57,7 +58,7 @@ public enum ModelSource: Hashable, Sendable, CustomStringConvertible {
 
   /// Loads a tokenizer, or the halves of it that are needed.
   ///
-  /// - Throws: `CheckpointError`, `ConfigurationError` or `ParameterProblems`.
+  /// - Throws: `FileError`, `ConfigurationError` or `ParameterProblems`.
   public func tokenizer<B: Backend>(
     _ hints: ModelHints = ModelHints(), parts: VQVAE<B>.Parts = .all, on device: B.Device
   ) throws -> VQVAE<B> {
@@ -82,6 +83,6 @@ public enum ModelSource: Hashable, Sendable, CustomStringConvertible {
   ) throws {
     let unexpected = weights.unexpected(besides: names, in: model)
     try ParameterProblems.check(
-      unexpected.map { CheckpointError(path: weights.path, reason: "\($0) is no parameter of this model") })
+      unexpected.map { FileError(weights.path, "\($0) is no parameter of this model") })
   }
 }

@@ -3,6 +3,8 @@
 // Every read is checked; running off the end is an error that says what was being read. It does not interpret
 // anything: the formats do.
 
+import MVARFiles
+
 /// A position that moves through a region of bytes.
 struct ByteCursor {
   let region: ByteRegion
@@ -18,8 +20,8 @@ struct ByteCursor {
 
   var remaining: Int { region.count - position }
 
-  private func truncated() -> CheckpointError {
-    CheckpointError("the \(subject) ends too early; the file is truncated or damaged")
+  private func truncated() -> FileError {
+    FileError("the \(subject) ends too early; the file is truncated or damaged")
   }
 
   mutating func readByte() throws -> UInt8 {
@@ -40,7 +42,7 @@ struct ByteCursor {
   mutating func readLength() throws -> Int {
     let value = try read(UInt64.self)
     guard let length = Int(exactly: value) else {
-      throw CheckpointError("the \(subject) holds the impossible length \(value)")
+      throw FileError("the \(subject) holds the impossible length \(value)")
     }
     return length
   }
@@ -58,7 +60,7 @@ struct ByteCursor {
   mutating func readText(_ length: Int) throws -> String {
     let bytes = try readRegion(length)
     guard let text = bytes.withUnsafeBytes({ String(validating: $0, as: UTF8.self) }) else {
-      throw CheckpointError("the \(subject) holds text that is not valid UTF-8")
+      throw FileError("the \(subject) holds text that is not valid UTF-8")
     }
     return text
   }
@@ -70,12 +72,12 @@ struct ByteCursor {
       let byte = try readByte()
       if byte == 0x0a { break }
       guard bytes.count < limit else {
-        throw CheckpointError("the \(subject) holds a line of more than \(limit) bytes")
+        throw FileError("the \(subject) holds a line of more than \(limit) bytes")
       }
       bytes.append(byte)
     }
     guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw CheckpointError("the \(subject) holds text that is not valid UTF-8")
+      throw FileError("the \(subject) holds text that is not valid UTF-8")
     }
     return text
   }

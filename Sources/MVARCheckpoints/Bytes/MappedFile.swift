@@ -1,7 +1,6 @@
 // A file mapped read-only into memory: opening costs the same for a kilobyte and for ten gigabytes.
 //
-// Every access is checked against the length the file had when it was opened. Only regular files are mapped; pipes,
-// devices and folders are refused without blocking on them. A file that another process shortens while it is mapped
+// Every access is checked against the length the file had when it was opened. Only regular files are mapped. A file that another process shortens while it is mapped
 // cannot be protected completely, but `checkStillWhole` notices it before a bulk read.
 
 import Foundation
@@ -20,55 +19,29 @@ public final class MappedFile: Sendable {
   public let count: Int
 
   private nonisolated(unsafe) let base: UnsafeRawPointer?
-  private let descriptor: Int32
+  private let file: RegularFile
 
   /// Opens and maps a file.
   ///
   /// - Parameter path: the file; symbolic links are followed.
-  /// - Throws: `CheckpointError` if the file is missing, unreadable, a folder, a pipe or a device, or cannot be mapped.
+  /// - Throws: `FileError` if the file is missing, unreadable, a folder, a pipe or a device, or cannot be mapped.
   public init(path: String) throws {
-    guard !path.isEmpty else { throw CheckpointError(path: path, reason: "an empty file name cannot be opened") }
-    guard !path.utf8.contains(0) else {
-      throw CheckpointError(path: path, reason: "a file name cannot contain a zero byte")
-    }
-    // Non-blocking, so that opening a pipe nobody writes to does not wait for ever.
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else {
-      let reason = errno == ENOENT ? "the file does not exist" : "cannot be opened: \(SystemError())"
-      throw CheckpointError(path: path, reason: reason)
-    }
-    var isOwned = false
-    defer { if !isOwned { close(descriptor) } }
-
-    var status = stat()
-    guard fstat(descriptor, &status) == 0 else {
-      throw CheckpointError(path: path, reason: "cannot be examined: \(SystemError())")
-    }
-    switch status.st_mode & S_IFMT {
-    case S_IFREG: break
-    case S_IFDIR: throw CheckpointError(path: path, reason: "is a folder, not a file")
-    default: throw CheckpointError(path: path, reason: "is not a regular file (a pipe, socket or device)")
-    }
-    guard let count = Int(exactly: status.st_size), count >= 0 else {
-      throw CheckpointError(path: path, reason: "has a length this machine cannot address")
-    }
-    if count == 0 {
+    let file = try RegularFile.open(path, for: .reading)
+    if file.size == 0 {
       base = nil
     } else {
-      guard let address = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED else {
-        throw CheckpointError(path: path, reason: "cannot be mapped into memory: \(SystemError())")
+      guard let address = mmap(nil, file.size, PROT_READ, MAP_PRIVATE, file.descriptor, 0), address != MAP_FAILED else {
+        throw FileError(path, "cannot be mapped into memory", system: errno)
       }
       base = UnsafeRawPointer(address)
     }
     self.path = path
-    self.count = count
-    self.descriptor = descriptor
-    isOwned = true
+    count = file.size
+    self.file = file
   }
 
   deinit {
     if let base { munmap(UnsafeMutableRawPointer(mutating: base), count) }
-    close(descriptor)
   }
 
   /// The byte at a position, or nil outside the file.
@@ -82,13 +55,12 @@ public final class MappedFile: Sendable {
   /// - Parameters:
   ///   - range: a range inside `0 ..< count`.
   ///   - body: receives the bytes, which are valid only during the call.
-  /// - Throws: `CheckpointError` if the range leaves the file; whatever `body` throws.
+  /// - Throws: `FileError` if the range leaves the file; whatever `body` throws.
   public func withBytes<Result>(
     in range: Range<Int>, _ body: (UnsafeRawBufferPointer) throws -> Result
   ) throws -> Result {
     guard range.lowerBound >= 0, range.upperBound <= count else {
-      throw CheckpointError(
-        path: path, reason: "bytes \(range.lowerBound) to \(range.upperBound) lie outside the file of \(count) bytes")
+      throw FileError(path, "bytes \(range.lowerBound) to \(range.upperBound) lie outside the file of \(count) bytes")
     }
     return try body(validated(range))
   }
@@ -102,11 +74,11 @@ public final class MappedFile: Sendable {
 
   /// Fails if another process has shortened the file since it was mapped; reading its end would end this process.
   ///
-  /// - Throws: `CheckpointError`.
+  /// - Throws: `FileError`.
   public func checkStillWhole() throws {
     var status = stat()
-    guard fstat(descriptor, &status) == 0, status.st_size >= off_t(count) else {
-      throw CheckpointError(path: path, reason: "was shortened while it was being read")
+    guard fstat(file.descriptor, &status) == 0, status.st_size >= off_t(count) else {
+      throw FileError(path, "was shortened while it was being read")
     }
   }
 }

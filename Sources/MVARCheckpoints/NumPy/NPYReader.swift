@@ -5,6 +5,8 @@
 // Row- and column-major arrays of plain little-endian numbers. Python objects (which would need unpickling), records,
 // text and big-endian numbers are refused. The data must end with the file.
 
+import MVARFiles
+
 enum NPYReader {
   static let magic: [UInt8] = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]
   static let longestHeader = 1 << 20
@@ -15,19 +17,19 @@ enum NPYReader {
 
   /// The array in a file or npz member.
   ///
-  /// - Throws: `CheckpointError`.
+  /// - Throws: `FileError`.
   static func read(_ file: ByteRegion) throws -> StoredTensor {
     var cursor = ByteCursor(file, subject: "NumPy header")
-    guard try cursor.readBytes(magic.count) == magic else { throw CheckpointError("is not a NumPy array") }
+    guard try cursor.readBytes(magic.count) == magic else { throw FileError("is not a NumPy array") }
     let version = try cursor.readByte()
     _ = try cursor.readByte()
     let length: Int
     switch version {
     case 1: length = Int(try cursor.read(UInt16.self))
     case 2, 3: length = Int(try cursor.read(UInt32.self))
-    default: throw CheckpointError("has version \(version) of NumPy's format; 1 to 3 are supported")
+    default: throw FileError("has version \(version) of NumPy's format; 1 to 3 are supported")
     }
-    guard length <= longestHeader else { throw CheckpointError("claims a NumPy header of \(length) bytes") }
+    guard length <= longestHeader else { throw FileError("claims a NumPy header of \(length) bytes") }
     let header = try NPYHeader(parsing: try cursor.readBytes(length))
     let scalarType = try Self.scalarType(header.descriptor)
     let data = try cursor.readRegion(cursor.remaining)
@@ -36,7 +38,7 @@ enum NPYReader {
     }
     let count = try Layout.elementCount(of: header.shape, width: scalarType.byteWidth)
     guard data.count == count * scalarType.byteWidth else {
-      throw CheckpointError(
+      throw FileError(
         "a \(scalarType) array of shape \(header.shape) takes \(count * scalarType.byteWidth) bytes, not \(data.count)")
     }
     // The products are parts of one that was just checked.
@@ -51,14 +53,14 @@ enum NPYReader {
 
   private static func scalarType(_ descriptor: String) throws -> ScalarType {
     if let type = ScalarType(numpyDescriptor: descriptor) { return type }
-    let shown = printable(descriptor, limit: 40)
+    let shown = excerpt(descriptor, limit: 40)
     if descriptor.hasSuffix("O") {
-      throw CheckpointError("holds Python objects (type \(shown)), which are never unpickled")
+      throw FileError("holds Python objects (type \(shown)), which are never unpickled")
     }
     if descriptor.hasPrefix(">") {
-      throw CheckpointError("holds big-endian numbers (type \(shown)), which are not supported")
+      throw FileError("holds big-endian numbers (type \(shown)), which are not supported")
     }
-    throw CheckpointError("holds elements of the unsupported NumPy type \(shown)")
+    throw FileError("holds elements of the unsupported NumPy type \(shown)")
   }
 }
 
@@ -70,10 +72,10 @@ struct NPYHeader {
 
   /// Parses the Python literal, which must have exactly the three known keys.
   ///
-  /// - Throws: `CheckpointError`.
+  /// - Throws: `FileError`.
   init(parsing bytes: [UInt8]) throws {
     guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw CheckpointError("the NumPy header is not text")
+      throw FileError("the NumPy header is not text")
     }
     var scanner = LiteralScanner(characters: Array(text.unicodeScalars))
     var descriptor: String?
@@ -87,7 +89,7 @@ struct NPYHeader {
       case "descr" where descriptor == nil: descriptor = try scanner.descriptor()
       case "fortran_order" where isColumnMajor == nil: isColumnMajor = try scanner.bool()
       case "shape" where shape == nil: shape = try scanner.tuple()
-      default: throw CheckpointError("the NumPy header holds an unexpected \"\(printable(key, limit: 40))\"")
+      default: throw FileError("the NumPy header holds an unexpected \"\(excerpt(key, limit: 40))\"")
       }
       if !scanner.take(",") {
         try scanner.expect("}")
@@ -103,7 +105,7 @@ struct NPYHeader {
 
 /// Reads the few kinds of Python literal that occur in NumPy headers.
 private struct LiteralScanner {
-  static let malformed = CheckpointError("the NumPy header is malformed")
+  static let malformed = FileError("the NumPy header is malformed")
 
   let characters: [Unicode.Scalar]
   private var position = 0
@@ -147,7 +149,7 @@ private struct LiteralScanner {
   }
 
   mutating func descriptor() throws -> String {
-    guard !take("[") else { throw CheckpointError("holds records, not plain numbers, which are not supported") }
+    guard !take("[") else { throw FileError("holds records, not plain numbers, which are not supported") }
     return try string()
   }
 

@@ -3,11 +3,13 @@
 // Elements start at multiples of 64 bytes. Types NumPy lacks (bfloat16, 8-bit floats) are refused rather than
 // converted: convert them first. Nothing is compressed.
 
+import MVARFiles
+
 /// Writes one array in NumPy's `.npy` format.
 public enum NPYWriter {
   /// Writes an array, replacing an old file only when complete.
   ///
-  /// - Throws: `CheckpointError` if NumPy lacks the type, the tensor's file was shortened, or the file cannot be
+  /// - Throws: `FileError` if NumPy lacks the type, the tensor's file was shortened, or the file cannot be
   ///   written.
   public static func write(_ tensor: StoredTensor, to path: String) throws {
     let header = try attributing(to: path) { try Self.header(tensor.scalarType, tensor.shape) }
@@ -20,7 +22,7 @@ public enum NPYWriter {
   /// Magic number, version and dictionary, padded to a multiple of 64 bytes.
   static func header(_ scalarType: ScalarType, _ dimensions: [Int]) throws -> [UInt8] {
     guard let descriptor = scalarType.numpyDescriptor else {
-      throw CheckpointError("cannot be written: NumPy has no type \(scalarType)")
+      throw FileError("cannot be written: NumPy has no type \(scalarType)")
     }
     let sizes = dimensions.map(String.init).joined(separator: ", ")
     let shape = dimensions.count == 1 ? "(\(sizes),)" : "(\(sizes))"
@@ -38,13 +40,13 @@ public enum NPZWriter {
   /// - Parameters:
   ///   - tensors: names without `.npy`, each at most once, and arrays.
   ///   - path: the file to write.
-  /// - Throws: `CheckpointError` if a name occurs twice or is unusable, NumPy lacks a type, a tensor's file was
+  /// - Throws: `FileError` if a name occurs twice or is unusable, NumPy lacks a type, a tensor's file was
   ///   shortened, or the file cannot be written.
   public static func write(_ tensors: [(name: String, tensor: StoredTensor)], to path: String) throws {
     let headers = try attributing(to: path) {
       try checkNames(tensors.map(\.name))
       guard tensors.allSatisfy({ $0.name.utf8.count < 60_000 }) else {
-        throw CheckpointError("cannot be written: the name of an array is too long")
+        throw FileError("cannot be written: the name of an array is too long")
       }
       return try tensors.map { try NPYWriter.header($0.tensor.scalarType, $0.tensor.shape) }
     }
@@ -63,7 +65,7 @@ public enum NPZWriter {
   ///   - name: the array's name without `.npy`.
   ///   - path: the file to write.
   ///   - body: writes all elements, row-major and little endian.
-  /// - Throws: `CheckpointError` if `body` writes too much or too little, NumPy lacks the type, or the file cannot be
+  /// - Throws: `FileError` if `body` writes too much or too little, NumPy lacks the type, or the file cannot be
   ///   written; whatever `body` throws.
   public static func write(
     _ name: String, scalarType: ScalarType, shape: [Int], to path: String,

@@ -3,6 +3,8 @@
 // Stored members (`numpy.savez`) are used in place, deflated ones (`numpy.savez_compressed`) are inflated when the
 // file is opened, under the archive's limit. Members that are not arrays are an error.
 
+import MVARFiles
+
 enum NPZReader {
   static func matches(_ archive: ZipArchive) -> Bool {
     archive.entries.allSatisfy { $0.name.hasSuffix(".npy") }
@@ -10,15 +12,15 @@ enum NPZReader {
 
   /// The arrays in file order, named without `.npy`.
   ///
-  /// - Throws: `CheckpointError`.
+  /// - Throws: `FileError`.
   static func read(_ archive: ZipArchive) throws -> [(String, StoredTensor)] {
     try archive.checkExpansion()
     return try archive.entries.map { entry in
       let contents = try archive.contents(entry)
       do {
         return (String(entry.name.dropLast(".npy".count)), try NPYReader.read(contents))
-      } catch let error as CheckpointError {
-        throw CheckpointError("array \"\(printable(entry.name))\": \(error.reason)")
+      } catch let error as FileError {
+        throw FileError("array \"\(excerpt(entry.name))\": \(error.reason)")
       }
     }
   }

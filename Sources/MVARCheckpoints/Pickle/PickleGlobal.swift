@@ -4,6 +4,8 @@
 // named, even if it would never be called; and the ones in the list are not called either, they select a few lines of
 // Swift in `PickleMachine+Calls.swift`.
 
+import MVARFiles
+
 /// A name this module understands.
 enum PickleGlobal: Equatable, Sendable {
   case rebuildTensor, rebuildTensorVersion2, rebuildTensorVersion3
@@ -23,14 +25,14 @@ enum PickleGlobal: Equatable, Sendable {
 
   /// The meaning of a name.
   ///
-  /// - Throws: `CheckpointError` that names it if it is not in the list.
+  /// - Throws: `FileError` that names it if it is not in the list.
   init(module: String, name: String) throws {
     guard let global = Self.known(module: module, name: name) else {
-      let fullName = printable("\(module).\(name)")
+      let fullName = excerpt("\(module).\(name)")
       if module.hasPrefix("torch"), name.hasSuffix("Storage") {
-        throw CheckpointError("the pickle uses \(fullName), a kind of number that is not supported")
+        throw FileError("the pickle uses \(fullName), a kind of number that is not supported")
       }
-      throw CheckpointError(
+      throw FileError(
         "the pickle names \(fullName), which is not a tensor-rebuilding function; nothing was executed")
     }
     self = global

@@ -3,6 +3,8 @@
 // The argument lists are those PyTorch, collections, argparse and NumPy write; anything else is an error. Gradients,
 // hooks and attributes attached to tensors are dropped.
 
+import MVARFiles
+
 extension PickleMachine {
   /// The elements of a tuple or list.
   private func elements(_ item: PickleItem, _ kinds: [PickleObject.Kind] = [.tuple, .list, .set]) -> [PickleItem]? {
@@ -22,13 +24,13 @@ extension PickleMachine {
   /// The value a permitted name makes of its arguments.
   mutating func call(_ callee: PickleItem, _ arguments: PickleItem, isNew: Bool) throws -> PickleItem {
     guard case .global(let global, let name) = callee else {
-      throw CheckpointError("the pickle calls something that is not a function")
+      throw FileError("the pickle calls something that is not a function")
     }
     guard let arguments = elements(arguments, [.tuple]) else {
-      throw CheckpointError("the pickle calls \(name) without a list of arguments")
+      throw FileError("the pickle calls \(name) without a list of arguments")
     }
     try charge(arguments.count)
-    let wrongArguments = CheckpointError("the pickle gives \(name) arguments that make no sense")
+    let wrongArguments = FileError("the pickle gives \(name) arguments that make no sense")
     switch global {
     case .rebuildTensor, .rebuildTensorVersion2, .rebuildTensorVersion3:
       guard let tensor = try tensorReference(global, arguments) else { throw wrongArguments }
@@ -75,7 +77,7 @@ extension PickleMachine {
     case .numpyScalar:
       return try numpyScalar(arguments) ?? { throw wrongArguments }()
     case .storage, .untypedStorage, .dataType, .tensorType, .inert:
-      throw CheckpointError("the pickle calls \(name), which PyTorch never does")
+      throw FileError("the pickle calls \(name), which PyTorch never does")
     }
   }
 
@@ -85,11 +87,11 @@ extension PickleMachine {
       try charge(items.count)
       return items
     }
-    guard let items = elements(item) else { throw CheckpointError("the pickle makes a dictionary of something else") }
+    guard let items = elements(item) else { throw FileError("the pickle makes a dictionary of something else") }
     var result: [PickleItem] = []
     for item in items {
       guard let pair = elements(item, [.tuple, .list]), pair.count == 2 else {
-        throw CheckpointError("the pickle makes a dictionary of something else than pairs")
+        throw FileError("the pickle makes a dictionary of something else than pairs")
       }
       try charge(2)
       result += pair
@@ -122,10 +124,10 @@ extension PickleMachine {
       let type = elements(arguments[0], [.numpyType]), case .string(let code)? = type.first, code.utf8.count < 16
     else { return nil }
     if type.count > 1, case .string(">") = type[1] {
-      throw CheckpointError("the pickle holds a big-endian NumPy number, which is not supported")
+      throw FileError("the pickle holds a big-endian NumPy number, which is not supported")
     }
     guard let scalarType = ScalarType(numpyDescriptor: code) ?? ScalarType(numpyDescriptor: "<\(code)") else {
-      throw CheckpointError("the pickle holds a NumPy number of the unsupported type \(printable(code, limit: 20))")
+      throw FileError("the pickle holds a NumPy number of the unsupported type \(excerpt(code, limit: 20))")
     }
     let tensor = try StoredTensor(scalarType: scalarType, shape: [], bytes: bytes)
     if scalarType == .bool { return .bool(try tensor.integers() == [1]) }
@@ -146,7 +148,7 @@ extension PickleMachine {
       scalarType = type
     }
     guard let scalarType else {
-      throw CheckpointError("the pickle holds a tensor whose type it does not say")
+      throw FileError("the pickle holds a tensor whose type it does not say")
     }
     return TensorReference(storage: storage, scalarType: scalarType, offset: offset, shape: shape, strides: strides)
   }
@@ -157,21 +159,21 @@ extension PickleMachine {
       case .string("storage") = parts[0], case .global(let type, _) = parts[1], case .string(let key) = parts[2],
       case .int(let count) = parts[4], count >= 0, key.utf8.count <= 256
     else {
-      throw CheckpointError("the pickle refers to a storage in a way that PyTorch never does")
+      throw FileError("the pickle refers to a storage in a way that PyTorch never does")
     }
     if parts.count == 6 {
       guard case .none = parts[5] else {
-        throw CheckpointError("the pickle uses a view of a storage, which is not supported")
+        throw FileError("the pickle uses a view of a storage, which is not supported")
       }
     }
     let scalarType: ScalarType?
     switch type {
     case .storage(let type): scalarType = type
     case .untypedStorage: scalarType = nil
-    default: throw CheckpointError("the pickle refers to a storage in a way that PyTorch never does")
+    default: throw FileError("the pickle refers to a storage in a way that PyTorch never does")
     }
     guard !count.multipliedReportingOverflow(by: scalarType?.byteWidth ?? 1).overflow else {
-      throw CheckpointError("the pickle claims a storage of \(count) elements, larger than any memory")
+      throw FileError("the pickle claims a storage of \(count) elements, larger than any memory")
     }
     storages.append(StorageReference(key: key, scalarType: scalarType, count: count))
     return .storage(storages.count - 1)
@@ -202,6 +204,6 @@ extension PickleMachine {
       }
     default: break
     }
-    throw CheckpointError("the pickle sets the state of something that has none")
+    throw FileError("the pickle sets the state of something that has none")
   }
 }

@@ -4,6 +4,8 @@
 // stack while they are built or released. Every instruction and every copied item is charged to a budget, so a small
 // file cannot make it work for long. It calls nothing, imports nothing, and knows only the names in `PickleGlobal`.
 
+import MVARFiles
+
 /// A value on the machine's stack.
 enum PickleItem {
   case none
@@ -63,7 +65,7 @@ struct PickleMachine {
   /// Runs the pickle at the cursor, which then stands behind it.
   ///
   /// - Returns: the value the pickle leaves.
-  /// - Throws: `CheckpointError` if the pickle is malformed, too large, or names anything but tensor rebuilding.
+  /// - Throws: `FileError` if the pickle is malformed, too large, or names anything but tensor rebuilding.
   mutating func run(_ cursor: inout ByteCursor) throws -> PickleItem {
     while true {
       try charge(1)
@@ -81,7 +83,7 @@ struct PickleMachine {
   /// Counts work done; a file that asks for too much is refused.
   mutating func charge(_ amount: Int) throws {
     guard amount <= budget else {
-      throw CheckpointError("the pickle takes more than \(Self.largestBudget) steps, far more than any checkpoint")
+      throw FileError("the pickle takes more than \(Self.largestBudget) steps, far more than any checkpoint")
     }
     budget -= amount
   }
@@ -90,13 +92,13 @@ struct PickleMachine {
 
   mutating func pop() throws -> PickleItem {
     guard stack.count > (marks.last ?? 0), let item = stack.popLast() else {
-      throw CheckpointError("the pickle takes a value from an empty stack")
+      throw FileError("the pickle takes a value from an empty stack")
     }
     return item
   }
 
   private mutating func popToMark() throws -> [PickleItem] {
-    guard let mark = marks.popLast() else { throw CheckpointError("the pickle uses a mark it never set") }
+    guard let mark = marks.popLast() else { throw FileError("the pickle uses a mark it never set") }
     let items = Array(stack[mark...])
     stack.removeSubrange(mark...)
     return items
@@ -111,7 +113,7 @@ struct PickleMachine {
   private func containerOnTop(_ kinds: [PickleObject.Kind]) throws -> Int {
     guard stack.count > (marks.last ?? 0), case .object(let index)? = stack.last, kinds.contains(objects[index].kind)
     else {
-      throw CheckpointError("the pickle adds elements to something that is not a container")
+      throw FileError("the pickle adds elements to something that is not a container")
     }
     return index
   }
@@ -141,7 +143,7 @@ struct PickleMachine {
     case 0x8e, 0x96: push(.bytes(try cursor.readBytes(try cursor.readLength())))
     case 0x80:
       let version = try cursor.readByte()
-      guard version <= 5 else { throw CheckpointError("the pickle has protocol \(version); 0 to 5 are known") }
+      guard version <= 5 else { throw FileError("the pickle has protocol \(version); 0 to 5 are known") }
     case 0x95: _ = try cursor.readLength()  // a frame: only a hint for buffering
     default: return false
     }
@@ -197,7 +199,7 @@ struct PickleMachine {
   }
 
   private func checkPairs(_ items: [PickleItem]) throws {
-    guard items.count.isMultiple(of: 2) else { throw CheckpointError("the pickle holds a key without a value") }
+    guard items.count.isMultiple(of: 2) else { throw FileError("the pickle holds a key without a value") }
   }
 
   private mutating func runMemo(_ opcode: UInt8, _ cursor: inout ByteCursor) throws -> Bool {
@@ -215,7 +217,7 @@ struct PickleMachine {
   }
 
   private func memoIndex(_ text: String) throws -> Int {
-    guard let index = Int(text), index >= 0 else { throw CheckpointError("the pickle holds a malformed memo index") }
+    guard let index = Int(text), index >= 0 else { throw FileError("the pickle holds a malformed memo index") }
     return index
   }
 
@@ -227,7 +229,7 @@ struct PickleMachine {
 
   private mutating func recall(_ index: Int) throws {
     guard let item = memo[index] else {
-      throw CheckpointError("the pickle recalls value \(index), which it never stored")
+      throw FileError("the pickle recalls value \(index), which it never stored")
     }
     push(item)
   }
@@ -240,7 +242,7 @@ struct PickleMachine {
       push(.global(try PickleGlobal(module: module, name: name), "\(module).\(name)"))
     case 0x93:
       guard case .string(let name) = try pop(), case .string(let module) = try pop() else {
-        throw CheckpointError("the pickle names something without using text")
+        throw FileError("the pickle names something without using text")
       }
       try charge((module.utf8.count + name.utf8.count) / 16)
       push(.global(try PickleGlobal(module: module, name: name), "\(module).\(name)"))
@@ -256,9 +258,9 @@ struct PickleMachine {
       let module = try cursor.readLine()
       let name = try cursor.readLine()
       _ = try PickleGlobal(module: module, name: name)
-      throw CheckpointError("the pickle makes \(printable("\(module).\(name)")) in a way that PyTorch never uses")
+      throw FileError("the pickle makes \(excerpt("\(module).\(name)")) in a way that PyTorch never uses")
     default:
-      throw CheckpointError(
+      throw FileError(
         "the pickle uses instruction 0x\(String(opcode, radix: 16)) at byte \(cursor.position - 1), which PyTorch never does"
       )
     }
@@ -284,7 +286,7 @@ struct PickleMachine {
     let digits = opcode == UInt8(ascii: "L") && line.hasSuffix("L") ? String(line.dropLast()) : line
     if opcode != UInt8(ascii: "F"), let value = Int(digits) { return .int(value) }
     if opcode == UInt8(ascii: "L"), let bytes = Self.bigInteger(digits) { return .bigInteger(bytes) }
-    throw CheckpointError("the pickle holds the malformed number \"\(printable(line, limit: 40))\"")
+    throw FileError("the pickle holds the malformed number \"\(excerpt(line, limit: 40))\"")
   }
 
   /// A decimal number of up to a hundred digits in little-endian two's complement; nil if it is malformed.
@@ -317,12 +319,12 @@ struct PickleMachine {
     var text = Substring(line)
     if opcode == UInt8(ascii: "S") {
       guard text.count >= 2, let quote = text.first, quote == "'" || quote == "\"", text.last == quote else {
-        throw CheckpointError("the pickle holds text without quotes")
+        throw FileError("the pickle holds text without quotes")
       }
       text = text.dropFirst().dropLast()
     }
     guard !text.utf8.contains(UInt8(ascii: "\\")) else {
-      throw CheckpointError("the pickle holds escaped text of protocol 0, which is not supported")
+      throw FileError("the pickle holds escaped text of protocol 0, which is not supported")
     }
     return String(text)
   }

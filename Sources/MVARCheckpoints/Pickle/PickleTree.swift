@@ -3,6 +3,8 @@
 // Shared objects stay shared, so the tree is never larger than the pickle. An object that contains itself, nesting
 // beyond 200 levels, a key that occurs twice, and sharing that would unfold into more than 2^22 visits are errors.
 
+import MVARFiles
+
 /// Converts one machine's objects.
 struct PickleTree {
   static let deepestNesting = 200
@@ -40,13 +42,13 @@ struct PickleTree {
     case .string(let value): return (.string(value), 0)
     case .bytes(let value): return (.bytes(value), 0)
     case .global(_, let name): return (.global(name), 0)
-    case .storage: throw CheckpointError("the pickle holds a storage that belongs to no tensor")
+    case .storage: throw FileError("the pickle holds a storage that belongs to no tensor")
     case .tensor(let index): return (.tensor(try tensor(index)), 0)
     case .object(let index):
       if let done = finished[index] { return done }
       guard depth < Self.deepestNesting else { throw Self.tooDeep }
       guard unfinished.insert(index).inserted else {
-        throw CheckpointError("the pickle holds an object that contains itself")
+        throw FileError("the pickle holds an object that contains itself")
       }
       let result = try convert(machine.objects[index], depth: depth + 1)
       guard result.height <= Self.deepestNesting else { throw Self.tooDeep }
@@ -56,7 +58,7 @@ struct PickleTree {
     }
   }
 
-  private static let tooDeep = CheckpointError("the pickle is nested more than \(deepestNesting) levels deep")
+  private static let tooDeep = FileError("the pickle is nested more than \(deepestNesting) levels deep")
 
   private mutating func convert(_ object: PickleObject, depth: Int) throws -> (value: PickleValue, height: Int) {
     var values: [PickleValue] = []
@@ -79,9 +81,9 @@ struct PickleTree {
       for index in stride(from: 0, to: values.count - 1, by: 2) {
         if let key = Self.text(values[index]) {
           keyBudget -= key.label.utf8.count
-          guard keyBudget >= 0 else { throw CheckpointError("the pickle's dictionaries have keys of absurd length") }
+          guard keyBudget >= 0 else { throw FileError("the pickle's dictionaries have keys of absurd length") }
           guard keys.insert(key.label).inserted else {
-            throw CheckpointError("a dictionary in the pickle holds the key \(printable(key.shown)) twice")
+            throw FileError("a dictionary in the pickle holds the key \(excerpt(key.shown)) twice")
           }
         }
         pairs.append((values[index], values[index + 1]))
@@ -106,7 +108,7 @@ struct PickleTree {
     let repeated = tensor.count - tensor.storage.count / tensor.scalarType.byteWidth
     if repeated > 0 {
       guard repeated <= repeatBudget else {
-        throw CheckpointError("the tensors repeat the elements of their storages too often; the file is refused")
+        throw FileError("the tensors repeat the elements of their storages too often; the file is refused")
       }
       repeatBudget -= repeated
     }
@@ -135,13 +137,13 @@ extension PickleTree {
     mutating func visit(_ value: PickleValue) throws {
       visits += 1
       guard visits <= PickleTree.mostVisits else {
-        throw CheckpointError("the pickle repeats shared parts too often; the file is refused")
+        throw FileError("the pickle repeats shared parts too often; the file is refused")
       }
       switch value {
       case .tensor(let tensor):
         nameBytes += path.reduce(64) { $0 + $1.utf8.count + 16 }
         guard nameBytes <= PickleTree.mostNameBytes else {
-          throw CheckpointError("the names of the tensors take too much memory; the file is refused")
+          throw FileError("the names of the tensors take too much memory; the file is refused")
         }
         leaves.append((path, tensor))
       case .list(let elements), .tuple(let elements):

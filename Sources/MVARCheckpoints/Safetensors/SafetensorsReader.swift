@@ -5,6 +5,8 @@
 // As strict as the format's definition: ranges must fill the data exactly, without holes or overlaps, and agree with
 // type and shape. Data are used in place.
 
+import MVARFiles
+
 enum SafetensorsReader {
   /// The limit the format's own library sets.
   static let longestHeader = 100_000_000
@@ -14,16 +16,16 @@ enum SafetensorsReader {
 
   /// The tensors in header order, and the metadata.
   ///
-  /// - Throws: `CheckpointError`.
+  /// - Throws: `FileError`.
   static func read(_ file: ByteRegion) throws -> (tensors: [(String, StoredTensor)], metadata: [String: String]) {
     var cursor = ByteCursor(file, subject: "safetensors header")
     let length = try cursor.read(UInt64.self)
     guard length <= UInt64(longestHeader) else {
-      throw CheckpointError("claims a safetensors header of \(length) bytes; at most \(longestHeader) are allowed")
+      throw FileError("claims a safetensors header of \(length) bytes; at most \(longestHeader) are allowed")
     }
     let header = try StrictJSON(parsing: try cursor.readBytes(Int(length)))
     guard case .object(let members) = header, let data = file.slice(at: cursor.position, count: cursor.remaining) else {
-      throw CheckpointError("the safetensors header is not a JSON object")
+      throw FileError("the safetensors header is not a JSON object")
     }
     var tensors: [(String, StoredTensor)] = []
     var ranges: [(begin: Int, end: Int, name: String)] = []
@@ -37,32 +39,32 @@ enum SafetensorsReader {
         let (tensor, begin, end) = try readTensor(member.value, data)
         tensors.append((member.key, tensor))
         ranges.append((begin, end, member.key))
-      } catch let error as CheckpointError {
-        throw CheckpointError("tensor \"\(printable(member.key))\": \(error.reason)")
+      } catch let error as FileError {
+        throw FileError("tensor \"\(excerpt(member.key))\": \(error.reason)")
       }
     }
     ranges.sort { ($0.begin, $0.end) < ($1.begin, $1.end) }
     var position = 0
     for range in ranges {
       guard range.begin == position else {
-        throw CheckpointError(
-          "the data of tensor \"\(printable(range.name))\" \(range.begin < position ? "overlap those of another" : "leave a hole before them")"
+        throw FileError(
+          "the data of tensor \"\(excerpt(range.name))\" \(range.begin < position ? "overlap those of another" : "leave a hole before them")"
         )
       }
       position = range.end
     }
     guard position == data.count else {
-      throw CheckpointError("holds \(data.count) bytes of data, but its tensors take \(position)")
+      throw FileError("holds \(data.count) bytes of data, but its tensors take \(position)")
     }
     return (tensors, metadata)
   }
 
   private static func readMetadata(_ value: StrictJSON) throws -> [String: String] {
-    guard case .object(let members) = value else { throw CheckpointError("the metadata are not a JSON object") }
+    guard case .object(let members) = value else { throw FileError("the metadata are not a JSON object") }
     var metadata: [String: String] = [:]
     for member in members {
       guard case .string(let text) = member.value else {
-        throw CheckpointError("the metadata \"\(printable(member.key))\" are not text")
+        throw FileError("the metadata \"\(excerpt(member.key))\" are not text")
       }
       metadata[member.key] = text
     }
@@ -72,7 +74,7 @@ enum SafetensorsReader {
   private static func readTensor(
     _ value: StrictJSON, _ data: ByteRegion
   ) throws -> (tensor: StoredTensor, begin: Int, end: Int) {
-    guard case .object(let members) = value else { throw CheckpointError("its description is not a JSON object") }
+    guard case .object(let members) = value else { throw FileError("its description is not a JSON object") }
     var scalarType: ScalarType?
     var shape: [Int]?
     var offsets: [Int]?
@@ -81,28 +83,28 @@ enum SafetensorsReader {
       case ("dtype", .string(let name)):
         scalarType = ScalarType(safetensorsName: name)
         guard scalarType != nil else {
-          throw CheckpointError("the type \"\(printable(name, limit: 40))\" is not supported")
+          throw FileError("the type \"\(excerpt(name, limit: 40))\" is not supported")
         }
       case ("shape", let value): shape = try integers(value, "shape")
       case ("data_offsets", let value): offsets = try integers(value, "data_offsets")
-      default: throw CheckpointError("its description holds an unexpected \"\(printable(member.key))\"")
+      default: throw FileError("its description holds an unexpected \"\(excerpt(member.key))\"")
       }
     }
     guard let scalarType, let shape, let offsets, offsets.count == 2 else {
-      throw CheckpointError("its description lacks dtype, shape or data_offsets")
+      throw FileError("its description lacks dtype, shape or data_offsets")
     }
     guard offsets[0] <= offsets[1], let region = data.slice(at: offsets[0], count: offsets[1] - offsets[0]) else {
-      throw CheckpointError("its data lie at bytes \(offsets[0]) to \(offsets[1]) of only \(data.count)")
+      throw FileError("its data lie at bytes \(offsets[0]) to \(offsets[1]) of only \(data.count)")
     }
     let tensor = try StoredTensor(scalarType: scalarType, shape: shape, region: region)
     return (tensor, offsets[0], offsets[1])
   }
 
   private static func integers(_ value: StrictJSON, _ name: String) throws -> [Int] {
-    guard case .array(let elements) = value else { throw CheckpointError("its \(name) is not an array") }
+    guard case .array(let elements) = value else { throw FileError("its \(name) is not an array") }
     return try elements.map { element in
       guard case .integer(let number) = element, number >= 0 else {
-        throw CheckpointError("its \(name) holds something that is not an integer from 0 up")
+        throw FileError("its \(name) holds something that is not an integer from 0 up")
       }
       return number
     }

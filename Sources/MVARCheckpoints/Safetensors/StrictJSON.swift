@@ -3,6 +3,8 @@
 // It keeps the order of keys, refuses a key that occurs twice, nesting beyond 16 levels, more than 2^22 values, numbers that are not whole
 // or do not fit 64 bits, and everything RFC 8259 refuses. It is not meant for documents written by people.
 
+import MVARFiles
+
 /// A JSON value; objects keep the order of their members.
 indirect enum StrictJSON: Equatable {
   struct Member: Equatable {
@@ -21,10 +23,10 @@ indirect enum StrictJSON: Equatable {
 
   /// Parses one value that fills the bytes, apart from white space.
   ///
-  /// - Throws: `CheckpointError`.
+  /// - Throws: `FileError`.
   init(parsing bytes: [UInt8]) throws {
     guard String(validating: bytes, as: UTF8.self) != nil else {
-      throw CheckpointError("the header is not valid UTF-8")
+      throw FileError("the header is not valid UTF-8")
     }
     var parser = StrictJSONParser(bytes: bytes)
     self = try parser.parseDocument()
@@ -40,8 +42,8 @@ private struct StrictJSONParser {
 
   private var current: UInt8? { position < bytes.count ? bytes[position] : nil }
 
-  private func malformed(_ expected: String) -> CheckpointError {
-    CheckpointError("the header is not valid JSON: \(expected) is missing at byte \(position)")
+  private func malformed(_ expected: String) -> FileError {
+    FileError("the header is not valid JSON: \(expected) is missing at byte \(position)")
   }
 
   mutating func parseDocument() throws -> StrictJSON {
@@ -63,11 +65,11 @@ private struct StrictJSONParser {
 
   private mutating func parseValue(depth: Int) throws -> StrictJSON {
     guard depth <= StrictJSON.deepestNesting else {
-      throw CheckpointError("the header is nested more than \(StrictJSON.deepestNesting) levels deep")
+      throw FileError("the header is nested more than \(StrictJSON.deepestNesting) levels deep")
     }
     valueCount += 1
     guard valueCount <= StrictJSON.mostValues else {
-      throw CheckpointError("the header holds more than \(StrictJSON.mostValues) values")
+      throw FileError("the header holds more than \(StrictJSON.mostValues) values")
     }
     skipSpace()
     switch current {
@@ -90,7 +92,7 @@ private struct StrictJSONParser {
       guard current == UInt8(ascii: "\"") else { throw malformed("a key") }
       let key = try parseString()
       guard keys.insert(Array(key.utf8)).inserted else {
-        throw CheckpointError("the header holds the key \"\(printable(key))\" twice")
+        throw FileError("the header holds the key \"\(excerpt(key))\" twice")
       }
       skipSpace()
       guard take(UInt8(ascii: ":")) else { throw malformed("a colon") }
@@ -133,10 +135,10 @@ private struct StrictJSONParser {
     }
     let text = String(decoding: bytes[start..<position], as: UTF8.self)
     if let byte = current, [UInt8(ascii: "."), UInt8(ascii: "e"), UInt8(ascii: "E")].contains(byte) {
-      throw CheckpointError("the header holds a number that is not whole at byte \(start)")
+      throw FileError("the header holds a number that is not whole at byte \(start)")
     }
     guard let value = Int(text) else {
-      throw CheckpointError("the header holds the impossible number \(printable(text, limit: 40))")
+      throw FileError("the header holds the impossible number \(excerpt(text, limit: 40))")
     }
     return value
   }

@@ -4,6 +4,8 @@
 // at most 64 dimensions, no negative strides, and a view may repeat elements (stride 0) only up to 2^24 elements or
 // the size of its storage, whichever is larger: a file of a few bytes must not unfold into terabytes.
 
+import MVARFiles
+
 /// The checked geometry of a tensor in its storage.
 package struct Layout: Sendable, Equatable {
   package static let largestRank = 64
@@ -27,14 +29,14 @@ package struct Layout: Sendable, Equatable {
 
   /// A view of a storage.
   ///
-  /// - Throws: `CheckpointError` if the view reaches outside the storage of `storageCount` elements.
+  /// - Throws: `FileError` if the view reaches outside the storage of `storageCount` elements.
   package init(shape: [Int], strides: [Int], offset: Int, storageCount: Int, width: Int) throws {
     count = try Layout.elementCount(of: shape, width: width)
     guard strides.count == shape.count else {
-      throw CheckpointError("a tensor has \(shape.count) dimensions but \(strides.count) strides")
+      throw FileError("a tensor has \(shape.count) dimensions but \(strides.count) strides")
     }
     guard offset >= 0, strides.allSatisfy({ $0 >= 0 }) else {
-      throw CheckpointError("a tensor has a negative offset or stride")
+      throw FileError("a tensor has a negative offset or stride")
     }
     self.shape = shape
     guard count > 0 else {
@@ -43,17 +45,17 @@ package struct Layout: Sendable, Equatable {
       return
     }
     guard count <= max(storageCount, Layout.largestExpandedCount) else {
-      throw CheckpointError("a tensor of shape \(shape) repeats the elements of a storage of only \(storageCount)")
+      throw FileError("a tensor of shape \(shape) repeats the elements of a storage of only \(storageCount)")
     }
     var last = offset
     for (size, stride) in zip(shape, strides) {
       let (reach, tooFar) = (size - 1).multipliedReportingOverflow(by: stride)
       let (sum, overflow) = last.addingReportingOverflow(reach)
-      guard !tooFar, !overflow else { throw CheckpointError("a tensor's strides overflow") }
+      guard !tooFar, !overflow else { throw FileError("a tensor's strides overflow") }
       last = sum
     }
     guard last < storageCount else {
-      throw CheckpointError(
+      throw FileError(
         "a tensor of shape \(shape) reaches element \(last) of a storage that holds only \(storageCount)")
     }
     self.offset = offset
@@ -62,17 +64,17 @@ package struct Layout: Sendable, Equatable {
 
   /// The product of the dimensions.
   ///
-  /// - Throws: `CheckpointError` if a dimension is negative, there are too many, or the bytes cannot be counted; also
+  /// - Throws: `FileError` if a dimension is negative, there are too many, or the bytes cannot be counted; also
   ///   if that is so once the zeros are left out, so that later arithmetic on parts of the shape is safe.
   package static func elementCount(of shape: [Int], width: Int) throws -> Int {
     guard shape.count <= largestRank else {
-      throw CheckpointError("a tensor has \(shape.count) dimensions; at most \(largestRank) are supported")
+      throw FileError("a tensor has \(shape.count) dimensions; at most \(largestRank) are supported")
     }
     var product = width
     for size in shape {
-      guard size >= 0 else { throw CheckpointError("a tensor has the negative dimension \(size)") }
+      guard size >= 0 else { throw FileError("a tensor has the negative dimension \(size)") }
       let (next, overflow) = product.multipliedReportingOverflow(by: max(size, 1))
-      guard !overflow else { throw CheckpointError("a tensor of shape \(shape) is larger than any memory") }
+      guard !overflow else { throw FileError("a tensor of shape \(shape) is larger than any memory") }
       product = next
     }
     return shape.contains(0) ? 0 : product / width

@@ -1,10 +1,12 @@
 // A stored tensor in another floating-point type, rounded to nearest: half the bytes for files that are shipped.
 
+import MVARFiles
+
 extension StoredTensor {
   /// The same numbers as another type.
   ///
   /// - Parameter type: float32, float16 or bfloat16.
-  /// - Throws: `CheckpointError` when a finite number is too large for the type, the type is none of the three, or the
+  /// - Throws: `FileError` when a finite number is too large for the type, the type is none of the three, or the
   ///   tensor's file was shortened.
   public func converted(to type: ScalarType) throws -> StoredTensor {
     if type == scalarType { return self }
@@ -13,7 +15,7 @@ extension StoredTensor {
     case .float32: return try StoredTensor(values, shape: shape)
     case .float16: return try narrowed(values, to: type, halfFromFloat) { $0 & 0x7c00 == 0x7c00 }
     case .bfloat16: return try narrowed(values, to: type, bfloat16FromFloat) { $0 & 0x7f80 == 0x7f80 }
-    default: throw CheckpointError("cannot be stored as \(type.rawValue)")
+    default: throw FileError("cannot be stored as \(type.rawValue)")
     }
   }
 
@@ -22,7 +24,7 @@ extension StoredTensor {
   ) throws -> StoredTensor {
     let narrowed = values.map(narrow)
     if let place = values.indices.first(where: { values[$0].isFinite && isSpecial(narrowed[$0]) }) {
-      throw CheckpointError("holds \(values[place]), which is too large for \(type.rawValue)")
+      throw FileError("holds \(values[place]), which is too large for \(type.rawValue)")
     }
     return try StoredTensor(
       scalarType: type, shape: shape, bytes: narrowed.flatMap { [UInt8(truncatingIfNeeded: $0), UInt8($0 >> 8)] })

@@ -3,12 +3,13 @@
 // Widening is exact; narrowing (float64 or a large integer to Float) rounds to nearest. Booleans become 0 and 1.
 // Conversion to integers refuses fractions, NaN and values outside Int rather than rounding them.
 
+import MVARFiles
 import Foundation
 
 extension StoredTensor {
   /// The elements as Float, rounded to nearest where Float cannot hold them.
   ///
-  /// - Throws: `CheckpointError` if the file was shortened since it was opened, or the result exceeds the memory.
+  /// - Throws: `FileError` if the file was shortened since it was opened, or the result exceeds the memory.
   public func floats() throws -> [Float] {
     try checkConvertible(width: 4)
     return withContiguousBytes { bytes in
@@ -34,7 +35,7 @@ extension StoredTensor {
 
   /// The elements as Double; only integers above 2^53 are rounded.
   ///
-  /// - Throws: `CheckpointError` if the file was shortened since it was opened, or the result exceeds the memory.
+  /// - Throws: `FileError` if the file was shortened since it was opened, or the result exceeds the memory.
   public func doubles() throws -> [Double] {
     try checkConvertible(width: 8)
     return withContiguousBytes { bytes in
@@ -60,7 +61,7 @@ extension StoredTensor {
 
   /// The elements as Int.
   ///
-  /// - Throws: `CheckpointError` if a value is not an integer or does not fit; otherwise as `doubles()`.
+  /// - Throws: `FileError` if a value is not an integer or does not fit; otherwise as `doubles()`.
   public func integers() throws -> [Int] {
     try checkConvertible(width: 8)
     return try withContiguousBytes { bytes in
@@ -84,7 +85,7 @@ extension StoredTensor {
   /// One element, without reading the others.
   ///
   /// - Parameter place: its index along each dimension, inside the shape.
-  /// - Throws: `CheckpointError` if the file was shortened since it was opened.
+  /// - Throws: `FileError` if the file was shortened since it was opened.
   public func element(_ place: [Int]) throws -> Double {
     precondition(zip(place, shape).allSatisfy { (0..<$1).contains($0) } && place.count == shape.count)
     let strides = layout.strides ?? shape.indices.map { shape[($0 + 1)...].reduce(1, *) }
@@ -98,13 +99,13 @@ extension StoredTensor {
     try checkReadable()
     let (size, overflow) = count.multipliedReportingOverflow(by: width)
     guard !overflow, UInt64(size) <= ProcessInfo.processInfo.physicalMemory else {
-      throw CheckpointError(path: storage.path, reason: "a tensor of shape \(shape) does not fit this machine's memory")
+      throw FileError(storage.path, "a tensor of shape \(shape) does not fit this machine's memory")
     }
   }
 
   private func whole<Value>(_ value: Value, _ integer: Int?) throws -> Int {
     guard let integer else {
-      throw CheckpointError(path: storage.path, reason: "the value \(value) is not an integer that fits 64 bits")
+      throw FileError(storage.path, "the value \(value) is not an integer that fits 64 bits")
     }
     return integer
   }

@@ -3,6 +3,8 @@
 // It computes nothing. `StoredTensor+Values.swift` converts elements to Swift numbers. Views that are not contiguous
 // (a transposed weight, a slice of a shared storage) keep their strides and are gathered when they are read.
 
+import MVARFiles
+
 /// A tensor in a checkpoint file, or one about to be written to a file.
 public struct StoredTensor: Sendable {
   /// The type of the elements.
@@ -25,11 +27,11 @@ public struct StoredTensor: Sendable {
 
   /// A tensor of row-major elements that fill `bytes` exactly.
   ///
-  /// - Throws: `CheckpointError` if the shape and the number of bytes disagree.
+  /// - Throws: `FileError` if the shape and the number of bytes disagree.
   package init(scalarType: ScalarType, shape: [Int], region: ByteRegion) throws {
     layout = try Layout(contiguous: shape, width: scalarType.byteWidth)
     guard layout.count * scalarType.byteWidth == region.count else {
-      throw CheckpointError(
+      throw FileError(
         "a \(scalarType) tensor of shape \(shape) takes \(layout.count * scalarType.byteWidth) bytes, not \(region.count)"
       )
     }
@@ -42,7 +44,7 @@ public struct StoredTensor: Sendable {
   /// - Parameters:
   ///   - strides: distance between neighbors along each dimension, in elements.
   ///   - offset: the first element.
-  /// - Throws: `CheckpointError` if the view reaches outside the storage.
+  /// - Throws: `FileError` if the view reaches outside the storage.
   package init(scalarType: ScalarType, shape: [Int], strides: [Int], offset: Int, storage: ByteRegion) throws {
     layout = try Layout(
       shape: shape, strides: strides, offset: offset, storageCount: storage.count / scalarType.byteWidth,
@@ -53,28 +55,28 @@ public struct StoredTensor: Sendable {
 
   /// A tensor of row-major, little-endian elements in memory.
   ///
-  /// - Throws: `CheckpointError` if the shape and the number of bytes disagree.
+  /// - Throws: `FileError` if the shape and the number of bytes disagree.
   public init(scalarType: ScalarType, shape: [Int], bytes: [UInt8]) throws {
     try self.init(scalarType: scalarType, shape: shape, region: ByteRegion(bytes))
   }
 
   /// A float32 tensor.
   ///
-  /// - Throws: `CheckpointError` if the number of values does not fit the shape.
+  /// - Throws: `FileError` if the number of values does not fit the shape.
   public init(_ values: [Float], shape: [Int]) throws {
     try self.init(scalarType: .float32, shape: shape, bytes: values.withUnsafeBytes { [UInt8]($0) })
   }
 
   /// A float64 tensor.
   ///
-  /// - Throws: `CheckpointError` if the number of values does not fit the shape.
+  /// - Throws: `FileError` if the number of values does not fit the shape.
   public init(_ values: [Double], shape: [Int]) throws {
     try self.init(scalarType: .float64, shape: shape, bytes: values.withUnsafeBytes { [UInt8]($0) })
   }
 
   /// An int64 tensor.
   ///
-  /// - Throws: `CheckpointError` if the number of values does not fit the shape.
+  /// - Throws: `FileError` if the number of values does not fit the shape.
   public init(_ values: [Int], shape: [Int]) throws {
     try self.init(
       scalarType: .int64, shape: shape, bytes: values.map(Int64.init).withUnsafeBytes { [UInt8]($0) })
@@ -82,7 +84,7 @@ public struct StoredTensor: Sendable {
 
   /// A uint8 tensor.
   ///
-  /// - Throws: `CheckpointError` if the number of values does not fit the shape.
+  /// - Throws: `FileError` if the number of values does not fit the shape.
   public init(_ values: [UInt8], shape: [Int]) throws {
     try self.init(scalarType: .uint8, shape: shape, bytes: values)
   }
@@ -123,7 +125,7 @@ public struct StoredTensor: Sendable {
 
   /// Fails if another process has shortened the tensor's file since it was opened.
   ///
-  /// - Throws: `CheckpointError`.
+  /// - Throws: `FileError`.
   public func checkReadable() throws {
     try storage.checkStillWhole()
   }

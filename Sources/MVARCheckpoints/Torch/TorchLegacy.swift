@@ -4,19 +4,21 @@
 //
 // All but the storages are pickles. Storages are used in place. The tar format from before 2017 is not read.
 
+import MVARFiles
+
 enum TorchLegacy {
   private static let magic: [UInt8] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19]
 
   /// The object tree of a checkpoint.
   ///
-  /// - Throws: `CheckpointError`, also for a pickle that is not a PyTorch file.
+  /// - Throws: `FileError`, also for a pickle that is not a PyTorch file.
   static func read(_ file: ByteRegion) throws -> PickleValue {
     var cursor = ByteCursor(file, subject: "pickle")
     guard case .bigInteger(magic) = try run(&cursor) else {
-      throw CheckpointError("is a Python pickle but not a PyTorch checkpoint")
+      throw FileError("is a Python pickle but not a PyTorch checkpoint")
     }
     guard case .int(1001) = try run(&cursor) else {
-      throw CheckpointError("has a version of PyTorch's old format that is not supported")
+      throw FileError("has a version of PyTorch's old format that is not supported")
     }
     try checkSystem(&cursor)
 
@@ -25,7 +27,7 @@ enum TorchLegacy {
     let storages = try locateStorages(machine, file, &cursor)
     var tree = PickleTree(machine) { tensor in
       guard let bytes = storages[tensor.storage.key] else {
-        throw CheckpointError("the storage \"\(printable(tensor.storage.key))\" is missing from the file")
+        throw FileError("the storage \"\(excerpt(tensor.storage.key))\" is missing from the file")
       }
       return try StoredTensor(tensor, storageBytes: bytes)
     }
@@ -40,15 +42,15 @@ enum TorchLegacy {
   private static func tree(_ cursor: inout ByteCursor) throws -> PickleValue {
     var machine = PickleMachine()
     let item = try machine.run(&cursor)
-    var tree = PickleTree(machine) { _ in throw CheckpointError("the file holds a tensor where none belongs") }
+    var tree = PickleTree(machine) { _ in throw FileError("the file holds a tensor where none belongs") }
     return try tree.value(of: item)
   }
 
   private static func checkSystem(_ cursor: inout ByteCursor) throws {
     let facts = try tree(&cursor)
-    guard facts.pairs != nil else { throw CheckpointError("the file's description of its machine is missing") }
+    guard facts.pairs != nil else { throw FileError("the file's description of its machine is missing") }
     if facts["little_endian"]?.bool == false {
-      throw CheckpointError("was written on a big-endian machine, which is not supported")
+      throw FileError("was written on a big-endian machine, which is not supported")
     }
   }
 
@@ -61,23 +63,23 @@ enum TorchLegacy {
       if let known = references[reference.key],
         known.count != reference.count || known.scalarType != reference.scalarType
       {
-        throw CheckpointError("the storage \"\(printable(reference.key))\" is described in two different ways")
+        throw FileError("the storage \"\(excerpt(reference.key))\" is described in two different ways")
       }
       references[reference.key] = reference
     }
-    guard let keys = try tree(&cursor).elements else { throw CheckpointError("the list of storages is missing") }
+    guard let keys = try tree(&cursor).elements else { throw FileError("the list of storages is missing") }
     var data = ByteCursor(file, at: cursor.position, subject: "data of the storages")
     var storages: [String: ByteRegion] = [:]
     for key in keys {
       guard let key = key.string, let reference = references[key] else {
-        throw CheckpointError("the list of storages names one that no tensor uses")
+        throw FileError("the list of storages names one that no tensor uses")
       }
       guard try data.read(Int64.self) == Int64(reference.count) else {
-        throw CheckpointError("the storage \"\(printable(key))\" does not have the size its tensors expect")
+        throw FileError("the storage \"\(excerpt(key))\" does not have the size its tensors expect")
       }
       let region = try data.readRegion(reference.count * (reference.scalarType?.byteWidth ?? 1))
       guard storages.updateValue(region, forKey: key) == nil else {
-        throw CheckpointError("the list of storages names \"\(printable(key))\" twice")
+        throw FileError("the list of storages names \"\(excerpt(key))\" twice")
       }
     }
     return storages

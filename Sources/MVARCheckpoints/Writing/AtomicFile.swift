@@ -1,5 +1,5 @@
 // Writes a file so that readers see either the old contents or the complete new ones, never a part: `FileReplacement`
-// with a buffer before the system, and with this module's errors.
+// with a buffer before the system and, on request, a checksum of what goes through.
 
 import Foundation
 import MVARFiles
@@ -11,26 +11,12 @@ public enum AtomicFile {
   /// - Parameters:
   ///   - path: the file to create or replace; a symbolic link is followed, and an existing file's permissions are kept.
   ///   - body: writes the contents.
-  /// - Throws: `CheckpointError` if the folder or file cannot be written or the disk is full; whatever `body` throws.
+  /// - Throws: `FileError` if the folder or file cannot be written or the disk is full; whatever `body` throws.
   public static func write(to path: String, _ body: (inout FileOutput) throws -> Void) throws {
-    guard !path.isEmpty, !path.utf8.contains(0) else {
-      throw CheckpointError(path: path, reason: "is not a usable file name")
-    }
-    do {
-      try FileReplacement.write(to: path) { descriptor in
-        var output = FileOutput(descriptor: descriptor, path: path)
-        try body(&output)
-        try output.finish()
-      }
-    } catch FileReplacement.Refusal.folderName {
-      throw CheckpointError(path: path, reason: "is a folder name, not a file name")
-    } catch FileReplacement.Refusal.notRegular(let mode) {
-      let reason =
-        mode & S_IFMT == S_IFDIR
-        ? "is a folder and cannot be replaced by a file" : "is not a regular file and cannot be replaced"
-      throw CheckpointError(path: path, reason: reason)
-    } catch let error as SystemError {
-      throw CheckpointError(path: path, reason: "cannot be written: \(error)")
+    try FileReplacement.write(to: path) { descriptor in
+      var output = FileOutput(descriptor: descriptor, path: path)
+      try body(&output)
+      try output.finish()
     }
   }
 }
@@ -44,8 +30,8 @@ public struct FileOutput: ~Copyable {
   private let path: String
   private var buffer: [UInt8] = []
   private static let bufferSize = 1 << 20
-  /// While set, takes in everything that is written.
-  var checksum: CyclicRedundancyCheck?
+  /// While set, the CRC-32 of everything that is written.
+  var checksum: UInt32?
 
   package init(descriptor: Int32, path: String) {
     self.descriptor = descriptor
@@ -55,7 +41,7 @@ public struct FileOutput: ~Copyable {
 
   /// Appends bytes.
   ///
-  /// - Throws: `CheckpointError` if the system refuses them, for example because the disk is full.
+  /// - Throws: `FileError` if the system refuses them, for example because the disk is full.
   public mutating func write(_ bytes: UnsafeRawBufferPointer) throws {
     if buffer.count + bytes.count > Self.bufferSize { try flush() }
     if bytes.count >= Self.bufferSize {
@@ -63,7 +49,7 @@ public struct FileOutput: ~Copyable {
     } else {
       buffer.append(contentsOf: bytes)
     }
-    checksum?.update(bytes)
+    if let before = checksum { checksum = Zlib.checksum(bytes, after: before) }
     position += bytes.count
   }
 
@@ -87,7 +73,7 @@ public struct FileOutput: ~Copyable {
     try flush()
     let written = bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, off_t(offset)) }
     guard written == bytes.count else {
-      throw CheckpointError(path: path, reason: "cannot be written: \(SystemError(written < 0 ? errno : EIO))")
+      throw FileError(path, "cannot be written: \(SystemError(written < 0 ? errno : EIO))")
     }
   }
 
@@ -100,7 +86,7 @@ public struct FileOutput: ~Copyable {
     do throws(SystemError) {
       try Descriptor.writeAll(bytes, to: descriptor)
     } catch {
-      throw CheckpointError(path: path, reason: "cannot be written: \(error)")
+      throw FileError(path, "cannot be written: \(error)")
     }
   }
 

@@ -3,6 +3,8 @@
 // The header lists the tensors in the order given and ends on a multiple of 8 bytes; the data are laid out by falling
 // element size, so that every tensor is aligned and can be used in place. Tensors are streamed, one at a time.
 
+import MVARFiles
+
 /// Writes tensors in the safetensors format.
 public enum SafetensorsWriter {
   /// Writes a file, replacing an old one only when complete.
@@ -11,7 +13,7 @@ public enum SafetensorsWriter {
   ///   - tensors: names, each at most once, and tensors.
   ///   - metadata: text stored in the header.
   ///   - path: the file to write.
-  /// - Throws: `CheckpointError` if a name occurs twice or is `__metadata__`, a tensor's file was shortened, or the
+  /// - Throws: `FileError` if a name occurs twice or is `__metadata__`, a tensor's file was shortened, or the
   ///   file cannot be written.
   public static func write(
     _ tensors: [(name: String, tensor: StoredTensor)], metadata: [String: String] = [:], to path: String
@@ -19,7 +21,7 @@ public enum SafetensorsWriter {
     try attributing(to: path) {
       try checkNames(tensors.map(\.name))
       guard !tensors.contains(where: { $0.name == "__metadata__" }) else {
-        throw CheckpointError("a tensor cannot be named __metadata__ in a safetensors file")
+        throw FileError("a tensor cannot be named __metadata__ in a safetensors file")
       }
     }
     let order = tensors.indices.sorted {
@@ -48,7 +50,7 @@ public enum SafetensorsWriter {
     var header = Array("{\(members.joined(separator: ","))}".utf8)
     while header.count % 8 != 0 { header.append(0x20) }
     guard header.count <= SafetensorsReader.longestHeader else {
-      throw CheckpointError(path: path, reason: "cannot be written: the header would be longer than the format allows")
+      throw FileError(path, "cannot be written: the header would be longer than the format allows")
     }
     try AtomicFile.write(to: path) { output in
       try output.write(littleEndianBytes(UInt64(header.count)))
@@ -62,7 +64,7 @@ public enum SafetensorsWriter {
 func checkNames(_ names: [String]) throws {
   var known: Set<String> = []
   for name in names where !known.insert(name).inserted {
-    throw CheckpointError("cannot be written: two tensors have the name \"\(printable(name))\"")
+    throw FileError("cannot be written: two tensors have the name \"\(excerpt(name))\"")
   }
 }
 
@@ -74,7 +76,7 @@ func littleEndianBytes<Integer: FixedWidthInteger>(_ value: Integer) -> [UInt8] 
 extension FileOutput {
   /// Appends a tensor's elements in row-major order.
   ///
-  /// - Throws: `CheckpointError` if the tensor's file was shortened or the bytes cannot be written.
+  /// - Throws: `FileError` if the tensor's file was shortened or the bytes cannot be written.
   mutating func write(_ tensor: StoredTensor) throws {
     try tensor.checkReadable()
     try tensor.withContiguousBytes { try write($0) }

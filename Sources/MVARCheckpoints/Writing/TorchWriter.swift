@@ -3,6 +3,8 @@
 // The pickle is written as a fixed pattern per tensor (protocol 2), each tensor gets a storage of its own, and the
 // entries are those PyTorch's zip format expects. Types PyTorch keeps in untyped storages use its third pattern.
 
+import MVARFiles
+
 /// Writes tensors in PyTorch's zip format.
 public enum TorchWriter {
   /// Writes a state dictionary, replacing an old file only when complete.
@@ -10,7 +12,7 @@ public enum TorchWriter {
   /// - Parameters:
   ///   - tensors: names, each at most once, and tensors; types are kept.
   ///   - path: the file to write.
-  /// - Throws: `CheckpointError` if a name occurs twice, a tensor's file was shortened, or the file cannot be written.
+  /// - Throws: `FileError` if a name occurs twice, a tensor's file was shortened, or the file cannot be written.
   public static func write(_ tensors: [(name: String, tensor: StoredTensor)], to path: String) throws {
     try attributing(to: path) { try checkNames(tensors.map(\.name)) }
     let pickle = try attributing(to: path) { try statePickle(tensors) }
@@ -94,7 +96,7 @@ private struct PickleWriter {
 
   mutating func text(_ text: String) throws {
     guard let count = UInt32(exactly: text.utf8.count) else {
-      throw CheckpointError("cannot be written: the name of a tensor is too long")
+      throw FileError("cannot be written: the name of a tensor is too long")
     }
     bytes += [UInt8(ascii: "X")] + littleEndianBytes(count) + Array(text.utf8)
   }

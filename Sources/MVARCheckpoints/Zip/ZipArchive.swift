@@ -4,6 +4,7 @@
 // deflated ones are inflated on request, under a limit for the whole archive. Encrypted, multi-disk, overlapping and
 // repeated entries are refused. Nothing is ever extracted to disk, so entry names are only labels.
 
+import MVARFiles
 import Foundation
 
 /// One file in a zip archive.
@@ -26,15 +27,15 @@ struct ZipArchive {
 
   /// Reads the directory.
   ///
-  /// - Throws: `CheckpointError` if the archive is damaged or uses a feature that is refused.
+  /// - Throws: `FileError` if the archive is damaged or uses a feature that is refused.
   init(_ archive: ByteRegion) throws {
     archiveSize = archive.count
     let end = try ZipEnd(archive)
     guard let directory = archive.slice(at: end.directoryOffset, count: end.directoryCount) else {
-      throw CheckpointError("the zip directory lies outside the file")
+      throw FileError("the zip directory lies outside the file")
     }
     guard end.entryCount <= end.directoryCount / 46 else {
-      throw CheckpointError("the zip directory claims \(end.entryCount) entries but has no room for them")
+      throw FileError("the zip directory claims \(end.entryCount) entries but has no room for them")
     }
     var cursor = ByteCursor(directory, subject: "zip directory")
     var entries: [ZipEntry] = []
@@ -43,16 +44,16 @@ struct ZipArchive {
     for _ in 0..<end.entryCount {
       let record = try ZipDirectoryRecord(&cursor)
       guard indices.updateValue(entries.count, forKey: record.name) == nil else {
-        throw CheckpointError("the zip archive holds the entry \"\(printable(record.name))\" twice")
+        throw FileError("the zip archive holds the entry \"\(excerpt(record.name))\" twice")
       }
       let dataOffset = try record.dataOffset(in: archive)
       guard dataOffset <= end.directoryOffset, record.compressedSize <= end.directoryOffset - dataOffset,
         let data = archive.slice(at: dataOffset, count: record.compressedSize)
       else {
-        throw CheckpointError("the zip entry \"\(printable(record.name))\" reaches outside the archive")
+        throw FileError("the zip entry \"\(excerpt(record.name))\" reaches outside the archive")
       }
       if record.method == 0, record.compressedSize != record.size {
-        throw CheckpointError("the zip entry \"\(printable(record.name))\" is stored but claims two different sizes")
+        throw FileError("the zip entry \"\(excerpt(record.name))\" is stored but claims two different sizes")
       }
       extents.append(record.headerOffset..<(dataOffset + record.compressedSize))
       entries.append(
@@ -60,11 +61,11 @@ struct ZipArchive {
           name: record.name, method: record.method, checksum: record.checksum, compressed: data, size: record.size))
     }
     guard cursor.remaining == 0 else {
-      throw CheckpointError("the zip directory is longer than its \(end.entryCount) entries")
+      throw FileError("the zip directory is longer than its \(end.entryCount) entries")
     }
     extents.sort { $0.lowerBound < $1.lowerBound }
     for (first, second) in zip(extents, extents.dropFirst()) where first.upperBound > second.lowerBound {
-      throw CheckpointError("two entries of the zip archive overlap")
+      throw FileError("two entries of the zip archive overlap")
     }
     self.entries = entries
     self.indices = indices
@@ -77,20 +78,20 @@ struct ZipArchive {
   /// The bytes of an entry that must be stored, in place and without checking their checksum.
   func storedRegion(_ entry: ZipEntry) throws -> ByteRegion {
     guard entry.method == 0 else {
-      throw CheckpointError("the zip entry \"\(printable(entry.name))\" is compressed, which PyTorch never does")
+      throw FileError("the zip entry \"\(excerpt(entry.name))\" is compressed, which PyTorch never does")
     }
     return entry.compressed
   }
 
   /// Refuses an archive that would unfold to far more than a real one: 64 MiB and 256 times its own size.
   func checkExpansion() throws {
-    guard archiveSize < Int.max / 512 else { throw CheckpointError("the zip archive is too large") }
+    guard archiveSize < Int.max / 512 else { throw FileError("the zip archive is too large") }
     let limit = archiveSize * 256 + (64 << 20)
     var total = 0
     for entry in entries where entry.method != 0 {
       let (sum, overflow) = total.addingReportingOverflow(entry.size)
       guard !overflow, sum <= limit else {
-        throw CheckpointError(
+        throw FileError(
           "the zip archive of \(archiveSize) bytes would unfold to more than \(limit) bytes and is refused")
       }
       total = sum
@@ -103,17 +104,17 @@ struct ZipArchive {
     case 0: return entry.compressed
     case 8:
       do {
-        let region = ByteRegion(try Inflater.inflate(entry.compressed, outputCount: entry.size))
-        guard CyclicRedundancyCheck.of(region) == entry.checksum else {
-          throw CheckpointError("the contents do not match their checksum")
+        let region = ByteRegion(try Zlib.inflate(entry.compressed, outputCount: entry.size))
+        guard Zlib.checksum(region) == entry.checksum else {
+          throw FileError("the contents do not match their checksum")
         }
         return region
-      } catch let error as CheckpointError {
-        throw CheckpointError("zip entry \"\(printable(entry.name))\": \(error.reason)")
+      } catch let error as FileError {
+        throw FileError("zip entry \"\(excerpt(entry.name))\": \(error.reason)")
       }
     default:
-      throw CheckpointError(
-        "the zip entry \"\(printable(entry.name))\" uses compression method \(entry.method); only 0 and 8 are supported"
+      throw FileError(
+        "the zip entry \"\(excerpt(entry.name))\" uses compression method \(entry.method); only 0 and 8 are supported"
       )
     }
   }

@@ -3,6 +3,8 @@
 // Field by field as in PKWARE's APPNOTE 4.3 and 4.5.3. Only what locates entries is kept: times, attributes and
 // comments are skipped.
 
+import MVARFiles
+
 /// Where the central directory lies, from the records at the end of the archive.
 struct ZipEnd {
   let entryCount: Int
@@ -11,7 +13,7 @@ struct ZipEnd {
 
   init(_ archive: ByteRegion) throws {
     guard let position = Self.find(in: archive) else {
-      throw CheckpointError("is a zip archive without its directory; the file is truncated or damaged")
+      throw FileError("is a zip archive without its directory; the file is truncated or damaged")
     }
     var cursor = ByteCursor(archive, at: position + 4, subject: "zip directory")
     let disk = try cursor.read(UInt16.self)
@@ -28,12 +30,12 @@ struct ZipEnd {
         (entries == .max || Int(entries) == extended.entryCount)
         && (size == .max || Int(size) == extended.directoryCount)
         && (offset == .max || Int(offset) == extended.directoryOffset)
-      guard agrees else { throw CheckpointError("the two directories of the zip archive contradict each other") }
+      guard agrees else { throw FileError("the two directories of the zip archive contradict each other") }
       self = extended
       return
     }
     guard disk == 0, directoryDisk == 0, diskEntries == entries else {
-      throw CheckpointError("is part of a zip archive split over several files, which is not supported")
+      throw FileError("is part of a zip archive split over several files, which is not supported")
     }
     try self.init(
       entryCount: Int(entries), directoryOffset: Int(offset), directoryCount: Int(size), recordOffset: position)
@@ -42,7 +44,7 @@ struct ZipEnd {
   /// - Parameter recordOffset: the record that must follow the directory immediately.
   private init(entryCount: Int, directoryOffset: Int, directoryCount: Int, recordOffset: Int) throws {
     guard directoryOffset <= recordOffset, directoryCount == recordOffset - directoryOffset else {
-      throw CheckpointError("the zip directory is not where the end of the archive says; the file is damaged")
+      throw FileError("the zip directory is not where the end of the archive says; the file is damaged")
     }
     self.entryCount = entryCount
     self.directoryOffset = directoryOffset
@@ -55,24 +57,24 @@ struct ZipEnd {
     let recordOffset = try cursor.readLength()
     let diskCount = try cursor.read(UInt32.self)
     guard disk == 0, diskCount <= 1 else {
-      throw CheckpointError("is part of a zip archive split over several files, which is not supported")
+      throw FileError("is part of a zip archive split over several files, which is not supported")
     }
     guard recordOffset <= locator - 56, ByteCursor.signature(in: archive, at: recordOffset) == 0x0606_4b50 else {
-      throw CheckpointError("the ZIP64 directory is not where the end of the archive says; the file is damaged")
+      throw FileError("the ZIP64 directory is not where the end of the archive says; the file is damaged")
     }
     cursor = ByteCursor(archive, at: recordOffset + 4, subject: "zip directory")
     let recordSize = try cursor.readLength()
     guard recordSize == locator - recordOffset - 12 else {
-      throw CheckpointError("the ZIP64 directory has a wrong length; the file is damaged")
+      throw FileError("the ZIP64 directory has a wrong length; the file is damaged")
     }
     try cursor.skip(4)
     guard try cursor.read(UInt32.self) == 0, try cursor.read(UInt32.self) == 0 else {
-      throw CheckpointError("is part of a zip archive split over several files, which is not supported")
+      throw FileError("is part of a zip archive split over several files, which is not supported")
     }
     let diskEntries = try cursor.readLength()
     let entries = try cursor.readLength()
     guard diskEntries == entries else {
-      throw CheckpointError("is part of a zip archive split over several files, which is not supported")
+      throw FileError("is part of a zip archive split over several files, which is not supported")
     }
     let size = try cursor.readLength()
     let offset = try cursor.readLength()
@@ -112,7 +114,7 @@ struct ZipDirectoryRecord {
   /// Reads the next record.
   init(_ cursor: inout ByteCursor) throws {
     guard try cursor.read(UInt32.self) == 0x0201_4b50 else {
-      throw CheckpointError("the zip directory is damaged")
+      throw FileError("the zip directory is damaged")
     }
     try cursor.skip(4)
     let flags = try cursor.read(UInt16.self)
@@ -129,7 +131,7 @@ struct ZipDirectoryRecord {
     let shortOffset = try cursor.read(UInt32.self)
     nameBytes = try cursor.readBytes(nameCount)
     guard let name = String(validating: nameBytes, as: UTF8.self) else {
-      throw CheckpointError("the zip archive holds an entry whose name is not valid UTF-8")
+      throw FileError("the zip archive holds an entry whose name is not valid UTF-8")
     }
     self.name = name
     let extra = try cursor.readRegion(extraCount)
@@ -137,10 +139,10 @@ struct ZipDirectoryRecord {
 
     // Bit 0: encrypted; bit 6: strong encryption; bit 13: masked headers.
     guard flags & 0x2041 == 0 else {
-      throw CheckpointError("the zip entry \"\(printable(name))\" is encrypted")
+      throw FileError("the zip entry \"\(excerpt(name))\" is encrypted")
     }
     guard shortDisk == 0 || shortDisk == .max else {
-      throw CheckpointError("is part of a zip archive split over several files, which is not supported")
+      throw FileError("is part of a zip archive split over several files, which is not supported")
     }
     var wide = try Self.wideFields(extra)
     size = shortSize == .max ? try wide.readLength() : Int(shortSize)
@@ -164,13 +166,13 @@ struct ZipDirectoryRecord {
     guard headerOffset <= archive.count,
       ByteCursor.signature(in: archive, at: headerOffset) == 0x0403_4b50
     else {
-      throw CheckpointError("the zip entry \"\(printable(name))\" is not where the directory says")
+      throw FileError("the zip entry \"\(excerpt(name))\" is not where the directory says")
     }
     var cursor = ByteCursor(archive, at: headerOffset + 26, subject: "header of a zip entry")
     let nameCount = Int(try cursor.read(UInt16.self))
     let extraCount = Int(try cursor.read(UInt16.self))
     guard try cursor.readBytes(nameCount) == nameBytes else {
-      throw CheckpointError("the zip entry \"\(printable(name))\" has another name in its own header")
+      throw FileError("the zip entry \"\(excerpt(name))\" has another name in its own header")
     }
     try cursor.skip(extraCount)
     return cursor.position

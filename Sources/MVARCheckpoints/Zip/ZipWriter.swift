@@ -3,6 +3,8 @@
 // Contents begin at multiples of 64 bytes (padded with an extra field, as PyTorch does), so that the archive can be
 // used in place. Times are fixed at the zip format's first day: the same contents give the same bytes.
 
+import MVARFiles
+
 /// An archive being written to a `FileOutput`.
 struct ZipWriter {
   private struct Record {
@@ -18,20 +20,20 @@ struct ZipWriter {
 
   /// Appends an entry whose contents `body` writes; the checksum is put into the header afterwards.
   ///
-  /// - Throws: `CheckpointError` if `body` writes another number of bytes than `size`; whatever it throws.
+  /// - Throws: `FileError` if `body` writes another number of bytes than `size`; whatever it throws.
   mutating func add(
     _ name: String, size: Int, to output: inout FileOutput, body: (inout FileOutput) throws -> Void
   ) throws {
     var record = Record(name: Array(name.utf8), checksum: 0, size: size, offset: output.position)
     try output.write(localHeader(record))
     let start = output.position
-    output.checksum = CyclicRedundancyCheck()
+    output.checksum = 0
     defer { output.checksum = nil }
     try body(&output)
     guard output.position - start == size else {
-      throw CheckpointError("cannot be written: \(output.position - start) bytes were given for an array of \(size)")
+      throw FileError("cannot be written: \(output.position - start) bytes were given for an array of \(size)")
     }
-    record.checksum = output.checksum?.value ?? 0
+    record.checksum = output.checksum ?? 0
     try output.patch(littleEndianBytes(record.checksum), at: record.offset + 14)
     records.append(record)
   }

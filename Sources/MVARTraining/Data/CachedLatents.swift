@@ -2,6 +2,8 @@
 // Only names are kept in memory; a file is mapped when it is used, so the set may be larger than the memory. Types and
 // shapes are checked when the set is opened, the numbers themselves when they are read.
 
+import MVARFiles
+
 /// A set of cached tokens, for training and for validation.
 public struct CachedLatents: Sendable {
   /// One image's file and its label.
@@ -38,7 +40,7 @@ public struct CachedLatents: Sendable {
   ///   - heldOut: without `val/`, one in this many files of each class is held out, always the same; 0 for none.
   ///   - onProblem: receives a sentence for each file that is left out.
   ///   - onProgress: receives the number of files checked and their total, several times.
-  /// - Throws: `DataError`, one sentence that begins with the path.
+  /// - Throws: `FileError`, one sentence that begins with the path.
   public init(
     path: String, length: Int, codeWidth: Int, vocabulary: Int, badFiles: BadFilePolicy = .refuse, heldOut: Int = 10,
     onProblem: (String) -> Void = { _ in }, onProgress: (Int, Int) -> Void = { _, _ in }
@@ -52,7 +54,7 @@ public struct CachedLatents: Sendable {
     let others = folders.validation.map { (file: $0, isTraining: false) }
     let usable = try FileReader.read(
       files + others, badFiles: badFiles, onProblem: onProblem, onProgress: onProgress
-    ) { entry throws(DataError) in
+    ) { entry throws(FileError) in
       _ = try LatentFile.open(entry.file.path, length: length, codeWidth: codeWidth)
       let example = Example(label: entry.file.label, name: entry.file.name, path: entry.file.path)
       return (example: example, isTraining: entry.isTraining)
@@ -61,7 +63,7 @@ public struct CachedLatents: Sendable {
     validation = usable.filter { !$0.isTraining }.map(\.example)
     let labels = Set(training.map(\.label))
     if let empty = classNames.indices.first(where: { !labels.contains($0) }) {
-      throw DataError(path, "has no cached image of the class \(classNames[empty]) that can be used")
+      throw FileError(path, "has no cached image of the class \(classNames[empty]) that can be used")
     }
   }
 
@@ -71,7 +73,7 @@ public struct CachedLatents: Sendable {
   ///   - example: one of this set's.
   ///   - flip: whether the image flipped left to right is wanted.
   /// - Returns: the tokens [L] and the inputs [L − 1, Z].
-  /// - Throws: `DataError` when the file changed since it was checked, a token is not one of the vocabulary's, or an
+  /// - Throws: `FileError` when the file changed since it was checked, a token is not one of the vocabulary's, or an
   ///   input is not finite.
   public func latent(_ example: Example, flip: Bool) throws -> (tokens: [Int32], inputs: [Float]) {
     let file = try LatentFile.open(example.path, length: length, codeWidth: codeWidth)

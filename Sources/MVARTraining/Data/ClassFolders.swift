@@ -28,23 +28,23 @@ struct ClassFolders {
   ///   - endings: the endings of the files that count, in lower case, without the full stop.
   ///   - noun: what the files are, for messages: `images`.
   ///   - heldOut: without `val/`, one in this many files of each class is held out for validation; 0 for none.
-  /// - Throws: `DataError`.
-  init(path: String, endings: [String], noun: String, heldOut: Int) throws(DataError) {
-    guard heldOut >= 0 else { throw DataError(path, "cannot have one in \(heldOut) \(noun) held out") }
-    guard try Self.isFolder(path) else { throw DataError(path, "is not a folder") }
+  /// - Throws: `FileError`.
+  init(path: String, endings: [String], noun: String, heldOut: Int) throws(FileError) {
+    guard heldOut >= 0 else { throw FileError(path, "cannot have one in \(heldOut) \(noun) held out") }
+    guard try Self.isFolder(path) else { throw FileError(path, "is not a folder") }
     let trainingRoot = Self.join(path, "train")
     var hasTrainingFolder = false
     if Self.exists(trainingRoot) { hasTrainingFolder = try Self.isFolder(trainingRoot) }
     let root = hasTrainingFolder ? trainingRoot : path
     classNames = try Self.folders(in: root)
-    guard !classNames.isEmpty else { throw DataError(root, "holds no class folders") }
+    guard !classNames.isEmpty else { throw FileError(root, "holds no class folders") }
 
     var groups: [[File]] = []
     for (label, name) in classNames.enumerated() {
       groups.append(try Self.files(in: Self.join(root, name), label: label, className: name, endings: endings))
       if groups[label].isEmpty {
         let known = endings.map { ".\($0)" }.joined(separator: ", ")
-        throw DataError(Self.join(root, name), "holds no \(noun) (\(known))")
+        throw FileError(Self.join(root, name), "holds no \(noun) (\(known))")
       }
     }
 
@@ -55,7 +55,7 @@ struct ClassFolders {
       for name in try Self.folders(in: validationRoot) {
         let folder = Self.join(validationRoot, name)
         guard let label = classNames.firstIndex(of: name) else {
-          throw DataError(folder, "is the folder of a class that train/ does not have")
+          throw FileError(folder, "is the folder of a class that train/ does not have")
         }
         held += try Self.files(in: folder, label: label, className: name, endings: endings)
       }
@@ -67,7 +67,7 @@ struct ClassFolders {
   }
 
   /// The names of the folders in a folder.
-  private static func folders(in folder: String) throws(DataError) -> [String] {
+  private static func folders(in folder: String) throws(FileError) -> [String] {
     var found: [String] = []
     for name in try entries(of: folder) where try isFolder(join(folder, name)) { found.append(name) }
     return found
@@ -76,7 +76,7 @@ struct ClassFolders {
   /// The files of one class, sorted by name.
   private static func files(
     in folder: String, label: Int, className: String, endings: [String]
-  ) throws(DataError) -> [File] {
+  ) throws(FileError) -> [File] {
     let names = try entries(of: folder).filter { name in
       guard let dot = name.lastIndex(of: ".") else { return false }
       return endings.contains(name[name.index(after: dot)...].lowercased())
@@ -85,13 +85,13 @@ struct ClassFolders {
   }
 
   /// The visible names in a folder, in the order of their bytes.
-  private static func entries(of folder: String) throws(DataError) -> [String] {
+  private static func entries(of folder: String) throws(FileError) -> [String] {
     let names: [String]
     do {
       names = try FileManager.default.contentsOfDirectory(atPath: folder)
     } catch {
       let reason = access(folder, R_OK | X_OK) == 0 ? "\(error.localizedDescription)" : "\(SystemError())"
-      throw DataError(folder, "cannot be listed: \(reason)")
+      throw FileError(folder, "cannot be listed: \(reason)")
     }
     return names.filter { !$0.hasPrefix(".") }.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
@@ -109,13 +109,13 @@ struct ClassFolders {
 
   /// Whether a path leads to a folder; links are followed.
   ///
-  /// - Throws: `DataError` when there is nothing at its end.
-  static func isFolder(_ path: String) throws(DataError) -> Bool {
+  /// - Throws: `FileError` when there is nothing at its end.
+  static func isFolder(_ path: String) throws(FileError) -> Bool {
     var status = stat()
-    guard !path.utf8.contains(0) else { throw DataError(path, "contains a zero byte, which no path can") }
+    try RegularFile.checkName(path)
     guard stat(path, &status) == 0 else {
-      if errno == ENOENT { throw DataError(path, exists(path) ? "is a link that leads nowhere" : "does not exist") }
-      throw DataError(path, "cannot be examined: \(SystemError())")
+      if errno == ENOENT { throw FileError(path, exists(path) ? "is a link that leads nowhere" : "does not exist") }
+      throw FileError(path, "cannot be examined: \(SystemError())")
     }
     return status.st_mode & S_IFMT == S_IFDIR
   }

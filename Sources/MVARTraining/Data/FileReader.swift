@@ -2,6 +2,7 @@
 // Files go through in portions: within one the order is free, between them the caller hears what happened. It knows
 // nothing of what the files contain.
 
+import MVARFiles
 import Dispatch
 import Foundation
 import Synchronization
@@ -17,16 +18,16 @@ enum FileReader {
   /// - Throws: the error of the first bad file, unless bad files are skipped.
   static func read<Item: Sendable, Result: Sendable>(
     _ items: [Item], badFiles: BadFilePolicy, onProblem: (String) -> Void, onProgress: (Int, Int) -> Void,
-    _ body: @Sendable (Item) throws(DataError) -> Result
-  ) throws(DataError) -> [Result] {
+    _ body: @Sendable (Item) throws(FileError) -> Result
+  ) throws(FileError) -> [Result] {
     let portion = 16 * ProcessInfo.processInfo.activeProcessorCount
     var results: [Result] = []
     results.reserveCapacity(items.count)
     for start in stride(from: 0, to: items.count, by: portion) {
       let outcomes = Outcomes<Result>(count: min(portion, items.count - start))
       DispatchQueue.concurrentPerform(iterations: outcomes.count) { place in
-        let outcome: Swift.Result<Result, DataError>
-        do throws(DataError) {
+        let outcome: Swift.Result<Result, FileError>
+        do throws(FileError) {
           outcome = .success(try body(items[start + place]))
         } catch {
           outcome = .failure(error)
@@ -49,18 +50,18 @@ enum FileReader {
 /// What became of each file of a portion.
 private final class Outcomes<Result: Sendable>: Sendable {
   let count: Int
-  private let slots: Mutex<[Swift.Result<Result, DataError>?]>
+  private let slots: Mutex<[Swift.Result<Result, FileError>?]>
 
   init(count: Int) {
     self.count = count
-    slots = Mutex([Swift.Result<Result, DataError>?](repeating: nil, count: count))
+    slots = Mutex([Swift.Result<Result, FileError>?](repeating: nil, count: count))
   }
 
-  func set(_ place: Int, _ outcome: Swift.Result<Result, DataError>) {
+  func set(_ place: Int, _ outcome: Swift.Result<Result, FileError>) {
     slots.withLock { $0[place] = outcome }
   }
 
-  func all() -> [Swift.Result<Result, DataError>] {
+  func all() -> [Swift.Result<Result, FileError>] {
     slots.withLock { $0.compactMap { $0 } }
   }
 }

@@ -35,12 +35,12 @@ struct ImageSheets {
 
   /// Reads and checks `index.json` of a folder.
   ///
-  /// - Throws: `DataError`.
-  init(folder: String) throws(DataError) {
+  /// - Throws: `FileError`.
+  init(folder: String) throws(FileError) {
     let path = ClassFolders.join(folder, "index.json")
     let index = try Self.readIndex(path)
-    func check(_ condition: Bool, _ problem: @autoclosure () -> String) throws(DataError) {
-      if !condition { throw DataError(path, problem()) }
+    func check(_ condition: Bool, _ problem: @autoclosure () -> String) throws(FileError) {
+      if !condition { throw FileError(path, problem()) }
     }
     let sides = 1...ImageLimits.side
     try check(sides.contains(index.tile), "has tiles of \(index.tile) pixels, and a side is 1 to \(sides.upperBound)")
@@ -68,19 +68,19 @@ struct ImageSheets {
 
   /// The tiles of one class, each `tile` × `tile`.
   ///
-  /// - Throws: `DataError` when the sheet cannot be read or is too small for its count.
-  func tiles(_ sheet: Sheet) throws(DataError) -> [PixelImage] {
+  /// - Throws: `FileError` when the sheet cannot be read or is too small for its count.
+  func tiles(_ sheet: Sheet) throws(FileError) -> [PixelImage] {
     let path = ClassFolders.join(folder, sheet.file)
     let image: PixelImage
     do {
       image = try PixelImage.load(path)
     } catch {
-      throw DataError(path, because: error)
+      throw FileError(path, because: error)
     }
     let rows = (sheet.count - 1) / columns + 1
     let width = min(sheet.count, columns) * tile
     guard image.width >= width && image.height >= rows * tile else {
-      throw DataError(
+      throw FileError(
         path,
         "is \(image.width) × \(image.height) pixels, and \(sheet.count) tiles need \(width) × \(rows * tile)")
     }
@@ -89,11 +89,11 @@ struct ImageSheets {
         try cut(image, row: number / columns * tile, column: number % columns * tile)
       }
     } catch {
-      throw DataError(path, because: error)
+      throw FileError(path, because: error)
     }
   }
 
-  private func cut(_ image: PixelImage, row: Int, column: Int) throws(MediaError) -> PixelImage {
+  private func cut(_ image: PixelImage, row: Int, column: Int) throws(FileError) -> PixelImage {
     var pixels: [UInt8] = []
     pixels.reserveCapacity(3 * tile * tile)
     for y in row..<(row + tile) {
@@ -103,22 +103,14 @@ struct ImageSheets {
     return try PixelImage(width: tile, height: tile, pixels: pixels)
   }
 
-  private static func readIndex(_ path: String) throws(DataError) -> Index {
-    var status = stat()
-    guard stat(path, &status) == 0 else {
-      throw DataError(path, "cannot be examined: \(SystemError())")
-    }
-    guard status.st_mode & S_IFMT == S_IFREG else { throw DataError(path, "is not a regular file") }
-    guard Int(status.st_size) <= largestIndex else {
-      throw DataError(path, "has \(status.st_size) bytes, and the limit for an index is \(largestIndex)")
-    }
-    guard let bytes = FileManager.default.contents(atPath: path) else { throw DataError(path, "cannot be read") }
+  private static func readIndex(_ path: String) throws(FileError) -> Index {
+    let bytes = Data(try RegularFile.contents(of: path, limit: largestIndex, for: "an index"))
     do {
       return try JSONDecoder().decode(Index.self, from: bytes)
     } catch let error as DecodingError {
-      throw DataError(path, "is not an index of sheets: \(reason(error, bytes))")
+      throw FileError(path, "is not an index of sheets: \(reason(error, bytes))")
     } catch {
-      throw DataError(path, because: error)
+      throw FileError(path, because: error)
     }
   }
 

@@ -2,6 +2,7 @@
 // It understands folders of classes and sheets of tiles. Flips, shifts and conversion to numbers happen later, when a
 // batch is made; nothing here is random but the fixed choice of the images that are held out.
 
+import MVARFiles
 import Foundation
 import MVARMedia
 
@@ -64,15 +65,15 @@ public struct LabeledImages: Sendable {
   ///   - heldOut: without `val/`, one in this many images of each class is held out, always the same; 0 for none.
   ///   - onProblem: receives a sentence for each file that is left out.
   ///   - onProgress: receives the number of files done and their total, several times.
-  /// - Throws: `DataError`, one sentence that begins with the path.
+  /// - Throws: `FileError`, one sentence that begins with the path.
   public init(
     path: String, side: Int, badFiles: BadFilePolicy = .refuse, heldOut: Int = 10,
     onProblem: (String) -> Void = { _ in }, onProgress: (Int, Int) -> Void = { _, _ in }
   ) throws {
     guard side >= 1 && side <= ImageLimits.side && side * side <= ImageLimits.pixelCount else {
-      throw DataError(path, "cannot be read as images of \(side) × \(side) pixels")
+      throw FileError(path, "cannot be read as images of \(side) × \(side) pixels")
     }
-    guard heldOut >= 0 else { throw DataError(path, "cannot have one in \(heldOut) images held out") }
+    guard heldOut >= 0 else { throw FileError(path, "cannot have one in \(heldOut) images held out") }
     self.side = side
     if try ClassFolders.isFolder(path) && ClassFolders.exists(ClassFolders.join(path, "index.json")) {
       let index = try ImageSheets(folder: path)
@@ -81,7 +82,7 @@ public struct LabeledImages: Sendable {
       let sheets = Array(index.sheets.enumerated())
       let groups = try FileReader.read(
         sheets, badFiles: badFiles, onProblem: onProblem, onProgress: onProgress
-      ) { sheet throws(DataError) in
+      ) { sheet throws(FileError) in
         try Self.examples(of: sheet.element, label: sheet.offset, in: index, side: side)
       }
       (training, validation) = HeldOut.split(groups, oneIn: heldOut, name: \.name)
@@ -94,7 +95,7 @@ public struct LabeledImages: Sendable {
       try Self.checkMemory(files.count + others.count, side: side, path)
       let read = try FileReader.read(
         files + others, badFiles: badFiles, onProblem: onProblem, onProgress: onProgress
-      ) { entry throws(DataError) in
+      ) { entry throws(FileError) in
         (example: try Self.example(of: entry.file, side: side), isTraining: entry.isTraining)
       }
       training = read.filter(\.isTraining).map(\.example)
@@ -106,7 +107,7 @@ public struct LabeledImages: Sendable {
   /// The tiles of a sheet, at the set's size.
   private static func examples(
     of sheet: ImageSheets.Sheet, label: Int, in index: ImageSheets, side: Int
-  ) throws(DataError) -> [Example] {
+  ) throws(FileError) -> [Example] {
     var examples: [Example] = []
     for tile in try index.tiles(sheet) {
       let name = "\(sheet.name)/\(examples.count)"
@@ -116,38 +117,38 @@ public struct LabeledImages: Sendable {
   }
 
   /// The image in a file, at the set's size.
-  private static func example(of file: ClassFolders.File, side: Int) throws(DataError) -> Example {
+  private static func example(of file: ClassFolders.File, side: Int) throws(FileError) -> Example {
     let image: PixelImage
     do {
       image = try PixelImage.load(file.path)
     } catch {
-      throw DataError(file.path, because: error)
+      throw FileError(file.path, because: error)
     }
     return Example(label: file.label, name: file.name, pixels: try cropped(image, side: side, file.path))
   }
 
-  private static func cropped(_ image: PixelImage, side: Int, _ path: String) throws(DataError) -> [UInt8] {
+  private static func cropped(_ image: PixelImage, side: Int, _ path: String) throws(FileError) -> [UInt8] {
     if image.width == side && image.height == side { return image.pixels }
     do {
       return try image.centerCrop(side).pixels
     } catch {
-      throw DataError(path, because: error)
+      throw FileError(path, because: error)
     }
   }
 
-  private static func checkMemory(_ count: Int, side: Int, _ path: String) throws(DataError) {
+  private static func checkMemory(_ count: Int, side: Int, _ path: String) throws(FileError) {
     guard count <= mostBytes / (3 * side * side) else {
-      throw DataError(
+      throw FileError(
         path, "holds \(count) images, which at \(side) × \(side) pixels take more than \(mostBytes >> 30) GiB")
     }
   }
 
   /// Files that were left out may have been all of a class.
-  private func checkEveryClass(_ path: String) throws(DataError) {
+  private func checkEveryClass(_ path: String) throws(FileError) {
     var counts = [Int](repeating: 0, count: classNames.count)
     for example in training { counts[example.label] += 1 }
     if let empty = counts.firstIndex(of: 0) {
-      throw DataError(path, "has no image of the class \(classNames[empty]) that can be used")
+      throw FileError(path, "has no image of the class \(classNames[empty]) that can be used")
     }
   }
 }

@@ -1,6 +1,7 @@
 // Writes images as cached tokens: one npz an image, train/<class>/<name>.npz and val/ alike, as published. Files that exist
 // and are whole are kept, so an interrupted run goes on where it was.
 
+import MVARFiles
 import Foundation
 import MVAR
 import TensorCore
@@ -22,7 +23,7 @@ public struct LatentCache<B: Backend> {
   ///   - folder: where `train/` and, if images are held out, `val/` go; made if it does not exist.
   ///   - batch: how many images are encoded at once.
   ///   - onProgress: receives the number of images done and their total.
-  /// - Throws: `DataError` when a folder or file cannot be written, or when two images would have one file;
+  /// - Throws: `FileError` when a folder or file cannot be written, or when two images would have one file;
   ///   `NotANumberError` when the tokenizer's output is not made of numbers.
   public func write(
     _ images: LabeledImages, to folder: String, batch: Int = 16, onProgress: (Int, Int) -> Void = { _, _ in }
@@ -37,7 +38,7 @@ public struct LatentCache<B: Backend> {
         return "\(folder)/\(file).npz"
       }
       for path in paths where !known.insert(path).inserted {
-        throw DataError(path, "would be written twice: two images of the class differ in their ending only")
+        throw FileError(path, "would be written twice: two images of the class differ in their ending only")
       }
       for start in stride(from: 0, to: examples.count, by: batch) {
         let rows = (start..<min(start + batch, examples.count)).filter { !isWhole(paths[$0]) }
@@ -46,7 +47,7 @@ public struct LatentCache<B: Backend> {
           let flipped = try encode(rows.map { examples[$0].pixels }, side: images.side, flipped: true)
           for (place, row) in rows.enumerated() {
             // Only now, so that a tokenizer that is refused leaves no empty folders.
-            try Self.makeFolder(folders[row])
+            try RunFolder.createFolder(folders[row])
             try LatentFile(image: plain[place], flipped: flipped[place]).write(to: paths[row])
           }
         }
@@ -77,14 +78,6 @@ public struct LatentCache<B: Backend> {
       LatentFile.Moments(
         tokens: Array(batch.tokens[$0 * length..<($0 + 1) * length]), inputs: Array(inputs[$0 * each..<($0 + 1) * each])
       )
-    }
-  }
-
-  private static func makeFolder(_ path: String) throws {
-    do {
-      try RunFolder.createFolder(path)
-    } catch let error as RunError {
-      throw DataError(error.path, error.reason)
     }
   }
 }

@@ -2,6 +2,7 @@
 // `moments_x` float32 [L − 1, Z], and both again for the image flipped left to right (`…_flip`).
 // It checks everything that training relies on but cannot know whether the codes belong to the tokenizer in use.
 
+import MVARFiles
 import MVARCheckpoints
 
 /// The tokens and the inputs of one image and of its mirror image.
@@ -46,7 +47,7 @@ public struct LatentFile: Sendable, Equatable {
   ///   - length: L, the tokens of an image.
   ///   - codeWidth: Z, the numbers in a code.
   ///   - vocabulary: V; tokens are 0 ..< V.
-  /// - Throws: `DataError` when an array is missing or has another type or shape, a token is not one of the
+  /// - Throws: `FileError` when an array is missing or has another type or shape, a token is not one of the
   ///   vocabulary's, or an input is not finite.
   public init(path: String, length: Int, codeWidth: Int, vocabulary: Int) throws {
     let file = try Self.open(path, length: length, codeWidth: codeWidth)
@@ -57,15 +58,15 @@ public struct LatentFile: Sendable, Equatable {
   /// Writes the file as a whole or not at all, with the arrays in the published order.
   ///
   /// - Parameter path: the file's name; its folder must exist.
-  /// - Throws: `DataError` when the two images differ in shape, an input is not finite, a token is below 0, or the
+  /// - Throws: `FileError` when the two images differ in shape, an input is not finite, a token is below 0, or the
   ///   file cannot be written.
   public func write(to path: String) throws {
     let length = image.tokens.count
     guard length > 1, !image.inputs.isEmpty, image.inputs.count.isMultiple(of: length - 1) else {
-      throw DataError(path, "cannot hold \(length) tokens with \(image.inputs.count) numbers of input")
+      throw FileError(path, "cannot hold \(length) tokens with \(image.inputs.count) numbers of input")
     }
     guard flipped.tokens.count == length, flipped.inputs.count == image.inputs.count else {
-      throw DataError(path, "cannot hold an image and a flipped one of another length")
+      throw FileError(path, "cannot hold an image and a flipped one of another length")
     }
     let width = image.inputs.count / (length - 1)
     for (moments, suffix) in [(image, ""), (flipped, "_flip")] {
@@ -80,19 +81,19 @@ public struct LatentFile: Sendable, Equatable {
           ("moments_x_flip", StoredTensor(flipped.inputs, shape: [length - 1, width])),
         ], to: path)
     } catch {
-      throw DataError(path, because: error)
+      throw FileError(path, because: error)
     }
   }
 
   /// Opens a file and checks the types and shapes of its arrays, without looking at the numbers.
-  static func open(_ path: String, length: Int, codeWidth: Int) throws(DataError) -> Checkpoint {
+  static func open(_ path: String, length: Int, codeWidth: Int) throws(FileError) -> Checkpoint {
     let file: Checkpoint
     do {
       file = try Checkpoint.open(path)
     } catch {
-      throw DataError(path, because: error)
+      throw FileError(path, because: error)
     }
-    guard file.format == .npz else { throw DataError(path, "is a \(file.format.rawValue) file, not an npz archive") }
+    guard file.format == .npz else { throw FileError(path, "is a \(file.format.rawValue) file, not an npz archive") }
     for suffix in ["", "_flip"] {
       try check(file, "moments_gt\(suffix)", .int64, [length])
       try check(file, "moments_x\(suffix)", .float32, [length - 1, codeWidth])
@@ -101,10 +102,10 @@ public struct LatentFile: Sendable, Equatable {
   }
 
   /// One half of an opened file.
-  static func moments(of file: Checkpoint, flip: Bool, vocabulary: Int) throws(DataError) -> Moments {
+  static func moments(of file: Checkpoint, flip: Bool, vocabulary: Int) throws(FileError) -> Moments {
     let suffix = flip ? "_flip" : ""
     guard let gt = file["moments_gt\(suffix)"], let x = file["moments_x\(suffix)"] else {
-      throw DataError(file.path, "lacks its arrays")
+      throw FileError(file.path, "lacks its arrays")
     }
     let moments: Moments
     do {
@@ -115,7 +116,7 @@ public struct LatentFile: Sendable, Equatable {
         throw outside(vocabulary, tokens[place], place, suffix, file.path)
       }
     } catch {
-      throw DataError(file.path, because: error)
+      throw FileError(file.path, because: error)
     }
     try check(moments, suffix: suffix, codeWidth: x.shape[1], vocabulary: vocabulary, file.path)
     return moments
@@ -123,12 +124,12 @@ public struct LatentFile: Sendable, Equatable {
 
   private static func check(
     _ moments: Moments, suffix: String, codeWidth: Int, vocabulary: Int, _ path: String
-  ) throws(DataError) {
+  ) throws(FileError) {
     if let place = moments.tokens.firstIndex(where: { $0 < 0 || $0 >= vocabulary }) {
       throw outside(vocabulary, Int(moments.tokens[place]), place, suffix, path)
     }
     if let place = moments.inputs.firstIndex(where: { !$0.isFinite }) {
-      throw DataError(
+      throw FileError(
         path,
         "holds \(moments.inputs[place]) in moments_x\(suffix) at [\(place / codeWidth), \(place % codeWidth)], and "
           + "inputs are finite")
@@ -137,20 +138,20 @@ public struct LatentFile: Sendable, Equatable {
 
   private static func outside(
     _ vocabulary: Int, _ token: Int, _ place: Int, _ suffix: String, _ path: String
-  ) -> DataError {
-    DataError(
+  ) -> FileError {
+    FileError(
       path, "holds the token \(token) in moments_gt\(suffix) at \(place), and tokens are 0 … \(vocabulary - 1)")
   }
 
   private static func check(
     _ file: Checkpoint, _ name: String, _ type: ScalarType, _ shape: [Int]
-  ) throws(DataError) {
-    guard let tensor = file[name] else { throw DataError(file.path, "lacks the array \(name)") }
+  ) throws(FileError) {
+    guard let tensor = file[name] else { throw FileError(file.path, "lacks the array \(name)") }
     guard tensor.scalarType == type else {
-      throw DataError(file.path, "holds \(name) as \(tensor.scalarType), and it is \(type)")
+      throw FileError(file.path, "holds \(name) as \(tensor.scalarType), and it is \(type)")
     }
     guard tensor.shape == shape else {
-      throw DataError(file.path, "holds \(name) of shape \(tensor.shape), and the model needs \(shape)")
+      throw FileError(file.path, "holds \(name) of shape \(tensor.shape), and the model needs \(shape)")
     }
   }
 }

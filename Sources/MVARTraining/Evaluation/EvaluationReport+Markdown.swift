@@ -2,6 +2,7 @@
 // plain text. It rounds for people; the JSON has all digits.
 
 import Foundation
+import MVARFiles
 
 extension EvaluationReport {
   /// The report as a text.
@@ -77,7 +78,7 @@ extension EvaluationReport {
 
   /// A name that cannot break the table.
   private static func cell(_ name: String) -> String {
-    singleLine(name).replacingOccurrences(of: "|", with: "\\|")
+    printable(name).replacingOccurrences(of: "|", with: "\\|")
   }
 
   /// A table with its columns padded.

@@ -43,7 +43,7 @@ public enum LossCurve {
   ///   - keys: the numbers to draw.
   ///   - title: the line above the image.
   ///   - image: the PNG file to write.
-  /// - Throws: `RunError` when the log cannot be read, `MediaError` when the image cannot be written.
+  /// - Throws: `FileError` when the log cannot be read, `FileError` when the image cannot be written.
   public static func write(metrics: String, keys: [String], title: String, to image: String) throws {
     try plot(MetricsLog.read(metrics), keys: keys, title: title).draw().writePNG(to: image)
   }

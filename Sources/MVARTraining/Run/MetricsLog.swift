@@ -3,6 +3,7 @@
 // Numbers are the shortest text that gives the same Double back; NaN and infinities, which JSON lacks, become null and
 // are read back as NaN. A crash can break the last line only, and only that is forgiven. It averages nothing.
 
+import MVARFiles
 import Foundation
 import MVARCheckpoints
 
@@ -16,18 +17,14 @@ public final class MetricsLog {
   ///   - path: the file, usually `metrics.jsonl` in a ``RunFolder``; its folder must exist.
   ///   - step: nil starts an empty file. A number continues an existing file after that step: lines of later steps,
   ///     which the run is about to repeat, and a broken last line are removed, in one step for other readers.
-  /// - Throws: `RunError` when the file cannot be read or written or another line than the last is broken.
+  /// - Throws: `FileError` when the file cannot be read or written or another line than the last is broken.
   public init(path: String, continuingAfter step: Int?) throws {
-    if let step, let contents = try RegularFile.contents(of: path) {
+    if let step, let contents = try RegularFile.contentsIfPresent(of: path).map({ Data($0) }) {
       let lines = try MetricsLog.lines(of: contents, path: path)
       let kept = lines.filter { $0.step <= step }.map(\.text)
       let text = Data(kept.joined(separator: [UInt8(ascii: "\n")])) + (kept.isEmpty ? [] : [UInt8(ascii: "\n")])
       if text != contents {
-        do {
-          try AtomicFile.write(to: path) { try $0.write(Array(text)) }
-        } catch let error as CheckpointError {
-          throw RunError(path, error.reason)
-        }
+        try FileReplacement.write(Array(text), to: path)
       }
     }
     file = try AppendedFile(path, step == nil ? .emptying : .keeping)
@@ -38,7 +35,7 @@ public final class MetricsLog {
   /// - Parameters:
   ///   - step: the number of optimizer steps done.
   ///   - values: names and numbers in the order they shall have; no name twice, none `step`.
-  /// - Throws: `RunError` when the line cannot be written; the file then ends with the line before.
+  /// - Throws: `FileError` when the line cannot be written; the file then ends with the line before.
   public func append(step: Int, _ values: [(String, Double)]) throws {
     precondition(!values.contains { $0.0 == "step" }, "the name step belongs to the step")
     var line = "{\"step\":\(step)"
@@ -51,10 +48,9 @@ public final class MetricsLog {
   /// All lines of a log in the file's order.
   ///
   /// - Returns: each line's step and its other numbers; NaN stands for null.
-  /// - Throws: `RunError` when the file does not exist or cannot be read, or a line before the last is not a record.
+  /// - Throws: `FileError` when the file does not exist or cannot be read, or a line before the last is not a record.
   public static func read(_ path: String) throws -> [(step: Int, values: [String: Double])] {
-    guard let contents = try RegularFile.contents(of: path) else { throw RunError(path, "does not exist") }
-    return try lines(of: contents, path: path).map { ($0.step, $0.values) }
+    try lines(of: Data(RegularFile.contents(of: path)), path: path).map { ($0.step, $0.values) }
   }
 
   private struct Line {
@@ -75,7 +71,7 @@ public final class MetricsLog {
         let number = object["step"] ?? nil, let step = Int(exactly: number)
       else {
         if index == pieces.count - 1 { break }
-        throw RunError(path, "line \(index + 1) is not an object of numbers with a step")
+        throw FileError(path, "line \(index + 1) is not an object of numbers with a step")
       }
       var values = object.mapValues { $0 ?? .nan }
       values["step"] = nil

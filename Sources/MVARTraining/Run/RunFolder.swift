@@ -4,6 +4,7 @@
 // `.lock`, which the system lifts when the process ends, however it ends; the file itself stays. The only files ever
 // deleted are half-written ones, which a run leaves behind when it is killed while it writes.
 
+import MVARFiles
 import Foundation
 
 /// The output folder of a training run.
@@ -37,10 +38,10 @@ public struct RunFolder: Sendable {
   /// - Parameters:
   ///   - path: the folder; a new run creates it and the folders above it.
   ///   - isResuming: whether the run goes on from the checkpoint in the folder.
-  /// - Throws: `RunError` when a new run would overwrite an older one, there is nothing to resume, another run is
+  /// - Throws: `FileError` when a new run would overwrite an older one, there is nothing to resume, another run is
   ///   writing here, or the folder cannot be made.
   public init(_ path: String, resuming isResuming: Bool) throws {
-    try RegularFile.checkPath(path)
+    try RegularFile.checkName(path)
     var path = path
     while path.count > 1 && path.hasSuffix("/") { path.removeLast() }
     self.path = path
@@ -56,17 +57,17 @@ public struct RunFolder: Sendable {
 
   /// Refuses a folder that a run could not take, without creating anything: for a look before long preparations.
   ///
-  /// - Throws: `RunError` when a new run would overwrite an older one, there is nothing to resume, or what has the
+  /// - Throws: `FileError` when a new run would overwrite an older one, there is nothing to resume, or what has the
   ///   folder's name is no folder or cannot be written.
   public static func check(_ path: String, resuming isResuming: Bool) throws {
-    try RegularFile.checkPath(path)
+    try RegularFile.checkName(path)
     if isResuming { return try checkResumable(path) }
     if access("\(path)/checkpoint.safetensors", F_OK) == 0 {
-      throw RunError(
+      throw FileError(
         path, "holds a training run already (checkpoint.safetensors); resume it or choose another folder")
     }
     if access("\(path)/metrics.jsonl", F_OK) == 0 {
-      throw RunError(
+      throw FileError(
         path, "holds the metrics of a training run (metrics.jsonl) without its checkpoint; choose another folder")
     }
     try checkWritable(path)
@@ -74,13 +75,13 @@ public struct RunFolder: Sendable {
 
   /// Refuses what neither is nor can become a folder for new files, without creating anything.
   ///
-  /// - Throws: `RunError` when what has the folder's name is no folder, or it cannot be made or written.
+  /// - Throws: `FileError` when what has the folder's name is no folder, or it cannot be made or written.
   public static func checkWritable(_ path: String) throws {
-    try RegularFile.checkPath(path)
+    try RegularFile.checkName(path)
     var status = stat()
     guard stat(path, &status) == 0 else { return try checkCreatable(path) }
-    guard status.st_mode & S_IFMT == S_IFDIR else { throw RunError(path, "is not a folder") }
-    guard access(path, W_OK | X_OK) == 0 else { throw RunError(path, "cannot be written", system: errno) }
+    guard status.st_mode & S_IFMT == S_IFDIR else { throw FileError(path, "is not a folder") }
+    guard access(path, W_OK | X_OK) == 0 else { throw FileError(path, "cannot be written", system: errno) }
   }
 
   /// The folder that holds a file or folder; empty for the working folder. Foundation's own traps on names of one letter.
@@ -93,13 +94,13 @@ public struct RunFolder: Sendable {
 
   /// Refuses a folder that could not be made in the nearest folder above it that exists.
   private static func checkCreatable(_ path: String) throws {
-    guard errno == ENOENT else { throw RunError(path, "cannot be created", system: errno) }
+    guard errno == ENOENT else { throw FileError(path, "cannot be created", system: errno) }
     var above = RunFolder.folder(of: path)
     while !above.isEmpty && access(above, F_OK) != 0 && errno == ENOENT {
       above = RunFolder.folder(of: above)
     }
     guard access(above.isEmpty ? "." : above, W_OK | X_OK) == 0 else {
-      throw RunError(path, "cannot be created", system: errno)
+      throw FileError(path, "cannot be created", system: errno)
     }
   }
 
@@ -114,44 +115,40 @@ public struct RunFolder: Sendable {
 
   private static func checkResumable(_ path: String) throws {
     var status = stat()
-    guard stat(path, &status) == 0 else { throw RunError(path, "there is no training run to resume", system: errno) }
-    guard status.st_mode & S_IFMT == S_IFDIR else { throw RunError(path, "is not a folder") }
+    guard stat(path, &status) == 0 else { throw FileError(path, "there is no training run to resume", system: errno) }
+    guard status.st_mode & S_IFMT == S_IFDIR else { throw FileError(path, "is not a folder") }
     guard access("\(path)/checkpoint.safetensors", F_OK) == 0 else {
-      throw RunError(path, "there is no training run to resume: checkpoint.safetensors is missing")
+      throw FileError(path, "there is no training run to resume: checkpoint.safetensors is missing")
     }
   }
 
   /// Creates a folder and those above it unless it exists.
   static func createFolder(_ path: String) throws {
-    try RegularFile.checkPath(path)
+    try RegularFile.checkName(path)
     var status = stat()
     if stat(path, &status) == 0 {
-      guard status.st_mode & S_IFMT == S_IFDIR else { throw RunError(path, "is not a folder") }
+      guard status.st_mode & S_IFMT == S_IFDIR else { throw FileError(path, "is not a folder") }
       return
     }
-    guard errno == ENOENT else { throw RunError(path, "cannot be created", system: errno) }
+    guard errno == ENOENT else { throw FileError(path, "cannot be created", system: errno) }
     let above = RunFolder.folder(of: path)
     if !above.isEmpty && above != path { try createFolder(above) }
     guard mkdir(path, 0o777) == 0 || errno == EEXIST else {
-      throw RunError(path, "cannot be created", system: errno)
+      throw FileError(path, "cannot be created", system: errno)
     }
   }
 }
 
 /// An exclusive lock on a folder's `.lock` file.
 private final class Lock: Sendable {
-  private let descriptor: Int32
+  private let file: RegularFile
 
   init(folder: String) throws {
-    descriptor = open("\(folder)/.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o666)
-    guard descriptor >= 0 else { throw RunError(folder, "cannot be written", system: errno) }
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-      let reason = errno
-      close(descriptor)
-      throw reason == EWOULDBLOCK
-        ? RunError(folder, "another run is writing here") : RunError(folder, "cannot be locked", system: reason)
+    file = try RegularFile.open("\(folder)/.lock", for: .locking)
+    guard flock(file.descriptor, LOCK_EX | LOCK_NB) == 0 else {
+      let code = errno
+      throw code == EWOULDBLOCK
+        ? FileError(folder, "another run is writing here") : FileError(folder, "cannot be locked", system: code)
     }
   }
-
-  deinit { close(descriptor) }
 }

@@ -16,7 +16,7 @@ public final class TensorBoardWriter {
   /// Starts a new event file; TensorBoard shows all files of a folder as one run.
   ///
   /// - Parameter folder: where the file goes; it is created when missing.
-  /// - Throws: `RunError` when the folder or the file cannot be made.
+  /// - Throws: `FileError` when the folder or the file cannot be made.
   public init(folder: String) throws {
     try RunFolder.createFolder(folder)
     let now = Date().timeIntervalSince1970
@@ -41,7 +41,7 @@ public final class TensorBoardWriter {
   /// - Parameters:
   ///   - step: the number of optimizer steps done.
   ///   - values: tags such as `loss/train` and their numbers, which are stored as Float.
-  /// - Throws: `RunError` when the record cannot be written.
+  /// - Throws: `FileError` when the record cannot be written.
   public func append(step: Int, values: [(String, Double)]) throws {
     try file.append(
       TensorBoardWriter.record(

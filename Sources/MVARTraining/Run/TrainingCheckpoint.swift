@@ -4,6 +4,7 @@
 //
 // Random numbers need no state: they follow from the seed and the number of the sample.
 
+import MVARFiles
 import Foundation
 import MVAR
 import MVARCheckpoints
@@ -62,7 +63,7 @@ public struct TrainingCheckpoint<B: Backend> {
 
   /// Reads the header of a checkpoint.
   ///
-  /// - Throws: `CheckpointError` when the file is no checkpoint of a training of this model.
+  /// - Throws: `FileError` when the file is no checkpoint of a training of this model.
   public init(reading path: String, _ model: CheckpointNames.Model) throws {
     let file = try Checkpoint.open(path)
     guard let number = file.metadata["iteration"].flatMap({ Int($0) }), number >= 0,
@@ -70,13 +71,13 @@ public struct TrainingCheckpoint<B: Backend> {
       let settings = try? JSONDecoder().decode([String: String].self, from: Data(text.utf8)),
       file["trainer.steps"] != nil
     else {
-      throw CheckpointError(path: path, reason: "is no checkpoint of a training: it does not say how far it got")
+      throw FileError(path, "is no checkpoint of a training: it does not say how far it got")
     }
     let (mark, name) =
       model == .transformer
       ? (CheckpointNames.transformerMark, "transformer") : (CheckpointNames.tokenizerMark, "tokenizer")
     guard file[Self.wrapper(model) + mark] != nil else {
-      throw CheckpointError(path: path, reason: "is a checkpoint of a training, but not of a \(name)'s")
+      throw FileError(path, "is a checkpoint of a training, but not of a \(name)'s")
     }
     self.init(model, iteration: number, settings: settings, metadata: file.metadata)
   }
@@ -86,20 +87,20 @@ public struct TrainingCheckpoint<B: Backend> {
 
   /// Refuses to go on with other settings than the run began with.
   ///
-  /// - Throws: `CheckpointError` that names the first setting that differs.
+  /// - Throws: `FileError` that names the first setting that differs.
   public func check(_ wanted: [String: String], path: String) throws {
     for key in Set(settings.keys).union(wanted.keys).sorted() where settings[key] != wanted[key] {
       if key == Self.laterSetting && settings[key] == nil { continue }
-      throw CheckpointError(
-        path: path,
-        reason: "the run began with \(key) \(settings[key] ?? "not set"), now it is \(wanted[key] ?? "not set"): "
+      throw FileError(
+        path,
+        "the run began with \(key) \(settings[key] ?? "not set"), now it is \(wanted[key] ?? "not set"): "
           + "resume with the same settings")
     }
   }
 
   /// Puts weights, moments and step counts back.
   ///
-  /// - Throws: `CheckpointError` when something is missing or has another shape.
+  /// - Throws: `FileError` when something is missing or has another shape.
   public func restore(_ optimizer: Optimizer<B>, from path: String) throws {
     let file = try Checkpoint.open(path)
     let steps = try Self.integers("trainer.steps", count: optimizer.parameters.count, file)
@@ -119,12 +120,12 @@ public struct TrainingCheckpoint<B: Backend> {
 
   /// The usage of codes.
   ///
-  /// - Throws: `CheckpointError` when it is missing or has another shape.
+  /// - Throws: `FileError` when it is missing or has another shape.
   public func usage(scales: Int, vocabulary: Int, from path: String) throws -> CodeUsage {
     let file = try Checkpoint.open(path)
     let name = Self.wrapper(model) + "quantize.ema_vocab_hit_SV"
     guard let stored = file[name], stored.shape == [scales, vocabulary] else {
-      throw CheckpointError(path: path, reason: "\(name) is missing or has another shape")
+      throw FileError(path, "\(name) is missing or has another shape")
     }
     let values = try stored.floats()
     return CodeUsage(
@@ -135,11 +136,11 @@ public struct TrainingCheckpoint<B: Backend> {
 
   private static func integers(_ name: String, count: Int, _ file: Checkpoint) throws -> [Int] {
     guard let stored = file[name], stored.shape == [count] else {
-      throw CheckpointError(path: file.path, reason: "\(name) is missing or has another shape")
+      throw FileError(file.path, "\(name) is missing or has another shape")
     }
     let values = try stored.integers()
     guard values.allSatisfy({ $0 >= 0 }) else {
-      throw CheckpointError(path: file.path, reason: "\(name) holds negative counts")
+      throw FileError(file.path, "\(name) holds negative counts")
     }
     return values
   }
@@ -147,9 +148,9 @@ public struct TrainingCheckpoint<B: Backend> {
   private static func tensor(_ name: String, _ shape: Shape, _ file: Checkpoint, on device: B.Device) throws
     -> Tensor<B>
   {
-    guard let stored = file[name] else { throw CheckpointError(path: file.path, reason: "\(name) is missing") }
+    guard let stored = file[name] else { throw FileError(file.path, "\(name) is missing") }
     guard stored.shape == shape.dimensions, stored.scalarType.isFloatingPoint else {
-      throw CheckpointError(path: file.path, reason: "\(name) has shape \(stored.shape), the model needs \(shape)")
+      throw FileError(file.path, "\(name) has shape \(stored.shape), the model needs \(shape)")
     }
     // Copied: the file is replaced while the run goes on.
     if B.Scalar.self == Double.self {
@@ -169,7 +170,7 @@ public struct TrainingCheckpoint<B: Backend> {
 extension CodeUsage {
   /// The averages as they stand in a checkpoint, [S, V] in single precision.
   ///
-  /// - Throws: `CheckpointError` when they do not fill that shape.
+  /// - Throws: `FileError` when they do not fill that shape.
   public func storedAverages() throws -> StoredTensor {
     try StoredTensor(averages.flatMap { $0 }, shape: [averages.count, recentHits.count])
   }

@@ -3,6 +3,7 @@
 //
 // All of it depends on the number of the step alone, so a resumed run does the same things at the same steps.
 
+import MVARFiles
 import Foundation
 import MVARMedia
 
@@ -78,7 +79,7 @@ public struct TrainingLoop {
   ///   - first: the iteration to begin with: 0, or how many a checkpoint says are done.
   ///   - shouldStop: asked between two iterations.
   ///   - report: a line about progress, after every iteration.
-  /// - Throws: what the session throws, and `RunError` when the loss stops being a number; the last checkpoint stays.
+  /// - Throws: what the session throws, and `FileError` when the loss stops being a number; the last checkpoint stays.
   public func run(
     _ session: inout some TrainingSession, from first: Int, shouldStop: () -> Bool = { false },
     report: (String) -> Void = { _ in }
@@ -96,7 +97,7 @@ public struct TrainingLoop {
       let measures = try session.step(iteration)
       guard measures.allSatisfy({ $0.1.isFinite }) else {
         let names = measures.filter { !$0.1.isFinite }.map(\.0).joined(separator: ", ")
-        throw RunError(
+        throw FileError(
           folder.path,
           "after iteration \(iteration + 1) these are no numbers any more: \(names); the last checkpoint is kept, try a "
             + "lower learning rate")

@@ -29,7 +29,7 @@ enum Console {
 
   /// Replaces the terminal's present line.
   static func overwrite(_ line: String) {
-    try? write("\r\u{1b}[K\(singleLine(line))", to: STDERR_FILENO)
+    try? write("\r\u{1b}[K\(printable(line))", to: STDERR_FILENO)
   }
 
   /// Writes an error as one line: `mvar: …`.
@@ -37,20 +37,7 @@ enum Console {
     var text = sentence.split(whereSeparator: \.isNewline).map { $0.trimmingPrefix { $0 == " " } }
       .joined(separator: " ")
     while text.hasSuffix(".") { text.removeLast() }
-    note("mvar: \(singleLine(text))")
-  }
-
-  /// Text with control characters escaped, so that a hostile name cannot move the cursor.
-  static func singleLine(_ text: String) -> String {
-    var result = ""
-    for scalar in text.unicodeScalars {
-      switch scalar.properties.generalCategory {
-      case .control, .format, .lineSeparator, .paragraphSeparator:
-        result += "\\u{\(String(scalar.value, radix: 16))}"
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-    return result
+    note("mvar: \(printable(text))")
   }
 
   private static func write(_ text: String, to descriptor: Int32) throws(SystemError) {

@@ -2,6 +2,7 @@
 //
 // Wrappers, optimizer state and everything else that is not a weight stay behind.
 
+import MVARFiles
 import ArgumentParser
 import MVARCheckpoints
 
@@ -34,7 +35,7 @@ struct Convert: ParsableCommand {
       tensors = try tensors.map { name, tensor in
         do {
           return (name, tensor.scalarType.isFloatingPoint ? try tensor.converted(to: type) : tensor)
-        } catch let error as CheckpointError {
+        } catch let error as FileError {
           throw Failure("\(input): \(name) \(error.reason)")
         }
       }
@@ -46,7 +47,7 @@ struct Convert: ParsableCommand {
     }
     let bytes = tensors.reduce(0) { $0 + $1.tensor.byteCount }
     let origin = wrapper.isEmpty ? "" : " from \(wrapper)"
-    try Console.print("\(output): \(tensors.count) tensors\(Console.singleLine(origin)), \(Memory.text(bytes))")
+    try Console.print("\(output): \(tensors.count) tensors\(printable(origin)), \(Memory.text(bytes))")
   }
 }
 

@@ -1,6 +1,7 @@
 // `mvar inspect`: what a file is, and how well it fits the model it appears to be. Nothing is computed and no weights are
 // read: only headers and names.
 
+import MVARFiles
 import ArgumentParser
 import Foundation
 import MVAR
@@ -73,7 +74,7 @@ struct Inspect: ParsableCommand {
 
   private func line(_ name: String, _ text: String) throws {
     let padding = String(repeating: " ", count: max(17 - name.count, 1))
-    try Console.print(Console.singleLine("\(name)\(padding)\(text)"))
+    try Console.print(printable("\(name)\(padding)\(text)"))
   }
 
   private func describeTensors(_ checkpoint: Checkpoint) throws {

@@ -18,13 +18,9 @@ enum OutputFile {
     guard endings.contains(where: { path.lowercased().hasSuffix($0) }), !path.utf8.contains(0) else {
       throw Failure("\(path): the name of the output must end in \(endings.joined(separator: " or "))")
     }
+    try FileReplacement.checkTarget(path)
     var status = stat()
     if stat(path, &status) == 0 {
-      switch status.st_mode & S_IFMT {
-      case S_IFREG: break
-      case S_IFDIR: throw Failure("\(path): is a folder and cannot be replaced by a file")
-      default: throw Failure("\(path): is not a regular file and cannot be replaced")
-      }
       guard status.st_mode & 0o222 != 0, access(path, W_OK) == 0 else {
         throw Failure("\(path): the file exists and is write-protected")
       }
@@ -55,11 +51,11 @@ enum OutputFile {
     guard status.st_mode & S_IFMT == S_IFDIR else {
       throw Failure("\(path): cannot be written: \(folder) is not a folder")
     }
-    let probe = "\(folder)/.\(String(UInt64.random(in: 0 ... .max), radix: 36)).tmp"
-    let descriptor = open(probe, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else { throw Failure("\(path): cannot be written: \(SystemError())") }
-    close(descriptor)
-    unlink(probe)
+    do throws(SystemError) {
+      try FileReplacement.probe(folder)
+    } catch {
+      throw FileError(path, "cannot be written", system: error.code)
+    }
   }
 
   private static func missing(_ code: Int32) -> String {

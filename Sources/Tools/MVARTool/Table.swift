@@ -1,10 +1,12 @@
 // Text in columns, for rows that a person reads.
 
+import MVARFiles
+
 /// Text in columns.
 enum Table {
   /// Prints rows with their columns aligned.
   static func print(_ rows: [[String]]) throws {
-    let rows = rows.map { $0.map(Console.singleLine) }
+    let rows = rows.map { $0.map { printable($0) } }
     let widths = (0..<(rows.first?.count ?? 0)).map { column in rows.map { $0[column].count }.max() ?? 0 }
     for row in rows {
       let cells = zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }

@@ -1,5 +1,6 @@
 // `mvar verify`: golden files against an engine, one row per tensor.
 
+import MVARFiles
 import ArgumentParser
 import Foundation
 import MVARVerification
@@ -105,7 +106,7 @@ private struct VerifyTask: EngineTask {
   func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws where B.Device == D {
     let report = try Verifier<B>(on: device, photos: command.photos).verify(file)
     let counts = VerifyCounts(passed: report.passed, failed: report.failed, notChecked: report.notChecked)
-    try Console.print(Console.singleLine("\(report.path) (\(report.kind)): \(counts)"))
+    try Console.print(printable("\(report.path) (\(report.kind)): \(counts)"))
     let rows = report.rows.filter {
       command.detail == .all || (command.detail == .quiet && $0.outcome != .passed)
     }

@@ -1,0 +1,3 @@
+// The input that zlib reads is const.
+#define ZLIB_CONST
+#include <zlib.h>
