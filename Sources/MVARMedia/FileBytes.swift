@@ -4,7 +4,7 @@
 import Foundation
 import MVARFiles
 
-enum FileBytes {
+package enum FileBytes {
   /// The largest file that is read: 1 GiB, far above any image within ``ImageLimits`` that compresses at all.
   static let sizeLimit = 1 << 30
 
@@ -42,7 +42,7 @@ enum FileBytes {
   }
 
   /// Replaces or creates a file: as a whole, or not at all.
-  static func write(_ bytes: [UInt8], to path: String) throws(MediaError) {
+  package static func write(_ bytes: [UInt8], to path: String) throws(MediaError) {
     try checkPath(path)
     do {
       try FileReplacement.write(to: path) { try Descriptor.writeAll(bytes, to: $0) }
