@@ -23,12 +23,13 @@ enum PlotStyle {
   /// The text, with its middle left out where it would be wider than there is room.
   static func shortened(_ text: String, size: Double, room: Double) -> String {
     let text = XMLText.printable(text)
-    guard width(of: text, size: size) > room else { return text }
-    var count = text.count
-    while count > 2 {
-      count = min(count - 1, max(Int(Double(count) * room / width(of: text, size: size)), 2))
+    let needed = width(of: text, size: size)
+    guard needed > room else { return text }
+    var count = Int(Double(text.count) * max(room, 0) / needed)
+    while count >= 2 {
       let short = "\(text.prefix((count + 1) / 2))…\(text.suffix(count / 2))"
       if width(of: short, size: size) <= room { return short }
+      count -= 1
     }
     return "…"
   }

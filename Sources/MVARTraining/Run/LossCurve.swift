@@ -4,7 +4,8 @@
 // happened to train would rise and fall with that alone. So the loss of a transformer is one line per segment.
 //
 // A noisy curve (more than 50 points) is smoothed by a moving average, over its pale self where it is not one of segments.
-// The average is centered, its window a twenty-fifth of the points, shorter at both ends, and it skips gaps.
+// The average is centered, its window a twenty-fifth of the points, and it skips gaps. It ends a
+// quarter of a window before the last number, since the mean of a few last numbers would jump.
 
 import Foundation
 import MVARMedia
@@ -76,9 +77,11 @@ public enum LossCurve {
     try Figure(.lines(plot(MetricsLog.read(metrics), keys: keys, title: title))).write(to: image)
   }
 
-  /// The mean of up to `window` finite numbers before and behind each number; NaN stays NaN.
+  /// The mean of up to `window` finite numbers before and behind each number; NaN stays NaN, and so become the first and the
+  /// last numbers, a quarter of the window at either end.
   package static func movingAverage(_ values: [Double], window: Int) -> [Double] {
     let reach = max(window / 2, 1)
+    let least = min(reach / 2, max(values.count - 1, 0) / 2)
     // Sums over everything before an index, so that a long log costs no more per point than a short one.
     var sums = [0.0]
     var counts = [0]
@@ -87,9 +90,9 @@ public enum LossCurve {
       counts.append(counts[counts.count - 1] + (value.isFinite ? 1 : 0))
     }
     return values.indices.map { index in
-      guard values[index].isFinite else { return .nan }
       // The same reach on both sides keeps a slope where it is.
       let side = min(reach, index, values.count - 1 - index)
+      guard values[index].isFinite, side >= least else { return .nan }
       let (first, end) = (index - side, index + side + 1)
       return (sums[end] - sums[first]) / Double(counts[end] - counts[first])
     }
