@@ -4,8 +4,8 @@
 // happened to train would rise and fall with that alone. So the loss of a transformer is one line per segment.
 //
 // A noisy curve (more than 50 points) is smoothed by a moving average, over its pale self where it is not one of segments.
-// The average is centered, its window a twenty-fifth of the points, and it skips gaps. It ends a
-// quarter of a window before the last number, since the mean of a few last numbers would jump.
+// The average is centered, its window a twenty-fifth of the points, and it skips gaps. It begins and ends a quarter of a
+// window inside the curve, since the mean of a few numbers would jump there.
 
 import Foundation
 import MVARMedia
