@@ -15,9 +15,12 @@ let (heads, width, window) = (16, 64, 7)
 let sides = [16, 32, 64, 96, 128]
 let arguments = CommandLine.arguments.dropFirst()
 let rounds = arguments.first.map { Int($0) ?? 0 } ?? 5
-guard arguments.count <= 2, rounds > 0, arguments.count < 2 || arguments.last?.lowercased().hasSuffix(".svg") == true
-else {
+guard arguments.count <= 2, rounds > 0 else {
   print("usage: WindowedAttention [ROUNDS [PLOT.svg]]")
+  exit(64)
+}
+if arguments.count == 2, let path = arguments.last, !path.lowercased().hasSuffix(".svg") {
+  print("\(path): the name of the plot must end in .svg")
   exit(64)
 }
 
