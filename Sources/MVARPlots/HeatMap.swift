@@ -95,7 +95,7 @@ public struct HeatMap: Sendable {
     let (rowCount, columnCount) = try checkTable()
     var nameWidth = names.rows.map { PlotStyle.width(of: XMLText.printable($0), size: PlotStyle.tick) }.max() ?? 0
     nameWidth = min(nameWidth, Double(width) / 3)
-    let area = SquareArea(
+    let area = RasterArea(
       left: nameWidth + (yLabel.isEmpty ? 0 : 22) + 14, top: 34, right: Double(width) - 84,
       bottom: Double(height) - 26 - (xLabel.isEmpty ? 0 : 20))
     guard area.width >= 40, area.height >= 40 else {
@@ -148,7 +148,7 @@ public struct HeatMap: Sendable {
   }
 
   /// Writes the cells' texts in the largest letters in which all of them fit, or not at all.
-  private func drawTexts(_ drawing: inout SVGDrawing, _ area: SquareArea, _ cell: (width: Double, height: Double)) {
+  private func drawTexts(_ drawing: inout SVGDrawing, _ area: RasterArea, _ cell: (width: Double, height: Double)) {
     let widest = texts.joined().map { PlotStyle.width(of: XMLText.printable($0), size: 1) }.max() ?? 0
     let sizes = stride(from: PlotStyle.label, through: 8, by: -0.5)
     guard widest > 0, let size = sizes.first(where: { widest * $0 + 4 <= cell.width && $0 + 4 <= cell.height })
@@ -166,7 +166,7 @@ public struct HeatMap: Sendable {
   }
 
   /// The scale of colors with its numbers, right of the cells.
-  private func drawColors(_ drawing: inout SVGDrawing, _ area: SquareArea) throws(MediaError) {
+  private func drawColors(_ drawing: inout SVGDrawing, _ area: RasterArea) throws(MediaError) {
     let steps = 128
     var bar = try PixelImage(width: 1, height: steps, filledWith: .white)
     for row in 0..<steps { bar[row: row, column: 0] = HeatMap.color(of: 1 - Double(row) / Double(steps - 1)) }

@@ -10,7 +10,6 @@ extension LinePlot {
     try ImageLimits.check(width: width, height: height, of: "the plot")
     let frame = try frame()
     var drawing = SVGDrawing()
-    let left = Double(frame.left)
     drawing.text(
       PlotStyle.shortened(title, size: PlotStyle.title * 1.06, room: frame.right - 8), 8, 20, size: PlotStyle.title,
       isBold: true)
@@ -22,7 +21,7 @@ extension LinePlot {
       if draw(curve, color: color(of: index), &drawing, frame) { isEmpty = false }
     }
     if isEmpty {
-      drawing.text("no data", (left + frame.right) / 2, (frame.top + frame.bottom) / 2, anchor: .middle)
+      drawing.text("no data", (frame.left + frame.right) / 2, (frame.top + frame.bottom) / 2, anchor: .middle)
     }
     return drawing.elements
   }

@@ -49,10 +49,10 @@ public struct RasterPanel: Sendable {
   /// The color of a share of 1.
   public static let dark = PixelImage.Color(red: 16, green: 52, blue: 100)
 
-  private var area: SquareArea {
+  private var area: RasterArea {
     let names = parts.map { PlotStyle.width(of: XMLText.printable($0.name), size: PlotStyle.tick) }.max() ?? 0
     let left = min(names, Double(width) / 3) + (yLabel.isEmpty ? 0 : 22) + 14
-    return SquareArea(left: left, top: 34, right: Double(width) - 6, bottom: 34 + Double(width) - 6 - left)
+    return RasterArea(left: left, top: 34, right: Double(width) - 6, bottom: 34 + Double(width) - 6 - left)
   }
 
   /// The panel's height in pixels.

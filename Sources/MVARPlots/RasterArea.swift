@@ -1,7 +1,7 @@
 // The rectangle that a raster fills, and the names and labels around it, which heat maps and rasters share.
 
 /// A rectangle inside a panel, in pixels from the panel's upper left corner.
-struct SquareArea {
+struct RasterArea {
   var left: Double
   var top: Double
   var right: Double
