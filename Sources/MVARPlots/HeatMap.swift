@@ -1,43 +1,46 @@
-// An image of a table of numbers: a cell for each, the darker the larger, with the number written in where it fits.
+// A table of numbers as colored cells, the darker the larger, with the number written in where it fits, names along both
+// sides, and a scale of the colors at the right.
 //
-// Rows run from top to bottom and columns from left to right, as in the table. Drawn as `LinePlot` is, without anything of
-// the system's. There is no legend of colors: the numbers in the cells say more, and the caller names the range.
+// Rows run from top to bottom and columns from left to right, as in the table. The cells are an embedded raster, a pixel
+// each; everything else is drawn around and over it.
 
 import MVARFiles
 import MVARMedia
 
 /// A table of numbers as colored cells.
 public struct HeatMap: Sendable {
-  /// The line above the image.
+  /// The line above the table.
   public var title: String
   /// What the columns are.
   public var xLabel: String
   /// What the rows are.
   public var yLabel: String
+  /// What the numbers are, with their unit, beside the scale of colors.
+  public var valueLabel: String
   /// The numbers, row after row, all rows equally long; nil or what is not finite leaves an empty cell.
   public var values: [[Double?]]
-  /// What stands below each column and left of each row; names that do not fit are left out evenly.
+  /// What stands below each column and left of each row; names that would touch others are left out.
   public var names: (columns: [String], rows: [String]) = ([], [])
   /// What is written into each cell, if all of it fits; nothing by default.
   public var texts: [[String]] = []
   /// The numbers of the lightest and the darkest color; others get the nearer of the two.
   public var range: ClosedRange<Double>
-  /// The image's width in pixels.
-  public var width = 640
-  /// The image's height in pixels.
-  public var height = 560
-  /// How many pixels a dot of the letters is wide.
-  public var textScale = 2
+  /// The width in pixels.
+  public var width = 520
+  /// The height in pixels.
+  public var height = 440
 
   /// A heat map; names, texts and size can be set afterwards.
   ///
   /// - Parameter range: the numbers of the lightest and the darkest color; from 0 to the largest number when not given.
   public init(
-    title: String, xLabel: String, yLabel: String, values: [[Double?]], range: ClosedRange<Double>? = nil
+    title: String, xLabel: String, yLabel: String, valueLabel: String, values: [[Double?]],
+    range: ClosedRange<Double>? = nil
   ) {
     self.title = title
     self.xLabel = xLabel
     self.yLabel = yLabel
+    self.valueLabel = valueLabel
     self.values = values
     let largest = values.joined().compactMap { $0 }.filter(\.isFinite).max() ?? 0
     self.range = range ?? 0...(largest > 0 ? largest : 1)
@@ -65,11 +68,71 @@ public struct HeatMap: Sendable {
     return HeatMap.color(of: span > 0 ? (value - range.lowerBound) / span : 0)
   }
 
-  /// Where the cells lie: the pixels of each column and of each row.
+  /// What the map shows, in words: what rows, columns and numbers are, then every row's numbers as they are written.
+  var summary: String {
+    let numbers = values.joined().compactMap { $0 }.filter(\.isFinite)
+    var sentences = [
+      "\(title.isEmpty ? "Heat map" : title).",
+      "Rows: \(yLabel); columns: \(xLabel); \(values.count) × \(values.first?.count ?? 0) cells.",
+    ]
+    if let least = numbers.min(), let most = numbers.max() {
+      sentences.append("Color: \(valueLabel), \(PlotNumber.value(least)) to \(PlotNumber.value(most)).")
+    } else {
+      sentences.append("No numbers.")
+    }
+    for (row, texts) in zip(names.rows, texts) {
+      sentences.append("Row \(row): \(texts.map { $0.isEmpty ? "none" : $0 }.joined(separator: ", ")).")
+    }
+    return sentences.joined(separator: " ")
+  }
+
+  // MARK: Drawing
+
+  /// The map's shapes.
   ///
   /// - Throws: `FileError` when the table is empty or not rectangular, names or texts are not as many, or the size is
   ///   outside ``ImageLimits`` or too small for the labels.
-  public func cells() throws(FileError) -> (columns: [Range<Int>], rows: [Range<Int>]) {
+  func draw() throws(FileError) -> [SVGElement] {
+    let (rowCount, columnCount) = try checkTable()
+    var nameWidth = names.rows.map { PlotStyle.width(of: XMLText.printable($0), size: PlotStyle.tick) }.max() ?? 0
+    nameWidth = min(nameWidth, Double(width) / 3)
+    let area = RasterArea(
+      left: nameWidth + (yLabel.isEmpty ? 0 : 22) + 14, top: 34, right: Double(width) - 84,
+      bottom: Double(height) - 26 - (xLabel.isEmpty ? 0 : 20))
+    guard area.width >= 40, area.height >= 40 else {
+      throw FileError("the heat map", "of \(width) × \(height) pixels is too small for its labels")
+    }
+    var cells = try PixelImage(width: columnCount, height: rowCount, filledWith: HeatMap.emptyColor)
+    for (row, line) in values.enumerated() {
+      for (column, value) in line.enumerated() { cells[row: row, column: column] = color(of: value) }
+    }
+    var drawing = SVGDrawing()
+    drawing.text(
+      PlotStyle.shortened(title, size: PlotStyle.title * 1.06, room: Double(width) - 16), 8, 20, size: PlotStyle.title,
+      isBold: true)
+    try drawing.raster(cells, area.left, area.top, area.width, area.height)
+    let cell = (width: area.width / Double(columnCount), height: area.height / Double(rowCount))
+    if cell.width >= 8 && cell.height >= 8 {
+      for column in 1..<max(columnCount, 1) {
+        let x = area.left + Double(column) * cell.width
+        drawing.line(x, area.top, x, area.bottom, color: .grid)
+      }
+      for row in 1..<max(rowCount, 1) {
+        let y = area.top + Double(row) * cell.height
+        drawing.line(area.left, y, area.right, y, color: .grid)
+      }
+    }
+    drawTexts(&drawing, area, cell)
+    drawing.frame(area.left, area.top, area.width, area.height)
+    area.drawNames(
+      &drawing, columns: names.columns.enumerated().map { ($0.element, (Double($0.offset) + 0.5) * cell.width) },
+      rows: names.rows.enumerated().map { ($0.element, (Double($0.offset) + 0.5) * cell.height) }, room: nameWidth + 1)
+    area.drawLabels(&drawing, x: xLabel, y: yLabel, width: width, height: height)
+    try drawColors(&drawing, area)
+    return drawing.elements
+  }
+
+  private func checkTable() throws(FileError) -> (rows: Int, columns: Int) {
     try ImageLimits.check(width: width, height: height, of: "the heat map")
     let (rowCount, columnCount) = (values.count, values.first?.count ?? 0)
     guard rowCount > 0, columnCount > 0, values.allSatisfy({ $0.count == columnCount }) else {
@@ -80,104 +143,46 @@ public struct HeatMap: Sendable {
       && (names.rows.isEmpty || names.rows.count == rowCount)
       && (texts.isEmpty || texts.count == rowCount && texts.allSatisfy { $0.count == columnCount })
     guard fits else {
-      throw FileError("the heat map of \(rowCount) × \(columnCount) cells", "has another number of names or texts")
+      throw FileError("the heat map", "of \(rowCount) × \(columnCount) cells has another number of names or texts")
     }
-    let text = letters
-    let nameWidth = names.rows.map { BitmapFont.width(of: $0, scale: text) }.max() ?? 0
-    let left = nameWidth + (yLabel.isEmpty ? 0 : line) + 10 * text
-    let right = width - 8 * text
-    let top = line + 7 * text
-    let bottom = height - 2 * line - 6 * text
-    guard right - left >= max(40, columnCount), bottom - top >= max(40, rowCount) else {
-      throw FileError(
-        "the heat map of \(width) × \(height) pixels",
-        "is too small for its labels and \(rowCount) × \(columnCount) cells")
-    }
-    func parts(_ count: Int, _ start: Int, _ end: Int) -> [Range<Int>] {
-      (0..<count).map { start + $0 * (end - start) / count..<start + ($0 + 1) * (end - start) / count }
-    }
-    return (parts(columnCount, left, right), parts(rowCount, top, bottom))
-  }
-
-  /// The heat map as an image.
-  ///
-  /// - Throws: `FileError` as ``cells()`` does.
-  public func draw() throws(FileError) -> PixelImage {
-    let (columns, rows) = try cells()
-    var image = try PixelImage(width: width, height: height, filledWith: .white)
-    for (row, pixelRows) in rows.enumerated() {
-      for (column, pixelColumns) in columns.enumerated() {
-        let color = color(of: values[row][column])
-        for y in pixelRows { for x in pixelColumns { image[row: y, column: x] = color } }
-      }
-    }
-    drawFrame(into: &image, columns, rows)
-    drawTexts(into: &image, columns, rows)
-
-    let text = letters
-    let (left, right) = (columns[0].lowerBound, columns[columns.count - 1].upperBound)
-    let (top, bottom) = (rows[0].lowerBound, rows[rows.count - 1].upperBound)
-    func write(_ words: String, _ x: Int, _ y: Int) {
-      BitmapFont.draw(words, into: &image, x: x, y: y, color: .ink, scale: text)
-    }
-    write(title, left, 4 * text)
-    write(xLabel, (left + right - BitmapFont.width(of: xLabel, scale: text)) / 2, height - line)
-    BitmapFont.draw(
-      yLabel, into: &image, x: 3 * text, y: (top + bottom + BitmapFont.width(of: yLabel, scale: text)) / 2,
-      color: .ink, scale: text, isRotated: true)
-    let widest = names.columns.map { BitmapFont.width(of: $0, scale: text) }.max() ?? 0
-    for index in shown(names.columns.count, each: columns[0].count, needed: widest + 3 * text) {
-      let middle = (columns[index].lowerBound + columns[index].upperBound) / 2
-      let name = names.columns[index]
-      write(name, middle - BitmapFont.width(of: name, scale: text) / 2, bottom + 4 * text)
-    }
-    for index in shown(names.rows.count, each: rows[0].count, needed: (BitmapFont.height + 2) * text) {
-      let middle = (rows[index].lowerBound + rows[index].upperBound) / 2
-      let name = names.rows[index]
-      write(name, left - 4 * text - BitmapFont.width(of: name, scale: text), middle - BitmapFont.height * text / 2)
-    }
-    return image
-  }
-
-  /// How many pixels a dot of the labels is wide.
-  private var letters: Int { max(textScale, 1) }
-  /// The height of a line of labels.
-  private var line: Int { (BitmapFont.height + BitmapFont.descent + 3) * letters }
-
-  /// Every name, or every second, third … where they would touch.
-  private func shown(_ count: Int, each: Int, needed: Int) -> [Int] {
-    Array(stride(from: 0, to: count, by: max((needed + each - 1) / max(each, 1), 1)))
-  }
-
-  /// The line around all cells, and thin ones between cells that are large enough.
-  private func drawFrame(into image: inout PixelImage, _ columns: [Range<Int>], _ rows: [Range<Int>]) {
-    let (left, right) = (columns[0].lowerBound, columns[columns.count - 1].upperBound)
-    let (top, bottom) = (rows[0].lowerBound, rows[rows.count - 1].upperBound)
-    if columns[0].count >= 8 && rows[0].count >= 8 {
-      for column in columns.dropFirst() { for y in top..<bottom { image[row: y, column: column.lowerBound] = .grid } }
-      for row in rows.dropFirst() { for x in left..<right { image[row: row.lowerBound, column: x] = .grid } }
-    }
-    for x in left - 1...right { for y in [top - 1, bottom] { image[row: y, column: x] = .frame } }
-    for y in top - 1...bottom { for x in [left - 1, right] { image[row: y, column: x] = .frame } }
+    return (rowCount, columnCount)
   }
 
   /// Writes the cells' texts in the largest letters in which all of them fit, or not at all.
-  private func drawTexts(into image: inout PixelImage, _ columns: [Range<Int>], _ rows: [Range<Int>]) {
-    let longest = texts.joined().max { $0.count < $1.count } ?? ""
-    let (cellWidth, cellHeight) = (columns.map(\.count).min() ?? 0, rows.map(\.count).min() ?? 0)
-    let scale = (1...letters).last {
-      BitmapFont.width(of: longest, scale: $0) + 4 * $0 <= cellWidth && (BitmapFont.height + 4) * $0 <= cellHeight
-    }
-    guard let scale, !longest.isEmpty else { return }
+  private func drawTexts(_ drawing: inout SVGDrawing, _ area: RasterArea, _ cell: (width: Double, height: Double)) {
+    let widest = texts.joined().map { PlotStyle.width(of: XMLText.printable($0), size: 1) }.max() ?? 0
+    let sizes = stride(from: PlotStyle.label, through: 8, by: -0.5)
+    guard widest > 0, let size = sizes.first(where: { widest * $0 + 4 <= cell.width && $0 + 4 <= cell.height })
+    else { return }
     for (row, line) in texts.enumerated() {
       for (column, words) in line.enumerated() {
         let ground = color(of: values[row][column])
         let isDark = 3 * Int(ground.red) + 6 * Int(ground.green) + Int(ground.blue) < 1400
-        let across = columns[column].lowerBound + columns[column].upperBound - BitmapFont.width(of: words, scale: scale)
-        let down = rows[row].lowerBound + rows[row].upperBound - BitmapFont.height * scale
-        BitmapFont.draw(
-          words, into: &image, x: across / 2, y: down / 2, color: isDark ? .white : .ink, scale: scale)
+        drawing.text(
+          words, area.left + (Double(column) + 0.5) * cell.width,
+          area.top + (Double(row) + 0.5) * cell.height + 0.35 * size, size: size, anchor: .middle,
+          color: isDark ? .white : .ink)
       }
     }
+  }
+
+  /// The scale of colors with its numbers, right of the cells.
+  private func drawColors(_ drawing: inout SVGDrawing, _ area: RasterArea) throws(FileError) {
+    let steps = 128
+    var bar = try PixelImage(width: 1, height: steps, filledWith: .white)
+    for row in 0..<steps { bar[row: row, column: 0] = HeatMap.color(of: 1 - Double(row) / Double(steps - 1)) }
+    let left = area.right + 14
+    try drawing.raster(bar, left, area.top, 12, area.height)
+    drawing.frame(left, area.top, 12, area.height)
+    let axis = PlotAxis([range.lowerBound, range.upperBound], .linear, padding: 0)
+    for tick in axis.ticks(5) {
+      guard let place = axis.place(tick.value) else { continue }
+      let y = area.bottom - place * area.height
+      drawing.line(left + 12, y, left + 16, y, color: .frame)
+      drawing.text(tick.label, left + 19, y + 0.35 * PlotStyle.tick, size: PlotStyle.tick)
+    }
+    drawing.text(
+      PlotStyle.shortened(valueLabel, size: PlotStyle.label, room: Double(height) - 30), Double(width) - 6,
+      (area.top + area.bottom) / 2, anchor: .middle, isRotated: true)
   }
 }

@@ -1,9 +1,7 @@
-// An image of curves: lines over two axes, with ticks, a grid, labels and a legend.
+// Curves over two axes: what is shown, and in which form. How it is drawn stands in LinePlot+Drawing.swift.
 //
-// Everything is drawn here, without fonts or libraries of the system, so the same numbers give the same image on
-// every machine. It draws lines and dots only: no bars, no error bands, no second axis, no text in other scripts.
+// Lines, marks and baselines only: no bars, no error bands, no second axis.
 
-import MVARFiles
 import MVARMedia
 
 /// Curves over two axes.
@@ -12,7 +10,7 @@ public struct LinePlot: Sendable {
   public enum Scale: Sendable {
     /// Equal differences are equal distances.
     case linear
-    /// Equal ratios are equal distances; numbers that are not positive leave gaps.
+    /// Equal ratios are equal distances; numbers that are not positive leave gaps. The axis says so in its label.
     case logarithmic
   }
 
@@ -26,10 +24,12 @@ public struct LinePlot: Sendable {
     public var color: PixelImage.Color?
     /// The line's width in pixels.
     public var lineWidth: Double
+    /// Whether the line is dashed, as one is that others are compared with.
+    public var isDashed = false
 
     /// A curve through points.
     public init(
-      _ name: String, _ points: [(x: Double, y: Double)], color: PixelImage.Color? = nil, lineWidth: Double = 2.2
+      _ name: String, _ points: [(x: Double, y: Double)], color: PixelImage.Color? = nil, lineWidth: Double = 2
     ) {
       self.name = name
       self.points = points
@@ -38,7 +38,21 @@ public struct LinePlot: Sendable {
     }
   }
 
-  /// The line above the image.
+  /// A level to compare with: a dashed line across the plot, with its name.
+  public struct Baseline: Sendable {
+    /// Where it lies on the vertical axis.
+    public var y: Double
+    /// What it is.
+    public var name: String
+
+    /// A level with its name.
+    public init(y: Double, name: String) {
+      self.y = y
+      self.name = name
+    }
+  }
+
+  /// The line above the plot.
   public var title: String
   /// What the horizontal axis shows, with its unit.
   public var xLabel: String
@@ -46,18 +60,22 @@ public struct LinePlot: Sendable {
   public var yLabel: String
   /// The curves; later ones are drawn over earlier ones.
   public var series: [Series]
+  /// Levels to compare with.
+  public var baselines: [Baseline] = []
   /// The horizontal axis.
   public var xScale = Scale.linear
   /// The vertical axis.
   public var yScale = Scale.linear
-  /// The image's width in pixels.
-  public var width = 900
-  /// The image's height in pixels.
-  public var height = 560
-  /// How many pixels a dot of the letters is wide.
-  public var textScale = 2
+  /// The places along the horizontal axis that get a tick, ascending, with their labels; nil for round numbers.
+  public var xTicks: [(value: Double, label: String)]?
+  /// Whether a linear vertical axis begins at 0, so that heights compare as numbers do.
+  public var startsAtZero = false
+  /// The plot's width in pixels.
+  public var width = 760
+  /// The plot's height in pixels.
+  public var height = 440
 
-  /// A plot; scales and size can be set afterwards.
+  /// A plot; axes and size can be set afterwards.
   public init(title: String, xLabel: String, yLabel: String, series: [Series]) {
     self.title = title
     self.xLabel = xLabel
@@ -72,106 +90,41 @@ public struct LinePlot: Sendable {
     .init(red: 60, green: 60, blue: 60),
   ]
 
-  /// The plot as an image.
-  ///
-  /// - Throws: `FileError` when the size is outside ``ImageLimits`` or too small for the labels.
-  public func draw() throws(FileError) -> PixelImage {
-    var image = try PixelImage(width: width, height: height, filledWith: .white)
-    let text = max(textScale, 1)
-    let line = (BitmapFont.height + BitmapFont.descent + 3) * text
-    let xAxis = PlotAxis(series.flatMap { $0.points.map(\.x) }, xScale)
-    let yAxis = PlotAxis(series.flatMap { $0.points.map(\.y) }, yScale)
-    let yTicks = yAxis.ticks(6)
-    let named = series.enumerated().filter { !$0.element.name.isEmpty }
-    let labelWidth = yTicks.map { BitmapFont.width(of: $0.label, scale: text) }.max() ?? 0
-    let left = labelWidth + (yLabel.isEmpty ? 0 : line) + 10 * text
-    let right = width - 14 * text
-    let top = line * 2 + 7 * text
-    let bottom = height - 2 * line - 6 * text
-    guard right - left >= 40, bottom - top >= 40 else {
-      throw FileError("the plot of \(width) × \(height) pixels", "is too small for its labels")
-    }
+  /// Curves with at most this many points show each of them as a dot.
+  public static let mostMarks = 60
 
-    func write(_ words: String, _ x: Int, _ y: Int) {
-      BitmapFont.draw(words, into: &image, x: x, y: y, color: .ink, scale: text)
-    }
-    for tick in yTicks {
-      guard let place = yAxis.place(tick.value) else { continue }
-      let y = bottom - Int((place * Double(bottom - top)).rounded())
-      for x in left...right { image[row: y, column: x] = .grid }
-      write(tick.label, left - 4 * text - BitmapFont.width(of: tick.label, scale: text), y - 3 * text)
-    }
-    for tick in xAxis.ticks(8) {
-      guard let place = xAxis.place(tick.value) else { continue }
-      let x = left + Int((place * Double(right - left)).rounded())
-      for y in top...bottom { image[row: y, column: x] = .grid }
-      write(tick.label, x - BitmapFont.width(of: tick.label, scale: text) / 2, bottom + 4 * text)
-    }
-    for x in left...right { for y in [top, bottom] { image[row: y, column: x] = .frame } }
-    for y in top...bottom { for x in [left, right] { image[row: y, column: x] = .frame } }
+  /// The horizontal axis's label, which says so if the axis is logarithmic.
+  var xAxisLabel: String { LinePlot.label(xLabel, xScale) }
+  /// The vertical axis's label, likewise.
+  var yAxisLabel: String { LinePlot.label(yLabel, yScale) }
 
-    write(title, left, 4 * text)
-    write(xLabel, (left + right - BitmapFont.width(of: xLabel, scale: text)) / 2, height - line)
-    BitmapFont.draw(
-      yLabel, into: &image, x: 3 * text, y: (top + bottom + BitmapFont.width(of: yLabel, scale: text)) / 2,
-      color: .ink, scale: text, isRotated: true)
-    var x = left
-    for (index, curve) in named {
-      let color = curve.color ?? LinePlot.palette[index % LinePlot.palette.count]
-      for dy in 0..<(2 * text) {
-        for dx in 0..<(10 * text) where x + dx < width {
-          image[row: line + 11 * text / 2 + dy, column: x + dx] = color
-        }
-      }
-      write(curve.name, x + 13 * text, line + 3 * text)
-      x += BitmapFont.width(of: curve.name, scale: text) + 22 * text
-    }
-
-    var isEmpty = true
-    for (index, curve) in series.enumerated() {
-      let color = curve.color ?? LinePlot.palette[index % LinePlot.palette.count]
-      let places = curve.points.map { point -> (x: Double, y: Double)? in
-        guard let x = xAxis.place(point.x), let y = yAxis.place(point.y) else { return nil }
-        return (Double(left) + x * Double(right - left), Double(bottom) - y * Double(bottom - top))
-      }
-      var coverage = [Float](repeating: 0, count: width * height)
-      for (place, end) in places.enumerated() {
-        guard let end else { continue }
-        isEmpty = false
-        let before = place > 0 ? places[place - 1] : nil
-        let isAlone = before == nil && (place + 1 >= places.count || places[place + 1] == nil)
-        cover(&coverage, from: before ?? end, to: end, radius: isAlone ? curve.lineWidth * 1.6 : curve.lineWidth / 2)
-      }
-      for row in top...bottom {
-        for column in left...right where coverage[row * width + column] > 0 {
-          image[row: row, column: column] = image[row: row, column: column]
-            .mixed(with: color, share: Double(coverage[row * width + column]))
-        }
-      }
-    }
-    if isEmpty {
-      write("no data", (left + right - BitmapFont.width(of: "no data", scale: text)) / 2, (top + bottom) / 2)
-    }
-    return image
+  private static func label(_ label: String, _ scale: Scale) -> String {
+    guard scale == .logarithmic else { return label }
+    return label.isEmpty ? "logarithmic" : "\(label) (logarithmic)"
   }
 
-  /// Adds a round-ended line to a mask: a pixel counts by how far its center lies inside the line's edge.
-  private func cover(
-    _ mask: inout [Float], from a: (x: Double, y: Double), to b: (x: Double, y: Double), radius: Double
-  ) {
-    let (dx, dy) = (b.x - a.x, b.y - a.y)
-    let squared = dx * dx + dy * dy
-    let reach = radius + 1
-    let rows = max(Int(min(a.y, b.y) - reach), 0)...min(Int(max(a.y, b.y) + reach), height - 1)
-    let columns = max(Int(min(a.x, b.x) - reach), 0)...min(Int(max(a.x, b.x) + reach), width - 1)
-    for row in rows {
-      for column in columns {
-        let (px, py) = (Double(column) - a.x, Double(row) - a.y)
-        let along = squared > 0 ? min(max((px * dx + py * dy) / squared, 0), 1) : 0
-        let (ex, ey) = (px - along * dx, py - along * dy)
-        let share = Float(min(max(radius + 0.5 - (ex * ex + ey * ey).squareRoot(), 0), 1))
-        if share > mask[row * width + column] { mask[row * width + column] = share }
-      }
+  /// What the plot shows, in words: the axes, then each curve with its points and the range of its numbers.
+  var summary: String {
+    func range(_ values: [Double]) -> String {
+      guard let least = values.min(), let most = values.max() else { return "no numbers" }
+      return "\(PlotNumber.value(least)) to \(PlotNumber.value(most))"
     }
+    let shown = series.map { curve in
+      (name: curve.name, points: curve.points.filter { $0.x.isFinite && $0.y.isFinite })
+    }
+    var sentences = [
+      "\(title.isEmpty ? "Line plot" : title).",
+      "Horizontal axis: \(xAxisLabel), \(range(shown.flatMap { $0.points.map(\.x) })).",
+      "Vertical axis: \(yAxisLabel), \(range(shown.flatMap { $0.points.map(\.y) })).",
+    ]
+    for curve in shown where !curve.name.isEmpty {
+      let count = "\(curve.points.count) point\(curve.points.count == 1 ? "" : "s")"
+      let ends = curve.points.first.flatMap { first in
+        curve.points.last.map { ", first \(PlotNumber.value(first.y)), last \(PlotNumber.value($0.y))" }
+      }
+      sentences.append("Curve \(curve.name): \(count)\(ends ?? "").")
+    }
+    for baseline in baselines { sentences.append("Dashed line at \(PlotNumber.value(baseline.y)): \(baseline.name).") }
+    return sentences.joined(separator: " ")
   }
 }

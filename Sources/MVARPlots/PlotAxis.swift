@@ -5,20 +5,27 @@
 // no difference overflows.
 
 import Foundation
-import MVARMedia
 
+/// One axis of a plot.
 package struct PlotAxis {
   package let isLogarithmic: Bool
   private let low: Double
   private let high: Double
 
-  package init(_ values: [Double], _ scale: LinePlot.Scale) {
+  /// An axis that spans numbers.
+  ///
+  /// - Parameters:
+  ///   - startsAtZero: whether a linear axis of numbers that are not negative begins at 0.
+  ///   - padding: what stays free at either end, as a share of the span.
+  package init(_ values: [Double], _ scale: LinePlot.Scale, startsAtZero: Bool = false, padding: Double = 0.04) {
     isLogarithmic = scale == .logarithmic
     let places = values.compactMap { PlotAxis.transformed($0, scale == .logarithmic) }
     let least = places.min() ?? 0
     let most = places.max() ?? 1
-    let pad = most > least ? 0.04 * (most - least) : max(abs(least) * 0.1, 0.5)
-    (low, high) = (least - pad, most + pad)
+    let beginsAtZero = startsAtZero && scale == .linear && least >= 0 && most > 0
+    let first = beginsAtZero ? 0 : least
+    let pad = most > first ? padding * (most - first) : max(abs(first) * 0.1, 0.5)
+    (low, high) = (beginsAtZero ? 0 : first - pad, most + pad)
   }
 
   private static func transformed(_ value: Double, _ isLogarithmic: Bool) -> Double? {

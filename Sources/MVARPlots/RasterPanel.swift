@@ -1,27 +1,43 @@
 // A square raster of shares between 0 and 1, a pixel each, dark where the share is 1: an attention mask, for one. A title
-// stands above it, a caption below, and thin lines can mark places along both axes.
-//
-// The lines are mixed into the raster, so that they show on dark and on light and hide nothing.
+// stands above it and a caption below; both axes are divided into named parts by thin lines.
 
 import MVARFiles
 import MVARMedia
 
-/// A square of shares with a title and a caption.
+/// A square of shares with a title, a caption and two equal axes.
 public struct RasterPanel: Sendable {
+  /// A part of both axes.
+  public struct Part: Sendable {
+    /// What stands beside it, where it does not touch another name.
+    public var name: String
+    /// The share of the side that it takes, 0 … 1 from the left and from the top.
+    public var range: Range<Double>
+
+    /// A part with its name.
+    public init(_ name: String, _ range: Range<Double>) {
+      self.name = name
+      self.range = range
+    }
+  }
+
   /// The line above.
   public var title: String
   /// The line below.
   public var caption: String
+  /// What the columns are.
+  public var xLabel = ""
+  /// What the rows are.
+  public var yLabel = ""
   /// Pixels a side of the raster.
   public var side: Int
   /// The share of each pixel, row after row; what is not a number counts as 0.
   public var shares: [Double]  // [side, side]
-  /// The pixels, from the left and from the top, along which thin lines run.
-  public var lines: [Int] = []
-  /// How many pixels a dot of the letters is wide.
-  public var textScale = 2
+  /// The parts of both axes, in order.
+  public var parts: [Part] = []
+  /// The panel's width in pixels.
+  public var width = 310
 
-  /// A panel; lines and the size of letters can be set afterwards.
+  /// A panel; labels, parts and the width can be set afterwards.
   public init(title: String, caption: String, side: Int, shares: [Double]) {
     self.title = title
     self.caption = caption
@@ -34,44 +50,61 @@ public struct RasterPanel: Sendable {
   /// The color of a share of 1.
   public static let dark = PixelImage.Color(red: 16, green: 52, blue: 100)
 
-  /// Where the raster's first pixel lies in the image.
-  public var origin: (row: Int, column: Int) {
-    let text = max(textScale, 1)
-    return ((BitmapFont.height + 8) * text + 1, 4 * text + 1)
+  private var area: RasterArea {
+    let names = parts.map { PlotStyle.width(of: XMLText.printable($0.name), size: PlotStyle.tick) }.max() ?? 0
+    let left = min(names, Double(width) / 3) + (yLabel.isEmpty ? 0 : 22) + 14
+    return RasterArea(left: left, top: 34, right: Double(width) - 6, bottom: 34 + Double(width) - 6 - left)
   }
 
-  /// The panel as an image.
+  /// The panel's height in pixels.
+  public var height: Int { Int(area.bottom.rounded(.up)) + 26 + (xLabel.isEmpty ? 0 : 20) + (caption.isEmpty ? 0 : 22) }
+
+  /// What the panel shows, in words.
+  var summary: String {
+    "\(title.isEmpty ? "Raster" : title). Rows: \(yLabel); columns: \(xLabel). Both axes in order: "
+      + "\(parts.map(\.name).joined(separator: ", ")). \(caption)."
+  }
+
+  /// The panel's shapes.
   ///
-  /// - Throws: `FileError` when the side does not match the number of shares or the size is outside ``ImageLimits``.
-  public func draw() throws(FileError) -> PixelImage {
+  /// - Throws: `FileError` when the side does not match the number of shares or a size is outside ``ImageLimits``.
+  func draw() throws(FileError) -> [SVGElement] {
     try ImageLimits.check(width: side, height: side, of: "the raster")
+    try ImageLimits.check(width: width, height: width, of: "the raster's panel")
     guard shares.count == side * side else {
-      throw FileError("the raster of \(side) × \(side) pixels", "needs \(side * side) shares, not \(shares.count)")
+      throw FileError("the raster", "of \(side) × \(side) pixels needs \(side * side) shares, not \(shares.count)")
     }
-    let text = max(textScale, 1)
-    let (top, left) = origin
-    let bottom = top + side
-    var image = try PixelImage(
-      width: side + 2 * left, height: bottom + (BitmapFont.height + BitmapFont.descent + 8) * text, filledWith: .white)
-    var isLine = [Bool](repeating: false, count: side)
-    for place in lines where 0..<side ~= place { isLine[place] = true }
-    let lineColor = PixelImage.Color(gray: 140)
+    let area = area
+    guard area.width >= 40 else {
+      throw FileError("the raster", "has no room for its labels in \(width) pixels")
+    }
+    var image = try PixelImage(width: side, height: side, filledWith: RasterPanel.light)
     for row in 0..<side {
       for column in 0..<side {
         let share = shares[row * side + column]
-        var color = RasterPanel.light.mixed(with: RasterPanel.dark, share: share.isNaN ? 0 : share)
-        if isLine[row] || isLine[column] { color = color.mixed(with: lineColor, share: 0.4) }
-        image[row: top + row, column: left + column] = color
+        image[row: row, column: column] = RasterPanel.light.mixed(
+          with: RasterPanel.dark, share: share.isNaN ? 0 : share)
       }
     }
-    for place in -1...side {
-      for edge in [-1, side] {
-        image[row: top + edge, column: left + place] = .frame
-        image[row: top + place, column: left + edge] = .frame
-      }
+    var drawing = SVGDrawing()
+    drawing.text(
+      PlotStyle.shortened(title, size: PlotStyle.title * 1.06, room: Double(width) - area.left), area.left, 22,
+      size: PlotStyle.title, isBold: true)
+    try drawing.raster(image, area.left, area.top, area.width, area.height)
+    for part in parts.dropFirst() {
+      let (x, y) = (area.left + part.range.lowerBound * area.width, area.top + part.range.lowerBound * area.height)
+      drawing.line(x, area.top, x, area.bottom + 4, color: .frame, width: 0.75, opacity: 0.4)
+      drawing.line(area.left - 4, y, area.right, y, color: .frame, width: 0.75, opacity: 0.4)
     }
-    BitmapFont.draw(title, into: &image, x: left, y: 4 * text, color: .ink, scale: text)
-    BitmapFont.draw(caption, into: &image, x: left, y: bottom + 5 * text, color: .ink, scale: text)
-    return image
+    drawing.frame(area.left, area.top, area.width, area.height)
+    let places = parts.map {
+      ($0.name, ($0.range.lowerBound + $0.range.upperBound) / 2 * area.width)
+    }
+    area.drawNames(&drawing, columns: places, rows: places, room: area.left)
+    area.drawLabels(&drawing, x: xLabel, y: yLabel, width: width, height: height)
+    drawing.text(
+      PlotStyle.shortened(caption, size: PlotStyle.label, room: Double(width) - 12), (area.left + area.right) / 2,
+      Double(height) - 8, anchor: .middle)
+    return drawing.elements
   }
 }

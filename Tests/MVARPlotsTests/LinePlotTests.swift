@@ -1,34 +1,40 @@
-// The plots: axes and their ticks against numbers worked out by hand, single pixels where a known point must lie, gaps,
-// nothing to draw, and the letters.
+// Line plots: axes and their ticks against numbers worked out by hand, and the SVG as an XML parser reads it: where marks
+// and lines lie, what is labelled, gaps, and nothing to draw.
 
 import MVARMedia
 import MVARPlots
+import MVARTestSupport
 import Testing
 
 @Suite("Line plots")
 struct LinePlotTests {
   private typealias Point = (x: Double, y: Double)
-  private let ink = PixelImage.Color(red: 0, green: 101, blue: 178)
-  private let other = PixelImage.Color(red: 213, green: 94, blue: 0)
 
-  /// A plot of 400 × 300 pixels in small letters and without words: its frame lies at columns `left(label) … 386` and rows
-  /// 31 … 270.
+  private func read(_ plot: LinePlot) throws -> XMLNode { try XMLNode.parse(Figure(.lines(plot)).svg()) }
+
   private func plot(_ series: [LinePlot.Series]) -> LinePlot {
-    var plot = LinePlot(title: "", xLabel: "", yLabel: "", series: series)
-    (plot.width, plot.height, plot.textScale) = (400, 300, 1)
-    return plot
+    LinePlot(title: "a title", xLabel: "tokens", yLabel: "ms", series: series)
   }
 
-  /// The frame's left column: ten pixels behind the widest label of the vertical axis, six pixels a letter less one.
-  private func leftEdge(_ label: String) -> Double { Double(6 * label.count - 1 + 10) }
-
-  /// The rows of the frame in which a column has color; grid and frame are gray.
-  private func coloredRows(_ image: PixelImage, column: Int) -> [Int] {
-    (31...270).filter { row in
-      let color = image[row: row, column: column]
-      return color.red != color.green || color.green != color.blue
-    }
+  /// The frame: the only outlined rectangle.
+  private func frame(_ document: XMLNode) throws -> (left: Double, top: Double, width: Double, height: Double) {
+    let rectangle = try #require(document.all("rect").first { $0.attributes["fill"] == "none" })
+    let numbers = try ["x", "y", "width", "height"].map { try #require(rectangle.numbers($0).first) }
+    return (numbers[0], numbers[1], numbers[2], numbers[3])
   }
+
+  /// Where a point must lie on axes that run from 0 to 10, four hundredths of which are free at both ends.
+  private func place(_ x: Double, _ y: Double, _ document: XMLNode) throws -> Point {
+    let frame = try frame(document)
+    return (
+      frame.left + (x + 0.4) / 10.8 * frame.width, frame.top + frame.height - (y + 0.4) / 10.8 * frame.height
+    )
+  }
+
+  /// The marks of the curves, without the legend's, which have no note.
+  private func marks(_ document: XMLNode) -> [XMLNode] { document.all("circle").filter { !$0.children.isEmpty } }
+
+  private func near(_ a: Double?, _ b: Double) -> Bool { a.map { abs($0 - b) < 0.006 } ?? false }
 
   // MARK: Axes
 
@@ -81,6 +87,20 @@ struct LinePlotTests {
     }
   }
 
+  @Test("an axis that starts at zero, and one without margins")
+  func zeroAndMargins() {
+    #expect(PlotAxis([2, 10], .linear, startsAtZero: true).place(0) == 0)
+    #expect(PlotAxis([2, 10], .linear, startsAtZero: true).ticks(6).map(\.label) == ["0", "2", "4", "6", "8", "10"])
+    // Numbers below 0, or none that is above, stay in the plot.
+    #expect(PlotAxis([-2, 10], .linear, startsAtZero: true).place(-2)! > 0)
+    #expect(PlotAxis([0, 0], .linear, startsAtZero: true).place(0) == 0.5)
+    // A logarithmic axis has no 0.
+    #expect(PlotAxis([1, 10], .logarithmic, startsAtZero: true).place(1)! > 0)
+    let tight = PlotAxis([0, 100], .linear, padding: 0)
+    #expect(tight.place(0) == 0 && tight.place(100) == 1)
+    #expect(tight.ticks(5).map(\.label) == ["0", "20", "40", "60", "80", "100"])
+  }
+
   @Test("logarithmic ticks and places")
   func logarithmic() throws {
     let axis = PlotAxis([1e-3, 1e3, 0, -5, .nan], .logarithmic)
@@ -104,211 +124,187 @@ struct LinePlotTests {
     #expect(abs(two - (0.301_029_995_663_981_2 + 0.04) / 1.08) < 1e-12)
   }
 
-  // MARK: Pixels
+  // MARK: The document
 
-  @Test("a point lies where its numbers say")
-  func point() throws {
-    let line = LinePlot.Series("", [(0, 0), (10, 10)], color: ink)
-    let dot = LinePlot.Series("", [(5, 2.5)], color: other)
-    let image = try plot([line, dot]).draw()
-    #expect(image.width == 400 && image.height == 300)
-    func place(_ x: Double, _ y: Double) -> (row: Int, column: Int) {
-      let left = leftEdge("10")
-      return (
-        Int((270 - (y + 0.4) / 10.8 * 239).rounded()), Int((left + (x + 0.4) / 10.8 * (386 - left)).rounded())
-      )
+  @Test("marks and lines lie where their numbers say")
+  func places() throws {
+    let document = try read(plot([.init("line", [(0, 0), (10, 10)]), .init("dot", [(5, 2.5)])]))
+    let marks = marks(document)
+    #expect(marks.map { $0.children[0].text } == ["line: 0, 0", "line: 10, 10", "dot: 5, 2.5"])
+    for (mark, point) in zip(marks, [(0.0, 0.0), (10, 10), (5, 2.5)]) {
+      let place = try place(point.0, point.1, document)
+      #expect(near(mark.numbers("cx").first, place.x) && near(mark.numbers("cy").first, place.y), "\(point)")
     }
-    let center = place(5, 2.5)
-    #expect(image[row: center.row, column: center.column] == other)
-    // The dot has a radius of 3.5 pixels.
-    for (row, column) in [(-2, 0), (2, 0), (0, -2), (0, 2)] {
-      #expect(image[row: center.row + row, column: center.column + column] == other)
+    let line = try #require(document.all("polyline").first)
+    #expect(document.all("polyline").count == 1, "a single point makes no line")
+    let (first, last) = (try place(0, 0, document), try place(10, 10, document))
+    for (found, wanted) in zip(line.numbers("points"), [first.x, first.y, last.x, last.y]) {
+      #expect(near(found, wanted))
     }
-    for (row, column) in [(-6, 0), (6, 0), (0, -6), (0, 6), (-5, -5), (5, 5)] {
-      #expect(image[row: center.row + row, column: center.column + column] != other)
-    }
-    // The line's edge is smooth, so a pixel of it is nearly ink.
-    func isBlue(_ row: Int, _ column: Int) -> Bool {
-      let color = image[row: row, column: column]
-      return Int(color.blue) - Int(color.red) > 100
-    }
-    for x in [0.5, 2, 5, 9.5] {
-      let there = place(x, x)
-      #expect(isBlue(there.row, there.column), "\(x)")
-      #expect(!isBlue(there.row + 8, there.column) && !isBlue(there.row - 8, there.column), "\(x)")
-    }
-    // Nothing is drawn beyond the first and the last point.
-    #expect(coloredRows(image, column: place(-0.3, 0).column).isEmpty)
-    #expect(coloredRows(image, column: place(10.3, 0).column).isEmpty)
+    #expect(marks.map { $0.attributes["fill"] } == ["#0065b2", "#0065b2", "#d55e00"])
+    #expect(line.attributes["stroke"] == "#0065b2")
   }
 
-  @Test("on logarithmic axes equal ratios are equally far apart")
-  func logarithmicPoint() throws {
-    let green = PixelImage.Color(red: 0, green: 150, blue: 110)
-    var chart = plot([
-      LinePlot.Series("", [(1, 1)], color: ink), LinePlot.Series("", [(100, 1e4)], color: other),
-      LinePlot.Series("", [(10, 100)], color: green),
-    ])
+  @Test("axes, ticks, curves and baselines have their names")
+  func labels() throws {
+    var chart = plot([.init("first", [(0, 0), (10, 10)]), .init("second", [(0, 10), (10, 0)])])
+    chart.baselines = [.init(y: 5, name: "even share")]
+    let document = try read(chart)
+    let texts = document.texts
+    for words in ["a title", "tokens", "ms", "first", "second", "even share"] {
+      #expect(texts.filter { $0 == words }.count == 1, "\(words)")
+    }
+    #expect(texts.filter { ["0", "2", "4", "6", "8", "10"].contains($0) }.count == 12)
+    // A tick's label stands at its number.
+    let four = document.all("text").filter { $0.text == "4" }
+    let center = try place(4, 4, document)
+    #expect(four.contains { $0.attributes["text-anchor"] == "middle" && near($0.numbers("x").first, center.x) })
+    #expect(four.contains { $0.attributes["text-anchor"] == "end" && near($0.numbers("y").first, center.y + 4.2) })
+    #expect(document.all("text").first { $0.text == "ms" }?.attributes["transform"]?.hasPrefix("rotate(-90 ") == true)
+    // The baseline runs across the frame, dashed.
+    let dashed = document.all("line").filter { $0.attributes["stroke-dasharray"] != nil }
+    let (frame, level) = (try frame(document), try place(0, 5, document).y)
+    #expect(dashed.count == 1)
+    #expect(near(dashed[0].numbers("x1").first, frame.left) && near(dashed[0].numbers("y1").first, level))
+    #expect(near(dashed[0].numbers("x2").first, frame.left + frame.width))
+    #expect(near(dashed[0].numbers("y2").first, level))
+  }
+
+  @Test("a logarithmic axis says so, and a linear one does not")
+  func logarithmicLabels() throws {
+    var chart = plot([.init("", [(1, 1), (10, 100), (100, 1e4)])])
+    #expect(try read(chart).texts.allSatisfy { !$0.contains("logarithmic") })
     (chart.xScale, chart.yScale) = (.logarithmic, .logarithmic)
-    let image = try chart.draw()
-    // The middle of the frame; labels are those of decades up to 10000, written 10k.
-    let left = leftEdge("1000")
-    #expect(image[row: 150, column: Int(((left + 386) / 2).rounded())] == green)
+    let document = try read(chart)
+    #expect(document.texts.contains("tokens (logarithmic)") && document.texts.contains("ms (logarithmic)"))
+    #expect(document.texts.contains("1000"))
+    // Equal ratios are equally far apart: the second point lies in the middle.
+    let frame = try frame(document)
+    #expect(near(marks(document)[1].numbers("cx").first, frame.left + frame.width / 2))
+    #expect(near(marks(document)[1].numbers("cy").first, frame.top + frame.height / 2))
+  }
+
+  @Test("ticks of the caller stand in the place of round numbers, as many as fit")
+  func ownTicks() throws {
+    var chart = plot([.init("", [(0, 0), (10, 10)])])
+    chart.xTicks = [(1, "one"), (7, "seven"), (50, "outside")]
+    let document = try read(chart)
+    #expect(document.texts.contains("one") && document.texts.contains("seven"))
+    #expect(!document.texts.contains("outside"))
+    let one = try #require(document.all("text").first { $0.text == "one" })
+    #expect(near(one.numbers("x").first, try place(1, 0, document).x))
+    chart.xTicks = (0...1000).map { (Double($0) / 100, "label \($0)") }
+    let crowded = try read(chart).texts.filter { $0.hasPrefix("label") }
+    #expect((5...15).contains(crowded.count) && crowded.last == "label 1000")
   }
 
   @Test("what is not a number leaves a gap")
   func gaps() throws {
-    let points: [Point] = [(0, 5), (3, 5), (5, .nan), (7, 5), (10, 5)]
-    // The vertical axis runs from 4.5 to 5.5 with labels such as 4.6.
-    func column(_ x: Double) -> Int { Int((leftEdge("4.6") + (x + 0.4) / 10.8 * (386 - leftEdge("4.6"))).rounded()) }
-    let image = try plot([LinePlot.Series("", points, color: ink)]).draw()
-    for x in [1.5, 8.5] {
-      let rows = coloredRows(image, column: column(x))
-      #expect(!rows.isEmpty && rows.allSatisfy { (148...152).contains($0) }, "\(x): \(rows)")
-      #expect(rows.contains { image[row: $0, column: column(x)] == ink })
+    let points: [Point] = [(0, 5), (3, 5), (5, .nan), (7, 5), (10, 5), (.infinity, 5)]
+    let document = try read(plot([.init("", points)]))
+    #expect(document.all("polyline").count == 2 && marks(document).count == 4)
+    #expect(document.all("polyline").allSatisfy { $0.numbers("points").count == 4 })
+    for text in try [Figure(.lines(plot([.init("", points)]))).svg()] {
+      #expect(!text.contains("nan") && !text.contains("inf"))
     }
-    for x in [3.5, 5, 6.5] { #expect(coloredRows(image, column: column(x)).isEmpty, "\(x)") }
-    let whole = try plot([LinePlot.Series("", points.filter { !$0.y.isNaN }, color: ink)]).draw()
-    #expect(!coloredRows(whole, column: column(5)).isEmpty)
-
     // On a logarithmic axis so does what is not positive.
-    var decades = plot([LinePlot.Series("", [(0, 1), (4, 10), (5, 0), (6, 10), (10, 100)], color: ink)])
+    var decades = plot([.init("", [(0, 1), (4, 10), (5, 0), (6, 10), (10, 100), (11, -1)])])
     decades.yScale = .logarithmic
-    let gap = try decades.draw()
-    let wide = leftEdge("100")
-    #expect(coloredRows(gap, column: Int((wide + 386) / 2)).isEmpty)
-    #expect(!coloredRows(gap, column: Int(wide + 2.4 / 10.8 * (386 - wide))).isEmpty)
+    #expect(try read(decades).all("polyline").count == 2 && marks(try read(decades)).count == 4)
+  }
+
+  @Test("only short curves have marks; a point alone always has")
+  func marksOfShortCurves() throws {
+    func count(_ points: [Point]) throws -> (marks: Int, circles: Int) {
+      let document = try read(plot([.init("curve", points)]))
+      return (marks(document).count, document.all("circle").count)
+    }
+    let most = LinePlot.mostMarks
+    let line = (0...most).map { (x: Double($0), y: Double($0)) }
+    #expect(try count(Array(line.prefix(most))) == (most, most + 1), "with one in the legend")
+    #expect(try count(line) == (0, 0))
+    #expect(try count(line + [(100, .nan), (101, 4), (102, .nan)]) == (0, 1))
   }
 
   @Test("without data it says so")
   func empty() throws {
-    let nothing = try plot([]).draw()
-    // An empty axis runs from 0 to 1 with labels such as 0.2.
-    let (x, y) = ((Int(leftEdge("0.2")) + 386 - 41) / 2, (31 + 270) / 2)
-    var words = try PixelImage(width: 41, height: 9, filledWith: .white)
-    BitmapFont.draw("no data", into: &words, x: 0, y: 0, color: .black)
-    var dots = 0
-    for row in 0..<9 {
-      for column in 0..<41 where words[row: row, column: column] == .black {
-        #expect(nothing[row: y + row, column: x + column] == .init(gray: 40))
-        dots += 1
-      }
+    for series in [[], [.init("", [])], [LinePlot.Series("", [(.nan, 1), (2, .infinity), (.nan, .nan)])]] {
+      let document = try read(plot(series))
+      #expect(document.texts.contains("no data") && marks(document).isEmpty && document.all("polyline").isEmpty)
     }
-    #expect(dots > 50)
-    // Pixels of the words alone are that dark in the middle of the frame.
-    func darkPixels(_ image: PixelImage) -> Int {
-      (60..<250).reduce(0) { sum, row in
-        sum + (60..<380).count { image[row: row, column: $0] == .init(gray: 40) }
-      }
-    }
-    #expect(darkPixels(nothing) == dots)
-    #expect(try darkPixels(plot([LinePlot.Series("", [(0, 0), (1, 1)])]).draw()) == 0)
-    let notNumbers = LinePlot.Series("", [(.nan, 1), (2, .infinity), (.nan, .nan)])
-    #expect(try darkPixels(plot([notNumbers]).draw()) == dots)
-    #expect(try plot([LinePlot.Series("", [])]).draw() == nothing)
+    #expect(try !read(plot([.init("", [(0, 0), (1, 1)])])).texts.contains("no data"))
   }
 
-  @Test("names stand in a legend with their colors")
-  func legend() throws {
+  @Test("many names wrap, and long ones are shortened to their room")
+  func manyNames() throws {
     let points: [Point] = [(0, 0), (10, 10)]
-    let image = try plot([LinePlot.Series("first", points), LinePlot.Series("second", points)]).draw()
-    // A line of letters is twelve pixels high; the strokes are two pixels high in its middle.
-    let left = Int(leftEdge("10"))
-    #expect(image[row: 17, column: left] == LinePlot.palette[0])
-    #expect(image[row: 18, column: left + 9] == LinePlot.palette[0])
-    let next = left + 6 * 5 - 1 + 22
-    #expect(image[row: 17, column: next] == LinePlot.palette[1] && image[row: 17, column: next - 1] == .white)
-    #expect(try plot([LinePlot.Series("", points)]).draw()[row: 17, column: left] == .white)
+    let names = (0..<20).map { "curve number \($0)" } + [String(repeating: "long ", count: 500)]
+    let document = try read(plot(names.map { .init($0, points) }))
+    let legend = document.all("text").filter { $0.text.hasPrefix("curve number") }
+    #expect(legend.count == 20)
+    let rows = Set(legend.compactMap { $0.attributes["y"] })
+    #expect(rows.count > 2 && rows.count < 10)
+    #expect(legend.allSatisfy { ($0.numbers("x").first ?? 1000) < 700 })
+    let long = try #require(document.texts.first { $0.hasPrefix("long") })
+    #expect(long.contains("…") && (30...120).contains(long.count))
+  }
+
+  @Test("the description names axes, curves and baselines")
+  func description() throws {
+    var chart = plot([.init("var", [(256, 3), (1024, 40.123), (2048, .nan)])])
+    chart.xScale = .logarithmic
+    chart.baselines = [.init(y: 1, name: "even")]
+    let document = try read(chart)
+    #expect(document.children.map(\.name).prefix(2) == ["title", "desc"])
+    #expect(document.children[0].text == "a title")
+    #expect(
+      document.children[1].text
+        == "a title. Horizontal axis: tokens (logarithmic), 256 to 1024. Vertical axis: ms, 3 to 40.12. "
+        + "Curve var: 2 points, first 3, last 40.12. Dashed line at 1: even.")
   }
 
   @Test("the same numbers give the same bytes")
   func reproducible() throws {
     let points: [Point] = (0..<40).map { (Double($0), Double(($0 * 29) % 17) / 3) }
     var first = LinePlot(title: "loss (nats)", xLabel: "step", yLabel: "loss", series: [.init("train", points)])
-    let bytes = try first.draw().pngBytes()
-    #expect(try first.draw().pngBytes() == bytes)
+    let text = try Figure(.lines(first)).svg()
+    #expect(try Figure(.lines(first)).svg() == text)
     first.series[0].points[20].y += 0.5
-    #expect(try first.draw().pngBytes() != bytes)
-    let (title, words) = (first.title, try first.draw())
-    first.title = title + "!"
-    #expect(try first.draw() != words)
+    #expect(try Figure(.lines(first)).svg() != text)
   }
 
   @Test("sizes that cannot hold a plot are refused")
   func refused() throws {
     func problem(_ width: Int, _ height: Int) -> String {
-      var plot = LinePlot(title: "t", xLabel: "x", yLabel: "y", series: [.init("", [(0, 0), (10, 10)])])
+      var plot = plot([.init("", [(0, 0), (10, 10)])])
       (plot.width, plot.height) = (width, height)
       do {
-        _ = try plot.draw()
+        _ = try Figure(.lines(plot)).svg()
         return "none"
       } catch {
         return error.description
       }
     }
     #expect(problem(900, 560) == "none")
-    #expect(problem(60, 560) == "the plot of 60 × 560 pixels: is too small for its labels")
-    #expect(problem(900, 100) == "the plot of 900 × 100 pixels: is too small for its labels")
-    #expect(problem(0, 560) == "the image: is 0 × 560 pixels, and a side cannot be below 1")
-    #expect(problem(1 << 20, 560) == "the image: is 1048576 × 560 pixels, and the limit is 65535 a side")
-  }
-}
-
-@Suite("Letters")
-struct BitmapFontTests {
-  @Test("widths")
-  func widths() {
-    for (text, scale, width) in [("", 1, 0), ("", 3, 0), ("A", 1, 5), ("A", 2, 10), ("abc", 1, 17), ("abc", 2, 34)] {
-      #expect(BitmapFont.width(of: text, scale: scale) == width)
-    }
-    // What is drawn fills this width and no more.
-    for text in ["H", "HH", "MUH"] {
-      var image = try! PixelImage(width: 60, height: 20, filledWith: .white)
-      BitmapFont.draw(text, into: &image, x: 0, y: 0, color: .black, scale: 2)
-      let dark = (0..<60).filter { column in (0..<20).contains { image[row: $0, column: column] == .black } }
-      #expect(dark.first == 0 && dark.last == BitmapFont.width(of: text, scale: 2) - 1)
-    }
+    #expect(problem(60, 560) == "the plot of 60 × 560 pixels is too small for its labels.")
+    #expect(problem(900, 100) == "the plot of 900 × 100 pixels is too small for its labels.")
+    #expect(problem(0, 560) == "the plot is 0 × 560 pixels, and a side cannot be below 1.")
+    #expect(problem(1 << 20, 560) == "the plot is 1048576 × 560 pixels, and the limit is 65535 a side.")
   }
 
-  @Test("every printable letter has its dots, others are a box")
-  func letters() {
-    #expect(BitmapFont.rows("A") == [0b01110, 0b10001, 0b10001, 0b11111, 0b10001, 0b10001, 0b10001])
-    #expect(BitmapFont.rows("L") == [0b10000, 0b10000, 0b10000, 0b10000, 0b10000, 0b10000, 0b11111])
-    #expect(BitmapFont.rows("~") == [0, 0, 0b01000, 0b10101, 0b00010, 0, 0])
-    let box = [31, 17, 17, 17, 17, 17, 31]
-    for letter in ["é", "\u{7F}", "字", "\n"] as [Character] { #expect(BitmapFont.rows(letter) == box) }
-    var seen: Set<[Int]> = []
-    for code in UInt8(32)..<127 {
-      let rows = BitmapFont.rows(Character(UnicodeScalar(code)))
-      #expect((7...9).contains(rows.count) && rows.allSatisfy { (0..<32).contains($0) })
-      seen.insert(rows)
+  @Test("a long curve keeps its ends and extremes in every column")
+  func thinning() {
+    let points: [Point] = (0..<100_000).map { (Double($0) / 500, Double(($0 * 7919) % 1013)) }
+    let kept = CurveThinning.thinned(points)
+    #expect(kept.count <= 4 * 200 && kept.count >= 200)
+    #expect(kept.first! == points.first! && kept.last! == points.last!)
+    func extremes(_ points: [Point]) -> [Int: ClosedRange<Double>] {
+      Dictionary(grouping: points) { Int($0.x) }.mapValues { $0.map(\.y).min()!...$0.map(\.y).max()! }
     }
-    #expect(seen.count == 95)
-  }
-
-  @Test("text is cut at the image's edges and turned to climb")
-  func drawing() throws {
-    var whole = try PixelImage(width: 40, height: 20, filledWith: .white)
-    BitmapFont.draw("gR", into: &whole, x: 10, y: 5, color: .black, scale: 1)
-    for (row, bits) in BitmapFont.rows("R").enumerated() {
-      for column in 0..<5 {
-        let isDark = whole[row: 5 + row, column: 16 + column] == .black
-        #expect(isDark == (bits >> (4 - column) & 1 == 1))
-      }
-    }
-    // The same text with its corner outside: what is inside is unchanged.
-    var cut = try PixelImage(width: 8, height: 7, filledWith: .white)
-    BitmapFont.draw("gR", into: &cut, x: -2, y: -1, color: .black, scale: 1)
-    for row in 0..<7 {
-      for column in 0..<8 { #expect(cut[row: row, column: column] == whole[row: row + 6, column: column + 12]) }
-    }
-    // Turned by a quarter to the left: columns become rows from below.
-    var turned = try PixelImage(width: 20, height: 40, filledWith: .white)
-    BitmapFont.draw("gR", into: &turned, x: 5, y: 29, color: .black, scale: 1, isRotated: true)
-    for row in 0..<20 {
-      for column in 0..<40 {
-        #expect(turned[row: 39 - column, column: row] == whole[row: row, column: column])
-      }
-    }
+    #expect(extremes(kept) == extremes(points))
+    #expect(zip(kept, kept.dropFirst()).allSatisfy { $0.x < $1.x })
+    let short: [Point] = [(0, 1), (0.1, 2), (0.2, 3), (0.3, 4), (1, 5)]
+    #expect(CurveThinning.thinned(short).map(\.y) == [1, 2, 3, 4, 5])
+    #expect(CurveThinning.thinned([]).isEmpty)
   }
 }

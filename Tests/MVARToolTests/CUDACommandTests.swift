@@ -117,7 +117,7 @@ import Testing
         ["decode", "tokens.npz", "-o", "decoded.png"] + tokenizer,
         ["reconstruct", first, "-o", "reconstructed.png"] + tokenizer,
         ["sample", "--count", "1", "-o", "sampled.png", "--smooth", "--scales"] + model + tokenizer,
-        ["attention", "--count", "2", "-o", "attention.png"] + data + model + tokenizer,
+        ["attention", "--count", "2", "-o", "attention.svg"] + data + model + tokenizer,
         ["evaluate", "--json", "report.json", "--graphs"] + data + tokenizer,
       ] {
         let result = try Self.run(arguments + ["--device", "cuda"], in: folder)

@@ -1,7 +1,6 @@
 // `mvar compare` on the small model that ships: one line per pattern, a cache for VAR alone, the same numbers in the file.
 
 import Foundation
-import MVARMedia
 import MVARTestSupport
 import Testing
 
@@ -20,15 +19,21 @@ import Testing
     try withTemporaryFolder { folder in
       let model = Fixtures.path("emoji/transformer.safetensors")
       let result = try Tool.run(
-        ["compare", "--model", model, "--batch", "1,2", "--rounds", "1", "-o", "out.png", "--json", "out.json"],
+        ["compare", "--model", model, "--batch", "1,2", "--rounds", "1", "-o", "out.svg", "--json", "out.json"],
         in: folder)
       #expect(result.code == 0, "\(result.errors)")
       let lines = result.output.split(separator: "\n")
       #expect(lines.count == 2 + 6 + 1)
       #expect(lines[2].hasPrefix("| 1 | var | ") && lines[2].contains(" | 1.00 × | "))
       #expect(lines[7].hasPrefix("| 2 | mvar | ") && lines[7].contains(" | none | "))
-      let image = try PixelImage.load("\(folder)/out.png")
-      #expect(image.width == 2 * 720 + 16 && image.height == 480)
+      let panels = try XMLNode.load("\(folder)/out.svg").all("g")
+      #expect(panels.count == 2)
+      for (panel, unit) in zip(panels, ["MiB", "seconds"]) {
+        for words in [unit, "images sampled at once", "var", "scale-markov", "mvar", "1", "2", "0"] {
+          #expect(panel.texts.contains(words), "\(words)")
+        }
+        #expect(panel.all("circle").compactMap { $0.children.first }.count == 6)
+      }
       let measurements = try JSONDecoder().decode(
         [Measurement].self, from: Data(contentsOf: URL(filePath: "\(folder)/out.json")))
       #expect(measurements.map(\.attention) == ["var", "scale-markov", "mvar", "var", "scale-markov", "mvar"])
@@ -50,7 +55,7 @@ import Testing
     (["--cfg", "1"], 64, "--cfg 1 samples without guidance, which VAR cannot: the patterns would do different work"),
     (["--model", "seeded:x"], 64, "--model: seeded:x names no seeded model"),
     (["--model", "absent.pth"], 1, "absent.pth"),
-    (["-o", "out.jpg"], 1, "out.jpg: the name of the output must end in .png"),
+    (["-o", "out.png"], 1, "out.png: the name of the output must end in .svg"),
     (["--json", "absent/out.json"], 1, "absent/out.json: cannot be written: the folder absent does not exist"),
   ])
   func bad(input: ([String], Int32, String)) throws {

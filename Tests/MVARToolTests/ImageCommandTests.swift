@@ -14,11 +14,31 @@ import Testing
 
   @Test func maskCountsPairsAndDrawsThem() throws {
     try withTemporaryFolder { folder in
-      let output = try succeed(["mask", "-o", "out.png"], in: folder)
+      let output = try succeed(["mask", "-o", "out.svg"], in: folder)
       // Σ over scales of tokens × keys: 680 tokens of the published list.
       for count in ["286,434", "110,468", "37,196"] { #expect(output.contains(count), "\(output)") }
-      let image = try PixelImage.load("\(folder)/out.png")
-      #expect(image.width > 3 * 680 && image.height > 680)
+      let figure = try XMLNode.load("\(folder)/out.svg")
+      #expect(figure.children[0].text == "Which tokens see which")
+      let rasters = try figure.all("image").map { try PixelImage(decoding: #require($0.embeddedPNG)) }
+      #expect(rasters.map(\.width) == [680, 680, 680])
+      // A pixel is a pair: a dark one is seen.
+      let seen = rasters.map { image in
+        (0..<680).reduce(0) { sum, row in
+          sum + (0..<680).count { image[row: row, column: $0].red < 100 }
+        }
+      }
+      #expect(seen == [286_434, 110_468, 37_196])
+      for panel in figure.all("g") {
+        for side in ["16", "13", "10", "8"] { #expect(panel.texts.filter { $0 == side }.count == 2, "\(side)") }
+        #expect(panel.texts.contains("keys, by the side of their scale"))
+        #expect(panel.texts.contains("queries, by the side of their scale"))
+      }
+      for words in ["var", "scale-markov", "mvar", "dark: seen, 8.0 % of 462,400 pairs"] {
+        #expect(figure.texts.contains(words))
+      }
+      _ = try succeed(["mask", "-o", "again.svg"], in: folder)
+      let files = try ["out", "again"].map { try Data(contentsOf: URL(filePath: "\(folder)/\($0).svg")) }
+      #expect(files[0] == files[1])
     }
   }
 
@@ -26,33 +46,56 @@ import Testing
   func attentionOfTheShippedModelLooksAtItsScales(_ pattern: String) throws {
     try withTemporaryFolder { folder in
       let output = try succeed(
-        ["attention", "--attention", pattern, "--count", "3", "-o", "out.png"], in: folder)
+        ["attention", "--attention", pattern, "--count", "3", "-o", "out.svg"], in: folder)
       #expect(output.split(separator: "\n").count >= 11)
-      #expect(try PixelImage.load("\(folder)/out.png").width > 400)
+      let figure = try XMLNode.load("\(folder)/out.svg")
+      #expect(figure.all("g").count == (pattern == "var" ? 3 : 2))
+      let cells = try PixelImage(decoding: #require(figure.all("image").first?.embeddedPNG))
+      #expect(cells.width == 10 && cells.height == 10)
+      #expect(figure.texts.contains("weight, multiple of the mean (logarithmic)"))
+      #expect(figure.texts.contains("even: 1") && figure.texts.contains("mean share of attention, %"))
+      guard pattern == "var" else { return }
+      // The share of an even attention: 256 and 169 of 680 keys; measured shares add up to 100 % as well.
+      let notes = figure.all("g")[1].all("circle").compactMap { $0.children.first?.text }
+      func shares(_ name: String) -> [Double] {
+        notes.filter { $0.hasPrefix("\(name): ") }.compactMap { Double($0.split(separator: " ").last ?? "") }
+      }
+      let (even, measured) = (shares("even: every key alike"), shares("measured"))
+      #expect(even.count == 10 && measured.count == 10)
+      #expect(even.suffix(2) == [24.85, 37.65])
+      #expect(abs(even.reduce(0, +) - 100) < 0.05 && abs(measured.reduce(0, +) - 100) < 0.05)
     }
   }
 
   @Test func flopsPrintsThePapersNumbers() throws {
     try withTemporaryFolder { folder in
-      let output = try succeed(["flops", "--batch", "32", "-o", "out.png", "--json", "out.json"], in: folder)
+      let output = try succeed(["flops", "--batch", "32", "-o", "out.svg", "--json", "out.json"], in: folder)
       // The paper cuts 37.845 off to 37.84; here it is rounded.
       for number in ["43.61", "37.85", "35.44", "5704"] { #expect(output.contains(number), "\(output)") }
-      #expect(try PixelImage.load("\(folder)/out.png").width > 400)
+      let plot = try XMLNode.load("\(folder)/out.svg")
+      let notes = plot.all("circle").compactMap { $0.children.first?.text }
+      #expect(notes.count == 12)
+      for note in ["var: 680, 43.61", "scale-markov: 680, 37.85", "mvar: 680, 35.44"] { #expect(notes.contains(note)) }
+      for words in ["680", "2240", "var", "scale-markov", "mvar", "GMAC per image (logarithmic)"] {
+        #expect(plot.texts.contains(words), "\(words)")
+      }
       let json = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(filePath: "\(folder)/out.json")))
       #expect(json is [String: Any] || json is [Any])
     }
   }
 
   @Test(arguments: [
-    (["mask", "--window", "14", "-o", "a.png"], 64, "a window of 14 does not fit"),
-    (["mask", "--side", "10", "-o", "a.png"], 64, "--side is 10"),
-    (["mask", "-o", "a.gif"], 1, "must end in .png"),
+    (["mask", "--window", "14", "-o", "a.svg"], 64, "a window of 14 does not fit"),
+    (["mask", "--side", "10", "-o", "a.svg"], 64, "--side is 10"),
+    (["mask", "-o", "a.png"], 1, "a.png: the name of the output must end in .svg"),
+    (["flops", "-o", "a.png"], 1, "a.png: the name of the output must end in .svg"),
+    (["attention", "-o", "a.png"], 1, "a.png: the name of the output must end in .svg"),
     (
-      ["attention", "--model", "seeded:d16", "-o", "a.png"], 64,
+      ["attention", "--model", "seeded:d16", "-o", "a.svg"], 64,
       "deterministic pseudo-random weights have learned nothing"
     ),
-    (["attention", "--data", "absent", "-o", "a.png"], 1, "absent"),
-    (["attention", "--count", "0", "-o", "a.png"], 64, "--count is 0"),
+    (["attention", "--data", "absent", "-o", "a.svg"], 1, "absent"),
+    (["attention", "--count", "0", "-o", "a.svg"], 64, "--count is 0"),
     (["flops", "--depth", "0"], 64, "--depth is 0"),
     (["flops", "--depth", "16", "--model", "a.pth"], 64, "use either --depth or --model"),
     (["flops", "--model", "a.pth"], 1, "a.pth"),

@@ -1,9 +1,8 @@
-// The image of a run's metrics: which points it shows, the moving average against a plain one, and logs with gaps, with a
-// half-written last line, and without any number.
+// The plot of a run's metrics: which points it shows, a line per segment, the moving average against a plain one, and logs
+// with gaps, with a half-written last line, and without any number.
 
 import MVARFiles
 import Foundation
-import MVARMedia
 import MVARPlots
 import MVARTestSupport
 import MVARTraining
@@ -13,10 +12,10 @@ import Testing
 struct LossCurveTests {
   private func write(_ text: String, _ path: String) throws { try Data(text.utf8).write(to: URL(filePath: path)) }
 
-  @Test("a log with gaps and a half-written last line becomes a PNG file")
-  func image() throws {
+  @Test("a log with gaps and a half-written last line becomes an SVG file")
+  func file() throws {
     try withTemporaryFolder { folder in
-      let (log, file) = ("\(folder)/metrics.jsonl", "\(folder)/loss.png")
+      let (log, file) = ("\(folder)/metrics.jsonl", "\(folder)/loss.svg")
       let whole = """
         {"step":1,"loss":4.5}
         {"step":2,"loss":null,"val_loss":4}
@@ -26,53 +25,67 @@ struct LossCurveTests {
         """
       try write(whole + "{\"step\":5,\"lo", log)
       try LossCurve.write(metrics: log, keys: ["loss", "val_loss"], title: "training", to: file)
-      let shown = try PixelImage.load(file)
-      #expect(shown.width == 900 && shown.height == 560)
-      #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["loss.png", "metrics.jsonl"])
+      let shown = try String(contentsOfFile: file, encoding: .utf8)
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["loss.svg", "metrics.jsonl"])
 
-      // The same image from the numbers that the log holds, by hand.
+      // The same file from the numbers that the log holds, by hand.
       let records: [(step: Int, values: [String: Double])] = [
         (1, ["loss": 4.5]), (2, ["loss": .nan, "val_loss": 4]), (3, ["loss": 3.5, "other": 1e300]),
         (4, ["val_loss": 3.25]),
       ]
       let plot = LossCurve.plot(records, keys: ["loss", "val_loss"], title: "training")
-      #expect(try plot.draw() == shown)
+      #expect(try Figure(.lines(plot)).svg() == shown)
       #expect(plot.series.map(\.name) == ["loss", "val_loss"])
       #expect(plot.series[0].points.map(\.x) == [1, 2, 3] && plot.series[1].points.map(\.x) == [2, 4])
       #expect(plot.series[0].points[1].y.isNaN && plot.series[0].points[2].y == 3.5)
-      // Both curves are there: neither color is only in the legend, which lies in the first sixty rows.
-      for color in LinePlot.palette.prefix(2) {
-        let count = (60..<500).reduce(0) { sum, row in
-          sum + (0..<900).count { shown[row: row, column: $0] == color }
-        }
-        #expect(count > 10)
-      }
+      // Both curves are there, with their marks and their names.
+      let document = try XMLNode.parse(shown)
+      let notes = document.all("circle").compactMap { $0.children.first?.text }
+      #expect(notes == ["loss: 1, 4.5", "loss: 3, 3.5", "val_loss: 2, 4", "val_loss: 4, 3.25"])
+      for words in ["training", "optimizer step", "loss", "val_loss"] { #expect(document.texts.contains(words)) }
       // The half-written line counts for nothing, the same line whole does.
       try write(whole, log)
       try LossCurve.write(metrics: log, keys: ["loss", "val_loss"], title: "training", to: file)
-      #expect(try PixelImage.load(file) == shown)
+      #expect(try String(contentsOfFile: file, encoding: .utf8) == shown)
       try write(whole + "{\"step\":5,\"loss\":2}\n", log)
       try LossCurve.write(metrics: log, keys: ["loss", "val_loss"], title: "training", to: file)
-      #expect(try PixelImage.load(file) != shown)
+      #expect(try String(contentsOfFile: file, encoding: .utf8) != shown)
     }
   }
 
-  @Test("without any number there is an image that says so")
+  @Test("a transformer's loss is a line per segment, and no line mixes them")
+  func segments() {
+    // The cycle of eight steps of the dense scales, then one of each windowed scale; each has its own level.
+    let records = (0..<1000).map { index -> (step: Int, values: [String: Double]) in
+      let place = index % 10
+      let (key, loss) =
+        place < 8 ? ("loss_scales_0_7", 5.0) : place == 8 ? ("loss_scales_8_8", 6.0) : ("loss_scales_9_9", 7.0)
+      return (index + 1, ["loss": loss, key: loss, "grad_norm": 1, "loss_scales_x": 3, "loss_scales_1_2_3": 3])
+    }
+    let plot = LossCurve.plot(records, keys: ["loss"], title: "t")
+    #expect(plot.series.map(\.name) == ["scales 0–7", "scale 8", "scale 9"])
+    for (curve, level) in zip(plot.series, [5.0, 6, 7]) {
+      #expect(curve.points.count > 50 && curve.points.allSatisfy { $0.y == level || $0.y.isNaN })
+      #expect(curve.points.contains { $0.y == level })
+    }
+    #expect(plot.series[0].points.count == 800 && plot.series[2].points.map(\.x).prefix(2) == [10, 20])
+    #expect(plot.yLabel == "loss, nats per token")
+    // What else is asked for keeps its place; segments are numbers of scales, not texts: 10 comes behind 9.
+    let many: [(step: Int, values: [String: Double])] = [
+      (1, ["loss": 1, "loss_scales_10_10": 1, "loss_scales_9_9": 2, "loss_scales_0_8": 3, "val_loss": 4])
+    ]
+    let names = LossCurve.plot(many, keys: ["val_loss", "loss"], title: "t").series.map(\.name)
+    #expect(names == ["val_loss", "scales 0–8", "scale 9", "scale 10"])
+  }
+
+  @Test("without any number the plot says so")
   func nothing() throws {
     try withTemporaryFolder { folder in
-      let (log, file) = ("\(folder)/metrics.jsonl", "\(folder)/loss.png")
-      try write("", log)
-      try LossCurve.write(metrics: log, keys: ["loss"], title: "t", to: file)
-      let empty = try PixelImage.load(file)
-      try write("{\"step\":1,\"loss\":null}\n{\"step\":2}\n", log)
-      try LossCurve.write(metrics: log, keys: ["loss"], title: "t", to: file)
-      let plot = try PixelImage.load(file)
-      // `no data` is written in both; where the axis of steps begins differs.
-      for image in [empty, plot] {
-        let middle = (230..<330).reduce(0) { sum, row in
-          sum + (350..<600).count { image[row: row, column: $0] == PixelImage.Color(gray: 40) }
-        }
-        #expect(middle > 50)
+      let (log, file) = ("\(folder)/metrics.jsonl", "\(folder)/loss.svg")
+      for text in ["", "{\"step\":1,\"loss\":null}\n{\"step\":2}\n"] {
+        try write(text, log)
+        try LossCurve.write(metrics: log, keys: ["loss"], title: "t", to: file)
+        #expect(try XMLNode.load(file).texts.contains("no data"))
       }
     }
   }
@@ -80,7 +93,7 @@ struct LossCurveTests {
   @Test("logs that are not there or broken before their end are refused, and an older image stays")
   func refused() throws {
     try withTemporaryFolder { folder in
-      let (log, file) = ("\(folder)/metrics.jsonl", "\(folder)/loss.png")
+      let (log, file) = ("\(folder)/metrics.jsonl", "\(folder)/loss.svg")
       func reason() -> String {
         do {
           try LossCurve.write(metrics: log, keys: ["loss"], title: "t", to: file)
@@ -100,7 +113,7 @@ struct LossCurveTests {
       #expect(try String(contentsOfFile: file, encoding: .utf8) == "old")
       try write("{\"step\":1,\"loss\":1}\n", log)
       #expect(reason() == "no error")
-      #expect(try PixelImage.load(file).width == 900)
+      #expect(try XMLNode.load(file).name == "svg")
     }
   }
 
@@ -113,17 +126,26 @@ struct LossCurveTests {
     #expect(LossCurve.movingAverage([], window: 3).isEmpty)
     #expect(LossCurve.movingAverage([2], window: 100) == [2])
 
+    // A wide window has no mean of a few numbers at the ends: a quarter of it is left out.
+    #expect(
+      LossCurve.movingAverage([9, 1, 2, 3, 4, 5, 9], window: 4).map(\.isNaN) == [true]
+        + [Bool](repeating: false, count: 5) + [true])
+
     // Against plain sums, on numbers that binary fractions hold exactly.
     let values = (0..<200).map { Double(($0 * 73) % 101) / 8 }
     let means = LossCurve.movingAverage(values, window: 9)
     for index in values.indices {
       let side = min(4, index, 199 - index)
       let part = values[index - side...index + side]
-      #expect(means[index] == part.reduce(0, +) / Double(2 * side + 1))
+      if side < 2 {
+        #expect(means[index].isNaN)
+      } else {
+        #expect(means[index] == part.reduce(0, +) / Double(2 * side + 1))
+      }
     }
     // A straight line keeps its place, up to its ends.
     let line = (0..<50).map { 100 - 2 * Double($0) }
-    #expect(LossCurve.movingAverage(line, window: 7) == line)
+    #expect(LossCurve.movingAverage(line, window: 7)[1..<49] == line[1..<49])
   }
 
   @Test("only a long curve gets an average, over its pale self")
@@ -142,6 +164,6 @@ struct LossCurveTests {
     #expect(long.series[1].points[9].y == (Double(9 % 7) + Double(10 % 7) + Double(11 % 7)) / 3)
     #expect(long.series[1].points.map(\.x) == (1...51).map { Double($0) })
     #expect(long.series[1].color == LinePlot.palette[0] && long.series[0].color != LinePlot.palette[0])
-    #expect(long.yLabel == "loss" && long.xLabel == "step")
+    #expect(long.yLabel == "loss" && long.xLabel == "optimizer step")
   }
 }

@@ -1,12 +1,11 @@
 // Times attention on square maps, within windows and dense: how cost grows with the number of tokens.
 //
-//     WindowedAttention [ROUNDS [PICTURE.png]]      16 heads of 64 numbers, window 7, sides 16 … 128, batch 1
+//     WindowedAttention [ROUNDS [PLOT.svg]]      16 heads of 64 numbers, window 7, sides 16 … 128, batch 1
 //
 // Prints a Markdown table: microseconds per query of the forward, and of forward and backward together, medians. Windowed
 // and dense measurements take turns.
 
 import Foundation
-import MVARMedia
 import MVARPlots
 import TensorCore
 
@@ -17,7 +16,11 @@ let sides = [16, 32, 64, 96, 128]
 let arguments = CommandLine.arguments.dropFirst()
 let rounds = arguments.first.map { Int($0) ?? 0 } ?? 5
 guard arguments.count <= 2, rounds > 0 else {
-  print("usage: WindowedAttention [ROUNDS [PICTURE.png]]")
+  print("usage: WindowedAttention [ROUNDS [PLOT.svg]]")
+  exit(64)
+}
+if arguments.count == 2, let path = arguments.last, !path.lowercased().hasSuffix(".svg") {
+  print("\(path): the name of the plot must end in .svg")
   exit(64)
 }
 
@@ -120,12 +123,14 @@ if arguments.count == 2 {
     LinePlot.Series(name, zip(sides, times).map { (x: Double($0 * $0), y: median(measure($1)) * 1000) })
   }
   var plot = LinePlot(
-    title: "Attention on a map: window \(window), or dense; \(heads) heads x \(width)", xLabel: "tokens", yLabel: "ms",
+    title: "Attention on a map: window of \(window) × \(window), or dense; \(heads) heads of \(width)",
+    xLabel: "tokens of a map", yLabel: "milliseconds",
     series: [
       curve("windowed", windowed) { $0.forward }, curve("dense", dense) { $0.forward },
       curve("windowed + backward", windowed) { $0.both }, curve("dense + backward", dense) { $0.both },
     ])
+  plot.xTicks = sides.map { (Double($0 * $0), "\($0) × \($0)") }
   plot.xScale = .logarithmic
   plot.yScale = .logarithmic
-  try plot.sample().writePNG(to: arguments.last!)
+  try Figure(.lines(plot)).write(to: arguments.last!)
 }

@@ -21,8 +21,8 @@ public struct RunFolder: Sendable {
   /// The folder of event files: `events`, written by ``TensorBoardWriter``, which creates it.
   public var events: String { "\(path)/events" }
 
-  /// The image of the loss: `loss.png`, written by ``LossCurve``.
-  public var curve: String { "\(path)/loss.png" }
+  /// The plot of the loss: `loss.svg`, written by ``LossCurve``.
+  public var curve: String { "\(path)/loss.svg" }
 
   /// The folder of sample images: `samples`; it exists.
   public var samples: String { "\(path)/samples" }

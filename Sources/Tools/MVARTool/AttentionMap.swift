@@ -1,5 +1,5 @@
-// `mvar attention`: where the queries of a trained model look, on real images with teacher forcing. Left, at which scales
-// (a map of query scale × key scale); right, how far within their own scale.
+// `mvar attention`: where the queries of a trained model look, on real images with teacher forcing: at which scales (a map of
+// query scale × key scale, and the finest queries against the share of an even attention), and how far within their own.
 //
 // These are the two observations behind MVAR; with `--attention var` the same weights show them on the baseline. What is
 // averaged is defined in AttentionStatistics.swift.
@@ -17,11 +17,11 @@ struct AttentionMap: ParsableCommand {
     commandName: "attention",
     abstract: "Show where the queries of a trained model look: at which scales, and how far.",
     discussion: """
-      Mean attention weights over heads, blocks and images, as a table and as an image. With the small model that ships \
+      Mean attention weights over heads, blocks and images, as a table and as a figure. With the small model that ships \
       with the package and its images, and the same weights with the attention of VAR:
 
-        mvar attention -o attention.png
-        mvar attention --attention var -o attention-var.png
+        mvar attention -o attention.svg
+        mvar attention --attention var -o attention-var.svg
       """)
 
   @Option(
@@ -47,7 +47,7 @@ struct AttentionMap: ParsableCommand {
   @Option(parsing: .unconditional, help: "How many images, evenly from all classes.")
   var count = 32
 
-  @Option(name: [.short, .long], parsing: .unconditional, help: "The image to write (.png).")
+  @Option(name: [.short, .long], parsing: .unconditional, help: "The figure to write (.svg).")
   var output: String
 
   @OptionGroup(title: "What a checkpoint may not tell") var hints: HintOptions
@@ -69,12 +69,11 @@ struct AttentionMap: ParsableCommand {
       throw Failure("no images are named, and the shipped ones (Fixtures/emoji) were not found; use --data")
     }
     let tokenizer = tokenizer ?? ownTokenizer
-    try OutputFile.check(output, endings: [".png"], keeping: [model] + (tokenizer.map { [$0] } ?? []))
+    try OutputFile.check(output, endings: [".svg"], keeping: [model] + (tokenizer.map { [$0] } ?? []))
     let statistics = try engine.run(
       AttentionTask(command: self, model: model, tokenizer: tokenizer ?? model, data: data))
-    let images = [try AttentionImages.scales(statistics), try AttentionImages.distances(statistics)]
-    try ImageGrid(gap: 8).rows([images], alignment: .top).writePNG(to: output)
-    try Table.print(AttentionImages.table(statistics))
+    try AttentionFigure.figure(statistics).write(to: output)
+    try Table.print(AttentionFigure.table(statistics))
     try Console.print(output)
   }
 }
@@ -163,13 +162,20 @@ private struct AttentionTask: EngineTask {
   }
 }
 
-/// Statistics as images and as a table.
-private enum AttentionImages {
-  /// The height of both images.
-  private static let height = 600
+/// Statistics as a figure and as a table.
+private enum AttentionFigure {
+  /// All panels: the finest queries' scales only where they see more than their own.
+  static func figure(_ statistics: AttentionStatistics) -> Figure {
+    let (map, distances) = (scales(statistics), distances(statistics))
+    let seesEarlier = statistics.trajectory.pattern.seesEarlierScales
+    return Figure(
+      title: "Where queries look, attention pattern \(statistics.trajectory.pattern.rawValue)",
+      rows: seesEarlier
+        ? [[.heatMap(map), .lines(shares(statistics))], [.lines(distances)]] : [[.heatMap(map), .lines(distances)]])
+  }
 
   /// Query scale × key scale, in percent.
-  static func scales(_ statistics: AttentionStatistics) throws -> PixelImage {
+  private static func scales(_ statistics: AttentionStatistics) -> HeatMap {
     let trajectory = statistics.trajectory
     let indices = 0..<trajectory.scaleList.count
     let values = indices.map { query -> [Double?] in
@@ -178,33 +184,57 @@ private enum AttentionImages {
       }
     }
     var map = HeatMap(
-      title: "\(trajectory.pattern.rawValue): mean attention, % of a query's", xLabel: "side of the key's scale",
-      yLabel: "side of the query's scale", values: values, range: 0...100)
+      title: "\(trajectory.pattern.rawValue): attention by scale", xLabel: "side of the keys' scale, tokens",
+      yLabel: "side of the queries' scale, tokens", valueLabel: "mean share of attention, %", values: values,
+      range: 0...100)
     let names = trajectory.scaleList.sides.map(String.init)
     map.names = (names, names)
     map.texts = values.map { row in
       row.map { value in value.map { String(format: $0 < 9.95 ? "%.1f" : "%.0f", $0) } ?? "" }
     }
-    (map.width, map.height) = (680, height)
-    return try map.draw()
+    (map.width, map.height) = (490, 400)
+    return map
+  }
+
+  /// How the finest queries share their attention among the scales, and how they would if every key had the same weight.
+  private static func shares(_ statistics: AttentionStatistics) -> LinePlot {
+    let (trajectory, scaleList) = (statistics.trajectory, statistics.trajectory.scaleList)
+    let query = scaleList.count - 1
+    let keys = trajectory.visibleScales(from: query)
+    let measured = keys.map { (x: Double($0), y: 100 * statistics.share(from: query, on: $0)) }
+    let even = keys.map {
+      (x: Double($0), y: 100 * Double(scaleList.tokens(of: $0).count) / Double(trajectory.keysPerQuery(of: query)))
+    }
+    let side = scaleList.sides[query]
+    var baseline = LinePlot.Series("even: every key alike", even, color: LinePlot.palette[6], lineWidth: 1.5)
+    baseline.isDashed = true
+    var plot = LinePlot(
+      title: "\(trajectory.pattern.rawValue): queries of the \(side) × \(side) scale",
+      xLabel: "side of the keys' scale, tokens", yLabel: "mean share of attention, %",
+      series: [baseline, LinePlot.Series("measured", measured, color: LinePlot.palette[0])])
+    plot.xTicks = keys.map { (Double($0), "\(scaleList.sides[$0])") }
+    plot.startsAtZero = true
+    (plot.width, plot.height) = (470, 400)
+    return plot
   }
 
   /// The weight of a key against its distance, for the finest scales.
-  static func distances(_ statistics: AttentionStatistics) throws -> PixelImage {
+  private static func distances(_ statistics: AttentionStatistics) -> LinePlot {
     let sides = statistics.trajectory.scaleList.sides
     let curves = sides.indices.suffix(4).filter { sides[$0] > 1 }.map { scale in
       LinePlot.Series(
-        "\(sides[scale]) x \(sides[scale])",
+        "\(sides[scale]) × \(sides[scale])",
         (0..<sides[scale]).compactMap { distance in
           statistics.relativeWeight(of: scale, at: distance).map { (x: Double(distance), y: $0) }
         })
     }
     var plot = LinePlot(
-      title: "a key of the query's own scale: weight by distance", xLabel: "distance in tokens",
-      yLabel: "mean weight (1: even)", series: curves)
+      title: "\(statistics.trajectory.pattern.rawValue): keys of the queries' own scale, by distance",
+      xLabel: "distance in tokens", yLabel: "weight, multiple of the mean", series: curves)
+    plot.baselines = [LinePlot.Baseline(y: 1, name: "even: 1")]
     plot.yScale = .logarithmic
-    (plot.width, plot.height) = (800, height)
-    return try plot.draw()
+    (plot.width, plot.height) = (statistics.trajectory.pattern.seesEarlierScales ? 970 : 470, 400)
+    return plot
   }
 
   /// A row for each query scale.

@@ -5,7 +5,7 @@ import ArgumentParser
 import Foundation
 import MVAR
 import MVARCheckpoints
-import MVARMedia
+import MVARPlots
 
 struct Flops: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -15,7 +15,7 @@ struct Flops: ParsableCommand {
       those of one image without guidance, unless said otherwise; numbers have four bytes.
 
         mvar flops
-        mvar flops --depth 24 --batch 32 -o cost.png
+        mvar flops --depth 24 --batch 32 -o cost.svg
         mvar flops --model transformer.safetensors --tokenizer tokenizer.safetensors --json cost.json
       """)
 
@@ -52,7 +52,7 @@ struct Flops: ParsableCommand {
 
   @Option(
     name: [.short, .long], parsing: .unconditional,
-    help: "An image (.png): the cost of attention blocks over the number of tokens, for the published lists.")
+    help: "A plot (.svg): the cost of attention blocks over the number of tokens, for the published lists.")
   var output: String?
 
   func validate() throws {
@@ -121,13 +121,13 @@ struct Flops: ParsableCommand {
 
   func run() throws {
     let inputs = [model, tokenizer].compactMap { $0 }
-    if let output { try OutputFile.check(output, endings: [".png"], keeping: inputs) }
+    if let output { try OutputFile.check(output, endings: [".svg"], keeping: inputs) }
     if let json { try OutputFile.check(json, endings: [".json"], keeping: inputs) }
     let costs = try naming(model ?? "the model") { try self.costs() }
     let report = FlopsReport(
       costs: costs, tokenizer: try tokenizerCost(of: costs[0].configuration), batch: batch,
       isGuided: guidance)
-    if let output { try report.plot().draw().writePNG(to: output) }
+    if let output { try Figure(.lines(report.plot())).write(to: output) }
     if let json { try AtomicFile.write(to: json) { try $0.write(report.json()) } }
     for line in report.heading { try Console.print(line) }
     try Table.print(report.rows)

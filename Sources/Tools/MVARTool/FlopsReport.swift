@@ -1,9 +1,8 @@
-// What `mvar flops` shows: a table with a column per attention pattern, the same as JSON, and an image. The formulas are
+// What `mvar flops` shows: a table with a column per attention pattern, the same as JSON, and a plot. The formulas are
 // the library's (`TransformerCost`, `TokenizerCost`).
 
 import Foundation
 import MVAR
-import MVARMedia
 import MVARPlots
 import MVARTraining
 
@@ -110,7 +109,7 @@ struct FlopsReport {
     return segments.reduce(0) { $0 + cost.trainingProducts(scales: $1) } / Double(cycle.length)
   }
 
-  // MARK: The image
+  // MARK: The plot
 
   /// The cost of attention blocks over the number of tokens, for the published lists of scales.
   ///
@@ -118,8 +117,9 @@ struct FlopsReport {
   func plot() -> LinePlot {
     let scaleLists = ScaleList.published.sorted { $0.length < $1.length }
     var plot = LinePlot(
-      title: "attention blocks: \(configuration.depth) blocks of width \(configuration.width)",
-      xLabel: "tokens (lists for 128, 256, 512 and 1024 pixels)", yLabel: "GMAC per image",
+      title: "Attention blocks: \(configuration.depth) blocks of width \(configuration.width)",
+      xLabel: "tokens of an image of 128, 256, 512 or 1024 pixels a side",
+      yLabel: "GMAC per image",
       series: costs.map { cost in
         LinePlot.Series(
           cost.trajectory.pattern.rawValue,
@@ -132,6 +132,7 @@ struct FlopsReport {
             return (x: Double(scaleList.length), y: TransformerCost(configuration).attentionBlocks / 1e9)
           })
       })
+    plot.xTicks = scaleLists.map { (Double($0.length), "\($0.length)") }
     plot.xScale = .logarithmic
     plot.yScale = .logarithmic
     return plot

@@ -4,7 +4,6 @@
 import ArgumentParser
 import Foundation
 import MVAR
-import MVARMedia
 import MVARPlots
 
 struct Mask: ParsableCommand {
@@ -14,8 +13,8 @@ struct Mask: ParsableCommand {
       A row is a query, a column a key, both in the order of scales; dark means that the query sees the key. Prints how \
       many pairs each pattern has.
 
-        mvar mask -o mask.png
-        mvar mask --patch-nums 1,2,3,4,6,9,13,18,24,32 --side 1000 -o mask-512px.png
+        mvar mask -o mask.svg
+        mvar mask --patch-nums 1,2,3,4,6,9,13,18,24,32 --side 1000 -o mask-512px.svg
       """)
 
   /// The most tokens that are drawn.
@@ -23,10 +22,10 @@ struct Mask: ParsableCommand {
 
   @OptionGroup var scaleList: ScaleListOptions
 
-  @Option(parsing: .unconditional, help: "Pixels a side of each pattern.")
+  @Option(parsing: .unconditional, help: "Pixels a side of each pattern's raster; the figure is drawn in one size.")
   var side = 680
 
-  @Option(name: [.short, .long], parsing: .unconditional, help: "The image to write (.png).")
+  @Option(name: [.short, .long], parsing: .unconditional, help: "The figure to write (.svg).")
   var output: String
 
   func validate() throws {
@@ -57,16 +56,16 @@ struct Mask: ParsableCommand {
   }
 
   func run() throws {
-    try OutputFile.check(output, endings: [".png"])
+    try OutputFile.check(output, endings: [".svg"])
     let masks = try masks()
     let progress = Progress()
-    var panels: [PixelImage] = []
+    var panels: [Figure.Panel] = []
     for mask in masks {
       progress.report("drawing \(mask.trajectory.pattern.rawValue)")
-      panels.append(try panel(of: mask))
+      panels.append(.raster(panel(of: mask)))
     }
     progress.finish()
-    try ImageGrid(gap: 0).rows([panels], alignment: .top).writePNG(to: output)
+    try Figure(title: "Which tokens see which", rows: [panels]).write(to: output)
     try Table.print(
       [["pattern", "pairs", "share"]]
         + masks.map { mask in
@@ -76,19 +75,21 @@ struct Mask: ParsableCommand {
   }
 
   /// One pattern with its name and its share of pairs.
-  private func panel(of mask: AttentionMask) throws -> PixelImage {
+  private func panel(of mask: AttentionMask) -> RasterPanel {
     let scaleList = mask.trajectory.scaleList
     var panel = RasterPanel(
       title: mask.trajectory.pattern.rawValue,
-      caption: "\(Self.percent(mask)) of \(Self.grouped(mask.possiblePairCount)) pairs",
+      caption: "dark: seen, \(Self.percent(mask)) of \(Self.grouped(mask.possiblePairCount)) pairs",
       side: side, shares: mask.coverage(side: side))
-    panel.textScale = max(side / 340, 1)
-    // The scales' first pixels; where they crowd, at the coarse scales, some are left out.
-    for scale in 1..<scaleList.count {
-      let place = scaleList.tokens(of: scale).lowerBound * side / scaleList.length
-      if place >= (panel.lines.last ?? 0) + 4 { panel.lines.append(place) }
+    panel.xLabel = "keys, by the side of their scale"
+    panel.yLabel = "queries, by the side of their scale"
+    let length = Double(scaleList.length)
+    panel.parts = scaleList.sides.indices.map { scale in
+      let tokens = scaleList.tokens(of: scale)
+      return RasterPanel.Part(
+        "\(scaleList.sides[scale])", Double(tokens.lowerBound) / length..<Double(tokens.upperBound) / length)
     }
-    return try panel.draw()
+    return panel
   }
 
   /// `8.0 %`

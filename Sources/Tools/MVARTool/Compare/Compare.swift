@@ -8,7 +8,6 @@
 import ArgumentParser
 import Foundation
 import MVAR
-import MVARMedia
 import TensorCore
 
 struct Compare: ParsableCommand {
@@ -24,7 +23,7 @@ struct Compare: ParsableCommand {
       Samples images with each attention pattern, each time in a process of its own, and prints medians and ratios. Only \
       the attention differs; weights, guidance, filters and seeds are the same. An hour's worth of numbers on a laptop:
 
-        mvar compare --model seeded:d16 --batch 1,4,8 --rounds 3 -o compare.png
+        mvar compare --model seeded:d16 --batch 1,4,8 --rounds 3 -o compare.svg
       """)
 
   @Option(parsing: .unconditional, help: "The transformer: a checkpoint file, or seeded:d16 for the published sizes.")
@@ -38,7 +37,7 @@ struct Compare: ParsableCommand {
 
   @OptionGroup var sampling: SamplerOptions<Defaults>
 
-  @Option(name: [.short, .long], parsing: .unconditional, help: "An image of the results (.png).")
+  @Option(name: [.short, .long], parsing: .unconditional, help: "A figure of the results (.svg).")
   var output: String?
 
   @Option(parsing: .unconditional, help: "A file for all measurements (.json).")
@@ -84,7 +83,7 @@ struct Compare: ParsableCommand {
       return
     }
     _ = try engine.open()
-    if let output { try OutputFile.check(output, endings: [".png"], keeping: [model]) }
+    if let output { try OutputFile.check(output, endings: [".svg"], keeping: [model]) }
     if let json { try OutputFile.check(json, endings: [".json"], keeping: [model]) }
     var measurements: [ComparisonMeasurement] = []
     let progress = Progress()
@@ -107,7 +106,7 @@ struct Compare: ParsableCommand {
       try encoder.encode(measurements).write(to: URL(filePath: json), options: .atomic)
     }
     if let output {
-      try table.image(title: model).writePNG(to: output)
+      try table.figure(title: model).write(to: output)
       try Console.print(output)
     }
   }

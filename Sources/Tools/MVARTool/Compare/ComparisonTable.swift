@@ -1,8 +1,7 @@
-// The results of `mvar compare`: medians per batch and pattern, how many times more VAR needs, and an image.
+// The results of `mvar compare`: medians per batch and pattern, how many times more VAR needs, and a figure.
 
 import Foundation
 import MVAR
-import MVARMedia
 import MVARPlots
 
 /// Measurements by pattern and batch.
@@ -70,10 +69,10 @@ struct ComparisonTable {
   }
 
   /// Memory and time over the batch, side by side.
-  func image(title: String) throws -> PixelImage {
-    func plot(_ label: String, _ value: (Entry) -> Double) throws -> PixelImage {
+  func figure(title: String) -> Figure {
+    func plot(_ heading: String, _ label: String, _ value: (Entry) -> Double) -> Figure.Panel {
       var plot = LinePlot(
-        title: "\(label), \(title)", xLabel: "images drawn at once", yLabel: label,
+        title: "\(heading), \(title)", xLabel: "images sampled at once", yLabel: label,
         series: Self.patterns.map { pattern in
           LinePlot.Series(
             pattern.rawValue,
@@ -81,17 +80,20 @@ struct ComparisonTable {
               entries[batch]?[pattern].map { (x: Double(batch), y: value($0)) }
             },
             // MVAR often covers it exactly.
-            lineWidth: pattern == .scaleMarkov ? 6 : 2.2)
+            lineWidth: pattern == .scaleMarkov ? 6 : 2)
         })
-      plot.width = 720
-      plot.height = 480
-      return try plot.draw()
+      plot.xTicks = batches.map { (Double($0), "\($0)") }
+      plot.startsAtZero = true
+      (plot.width, plot.height) = (470, 380)
+      return .lines(plot)
     }
-    return try ImageGrid(gap: 16).rows([
-      [
-        try plot("MiB beyond the weights") { $0.beyondWeights / 0x1p20 },
-        try plot("seconds") { $0.seconds },
-      ]
-    ])
+    return Figure(
+      title: "Memory and time by attention pattern, \(title)",
+      rows: [
+        [
+          plot("Memory beyond the weights", "MiB") { $0.beyondWeights / 0x1p20 },
+          plot("Time", "seconds") { $0.seconds },
+        ]
+      ])
   }
 }

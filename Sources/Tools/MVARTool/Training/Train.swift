@@ -159,7 +159,7 @@ private struct TrainTask: EngineTask {
       "\(data.labels.count) images of \(data.classNames.count) classes, \(data.heldOut) held out; "
         + "\(model.parameters.reduce(0) { $0 + $1.value.shape.count }) parameters")
     let isFinished = try command.runOptions.run(
-      &session, folder: folder, from: first, steps: command.optimizer.steps, curves: ["loss", "val_loss"])
+      &session, folder: folder, from: first, steps: command.optimizer.steps, curves: ["loss"])
     guard isFinished else { throw ExitCode(130) }
     let path = "\(folder.path)/\(Self.result)"
     try ModelFile.write(

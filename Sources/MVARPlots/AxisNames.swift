@@ -1,0 +1,20 @@
+// Which of the names along an axis are written: those that do not touch each other.
+
+/// Names with places along an axis.
+enum AxisNames {
+  /// The indices of the names to write, in ascending order; the last one has precedence.
+  ///
+  /// - Parameters:
+  ///   - places: the middles of the names, ascending.
+  ///   - sizes: how much room each takes along the axis.
+  ///   - gap: what stays free between neighbors.
+  static func shown(places: [Double], sizes: [Double], gap: Double) -> [Int] {
+    var shown: [Int] = []
+    var limit = Double.infinity
+    for index in places.indices.reversed() where places[index] + sizes[index] / 2 + gap <= limit {
+      shown.append(index)
+      limit = places[index] - sizes[index] / 2
+    }
+    return shown.reversed()
+  }
+}
