@@ -161,7 +161,8 @@ struct RunOptions: ParsableArguments {
   @Option(parsing: .unconditional, help: "Steps between two validations; 0 for none.")
   var validateEvery = 200
 
-  @Option(parsing: .unconditional, help: "Steps between two images; 0 for none.")
+  @Option(
+    name: .customLong("picture-every"), parsing: .unconditional, help: "Steps between two images; 0 for none.")
   var imageEvery = 200
 
   func validate() throws {

@@ -102,7 +102,7 @@ private struct VerifyTask: EngineTask {
   let command: Verify
   let file: String
 
-  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws where B.Device == D {
+  func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
     let report = try Verifier<B>(on: device, photos: command.photos).verify(file)
     let counts = VerifyCounts(passed: report.passed, failed: report.failed, notChecked: report.notChecked)
     try Console.print(Console.singleLine("\(report.path) (\(report.kind)): \(counts)"))
