@@ -115,27 +115,13 @@ struct Train: EngineCommand {
     ModelHints(sides: try patchNums.map(ScaleListOptions.sides), normalizesCodes: normalizesCodes ? true : nil)
   }
 
-  /// What decides the results.
-  var settings: [String: String] {
-    data.settings.merging(optimizer.settings) { first, _ in first }.merging([
-      "--cached": "\(cached)", "--init": `init` ?? "", "--depth": "\(depth)", "--width": "\(width ?? 64 * depth)",
-      "--heads": "\(heads ?? depth)", "--attention": attention.rawValue, "--window": "\(window)",
-      "--refine-step": refineStep.map(String.init) ?? "8",
-      "--shared-aln": "\(sharedAln)", "--alng": "\(alng)", "--ratio-k": "\(ratioK)", "--segments": segments.rawValue,
-      "--accumulate": "\(accumulate)", "--label-drop": "\(labelDrop)",
-      "--drop-path": dropPath.map { "\($0)" } ?? "published", "--label-smooth": "\(labelSmooth)",
-    ]) { first, _ in first }
-  }
-
   func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
     try runOptions.check(result: Self.result, data: data.data)
     let tokenizer: VQVAE<B> = try naming(self.tokenizer) {
       try modelSource(self.tokenizer, option: "--tokenizer").tokenizer(hints(), on: device)
     }
-    var settings = settings
     let set = try readData(tokenizer)
-    settings["data"] = set.fingerprint
-    settings[TrainingCheckpoint<B>.laterSetting] = try fingerprint(of: tokenizer)
+    let fingerprints = RunFingerprints(data: set.fingerprint, tokenizer: try fingerprint(of: tokenizer))
     let configuration = try transformerConfiguration(tokenizer.configuration, classes: set.classNames.count)
     try TrainingChecks.memory(configuration, batch: optimizer.batch, on: device)
     let model: MarkovianTransformer<B> = try firstModel(configuration, on: device)
@@ -143,7 +129,7 @@ struct Train: EngineCommand {
     options.batch = optimizer.batch
     var session = TransformerSession(
       model, options, source: try source(set, tokenizer, configuration, on: device), tokenizer: tokenizer,
-      seed: optimizer.seed, settings: settings,
+      seed: optimizer.seed, settings: settings(fingerprints),
       metadata: try ModelMetadata.of(configuration, classNames: set.classNames), on: device)
     let isResuming = runOptions.isResuming
     let folder = try runOptions.open(resuming: isResuming)

@@ -97,16 +97,6 @@ struct TrainTokenizer: EngineCommand {
     }
   }
 
-  /// What decides the results.
-  var settings: [String: String] {
-    data.settings.merging(optimizer.settings) { first, _ in first }.merging([
-      "--ch": "\(ch)", "--multipliers": multipliers, "--blocks": "\(blocks)", "--vocabulary": "\(vocabulary)",
-      "--code-width": "\(codeWidth)", "--patch-nums": patchNums, "--phi": "\(phi)", "--l1": "\(l1)", "--l2": "\(l2)",
-      "--vq": "\(vq)", "--revive-every": "\(reviveEvery)",
-      "--quantize-after": "\(quantizeAfter)",
-    ]) { first, _ in first }
-  }
-
   func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
     let configuration = try tokenizerConfiguration()
     try runOptions.check(result: Self.result, data: data.data)
@@ -129,10 +119,9 @@ struct TrainTokenizer: EngineCommand {
     options.losses = TokenizerLossWeights(absolute: l1, squared: l2, quantizer: vq)
     options.reviveEvery = reviveEvery
     options.quantizeAfter = quantizeAfter
-    var settings = self.settings
-    settings["data"] = DataOptions.fingerprint(images.training.map { ($0.label, $0.name) })
+    let fingerprints = RunFingerprints(data: DataOptions.fingerprint(images.training.map { ($0.label, $0.name) }))
     var session = TokenizerSession(
-      model, options, loader: loader, validation: images.validation, seed: seed, settings: settings,
+      model, options, loader: loader, validation: images.validation, seed: seed, settings: try settings(fingerprints),
       on: device)
     let isResuming = runOptions.isResuming
     let folder = try runOptions.open(resuming: isResuming)
