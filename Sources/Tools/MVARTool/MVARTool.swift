@@ -44,6 +44,7 @@ package struct MVARTool: ParsableCommand {
     // A reader that goes away and a file-size limit become errors of the write, which are reported like any other.
     signal(SIGPIPE, SIG_IGN)
     signal(SIGXFSZ, SIG_IGN)
+    ChildProcess.endWithParent()
     do {
       var command = try parseAsRoot(Array(CommandLine.arguments.dropFirst(1 + words.count)))
       try command.run()
