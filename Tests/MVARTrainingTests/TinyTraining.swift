@@ -79,7 +79,7 @@ enum TinyTraining {
 
   /// A training of a tokenizer on shapes 0 ..< 30 of each class; shapes from 100 on are held out.
   static func tokenizerSession(
-    steps: Int, batch: Int = 12, settings: [String: String] = ["--steps": "few"],
+    steps: Int, batch: Int = 12, settings: any RunSettings = TinySettings(),
     _ change: (inout TokenizerTrainingOptions) -> Void = { _ in }
   ) throws -> TokenizerSession<Engine> {
     var options = TokenizerTrainingOptions(
@@ -95,7 +95,7 @@ enum TinyTraining {
 
   /// A training of a transformer on the same shapes.
   static func transformerSession(
-    steps: Int, batch: Int = 12, tokenizer: VQVAE<Engine>, settings: [String: String] = ["--steps": "few"],
+    steps: Int, batch: Int = 12, tokenizer: VQVAE<Engine>, settings: any RunSettings = TinySettings(),
     _ change: (inout TransformerTrainingOptions) -> Void = { _ in }
   ) throws -> TransformerSession<Engine> {
     var options = try TransformerTrainingOptions(
@@ -111,6 +111,15 @@ enum TinyTraining {
       try transformer(), options, source: source, tokenizer: tokenizer, seed: 1, settings: settings,
       metadata: try ModelMetadata.of(transformerConfiguration, classNames: classNames), on: HostDevice())
   }
+}
+
+/// The settings of the little trainings.
+struct TinySettings: RunSettings {
+  var steps = "few"
+
+  init() {}
+
+  init(_ texts: inout SettingTexts) throws { steps = try texts.text("--steps") }
 }
 
 extension [(String, Double)] {

@@ -1,5 +1,5 @@
-// The state of a training as a file: it names the setting that differs, is refused when it belongs to something else or
-// is damaged, and is at the same time a model that can be used as it is, with what its metadata say.
+// The state of a training as a file: it is refused when it belongs to something else or is damaged, and is at the same time
+// a model that can be used as it is, with what its metadata say. What of its settings differs is in RunSettingsTests.swift.
 
 import MVARFiles
 import Foundation
@@ -24,33 +24,6 @@ struct TrainingCheckpointTests {
     } catch {
       return "another error: \(error)"
     }
-  }
-
-  @Test("settings that differ are named")
-  func settings() throws {
-    let began = ["--lr": "0.1", "--batch": "4", "tokenizer": "ab"]
-    let checkpoint = TrainingCheckpoint<Engine>(.transformer, iteration: 0, settings: began, metadata: [:])
-    func reason(_ change: (inout [String: String]) -> Void) -> String {
-      var wanted = began
-      change(&wanted)
-      return self.reason { try checkpoint.check(wanted, path: "x") }
-    }
-    #expect(reason { _ in } == "no error")
-    #expect(
-      reason { $0["--lr"] = "0.2" }
-        == "the run began with --lr 0.1, now it is 0.2: resume with the same settings")
-    #expect(
-      reason { $0["--new"] = "1" } == "the run began with --new not set, now it is 1: resume with the same settings")
-    #expect(
-      reason { $0["--batch"] = nil } == "the run began with --batch 4, now it is not set: resume with the same settings"
-    )
-    #expect(
-      reason { $0["tokenizer"] = "cd" }
-        == "the run began with tokenizer ab, now it is cd: resume with the same settings")
-    // A file of the first version does not know its tokenizer.
-    var old = checkpoint
-    old.settings["tokenizer"] = nil
-    #expect(self.reason { try old.check(began, path: "x") } == "no error")
   }
 
   @Test("a checkpoint is a model, and no checkpoint of anything else")

@@ -17,13 +17,13 @@ public struct TrainingCheckpoint<B: Backend> {
   /// How many iterations are done.
   public var iteration: Int
   /// What decides the results of a run; a resumed run must agree in all of it.
-  public var settings: [String: String]
+  public let settings: StoredSettings
   /// The model's own metadata.
   public var metadata: [String: String]
 
   /// A checkpoint to write.
   public init(
-    _ model: CheckpointNames.Model, iteration: Int, settings: [String: String], metadata: [String: String]
+    _ model: CheckpointNames.Model, iteration: Int, settings: StoredSettings, metadata: [String: String]
   ) {
     self.model = model
     self.iteration = iteration
@@ -55,9 +55,7 @@ public struct TrainingCheckpoint<B: Backend> {
     }
     var metadata = metadata
     metadata["iteration"] = String(iteration)
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = .sortedKeys
-    metadata["settings"] = String(decoding: try encoder.encode(settings), as: UTF8.self)
+    metadata["settings"] = settings.text
     try SafetensorsWriter.write(tensors, metadata: metadata, to: path)
   }
 
@@ -67,8 +65,7 @@ public struct TrainingCheckpoint<B: Backend> {
   public init(reading path: String, _ model: CheckpointNames.Model) throws {
     let file = try Checkpoint.open(path)
     guard let number = file.metadata["iteration"].flatMap({ Int($0) }), number >= 0,
-      let text = file.metadata["settings"],
-      let settings = try? JSONDecoder().decode([String: String].self, from: Data(text.utf8)),
+      let settings = file.metadata["settings"].flatMap({ StoredSettings(text: $0) }),
       file["trainer.steps"] != nil
     else {
       throw FileError(path, "is no checkpoint of a training: it does not say how far it got")
@@ -82,20 +79,21 @@ public struct TrainingCheckpoint<B: Backend> {
     self.init(model, iteration: number, settings: settings, metadata: file.metadata)
   }
 
-  /// A setting that files of the first version lack; where it is missing it is not compared.
-  public static var laterSetting: String { "tokenizer" }
-
   /// Refuses to go on with other settings than the run began with.
   ///
   /// - Throws: `FileError` that names the first setting that differs.
-  public func check(_ wanted: [String: String], path: String) throws {
-    for key in Set(settings.keys).union(wanted.keys).sorted() where settings[key] != wanted[key] {
-      if key == Self.laterSetting && settings[key] == nil { continue }
-      throw FileError(
-        path,
-        "the run began with \(key) \(settings[key] ?? "not set"), now it is \(wanted[key] ?? "not set"): "
-          + "resume with the same settings")
+  public func check(_ wanted: some RunSettings, path: String) throws {
+    let difference: (name: String, began: String?, now: String?)?
+    do {
+      difference = try settings.difference(to: wanted)
+    } catch let error as SettingsError {
+      throw FileError(path, error.description)
     }
+    guard let difference else { return }
+    throw FileError(
+      path,
+      "the run began with \(difference.name) \(difference.began ?? "not set"), "
+        + "now it is \(difference.now ?? "not set"): resume with the same settings")
   }
 
   /// Puts weights, moments and step counts back.

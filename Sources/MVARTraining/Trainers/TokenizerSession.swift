@@ -41,17 +41,17 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
   public let options: TokenizerTrainingOptions
   private let loader: BatchLoader
   private let validation: [LabeledImages.Example]
-  private let settings: [String: String]
+  private let settings: any RunSettings
   private let seed: UInt64
   private let device: B.Device
 
   /// A training from its beginning.
   ///
   /// - Parameters:
-  ///   - settings: what decides the results, by name; a resumed run must agree.
+  ///   - settings: what decides the results; a resumed run must agree.
   public init(
     _ model: VQVAE<B>, _ options: TokenizerTrainingOptions, loader: BatchLoader,
-    validation: [LabeledImages.Example], seed: UInt64, settings: [String: String], on device: B.Device
+    validation: [LabeledImages.Example], seed: UInt64, settings: any RunSettings, on device: B.Device
   ) {
     trainer = TokenizerTrainer(model, options.optimizer, weights: options.losses)
     self.options = options
@@ -148,7 +148,7 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
   /// Writes everything needed to go on.
   public func save(iterations: Int, to path: String) throws {
     try TrainingCheckpoint<B>(
-      .tokenizer, iteration: iterations, settings: settings,
+      .tokenizer, iteration: iterations, settings: try StoredSettings(settings),
       metadata: ModelMetadata.of(trainer.model.configuration)
     ).write(trainer.optimizer, usage: trainer.usage, to: path)
   }

@@ -46,7 +46,7 @@ public struct TransformerSession<B: Backend>: TrainingSession {
   private let source: any TokenSource<B>
   private let tokenizer: VQVAE<B>?
   private let metadata: [String: String]
-  private let settings: [String: String]
+  private let settings: any RunSettings
   private let seed: UInt64
   private let device: B.Device
 
@@ -55,11 +55,11 @@ public struct TransformerSession<B: Backend>: TrainingSession {
   /// - Parameters:
   ///   - source: gives the batches.
   ///   - tokenizer: samples the sample images; nil for none.
-  ///   - settings: what decides the results, by name; a resumed run must agree.
+  ///   - settings: what decides the results; a resumed run must agree.
   ///   - metadata: see `ModelMetadata`.
   public init(
     _ model: MarkovianTransformer<B>, _ options: TransformerTrainingOptions, source: any TokenSource<B>,
-    tokenizer: VQVAE<B>?, seed: UInt64, settings: [String: String], metadata: [String: String], on device: B.Device
+    tokenizer: VQVAE<B>?, seed: UInt64, settings: any RunSettings, metadata: [String: String], on device: B.Device
   ) {
     trainer = TransformerTrainer(model, options.optimizer, regularization: options.regularization)
     cycle = SegmentCycle(model.trajectory, ratio: options.ratio, order: options.order)
@@ -161,7 +161,9 @@ public struct TransformerSession<B: Backend>: TrainingSession {
 
   /// Writes everything needed to go on.
   public func save(iterations: Int, to path: String) throws {
-    try TrainingCheckpoint<B>(.transformer, iteration: iterations, settings: settings, metadata: metadata)
-      .write(trainer.optimizer, to: path)
+    try TrainingCheckpoint<B>(
+      .transformer, iteration: iterations, settings: try StoredSettings(settings), metadata: metadata
+    )
+    .write(trainer.optimizer, to: path)
   }
 }

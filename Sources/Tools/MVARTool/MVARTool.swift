@@ -25,7 +25,7 @@ package struct MVARTool: ParsableCommand {
       Without checkpoints, `--model seeded:d16` stands for the published sizes with deterministic pseudo-random weights: it shows speed and \
       correctness, not images.
       """,
-    version: "0.1.0",
+    version: Version.current,
     subcommands: [
       Sample.self, Reconstruct.self, Encode.self, Decode.self, Crop.self, Inspect.self, Convert.self, Verify.self,
       TrainTokenizer.self, Train.self, Cache.self, Evaluate.self, Flops.self,
@@ -44,6 +44,7 @@ package struct MVARTool: ParsableCommand {
     // A reader that goes away and a file-size limit become errors of the write, which are reported like any other.
     signal(SIGPIPE, SIG_IGN)
     signal(SIGXFSZ, SIG_IGN)
+    ChildProcess.endWithParent()
     do {
       var command = try parseAsRoot(Array(CommandLine.arguments.dropFirst(1 + words.count)))
       try command.run()

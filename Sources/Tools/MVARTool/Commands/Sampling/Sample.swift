@@ -8,7 +8,7 @@ import MVAR
 import MVARMedia
 import TensorCore
 
-struct Sample: ParsableCommand {
+struct Sample: EngineCommand {
   /// The published values, and others with which the shipped model samples best.
   enum Defaults: SamplingDefaults {
     static let named = SamplingValues.published
@@ -112,61 +112,54 @@ struct Sample: ParsableCommand {
     }
   }
 
-  func run() throws {
-    let engine = try engine.open()
-    var command = self
-    if model == nil {
-      guard let transformer = ShippedModel.transformer, let shipped = ShippedModel.tokenizer else {
-        throw Failure(ShippedModel.absence)
-      }
-      command.model = transformer
-      command.tokenizer = tokenizer ?? shipped
+  /// The models' files, where those that are not named are the shipped ones.
+  private func sources() throws -> (transformer: String, tokenizer: String?) {
+    if let model { return (model, tokenizer) }
+    guard let transformer = ShippedModel.transformer, let shipped = ShippedModel.tokenizer else {
+      throw Failure(ShippedModel.absence)
     }
-    let inputs = [command.model, command.tokenizer, classNames].compactMap { $0 }
+    return (transformer, tokenizer ?? shipped)
+  }
+
+  func checkOutputs() throws {
+    let sources = try sources()
+    let inputs = [sources.transformer, sources.tokenizer, classNames].compactMap { $0 }
     if let output { try OutputFile.check(output, endings: [".png"], keeping: inputs) }
     if let tokens { try OutputFile.check(tokens, endings: [".npz"], keeping: inputs) }
-    let options = try sampling.options(isShipped: model == nil, smooth: smooth)
-    try engine.run(SampleTask(command: command, model: command.model ?? "", options: options))
   }
-}
 
-/// The sampling itself, on any engine.
-private struct SampleTask: EngineTask {
-  let command: Sample
-  /// The transformer, which `command` may leave open.
-  let model: String
-  let options: SamplingOptions
-
-  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws where B.Device == D {
-    let (transformer, tokenizer): (MarkovianTransformer<B>, VQVAE<B>) = try models(on: device)
-    let files = [model, command.tokenizer].compactMap { $0 }.joined(separator: " with ")
+  func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
+    let sources = try sources()
+    let options = try sampling.options(isShipped: model == nil, smooth: smooth)
+    let (transformer, tokenizer): (MarkovianTransformer<B>, VQVAE<B>) = try models(sources, on: device)
+    let files = [sources.transformer, sources.tokenizer].compactMap { $0 }.joined(separator: " with ")
     let sampler = try naming(files) { try Sampler(transformer, tokenizer.quantizer) }
-    let classes = try classes(transformer.configuration.classes)
-    let labels = classes.flatMap { [Int](repeating: $0, count: command.count) }
+    let labels = try labels(of: sources.transformer, classes: transformer.configuration.classes)
+      .flatMap { [Int](repeating: $0, count: count) }
     let scaleList = transformer.configuration.scaleList
     try tokenizer.configuration.checkSize(on: device)
-    let batch = try transformer.configuration.batchSize(command.batch, upTo: 8, on: device)
+    let batch = try transformer.configuration.batchSize(self.batch, upTo: 8, on: device)
     try checkSizes(count: labels.count, side: tokenizer.configuration.imageSide, scales: scaleList.count)
 
     let progress = Progress()
-    let recordings = command.recording.recordings(of: sampler)
-    var results = Results(command: command, labels: labels)
-    var (sampling, decoding) = (Stopwatch(), Stopwatch())
+    let recordings = recording.recordings(of: sampler)
+    var results = SampledImages(command: self, labels: labels)
+    var (transforming, decoding) = (Stopwatch(), Stopwatch())
     for start in stride(from: 0, to: labels.count, by: batch) {
       let range = start..<min(start + batch, labels.count)
-      let (sums, tokens) = try sampling.measure {
-        try naming(files) { try sample(sampler, recordings, labels, range, progress) }
+      let (sums, sampled) = try transforming.measure {
+        try naming(files) { try sample(sampler, recordings, labels, range, options, progress) }
       }
       for (row, index) in range.enumerated() {
-        if command.tokens != nil {
+        if tokens != nil {
           results.tokens.append(
-            tokens.flatMap { $0[row * ($0.count / range.count)..<(row + 1) * ($0.count / range.count)] })
+            sampled.flatMap { $0[row * ($0.count / range.count)..<(row + 1) * ($0.count / range.count)] })
         }
-        guard command.output != nil || command.singles != nil else { continue }
+        guard output != nil || singles != nil else { continue }
         progress.report("decoding image \(index + 1) of \(labels.count)")
         let shown = try decoding.measure {
           try sums.map {
-            try command.images.image(tokenizer.decode(Variable($0.rows(row..<row + 1))).value, by: files)
+            try images.image(tokenizer.decode(Variable($0.rows(row..<row + 1))).value, by: files)
           }
         }
         try results.add(shown, index: index)
@@ -175,24 +168,24 @@ private struct SampleTask: EngineTask {
     progress.finish()
     try results.write()
     Console.note(
-      "\(labels.count) image\(labels.count == 1 ? "" : "s"): transformer \(sampling.text), decoder \(decoding.text), "
+      "\(labels.count) image\(labels.count == 1 ? "" : "s"): transformer \(transforming.text), decoder \(decoding.text), "
         + device.peakText)
   }
 
   /// The labels of the classes asked for.
-  private func classes(_ count: Int) throws -> [Int] {
-    if command.classes.isEmpty {
+  private func labels(of model: String, classes count: Int) throws -> [Int] {
+    if classes.isEmpty {
       guard count <= 100 else {
         throw Failure("this model has \(count) classes: say which to sample, with --class")
       }
       return Array(0..<count)
     }
     var known: [String]?
-    if command.classNames == nil, case .file(let path) = try modelSource(model, option: "--model") {
+    if classNames == nil, case .file(let path) = try modelSource(model, option: "--model") {
       known = try ModelMetadata.classNames(of: CheckpointWeights(path: path, .transformer))
     }
-    return try command.classes.map {
-      try ClassNames.label($0, file: command.classNames, known: known, classes: count)
+    return try classes.map {
+      try ClassNames.label($0, file: classNames, known: known, classes: count)
     }
   }
 
@@ -201,26 +194,27 @@ private struct SampleTask: EngineTask {
   /// - Returns: f̂ after the last scale, or after each where that is shown; and the tokens of each scale where they are wanted.
   private func sample<B: Backend>(
     _ sampler: Sampler<B>, _ recordings: SamplingRecordings<B>?, _ labels: [Int], _ range: Range<Int>,
-    _ progress: Progress
+    _ options: SamplingOptions, _ progress: Progress
   ) throws -> (sums: [Tensor<B>], tokens: [[Int]]) {
     let scales = sampler.transformer.configuration.scaleList.count
-    let streams = range.map { RandomStream(seed: command.seed, stream: UInt64(command.first + $0)) }
-    var (sums, tokens): ([Tensor<B>], [Indices<B>]) = ([], [])
+    let streams = range.map { RandomStream(seed: seed, stream: UInt64(first + $0)) }
+    var (sums, kept): ([Tensor<B>], [Indices<B>]) = ([], [])
     _ = try sampler.sample(labels: Array(labels[range]), streams: streams, options, recordings: recordings) { sampled in
-      if command.scales || sampled.scale == scales - 1 { sums.append(sampled.sum) }
-      if command.tokens != nil { tokens.append(sampled.tokens) }
+      if self.scales || sampled.scale == scales - 1 { sums.append(sampled.sum) }
+      if tokens != nil { kept.append(sampled.tokens) }
       progress.report(
         "sampling images \(range.lowerBound + 1)–\(range.upperBound) of \(labels.count): "
           + "scale \(sampled.scale + 1) of \(scales)")
     }
-    return (sums, try tokens.map { try $0.values() })
+    return (sums, try kept.map { try $0.values() })
   }
 
   /// Loads both models; the tokenizer gets the transformer's list of scales unless one was given.
-  private func models<B: Backend>(on device: B.Device) throws -> (MarkovianTransformer<B>, VQVAE<B>)
-  where B.Device: EngineDevice {
-    var hints = try command.hints.hints()
-    let source = try modelSource(model, option: "--model")
+  private func models<B: Backend>(
+    _ sources: (transformer: String, tokenizer: String?), on device: B.Device
+  ) throws -> (MarkovianTransformer<B>, VQVAE<B>) where B.Device: EngineDevice {
+    var hints = try hints.hints()
+    let source = try modelSource(sources.transformer, option: "--model")
     if case .seeded(let depth) = source {
       // Before weights are computed; a file's own size says enough.
       let configuration = TransformerConfiguration(
@@ -230,12 +224,12 @@ private struct SampleTask: EngineTask {
       let weights = (Double(18 * depth) * width + Double(configuration.scaleList.length)) * width * 4
       try device.checkMemory(weights + configuration.bytesPerImage, for: "\(source)")
     }
-    let transformer: MarkovianTransformer<B> = try naming(model) {
+    let transformer: MarkovianTransformer<B> = try naming(sources.transformer) {
       try source.transformer(hints, on: device)
     }
     hints.sides = hints.sides ?? transformer.configuration.scaleList.sides
-    let tokenizerSource = try command.tokenizer.map { try modelSource($0, option: "--tokenizer") } ?? source
-    if command.tokenizer == nil, case .file(let path) = source,
+    let tokenizerSource = try sources.tokenizer.map { try modelSource($0, option: "--tokenizer") } ?? source
+    if sources.tokenizer == nil, case .file(let path) = source,
       (try? CheckpointWeights(path: path, .tokenizer)) == nil
     {
       throw Failure("\(path): holds no tokenizer; name one with --tokenizer")
@@ -248,53 +242,11 @@ private struct SampleTask: EngineTask {
 
   /// Refuses results that could not be written, before they are computed.
   private func checkSizes(count: Int, side: Int, scales: Int) throws {
-    let perRow = command.scales ? scales : 1
-    if command.output != nil { try command.grid.check(count: count, side: side, perRow: perRow) }
-    if let folder = command.singles {
-      try command.grid.check(count: 1, side: side, perRow: perRow)
+    let perRow = self.scales ? scales : 1
+    if output != nil { try grid.check(count: count, side: side, perRow: perRow) }
+    if let folder = singles {
+      try grid.check(count: 1, side: side, perRow: perRow)
       try OutputFile.makeFolder(folder)
-    }
-  }
-}
-
-/// The images and tokens of a run.
-private struct Results {
-  let command: Sample
-  let labels: [Int]
-  var tokens: [[Int]] = []
-  private var rows: [[PixelImage]] = []
-
-  init(command: Sample, labels: [Int]) {
-    self.command = command
-    self.labels = labels
-  }
-
-  /// Takes in the images of one image: after each scale, or the last only.
-  mutating func add(_ shown: [PixelImage], index: Int) throws {
-    if let folder = command.singles {
-      let number = String(command.first + index)
-      let name = String(repeating: "0", count: max(6 - number.count, 0)) + number
-      let path = "\(folder)/\(name)-class\(labels[index]).png"
-      try ImageGrid().rows([shown]).writePNG(to: path)
-      try Console.print(path)
-    }
-    if command.output != nil { rows.append(shown) }
-  }
-
-  /// Writes what is written at the end.
-  func write() throws {
-    if let path = command.output {
-      let image =
-        try command.scales
-        ? ImageGrid().rows(rows)
-        : ImageGrid().grid(
-          rows.map { $0[0] }, columns: command.grid.columns ?? (command.classes.count == 1 ? nil : command.count))
-      try image.writePNG(to: path)
-      try Console.print(path)
-    }
-    if let path = command.tokens {
-      try TokenFile.write(tokens, labels: labels, to: path)
-      try Console.print(path)
     }
   }
 }

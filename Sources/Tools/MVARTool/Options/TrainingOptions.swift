@@ -1,7 +1,7 @@
 // The options that both trainings share: data, order and variation of images, the optimizer, the run's folder.
 //
-// A training is fully decided by its options and its data; `settings` collects what decides it, so that a resumed run can
-// be refused when anything differs.
+// A training is fully decided by its options and its data; `settings` are those that decide it (TrainingSettings.swift), so
+// that a resumed run can be refused when anything differs.
 
 import ArgumentParser
 import Foundation
@@ -38,14 +38,6 @@ struct DataOptions: ParsableArguments {
   func validate() throws {
     guard !data.isEmpty else { throw ValidationError("--data is empty; name a folder") }
     try Arguments.check("--shift", shift, in: 0...256)
-  }
-
-  /// What decides the results.
-  var settings: [String: String] {
-    [
-      "--held-out": "\(dataset.heldOut)", "--balance": balance.rawValue, "--flip": "\(flip)",
-      "--never-flip": neverFlip.sorted().joined(separator: ", "), "--shift": "\(shift)",
-    ]
   }
 
   /// Reads the images.
@@ -125,23 +117,17 @@ struct OptimizerOptions: ParsableArguments {
     }
   }
 
+  /// Steps of the warm-up.
+  var warmupSteps: Int { warmup ?? steps / 50 }
+
   /// The schedules, in micro-batches.
   func schedules(accumulation: Int = 1) -> (rate: LearningRateSchedule, decay: WeightDecaySchedule) {
     let total = steps * accumulation
     return (
       LearningRateSchedule(
-        peak: lr, decay: schedule, warmup: (warmup ?? steps / 50) * accumulation, total: total, start: wp0, end: wpe),
+        peak: lr, decay: schedule, warmup: warmupSteps * accumulation, total: total, start: wp0, end: wpe),
       WeightDecaySchedule(wd, end: wdEnd, total: total)
     )
-  }
-
-  /// What decides the results.
-  var settings: [String: String] {
-    [
-      "--steps": "\(steps)", "--batch": "\(batch)", "--lr": "\(lr)", "--schedule": "\(schedule)",
-      "--warmup": "\(warmup ?? steps / 50)", "--wp0": "\(wp0)", "--wpe": "\(wpe)", "--wd": "\(wd)",
-      "--wd-end": "\(wdEnd ?? wd)", "--clip": "\(clip)", "--seed": "\(seed)",
-    ]
   }
 }
 
@@ -161,7 +147,8 @@ struct RunOptions: ParsableArguments {
   @Option(parsing: .unconditional, help: "Steps between two validations; 0 for none.")
   var validateEvery = 200
 
-  @Option(parsing: .unconditional, help: "Steps between two images; 0 for none.")
+  @Option(
+    name: .customLong("picture-every"), parsing: .unconditional, help: "Steps between two images; 0 for none.")
   var imageEvery = 200
 
   func validate() throws {

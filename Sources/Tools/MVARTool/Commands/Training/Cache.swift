@@ -6,7 +6,7 @@ import MVAR
 import MVARTraining
 import TensorCore
 
-struct Cache: ParsableCommand {
+struct Cache: EngineCommand {
   static let configuration = CommandConfiguration(
     abstract: "Encode a folder of images into cached tokens for training.",
     discussion: """
@@ -36,25 +36,20 @@ struct Cache: ParsableCommand {
     try Arguments.check("--batch", batch, in: 1...1024)
   }
 
-  func run() throws { try tokenizer.engine.open().run(CacheTask(command: self)) }
-}
+  var engine: EngineOptions { tokenizer.engine }
 
-/// The encoding, on any engine.
-private struct CacheTask: EngineTask {
-  let command: Cache
-
-  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws where B.Device == D {
-    try RunFolder.checkWritable(command.output)
-    try TrainingChecks.apart(command.output, from: command.data)
-    let model: VQVAE<B> = try command.tokenizer.load([.encoder], on: device)
+  func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
+    try RunFolder.checkWritable(output)
+    try TrainingChecks.apart(output, from: data)
+    let model: VQVAE<B> = try tokenizer.load([.encoder], on: device)
     let progress = Progress()
-    let images = try command.dataset.images(in: command.data, side: model.configuration.imageSide, progress)
-    try naming(command.tokenizer.tokenizer) {
-      try LatentCache(model, on: device).write(images, to: command.output, batch: command.batch) { done, total in
+    let images = try dataset.images(in: data, side: model.configuration.imageSide, progress)
+    try naming(tokenizer.tokenizer) {
+      try LatentCache(model, on: device).write(images, to: output, batch: batch) { done, total in
         progress.report("encoding image \(done) of \(total)")
       }
     }
     progress.finish()
-    try Console.print(command.output)
+    try Console.print(output)
   }
 }

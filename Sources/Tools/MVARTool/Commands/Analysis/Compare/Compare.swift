@@ -127,12 +127,13 @@ struct Compare: ParsableCommand {
     }
     if let sides = hints.scaleList.patchNums { arguments += ["--patch-nums", sides] }
     let result = try ChildProcess.run(arguments)
-    guard result.status == 0,
+    guard result.end == .status(0),
       let measurement = try? JSONDecoder().decode(ComparisonMeasurement.self, from: Data(result.output.utf8))
     else {
       let place = "\(pattern.rawValue) with batch \(batch)"
-      guard result.status != nil else {
-        throw Failure("\(place): the process was stopped, perhaps for want of memory")
+      if case .signal(let signal) = result.end {
+        let reason = signal == SIGKILL ? ", perhaps for want of memory" : ""
+        throw Failure("\(place): the process that measured was ended by \(Signal.name(signal))\(reason)")
       }
       throw Failure(result.sentence("\(place): no measurement was made"))
     }

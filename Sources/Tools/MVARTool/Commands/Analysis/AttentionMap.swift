@@ -12,7 +12,7 @@ import MVARPlots
 import MVARTraining
 import TensorCore
 
-struct AttentionMap: ParsableCommand {
+struct AttentionMap: EngineCommand {
   static let configuration = CommandConfiguration(
     commandName: "attention",
     abstract: "Show where the queries of a trained model look: at which scales, and how far.",
@@ -60,38 +60,46 @@ struct AttentionMap: ParsableCommand {
     try Arguments.check("--count", count, in: 1...100_000)
   }
 
-  func run() throws {
-    let engine = try engine.open()
+  /// Where models and images come from.
+  private struct Sources {
+    let model: String
+    /// The tokenizer's file, which may be the model's.
+    let tokenizer: String
+    let data: String
+  }
+
+  /// What is named, and the shipped model and images for what is not.
+  private func sources() throws -> Sources {
     let shipped = ShippedModel.transformer
     guard let model = model ?? shipped else { throw Failure(ShippedModel.absence) }
     let ownTokenizer = self.model == nil ? ShippedModel.tokenizer : nil
     guard let data = data ?? shipped.map({ ($0 as NSString).deletingLastPathComponent }) else {
       throw Failure("no images are named, and the shipped ones (Fixtures/emoji) were not found; use --data")
     }
-    let tokenizer = tokenizer ?? ownTokenizer
-    try OutputFile.check(output, endings: [".svg"], keeping: [model] + (tokenizer.map { [$0] } ?? []))
-    let statistics = try engine.run(
-      AttentionTask(command: self, model: model, tokenizer: tokenizer ?? model, data: data))
+    return Sources(model: model, tokenizer: tokenizer ?? ownTokenizer ?? model, data: data)
+  }
+
+  func checkOutputs() throws {
+    let sources = try sources()
+    try OutputFile.check(output, endings: [".svg"], keeping: [sources.model, sources.tokenizer])
+  }
+
+  func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
+    let statistics = try statistics(sources(), as: engine, on: device)
     try AttentionFigure.figure(statistics).write(to: output)
     try Table.print(AttentionFigure.table(statistics))
     try Console.print(output)
   }
-}
 
-/// The forward passes, on any engine.
-private struct AttentionTask: EngineTask {
-  let command: AttentionMap
-  let model: String
-  /// The tokenizer's file, which may be the model's.
-  let tokenizer: String
-  let data: String
-
-  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws -> AttentionStatistics
-  where B.Device == D {
-    let (transformer, codes): (MarkovianTransformer<B>, VQVAE<B>) = try models(on: device)
+  /// The statistics of the forward passes.
+  private func statistics<B: Backend>(_ sources: Sources, as engine: B.Type, on device: B.Device) throws
+    -> AttentionStatistics where B.Device: EngineDevice
+  {
+    let (transformer, codes): (MarkovianTransformer<B>, VQVAE<B>) = try models(sources, on: device)
     let progress = Progress()
     defer { progress.finish() }
-    let (examples, labels) = try images(codes.configuration.imageSide, transformer.configuration, progress)
+    let (examples, labels) = try images(
+      sources, codes.configuration.imageSide, transformer.configuration, progress)
     // All scales at once: about three times the largest one's share.
     let bytes = 3 * transformer.configuration.bytesPerImage
     let batch = min(max(Int(0x1p30 / bytes), 1), 8)
@@ -100,19 +108,22 @@ private struct AttentionTask: EngineTask {
     for start in stride(from: 0, to: examples.count, by: batch) {
       let range = start..<min(start + batch, examples.count)
       progress.report("looking at image \(range.lowerBound + 1) of \(examples.count)")
-      let inputs = try inputs(Array(examples[range]), codes, on: device)  // [B, L − 1, Z]
+      let inputs = try inputs(Array(examples[range]), codes, from: sources, on: device)  // [B, L − 1, Z]
       try statistics.add(transformer, labels: Array(labels[range]), inputs: inputs)
     }
     guard statistics.isFinite else {
-      throw Failure("\(model): the attention weights are not finite numbers: the weights are damaged or do not fit")
+      throw Failure(
+        "\(sources.model): the attention weights are not finite numbers: the weights are damaged or do not fit")
     }
     return statistics
   }
 
   /// Loads both models; the tokenizer gets the transformer's list of scales unless one was given.
-  private func models<B: Backend>(on device: B.Device) throws -> (MarkovianTransformer<B>, VQVAE<B>)
-  where B.Device: EngineDevice {
-    var hints = try command.hints.hints()
+  private func models<B: Backend>(_ sources: Sources, on device: B.Device) throws -> (
+    MarkovianTransformer<B>, VQVAE<B>
+  ) where B.Device: EngineDevice {
+    let (model, tokenizer) = (sources.model, sources.tokenizer)
+    var hints = try hints.hints()
     let transformer: MarkovianTransformer<B> = try naming(model) {
       try ModelSource.file(model).transformer(hints, on: device)
     }
@@ -131,24 +142,25 @@ private struct AttentionTask: EngineTask {
 
   /// The images to look at, and the label each is shown with.
   private func images(
-    _ side: Int, _ configuration: TransformerConfiguration, _ progress: Progress
+    _ sources: Sources, _ side: Int, _ configuration: TransformerConfiguration, _ progress: Progress
   ) throws -> (examples: [LabeledImages.Example], labels: [Int]) {
-    let images = try command.dataset.images(in: data, side: side, progress)
+    let images = try dataset.images(in: sources.data, side: side, progress)
     let all = images.validation.isEmpty ? images.training : images.validation
-    let count = min(command.count, all.count)
+    let count = min(self.count, all.count)
     let examples = (0..<count).map { all[$0 * all.count / count] }
-    let names = try ModelMetadata.classNames(of: CheckpointWeights(path: model, .transformer)) ?? images.classNames
+    let names =
+      try ModelMetadata.classNames(of: CheckpointWeights(path: sources.model, .transformer)) ?? images.classNames
     if images.classNames.count == configuration.classes, names == images.classNames {
       return (examples, examples.map(\.label))
     }
     progress.finish()
-    Console.note("\(data): its classes are not those of the model, so the images are shown without a class")
+    Console.note("\(sources.data): its classes are not those of the model, so the images are shown without a class")
     return (examples, examples.map { _ in configuration.classes })
   }
 
   /// What the transformer sees of images: x_1 … x_(S−1) [B, L − 1, Z].
   private func inputs<B: Backend>(
-    _ examples: [LabeledImages.Example], _ codes: VQVAE<B>, on device: B.Device
+    _ examples: [LabeledImages.Example], _ codes: VQVAE<B>, from sources: Sources, on device: B.Device
   ) throws -> Tensor<B> {
     let side = codes.configuration.imageSide
     let values = examples.flatMap { $0.image.planarFloats() }
@@ -156,7 +168,8 @@ private struct AttentionTask: EngineTask {
     let features = try codes.features(Variable(images))  // [B, Z, P, P]
     guard try B.isFinite(features.value) else {
       throw Failure(
-        "\(tokenizer): the tokenizer's output is not made of finite numbers: its weights are damaged or do not fit")
+        "\(sources.tokenizer): the tokenizer's output is not made of finite numbers: its weights are damaged or do not fit"
+      )
     }
     return codes.quantizer.inputs(sums: codes.quantizer.encode(features).sums).value
   }

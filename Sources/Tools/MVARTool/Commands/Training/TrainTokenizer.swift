@@ -8,7 +8,7 @@ import MVARMedia
 import MVARTraining
 import TensorCore
 
-struct TrainTokenizer: ParsableCommand {
+struct TrainTokenizer: EngineCommand {
   static let configuration = CommandConfiguration(
     commandName: "train-tokenizer",
     abstract: "Train a tokenizer on a folder of images.",
@@ -66,6 +66,8 @@ struct TrainTokenizer: ParsableCommand {
 
   @OptionGroup(title: "Engine") var engine: EngineOptions
 
+  private static var result: String { "tokenizer.safetensors" }
+
   func validate() throws {
     _ = try tokenizerConfiguration()
     for (name, value) in [("--l1", l1), ("--l2", l2), ("--vq", vq)] where !(value >= 0 && value.isFinite) {
@@ -95,60 +97,40 @@ struct TrainTokenizer: ParsableCommand {
     }
   }
 
-  func run() throws { try engine.open().run(TrainTokenizerTask(command: self)) }
-
-  /// What decides the results.
-  var settings: [String: String] {
-    data.settings.merging(optimizer.settings) { first, _ in first }.merging([
-      "--ch": "\(ch)", "--multipliers": multipliers, "--blocks": "\(blocks)", "--vocabulary": "\(vocabulary)",
-      "--code-width": "\(codeWidth)", "--patch-nums": patchNums, "--phi": "\(phi)", "--l1": "\(l1)", "--l2": "\(l2)",
-      "--vq": "\(vq)", "--revive-every": "\(reviveEvery)",
-      "--quantize-after": "\(quantizeAfter)",
-    ]) { first, _ in first }
-  }
-}
-
-/// The training itself, on any engine.
-private struct TrainTokenizerTask: EngineTask {
-  private static var result: String { "tokenizer.safetensors" }
-
-  let command: TrainTokenizer
-
-  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws where B.Device == D {
-    let configuration = try command.tokenizerConfiguration()
-    try command.runOptions.check(result: Self.result, data: command.data.data)
-    try TrainingChecks.memory(configuration, batch: command.optimizer.batch, on: device)
-    let images = try command.data.images(side: configuration.imageSide)
-    let seed = command.optimizer.seed
+  func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
+    let configuration = try tokenizerConfiguration()
+    try runOptions.check(result: Self.result, data: data.data)
+    try TrainingChecks.memory(configuration, batch: optimizer.batch, on: device)
+    let images = try data.images(side: configuration.imageSide)
+    let seed = optimizer.seed
     let order = SampleOrder(
-      labels: images.training.map(\.label), batch: command.optimizer.batch, seed: seed, balance: command.data.balance)
+      labels: images.training.map(\.label), batch: optimizer.batch, seed: seed, balance: data.balance)
     let loader = BatchLoader(
       images: images.training, side: configuration.imageSide, order: order,
       augmentation: Augmentation(
-        flips: command.data.flip, shift: command.data.shift,
-        unflippable: try command.data.unflippable(images.classNames)), seed: seed)
+        flips: data.flip, shift: data.shift,
+        unflippable: try data.unflippable(images.classNames)), seed: seed)
     let model = try VQVAE<B>(
       configuration, InitialSource(seed: seed, on: device), on: device)
-    let schedules = command.optimizer.schedules()
+    let schedules = optimizer.schedules()
     var options = TokenizerTrainingOptions(schedule: schedules.rate, decay: schedules.decay)
-    options.batch = command.optimizer.batch
-    options.optimizer = OptimizerSettings(clip: command.optimizer.clip)
-    options.losses = TokenizerLossWeights(absolute: command.l1, squared: command.l2, quantizer: command.vq)
-    options.reviveEvery = command.reviveEvery
-    options.quantizeAfter = command.quantizeAfter
-    var settings = command.settings
-    settings["data"] = DataOptions.fingerprint(images.training.map { ($0.label, $0.name) })
+    options.batch = optimizer.batch
+    options.optimizer = OptimizerSettings(clip: optimizer.clip)
+    options.losses = TokenizerLossWeights(absolute: l1, squared: l2, quantizer: vq)
+    options.reviveEvery = reviveEvery
+    options.quantizeAfter = quantizeAfter
+    let fingerprints = RunFingerprints(data: DataOptions.fingerprint(images.training.map { ($0.label, $0.name) }))
     var session = TokenizerSession(
-      model, options, loader: loader, validation: images.validation, seed: seed, settings: settings,
+      model, options, loader: loader, validation: images.validation, seed: seed, settings: try settings(fingerprints),
       on: device)
-    let isResuming = command.runOptions.isResuming
-    let folder = try command.runOptions.open(resuming: isResuming)
+    let isResuming = runOptions.isResuming
+    let folder = try runOptions.open(resuming: isResuming)
     let first = isResuming ? try session.restore(from: folder.checkpoint) : 0
     Console.note(
       "\(images.training.count) images of \(images.classNames.count) classes, \(images.validation.count) held out; "
         + "\(model.parameters.reduce(0) { $0 + $1.value.shape.count }) parameters")
-    let isFinished = try command.runOptions.run(
-      &session, folder: folder, from: first, steps: command.optimizer.steps, curves: ["loss", "mse", "l1"])
+    let isFinished = try runOptions.run(
+      &session, folder: folder, from: first, steps: optimizer.steps, curves: ["loss", "mse", "l1"])
     guard isFinished else { throw ExitCode(130) }
     let path = "\(folder.path)/\(Self.result)"
     let usage = session.trainer.usage

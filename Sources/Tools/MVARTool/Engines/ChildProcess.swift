@@ -1,4 +1,7 @@
 // Starting this program again: a check that must not stop the others, or a measurement of one process's memory.
+//
+// Such a process ends with the one that started it, however that ends: its standard input is a pipe in which nothing ever
+// stands, and which the system closes when the other end's owner is gone.
 
 import Foundation
 import Synchronization
@@ -20,12 +23,17 @@ enum ChildProcess {
     #endif
   }
 
-  /// What a process ended with.
+  /// What ended a process.
+  enum End: Equatable {
+    case status(Int32)
+    case signal(Int32)
+  }
+
+  /// What a process left behind.
   struct Result {
     let output: String
     let complaints: String
-    /// The exit status; nil when a signal ended it.
-    let status: Int32?
+    let end: End
 
     /// The last line of complaints as a sentence, without the program's name.
     func sentence(_ fallback: String) -> String {
@@ -43,9 +51,10 @@ enum ChildProcess {
     process.arguments = leadingWords.withLock(\.self) + arguments
     var environment = ProcessInfo.processInfo.environment
     environment["SWIFT_BACKTRACE"] = "enable=no"
+    environment[mark] = "1"
     process.environment = environment
-    let (output, errors) = (Pipe(), Pipe())
-    process.standardInput = FileHandle.nullDevice
+    let (life, output, errors) = (Pipe(), Pipe(), Pipe())
+    process.standardInput = life
     process.standardOutput = output
     process.standardError = errors
     do {
@@ -57,8 +66,35 @@ enum ChildProcess {
     let printed = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
     let complaints = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
     process.waitUntilExit()
+    try? life.fileHandleForWriting.close()
+    let status = process.terminationStatus
     return Result(
       output: printed, complaints: complaints,
-      status: process.terminationReason == .exit ? process.terminationStatus : nil)
+      end: process.terminationReason == .exit ? .status(status) : .signal(status))
+  }
+
+  /// The environment variable by which a process knows that it was started here.
+  private static let mark = "MVAR_ENDS_WITH_STANDARD_INPUT"
+
+  /// In a process that was started here: ends it as soon as the one that started it is gone.
+  static func endWithParent() {
+    guard ProcessInfo.processInfo.environment[mark] != nil else { return }
+    unsetenv(mark)
+    Thread.detachNewThread {
+      var byte: UInt8 = 0
+      while true {
+        let count = read(STDIN_FILENO, &byte, 1)
+        if count == 0 || (count < 0 && errno != EINTR) { _exit(1) }
+      }
+    }
+  }
+}
+
+/// Signals in sentences.
+enum Signal {
+  /// `signal 9 (Killed)`
+  static func name(_ number: Int32) -> String {
+    guard let text = strsignal(number) else { return "signal \(number)" }
+    return "signal \(number) (\(String(cString: text)))"
   }
 }

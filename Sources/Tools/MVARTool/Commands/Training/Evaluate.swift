@@ -1,6 +1,6 @@
 // `mvar evaluate`: a tokenizer and a transformer → how good they are on a small labeled data set.
 //
-// The options and their checks; what is measured, and in which order, is in EvaluateTask.swift.
+// The options and their checks; what is measured, and in which order, is in Evaluate+Measurement.swift.
 
 import ArgumentParser
 import Foundation
@@ -10,7 +10,7 @@ import MVARMedia
 import MVARTraining
 import TensorCore
 
-struct Evaluate: ParsableCommand {
+struct Evaluate: EngineCommand {
   /// Values that suit small models.
   enum Defaults: SamplingDefaults {
     static let named = SamplingValues(guidance: 2, topK: 100, topP: 0.95)
@@ -91,20 +91,22 @@ struct Evaluate: ParsableCommand {
     }
   }
 
-  func run() throws {
-    let engine = try engine.open()
+  func checkOutputs() throws {
     let inputs = [model, tokenizer].compactMap { $0 }
     let outputs = [(output, ".md"), (json, ".json"), (grid, ".png"), (nearest, ".png")]
     for case (let path?, let ending) in outputs { try OutputFile.check(path, endings: [ending], keeping: inputs) }
     if let grid, grid == nearest { throw Failure("\(grid): is named by both --grid and --nearest") }
+  }
+
+  func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
     let found: Evaluation
     do {
-      found = try engine.run(EvaluateTask(command: self, sampling: sampling.options()))
+      found = try measure(as: engine, on: device)
     } catch let error as EvaluationError {
       throw Failure("\(tokenizer): \(error)")
     }
-    if let grid { try found.grid(columns: EvaluateTask.columns).writePNG(to: grid) }
-    if let nearest { try found.nearestGrid(columns: EvaluateTask.columns).writePNG(to: nearest) }
+    if let grid { try found.grid(columns: Self.columns).writePNG(to: grid) }
+    if let nearest { try found.nearestGrid(columns: Self.columns).writePNG(to: nearest) }
     if let json { try write(found.report.json(), to: json) }
     let text = found.report.markdown
     if let output { try write(text, to: output) }

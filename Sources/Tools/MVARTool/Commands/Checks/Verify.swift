@@ -26,7 +26,8 @@ struct Verify: ParsableCommand {
     abstract: "Compare an engine with golden values.",
     discussion: """
       Each file says in its metadata what to run. One row per tensor shows the largest absolute and relative error, \
-      where it is, and the tolerance. Exit status 1 if anything fails, or if nothing was compared.
+      where it is, and the tolerance. Exit status 0 if all that was compared passed, 1 if anything fails, 2 if \
+      something could not be judged.
 
         mvar verify Fixtures/golden --device reference --summary
       """)
@@ -42,26 +43,37 @@ struct Verify: ParsableCommand {
   @OptionGroup(title: "Engine")
   var engine: EngineOptions
 
-  @Flag(help: ArgumentHelp("Check one file in this very process.", visibility: .hidden))
+  @Flag(help: ArgumentHelp("Check one file in this very process, and print JSON.", visibility: .hidden))
   var alone = false
 
+  /// The status when something could not be judged, and nothing fails.
+  static let notJudged = ExitCode(2)
+
   func run() throws {
+    let engine = try engine.open()
     if alone {
-      let engine = try engine.open()
-      for file in files { try engine.runAsTruth(VerifyTask(command: self, file: file)) }
+      for file in files { try checkAlone(file, on: engine) }
       return
     }
-    _ = try engine.open()
-    let found = try files.flatMap(goldenFiles)
+    var (counts, unusable, isComplete) = (VerifyCounts(), 0, true)
+    var found: [String] = []
+    for file in files {
+      do {
+        found += try goldenFiles(file)
+      } catch let failure as Failure {
+        isComplete = false
+        Console.complain(failure.description)
+      }
+    }
     let progress = Progress()
-    var (counts, unusable) = (VerifyCounts(), 0)
     for file in found {
       progress.report("verifying \(file)")
       do {
-        let (text, part) = try IsolatedVerification(command: self).run(file)
+        let record = try IsolatedVerification(command: self).run(file)
         progress.finish()
-        try Console.print(text)
-        counts.add(part)
+        try show(record)
+        counts.add(record.counts)
+        if record.hasUnjudged { isComplete = false }
       } catch let failure as Failure {
         progress.finish()
         unusable += 1
@@ -73,7 +85,30 @@ struct Verify: ParsableCommand {
         "\(counts) in \(found.count) file" + (found.count == 1 ? "" : "s")
           + (unusable > 0 ? ", \(unusable) of them unusable" : ""))
     }
-    if counts.failed > 0 || unusable > 0 || counts.passed == 0 { throw ExitCode.failure }
+    if counts.failed > 0 { throw ExitCode.failure }
+    if unusable > 0 || !isComplete || counts.passed == 0 { throw Self.notJudged }
+  }
+
+  /// Checks a file in this process and prints what was found as JSON, for the process that asked.
+  private func checkAlone(_ file: String, on engine: Engine) throws {
+    let record: VerificationRecord
+    do {
+      record = VerificationRecord(try engine.runAsTruth(Verification(file: file, photos: photos)))
+    } catch {
+      try Console.print(VerificationResult.unusable(sentence: MVARTool.describe(error)).json())
+      throw Self.notJudged
+    }
+    try Console.print(VerificationResult.judged(record: record).json())
+    if record.counts.failed > 0 { throw ExitCode.failure }
+    if record.hasUnjudged { throw Self.notJudged }
+  }
+
+  /// Prints what was found about a file.
+  private func show(_ record: VerificationRecord) throws {
+    try Console.print(Console.singleLine("\(record.path) (\(record.kind)): \(record.counts)"))
+    let rows = record.rows.filter { detail == .all || (detail == .quiet && $0.outcome != .passed) }
+    if rows.isEmpty { return }
+    try Table.print([["", "tensor", "absolute", "relative", "tolerance", "worst"]] + rows.map(\.cells))
   }
 
   /// The golden files that a path stands for.
@@ -99,30 +134,12 @@ struct Verify: ParsableCommand {
 }
 
 /// The comparison of one file, on any engine.
-private struct VerifyTask: EngineTask {
-  let command: Verify
+private struct Verification: EngineTask {
   let file: String
+  let photos: String?
 
-  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws where B.Device == D {
-    let report = try Verifier<B>(on: device, photos: command.photos).verify(file)
-    let counts = VerifyCounts(passed: report.passed, failed: report.failed, notChecked: report.notChecked)
-    try Console.print(printable("\(report.path) (\(report.kind)): \(counts)"))
-    let rows = report.rows.filter {
-      command.detail == .all || (command.detail == .quiet && $0.outcome != .passed)
-    }
-    if rows.isEmpty { return }
-    let header = ["", "tensor", "absolute", "relative", "tolerance", "worst"]
-    try Table.print([header] + rows.map(cells))
-  }
-
-  private func cells(_ row: VerificationRow) -> [String] {
-    let isExact = row.tolerance == "equal"
-    let absolute = isExact ? String(format: "%.0f", row.absolute) : String(format: "%.2e", row.absolute)
-    let relative = isExact ? "" : String(format: "%.2e", row.relative)
-    switch row.outcome {
-    case .passed: return ["pass", row.name, absolute, relative, row.tolerance, row.place]
-    case .failed: return ["FAIL", row.name, absolute, relative, row.tolerance, row.place]
-    case .notChecked(let reason): return ["----", row.name, "", "", "", "not checked: \(reason)"]
-    }
+  func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws -> VerificationReport
+  where B.Device == D {
+    try Verifier<B>(on: device, photos: photos).verify(file)
   }
 }

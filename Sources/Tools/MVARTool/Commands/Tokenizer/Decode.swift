@@ -5,7 +5,7 @@ import MVAR
 import MVARMedia
 import TensorCore
 
-struct Decode: ParsableCommand {
+struct Decode: EngineCommand {
   static let configuration = CommandConfiguration(
     abstract: "Decode tokens into images.",
     discussion: """
@@ -24,31 +24,26 @@ struct Decode: ParsableCommand {
   @OptionGroup var images: ImageOptions
   @OptionGroup var tokenizer: TokenizerOptions
 
-  func run() throws {
-    let engine = try tokenizer.engine.open()
+  var engine: EngineOptions { tokenizer.engine }
+
+  func checkOutputs() throws {
     try OutputFile.check(output, endings: [".png"], keeping: [tokens, tokenizer.tokenizer])
-    try engine.run(DecodeTask(command: self))
   }
-}
 
-/// The decoding, on any engine.
-private struct DecodeTask: EngineTask {
-  let command: Decode
-
-  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws where B.Device == D {
-    let model: VQVAE<B> = try command.tokenizer.load([.decoder], on: device)
+  func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
+    let model: VQVAE<B> = try tokenizer.load([.decoder], on: device)
     let configuration = model.configuration
-    let tokens = try TokenFile.read(command.tokens, for: configuration)
-    try command.grid.check(count: tokens.count, side: configuration.imageSide)
+    let encoded = try TokenFile.read(tokens, for: configuration)
+    try grid.check(count: encoded.count, side: configuration.imageSide)
     let progress = Progress()
-    let shown = try tokens.enumerated().map { index, tokens in
-      progress.report("decoding image \(index + 1) of \(command.tokens.count)")
+    let shown = try encoded.enumerated().map { index, tokens in
+      progress.report("decoding image \(index + 1) of \(encoded.count)")
       let indices: [Indices<B>] = try TokenFile.perScale(tokens, configuration.scaleList, on: device)
-      return try command.images.image(
-        model.decode(model.quantizer.decode(indices).last!).value, by: command.tokenizer.tokenizer)
+      return try images.image(
+        model.decode(model.quantizer.decode(indices).last!).value, by: tokenizer.tokenizer)
     }
     progress.finish()
-    try ImageGrid().grid(shown, columns: command.grid.columns).writePNG(to: command.output)
-    try Console.print(command.output)
+    try ImageGrid().grid(shown, columns: grid.columns).writePNG(to: output)
+    try Console.print(output)
   }
 }

@@ -37,7 +37,27 @@ protocol EngineTask {
   /// Does the work on an engine.
   ///
   /// - Parameter device: where all tensors are.
-  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws -> Output where B.Device == D
+  func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws -> Output where B.Device == D
+}
+
+/// A subcommand that is such work.
+protocol EngineCommand: ParsableCommand, EngineTask where Output == Void {
+  /// The options that choose the engine.
+  var engine: EngineOptions { get }
+  /// Checks what can be checked before models are loaded: above all, that the results can be written.
+  func checkOutputs() throws
+}
+
+extension EngineCommand {
+  /// Nothing to check.
+  func checkOutputs() throws {}
+
+  /// Finds the engine before anything else, and does the work on it.
+  mutating func run() throws {
+    let engine = try engine.open()
+    try checkOutputs()
+    try engine.run(self)
+  }
 }
 
 /// An engine that is there and can be given work.
@@ -49,15 +69,15 @@ enum Engine {
   /// Runs a task.
   func run<Task: EngineTask>(_ task: Task) throws -> Task.Output {
     switch self {
-    case .cpu: try task.run(CPU<Float>.self, on: LocalDevice())
-    case .reference: try task.run(Reference<Float>.self, on: LocalDevice())
-    case .cuda(let engine): try task.run(CUDA.self, on: engine)
+    case .cpu: try task.run(on: CPU<Float>.self, device: LocalDevice())
+    case .reference: try task.run(on: Reference<Float>.self, device: LocalDevice())
+    case .cuda(let engine): try task.run(on: CUDA.self, device: engine)
     }
   }
 
   /// Runs a task, where `reference` is the double-precision one: the truth.
   func runAsTruth<Task: EngineTask>(_ task: Task) throws -> Task.Output {
-    if case .reference = self { return try task.run(Reference<Double>.self, on: LocalDevice()) }
+    if case .reference = self { return try task.run(on: Reference<Double>.self, device: LocalDevice()) }
     return try run(task)
   }
 }

@@ -39,7 +39,7 @@ struct ComparisonTask: EngineTask {
   let batch: Int
   let options: SamplingOptions
 
-  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws -> ComparisonMeasurement
+  func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws -> ComparisonMeasurement
   where B.Device == D {
     let transformer: MarkovianTransformer<B> = try naming("\(source)") { try source.transformer(hints, on: device) }
     let configuration = transformer.configuration

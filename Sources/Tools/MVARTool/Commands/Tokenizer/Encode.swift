@@ -7,7 +7,7 @@ import MVARCheckpoints
 import MVARMedia
 import TensorCore
 
-struct Encode: ParsableCommand {
+struct Encode: EngineCommand {
   static let configuration = CommandConfiguration(
     abstract: "Encode images into tokens.",
     discussion: """
@@ -26,9 +26,30 @@ struct Encode: ParsableCommand {
 
   @OptionGroup var tokenizer: TokenizerOptions
 
-  func run() throws {
-    let engine = try tokenizer.engine.open()
-    try engine.run(EncodeTask(command: self, outputs: outputs()))
+  var engine: EngineOptions { tokenizer.engine }
+
+  func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
+    let outputs = try self.outputs()
+    let model: VQVAE<B> = try tokenizer.load([.encoder], on: device)
+    let progress = Progress()
+    for (index, path) in images.enumerated() {
+      let image = try PixelImage.load(path).centerCrop(model.configuration.imageSide)
+      var arrays: [(name: String, tensor: StoredTensor)] = []
+      for (suffix, flipped) in [("", false), ("_flip", true)] {
+        progress.report("encoding image \(index + 1) of \(images.count)")
+        let quantized = try tokenizer.encode(image, flipped: flipped, with: model)
+        let tokens = try quantized.tokens.flatMap { try $0.values() }
+        let inputs = model.quantizer.inputs(sums: quantized.sums).value  // [1, L − 1, Z]
+        let values = try inputs.scalars().map { Float($0) }
+        guard values.allSatisfy(\.isFinite) else { throw tokenizer.notNumbers }
+        arrays.append(("moments_gt\(suffix)", try StoredTensor(tokens, shape: [tokens.count])))
+        arrays.append(("moments_x\(suffix)", try StoredTensor(values, shape: [inputs.shape[1], inputs.shape[2]])))
+      }
+      // The order of the published files: both kinds of tokens, then both kinds of inputs.
+      try NPZWriter.write([arrays[0], arrays[2], arrays[1], arrays[3]], to: outputs[index])
+      try Console.print(outputs[index])
+    }
+    progress.finish()
   }
 
   /// Where the tokens of each image go.
@@ -53,34 +74,5 @@ struct Encode: ParsableCommand {
     try OutputFile.makeFolder(output)
     for path in outputs { try OutputFile.check(path, endings: [".npz"], keeping: images + [tokenizer.tokenizer]) }
     return outputs
-  }
-}
-
-/// The encoding, on any engine.
-private struct EncodeTask: EngineTask {
-  let command: Encode
-  let outputs: [String]
-
-  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws where B.Device == D {
-    let model: VQVAE<B> = try command.tokenizer.load([.encoder], on: device)
-    let progress = Progress()
-    for (index, path) in command.images.enumerated() {
-      let image = try PixelImage.load(path).centerCrop(model.configuration.imageSide)
-      var arrays: [(name: String, tensor: StoredTensor)] = []
-      for (suffix, flipped) in [("", false), ("_flip", true)] {
-        progress.report("encoding image \(index + 1) of \(command.images.count)")
-        let quantized = try command.tokenizer.encode(image, flipped: flipped, with: model)
-        let tokens = try quantized.tokens.flatMap { try $0.values() }
-        let inputs = model.quantizer.inputs(sums: quantized.sums).value  // [1, L − 1, Z]
-        let values = try inputs.scalars().map { Float($0) }
-        guard values.allSatisfy(\.isFinite) else { throw command.tokenizer.notNumbers }
-        arrays.append(("moments_gt\(suffix)", try StoredTensor(tokens, shape: [tokens.count])))
-        arrays.append(("moments_x\(suffix)", try StoredTensor(values, shape: [inputs.shape[1], inputs.shape[2]])))
-      }
-      // The order of the published files: both kinds of tokens, then both kinds of inputs.
-      try NPZWriter.write([arrays[0], arrays[2], arrays[1], arrays[3]], to: outputs[index])
-      try Console.print(outputs[index])
-    }
-    progress.finish()
   }
 }

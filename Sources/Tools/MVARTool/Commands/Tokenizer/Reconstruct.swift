@@ -6,7 +6,7 @@ import MVAR
 import MVARMedia
 import TensorCore
 
-struct Reconstruct: ParsableCommand {
+struct Reconstruct: EngineCommand {
   static let configuration = CommandConfiguration(
     abstract: "Encode an image into tokens and decode it again.",
     discussion: """
@@ -27,31 +27,26 @@ struct Reconstruct: ParsableCommand {
   @OptionGroup var images: ImageOptions
   @OptionGroup var tokenizer: TokenizerOptions
 
-  func run() throws {
-    let engine = try tokenizer.engine.open()
+  var engine: EngineOptions { tokenizer.engine }
+
+  func checkOutputs() throws {
     try OutputFile.check(output, endings: [".png"], keeping: [tokenizer.tokenizer])
-    try engine.run(ReconstructTask(command: self, image: PixelImage.load(image)))
   }
-}
 
-/// The reconstruction, on any engine.
-private struct ReconstructTask: EngineTask {
-  let command: Reconstruct
-  let image: PixelImage
-
-  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws where B.Device == D {
-    let model: VQVAE<B> = try command.tokenizer.load(.all, on: device)
+  func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
+    let image = try PixelImage.load(image)
+    let model: VQVAE<B> = try tokenizer.load(.all, on: device)
     let original = try image.centerCrop(model.configuration.imageSide)
     var (encoding, decoding) = (Stopwatch(), Stopwatch())
     let progress = Progress()
-    let quantized = try encoding.measure { try command.tokenizer.encode(original, with: model) }
+    let quantized = try encoding.measure { try tokenizer.encode(original, with: model) }
     progress.report("decoding")
     let result = try decoding.measure {
-      try command.images.image(model.decode(quantized.sums.last!).value, by: command.tokenizer.tokenizer)
+      try images.image(model.decode(quantized.sums.last!).value, by: tokenizer.tokenizer)
     }
     progress.finish()
-    let shown = command.sideBySide ? try ImageGrid().rows([[original, result]]) : result
-    try shown.writePNG(to: command.output)
+    let shown = sideBySide ? try ImageGrid().rows([[original, result]]) : result
+    try shown.writePNG(to: output)
     try Console.print("PSNR \(Self.signalToNoise(original, result))")
     Console.note("encoder \(encoding.text), decoder \(decoding.text), \(device.peakText)")
   }

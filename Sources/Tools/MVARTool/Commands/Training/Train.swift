@@ -8,7 +8,7 @@ import MVARMedia
 import MVARTraining
 import TensorCore
 
-struct Train: ParsableCommand {
+struct Train: EngineCommand {
   static let configuration = CommandConfiguration(
     abstract: "Train a transformer on a folder of images, or on cached tokens.",
     discussion: """
@@ -87,6 +87,8 @@ struct Train: ParsableCommand {
 
   @OptionGroup(title: "Engine") var engine: EngineOptions
 
+  private static var result: String { "transformer.safetensors" }
+
   func validate() throws {
     _ = try modelSource(tokenizer, option: "--tokenizer")
     _ = try hints()
@@ -109,62 +111,39 @@ struct Train: ParsableCommand {
   }
 
   /// What the tokenizer's file may not tell.
-  fileprivate func hints() throws -> ModelHints {
+  private func hints() throws -> ModelHints {
     ModelHints(sides: try patchNums.map(ScaleListOptions.sides), normalizesCodes: normalizesCodes ? true : nil)
   }
 
-  func run() throws { try engine.open().run(TrainTask(command: self)) }
-
-  /// What decides the results.
-  var settings: [String: String] {
-    data.settings.merging(optimizer.settings) { first, _ in first }.merging([
-      "--cached": "\(cached)", "--init": `init` ?? "", "--depth": "\(depth)", "--width": "\(width ?? 64 * depth)",
-      "--heads": "\(heads ?? depth)", "--attention": attention.rawValue, "--window": "\(window)",
-      "--refine-step": refineStep.map(String.init) ?? "8",
-      "--shared-aln": "\(sharedAln)", "--alng": "\(alng)", "--ratio-k": "\(ratioK)", "--segments": segments.rawValue,
-      "--accumulate": "\(accumulate)", "--label-drop": "\(labelDrop)",
-      "--drop-path": dropPath.map { "\($0)" } ?? "published", "--label-smooth": "\(labelSmooth)",
-    ]) { first, _ in first }
-  }
-}
-
-/// The training itself, on any engine.
-private struct TrainTask: EngineTask {
-  private static var result: String { "transformer.safetensors" }
-
-  let command: Train
-
-  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws where B.Device == D {
-    try command.runOptions.check(result: Self.result, data: command.data.data)
-    let tokenizer: VQVAE<B> = try naming(command.tokenizer) {
-      try modelSource(command.tokenizer, option: "--tokenizer").tokenizer(command.hints(), on: device)
+  func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
+    try runOptions.check(result: Self.result, data: data.data)
+    let tokenizer: VQVAE<B> = try naming(self.tokenizer) {
+      try modelSource(self.tokenizer, option: "--tokenizer").tokenizer(hints(), on: device)
     }
-    var settings = command.settings
-    let data = try readData(tokenizer)
-    settings["data"] = data.fingerprint
-    settings[TrainingCheckpoint<B>.laterSetting] = try fingerprint(of: tokenizer)
-    let configuration = try transformerConfiguration(tokenizer.configuration, classes: data.classNames.count)
-    try TrainingChecks.memory(configuration, batch: command.optimizer.batch, on: device)
+    let set = try readData(tokenizer)
+    let fingerprints = RunFingerprints(data: set.fingerprint, tokenizer: try fingerprint(of: tokenizer))
+    let configuration = try transformerConfiguration(tokenizer.configuration, classes: set.classNames.count)
+    try TrainingChecks.memory(configuration, batch: optimizer.batch, on: device)
     let model: MarkovianTransformer<B> = try firstModel(configuration, on: device)
     var options = try trainingOptions()
-    options.batch = command.optimizer.batch
+    options.batch = optimizer.batch
     var session = TransformerSession(
-      model, options, source: try source(data, tokenizer, configuration, on: device), tokenizer: tokenizer,
-      seed: command.optimizer.seed, settings: settings,
-      metadata: try ModelMetadata.of(configuration, classNames: data.classNames), on: device)
-    let isResuming = command.runOptions.isResuming
-    let folder = try command.runOptions.open(resuming: isResuming)
+      model, options, source: try source(set, tokenizer, configuration, on: device), tokenizer: tokenizer,
+      seed: optimizer.seed, settings: settings(fingerprints),
+      metadata: try ModelMetadata.of(configuration, classNames: set.classNames), on: device)
+    let isResuming = runOptions.isResuming
+    let folder = try runOptions.open(resuming: isResuming)
     let first = isResuming ? try session.restore(from: folder.checkpoint) : 0
     Console.note(
-      "\(data.labels.count) images of \(data.classNames.count) classes, \(data.heldOut) held out; "
+      "\(set.labels.count) images of \(set.classNames.count) classes, \(set.heldOut) held out; "
         + "\(model.parameters.reduce(0) { $0 + $1.value.shape.count }) parameters")
-    let isFinished = try command.runOptions.run(
-      &session, folder: folder, from: first, steps: command.optimizer.steps, curves: ["loss"])
+    let isFinished = try runOptions.run(
+      &session, folder: folder, from: first, steps: optimizer.steps, curves: ["loss"])
     guard isFinished else { throw ExitCode(130) }
     let path = "\(folder.path)/\(Self.result)"
     try ModelFile.write(
       model.parameters, .transformer, extras: DerivedBuffers.of(configuration),
-      metadata: ModelMetadata.of(configuration, classNames: data.classNames), to: path)
+      metadata: ModelMetadata.of(configuration, classNames: set.classNames), to: path)
     try Console.print(path)
   }
 
@@ -182,18 +161,18 @@ private struct TrainTask: EngineTask {
   }
 
   private func readData<B: Backend>(_ tokenizer: VQVAE<B>) throws -> DataSet {
-    if command.cached {
+    if cached {
       let latents = try CachedLatents(
-        path: command.data.data, length: tokenizer.configuration.scaleList.length,
+        path: data.data, length: tokenizer.configuration.scaleList.length,
         codeWidth: tokenizer.configuration.codeWidth, vocabulary: tokenizer.configuration.vocabulary,
-        badFiles: command.data.dataset.badFiles, heldOut: command.data.dataset.heldOut,
+        badFiles: data.dataset.badFiles, heldOut: data.dataset.heldOut,
         onProblem: { Console.note("skipped \($0)") })
       return DataSet(
         contents: .latents(latents), classNames: latents.classNames, labels: latents.training.map(\.label),
         heldOut: latents.validation.count,
         fingerprint: DataOptions.fingerprint(latents.training.map { ($0.label, $0.name) }))
     }
-    let images = try command.data.images(side: tokenizer.configuration.imageSide)
+    let images = try data.images(side: tokenizer.configuration.imageSide)
     return DataSet(
       contents: .images(images), classNames: images.classNames, labels: images.training.map(\.label),
       heldOut: images.validation.count,
@@ -212,23 +191,23 @@ private struct TrainTask: EngineTask {
   }
 
   private func source<B: Backend>(
-    _ data: DataSet, _ tokenizer: VQVAE<B>, _ configuration: TransformerConfiguration, on device: B.Device
+    _ set: DataSet, _ tokenizer: VQVAE<B>, _ configuration: TransformerConfiguration, on device: B.Device
   ) throws -> any TokenSource<B> {
-    let seed = command.optimizer.seed
+    let seed = optimizer.seed
     let order = SampleOrder(
-      labels: data.labels, batch: command.optimizer.batch, seed: seed, balance: command.data.balance)
-    let unflippable = try command.data.unflippable(data.classNames)
-    switch data.contents {
+      labels: set.labels, batch: optimizer.batch, seed: seed, balance: data.balance)
+    let unflippable = try data.unflippable(set.classNames)
+    switch set.contents {
     case .images(let images):
       let augmentation = Augmentation(
-        flips: command.data.flip, shift: command.data.shift, unflippable: unflippable)
+        flips: data.flip, shift: data.shift, unflippable: unflippable)
       let loader = BatchLoader(
         images: images.training, side: tokenizer.configuration.imageSide, order: order, augmentation: augmentation,
         seed: seed)
       return EncodedImages(tokenizer, loader: loader, heldOut: images.validation, on: device)
     case .latents(let latents):
       return CachedTokens(
-        latents, order: order, flips: command.data.flip, unflippable: unflippable, seed: seed, configuration,
+        latents, order: order, flips: data.flip, unflippable: unflippable, seed: seed, configuration,
         on: device)
     }
   }
@@ -237,10 +216,10 @@ private struct TrainTask: EngineTask {
     _ tokenizer: TokenizerConfiguration, classes: Int
   ) throws -> TransformerConfiguration {
     let configuration = TransformerConfiguration(
-      depth: command.depth, scaleList: tokenizer.scaleList, vocabulary: tokenizer.vocabulary,
-      codeWidth: tokenizer.codeWidth, classes: classes, width: command.width, heads: command.heads,
-      sharesModulation: command.sharedAln, attention: command.attention, window: command.window,
-      refineStep: command.refineStep)
+      depth: depth, scaleList: tokenizer.scaleList, vocabulary: tokenizer.vocabulary,
+      codeWidth: tokenizer.codeWidth, classes: classes, width: width, heads: heads,
+      sharesModulation: sharedAln, attention: attention, window: window,
+      refineStep: refineStep)
     do {
       try configuration.validate()
     } catch let error as ConfigurationError {
@@ -253,10 +232,10 @@ private struct TrainTask: EngineTask {
   private func firstModel<B: Backend>(_ configuration: TransformerConfiguration, on device: B.Device) throws
     -> MarkovianTransformer<B>
   {
-    guard let path = command.`init` else {
+    guard let path = `init` else {
       return try MarkovianTransformer(
         configuration,
-        InitialSource(gainFactor: command.alng, seed: command.optimizer.seed, on: device),
+        InitialSource(gainFactor: alng, seed: optimizer.seed, on: device),
         on: device)
     }
     let weights = try CheckpointWeights(path: path, .transformer)
@@ -271,16 +250,16 @@ private struct TrainTask: EngineTask {
   }
 
   private func trainingOptions() throws -> TransformerTrainingOptions {
-    let schedules = command.optimizer.schedules(accumulation: command.accumulate)
+    let schedules = optimizer.schedules(accumulation: accumulate)
     var options = try TransformerTrainingOptions(schedule: schedules.rate, decay: schedules.decay)
-    options.accumulation = command.accumulate
-    options.optimizer = OptimizerSettings(clip: command.optimizer.clip)
-    options.ratio = command.ratioK
-    options.order = command.segments
+    options.accumulation = accumulate
+    options.optimizer = OptimizerSettings(clip: optimizer.clip)
+    options.ratio = ratioK
+    options.order = segments
     options.regularization = Regularization(
-      labelDrop: command.labelDrop,
-      dropPath: command.dropPath ?? Regularization.publishedDropPath(depth: command.depth),
-      labelSmoothing: command.labelSmooth)
+      labelDrop: labelDrop,
+      dropPath: dropPath ?? Regularization.publishedDropPath(depth: depth),
+      labelSmoothing: labelSmooth)
     return options
   }
 }

@@ -7,24 +7,23 @@ import MVARMedia
 import MVARTraining
 import TensorCore
 
-/// The evaluation, on any engine.
-struct EvaluateTask: EngineTask {
+extension Evaluate {
   /// Images in a row of the images that are written.
   static let columns = 12
   /// The smallest images the classifier can look at.
   private static let smallestSide = 16
 
-  let command: Evaluate
-  let sampling: SamplingOptions
-
-  func run<B: Backend, D: EngineDevice>(_ engine: B.Type, on device: D) throws -> Evaluation where B.Device == D {
+  /// Measures everything.
+  func measure<B: Backend, D: EngineDevice>(as engine: B.Type, on device: D) throws -> Evaluation
+  where B.Device == D {
+    let options = try sampling.options()
     let (sampler, tokenizer): (Sampler<B>?, VQVAE<B>) = try models(on: device)
     let side = tokenizer.configuration.imageSide
     let progress = Progress()
     defer { progress.finish() }
     let images = try self.images(side: side, progress)
     let unflippable = try Arguments.labels(
-      command.neverFlip, option: "--never-flip", among: images.classNames, of: command.data)
+      neverFlip, option: "--never-flip", among: images.classNames, of: data)
     if let sampler { try check(sampler, images) }
 
     var clock = Stopwatch()
@@ -53,11 +52,11 @@ struct EvaluateTask: EngineTask {
     }
 
     let (samples, labels) = try measured("samples", &times) {
-      try sample(sampler, evaluation, classes: images.classNames.count, on: device, progress)
+      try sample(sampler, options, evaluation, classes: images.classNames.count, on: device, progress)
     }
     report.sampling = [
-      "count": "\(command.count)", "cfg": "\(sampling.guidance)", "top-k": "\(sampling.topK)",
-      "top-p": "\(sampling.topP)", "seed": "\(command.seed)",
+      "count": "\(count)", "cfg": "\(options.guidance)", "top-k": "\(options.topK)",
+      "top-p": "\(options.topP)", "seed": "\(seed)",
     ]
     report.classes = try measured("classifier", &times) {
       try scores(images, heldOutAgain, samples, labels, unflippable, as: B.self, on: device, progress)
@@ -96,17 +95,17 @@ struct EvaluateTask: EngineTask {
   /// Loads the models; the tokenizer gets the transformer's list of scales unless one was given.
   private func models<B: Backend>(on device: B.Device) throws -> (Sampler<B>?, VQVAE<B>)
   where B.Device: EngineDevice {
-    var hints = try command.hints.hints()
-    let transformer: MarkovianTransformer<B>? = try command.model.map { path in
+    var hints = try hints.hints()
+    let transformer: MarkovianTransformer<B>? = try model.map { path in
       try naming(path) { try modelSource(path, option: "--model").transformer(hints, on: device) }
     }
     hints.sides = hints.sides ?? transformer?.configuration.scaleList.sides
-    let tokenizer: VQVAE<B> = try naming(command.tokenizer) {
-      try modelSource(command.tokenizer, option: "--tokenizer").tokenizer(hints, on: device)
+    let tokenizer: VQVAE<B> = try naming(self.tokenizer) {
+      try modelSource(self.tokenizer, option: "--tokenizer").tokenizer(hints, on: device)
     }
     try tokenizer.configuration.checkSize(on: device)
     let sampler = try transformer.map { transformer in
-      try naming("\(command.model ?? "") with \(command.tokenizer)") {
+      try naming("\(model ?? "") with \(self.tokenizer)") {
         try Sampler(transformer, tokenizer.quantizer)
       }
     }
@@ -114,57 +113,58 @@ struct EvaluateTask: EngineTask {
   }
 
   private func images(side: Int, _ progress: Progress) throws -> LabeledImages {
-    let images = try command.dataset.images(in: command.data, side: side, progress)
+    let images = try dataset.images(in: data, side: side, progress)
     guard !images.validation.isEmpty else {
-      throw Failure("\(command.data): no image is held out, so there is nothing to compare with; use --held-out")
+      throw Failure("\(data): no image is held out, so there is nothing to compare with; use --held-out")
     }
     return images
   }
 
   /// Refuses a transformer that was trained on other classes, and results that could not be shown.
   private func check<B: Backend>(_ sampler: Sampler<B>, _ images: LabeledImages) throws {
-    let path = command.model ?? ""
+    let path = model ?? ""
     let classes = sampler.transformer.configuration.classes
     guard classes == images.classNames.count else {
-      throw Failure("\(path): was trained on \(classes) classes, and \(command.data) has \(images.classNames.count)")
+      throw Failure("\(path): was trained on \(classes) classes, and \(data) has \(images.classNames.count)")
     }
     if let names = try ModelMetadata.classNames(of: CheckpointWeights(path: path, .transformer)) {
       for (label, name) in images.classNames.enumerated() where label >= names.count || names[label] != name {
         let other = label < names.count ? "\"\(names[label])\"" : "without a name"
-        throw Failure("\(path): its class \(label) is \(other), and that of \(command.data) is \"\(name)\"")
+        throw Failure("\(path): its class \(label) is \(other), and that of \(data) is \"\(name)\"")
       }
     }
     guard images.side >= Self.smallestSide else {
       throw Failure(
-        "\(command.tokenizer): makes images of \(images.side) pixels a side, and the classifier needs "
+        "\(tokenizer): makes images of \(images.side) pixels a side, and the classifier needs "
           + "\(Self.smallestSide)")
     }
     let gap = ImageGrid().gap
-    let width = min(command.count, Self.columns) * (images.side + gap) - gap
-    if command.grid != nil {
+    let width = min(count, Self.columns) * (images.side + gap) - gap
+    if grid != nil {
       try ImageLimits.check(width: width, height: classes * (images.side + gap) - gap, of: "the image of the samples")
     }
-    if command.nearest != nil {
+    if nearest != nil {
       try ImageLimits.check(
         width: Self.columns * (images.side + gap) - gap, height: 6 * (images.side + gap) - gap,
         of: "the image of the nearest samples")
     }
   }
 
-  /// Samples samples of every class.
+  /// Samples of every class.
   private func sample<B: Backend>(
-    _ sampler: Sampler<B>, _ tokenizer: TokenizerEvaluation<B>, classes: Int, on device: some EngineDevice,
+    _ sampler: Sampler<B>, _ options: SamplingOptions, _ tokenizer: TokenizerEvaluation<B>, classes: Int,
+    on device: some EngineDevice,
     _ progress: Progress
   ) throws -> (images: [[UInt8]], labels: [Int]) {
-    let labels = (0..<classes).flatMap { [Int](repeating: $0, count: command.count) }
-    let batch = try sampler.transformer.configuration.batchSize(command.batch, upTo: 32, on: device)
-    let recordings = command.recording.recordings(of: sampler)
+    let labels = (0..<classes).flatMap { [Int](repeating: $0, count: count) }
+    let batch = try sampler.transformer.configuration.batchSize(self.batch, upTo: 32, on: device)
+    let recordings = recording.recordings(of: sampler)
     var images: [[UInt8]] = []
     for start in stride(from: 0, to: labels.count, by: batch) {
       let range = start..<min(start + batch, labels.count)
-      let streams = range.map { RandomStream(seed: command.seed, stream: UInt64($0)) }
-      let sum = try naming("\(command.model ?? "") with \(command.tokenizer)") {
-        try sampler.sample(labels: Array(labels[range]), streams: streams, sampling, recordings: recordings) { _ in
+      let streams = range.map { RandomStream(seed: seed, stream: UInt64($0)) }
+      let sum = try naming("\(model ?? "") with \(self.tokenizer)") {
+        try sampler.sample(labels: Array(labels[range]), streams: streams, options, recordings: recordings) { _ in
           progress.report("sampling samples \(range.lowerBound + 1)–\(range.upperBound) of \(labels.count)")
         }
       }

@@ -1,0 +1,218 @@
+// What decides the results of `mvar train` and `mvar train-tokenizer`: options with their defaults filled in, which a
+// checkpoint keeps and a resumed run must agree with. Each property is named after its option; options about where things
+// lie and how often something is saved or shown are not here.
+
+import MVAR
+import MVARTraining
+
+extension ClassBalance: Codable {}
+extension SegmentCycle.Order: Codable {}
+extension AttentionPattern: Codable {}
+
+extension DataOptions {
+  /// Which images, in which order, varied how.
+  struct Settings: RunSettings {
+    let heldOut: Int
+    let balance: ClassBalance
+    let flip: Bool
+    let neverFlip: [String]
+    let shift: Int
+
+    init(_ options: DataOptions) {
+      heldOut = options.dataset.heldOut
+      balance = options.balance
+      flip = options.flip
+      neverFlip = options.neverFlip.sorted()
+      shift = options.shift
+    }
+
+    init(_ texts: inout SettingTexts) throws {
+      heldOut = try texts.value("--held-out")
+      balance = try texts.choice("--balance")
+      flip = try texts.value("--flip")
+      let names = try texts.text("--never-flip")
+      neverFlip = names.isEmpty ? [] : names.split(separator: ", ", omittingEmptySubsequences: false).map(String.init)
+      shift = try texts.value("--shift")
+    }
+  }
+}
+
+extension OptimizerOptions {
+  /// The optimizer and its schedules.
+  struct Settings: RunSettings {
+    let steps: Int
+    let batch: Int
+    let lr: Double
+    let schedule: String
+    let warmup: Int
+    let wp0: Double
+    let wpe: Double
+    let wd: Double
+    let wdEnd: Double
+    let clip: Double
+    let seed: UInt64
+
+    init(_ options: OptimizerOptions) {
+      steps = options.steps
+      batch = options.batch
+      lr = options.lr
+      schedule = "\(options.schedule)"
+      warmup = options.warmupSteps
+      wp0 = options.wp0
+      wpe = options.wpe
+      wd = options.wd
+      wdEnd = options.wdEnd ?? options.wd
+      clip = options.clip
+      seed = options.seed
+    }
+
+    init(_ texts: inout SettingTexts) throws {
+      steps = try texts.value("--steps")
+      batch = try texts.value("--batch")
+      lr = try texts.value("--lr")
+      schedule = try texts.text("--schedule")
+      warmup = try texts.value("--warmup")
+      wp0 = try texts.value("--wp0")
+      wpe = try texts.value("--wpe")
+      wd = try texts.value("--wd")
+      wdEnd = try texts.value("--wd-end")
+      clip = try texts.value("--clip")
+      seed = try texts.value("--seed")
+    }
+  }
+}
+
+extension Train {
+  /// All that decides the results.
+  struct Settings: RunSettings {
+    let data: DataOptions.Settings
+    let optimizer: OptimizerOptions.Settings
+    let cached: Bool
+    let `init`: String?
+    let depth: Int
+    let width: Int
+    let heads: Int
+    let attention: AttentionPattern
+    let window: Int
+    let refineStep: Int
+    let sharedAln: Bool
+    let alng: Double
+    let ratioK: Int
+    let segments: SegmentCycle.Order
+    let accumulate: Int
+    let labelDrop: Double
+    let dropPath: Double
+    let labelSmooth: Double
+    let fingerprints: RunFingerprints
+
+    init(_ command: Train, _ fingerprints: RunFingerprints) {
+      data = DataOptions.Settings(command.data)
+      optimizer = OptimizerOptions.Settings(command.optimizer)
+      cached = command.cached
+      self.`init` = command.`init`
+      depth = command.depth
+      width = command.width ?? 64 * command.depth
+      heads = command.heads ?? command.depth
+      attention = command.attention
+      window = command.window
+      refineStep = command.refineStep ?? 8
+      sharedAln = command.sharedAln
+      alng = command.alng
+      ratioK = command.ratioK
+      segments = command.segments
+      accumulate = command.accumulate
+      labelDrop = command.labelDrop
+      dropPath = command.dropPath ?? Regularization.publishedDropPath(depth: command.depth)
+      labelSmooth = command.labelSmooth
+      self.fingerprints = fingerprints
+    }
+
+    init(_ texts: inout SettingTexts) throws {
+      data = try DataOptions.Settings(&texts)
+      optimizer = try OptimizerOptions.Settings(&texts)
+      cached = try texts.value("--cached")
+      let beginning = try texts.text("--init")
+      self.`init` = beginning.isEmpty ? nil : beginning
+      depth = try texts.value("--depth")
+      width = try texts.value("--width")
+      heads = try texts.value("--heads")
+      attention = try texts.choice("--attention")
+      window = try texts.value("--window")
+      refineStep = try texts.value("--refine-step")
+      sharedAln = try texts.value("--shared-aln")
+      alng = try texts.value("--alng")
+      ratioK = try texts.value("--ratio-k")
+      segments = try texts.choice("--segments")
+      accumulate = try texts.value("--accumulate")
+      labelDrop = try texts.value("--label-drop")
+      dropPath =
+        texts.takes("--drop-path", "published")
+        ? Regularization.publishedDropPath(depth: depth) : try texts.value("--drop-path")
+      labelSmooth = try texts.value("--label-smooth")
+      fingerprints = try RunFingerprints(&texts)
+    }
+  }
+
+  /// What decides the results.
+  func settings(_ fingerprints: RunFingerprints) -> Settings { Settings(self, fingerprints) }
+}
+
+extension TrainTokenizer {
+  /// All that decides the results.
+  struct Settings: RunSettings {
+    let data: DataOptions.Settings
+    let optimizer: OptimizerOptions.Settings
+    let ch: Int
+    let multipliers: [Int]
+    let blocks: Int
+    let vocabulary: Int
+    let codeWidth: Int
+    let patchNums: [Int]
+    let phi: Int
+    let l1: Double
+    let l2: Double
+    let vq: Double
+    let reviveEvery: Int
+    let quantizeAfter: Int
+    let fingerprints: RunFingerprints
+
+    init(_ command: TrainTokenizer, _ fingerprints: RunFingerprints) throws {
+      data = DataOptions.Settings(command.data)
+      optimizer = OptimizerOptions.Settings(command.optimizer)
+      ch = command.ch
+      multipliers = try Arguments.numbers(command.multipliers, option: "--multipliers")
+      blocks = command.blocks
+      vocabulary = command.vocabulary
+      codeWidth = command.codeWidth
+      patchNums = try Arguments.numbers(command.patchNums, option: "--patch-nums")
+      phi = command.phi
+      l1 = command.l1
+      l2 = command.l2
+      vq = command.vq
+      reviveEvery = command.reviveEvery
+      quantizeAfter = command.quantizeAfter
+      self.fingerprints = fingerprints
+    }
+
+    init(_ texts: inout SettingTexts) throws {
+      data = try DataOptions.Settings(&texts)
+      optimizer = try OptimizerOptions.Settings(&texts)
+      ch = try texts.value("--ch")
+      multipliers = try texts.integers("--multipliers")
+      blocks = try texts.value("--blocks")
+      vocabulary = try texts.value("--vocabulary")
+      codeWidth = try texts.value("--code-width")
+      patchNums = try texts.integers("--patch-nums")
+      phi = try texts.value("--phi")
+      l1 = try texts.value("--l1")
+      l2 = try texts.value("--l2")
+      vq = try texts.value("--vq")
+      reviveEvery = try texts.value("--revive-every")
+      quantizeAfter = try texts.value("--quantize-after")
+      fingerprints = try RunFingerprints(&texts)
+    }
+  }
+
+  /// What decides the results.
+  func settings(_ fingerprints: RunFingerprints) throws -> Settings { try Settings(self, fingerprints) }
+}

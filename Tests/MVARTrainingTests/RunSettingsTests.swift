@@ -1,0 +1,129 @@
+// The settings of a run in its checkpoint: whatever they are they come back the same, the first that differs is named by its
+// option, and the texts of checkpoints of version 1 still count.
+
+import MVARCheckpoints
+import MVARTraining
+import Testing
+
+@Suite("settings of a run")
+struct RunSettingsTests {
+  private enum Choice: String, Codable {
+    case first
+    case second = "the-second"
+  }
+
+  /// A setting of every kind, and a group.
+  private struct Settings: RunSettings {
+    struct Group: RunSettings {
+      var batch = 4
+      var seed = UInt64.max
+
+      init() {}
+
+      init(_ texts: inout SettingTexts) throws {
+        batch = try texts.value("--batch")
+        seed = try texts.value("--seed")
+      }
+    }
+
+    var group = Group()
+    var lr = 0.1
+    var wdEnd = 1e-5
+    var clip = 2.0
+    var choice = Choice.second
+    var flip = true
+    var neverFlip = ["a", "b c"]
+    var patchNums = [1, 2, 16]
+    var beginning: String?
+    var fingerprints = RunFingerprints(data: "5 images, ab", tokenizer: "cd")
+
+    init() {}
+
+    init(_ texts: inout SettingTexts) throws {
+      group = try Group(&texts)
+      lr = try texts.value("--lr")
+      wdEnd = try texts.value("--wd-end")
+      clip = try texts.value("--clip")
+      choice = try texts.choice("--choice")
+      flip = try texts.value("--flip")
+      neverFlip = try texts.text("--never-flip").split(separator: ", ").map(String.init)
+      patchNums = try texts.integers("--patch-nums")
+      beginning = texts.takes("--beginning", "") ? nil : try texts.text("--beginning")
+      fingerprints = try RunFingerprints(&texts)
+    }
+  }
+
+  /// What a checkpoint of version 1 held, as it stood there.
+  private static let versionOne = """
+    {"--batch":"4","--beginning":"","--choice":"the-second","--clip":"2.0","--flip":"true","--lr":"0.1",\
+    "--never-flip":"a, b c","--patch-nums":"1,2,16","--seed":"18446744073709551615","--wd-end":"1e-05",\
+    "data":"5 pictures, ab","tokenizer":"cd"}
+    """
+
+  /// What a resumed run says about settings that it begins with; nil when it agrees.
+  private func refusal(_ stored: StoredSettings, _ change: (inout Settings) -> Void = { _ in }) -> String? {
+    var wanted = Settings()
+    change(&wanted)
+    let checkpoint = TrainingCheckpoint<TinyTraining.Engine>(
+      .transformer, iteration: 0, settings: stored, metadata: [:])
+    do {
+      try checkpoint.check(wanted, path: "x")
+      return nil
+    } catch {
+      return (error as? CheckpointError)?.reason ?? "another error: \(error)"
+    }
+  }
+
+  private static func sentence(_ name: String, _ began: String, _ now: String) -> String {
+    "the run began with \(name) \(began), now it is \(now): resume with the same settings"
+  }
+
+  @Test("settings that differ are named, in both versions", arguments: [1, 2])
+  func differences(_ version: Int) throws {
+    let stored = try version == 1 ? #require(StoredSettings(text: Self.versionOne)) : StoredSettings(Settings())
+    #expect(refusal(stored) == nil)
+    #expect(refusal(stored) { $0.lr = 0.2 } == Self.sentence("--lr", "0.1", "0.2"))
+    #expect(refusal(stored) { $0.wdEnd = 0.5 } == Self.sentence("--wd-end", "1e-05", "0.5"))
+    #expect(refusal(stored) { $0.group.batch = 5 } == Self.sentence("--batch", "4", "5"))
+    #expect(refusal(stored) { $0.group.seed -= 1 } == Self.sentence("--seed", "\(UInt64.max)", "\(UInt64.max - 1)"))
+    #expect(refusal(stored) { $0.choice = .first } == Self.sentence("--choice", "the-second", "first"))
+    #expect(refusal(stored) { $0.flip = false } == Self.sentence("--flip", "true", "false"))
+    #expect(refusal(stored) { $0.neverFlip = [] } == Self.sentence("--never-flip", "a, b c", ""))
+    #expect(refusal(stored) { $0.patchNums = [1, 2] } == Self.sentence("--patch-nums", "1, 2, 16", "1, 2"))
+    #expect(refusal(stored) { $0.beginning = "v.pth" } == Self.sentence("--beginning", "not set", "v.pth"))
+    #expect(
+      refusal(stored) { $0.fingerprints.data = "6 images, ab" } == Self.sentence("data", "5 images, ab", "6 images, ab")
+    )
+    #expect(refusal(stored) { $0.fingerprints.tokenizer = "ef" } == Self.sentence("tokenizer", "cd", "ef"))
+    // Of several the first by name.
+    #expect(refusal(stored) { ($0.lr, $0.group.batch) = (1, 1) } == Self.sentence("--batch", "4", "1"))
+  }
+
+  @Test("the oldest checkpoints do not know their tokenizer")
+  func withoutTokenizer() throws {
+    let old = Self.versionOne.replacing(#","tokenizer":"cd""#, with: "")
+    #expect(refusal(try #require(StoredSettings(text: old))) == nil)
+  }
+
+  @Test("settings that were not written by this program")
+  func damaged() throws {
+    for (old, new, sentence) in [
+      (#""--lr":"0.1","#, "", "does not say what --lr was"),
+      ("\"0.1\"", "\"fast\"", "says that --lr was \"fast\", which makes no sense"),
+      ("the-second", "third", "says that --choice was \"third\", which makes no sense"),
+      (#""--lr""#, #""--later":"1","--lr""#, Self.sentence("--later", "1", "not set")),
+      ("\"0.1\"", "0.1", "holds settings that are not of any known form"),
+    ] {
+      let text = Self.versionOne.replacing(old, with: new)
+      #expect(text != Self.versionOne)
+      #expect(refusal(try #require(StoredSettings(text: text))) == sentence)
+    }
+    #expect(
+      refusal(try #require(StoredSettings(text: #"{"settings":{},"version":3}"#)))
+        == "holds settings of version 3, and this program knows those up to 2")
+    #expect(
+      refusal(try #require(StoredSettings(text: #"{"settings":{},"version":2}"#)))
+        == Self.sentence("--batch", "not set", "4"))
+    for text in ["", "[]", "3", "{", "\"a\""] { #expect(StoredSettings(text: text) == nil, "\(text)") }
+  }
+}
