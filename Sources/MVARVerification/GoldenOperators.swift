@@ -7,6 +7,7 @@
 
 import Foundation
 import MVARCheckpoints
+import MVARFiles
 import OperatorCases
 import TensorCore
 
@@ -183,7 +184,7 @@ extension GoldenFile {
 
   /// What is wrong, without the file's name, which a row does not repeat.
   func reason(_ error: any Error) -> String {
-    if let error = error as? CheckpointError { return error.reason }
+    if let error = error as? FileError { return error.reason }
     let text = "\(error)"
     return text.hasPrefix("\(path): ") ? String(text.dropFirst(path.count + 2)) : text
   }

@@ -2,6 +2,7 @@
 // program at shapes that do not fit, because in a program that is a mistake; in a file it is bad input, which is one case's
 // fault. Nothing is computed here.
 
+import MVARFiles
 import Foundation
 
 /// The attributes an operator may have in an `ops` file.
@@ -97,7 +98,7 @@ struct OperatorShapes {
   /// The shape of the operator's output.
   ///
   /// - Parameter wanted: the output's shape in the file, which decides to what size maps are resized.
-  /// - Throws: `GoldenOperatorError`, `GoldenError` or `CheckpointError` when the case cannot be run.
+  /// - Throws: `GoldenOperatorError`, `GoldenError` or `FileError` when the case cannot be run.
   func output(like wanted: [Int]) throws -> [Int] {
     if let problem = attributes.problem { throw GoldenOperatorError(problem) }
     switch Self.kind(of: name) {

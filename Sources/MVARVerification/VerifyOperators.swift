@@ -2,6 +2,7 @@
 // engine may be off is `GoldenOperators`' business.
 
 import MVARCheckpoints
+import MVARFiles
 import OperatorCases
 
 extension Verifier {
@@ -11,7 +12,7 @@ extension Verifier {
       let golden: GoldenOperator
       do {
         golden = try operators[name]
-      } catch  where error is GoldenOperatorError || error is GoldenError || error is CheckpointError {
+      } catch  where error is GoldenOperatorError || error is GoldenError || error is FileError {
         return [VerificationRow(name, .notChecked(file.reason(error)))]
       }
       return try golden.compare(on: B.self, device: device).map { tensor, judgment in

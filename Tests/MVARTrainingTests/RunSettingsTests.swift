@@ -2,6 +2,7 @@
 // option, and the texts of checkpoints of version 1 still count.
 
 import MVARCheckpoints
+import MVARFiles
 import MVARTraining
 import Testing
 
@@ -70,7 +71,7 @@ struct RunSettingsTests {
       try checkpoint.check(wanted, path: "x")
       return nil
     } catch {
-      return (error as? CheckpointError)?.reason ?? "another error: \(error)"
+      return (error as? FileError)?.reason ?? "another error: \(error)"
     }
   }
 

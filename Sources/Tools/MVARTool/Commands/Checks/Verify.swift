@@ -105,7 +105,7 @@ struct Verify: ParsableCommand {
 
   /// Prints what was found about a file.
   private func show(_ record: VerificationRecord) throws {
-    try Console.print(Console.singleLine("\(record.path) (\(record.kind)): \(record.counts)"))
+    try Console.print(printable("\(record.path) (\(record.kind)): \(record.counts)"))
     let rows = record.rows.filter { detail == .all || (detail == .quiet && $0.outcome != .passed) }
     if rows.isEmpty { return }
     try Table.print([["", "tensor", "absolute", "relative", "tolerance", "worst"]] + rows.map(\.cells))
