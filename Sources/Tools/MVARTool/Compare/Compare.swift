@@ -9,6 +9,7 @@ import ArgumentParser
 import Foundation
 import MVAR
 import MVARMedia
+import MVARPipeline
 import TensorCore
 
 struct Compare: ParsableCommand {
