@@ -16,6 +16,7 @@ let package = Package(
     .library(name: "MVARTraining", targets: ["MVARTraining"]),
     .library(name: "MVARVerification", targets: ["MVARVerification"]),
     .library(name: "MVARCUDA", targets: ["MVARCUDA"]),
+    .library(name: "MVARPipeline", targets: ["MVARPipeline"]),
     .executable(name: "mvar", targets: ["MVARProgram"]),
     .executable(name: "gpu-check", targets: ["MVARGPUCheckProgram"]),
     // A CUDA driver and compiler for machines without a GPU, which tests load in the place of NVIDIA's.
@@ -57,6 +58,19 @@ let package = Package(
       name: "MVARVerification",
       dependencies: ["OperatorCases", "MVAR", "MVARTraining", "MVARFiles", "MVARCheckpoints", "MVARMedia"]),
 
+    // The shipped model's files lie where scripts and readers name them; here they become resources.
+    .target(
+      name: "MVARShippedModel", path: "Fixtures/emoji",
+      exclude: [
+        "README.md", "index.json", "animal.png", "building.png", "clock.png", "clothing.png", "face.png", "flag.png",
+        "food.png", "fruit.png", "hand.png", "person.png", "plant.png", "vehicle.png",
+      ], sources: ["ShippedModelFiles.swift"],
+      resources: [.copy("transformer.safetensors"), .copy("tokenizer.safetensors")]),
+    // Images from classes for servers and apps: requests, progress, cancellation.
+    .target(
+      name: "MVARPipeline",
+      dependencies: ["MVARShippedModel", "TensorCore", "MVAR", "MVARCheckpoints", "MVARMedia"]),
+
     // MARK: CUDA: nothing of it is needed to build; its libraries are found when the program runs
     // The text of the kernels, embedded; the same files are compiled as C++ for the emulator.
     .target(name: "CUDAKernelText", path: "Sources/MVARCUDA/Kernels", sources: ["KernelText.c"]),
@@ -68,7 +82,7 @@ let package = Package(
       name: "MVARTool",
       dependencies: [
         "MVAR", "TensorCore", "MVARFiles", "MVARCheckpoints", "MVARMedia", "MVARPlots", "MVARTraining",
-        "MVARVerification", "MVARCUDA",
+        "MVARVerification", "MVARPipeline", "MVARCUDA",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Sources/Tools/MVARTool"),
     .target(
@@ -123,6 +137,7 @@ let package = Package(
         "MVARTraining", "MVARVerification", "MVAR", "TensorCore", "MVARMedia", "MVARCheckpoints", "MVARFiles",
         "MVARTestSupport",
       ]),
+    .testTarget(name: "MVARPipelineTests", dependencies: ["MVARPipeline", "MVARMedia", "MVARTestSupport"]),
     .testTarget(
       name: "MVARToolTests",
       dependencies: ["MVARTool", "MVAR", "TensorCore", "MVARMedia", "MVARCheckpoints", "MVARTestSupport"]),

@@ -5,6 +5,7 @@
 import ArgumentParser
 import MVAR
 import MVARMedia
+import MVARPipeline
 import TensorCore
 
 /// What a checkpoint cannot tell.

@@ -3,19 +3,7 @@
 
 import ArgumentParser
 import MVAR
-
-/// Guidance and the filters of logits.
-struct SamplingValues: Sendable {
-  /// Classifier-free guidance; 1 for none.
-  let guidance: Double
-  /// Only the k likeliest tokens; 0 for no limit.
-  let topK: Int
-  /// Only the likeliest tokens that together have probability p; 0 for no limit.
-  let topP: Double
-
-  /// Those of the authors' script.
-  static let published = SamplingValues(guidance: 2.7, topK: 900, topP: 0.96)
-}
+import MVARPipeline
 
 /// How a subcommand samples when nothing else is asked for.
 protocol SamplingDefaults: Sendable {

@@ -8,6 +8,7 @@ import ArgumentParser
 import Foundation
 import MVAR
 import MVARMedia
+import MVARPipeline
 import MVARPlots
 import MVARTraining
 import TensorCore

@@ -6,6 +6,7 @@
 import ArgumentParser
 import MVAR
 import MVARMedia
+import MVARPipeline
 import TensorCore
 
 struct Sample: EngineCommand {

@@ -7,6 +7,7 @@ import Foundation
 import MVAR
 import MVARCheckpoints
 import MVARMedia
+import MVARPipeline
 import MVARTraining
 import TensorCore
 

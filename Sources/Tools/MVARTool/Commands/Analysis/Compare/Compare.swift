@@ -8,6 +8,7 @@
 import ArgumentParser
 import Foundation
 import MVAR
+import MVARPipeline
 import TensorCore
 
 struct Compare: ParsableCommand {

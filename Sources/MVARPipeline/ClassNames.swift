@@ -1,0 +1,63 @@
+// Classes by number or by name. Commas in a name separate synonyms; case, underscores and outer spaces do not matter.
+
+import Foundation
+
+/// Finds classes.
+public struct ClassNames: Hashable, Sendable {
+  /// The names from class 0; nil for a model whose classes have numbers only.
+  public let names: [String]?
+  /// How many classes the model has; the null class is none of them.
+  public let count: Int
+  /// Whose names they are, for an error: `the model`, or a file.
+  private let source: String
+
+  /// The classes of a model.
+  ///
+  /// - Parameter source: whose names they are, for an error.
+  public init(_ names: [String]?, count: Int, source: String = "the model") {
+    self.names = names
+    self.count = count
+    self.source = source
+  }
+
+  /// The name of a class; nil where it has none.
+  public subscript(label: Int) -> String? {
+    guard let names, names.indices.contains(label) else { return nil }
+    return names[label]
+  }
+
+  /// The label that a text stands for, a number or a name.
+  ///
+  /// - Throws: `PipelineError.unknownClass` when there is no such class, or there are several.
+  public func label(_ text: String) throws(PipelineError) -> Int {
+    if let number = Int(text) {
+      guard (0..<count).contains(number) else { throw fail(text, "this model has the classes 0 … \(count - 1)") }
+      return number
+    }
+    guard let names else {
+      throw fail(text, "is not a number from 0 to \(count - 1), and there are no names of classes")
+    }
+    let wanted = Self.normalized(text)
+    let found = names.indices.filter { index in
+      Self.normalized(names[index]) == wanted
+        || names[index].split(separator: ",").contains { Self.normalized(String($0)) == wanted }
+    }
+    guard let only = found.first else {
+      let choice = source == "the model" && names.count <= 40 ? "; it has \(names.joined(separator: ", "))" : ""
+      throw fail(text, "\(source) has no class of this name\(choice)")
+    }
+    guard found.count == 1 else {
+      throw fail(text, "\(source) has several classes of this name (\(found.prefix(8))); use a number")
+    }
+    guard only < count else {
+      throw fail(text, "is line \(only + 1) of \(source), and this model has only \(count) classes")
+    }
+    return only
+  }
+
+  private func fail(_ text: String, _ reason: String) -> PipelineError { .unknownClass(text, reason: reason) }
+
+  private static func normalized(_ text: String) -> String {
+    text.trimmingCharacters(in: .whitespaces).lowercased().replacingOccurrences(of: "_", with: " ")
+  }
+}

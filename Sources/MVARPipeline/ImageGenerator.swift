@@ -1,0 +1,237 @@
+// Images from classes for programs that have other things to do meanwhile, such as servers and apps: a loaded pair of models and
+// a queue of its own on which they work, one batch at a time. Requests that overlap take turns, batch by batch; what an
+// image looks like depends on its seed and number alone, never on other requests.
+
+import Dispatch
+import Foundation
+import MVAR
+import MVARCheckpoints
+import MVARMedia
+import Synchronization
+import TensorCore
+
+/// Generates, encodes and decodes images.
+///
+/// ```swift
+/// let generator = try ImageGenerator.shipped()
+/// for try await image in try generator.images(of: ["flag", "clock"], count: 4, seed: 1) {
+///   try image.pixels.writePNG(to: "\(image.number).png")
+/// }
+/// ```
+public final class ImageGenerator: Sendable {
+  /// The classes that can be asked for.
+  public let classes: ClassNames
+  /// The settings of requests that name none.
+  public let settings: SamplingValues
+
+  private let models: any LoadedModels
+  private let queue = DispatchQueue(label: "MVARPipeline.ImageGenerator", qos: .userInitiated)
+
+  /// A generator of models on any engine.
+  ///
+  /// - Parameters:
+  ///   - transformer: a checkpoint file, or seeded weights.
+  ///   - tokenizer: the same.
+  ///   - hints: what the files do not tell.
+  ///   - classNames: from class 0; nil for those in the transformer's file, if it has any.
+  ///   - settings: of requests that name none.
+  ///   - engine: what computes.
+  ///   - device: where its tensors are.
+  /// - Throws: what reading the files throws, or `ConfigurationError` when the models do not belong together.
+  public init<B: Backend>(
+    transformer: ModelSource, tokenizer: ModelSource, hints: ModelHints = ModelHints(), classNames: [String]? = nil,
+    settings: SamplingValues = .published, engine: B.Type, on device: B.Device
+  ) throws {
+    models = try EngineModels<B>(transformer, tokenizer, hints, on: device)
+    var names = classNames
+    if names == nil, case .file(let path) = transformer {
+      names = try ModelMetadata.classNames(of: CheckpointWeights(path: path, .transformer))
+    }
+    classes = ClassNames(names, count: models.transformerConfiguration.classes)
+    self.settings = settings
+  }
+
+  /// A generator of models on this machine's processors, in single precision.
+  ///
+  /// - Throws: as the initializer for any engine.
+  public convenience init(
+    transformer: ModelSource, tokenizer: ModelSource, hints: ModelHints = ModelHints(), classNames: [String]? = nil,
+    settings: SamplingValues = .published
+  ) throws {
+    try self.init(
+      transformer: transformer, tokenizer: tokenizer, hints: hints, classNames: classNames, settings: settings,
+      engine: CPU<Float>.self, on: HostDevice())
+  }
+
+  /// A generator of the small model that ships with the package.
+  ///
+  /// - Throws: `PipelineError.noShippedModel` when its files are not there.
+  public static func shipped() throws -> ImageGenerator {
+    try shipped(engine: CPU<Float>.self, on: HostDevice())
+  }
+
+  /// A generator of the small model that ships with the package, on any engine.
+  ///
+  /// - Throws: `PipelineError.noShippedModel` when its files are not there.
+  public static func shipped<B: Backend>(engine: B.Type, on device: B.Device) throws -> ImageGenerator {
+    guard let transformer = ShippedModel.transformer, let tokenizer = ShippedModel.tokenizer else {
+      throw PipelineError.noShippedModel
+    }
+    return try ImageGenerator(
+      transformer: .file(transformer), tokenizer: .file(tokenizer), settings: ShippedModel.sampling, engine: engine,
+      on: device)
+  }
+
+  /// The side of the images in pixels.
+  public var imageSide: Int { models.tokenizerConfiguration.imageSide }
+  /// The sides of the token maps, coarse to fine.
+  public var scaleList: ScaleList { models.transformerConfiguration.scaleList }
+
+  // MARK: Sampling
+
+  /// Images of some classes, in the order of the classes, `count` of each.
+  ///
+  /// Nothing is computed before the first image is asked for, and never more than a batch ahead of the caller. A task that is
+  /// canceled gets a `CancellationError` within one scale.
+  ///
+  /// - Parameters:
+  ///   - names: classes by number or name; empty for every class.
+  ///   - count: how many images of each class.
+  ///   - seed: the same seed gives the same images.
+  ///   - first: the number of the first image among those of the seed.
+  ///   - settings: guidance and filters; nil for the generator's.
+  ///   - batch: how many images are sampled at once, which changes nothing but time and memory; nil for as many as memory
+  ///     suggests, at most 8.
+  ///   - progress: called after each scale of each batch, on the generator's thread.
+  /// - Throws: `PipelineError` for an unknown class or an unusable number, `ConfigurationError` for unusable settings.
+  public func images(
+    of names: [String] = [], count: Int = 1, seed: UInt64 = 0, first: Int = 0, settings: SamplingValues? = nil,
+    batch: Int? = nil, progress: (@Sendable (SamplingProgress) -> Void)? = nil
+  ) throws -> GeneratedImages {
+    guard (1...1_000_000).contains(count) else {
+      throw PipelineError.unusableRequest("\(count) images of a class make no sense; use 1 to 1000000")
+    }
+    let labels = try names.isEmpty ? Array(0..<classes.count) : names.map { try classes.label($0) }
+    return try images(
+      labels: labels.flatMap { [Int](repeating: $0, count: count) }, seed: seed, first: first, settings: settings,
+      batch: batch, progress: progress)
+  }
+
+  /// Images of the given labels; see ``images(of:count:seed:first:settings:batch:progress:)``.
+  public func images(
+    labels: [Int], seed: UInt64 = 0, first: Int = 0, settings: SamplingValues? = nil, batch: Int? = nil,
+    progress: (@Sendable (SamplingProgress) -> Void)? = nil
+  ) throws -> GeneratedImages {
+    if let wrong = labels.first(where: { !(0..<classes.count).contains($0) }) {
+      throw PipelineError.unknownClass("\(wrong)", reason: "this model has the classes 0 … \(classes.count - 1)")
+    }
+    guard (0...(1 << 53)).contains(first) else {
+      throw PipelineError.unusableRequest("the first image is number \(first); use 0 to 2⁵³")
+    }
+    guard batch.map({ (1...1024).contains($0) }) ?? true else {
+      throw PipelineError.unusableRequest("a batch of \(batch ?? 0) makes no sense; use 1 to 1024")
+    }
+    return GeneratedImages(
+      generator: self, labels: labels, seed: seed, first: first, options: try (settings ?? self.settings).options(),
+      batch: batch ?? models.transformerConfiguration.suggestedBatch(upTo: 8), progress: progress)
+  }
+
+  /// Samples one batch of a request.
+  func sample(_ request: GeneratedImages, _ range: Range<Int>) async throws -> [GeneratedImage] {
+    try await perform { models, check in
+      let scales = models.transformerConfiguration.scaleList.count
+      var done = 0
+      let sampled = try models.sample(
+        labels: Array(request.labels[range]),
+        numbers: request.first + range.lowerBound..<request.first + range.upperBound,
+        seed: request.seed, request.options
+      ) { scale in
+        try check()
+        guard done < scales else { return }
+        done += 1
+        request.progress?(
+          SamplingProgress(images: range, imageCount: request.labels.count, scale: scale, scaleCount: scales))
+      }
+      return zip(range, sampled).map { index, sampled in
+        GeneratedImage(
+          pixels: sampled.image, label: request.labels[index], className: self.classes[request.labels[index]],
+          number: request.first + index, seed: request.seed, tokens: sampled.tokens)
+      }
+    }
+  }
+
+  // MARK: Encoding and decoding
+
+  /// The tokens of each scale of an image, whose middle square is brought to ``imageSide`` first.
+  ///
+  /// - Throws: `PipelineError.notFinite` when the tokenizer's weights are damaged.
+  public func encode(_ image: PixelImage) async throws -> [[Int]] {
+    try await perform { models, check in
+      try check()
+      return try models.encode(try image.centerCrop(models.tokenizerConfiguration.imageSide))
+    }
+  }
+
+  /// The image of the tokens of each scale, p_s² of them in row-major order.
+  ///
+  /// - Throws: `PipelineError.unusableTokens` when their numbers do not fit the tokenizer.
+  public func decode(_ tokens: [[Int]]) async throws -> PixelImage {
+    let configuration = models.tokenizerConfiguration
+    let counts = configuration.scaleList.sides.map { $0 * $0 }
+    guard tokens.map(\.count) == counts else {
+      throw PipelineError.unusableTokens(
+        "the scales have \(tokens.map(\.count)) tokens, and this tokenizer needs \(counts)")
+    }
+    if let wrong = tokens.joined().first(where: { !(0..<configuration.vocabulary).contains($0) }) {
+      throw PipelineError.unusableTokens(
+        "token \(wrong) does not exist; this tokenizer has the tokens 0 … \(configuration.vocabulary - 1)")
+    }
+    return try await perform { models, check in
+      try check()
+      return try models.decode(tokens)
+    }
+  }
+
+  // MARK: The queue
+
+  /// Does work on the generator's queue, so that the caller's thread is free meanwhile. `check` throws once the caller's task
+  /// has been canceled.
+  private func perform<Result: Sendable>(
+    _ work: @escaping @Sendable (any LoadedModels, () throws -> Void) throws -> Result
+  ) async throws -> Result {
+    let isCanceled = Flag()
+    return try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        queue.async { [models] in
+          continuation.resume(
+            with: Swift.Result {
+              try isCanceled.check()
+              return try work(models) { try isCanceled.check() }
+            })
+        }
+      }
+    } onCancel: {
+      isCanceled.raise()
+    }
+  }
+}
+
+/// Whether a task was canceled, told to another thread.
+private final class Flag: Sendable {
+  private let isRaised = Atomic<Bool>(false)
+
+  func raise() { isRaised.store(true, ordering: .relaxed) }
+
+  func check() throws {
+    if isRaised.load(ordering: .relaxed) { throw CancellationError() }
+  }
+}
+
+extension TransformerConfiguration {
+  /// How many images to sample at once: as many as have activations of about a gibibyte.
+  package func suggestedBatch(upTo most: Int) -> Int {
+    let cost = TransformerCost(self)
+    let bytes = cost.samplingBytes(batch: 1, guided: true) + cost.cacheBytes(batch: 1, guided: true)
+    return min(max(Int(0x1p30 / bytes), 1), most)
+  }
+}

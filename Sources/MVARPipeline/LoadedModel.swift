@@ -1,0 +1,95 @@
+// A transformer and a tokenizer on one engine, seen without the engine's type: what a generator asks of them. Everything here
+// blocks its thread until it is done.
+
+import MVAR
+import MVARMedia
+import TensorCore
+
+/// What a generator asks of its models.
+protocol LoadedModels: Sendable {
+  /// The transformer's sizes and variants.
+  var transformerConfiguration: TransformerConfiguration { get }
+  /// The tokenizer's sizes and variants.
+  var tokenizerConfiguration: TokenizerConfiguration { get }
+
+  /// Samples the tokens of a batch and decodes its images.
+  ///
+  /// - Parameters:
+  ///   - labels: the class of each image.
+  ///   - numbers: the number of each image among those of the seed.
+  ///   - onScale: called after each scale, counted from 0, and before each image is decoded; what it throws ends the work.
+  func sample(
+    labels: [Int], numbers: Range<Int>, seed: UInt64, _ options: SamplingOptions, onScale: (Int) throws -> Void
+  ) throws -> [(image: PixelImage, tokens: [[Int]])]
+  /// The tokens of each scale of an image of the tokenizer's size.
+  func encode(_ image: PixelImage) throws -> [[Int]]
+  /// The image of the tokens of each scale.
+  func decode(_ tokens: [[Int]]) throws -> PixelImage
+}
+
+/// Models on an engine.
+struct EngineModels<B: Backend>: LoadedModels {
+  let sampler: Sampler<B>
+  let tokenizer: VQVAE<B>
+  let device: B.Device
+
+  var transformerConfiguration: TransformerConfiguration { sampler.transformer.configuration }
+  var tokenizerConfiguration: TokenizerConfiguration { tokenizer.configuration }
+
+  /// Loads both models; the tokenizer gets the transformer's list of scales where its file does not tell.
+  init(_ transformer: ModelSource, _ tokenizer: ModelSource, _ hints: ModelHints, on device: B.Device) throws {
+    let model: MarkovianTransformer<B> = try transformer.transformer(hints, on: device)
+    var hints = hints
+    hints.sides = hints.sides ?? model.configuration.scaleList.sides
+    self.tokenizer = try tokenizer.tokenizer(hints, on: device)
+    sampler = try Sampler(model, self.tokenizer.quantizer)
+    self.device = device
+  }
+
+  func sample(
+    labels: [Int], numbers: Range<Int>, seed: UInt64, _ options: SamplingOptions, onScale: (Int) throws -> Void
+  ) throws -> [(image: PixelImage, tokens: [[Int]])] {
+    let streams = numbers.map { RandomStream(seed: seed, stream: UInt64($0)) }
+    var tokens: [[Int]] = []  // of each scale, [B · p²]
+    let sum = try sampler.sample(labels: labels, streams: streams, options) { sampled in
+      tokens.append(try sampled.tokens.values())
+      try onScale(sampled.scale)
+    }
+    return try labels.indices.map { row in
+      try onScale(transformerConfiguration.scaleList.count - 1)
+      let own = tokens.map { scale in
+        let count = scale.count / labels.count
+        return Array(scale[row * count..<(row + 1) * count])
+      }
+      return (try image(tokenizer.decode(Variable(sum.rows(row..<row + 1))).value), own)
+    }
+  }
+
+  func encode(_ image: PixelImage) throws -> [[Int]] {
+    let input = try Tensor<B>(
+      image.planarFloats().map { B.Scalar($0) }, shape: [1, 3, image.height, image.width], on: device)
+    let features = tokenizer.features(Variable(input))
+    guard try B.isFinite(features.value) else { throw PipelineError.notFinite("what the encoder gives") }
+    return try tokenizer.quantizer.encode(features).tokens.map { try $0.values() }
+  }
+
+  func decode(_ tokens: [[Int]]) throws -> PixelImage {
+    let indices = try tokens.map { try Indices<B>($0, shape: [1, $0.count], on: device) }
+    return try image(tokenizer.decode(tokenizer.quantizer.decode(indices).last!).value)
+  }
+
+  /// The image of a decoder's output [1, 3, H, W] in −1 … 1, as the authors' scripts save it: clamped, moved to 0 … 1,
+  /// truncated to bytes.
+  private func image(_ output: Tensor<B>) throws -> PixelImage {
+    let values = try output.scalars().map { value -> Float in
+      let number = Float(value)
+      return number.isNaN ? number : (min(max(number, -1), 1) + 1) * 0.5
+    }
+    var clamped = PixelImage.ClampedCounts()
+    let image = try PixelImage(
+      planar01: values, width: output.shape[3], height: output.shape[2], rounding: .truncate,
+      countingClampedIn: &clamped)
+    guard clamped.notANumber == 0 else { throw PipelineError.notFinite("what the decoder gives") }
+    return image
+  }
+}

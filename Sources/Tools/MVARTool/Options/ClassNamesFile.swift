@@ -1,0 +1,40 @@
+// `--class` and `--class-names`: a file of names has one line per class.
+
+import Foundation
+import MVARCheckpoints
+import MVARPipeline
+
+extension ClassNames {
+  /// The label that `--class` names.
+  ///
+  /// - Parameters:
+  ///   - file: a file of names; nil for none.
+  ///   - known: the names the model knows; nil for none.
+  ///   - classes: how many classes the model has; the null class is none of them.
+  static func label(_ text: String, file: String?, known: [String]? = nil, classes: Int) throws -> Int {
+    let names = try file.map(lines) ?? known
+    if names == nil && Int(text) == nil {
+      throw Failure(
+        "--class \(text): is not a number from 0 to \(classes - 1); names need a file of names, given with --class-names"
+      )
+    }
+    do {
+      return try ClassNames(names, count: classes, source: file ?? "the model").label(text)
+    } catch {
+      guard case .unknownClass(let text, let reason) = error else { throw error }
+      throw Failure("--class \(text): \(reason)")
+    }
+  }
+
+  private static func lines(of path: String) throws -> [String] {
+    let file = try MappedFile(path: path)
+    guard file.count <= 1 << 24 else { throw Failure("\(path): is too large for a file of class names") }
+    let bytes = try file.withBytes(in: 0..<file.count) { [UInt8]($0) }
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw Failure("\(path): is not a text file of class names")
+    }
+    var lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).map(String.init)
+    while lines.last?.isEmpty == true { lines.removeLast() }
+    return lines
+  }
+}
