@@ -9,7 +9,8 @@ import Foundation
 public enum ModelMetadata {
   static let sides = "patch_nums"
   static let heads = "num_heads"
-  static let attention = "attention"
+  /// What the tokens of a scale see.
+  package static let attention = "attention"
   static let window = "kernel_size"
   static let refineStep = "refine_step"
   static let normalizesCodes = "using_znorm"

@@ -101,6 +101,7 @@ struct Inspect: ParsableCommand {
       return
     }
     for (name, value) in fit.configuration { try line("  \(name)", value) }
+    if let contradiction = fit.contradiction { try line("  mask", contradiction) }
     try line("  parameters", "\(fit.parameters)")
     for (name, found) in [("missing", fit.missing), ("misshapen", fit.misshapen), ("unexpected", fit.unexpected)] {
       if found.isEmpty { try line("  \(name)", "none") }
