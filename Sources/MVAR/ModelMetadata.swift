@@ -38,11 +38,18 @@ public enum ModelMetadata {
 
   /// The names of the classes; nil when the file has none.
   ///
-  /// - Throws: `CheckpointError` when the entry is no list of names.
+  /// - Throws: `CheckpointError` when the entry is no list of names that can be used.
   public static func classNames(of weights: CheckpointWeights) throws -> [String]? {
     guard let text = weights.metadata[classNames] else { return nil }
     guard let names = try? JSONDecoder().decode([String].self, from: Data(text.utf8)) else {
       throw CheckpointError(path: weights.path, reason: "its metadata entry \(classNames) is no list of names")
+    }
+    for name in names {
+      if let problem = ClassNameRule.problem(with: name) {
+        throw CheckpointError(
+          path: weights.path,
+          reason: "its metadata entry \(classNames) holds the name \(ClassNameRule.quoted(name)), which \(problem)")
+      }
     }
     return names
   }

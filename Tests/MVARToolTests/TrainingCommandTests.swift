@@ -187,6 +187,43 @@ struct TrainingCommandTests {
     }
   }
 
+  @Test("a class's name in an index leads nowhere outside the output")
+  func hostileClassName() throws {
+    try withTemporaryFolder { folder in
+      let files = FileManager.default
+      try files.createDirectory(atPath: "\(folder)/deep/data", withIntermediateDirectories: true)
+      try files.createDirectory(atPath: "\(folder)/victim", withIntermediateDirectories: true)
+      for name in ["a", "b"] {
+        let sheet = try PixelImage(width: 128, height: 96, filledWith: .white)
+        try sheet.writePNG(to: "\(folder)/deep/data/\(name).png")
+      }
+      func writeIndex(_ name: String) throws {
+        let classes = [["a", name], ["b", "ok"]].map {
+          "{\"name\": \"\($0[1])\", \"file\": \"\($0[0]).png\", \"count\": 12}"
+        }
+        let index = "{\"tile\": 32, \"columns\": 4, \"classes\": [\(classes.joined(separator: ", "))]}"
+        try Data(index.utf8).write(to: URL(filePath: "\(folder)/deep/data/index.json"))
+      }
+      let models = ["--data", "data", "--tokenizer", Tool.tokenizer] + Tool.scales + ["-o", "out/cache"]
+      for (name, shown, problem) in [
+        ("../../../victim/x", "../../../victim/x", "holds a slash"), ("..", "..", "stands for a folder"),
+        ("/tmp/x", "/tmp/x", "holds a slash"), ("a\\u001b[2Kb", "a\\u{1b}[2Kb", "holds a control character"),
+      ] {
+        try writeIndex(name)
+        let before = try files.subpathsOfDirectory(atPath: folder).sorted()
+        for command in [
+          ["cache"] + models, ["train", "--depth", "1", "--width", "32", "--heads", "2"] + models,
+          Self.tokenizer + ["-o", "out"],
+        ] {
+          let result = try Tool.run(command, in: "\(folder)/deep")
+          #expect(result.code == 1)
+          #expect(result.errors == "mvar: data/index.json names the class \"\(shown)\", which \(problem)\n")
+          #expect(try files.subpathsOfDirectory(atPath: folder).sorted() == before)
+        }
+      }
+    }
+  }
+
   // The run's folder has a name of one letter throughout: such names once were too short.
   static let mistakes: [Mistake] = [
     Mistake(

@@ -5,6 +5,7 @@
 
 import Files
 import Foundation
+import MVAR
 
 /// The files of a labelled data set, by name only.
 struct ClassFolders {
@@ -38,6 +39,11 @@ struct ClassFolders {
     let root = hasTrainingFolder ? trainingRoot : path
     classNames = try Self.folders(in: root)
     guard !classNames.isEmpty else { throw DataError(root, "holds no class folders") }
+    for name in classNames {
+      if let problem = ClassNameRule.problem(with: name) {
+        throw DataError(root, "holds the class folder \(ClassNameRule.quoted(name)), whose name \(problem)")
+      }
+    }
 
     var groups: [[File]] = []
     for (label, name) in classNames.enumerated() {

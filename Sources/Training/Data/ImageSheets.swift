@@ -5,6 +5,7 @@
 
 import Files
 import Foundation
+import MVAR
 import Media
 
 /// The index of a folder of sheets.
@@ -50,6 +51,9 @@ struct ImageSheets {
     var names: Set<String> = []
     for sheet in index.classes {
       try check(!sheet.name.isEmpty, "has a class without a name")
+      if let problem = ClassNameRule.problem(with: sheet.name) {
+        throw DataError(path, "names the class \(ClassNameRule.quoted(sheet.name)), which \(problem)")
+      }
       try check(names.insert(sheet.name).inserted, "names the class \(sheet.name) twice")
       try check(sheet.count > 0, "gives the class \(sheet.name) \(sheet.count) pictures, and it needs at least 1")
       try check(
