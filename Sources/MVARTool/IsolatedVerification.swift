@@ -34,19 +34,20 @@ struct VerifyCounts: CustomStringConvertible {
 struct IsolatedVerification {
   let command: Verify
 
-  /// What the check of a file printed, and its counts.
+  /// What the check of a file printed, its counts, and whether something in the file could not be judged.
   ///
   /// - Throws: `Failure` when the file cannot be used.
-  func run(_ file: String) throws -> (text: String, counts: VerifyCounts) {
+  func run(_ file: String) throws -> (text: String, counts: VerifyCounts, hasUnjudged: Bool) {
     let result = try ThisProgram.run(arguments + ["--", file])
     guard let status = result.status else {
       throw Failure("\(file): the check was stopped: shapes or numbers in the file do not fit its kind")
     }
     let text = result.output.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
-    guard status == 0, let first = text.first, let counts = VerifyCounts(endOf: first) else {
+    let hasUnjudged = status == Verify.notJudged.rawValue
+    guard status == 0 || hasUnjudged, let first = text.first, let counts = VerifyCounts(endOf: first) else {
       throw Failure(result.sentence("\(file): the check failed"))
     }
-    return (text.joined(separator: "\n"), counts)
+    return (text.joined(separator: "\n"), counts, hasUnjudged)
   }
 
   private var arguments: [String] {

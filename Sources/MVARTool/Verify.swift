@@ -25,7 +25,8 @@ struct Verify: ParsableCommand {
     abstract: "Compare an engine with golden values.",
     discussion: """
       Each file says in its metadata what to run. One row per tensor shows the largest absolute and relative error, \
-      where it is, and the tolerance. Exit status 1 if anything fails, or if nothing was compared.
+      where it is, and the tolerance. Exit status 0 if all that was compared passed, 1 if anything fails, 2 if \
+      something could not be judged.
 
         mvar verify Fixtures/golden --device reference --summary
       """)
@@ -44,6 +45,9 @@ struct Verify: ParsableCommand {
   @Flag(help: ArgumentHelp("Check one file in this very process.", visibility: .hidden))
   var alone = false
 
+  /// The status when something could not be judged, and nothing fails.
+  static let notJudged = ExitCode(2)
+
   func run() throws {
     if alone {
       let engine = try engine.open()
@@ -51,16 +55,25 @@ struct Verify: ParsableCommand {
       return
     }
     _ = try engine.open()
-    let found = try files.flatMap(goldenFiles)
+    var (counts, unusable, isComplete) = (VerifyCounts(), 0, true)
+    var found: [String] = []
+    for file in files {
+      do {
+        found += try goldenFiles(file)
+      } catch let failure as Failure {
+        isComplete = false
+        Console.complain(failure.description)
+      }
+    }
     let progress = Progress()
-    var (counts, unusable) = (VerifyCounts(), 0)
     for file in found {
       progress.report("verifying \(file)")
       do {
-        let (text, part) = try IsolatedVerification(command: self).run(file)
+        let result = try IsolatedVerification(command: self).run(file)
         progress.finish()
-        try Console.print(text)
-        counts.add(part)
+        try Console.print(result.text)
+        counts.add(result.counts)
+        if result.hasUnjudged { isComplete = false }
       } catch let failure as Failure {
         progress.finish()
         unusable += 1
@@ -72,7 +85,8 @@ struct Verify: ParsableCommand {
         "\(counts) in \(found.count) file" + (found.count == 1 ? "" : "s")
           + (unusable > 0 ? ", \(unusable) of them unusable" : ""))
     }
-    if counts.failed > 0 || unusable > 0 || counts.passed == 0 { throw ExitCode.failure }
+    if counts.failed > 0 { throw ExitCode.failure }
+    if unusable > 0 || !isComplete || counts.passed == 0 { throw Self.notJudged }
   }
 
   /// The golden files that a path stands for.
@@ -109,9 +123,11 @@ private struct VerifyTask: EngineTask {
     let rows = report.rows.filter {
       command.detail == .all || (command.detail == .quiet && $0.outcome != .passed)
     }
-    if rows.isEmpty { return }
-    let header = ["", "tensor", "absolute", "relative", "tolerance", "worst"]
-    try Table.print([header] + rows.map(cells))
+    if !rows.isEmpty {
+      let header = ["", "tensor", "absolute", "relative", "tolerance", "worst"]
+      try Table.print([header] + rows.map(cells))
+    }
+    if report.hasUnjudged { throw Verify.notJudged }
   }
 
   private func cells(_ row: VerificationRow) -> [String] {
@@ -122,6 +138,7 @@ private struct VerifyTask: EngineTask {
     case .passed: return ["pass", row.name, absolute, relative, row.tolerance, row.place]
     case .failed: return ["FAIL", row.name, absolute, relative, row.tolerance, row.place]
     case .notChecked(let reason): return ["----", row.name, "", "", "", "not checked: \(reason)"]
+    case .notInFile: return ["----", row.name, "", "", "", "not in the file"]
     }
   }
 }

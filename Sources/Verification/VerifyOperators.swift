@@ -1,25 +1,11 @@
-// Kind `ops`: each operator's output and vector-Jacobian product.
+// Kind `ops`: each operator's output and vector-Jacobian product. One operator may have several cases, `linear` and
+// `linear_2`. A case whose shapes or attributes do not fit is not judged; operators stop the program at such shapes, so
+// `OperatorShapes` looks first. Without gradients in the file the output alone is compared.
 
+import Checkpoints
 import Foundation
 import MVAR
 import TensorCore
-
-/// The attributes an operator may have in an `ops` file.
-private struct OperatorAttributes: Decodable {
-  let eps: Double?
-  let groups: Int?
-  let preScale: Double?
-  let targets: [Int]?
-  let labelSmoothing: Double?
-  let kernel: Int?
-  let scale: Double?
-
-  enum CodingKeys: String, CodingKey {
-    case eps, groups, targets, kernel, scale
-    case preScale = "pre_scale"
-    case labelSmoothing = "label_smoothing"
-  }
-}
 
 /// An operator's output and the gradients of its inputs by letter.
 private struct OperatorResult<B: Backend> {
@@ -31,24 +17,53 @@ extension Verifier {
   func operators(_ file: GoldenFile, _ rows: inout RowCollector) throws {
     let cases = try file.metadata("ops", as: [String: OperatorAttributes].self)
     for (name, attributes) in cases.sorted(by: { $0.key < $1.key }) {
-      var inputs: [String: Tensor<B>] = [:]
-      for letter in ["x", "w", "b", "q", "k", "v"] where file.checkpoint["\(name).in.\(letter)"] != nil {
-        inputs[letter] = try file.load("\(name).in.\(letter)", on: device)
+      do {
+        try operatorCase(name, attributes, file, &rows)
+      } catch  where error is GoldenError || error is CheckpointError {
+        rows.notChecked(name, reasonOf(error))
       }
-      let dOutput: Tensor<B> = try file.load("\(name).grad_out", on: device)
-      guard let result = try run(name, attributes, inputs, dOutput, file) else {
-        rows.notChecked(name, "this version knows no such operator")
+    }
+  }
+
+  /// One case of an operator: its output, and the gradients that the file holds.
+  private func operatorCase(
+    _ name: String, _ attributes: OperatorAttributes, _ file: GoldenFile, _ rows: inout RowCollector
+  ) throws {
+    let letters = ["x", "w", "b", "q", "k", "v"].filter { file.checkpoint["\(name).in.\($0)"] != nil }
+    let hasGradients = letters.contains { file.checkpoint["\(name).grad.\($0)"] != nil }
+    let hasOutputGradient = file.checkpoint["\(name).grad_out"] != nil
+    guard
+      let shape = try OperatorShapes(file, name, attributes).output(
+        like: file.tensor(hasOutputGradient ? "\(name).grad_out" : "\(name).out").shape)
+    else {
+      rows.notChecked(name, "this version knows no such operator")
+      return
+    }
+    if hasGradients || hasOutputGradient {
+      let found = try file.tensor("\(name).grad_out").shape
+      guard found == shape else {
+        throw GoldenError(file.path, "\(name).grad_out has shape \(found), and the output has \(shape)")
+      }
+    }
+    var inputs: [String: Tensor<B>] = [:]
+    for letter in letters { inputs[letter] = try file.load("\(name).in.\(letter)", on: device) }
+    let dOutput: Tensor<B> =
+      hasOutputGradient
+      ? try file.load("\(name).grad_out", on: device) : Tensor(repeating: 0, shape: Shape(shape), on: device)
+    guard let result = try run(name, attributes, inputs, dOutput, file) else { return }
+    try rows.value("\(name).out", result.output, file.tensor("\(name).out"))
+    for letter in letters.sorted() {
+      let row = "\(name).grad.\(letter)"
+      guard let gradient = result.gradients[letter] else {
+        rows.check(row, false, "the operator gave no such gradient")
         continue
       }
-      try rows.value("\(name).out", result.output, file.tensor("\(name).out"))
-      for letter in inputs.keys.sorted() {
-        guard let gradient = result.gradients[letter] else {
-          rows.check("\(name).grad.\(letter)", false, "the operator gave no such gradient")
-          continue
-        }
-        try rows.gradient(
-          "\(name).grad.\(letter)", try gradient.scalars().map(Double.init), file.tensor("\(name).grad.\(letter)"))
+      guard file.checkpoint[row] != nil else {
+        rows.notInFile(row)
+        continue
       }
+      rows.gradient(
+        row, try gradient.scalars().map(Double.init), gradient.shape.dimensions, try file.tensor(row))
     }
   }
 
@@ -69,7 +84,7 @@ extension Verifier {
     }
     let epsilon = B.Scalar(attributes.eps ?? 1e-6)
     let (height, width) = dOutput.shape.rank == 4 ? (dOutput.shape[2], dOutput.shape[3]) : (0, 0)
-    switch name {
+    switch OperatorShapes.kind(of: name) {
     case "linear":
       let (x, w) = (try input("x"), try input("w"))
       let gradients = B.dLinear(dOutput, x: x, weight: w, hasBias: true)
