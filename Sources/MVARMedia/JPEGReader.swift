@@ -2,8 +2,8 @@
 // bit for bit what Pillow's `Image.open(path).convert("RGB")` gives; CMYK follows Pillow's Adobe convention (inverted).
 // Damaged data is refused, where Pillow fills in gray without a word. Orientation tags and profiles are ignored.
 
-import MVARFiles
 import CMVARTurboJPEG
+import MVARFiles
 
 enum JPEGReader {
   /// A complete file has a bit for each block, and never fewer than one block for 128 pixels.

@@ -4,8 +4,8 @@
 // colors either multiplied by alpha or rounded. Opaque pixels are exact, others at most one level away; interlaced
 // ones, which libpng 1.6.39 rounds wrongly, are as exact as the multiplied color allows.
 
-import MVARFiles
 import CMVARPNG
+import MVARFiles
 
 enum PNGReader {
   /// Deflate never shrinks data more than 1032 times: 258 bytes for 2 bits.

@@ -1,8 +1,8 @@
 // Writes 8-bit RGB PNG through libpng's simplified interface, and to a file only as a whole.
 // No other pixel formats, no metadata beyond libpng's sRGB mark.
 
-import MVARFiles
 import CMVARPNG
+import MVARFiles
 
 extension PixelImage {
   /// The image as the bytes of a PNG file.

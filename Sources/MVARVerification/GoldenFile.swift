@@ -8,9 +8,12 @@ import TensorCore
 /// Why a golden file cannot be used.
 public struct GoldenError: Error, CustomStringConvertible {
   /// One sentence without a full stop.
-  public let description: String
+  public var description: String { "\(path): \(reason)" }
+  private let path: String
+  /// The sentence without the file.
+  let reason: String
 
-  init(_ path: String, _ reason: String) { description = "\(path): \(reason)" }
+  init(_ path: String, _ reason: String) { (self.path, self.reason) = (path, reason) }
 }
 
 /// The `config` of a golden file.
@@ -101,6 +104,11 @@ struct GoldenFile {
     } catch {
       throw GoldenError(path, "`\(key)` in its metadata is not what its kind needs")
     }
+  }
+
+  /// The norms of gradients in the metadata; nil where the file holds none.
+  func norms<Norms: Decodable>(as type: Norms.Type) throws -> Norms? {
+    checkpoint.metadata["grad_l2_norms"] == nil ? nil : try metadata("grad_l2_norms", as: type)
   }
 
   /// The model's configuration.

@@ -2,8 +2,8 @@
 // program at shapes that do not fit, because in a program that is a mistake; in a file it is bad input, which is one case's
 // fault. Nothing is computed here.
 
-import MVARFiles
 import Foundation
+import MVARFiles
 
 /// The attributes an operator may have in an `ops` file.
 struct GoldenAttributes: Decodable {

@@ -19,6 +19,10 @@ public struct VerificationReport: Sendable {
   public var failed: Int { rows.count { $0.outcome == .failed } }
   /// How many parts were not checked.
   public var notChecked: Int { rows.count - passed - failed }
+  /// Whether something that the file holds could not be judged.
+  public var hasUnjudged: Bool {
+    rows.contains { if case .notChecked = $0.outcome { true } else { false } }
+  }
 }
 
 /// Compares an engine with golden values.
@@ -57,23 +61,36 @@ public struct Verifier<B: Backend> where B.Device: Sendable {
     return VerificationReport(path: path, kind: file.kind, rows: rows.rows)
   }
 
-  /// The gradients of all parameters against a file's norms and stored parts.
+  /// The gradients of all parameters against a file's norms and stored parts, as far as the file holds them.
   func gradients(
-    _ parameters: [(key: String, gradient: Tensor<B>?, count: Int)], prefix: String, norms: [String: Double],
+    _ parameters: [(key: String, gradient: Tensor<B>?, shape: [Int])], prefix: String, norms: [String: Double]?,
     _ file: GoldenFile, _ rows: inout RowCollector
   ) throws {
-    for (key, gradient, count) in parameters {
-      let values = try gradient?.scalars().map(Double.init) ?? [Double](repeating: 0, count: count)
-      guard let norm = norms[key] else {
-        rows.check("\(prefix)\(key)", false, "the file has no such gradient")
-        continue
+    let stored = parameters.contains {
+      file.checkpoint[prefix + $0.key] != nil || file.checkpoint[prefix + $0.key + ".head"] != nil
+    }
+    guard norms != nil || stored else {
+      rows.notInFile("\(prefix)*")
+      return
+    }
+    for (key, gradient, shape) in parameters {
+      let values =
+        try gradient?.scalars().map(Double.init) ?? [Double](repeating: 0, count: shape.reduce(1, *))
+      if let norms {
+        guard let norm = norms[key] else {
+          rows.check("\(prefix)\(key)", false, "the file has no such gradient")
+          continue
+        }
+        rows.norm("|\(prefix)\(key)|", values.reduce(0) { $0 + $1 * $1 }.squareRoot(), norm)
       }
-      rows.norm("|\(prefix)\(key)|", values.reduce(0) { $0 + $1 * $1 }.squareRoot(), norm)
-      for suffix in ["", ".head"] {
-        if let stored = file.checkpoint[prefix + key + suffix] { try rows.gradient(prefix + key, values, stored) }
+      if let whole = file.checkpoint[prefix + key] { rows.gradient(prefix + key, values, shape, whole) }
+      if let head = file.checkpoint["\(prefix)\(key).head"] {
+        rows.gradient(prefix + key, values, shape, head, isPart: true, norm: norms?[key])
       }
     }
-    rows.check(
-      "\(prefix)names", Set(norms.keys) == Set(parameters.map(\.key)), "the model's parameters are those of the file")
+    if let norms {
+      rows.check(
+        "\(prefix)names", Set(norms.keys) == Set(parameters.map(\.key)), "the model's parameters are those of the file")
+    }
   }
 }

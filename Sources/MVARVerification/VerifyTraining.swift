@@ -103,8 +103,10 @@ extension Verifier {
       let key = CheckpointNames.key(of: parameter.name, in: .transformer)
       let values = try parameter.value.scalars().map { Double($0) }
       guard let stored = file.checkpoint["param.\(key)"] ?? file.checkpoint["param.\(key).head"] else { continue }
-      let expected = try stored.doubles()
-      rows.parameter("param.\(key)", Array(values.prefix(expected.count)), expected)
+      rows.judging("param.\(key)") { rows in
+        let expected = try stored.doubles()
+        rows.parameter("param.\(key)", Array(values.prefix(expected.count)), expected)
+      }
     }
   }
 
@@ -134,11 +136,19 @@ extension Verifier {
     }
     var rows = RowCollector()
     for golden in schedules {
+      guard let shape = try? LearningRateSchedule.Decay(golden.schedule), golden.total >= 1, golden.warmup >= 0 else {
+        rows.notChecked("\(golden.schedule).\(golden.total)", "is no schedule that this version knows")
+        continue
+      }
       let rate = LearningRateSchedule(
-        peak: golden.peakLR, decay: try .init(golden.schedule), warmup: golden.warmup, total: golden.total,
+        peak: golden.peakLR, decay: shape, warmup: golden.warmup, total: golden.total,
         start: golden.wp0, end: golden.wpe)
       let decay = WeightDecaySchedule(golden.weightDecay, end: golden.weightDecayEnd, total: golden.total)
-      for row in golden.rows where row.count == 3 && (0..<1e6).contains(row[0]) {
+      for row in golden.rows {
+        guard row.count == 3, (0..<1e6).contains(row[0]) else {
+          rows.notChecked("\(golden.schedule).\(golden.total)", "\(row) is no iteration with its rate and decay")
+          continue
+        }
         let name = "\(golden.schedule).\(golden.total).\(Int(row[0]))"
         rows.measure("\(name).lr", rate.rate(at: Int(row[0])), row[1])
         rows.measure("\(name).decay", decay.decay(at: Int(row[0])), row[2])

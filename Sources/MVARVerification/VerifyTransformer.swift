@@ -64,7 +64,7 @@ extension Verifier {
     let batch = try ForcedBatch<B>(file, configuration, on: device)
     let golden = try file.metadata("segments", as: [GoldenSegment].self)
     let losses = try file.metadata("losses", as: [Double].self)
-    let norms = try file.metadata("grad_l2_norms", as: [String: [Double]].self)
+    let norms = try file.norms(as: [String: [Double]].self)
     let segments = model.trajectory.segments
     rows.check("number of segments", segments.count == golden.count, "\(segments.count), golden \(golden.count)")
     for (index, scales) in segments.enumerated() where index < golden.count && index < losses.count {
@@ -80,9 +80,9 @@ extension Verifier {
       rows.number("segment.\(index).loss", loss, losses[index])
       try self.gradients(
         model.parameters.map {
-          (CheckpointNames.key(of: $0.name, in: .transformer), gradients[$0], $0.value.shape.count)
+          (CheckpointNames.key(of: $0.name, in: .transformer), gradients[$0], $0.value.shape.dimensions)
         },
-        prefix: "segment.\(index).grad.", norms: norms.compactMapValues { $0.count > index ? $0[index] : nil }, file,
+        prefix: "segment.\(index).grad.", norms: norms?.compactMapValues { $0.count > index ? $0[index] : nil }, file,
         &rows)
     }
   }
@@ -91,8 +91,16 @@ extension Verifier {
     if let whole = file.checkpoint[name] {
       try rows.value(name, logits, whole)
     } else {
-      let part = try file.tensor("\(name).first128")
-      try rows.value("\(name).first128", B.slice(logits, axis: 2, 0..<(part.shape.last ?? 0)), part)
+      guard let part = file.checkpoint["\(name).first128"] else {
+        rows.notChecked(name, "has no tensor \(name)")
+        return
+      }
+      let width = part.shape.last ?? 0
+      guard (1...logits.shape[2]).contains(width) else {
+        rows.notChecked("\(name).first128", "has shape \(part.shape)")
+        return
+      }
+      try rows.value("\(name).first128", B.slice(logits, axis: 2, 0..<width), part)
     }
   }
 }

@@ -2,9 +2,9 @@
 //
 // That PyTorch, safetensors and NumPy read the same files was checked by hand; these tests need none of them.
 
-import MVARFiles
 import Foundation
 import MVARCheckpoints
+import MVARFiles
 import MVARTestSupport
 import Testing
 

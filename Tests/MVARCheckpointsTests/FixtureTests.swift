@@ -2,9 +2,9 @@
 //
 // The formula (name hash, splitmix fill, rounding) is the one of the golden files' README, written out here again.
 
-import MVARFiles
 import Foundation
 import MVARCheckpoints
+import MVARFiles
 import MVARTestSupport
 import Testing
 

@@ -3,9 +3,9 @@
 // Seeds are fixed. Files that load are also used: every tensor is converted and the weights are looked for. Pickles
 // and headers are also damaged inside an otherwise sound file, because damage rarely gets past an outer layer.
 
-import MVARFiles
 import Foundation
 import MVARCheckpoints
+import MVARFiles
 import MVARTestSupport
 import Testing
 

@@ -2,9 +2,9 @@
 //
 // The sentences are part of the interface: they are what a user sees. Fuzzing covers the rest.
 
-import MVARFiles
 import Foundation
 import MVARCheckpoints
+import MVARFiles
 import MVARTestSupport
 import Testing
 

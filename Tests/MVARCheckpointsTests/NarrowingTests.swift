@@ -1,8 +1,8 @@
 // Rounding to half and bfloat16: every half there is survives the way to Float and back, ties go to even, and numbers that
 // do not fit are refused by name.
 
-import MVARFiles
 import MVARCheckpoints
+import MVARFiles
 import Testing
 
 @Suite struct NarrowingTests {

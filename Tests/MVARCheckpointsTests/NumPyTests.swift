@@ -1,8 +1,8 @@
 // NumPy files: memory orders, header versions, decompression, and archives written piece by piece.
 
-import MVARFiles
 import Foundation
 import MVARCheckpoints
+import MVARFiles
 import MVARTestSupport
 import Testing
 

@@ -1,7 +1,7 @@
 // Finding a model's weights in the wrappers that training scripts put around them.
 
-import MVARFiles
 import MVARCheckpoints
+import MVARFiles
 import MVARTestSupport
 import Testing
 

@@ -1,8 +1,8 @@
 // The baseline VAR and the ablation beside MVAR: what they share, where they differ, and that a cache changes nothing.
 
-import MVARFiles
 import MVAR
 import MVARCheckpoints
+import MVARFiles
 import MVARTestSupport
 import TensorCore
 import Testing
@@ -128,33 +128,77 @@ import Testing
     #expect((0..<10).map(trajectory(.mvar).keysPerQuery) == [1, 4, 9, 16, 25, 36, 64, 100, 49, 49])
   }
 
-  @Test func `a checkpoint's mask tells VAR from MVAR, its metadata more, the caller most`() throws {
-    try withTemporaryFolder { folder in
-      let source = try Checkpoint.open(Fixtures.path("golden/files/checkpoint_bare.pth"))
-      let scaleList = try ScaleList([1, 2, 3, 4, 6, 8])
-      let length = scaleList.length
-      func level(_ token: Int) -> Int {
-        (0..<scaleList.count).first { scaleList.tokens(of: $0).contains(token) }!
-      }
-      let causal = (0..<length * length).map { level($0 / length) >= level($0 % length) ? 0 : -Float.infinity }
-      func configuration(
-        mask: [Float]?, metadata: [String: String] = [:], _ hint: AttentionPattern? = nil
-      ) throws -> AttentionPattern {
-        var tensors = source.tensors.filter { $0.name != "attn_bias_for_masking" || mask == nil }
-        if let mask {
-          tensors.append(("attn_bias_for_masking", try StoredTensor(mask, shape: [1, 1, length, length])))
-        }
-        let path = "\(folder)/model.safetensors"
-        try SafetensorsWriter.write(tensors, metadata: metadata, to: path)
-        return try TransformerConfiguration(
-          CheckpointWeights(path: path, .transformer), ModelHints(attention: hint, window: 3, refineStep: 4)
-        ).attention
-      }
-      #expect(try configuration(mask: nil) == .mvar)
-      #expect(try configuration(mask: causal) == .blockCausal)
-      #expect(try configuration(mask: causal, metadata: ["attention": "scale-markov"]) == .scaleMarkov)
-      #expect(try configuration(mask: causal, metadata: ["attention": "scale-markov"], .mvar) == .mvar)
-      #expect(throws: FileError.self) { try configuration(mask: causal, metadata: ["attention": "all"]) }
+  /// The one-block checkpoint with a mask, under a wrapper; the mask is that of VAR or of MVAR's first segment.
+  private func attention(
+    mask: AttentionPattern?, under wrapper: String = "", metadata: [String: String] = [:],
+    _ hint: AttentionPattern? = nil
+  ) throws -> (read: AttentionPattern, contradicting: AttentionPattern?) {
+    let source = try Checkpoint.open(Fixtures.path("golden/files/checkpoint_bare.pth"))
+    let scaleList = try ScaleList([1, 2, 3, 4, 6, 8])
+    let length = scaleList.length
+    let levels = (0..<length).map { token in
+      (0..<scaleList.count).first { scaleList.tokens(of: $0).contains(token) }!
     }
+    var tensors = source.tensors.filter { $0.name != "attn_bias_for_masking" }
+    if let mask {
+      let values = (0..<length * length).map { index -> Float in
+        let (query, key) = (levels[index / length], levels[index % length])
+        return (mask == .blockCausal ? query >= key : query == key) ? 0 : -Float.infinity
+      }
+      tensors.append(("attn_bias_for_masking", try StoredTensor(values, shape: [1, 1, length, length])))
+    }
+    return try withTemporaryFolder { folder in
+      let path = "\(folder)/model.safetensors"
+      try SafetensorsWriter.write(
+        tensors.map { (wrapper.isEmpty ? $0.name : "\(wrapper).\($0.name)", $0.tensor) }, metadata: metadata, to: path)
+      let weights = try CheckpointWeights(path: path, .transformer)
+      #expect(weights.wrapper == wrapper)
+      let configuration = try TransformerConfiguration(
+        weights, ModelHints(attention: hint, window: 3, refineStep: 4))
+      return (configuration.attention, try weights.contradictingMask())
+    }
+  }
+
+  @Test(arguments: ["", "state_dict", "model_state_dict"])
+  func `the mask tells VAR from MVAR where no wrapper names the model`(wrapper: String) throws {
+    #expect(try attention(mask: nil, under: wrapper) == (.mvar, nil))
+    #expect(try attention(mask: .mvar, under: wrapper) == (.mvar, nil))
+    #expect(try attention(mask: .blockCausal, under: wrapper) == (.blockCausal, nil))
+  }
+
+  @Test(arguments: [("mvar_wo_ddp", AttentionPattern.mvar), ("var_wo_ddp", .blockCausal)], ["", "trainer."])
+  func `the wrapper's name tells more than the mask`(
+    named: (wrapper: String, attention: AttentionPattern), outer: String
+  ) throws {
+    for mask in [nil, AttentionPattern.mvar, .blockCausal] {
+      let contradicting = mask == named.attention ? nil : mask
+      #expect(
+        try attention(mask: mask, under: outer + named.wrapper) == (named.attention, contradicting), "\(mask as Any)")
+    }
+  }
+
+  @Test func `metadata tell more than wrapper and mask, the caller most`() throws {
+    for wrapper in ["", "mvar_wo_ddp", "var_wo_ddp"] {
+      let metadata = ["attention": "scale-markov"]
+      for mask in [AttentionPattern.mvar, .blockCausal] {
+        #expect(try attention(mask: mask, under: wrapper, metadata: metadata).read == .scaleMarkov)
+        for hint in AttentionPattern.allCases {
+          #expect(try attention(mask: mask, under: wrapper, metadata: metadata, hint).read == hint)
+          #expect(try attention(mask: mask, under: wrapper, hint).read == hint)
+        }
+      }
+    }
+    #expect(throws: FileError.self) { try attention(mask: .blockCausal, metadata: ["attention": "all"]) }
+  }
+
+  /// The file as PyTorch writes it when MVAR was fine-tuned from VAR's checkpoint, and the same weights bare.
+  @Test func `a fine-tuned MVAR file with VAR's mask is MVAR`() throws {
+    func configuration(_ name: String) throws -> TransformerConfiguration {
+      try TransformerConfiguration(
+        CheckpointWeights(path: Fixtures.path("golden/files/\(name).pth"), .transformer), ModelHints(window: 3))
+    }
+    #expect(try configuration("mvar_finetuned_from_var").attention == .mvar)
+    #expect(try configuration("bare_with_var_mask").attention == .blockCausal)
+    #expect(try configuration("checkpoint_training").attention == .mvar)
   }
 }

@@ -157,6 +157,31 @@ struct HappyPathTests {
     }
   }
 
+  @Test("inspect says when wrapper and mask disagree, and a conversion keeps what the wrapper said")
+  func contradictingMask() throws {
+    try withTemporaryFolder { folder in
+      func inspect(_ file: String, _ more: [String] = []) throws -> String {
+        try succeed(["inspect", file, "--window", "3"] + more, in: folder).output
+      }
+      let tuned = Fixtures.path("golden/files/mvar_finetuned_from_var.pth")
+      let sentence = "attn_bias_for_masking is the mask of var, but the weights stand under mvar_wo_ddp: read as "
+      #expect(try inspect(tuned).contains("  mask           \(sentence)mvar\n"))
+      #expect(try inspect(tuned).contains("  attention      mvar\n"))
+      #expect(try inspect(tuned, ["--attention", "var"]).contains("  mask           \(sentence)var\n"))
+      for other in ["bare_with_var_mask", "checkpoint_published", "checkpoint_training", "checkpoint_bare"] {
+        #expect(!(try inspect(Fixtures.path("golden/files/\(other).pth"))).contains("  mask  "), "\(other)")
+      }
+
+      _ = try succeed(["convert", tuned, "tuned.safetensors"], in: folder)
+      #expect(try inspect("tuned.safetensors").contains("  attention      mvar\n"))
+      let bare = try succeed(["convert", tuned, "tuned.pth"], in: folder)
+      #expect(
+        bare.errors == "mvar: tuned.pth holds the mask of another model and no longer says what it is: use it with "
+          + "--attention mvar\n")
+      #expect(try succeed(["convert", Tool.model, "plain.pth"], in: folder).errors == "")
+    }
+  }
+
   @Test("golden files pass, and a changed value does not")
   func verify() throws {
     try withTemporaryFolder { folder in

@@ -58,7 +58,7 @@ struct TrainingCommandTests {
   func killed() throws {
     try withTemporaryFolder { folder in
       try writeImages(folder)
-      let often = ["--save-every", "3", "--validate-every", "20", "--picture-every", "0"]
+      let often = ["--save-every", "3", "--validate-every", "20", "--image-every", "0"]
       try compareWithKilled(
         Self.tokenizer + often + ["--steps", "60", "--quantize-after", "8", "--revive-every", "5", "--shift", "1"],
         result: "tokenizer.safetensors", in: folder)
@@ -75,7 +75,7 @@ struct TrainingCommandTests {
   func interrupted() throws {
     try withTemporaryFolder { folder in
       try writeImages(folder)
-      let line = Self.tokenizer.joined(separator: " ") + " --steps 100000 --picture-every 0 -o r"
+      let line = Self.tokenizer.joined(separator: " ") + " --steps 100000 --image-every 0 -o r"
       // Not SIGINT, which a shell's background processes ignore.
       let script = "\"$MVAR\" \(line) & p=$!; sleep 2; kill -TERM $p; wait $p"
       let result = try Tool.shell(script, in: folder)
@@ -182,8 +182,45 @@ struct TrainingCommandTests {
           == ["train/a/0.npz", "train/b/0.npz"])
       let again = try Tool.run(
         ["train", "--data", "l", "--cached", "--tokenizer", "r/tokenizer.safetensors", "--depth", "1", "--width", "32"]
-          + ["--heads", "2", "--batch", "3", "--steps", "2", "--picture-every", "0", "-o", "s"], in: folder)
+          + ["--heads", "2", "--batch", "3", "--steps", "2", "--image-every", "0", "-o", "s"], in: folder)
       #expect(again.code == 0, "\(again.errors)")
+    }
+  }
+
+  @Test("a class's name in an index leads nowhere outside the output")
+  func hostileClassName() throws {
+    try withTemporaryFolder { folder in
+      let files = FileManager.default
+      try files.createDirectory(atPath: "\(folder)/deep/data", withIntermediateDirectories: true)
+      try files.createDirectory(atPath: "\(folder)/victim", withIntermediateDirectories: true)
+      for name in ["a", "b"] {
+        let sheet = try PixelImage(width: 128, height: 96, filledWith: .white)
+        try sheet.writePNG(to: "\(folder)/deep/data/\(name).png")
+      }
+      func writeIndex(_ name: String) throws {
+        let classes = [["a", name], ["b", "ok"]].map {
+          "{\"name\": \"\($0[1])\", \"file\": \"\($0[0]).png\", \"count\": 12}"
+        }
+        let index = "{\"tile\": 32, \"columns\": 4, \"classes\": [\(classes.joined(separator: ", "))]}"
+        try Data(index.utf8).write(to: URL(filePath: "\(folder)/deep/data/index.json"))
+      }
+      let models = ["--data", "data", "--tokenizer", Tool.tokenizer] + Tool.scales + ["-o", "out/cache"]
+      for (name, shown, problem) in [
+        ("../../../victim/x", "../../../victim/x", "holds a slash"), ("..", "..", "stands for a folder"),
+        ("/tmp/x", "/tmp/x", "holds a slash"), ("a\\u001b[2Kb", "a\\u{1b}[2Kb", "holds a control character"),
+      ] {
+        try writeIndex(name)
+        let before = try files.subpathsOfDirectory(atPath: folder).sorted()
+        for command in [
+          ["cache"] + models, ["train", "--depth", "1", "--width", "32", "--heads", "2"] + models,
+          Self.tokenizer + ["-o", "out"],
+        ] {
+          let result = try Tool.run(command, in: "\(folder)/deep")
+          #expect(result.code == 1)
+          #expect(result.errors == "mvar: data/index.json names the class \"\(shown)\", which \(problem)\n")
+          #expect(try files.subpathsOfDirectory(atPath: folder).sorted() == before)
+        }
+      }
     }
   }
 
@@ -221,7 +258,7 @@ struct TrainingCommandTests {
 
   /// A training that is over after a step, in `old`.
   private static let finished =
-    tokenizer + ["--steps", "1", "--picture-every", "0", "--validate-every", "0", "-o", "old"]
+    tokenizer + ["--steps", "1", "--image-every", "0", "--validate-every", "0", "-o", "old"]
 
   private static func run(_ folder: String) throws {
     let result = try Tool.run(finished, in: folder)

@@ -1,8 +1,8 @@
 // Cached tokens: the published example, a round trip, whole folders, and every way in which a file can be wrong.
 
-import MVARFiles
 import Foundation
 import MVARCheckpoints
+import MVARFiles
 import MVARTestSupport
 import MVARTraining
 import Testing

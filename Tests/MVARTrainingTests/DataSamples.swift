@@ -1,7 +1,7 @@
 // Small files and folders for the tests of data sets, and the sentence of an error with the folder's name cut off.
 
-import MVARFiles
 import Foundation
+import MVARFiles
 import MVARMedia
 import MVARTraining
 

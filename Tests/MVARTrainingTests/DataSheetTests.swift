@@ -1,5 +1,8 @@
 // Sets of images in sheets: which pixels a tile has, and which indices and sheets are refused with which sentence.
 
+import Foundation
+import MVAR
+import MVARCheckpoints
 import MVARFiles
 import MVARMedia
 import MVARTestSupport
@@ -137,6 +140,80 @@ struct DataSheetTests {
       try folder.write(try pattern(7, 8), "narrow.png")
       try folder.write(index(classes: "{\(entry)}"), "index.json")
       #expect(folder.sentence { _ = try LabeledImages(path: folder.path, side: 4) } == sentence)
+    }
+  }
+
+  /// A class's name becomes a folder's name in a cache.
+  static let unsafeNames: [(name: String, shown: String, problem: String)] = [
+    ("../x", "../x", "holds a slash"), ("a/b", "a/b", "holds a slash"), ("/", "/", "holds a slash"),
+    ("../../../victim/x", "../../../victim/x", "holds a slash"), ("a/", "a/", "holds a slash"),
+    (".", ".", "stands for a folder"), ("..", "..", "stands for a folder"),
+    (
+      String(repeating: "n", count: 10_240), String(repeating: "n", count: 80) + "…",
+      "is 10240 bytes long, and the limit is 255"
+    ),
+    (
+      String(repeating: "é", count: 128), String(repeating: "é", count: 80) + "…",
+      "is 256 bytes long, and the limit is 255"
+    ),
+    ("a\0b", "a\\u{0}b", "holds a control character"), ("a\nb", "a\\u{a}b", "holds a control character"),
+    ("\u{1b}[2K", "\\u{1b}[2K", "holds a control character"), ("\u{7f}", "\\u{7f}", "holds a control character"),
+    ("\u{9b}x", "\\u{9b}x", "holds a control character"), ("a\u{2028}", "a\\u{2028}", "holds a control character"),
+  ]
+
+  @Test("names of classes that are no single safe part of a path are refused", arguments: unsafeNames)
+  func unsafeName(_ item: (name: String, shown: String, problem: String)) throws {
+    #expect(ClassNameRule.problem(with: item.name) == item.problem)
+    try withFolder { folder in
+      try folder.write(try pattern(12, 8), "a.png")
+      let entry: [String: Any] = ["name": item.name, "file": "a.png", "count": 1]
+      let index: [String: Any] = ["tile": 4, "columns": 3, "classes": [entry]]
+      try folder.write([UInt8](try JSONSerialization.data(withJSONObject: index)), "index.json")
+      #expect(
+        folder.sentence { _ = try LabelledImages(path: folder.path, side: 4) }
+          == "./index.json names the class \"\(item.shown)\", which \(item.problem)")
+    }
+  }
+
+  @Test("every accepted name is one part of a path, and ordinary names are accepted")
+  func safeNames() throws {
+    #expect(ClassNameRule.problem(with: "") == "is empty")
+    let ordinary = [
+      "tench, Tinca tinca", "…", "...", ".hidden", "a\\b", "naïve", "猫", "👩‍🚀", "-o", " ", "a:b", "%2e%2e%2fx",
+      String(repeating: "n", count: 255),
+    ]
+    for name in ordinary { #expect(ClassNameRule.problem(with: name) == nil, "\(name)") }
+    let parts = ["..", ".", "/", "a", "\0", "\n", "é", "\\", "\u{7f}", "x y"]
+    for first in parts {
+      for second in parts {
+        for third in parts {
+          let name = first + second + third
+          guard ClassNameRule.problem(with: name) == nil else { continue }
+          let path = URL(filePath: "/root/train").appending(path: name).standardizedFileURL.path(percentEncoded: false)
+          #expect(path == "/root/train/\(name)", "\(name.debugDescription)")
+        }
+      }
+    }
+  }
+
+  @Test("a class folder whose name would break a line is refused, and so is a model's list of names")
+  func otherReaders() throws {
+    try withFolder { folder in
+      try folder.write(try pattern(4, 4), "set/a\nb/1.png")
+      #expect(
+        folder.sentence { _ = try LabelledImages(path: folder.at("set"), side: 4) }
+          == "./set holds the class folder \"a\\u{a}b\", whose name holds a control character")
+      let mark = (name: CheckpointNames.transformerMark, tensor: try StoredTensor([1 as Float], shape: [1]))
+      for (name, isGood) in [("cat", true), ("../x", false), ("..", false), ("", false)] {
+        let names = String(decoding: try JSONEncoder().encode(["dog", name]), as: UTF8.self)
+        try SafetensorsWriter.write([mark], metadata: ["class_names": names], to: folder.at("model.safetensors"))
+        let weights = try CheckpointWeights(path: folder.at("model.safetensors"), .transformer)
+        if isGood {
+          #expect(try ModelMetadata.classNames(of: weights) == ["dog", name])
+        } else {
+          #expect(throws: FileError.self) { try ModelMetadata.classNames(of: weights) }
+        }
+      }
     }
   }
 

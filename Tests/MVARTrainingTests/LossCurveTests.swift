@@ -1,8 +1,8 @@
 // The plot of a run's metrics: which points it shows, a line per segment, the moving average against a plain one, and logs
 // with gaps, with a half-written last line, and without any number.
 
-import MVARFiles
 import Foundation
+import MVARFiles
 import MVARPlots
 import MVARTestSupport
 import MVARTraining

@@ -2,9 +2,9 @@
 // step counts, usage of codes) and the log come out byte for byte the same, whether the run was asked to stop, which
 // saves, or failed, which repeats the steps since the last checkpoint.
 
-import MVARFiles
 import Foundation
 import MVAR
+import MVARFiles
 import MVARMedia
 import MVARTestSupport
 import MVARTraining
@@ -112,7 +112,7 @@ struct ResumeTests {
   func notNumbers() throws {
     try withTemporaryFolder { folder in
       let run = try RunFolder("\(folder)/run", resuming: false)
-      var session = try TinyTraining.tokenizerSession(steps: 14, batch: 3) { $0.schedule.peak = 1e30 }
+      var session = try TinyTraining.tokenizerSession(steps: 14, batch: 3) { $0.scaleList.peak = 1e30 }
       let error = #expect(throws: FileError.self) { try TrainingLoop(run, plan).run(&session, from: 0) }
       let sentence = error?.description ?? ""
       #expect(sentence.contains("these are no numbers any more: "))

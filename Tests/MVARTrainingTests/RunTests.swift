@@ -1,7 +1,7 @@
 // The files of a training run: the log after a crash, event records byte by byte, the guarded folder, pace, signals.
 
-import MVARFiles
 import Foundation
+import MVARFiles
 import MVARMedia
 import MVARTraining
 import Testing

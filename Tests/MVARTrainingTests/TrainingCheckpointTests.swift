@@ -1,10 +1,10 @@
 // The state of a training as a file: it is refused when it belongs to something else or is damaged, and is at the same time
 // a model that can be used as it is, with what its metadata say. What of its settings differs is in RunSettingsTests.swift.
 
-import MVARFiles
 import Foundation
 import MVAR
 import MVARCheckpoints
+import MVARFiles
 import MVARTestSupport
 import MVARTraining
 import TensorCore

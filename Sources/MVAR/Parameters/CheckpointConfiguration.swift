@@ -2,12 +2,12 @@
 // the caller or from the published defaults.
 //
 // The list of scales of a transformer stands in its `lvl_1L` buffer (the scale of every token); without it, or for a
-// tokenizer, the published list with as many scales and tokens is taken. Published files hold the mask of training, which
-// tells VAR from MVAR. The window and the refine step leave no trace in the tensors. Files written here tell all of it in
-// their metadata.
+// tokenizer, the published list with as many scales and tokens is taken. The wrapper's name tells VAR from MVAR, and for
+// a bare state dictionary the mask of training. The window and the refine step leave no trace in the tensors. Files
+// written here tell all of it in their metadata.
 
-import MVARFiles
 import MVARCheckpoints
+import MVARFiles
 import TensorCore
 
 /// What a caller knows about a model that its checkpoint may not tell; nil where the checkpoint decides.
@@ -65,6 +65,48 @@ private struct ShapeReader {
   func fail(_ reason: String) -> FileError { FileError(weights.path, reason) }
 }
 
+extension CheckpointWeights {
+  /// The mask of training among the buffers.
+  package static let maskKey = "attn_bias_for_masking"
+
+  /// The pattern that the wrapper's name tells; nil for a bare state dictionary and for wrappers that name no model.
+  ///
+  /// MVAR is fine-tuned from VAR's checkpoint, loaded with its buffers: what stands under `mvar_wo_ddp` is MVAR, even
+  /// where the mask beside it is still VAR's.
+  package var attentionOfWrapper: AttentionPattern? {
+    for name in wrapper.split(separator: ".").reversed() {
+      switch name {
+      case "mvar_wo_ddp", "mvar": return .mvar
+      case "var_wo_ddp", "var": return .blockCausal
+      default: continue
+      }
+    }
+    return nil
+  }
+
+  /// The pattern that the mask of training tells, if the file holds one: with VAR the tokens of scale 1 see that of
+  /// scale 0.
+  ///
+  /// - Parameter length: L, the tokens of an image; a mask of another size tells nothing.
+  /// - Throws: `FileError` when the mask cannot be read.
+  package func attentionOfMask(length: Int) throws -> AttentionPattern? {
+    guard length > 1, let mask = byKey[Self.maskKey], mask.shape == [1, 1, length, length],
+      mask.scalarType.isFloatingPoint
+    else { return nil }
+    return try mask.element([0, 0, 1, 0]) == 0 ? .blockCausal : .mvar
+  }
+
+  /// The mask's pattern where it contradicts the wrapper's name; nil where they agree or one of them tells nothing.
+  ///
+  /// - Throws: `FileError` when the mask cannot be read.
+  package func contradictingMask() throws -> AttentionPattern? {
+    guard let named = attentionOfWrapper, let length = byKey[Self.maskKey]?.shape.last,
+      let masked = try attentionOfMask(length: length)
+    else { return nil }
+    return masked == named ? nil : masked
+  }
+}
+
 extension TransformerConfiguration {
   /// The configuration of the transformer in a checkpoint.
   ///
@@ -91,17 +133,9 @@ extension TransformerConfiguration {
       depth: depth, scaleList: scaleList, vocabulary: try reader.shape("head.weight", rank: 2)[0], codeWidth: codeWidth,
       classes: classRows - 1, width: width, heads: heads,
       sharesModulation: reader.has("blocks.0.ada_gss"), normalizesAttention: normalizes,
-      attention: try hints.attention ?? Self.pattern(reader, length: length) ?? .mvar, window: hints.window ?? 7,
-      refineStep: hints.refineStep)
+      attention: try hints.attention ?? weights.attentionOfWrapper ?? weights.attentionOfMask(length: length) ?? .mvar,
+      window: hints.window ?? 7, refineStep: hints.refineStep)
     try validate()
-  }
-
-  /// The pattern that the mask of training tells, if the file holds one: with VAR the tokens of scale 1 see that of scale 0.
-  private static func pattern(_ reader: ShapeReader, length: Int) throws -> AttentionPattern? {
-    guard let mask = reader.weights.byKey["attn_bias_for_masking"], mask.shape == [1, 1, length, length],
-      mask.scalarType.isFloatingPoint
-    else { return nil }
-    return try mask.element([0, 0, 1, 0]) == 0 ? .blockCausal : .mvar
   }
 
   private static func scaleList(_ reader: ShapeReader, scales: Int, length: Int, _ sides: [Int]?) throws -> ScaleList {

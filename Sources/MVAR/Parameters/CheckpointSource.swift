@@ -1,8 +1,8 @@
 // Parameters read from a checkpoint, strictly: missing, misshapen and unexpected names are all listed. 32-bit floats are
 // used where they lie in the mapped file; anything else is converted once.
 
-import MVARFiles
 import MVARCheckpoints
+import MVARFiles
 import TensorCore
 
 /// The weights found in a checkpoint file, by their PyTorch keys.

@@ -2,15 +2,16 @@
 // the attention pattern, the refine step, the search for codes, the names of the classes. Files from elsewhere have none of it; then hints or the
 // published defaults decide.
 
-import MVARFiles
 import Foundation
 import MVARCheckpoints
+import MVARFiles
 
 /// The metadata keys this project writes.
 public enum ModelMetadata {
   static let sides = "patch_nums"
   static let heads = "num_heads"
-  static let attention = "attention"
+  /// What the tokens of a scale see.
+  package static let attention = "attention"
   static let window = "kernel_size"
   static let refineStep = "refine_step"
   static let normalizesCodes = "using_znorm"
@@ -38,11 +39,18 @@ public enum ModelMetadata {
 
   /// The names of the classes; nil when the file has none.
   ///
-  /// - Throws: `FileError` when the entry is no list of names.
+  /// - Throws: `FileError` when the entry is no list of names that can be used.
   public static func classNames(of weights: CheckpointWeights) throws -> [String]? {
     guard let text = weights.metadata[classNames] else { return nil }
     guard let names = try? JSONDecoder().decode([String].self, from: Data(text.utf8)) else {
       throw FileError(weights.path, "its metadata entry \(classNames) is no list of names")
+    }
+    for name in names {
+      if let problem = ClassNameRule.problem(with: name) {
+        throw FileError(
+          weights.path,
+          "its metadata entry \(classNames) holds the name \(ClassNameRule.quoted(name)), which \(problem)")
+      }
     }
     return names
   }

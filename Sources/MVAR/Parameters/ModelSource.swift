@@ -1,7 +1,7 @@
 // Which model to use: a checkpoint file, or the published sizes with seeded weights.
 
-import MVARFiles
 import MVARCheckpoints
+import MVARFiles
 import TensorCore
 
 /// Where a model comes from.

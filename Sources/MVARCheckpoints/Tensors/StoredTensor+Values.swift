@@ -3,8 +3,8 @@
 // Widening is exact; narrowing (float64 or a large integer to Float) rounds to nearest. Booleans become 0 and 1.
 // Conversion to integers refuses fractions, NaN and values outside Int rather than rounding them.
 
-import MVARFiles
 import Foundation
+import MVARFiles
 
 extension StoredTensor {
   /// The elements as Float, rounded to nearest where Float cannot hold them.

@@ -4,8 +4,8 @@
 // deflated ones are inflated on request, under a limit for the whole archive. Encrypted, multi-disk, overlapping and
 // repeated entries are refused. Nothing is ever extracted to disk, so entry names are only labels.
 
-import MVARFiles
 import Foundation
+import MVARFiles
 
 /// One file in a zip archive.
 struct ZipEntry {

@@ -3,8 +3,8 @@
 // Colors, fonts and places are attributes of each element, without a style sheet, since the places where SVG is shown
 // (GitHub, DocC) remove some of them.
 
-import MVARFiles
 import Foundation
+import MVARFiles
 import MVARMedia
 
 /// Collects shapes.

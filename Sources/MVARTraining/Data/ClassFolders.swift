@@ -4,6 +4,7 @@
 // two levels deep, so that a link back to an upper folder cannot trap it.
 
 import Foundation
+import MVAR
 import MVARFiles
 
 /// The files of a labeled data set, by name only.
@@ -38,6 +39,11 @@ struct ClassFolders {
     let root = hasTrainingFolder ? trainingRoot : path
     classNames = try Self.folders(in: root)
     guard !classNames.isEmpty else { throw FileError(root, "holds no class folders") }
+    for name in classNames {
+      if let problem = ClassNameRule.problem(with: name) {
+        throw FileError(root, "holds the class folder \(ClassNameRule.quoted(name)), whose name \(problem)")
+      }
+    }
 
     var groups: [[File]] = []
     for (label, name) in classNames.enumerated() {

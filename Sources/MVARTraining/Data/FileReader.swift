@@ -2,9 +2,9 @@
 // Files go through in portions: within one the order is free, between them the caller hears what happened. It knows
 // nothing of what the files contain.
 
-import MVARFiles
 import Dispatch
 import Foundation
+import MVARFiles
 import Synchronization
 
 /// A parallel map over files that does what a ``BadFilePolicy`` says.

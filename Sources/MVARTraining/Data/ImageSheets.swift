@@ -4,6 +4,7 @@
 //   {"tile": 64, "columns": 32, "classes": [{"name": "face", "file": "face.png", "count": 107}, …]}
 
 import Foundation
+import MVAR
 import MVARFiles
 import MVARMedia
 
@@ -50,6 +51,9 @@ struct ImageSheets {
     var names: Set<String> = []
     for sheet in index.classes {
       try check(!sheet.name.isEmpty, "has a class without a name")
+      if let problem = ClassNameRule.problem(with: sheet.name) {
+        throw FileError(path, "names the class \(ClassNameRule.quoted(sheet.name)), which \(problem)")
+      }
       try check(names.insert(sheet.name).inserted, "names the class \(sheet.name) twice")
       try check(sheet.count > 0, "gives the class \(sheet.name) \(sheet.count) images, and it needs at least 1")
       try check(

@@ -2,8 +2,8 @@
 // It understands folders of classes and sheets of tiles. Flips, shifts and conversion to numbers happen later, when a
 // batch is made; nothing here is random but the fixed choice of the images that are held out.
 
-import MVARFiles
 import Foundation
+import MVARFiles
 import MVARMedia
 
 /// A set of labeled images, `side` × `side` each, for training and for validation.
@@ -88,7 +88,7 @@ public struct LabeledImages: Sendable {
       (training, validation) = HeldOut.split(groups, oneIn: heldOut, name: \.name)
     } else {
       let folders = try ClassFolders(
-        path: path, endings: ["png", "jpg", "jpeg"], noun: "pictures", heldOut: heldOut)
+        path: path, endings: ["png", "jpg", "jpeg"], noun: "images", heldOut: heldOut)
       classNames = folders.classNames
       let files = folders.training.map { (file: $0, isTraining: true) }
       let others = folders.validation.map { (file: $0, isTraining: false) }

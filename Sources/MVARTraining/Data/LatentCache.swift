@@ -1,9 +1,9 @@
 // Writes images as cached tokens: one npz an image, train/<class>/<name>.npz and val/ alike, as published. Files that exist
 // and are whole are kept, so an interrupted run goes on where it was.
 
-import MVARFiles
 import Foundation
 import MVAR
+import MVARFiles
 import TensorCore
 
 /// Encodes images into a folder of tokens.

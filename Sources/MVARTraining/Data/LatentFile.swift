@@ -2,8 +2,8 @@
 // `moments_x` float32 [L − 1, Z], and both again for the image flipped left to right (`…_flip`).
 // It checks everything that training relies on but cannot know whether the codes belong to the tokenizer in use.
 
-import MVARFiles
 import MVARCheckpoints
+import MVARFiles
 
 /// The tokens and the inputs of one image and of its mirror image.
 public struct LatentFile: Sendable, Equatable {

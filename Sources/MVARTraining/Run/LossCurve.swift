@@ -7,8 +7,8 @@
 // The average is centered, its window a twenty-fifth of the points, and it skips gaps. It begins and ends a quarter of a
 // window inside the curve, since the mean of a few numbers would jump there.
 
-import MVARFiles
 import Foundation
+import MVARFiles
 import MVARMedia
 import MVARPlots
 

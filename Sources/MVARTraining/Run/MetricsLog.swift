@@ -3,9 +3,9 @@
 // Numbers are the shortest text that gives the same Double back; NaN and infinities, which JSON lacks, become null and
 // are read back as NaN. A crash can break the last line only, and only that is forgiven. It averages nothing.
 
-import MVARFiles
 import Foundation
 import MVARCheckpoints
+import MVARFiles
 
 /// Writes and reads `metrics.jsonl`.
 public final class MetricsLog {

@@ -4,8 +4,8 @@
 // `.lock`, which the system lifts when the process ends, however it ends; the file itself stays. The only files ever
 // deleted are half-written ones, which a run leaves behind when it is killed while it writes.
 
-import MVARFiles
 import Foundation
+import MVARFiles
 
 /// The output folder of a training run.
 public struct RunFolder: Sendable {

@@ -4,10 +4,10 @@
 //
 // Random numbers need no state: they follow from the seed and the number of the sample.
 
-import MVARFiles
 import Foundation
 import MVAR
 import MVARCheckpoints
+import MVARFiles
 import TensorCore
 
 /// Writes and reads the state of a training.

@@ -3,8 +3,8 @@
 //
 // All of it depends on the number of the step alone, so a resumed run does the same things at the same steps.
 
-import MVARFiles
 import Foundation
+import MVARFiles
 import MVARMedia
 
 /// A training that can be run step by step.

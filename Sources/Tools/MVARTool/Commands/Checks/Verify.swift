@@ -1,8 +1,8 @@
 // `mvar verify`: golden files against an engine, one row per tensor.
 
-import MVARFiles
 import ArgumentParser
 import Foundation
+import MVARFiles
 import MVARVerification
 import TensorCore
 

@@ -19,6 +19,8 @@ struct CheckpointReport {
   private(set) var unexpected: [String] = []
   /// Keys that are known and recomputed instead of read.
   private(set) var derived: [String] = []
+  /// What the wrapper's name and the mask of training say where they contradict each other.
+  private(set) var contradiction: String?
 
   /// Compares a checkpoint with its model.
   ///
@@ -29,6 +31,11 @@ struct CheckpointReport {
     case .transformer:
       let configuration = try TransformerConfiguration(weights, hints)
       describe(configuration)
+      if let mask = try weights.contradictingMask() {
+        contradiction =
+          "\(CheckpointWeights.maskKey) is the mask of \(mask.rawValue), but the weights stand under \(weights.wrapper): "
+          + "read as \(configuration.attention.rawValue)"
+      }
       let built = try MarkovianTransformer(configuration, OutlineSource(), on: LocalDevice())
       names = built.parameters.map { ($0.name, $0.value.shape) }
     case .tokenizer:

@@ -2,9 +2,10 @@
 //
 // Wrappers, optimizer state and everything else that is not a weight stay behind.
 
-import MVARFiles
 import ArgumentParser
+import MVAR
 import MVARCheckpoints
+import MVARFiles
 
 struct Convert: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -40,14 +41,37 @@ struct Convert: ParsableCommand {
         }
       }
     }
+    let lost = try attentionOfWrapper(tensors, checkpoint)
     if output.lowercased().hasSuffix(".safetensors") {
-      try SafetensorsWriter.write(tensors, metadata: checkpoint.metadata, to: output)
+      var metadata = checkpoint.metadata
+      if let lost { metadata[ModelMetadata.attention] = lost.rawValue }
+      try SafetensorsWriter.write(tensors, metadata: metadata, to: output)
     } else {
       try TorchWriter.write(tensors, to: output)
+      if let lost {
+        Console.note(
+          Console.singleLine(
+            "mvar: \(output) holds the mask of another model and no longer says what it is: use it with --attention "
+              + lost.rawValue))
+      }
     }
     let bytes = tensors.reduce(0) { $0 + $1.tensor.byteCount }
     let origin = wrapper.isEmpty ? "" : " from \(wrapper)"
     try Console.print("\(output): \(tensors.count) tensors\(printable(origin)), \(Memory.text(bytes))")
+  }
+}
+
+extension Convert {
+  /// The pattern that only the wrapper's name tells, which the mask of training contradicts: left out with the wrapper, it
+  /// must stand elsewhere. Nil where nothing is lost.
+  private func attentionOfWrapper(
+    _ tensors: [(name: String, tensor: StoredTensor)], _ checkpoint: Checkpoint
+  ) throws -> AttentionPattern? {
+    guard checkpoint.metadata[ModelMetadata.attention] == nil,
+      tensors.contains(where: { $0.name == CheckpointNames.transformerMark })
+    else { return nil }
+    let weights = try CheckpointWeights(path: input, .transformer)
+    return try weights.contradictingMask() == nil ? nil : weights.attentionOfWrapper
   }
 }
 

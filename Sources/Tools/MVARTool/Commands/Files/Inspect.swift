@@ -1,11 +1,11 @@
 // `mvar inspect`: what a file is, and how well it fits the model it appears to be. Nothing is computed and no weights are
 // read: only headers and names.
 
-import MVARFiles
 import ArgumentParser
 import Foundation
 import MVAR
 import MVARCheckpoints
+import MVARFiles
 import MVARMedia
 
 struct Inspect: ParsableCommand {
@@ -102,6 +102,7 @@ struct Inspect: ParsableCommand {
       return
     }
     for (name, value) in fit.configuration { try line("  \(name)", value) }
+    if let contradiction = fit.contradiction { try line("  mask", contradiction) }
     try line("  parameters", "\(fit.parameters)")
     for (name, found) in [("missing", fit.missing), ("misshapen", fit.misshapen), ("unexpected", fit.unexpected)] {
       if found.isEmpty { try line("  \(name)", "none") }
