@@ -61,21 +61,21 @@ struct EngineModels<B: Backend>: LoadedModels {
         let count = scale.count / labels.count
         return Array(scale[row * count..<(row + 1) * count])
       }
-      return (try image(tokenizer.decode(Variable(sum.rows(row..<row + 1))).value), own)
+      return (try image(try tokenizer.decode(Variable(sum.rows(row..<row + 1))).value), own)
     }
   }
 
   func encode(_ image: PixelImage) throws -> [[Int]] {
     let input = try Tensor<B>(
       image.planarFloats().map { B.Scalar($0) }, shape: [1, 3, image.height, image.width], on: device)
-    let features = tokenizer.features(Variable(input))
+    let features = try tokenizer.features(Variable(input))
     guard try B.isFinite(features.value) else { throw PipelineError.notFinite("what the encoder gives") }
     return try tokenizer.quantizer.encode(features).tokens.map { try $0.values() }
   }
 
   func decode(_ tokens: [[Int]]) throws -> PixelImage {
     let indices = try tokens.map { try Indices<B>($0, shape: [1, $0.count], on: device) }
-    return try image(tokenizer.decode(tokenizer.quantizer.decode(indices).last!).value)
+    return try image(try tokenizer.decode(tokenizer.quantizer.decode(indices).last!).value)
   }
 
   /// The image of a decoder's output [1, 3, H, W] in −1 … 1, as the authors' scripts save it: clamped, moved to 0 … 1,

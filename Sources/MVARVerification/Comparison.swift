@@ -6,6 +6,7 @@
 // so does an infinity that the other side lacks. A golden tensor that is missing is one row's fault and no other's.
 
 import MVARCheckpoints
+import MVARFiles
 import TensorCore
 
 /// The outcome of one comparison.

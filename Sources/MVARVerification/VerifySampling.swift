@@ -34,13 +34,13 @@ extension Verifier {
     let streams = labels.indices.map { RandomStream(seed: 0, stream: UInt64($0)) }
     let sum = try sampler.sample(
       labels: labels, streams: streams, SamplingOptions(guidance: guidance, topK: 1)
-    ) { drawn in
-      let name = "\(prefix).scale\(drawn.scale)"
-      try rows.value("\(name).logits", drawn.logits, file.tensor("\(name).logits"))
-      try rows.tokens("\(name).tokens", drawn.tokens.values(), file.tensor("\(name).tokens").integers())
+    ) { sampled in
+      let name = "\(prefix).scale\(sampled.scale)"
+      try rows.value("\(name).logits", sampled.logits, file.tensor("\(name).logits"))
+      try rows.tokens("\(name).tokens", sampled.tokens.values(), file.tensor("\(name).tokens").integers())
     }
     if let stored = file.checkpoint["\(prefix).f_hat"] { try rows.value("\(prefix).f_hat", sum, stored) }
-    let raw = tokenizer.decode(Variable(sum)).value
+    let raw = try tokenizer.decode(Variable(sum)).value
     let ours = try raw.scalars().map { (min(max(Double($0), -1), 1) + 1) / 2 }
     rows.judging("\(prefix).image01") { rows in
       let golden = try file.tensor("\(prefix).image01")

@@ -42,7 +42,7 @@ extension Verifier {
     let quantized = model.quantizer.encode(features)
     try tokens(quantized, file, &rows)
     try reconstruction(model, quantized, file, &rows)
-    let raw = model.decode(quantized.sums.last!).value
+    let raw = try model.decode(quantized.sums.last!).value
     guard let golden = file.checkpoint["decoder_raw.crop"] else {
       rows.notChecked("decoder_raw.crop", "has no tensor decoder_raw.crop")
       return

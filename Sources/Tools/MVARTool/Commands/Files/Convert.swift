@@ -50,7 +50,7 @@ struct Convert: ParsableCommand {
       try TorchWriter.write(tensors, to: output)
       if let lost {
         Console.note(
-          Console.singleLine(
+          printable(
             "mvar: \(output) holds the mask of another model and no longer says what it is: use it with --attention "
               + lost.rawValue))
       }
