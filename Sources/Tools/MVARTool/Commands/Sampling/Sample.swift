@@ -220,9 +220,8 @@ struct Sample: EngineCommand {
       let configuration = TransformerConfiguration(
         depth: depth, scaleList: try hints.sides.map(ScaleList.init) ?? .pixels256,
         attention: hints.attention ?? .mvar)
-      let width = Double(configuration.width)
-      let weights = (Double(18 * depth) * width + Double(configuration.scaleList.length)) * width * 4
-      try device.checkMemory(weights + configuration.bytesPerImage, for: "\(source)")
+      let cost = TransformerCost(configuration)
+      try device.checkMemory(4 * cost.parameters + cost.samplingMemory(batch: 1), for: "\(source)")
     }
     let transformer: MarkovianTransformer<B> = try naming(sources.transformer) {
       try source.transformer(hints, on: device)
