@@ -77,7 +77,7 @@ struct Sample: EngineCommand {
   @Option(name: [.short, .long], parsing: .unconditional, help: "The image to write (.png), all images in one.")
   var output: String?
 
-  @Option(parsing: .unconditional, help: "A folder for one image per image.")
+  @Option(parsing: .unconditional, help: "A folder for a file per image.")
   var singles: String?
 
   @Option(parsing: .unconditional, help: "A file for the tokens (.npz).")
