@@ -78,17 +78,12 @@ struct EngineModels<B: Backend>: LoadedModels {
     return try image(try tokenizer.decode(tokenizer.quantizer.decode(indices).last!).value)
   }
 
-  /// The image of a decoder's output [1, 3, H, W] in −1 … 1, as the authors' scripts save it: clamped, moved to 0 … 1,
-  /// truncated to bytes.
+  /// The image of a decoder's output [1, 3, H, W], truncated to bytes as by the authors' scripts.
   private func image(_ output: Tensor<B>) throws -> PixelImage {
-    let values = try output.scalars().map { value -> Float in
-      let number = Float(value)
-      return number.isNaN ? number : (min(max(number, -1), 1) + 1) * 0.5
-    }
     var clamped = PixelImage.ClampedCounts()
     let image = try PixelImage(
-      planar01: values, width: output.shape[3], height: output.shape[2], rounding: .truncate,
-      countingClampedIn: &clamped)
+      planar: try output.scalars().map { Float($0) }[...], width: output.shape[3], height: output.shape[2],
+      rounding: .truncate, countingClampedIn: &clamped)
     guard clamped.notANumber == 0 else { throw PipelineError.notFinite("what the decoder gives") }
     return image
   }

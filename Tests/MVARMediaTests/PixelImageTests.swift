@@ -12,7 +12,7 @@ struct PixelImageTests {
     #expect(throws: FileError.self) { try PixelImage(width: 0, height: 2, pixels: []) }
     #expect(throws: FileError.self) { try PixelImage(width: .max, height: .max, pixels: []) }
     #expect(throws: FileError.self) { try PixelImage(width: -1, height: -1, pixels: [1, 2, 3]) }
-    #expect(throws: FileError.self) { try PixelImage(planar01: [0, 0], width: 1, height: 1) }
+    #expect(throws: FileError.self) { try PixelImage(planar: [0, 0], width: 1, height: 1) }
   }
 
   @Test("model numbers are planes of x / 255 · 2 − 1")
@@ -27,18 +27,19 @@ struct PixelImageTests {
   @Test("every byte survives the way to floats and back when rounded to the nearest")
   func floatRoundTrip() throws {
     let image = try PixelImage(width: 16, height: 16, pixels: (0..<768).map { UInt8($0 % 256) })
-    let unit = image.planarFloats().map { ($0 + 1) / 2 }
-    #expect(try PixelImage(planar01: unit, width: 16, height: 16, rounding: .nearest) == image)
+    #expect(PixelImage.planarFloats(of: image.pixels) == image.planarFloats())
+    #expect(try PixelImage(planar: image.planarFloats()[...], width: 16, height: 16, rounding: .nearest) == image)
   }
 
   @Test("truncation, ties, clamping and counting")
   func rounding() throws {
-    let values: [Float] = [0.999, 1, 0, 0.5, 1.5, -2, .nan, .infinity, -.infinity, 1.0 / 255, 2.9 / 255, -0.0]
+    let shares: [Float] = [0.999, 1, 0, 0.5, 1.5, -2, .nan, .infinity, -.infinity, 1.25 / 255, 2.9 / 255, -0.0]
+    let values = shares.map { 2 * $0 - 1 }
     var clamped = PixelImage.ClampedCounts()
-    let image = try PixelImage(planar01: values, width: 4, height: 1, countingClampedIn: &clamped)
+    let image = try PixelImage(planar: values[...], width: 4, height: 1, countingClampedIn: &clamped)
     #expect(image.pixels == [254, 255, 0, 255, 0, 1, 0, 0, 2, 127, 255, 0])
     #expect(clamped.notANumber == 1 && clamped.above == 2 && clamped.below == 2 && clamped.total == 5)
-    let nearest = try PixelImage(planar01: values, width: 4, height: 1, rounding: .nearest)
+    let nearest = try PixelImage(planar: values[...], width: 4, height: 1, rounding: .nearest)
     #expect(nearest.pixels == [255, 255, 0, 255, 0, 1, 0, 0, 3, 128, 255, 0])
   }
 

@@ -172,10 +172,31 @@ import Testing
     // A step on both scales: five tokens with 21·8 + 2 + 4 in the block and 2·8 + 2 + 22 in the head, four inputs, condition
     // 7·8; a marker, the loss and its gradient.
     #expect(cost.trainingBytes(scales: 0..<2, batch: 3) == Double(4 * (3 * (5 * (174 + 40) + 12 + 56) + 3)))
+    #expect(cost.trainingBytes(batch: 3) == cost.trainingBytes(scales: 0..<2, batch: 3))
+    #expect(cost.samplingMemory(batch: 2) == cost.samplingBytes(batch: 2, guided: true))
+    // All of scale 1: heads 4·64, x_1 4·3, condition 9·8.
+    #expect(cost.forwardBytes(batch: 2) == Double(4 * 2 * (256 + 12 + 72)))
+    #expect(cost.optimizedBytes() == 16 * cost.parameters)
     // Word embedding of four tokens, twelve C² a token in the block, head, AdaLN; 1·1 + 4·4 pairs, for QKᵀ and for AV.
     let linear = 4 * 3 * 8 + 5 * 12 * 64 + 5 * 8 * 10 + 8 * 64
     #expect(cost.products == Double(linear + 2 * (1 + 16) * 8))
     #expect(cost.trainingProducts(scales: 0..<2) == Double(3 * linear + 7 * (1 + 16) * 8))
+  }
+
+  /// Two levels of one block for images of 4 pixels: the inputs of convolutions by hand, pixels times widths.
+  @Test func `a tokenizer's memory by hand`() throws {
+    let cost = TokenizerCost(
+      TokenizerConfiguration(
+        vocabulary: 16, codeWidth: 8, channels: 32, multipliers: [1, 2], blocks: 1, scaleList: try ScaleList([1, 2])))
+    // 3 → 32, a block of two, down; a block with its shortcut, a middle of two blocks, 64 → 8.
+    #expect(cost.encoder.convolutionInputs == Double(16 * (3 + 2 * 32) + 4 * (32 + 32 + 64 + 32 + 4 * 64 + 64)))
+    // 8 → 64, a middle, two blocks, up; a block with its shortcut and one without, 32 → 3.
+    #expect(
+      cost.decoder.convolutionInputs == Double(4 * (8 + 4 * 64 + 4 * 64) + 16 * (64 + 64 + 32 + 64 + 2 * 32 + 32)))
+    let inputs = cost.encoder.convolutionInputs + cost.decoder.convolutionInputs + 2 * 4 * 8
+    #expect(cost.trainingBytes(batch: 3) == 12 * inputs)
+    #expect(cost.codingBytes(batch: 3) == Double(3 * 5 * 16 * 32 * 4))
+    #expect(cost.optimizedBytes() == 16 * cost.parameters)
   }
 
   @Test func `no configuration overflows`() throws {
@@ -187,5 +208,6 @@ import Testing
     #expect(cost.products.isFinite && cost.parameters.isFinite)
     #expect(cost.trainingBytes(scales: 0..<64, batch: 1_000_000).isFinite)
     #expect(cost.samplingBytes(batch: 1_000_000, guided: true).isFinite)
+    #expect(cost.forwardBytes(batch: 1_000_000).isFinite)
   }
 }

@@ -60,6 +60,8 @@ extension TokenizerCost {
   public struct Network: Hashable, Sendable {
     /// Multiply-accumulates of the convolutions, those of attention blocks apart.
     public private(set) var convolutionProducts = 0.0
+    /// Numbers of the convolutions' inputs; one that halves the resolution counts as if its input had that of its result.
+    public private(set) var convolutionInputs = 0.0
     /// Multiply-accumulates of the attention blocks.
     public private(set) var attentionProducts = 0.0
     /// How many numbers the parameters have.
@@ -73,6 +75,7 @@ extension TokenizerCost {
       let weights = Double(outputs) * Double(inputs) * Double(kernel * kernel)  // [out, in, k, k]
       convolutionProducts += weights * Double(side) * Double(side)
       parameters += weights + Double(outputs)
+      convolutionInputs += Double(inputs) * Double(side) * Double(side)
     }
 
     /// A group norm, which has a gain and a bias.

@@ -25,6 +25,32 @@ extension TransformerCost {
     return (numbers.max() ?? 0) * Double(bytesPerNumber)
   }
 
+  /// The bytes of everything but the parameters while images are sampled: activations and the cache.
+  public func samplingMemory(batch: Int, guided: Bool = true, bytesPerNumber: Int = 4) -> Double {
+    samplingBytes(batch: batch, guided: guided, bytesPerNumber: bytesPerNumber)
+      + cacheBytes(batch: batch, guided: guided, bytesPerNumber: bytesPerNumber)
+  }
+
+  /// The bytes of activations when all scales of known images are computed without a tape, as many at a time as depend on
+  /// each other; see `ScaleTrajectory.independentRuns`.
+  public func forwardBytes(batch: Int, bytesPerNumber: Int = 4) -> Double {
+    let perImage = trajectory.independentRuns.map { scales in
+      let tokens = Double(configuration.scaleList.tokens(of: scales).count)  // N
+      // As while sampling: heads are being split, or the last norm and logits; and x_s.
+      return tokens * max(8 * width, width + vocabulary) + Double(trajectory.inputRows(of: scales).count) * codeWidth
+    }
+    let condition = (1 + 6 * depth + 2) * width
+    return Double(batch) * ((perImage.max() ?? 0) + condition) * Double(bytesPerNumber)
+  }
+
+  /// The bytes of the parameters, their gradients and the optimizer's two moments.
+  public func optimizedBytes(bytesPerNumber: Int = 4) -> Double { 4 * parameters * Double(bytesPerNumber) }
+
+  /// The bytes of activations of the training step that keeps most, one segment at a time.
+  public func trainingBytes(batch: Int, bytesPerNumber: Int = 4) -> Double {
+    trajectory.segments.map { trainingBytes(scales: $0, batch: batch, bytesPerNumber: bytesPerNumber) }.max() ?? 0
+  }
+
   /// How many numbers are alive at the fullest moment of one scale of sampling; see `Sampler.sample`. Not for `smooth`.
   func samplingNumbers(scale: Int, batch: Int, guided: Bool) -> Double {
     let scaleList = configuration.scaleList

@@ -3,6 +3,7 @@
 // more; nothing is read from files here.
 
 import Dispatch
+import MVARMedia
 import Synchronization
 import TensorCore
 
@@ -31,21 +32,15 @@ public struct ImageBatch: Sendable, Equatable {
   ///   - side: rows and columns.
   public init(labels: [Int], pixels images: [[UInt8]], side: Int) {
     precondition(labels.count == images.count, "\(labels.count) labels for \(images.count) images")
-    let plane = side * side
-    let values = Self.values
-    var planes = [Float](repeating: 0, count: images.count * 3 * plane)
-    for (row, image) in images.enumerated() {
-      precondition(image.count == 3 * plane, "\(image.count) bytes for an image of side \(side)")
-      for channel in 0..<3 {
-        let start = (3 * row + channel) * plane
-        for pixel in 0..<plane { planes[start + pixel] = values[Int(image[3 * pixel + channel])] }
-      }
+    let count = 3 * side * side
+    var planes: [Float] = []
+    planes.reserveCapacity(images.count * count)
+    for image in images {
+      precondition(image.count == count, "\(image.count) bytes for an image of side \(side)")
+      planes += PixelImage.planarFloats(of: image)
     }
     self.init(labels: labels, images: planes)
   }
-
-  /// The number of every byte, by the arithmetic of `PixelImage.planarFloats()`.
-  private static let values = (0...255).map { Float($0) / 255 * 2 - 1 }
 }
 
 /// Gives batches by number and makes the following one ahead of time.

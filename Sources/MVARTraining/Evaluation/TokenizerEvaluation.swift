@@ -108,8 +108,7 @@ public struct TokenizerEvaluation<B: Backend> {
   private static func bytes(_ values: [Float], side: Int) throws -> [[UInt8]] {
     let each = 3 * side * side
     return try stride(from: 0, to: values.count, by: each).map { start in
-      let brightness = values[start..<start + each].map { (min(max($0, -1), 1) + 1) / 2 }
-      return try PixelImage(planar01: brightness, width: side, height: side, rounding: .nearest).pixels
+      try PixelImage(planar: values[start..<start + each], width: side, height: side, rounding: .nearest).pixels
     }
   }
 }

@@ -131,11 +131,11 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
     let chosen = (0..<count).map { all[$0 * all.count / count] }
     guard !chosen.isEmpty else { return try PixelImage(width: side, height: side, filledWith: .white) }
     let images = try tensor(chosen.flatMap { $0.image.planarFloats() })
-    let values = try reconstruction(images).scalars().map { (min(max(Float($0), -1), 1) + 1) / 2 }
+    let values = try reconstruction(images).scalars().map { Float($0) }
     let each = values.count / chosen.count
     let shown = try chosen.indices.map {
       try PixelImage(
-        planar01: Array(values[$0 * each..<($0 + 1) * each]), width: side, height: side, rounding: .nearest)
+        planar: values[$0 * each..<($0 + 1) * each], width: side, height: side, rounding: .nearest)
     }
     let columns = 8
     let rows = stride(from: 0, to: chosen.count, by: columns).flatMap { start in

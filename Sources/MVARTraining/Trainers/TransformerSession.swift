@@ -149,11 +149,11 @@ public struct TransformerSession<B: Backend>: TrainingSession {
       let sum = try sampler.sample(
         labels: [Int](repeating: label, count: each), streams: streams, options.sampling)
       let output = try tokenizer.decode(Variable(sum)).value
-      let values = try output.scalars().map { (min(max(Float($0), -1), 1) + 1) / 2 }
+      let values = try output.scalars().map { Float($0) }
       let count = values.count / each
       images += try (0..<each).map {
         try PixelImage(
-          planar01: Array(values[$0 * count..<($0 + 1) * count]), width: output.shape[3], height: output.shape[2])
+          planar: values[$0 * count..<($0 + 1) * count], width: output.shape[3], height: output.shape[2])
       }
     }
     return try ImageGrid().grid(images, columns: each)

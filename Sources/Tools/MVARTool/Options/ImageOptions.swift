@@ -23,14 +23,10 @@ struct ImageOptions: ParsableArguments {
   /// - Parameter files: the models that made it, for an error.
   /// - Throws: `Failure` when there are values that are not numbers.
   func image<B: Backend>(_ output: Tensor<B>, by files: String) throws -> PixelImage {
-    // The authors clamp to −1 … 1, then map to 0 … 1.
-    let values = try output.scalars().map { value -> Float in
-      let number = Float(value)
-      return number.isNaN ? number : (min(max(number, -1), 1) + 1) * 0.5
-    }
+    let values = try output.scalars().map { Float($0) }
     var clamped = PixelImage.ClampedCounts()
     let image = try PixelImage(
-      planar01: values, width: output.shape[3], height: output.shape[2],
+      planar: values[...], width: output.shape[3], height: output.shape[2],
       rounding: rounding == .truncate ? .truncate : .nearest, countingClampedIn: &clamped)
     guard clamped.notANumber == 0 else {
       throw Failure(

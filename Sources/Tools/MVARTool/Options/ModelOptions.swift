@@ -110,19 +110,11 @@ func checkIsFile(_ text: String?, option: String) throws {
 extension TokenizerConfiguration {
   /// Refuses images that cannot be written or that the device cannot hold.
   func checkSize(on device: some EngineDevice) throws {
-    let side = Double(imageSide)
-    // The decoder holds about five maps of its finest width at once.
-    try device.checkMemory(side * side * Double(widths[0]) * 5 * 4, for: "an image of \(imageSide) pixels a side")
+    try device.checkMemory(TokenizerCost(self).codingBytes(), for: "an image of \(imageSide) pixels a side")
   }
 }
 
 extension TransformerConfiguration {
-  /// Bytes of the largest scale's logits and activations, and of VAR's cache, for one image with guidance.
-  var bytesPerImage: Double {
-    let cache = attention.seesEarlierScales ? Double(4 * scaleList.length * width) * Double(depth) : 0
-    return (Double(2 * scaleList.lastSide * scaleList.lastSide) * Double(4 * vocabulary + 14 * width) + cache) * 4
-  }
-
   /// How many images to sample at once: as many as are wanted, otherwise as memory suggests.
   ///
   /// - Parameters:
@@ -130,7 +122,7 @@ extension TransformerConfiguration {
   ///   - most: the most that are sampled at once unless asked for.
   /// - Throws: `Failure` when the device cannot hold them.
   func batchSize(_ wanted: Int?, upTo most: Int, on device: some EngineDevice) throws -> Int {
-    let batch = wanted ?? min(max(Int(0x1p30 / bytesPerImage), 1), most)
+    let batch = wanted ?? min(max(Int(0x1p30 / TransformerCost(self).samplingMemory(batch: 1)), 1), most)
     try checkMemory(sampling: batch, on: device)
     return batch
   }
@@ -138,6 +130,7 @@ extension TransformerConfiguration {
   /// Refuses to sample more images at once than the device can hold.
   func checkMemory(sampling batch: Int, on device: some EngineDevice) throws {
     try device.checkMemory(
-      bytesPerImage * Double(batch), for: "sampling \(batch) image\(batch == 1 ? "" : "s") at once")
+      TransformerCost(self).samplingMemory(batch: batch), for: "sampling \(batch) image\(batch == 1 ? "" : "s") at once"
+    )
   }
 }

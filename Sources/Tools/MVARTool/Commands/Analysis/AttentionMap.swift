@@ -101,8 +101,9 @@ struct AttentionMap: EngineCommand {
     defer { progress.finish() }
     let (examples, labels) = try images(
       sources, codes.configuration.imageSide, transformer.configuration, progress)
-    // All scales at once: about three times the largest one's share.
-    let bytes = 3 * transformer.configuration.bytesPerImage
+    let cost = TransformerCost(transformer.configuration)
+    // All scales at once, of which nothing is kept for a backward pass.
+    let bytes = cost.forwardBytes(batch: 1)
     let batch = min(max(Int(0x1p30 / bytes), 1), 8)
     try device.checkMemory(bytes, for: "an image's attention")
     var statistics = AttentionStatistics(transformer.trajectory)

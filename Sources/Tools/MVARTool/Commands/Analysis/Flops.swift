@@ -41,10 +41,10 @@ struct Flops: ParsableCommand {
 
   @OptionGroup var scaleList: ScaleListOptions
 
-  @Option(parsing: .unconditional, help: "How many images are drawn at once, and trained on in a step.")
+  @Option(parsing: .unconditional, help: "How many images are sampled at once, and trained on in a step.")
   var batch = 1
 
-  @Flag(inversion: .prefixedNo, help: "Draw with guidance, which doubles the batch; VAR always does.")
+  @Flag(inversion: .prefixedNo, help: "Sample with guidance, which doubles the batch; VAR always does.")
   var guidance = true
 
   @Option(parsing: .unconditional, help: "A file for all counts (.json).")
@@ -73,7 +73,7 @@ struct Flops: ParsableCommand {
     return try modelSource(model, option: "--model")
   }
 
-  /// An cost of each pattern.
+  /// The cost of each pattern.
   private func costs() throws -> [TransformerCost] {
     let hints = try scaleList.hints()
     let base: TransformerConfiguration

@@ -28,6 +28,7 @@ struct VerificationRecord: Codable {
     case passed
     case failed
     case notChecked
+    case notInFile
   }
 
   /// One comparison; see `VerificationRow`.
@@ -46,6 +47,7 @@ struct VerificationRecord: Codable {
       case .passed: (outcome, place) = (.passed, row.place)
       case .failed: (outcome, place) = (.failed, row.place)
       case .notChecked(let reason): (outcome, place) = (.notChecked, "not checked: \(reason)")
+      case .notInFile: (outcome, place) = (.notInFile, "not in the file")
       }
     }
 
@@ -59,7 +61,7 @@ struct VerificationRecord: Codable {
       switch outcome {
       case .passed: return ["pass", name] + numbers + [place]
       case .failed: return ["FAIL", name] + numbers + [place]
-      case .notChecked: return ["----", name, "", "", "", place]
+      case .notChecked, .notInFile: return ["----", name, "", "", "", place]
       }
     }
   }

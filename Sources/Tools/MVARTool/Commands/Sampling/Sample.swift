@@ -78,7 +78,7 @@ struct Sample: EngineCommand {
   @Option(name: [.short, .long], parsing: .unconditional, help: "The image to write (.png), all images in one.")
   var output: String?
 
-  @Option(parsing: .unconditional, help: "A folder for one image per image.")
+  @Option(parsing: .unconditional, help: "A folder for a file per image.")
   var singles: String?
 
   @Option(parsing: .unconditional, help: "A file for the tokens (.npz).")
@@ -221,9 +221,8 @@ struct Sample: EngineCommand {
       let configuration = TransformerConfiguration(
         depth: depth, scaleList: try hints.sides.map(ScaleList.init) ?? .pixels256,
         attention: hints.attention ?? .mvar)
-      let width = Double(configuration.width)
-      let weights = (Double(18 * depth) * width + Double(configuration.scaleList.length)) * width * 4
-      try device.checkMemory(weights + configuration.bytesPerImage, for: "\(source)")
+      let cost = TransformerCost(configuration)
+      try device.checkMemory(4 * cost.parameters + cost.samplingMemory(batch: 1), for: "\(source)")
     }
     let transformer: MarkovianTransformer<B> = try naming(sources.transformer) {
       try source.transformer(hints, on: device)

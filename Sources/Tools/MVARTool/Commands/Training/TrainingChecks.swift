@@ -33,29 +33,19 @@ enum TrainingChecks {
     }
   }
 
-  /// Refuses a tokenizer that cannot be trained here. The need is underestimated, so nothing is refused that would do.
+  /// Refuses a tokenizer that cannot be trained here. The need is counted from below, so nothing is refused that would do.
   static func memory(_ configuration: TokenizerConfiguration, batch: Int, on device: some EngineDevice) throws {
-    // Four 3 × 3 convolutions or more for each block, in the encoder and the decoder.
-    let squares = configuration.widths.reduce(0) { $0 + Double($1) * Double($1) }
-    let parameters =
-      36 * Double(configuration.blocks) * squares + Double(configuration.vocabulary) * Double(configuration.codeWidth)
-    let pixels = Double(batch) * Double(configuration.imageSide) * Double(configuration.imageSide)
-    // Four bytes each for a weight, its gradient and two moments; five maps of the finest width for each image.
+    let cost = TokenizerCost(configuration)
     try device.checkMemory(
-      16 * parameters + 20 * pixels * Double(configuration.widths[0]),
+      cost.optimizedBytes() + cost.trainingBytes(batch: batch),
       for: "training a tokenizer of these sizes on \(batch) image\(batch == 1 ? "" : "s") at once")
   }
 
-  /// Refuses a transformer that cannot be trained here. The need is underestimated, so nothing is refused that would do.
+  /// Refuses a transformer that cannot be trained here.
   static func memory(_ configuration: TransformerConfiguration, batch: Int, on device: some EngineDevice) throws {
-    let (width, depth) = (Double(configuration.width), Double(configuration.depth))
-    let modulation = (configuration.sharesModulation ? 1 : depth) * 6 * width * width
-    let rows = configuration.vocabulary + configuration.classes + configuration.scaleList.length
-    let parameters = 12 * depth * width * width + modulation + Double(rows) * width
-    let tokens = Double(batch) * Double(configuration.scaleList.lastSide) * Double(configuration.scaleList.lastSide)
-    // As above; for each token of the last scale its logits and, in each block, six rows or more.
+    let cost = TransformerCost(configuration)
     try device.checkMemory(
-      16 * parameters + 4 * tokens * (Double(configuration.vocabulary) + 6 * depth * width),
+      cost.optimizedBytes() + cost.trainingBytes(batch: batch),
       for: "training a transformer of these sizes on \(batch) image\(batch == 1 ? "" : "s") at once")
   }
 }
