@@ -133,7 +133,7 @@ public final class ImageGenerator: Sendable {
     }
     return GeneratedImages(
       generator: self, labels: labels, seed: seed, first: first, options: try (settings ?? self.settings).options(),
-      batch: batch ?? models.transformerConfiguration.suggestedBatch(upTo: 8), progress: progress)
+      batch: batch ?? TransformerCost(models.transformerConfiguration).suggestedBatch(upTo: 8), progress: progress)
   }
 
   /// Samples one batch of a request.
@@ -224,14 +224,5 @@ private final class Flag: Sendable {
 
   func check() throws {
     if isRaised.load(ordering: .relaxed) { throw CancellationError() }
-  }
-}
-
-extension TransformerConfiguration {
-  /// How many images to sample at once: as many as have activations of about a gibibyte.
-  package func suggestedBatch(upTo most: Int) -> Int {
-    let cost = TransformerCost(self)
-    let bytes = cost.samplingBytes(batch: 1, guided: true) + cost.cacheBytes(batch: 1, guided: true)
-    return min(max(Int(0x1p30 / bytes), 1), most)
   }
 }

@@ -42,8 +42,8 @@ extension Forwarding: ElementwiseOps {
     -> Tensor<Self>
   { give(Plain.combine(plain(x), times: alpha, plain(y), times: beta), like: x) }
 
-  static func scale(_ x: consuming Tensor<Self>, by alpha: Float) -> Tensor<Self> {
-    give(Plain.scale(plain(x), by: alpha), like: x)
+  static func multiply(_ x: consuming Tensor<Self>, by alpha: Float) -> Tensor<Self> {
+    give(Plain.multiply(plain(x), by: alpha), like: x)
   }
 
   static func addRows(_ x: consuming Tensor<Self>, rows: Tensor<Self>) -> Tensor<Self> {
@@ -179,21 +179,21 @@ extension Forwarding: AttentionOps {
       qkv: give(d.qkv, like: qkv), logitScale: d.logitScale.map { give($0, like: qkv, part: 1) })
   }
 
-  static func attention(_ heads: Heads<Self>, spans: [AttentionSpan], scale: Float)
+  static func attention(_ heads: Heads<Self>, spans: [AttentionSpan], softmaxScale: Float)
     -> (output: Tensor<Self>, saved: AttentionSaved<Self>)
-  { keep(Plain.attention(plain(heads), spans: spans, scale: scale), heads) }
+  { keep(Plain.attention(plain(heads), spans: spans, softmaxScale: softmaxScale), heads) }
 
-  static func dAttention(_ dOutput: Tensor<Self>, _ saved: AttentionSaved<Self>, spans: [AttentionSpan], scale: Float)
+  static func dAttention(_ dOutput: Tensor<Self>, _ saved: AttentionSaved<Self>, spans: [AttentionSpan], softmaxScale: Float)
     -> Heads<Self>
-  { give(Plain.dAttention(plain(dOutput), plain(saved), spans: spans, scale: scale), like: dOutput) }
+  { give(Plain.dAttention(plain(dOutput), plain(saved), spans: spans, softmaxScale: softmaxScale), like: dOutput) }
 
-  static func neighborhoodAttention(_ heads: Heads<Self>, window: Int, scale: Float)
+  static func neighborhoodAttention(_ heads: Heads<Self>, window: Int, softmaxScale: Float)
     -> (output: Tensor<Self>, saved: AttentionSaved<Self>)
-  { keep(Plain.neighborhoodAttention(plain(heads), window: window, scale: scale), heads) }
+  { keep(Plain.neighborhoodAttention(plain(heads), window: window, softmaxScale: softmaxScale), heads) }
 
-  static func dNeighborhoodAttention(_ dOutput: Tensor<Self>, _ saved: AttentionSaved<Self>, window: Int, scale: Float)
+  static func dNeighborhoodAttention(_ dOutput: Tensor<Self>, _ saved: AttentionSaved<Self>, window: Int, softmaxScale: Float)
     -> Heads<Self>
-  { give(Plain.dNeighborhoodAttention(plain(dOutput), plain(saved), window: window, scale: scale), like: dOutput) }
+  { give(Plain.dNeighborhoodAttention(plain(dOutput), plain(saved), window: window, softmaxScale: softmaxScale), like: dOutput) }
 
   private static func keep(
     _ result: (output: Tensor<Plain>, saved: AttentionSaved<Plain>), _ heads: Heads<Self>,

@@ -57,7 +57,7 @@ import Testing
       #expect(cost.forward.bytes >= 0 && cost.forward.operations >= 0 && cost.backward?.bytes ?? 0 >= 0)
     }
     let windowed = try #require(OperatorCases.all.first { $0.operatorName == "neighborhoodAttention" })
-    #expect(windowed.attributes.map(\.description) == ["window: 1", "scale: 0.35"])
+    #expect(windowed.attributes.map(\.description) == ["window: 1", "softmaxScale: 0.35"])
   }
 
   @Test("Costs count what is read and written", arguments: OperatorCases.all)

@@ -1,6 +1,7 @@
 // An engine that forwards: every operator gives the base's bits, and memory is neither copied nor kept.
 
 import MVARTestSupport
+import OperatorCases
 import TensorCore
 import Testing
 
@@ -10,7 +11,10 @@ import Testing
 
   @Test("every operator gives the base's numbers, forward and backward", arguments: OperatorCases.all)
   func operators(operation: any OperatorCase) throws {
-    let (expected, found) = (try operation.run(on: Base.self), try operation.run(on: Forwarded.self))
+    let (expected, found) = (
+      try operation.run(on: Base.self, device: HostDevice()),
+      try operation.run(on: Forwarded.self, device: HostDevice())
+    )
     #expect(expected.outputs.count == found.outputs.count && expected.gradients.count == found.gradients.count)
     for (one, other) in zip(expected.outputs + expected.gradients, found.outputs + found.gradients) {
       #expect(one.shape == other.shape, "\(operation.name)")

@@ -31,6 +31,11 @@ extension TransformerCost {
       + cacheBytes(batch: batch, guided: guided, bytesPerNumber: bytesPerNumber)
   }
 
+  /// How many images to sample at once: as many as take about a gibibyte beside the parameters, at least one.
+  public func suggestedBatch(upTo most: Int) -> Int {
+    min(max(Int(0x1p30 / samplingMemory(batch: 1)), 1), most)
+  }
+
   /// The bytes of activations when all scales of known images are computed without a tape, as many at a time as depend on
   /// each other; see `ScaleTrajectory.independentRuns`.
   public func forwardBytes(batch: Int, bytesPerNumber: Int = 4) -> Double {

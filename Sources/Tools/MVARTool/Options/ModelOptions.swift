@@ -122,7 +122,7 @@ extension TransformerConfiguration {
   ///   - most: the most that are sampled at once unless asked for.
   /// - Throws: `Failure` when the device cannot hold them.
   func batchSize(_ wanted: Int?, upTo most: Int, on device: some EngineDevice) throws -> Int {
-    let batch = wanted ?? min(max(Int(0x1p30 / TransformerCost(self).samplingMemory(batch: 1)), 1), most)
+    let batch = wanted ?? TransformerCost(self).suggestedBatch(upTo: most)
     try checkMemory(sampling: batch, on: device)
     return batch
   }
