@@ -170,7 +170,7 @@ struct DataSheetTests {
       let index: [String: Any] = ["tile": 4, "columns": 3, "classes": [entry]]
       try folder.write([UInt8](try JSONSerialization.data(withJSONObject: index)), "index.json")
       #expect(
-        folder.sentence { _ = try LabelledImages(path: folder.path, side: 4) }
+        folder.sentence { _ = try LabeledImages(path: folder.path, side: 4) }
           == "./index.json names the class \"\(item.shown)\", which \(item.problem)")
     }
   }
@@ -201,7 +201,7 @@ struct DataSheetTests {
     try withFolder { folder in
       try folder.write(try pattern(4, 4), "set/a\nb/1.png")
       #expect(
-        folder.sentence { _ = try LabelledImages(path: folder.at("set"), side: 4) }
+        folder.sentence { _ = try LabeledImages(path: folder.at("set"), side: 4) }
           == "./set holds the class folder \"a\\u{a}b\", whose name holds a control character")
       let mark = (name: CheckpointNames.transformerMark, tensor: try StoredTensor([1 as Float], shape: [1]))
       for (name, isGood) in [("cat", true), ("../x", false), ("..", false), ("", false)] {

@@ -112,7 +112,7 @@ struct ResumeTests {
   func notNumbers() throws {
     try withTemporaryFolder { folder in
       let run = try RunFolder("\(folder)/run", resuming: false)
-      var session = try TinyTraining.tokenizerSession(steps: 14, batch: 3) { $0.scaleList.peak = 1e30 }
+      var session = try TinyTraining.tokenizerSession(steps: 14, batch: 3) { $0.schedule.peak = 1e30 }
       let error = #expect(throws: FileError.self) { try TrainingLoop(run, plan).run(&session, from: 0) }
       let sentence = error?.description ?? ""
       #expect(sentence.contains("these are no numbers any more: "))
