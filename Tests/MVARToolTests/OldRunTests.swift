@@ -50,8 +50,7 @@ struct OldRunTests {
     let source = try Checkpoint.open(path)
     var metadata = source.metadata
     metadata["settings"] = settings
-    try SafetensorsWriter.write(source.tensors, metadata: metadata, to: "\(path).new")
-    _ = try FileManager.default.replaceItemAt(URL(filePath: path), withItemAt: URL(filePath: "\(path).new"))
+    try SafetensorsWriter.write(source.tensors, metadata: metadata, to: path)
   }
 
   private func run(_ arguments: [String], in folder: String) throws {
