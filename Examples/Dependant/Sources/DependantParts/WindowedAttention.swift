@@ -1,24 +1,26 @@
 // Attention within a window, forward and backward, on an engine of plain loops in double precision and on the fast one in
 // single precision. Both are the same generic function; only the numbers are compared.
 
+import MVAR
 import OperatorCases
 import TensorCore
 
 /// The output and the gradients of queries, keys and values, of random maps and a random gradient of the output.
 public func windowedAttention<B: Backend>(on engine: B.Type, device: B.Device) throws -> [Values] {
-  final class Leaf {}
   let shape: Shape = [2, 5, 7, 3, 8]  // [B, h, w, H, c]
   var random = RandomValues(seed: 11)
-  let parts = try (0..<3).map { _ in try random.normal(shape).tensor(engine, on: device) }
+  let parameters = try ["queries", "keys", "values"].map {
+    Parameter(name: $0, value: try random.normal(shape).tensor(engine, on: device))
+  }
   let dOutput = try random.normal(shape).tensor(engine, on: device)
 
   let tape = Tape<B>()
-  let leaves = parts.map { _ in Leaf() }
-  let variables = zip(parts, leaves).map { tape.leaf($0, key: $1) }
-  let output = VariableHeads(queries: variables[0], keys: variables[1], values: variables[2])
+  let parts = parameters.map { $0.variable(tape) }
+  let output = VariableHeads(queries: parts[0], keys: parts[1], values: parts[2])
     .neighborhoodAttention(window: 3, softmaxScale: 0.25)
   let gradients = tape.gradients(of: output, seed: dOutput)
-  return try [Values(output.value)] + leaves.compactMap { leaf in try gradients[leaf].map { try Values($0) } }
+  let named = gradients.named(parameters).entries.compactMap(\.gradient)
+  return try ([output.value] + named).map { try Values($0) }
 }
 
 /// How far `CPU<Float>` is from `Reference<Double>`: a line for the output and for each gradient.
