@@ -1,4 +1,5 @@
-// A photo as tokens and back, with the tokenizer that ships with MVAR. Nothing is written.
+// A photo as tokens and back, with the tokenizer that ships with MVAR. It has seen nothing but
+// emoji, so that a photo comes back roughly. Nothing is written.
 
 import MVARMedia
 import MVARPipeline
@@ -12,10 +13,17 @@ public struct Reconstruction: Sendable {
   /// How many tokens each scale has.
   public let tokenCounts: [Int]
 
-  /// The mean difference of a channel of a pixel, in 255ths.
-  public var meanError: Double {
-    let differences = zip(original.pixels, decoded.pixels).map { abs(Int($0) - Int($1)) }
-    return Double(differences.reduce(0, +)) / Double(differences.count)
+  /// The mean difference of a channel of a pixel between the two, in 255ths.
+  public var meanError: Double { Self.meanDifference(original.pixels, decoded.pixels) }
+
+  /// The same for the decoded image upside down, which shows what a difference is worth.
+  public var meanErrorUpsideDown: Double {
+    let rows = stride(from: 0, to: decoded.pixels.count, by: 3 * decoded.width).reversed()
+    return Self.meanDifference(original.pixels, rows.flatMap { decoded.pixels[$0..<$0 + 3 * decoded.width] })
+  }
+
+  private static func meanDifference(_ x: [UInt8], _ y: [UInt8]) -> Double {
+    Double(zip(x, y).reduce(0) { $0 + abs(Int($1.0) - Int($1.1)) }) / Double(x.count)
   }
 }
 
