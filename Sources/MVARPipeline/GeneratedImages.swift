@@ -50,23 +50,28 @@ public struct GeneratedImages: AsyncSequence, Sendable {
   public func makeAsyncIterator() -> Iterator { Iterator(request: self) }
 
   /// Samples a batch whenever the one before has been handed out.
-  public struct Iterator: AsyncIteratorProtocol {
+  public struct Iterator: AsyncIteratorProtocol, Sendable {
     let request: GeneratedImages
     private var ready: ArraySlice<GeneratedImage> = []
     private var position = 0
 
     init(request: GeneratedImages) { self.request = request }
 
-    /// The next image; nil after the last.
+    /// The next image; nil after the last, and after an error.
     public mutating func next() async throws -> GeneratedImage? {
-      if ready.isEmpty {
-        guard position < request.labels.count else { return nil }
-        let range = position..<Swift.min(position + request.batch, request.labels.count)
-        ready = ArraySlice(try await request.generator.sample(request, range))
-        position = range.upperBound
+      do {
+        if ready.isEmpty {
+          guard position < request.count else { return nil }
+          let range = position..<Swift.min(position + request.batch, request.count)
+          ready = ArraySlice(try await request.generator.sample(request, range))
+          position = range.upperBound
+        }
+        try Task.checkCancellation()
+        return ready.popFirst()
+      } catch {
+        (ready, position) = ([], request.count)
+        throw error
       }
-      try Task.checkCancellation()
-      return ready.popFirst()
     }
   }
 }

@@ -7,7 +7,6 @@ import Foundation
 import MVAR
 import MVARCheckpoints
 import MVARMedia
-import Synchronization
 import TensorCore
 
 /// Generates, encodes and decodes images.
@@ -92,7 +91,7 @@ public final class ImageGenerator: Sendable {
   /// Images of some classes, in the order of the classes, `count` of each.
   ///
   /// Nothing is computed before the first image is asked for, and never more than a batch ahead of the caller. A task that is
-  /// canceled gets a `CancellationError` within one scale.
+  /// canceled gets a `CancellationError` within one scale, and at once while other requests have their turn.
   ///
   /// - Parameters:
   ///   - names: classes by number or name; empty for every class.
@@ -194,35 +193,19 @@ public final class ImageGenerator: Sendable {
 
   // MARK: The queue
 
-  /// Does work on the generator's queue, so that the caller's thread is free meanwhile. `check` throws once the caller's task
-  /// has been canceled.
-  private func perform<Result: Sendable>(
-    _ work: @escaping @Sendable (any LoadedModels, () throws -> Void) throws -> Result
-  ) async throws -> Result {
-    let isCanceled = Flag()
+  /// Does work on the generator's queue, so that the caller's thread is free meanwhile. A task that is canceled before its turn
+  /// is told at once; `check` throws when it is canceled later.
+  private func perform<Value: Sendable>(
+    _ work: @escaping @Sendable (any LoadedModels, () throws -> Void) throws -> Value
+  ) async throws -> Value {
+    let queued = QueuedWork<Value>()
     return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
-        queue.async { [models] in
-          continuation.resume(
-            with: Swift.Result {
-              try isCanceled.check()
-              return try work(models) { try isCanceled.check() }
-            })
-        }
+        guard queued.wait(continuation) else { return }
+        queue.async { [models] in queued.run { check in try work(models, check) } }
       }
     } onCancel: {
-      isCanceled.raise()
+      queued.cancel()
     }
-  }
-}
-
-/// Whether a task was canceled, told to another thread.
-private final class Flag: Sendable {
-  private let isRaised = Atomic<Bool>(false)
-
-  func raise() { isRaised.store(true, ordering: .relaxed) }
-
-  func check() throws {
-    if isRaised.load(ordering: .relaxed) { throw CancellationError() }
   }
 }

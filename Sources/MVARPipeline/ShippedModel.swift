@@ -23,10 +23,11 @@ public enum ShippedModel {
 
   private static func find(_ name: String) -> String? {
     let program = Bundle.main.executableURL?.resolvingSymlinksInPath().deletingLastPathComponent()
-    let starts = [program, URL(filePath: FileManager.default.currentDirectoryPath)].compactMap { $0 }
+    func beside(_ start: URL) -> [URL] { above(start).map { $0.appending(path: "Fixtures/emoji/\(name)") } }
+    // The working folder comes last: where a program works must not decide which model it gets.
     let candidates =
-      starts.lazy.flatMap { above($0).map { $0.appending(path: "Fixtures/emoji/\(name)") } }
-      + ShippedModelFiles.folders.map { $0.appending(path: name) }
+      (program.map(beside) ?? []) + ShippedModelFiles.folders.map { $0.appending(path: name) }
+      + beside(URL(filePath: FileManager.default.currentDirectoryPath))
     return candidates.map { $0.path(percentEncoded: false) }.first { FileManager.default.fileExists(atPath: $0) }
   }
 

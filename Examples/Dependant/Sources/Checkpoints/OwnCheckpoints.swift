@@ -1,0 +1,7 @@
+// A module of this package whose name MVAR must not take.
+
+/// What the module of this name has to offer.
+public enum OwnCheckpoints {
+  /// Its name.
+  public static let name = "Checkpoints"
+}

@@ -1,0 +1,32 @@
+// The engine of one's own against every case of every operator, and the fault against those of its operator.
+
+import DependantParts
+import OperatorCases
+import TensorCore
+import Testing
+
+@Suite struct OwnEngineTests {
+  @Test(arguments: OperatorCases.all)
+  func isRight(operatorCase: any OperatorCase) throws {
+    try operatorCase.check(on: OwnEngine.self, device: HostDevice())
+  }
+
+  @Test func computesSiluItself() throws {
+    let x = Values([-2, 0, 3], shape: [3])
+    let own = try OwnEngine.silu(x.tensor(OwnEngine.self, on: HostDevice())).scalars()
+    let base = try CPU<Float>.silu(x.tensor(CPU<Float>.self, on: HostDevice())).scalars()
+    for (own, base) in zip(own, base) { #expect(abs(own - base) < 1e-6) }
+  }
+
+  @Test func faultIsFound() throws {
+    let found = try findings("silu", on: FaultyEngine.self, device: HostDevice())
+    #expect(found.cases > 0)
+    #expect(!found.findings.isEmpty)
+    #expect(found.findings.allSatisfy { $0.name.hasSuffix("gradient of x") })
+  }
+
+  @Test func otherOperatorsAreUnaffectedByTheFault() throws {
+    let found = try findings("geluTanh", on: FaultyEngine.self, device: HostDevice())
+    #expect(found.cases > 0 && found.findings.isEmpty)
+  }
+}
