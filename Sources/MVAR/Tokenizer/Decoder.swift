@@ -9,7 +9,7 @@ struct Decoder<B: Backend>: Sendable {
   let middle: Middle<B>
   /// Finest first.
   let levels: [Level<B>]
-  /// Of each level; nil for the finest.
+  /// One per level; nil for the finest.
   let upsamples: [Convolution2D<B>?]
   let outputNorm: GroupNorm<B>
   let outputConvolution: Convolution2D<B>
