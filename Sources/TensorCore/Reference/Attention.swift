@@ -120,7 +120,7 @@ extension Reference: AttentionOps {
   }
 }
 
-/// The gradients of queries, keys and values while they are being added up.
+/// The gradients of queries, keys and values while they are being accumulated.
 struct HeadGradients<Scalar: TensorScalar> {
   var queries: [Scalar]
   var keys: [Scalar]

@@ -1,4 +1,4 @@
-// The qkv projection [B, N, 3C] cut into queries, keys and values per head; with a logit scale, queries and keys are
+// The qkv projection [B, N, 3C] split into queries, keys and values per head; with a logit scale, queries and keys are
 // normalized (cosine attention) and the learned temperature of the head multiplies the queries.
 //
 // It belongs to the attention family; attention itself is in Attention.swift.
@@ -79,8 +79,8 @@ extension Reference {
       logitScale: logitScale == nil ? nil : Tensor(shape: [heads], storage: dLogitScale))
   }
 
-  /// What one head's part of the projection is multiplied by: g/max(‖x‖, 10⁻¹²) for a query, 1/max(‖x‖, 10⁻¹²) for a
-  /// key, 1 for a value; 1 for all without a logit scale.
+  /// The factor of one head's part of the projection: g/max(‖x‖, 10⁻¹²) for a query, 1/max(‖x‖, 10⁻¹²) for a key, 1 for
+  /// a value; 1 for all without a logit scale.
   private static func partFactor(
     _ x: [Scalar], _ start: Int, _ width: Int, part: Int, head: Int, _ logitScale: Tensor<Reference>?
   ) -> Scalar {

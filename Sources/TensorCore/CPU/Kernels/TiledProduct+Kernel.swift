@@ -1,6 +1,6 @@
 // The inner loop of `TiledProduct`: twelve rows times a panel of 32 columns or fewer, all sums in registers. For each
-// element of depth, two vectors are loaded and twelve values broadcast to all lanes, for 24 multiply-adds: the
-// arithmetic is the bottleneck, at 99 % of its measured peak.
+// element of depth, two vectors are loaded and twelve values broadcast to all lanes, for 24 multiply-adds: arithmetic
+// is the bottleneck; 99 % of its peak was measured.
 
 import CMVARProcessor
 
