@@ -1,10 +1,9 @@
 // What an operator should compute, and the tolerance for an engine: how far it may deviate, and why.
 //
 // In single precision the error against `Reference<Double>` may be four times the error of `Reference<Float>`, whose
-// sums are in natural order, plus a floor of four roundings of the largest value (or of the terms that canceled, where
-// a case names them) for results that the plain engine happens to get exactly right. Products of rounded factors err by
-// more: by two roundings of the terms of a sum, for which 16 roundings of the largest result are allowed; sums have
-// some hundred terms.
+// sums are in natural order, plus a floor of four roundings of the largest value (or of canceled terms, where a case
+// names them) for results that the plain engine happens to get exactly. Products of rounded factors err by more: by two
+// roundings of a sum's terms (some hundred), for which 16 roundings of the largest result are allowed.
 
 import TensorCore
 

@@ -81,7 +81,8 @@ extension OperatorCase {
 
   /// Checks an engine.
   ///
-  /// - Throws: `OperatorMismatch` where an output or a gradient is too far off; what the engine throws when a transfer fails.
+  /// - Throws: `OperatorMismatch` where an output or a gradient is too far off; what the engine throws when a transfer
+  ///   fails.
   public func check<B: Backend>(on engine: B.Type, device: B.Device, precision: ComputedPrecision? = nil) throws {
     let findings = try findings(on: engine, device: device, precision: precision)
     if !findings.isEmpty { throw OperatorMismatch(findings: findings) }

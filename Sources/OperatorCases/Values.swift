@@ -1,7 +1,7 @@
 // Values not yet owned by an engine, and random ones for tests.
 //
-// Values are kept in Double but are exactly representable in single precision, so that every engine starts from the same
-// input and differences between engines come from the operators alone.
+// Values are kept in Double but are exactly representable in single precision, so that every engine starts from the
+// same input and differences between engines come from the operators alone.
 
 import Foundation
 import TensorCore

@@ -51,9 +51,9 @@ public struct TransformerCost: Hashable, Sendable {
 
     /// The multiply-accumulates of forward and backward, as a multiple of the forward's.
     ///
-    /// A linear layer's backward is two products of the forward's size, dX = dY W and dW = dYᵀ X. Attention's forward is
-    /// two products, its backward five: QKᵀ again, dA = dO Vᵀ, dV = Aᵀ dO, dQ = dS K, dK = dSᵀ Q, which is 2.5 times as
-    /// much.
+    /// A linear layer's backward is two products of the forward's size, dX = dY W and dW = dYᵀ X. Attention's forward
+    /// is two products, its backward five: QKᵀ again, dA = dO Vᵀ, dV = Aᵀ dO, dQ = dS K, dK = dSᵀ Q, which is 2.5 times
+    /// as much.
     public var trainingFactor: Double { self == .queriesKeys || self == .weightsValues ? 3.5 : 3 }
   }
 

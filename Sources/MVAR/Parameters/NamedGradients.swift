@@ -10,7 +10,8 @@ public struct NamedGradients<B: Backend>: Sendable {
   /// The names of the parameters without a gradient.
   public var missing: [String] { entries.filter { $0.gradient == nil }.map(\.name) }
 
-  /// The gradient of the parameter with this name; nil where the output does not depend on it or there is no such parameter.
+  /// The gradient of the parameter with this name; nil where the output does not depend on it or there is no such
+  /// parameter.
   public subscript(name: String) -> Tensor<B>? { entries.first { $0.name == name }?.gradient }
 }
 

@@ -1,5 +1,5 @@
-// Weights computed from their names, so that checks and timings need no file: FNV-1a of the name, a SplitMix64 sequence,
-// scaled by a rule that depends on the kind of parameter. `Fixtures/golden/README.md` has the definition.
+// Weights computed from their names, so that checks and timings need no file: FNV-1a of the name, a SplitMix64
+// sequence, scaled by a rule that depends on the kind of parameter. `Fixtures/golden/README.md` has the definition.
 
 import Dispatch
 import Foundation

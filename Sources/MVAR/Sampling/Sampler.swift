@@ -1,5 +1,6 @@
-// Sampling images, scale by scale (MVAR, section 3.3). At each scale the blocks run on this scale's tokens alone; there is
-// no key/value cache, except for the baseline VAR. With guidance the batch is doubled, the second half with the null class.
+// Sampling images, scale by scale (MVAR, section 3.3). At each scale the blocks run on this scale's tokens alone; there
+// is no key/value cache, except for the baseline VAR. With guidance the batch is doubled, the second half with the null
+// class.
 //
 //     f̂ = 0; for each s: t = cfg·s/(S−1); logits = (1 + t)·conditional − t·null; filter; sample; f̂ += Φ(codes);
 //     x_(s+1) = area(f̂, p_(s+1))

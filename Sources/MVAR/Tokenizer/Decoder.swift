@@ -1,5 +1,5 @@
-// The decoder: feature map → image. Levels from coarse to fine, each but the finest followed by an upsample: every pixel
-// repeated 2 × 2, then a 3 × 3 convolution.
+// The decoder: feature map → image. Levels from coarse to fine, each but the finest followed by an upsample: every
+// pixel repeated 2 × 2, then a 3 × 3 convolution.
 
 import TensorCore
 

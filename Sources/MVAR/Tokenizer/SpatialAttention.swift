@@ -1,4 +1,5 @@
-// The attention block of the autoencoder: one head over all positions of the normalized map, scale width^−½, added to x.
+// The attention block of the autoencoder: one head over all positions of the normalized map, scale width^−½, added to
+// x.
 
 import TensorCore
 

@@ -1,4 +1,5 @@
-// The tokenizer: a convolutional autoencoder around the multi-scale residual codebook. Images are [B, 3, H, W] in −1 … 1.
+// The tokenizer: a convolutional autoencoder around the multi-scale residual codebook. Images are [B, 3, H, W] in −1 …
+// 1.
 
 import TensorCore
 
@@ -32,8 +33,8 @@ public struct VQVAE<B: Backend>: Sendable {
 
   /// A model with the parameters of a source.
   ///
-  /// - Throws: `ConfigurationError` when the sizes do not fit each other, `ParameterProblems` when parameters are missing
-  ///   or have other shapes.
+  /// - Throws: `ConfigurationError` when the sizes do not fit each other, `ParameterProblems` when parameters are
+  ///   missing or have other shapes.
   public init(
     _ configuration: TokenizerConfiguration, _ source: any ParameterSource<B>, parts: Parts = .all, on device: B.Device
   ) throws {
@@ -89,8 +90,8 @@ public struct VQVAE<B: Backend>: Sendable {
     return decoder(convolutionFromCodes(sum))
   }
 
-  /// A training pass: the unclamped reconstruction, whose gradient reaches the encoder straight through the codebook, and
-  /// the quantizer's loss.
+  /// A training pass: the unclamped reconstruction, whose gradient reaches the encoder straight through the codebook,
+  /// and the quantizer's loss.
   ///
   /// - Throws: `RequestError` when a half was not loaded, or the shape is not that of images of the tokenizer's size.
   public func reconstruct(_ image: Variable<B>) throws -> (image: Variable<B>, quantizerLoss: Variable<B>, Quantized<B>)

@@ -24,8 +24,8 @@ public struct MarkovianTransformer<B: Backend>: Sendable {
 
   /// A model with the parameters of a source.
   ///
-  /// - Throws: `ConfigurationError` when the sizes do not fit each other, `ParameterProblems` when parameters are missing
-  ///   or have other shapes.
+  /// - Throws: `ConfigurationError` when the sizes do not fit each other, `ParameterProblems` when parameters are
+  ///   missing or have other shapes.
   public init(_ configuration: TransformerConfiguration, _ source: any ParameterSource<B>, on device: B.Device) throws {
     try configuration.validate()
     self.configuration = configuration

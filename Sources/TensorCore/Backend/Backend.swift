@@ -1,10 +1,9 @@
 // The contract of an engine: memory, and one protocol per family of operators.
 //
 // Every operator is a pair. Forward returns the output and, where the backward needs more than the inputs, what to save
-// for it (`…Saved`). The backward is named `d` + the forward's name, takes the gradient of the output, and returns the
-// gradient of every input. No protocol has a default implementation, so an engine that lacks a gradient does not
-// compile. Operators do not throw: a wrong shape is a programming error and stops with the operator's name and the
-// shapes.
+// (`…Saved`). The backward, named `d` + the forward's name, takes the output's gradient and returns that of every
+// input. No protocol has a default implementation, so an engine that lacks a gradient does not compile. Operators do
+// not throw: a wrong shape is a programming error and stops with the operator's name and the shapes.
 
 /// An engine: every operator that the model consists of, forward and backward.
 public typealias Backend = LinearAlgebraOps & ElementwiseOps & NormalizationOps & AttentionOps & ConvolutionOps

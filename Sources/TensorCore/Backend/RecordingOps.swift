@@ -17,7 +17,7 @@ public protocol RecordingOps: BackendTypes {
   /// recorded: they fail as transfers do. The engine must have run the same work before.
   static func record(with recorder: Recorder, _ work: () throws -> Void) rethrows -> RecordedWork
 
-  /// Copies `input` over `place`, a tensor of the same shape that recorded work reads, and replays that work.
+  /// Copies `input` to `place`, a tensor of the same shape that recorded work reads, and replays that work.
   static func perform(_ work: RecordedWork, on input: Tensor<Self>, at place: Tensor<Self>)
 }
 

@@ -1,10 +1,9 @@
 // An engine built on another one: it has every operator of its base, and its author writes only those that should
-// differ. The protocols of the contract have no default implementations, so that a complete engine cannot omit a
-// gradient; this protocol is the exception, for adding a kernel or two.
+// differ. The protocols of the contract have no default implementations, so that no engine can omit a gradient; this
+// protocol is the exception, for adding a kernel or two.
 //
 // Memory is the base's, and tensors change engine by being rewrapped (`rewrapped`); nothing is copied. An operator and
-// its backward belong together: an engine that replaces a forward with a different result must replace the backward as
-// well.
+// its backward belong together: replacing a forward with a different result requires replacing its backward.
 
 /// An engine that forwards operators to another one unless it has its own.
 ///

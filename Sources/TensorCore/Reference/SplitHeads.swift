@@ -32,8 +32,8 @@ extension Reference {
       values: Tensor(shape: sizes.partShape, storage: parts[2]))
   }
 
-  /// For queries, with x̂ = x/‖x‖: dx = g·(dq − x̂·(x̂·dq))/‖x‖ and ds[h] = Σ q·dq; for keys the same with g = 1; where the
-  /// norm is clamped, dx = g·dq/10⁻¹²; where s > ln 100, ds = 0.
+  /// For queries, with x̂ = x/‖x‖: dx = g·(dq − x̂·(x̂·dq))/‖x‖ and ds[h] = Σ q·dq; for keys the same with g = 1; where
+  /// the norm is clamped, dx = g·dq/10⁻¹²; where s > ln 100, ds = 0.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   public static func dSplitHeads(

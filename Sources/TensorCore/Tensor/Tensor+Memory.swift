@@ -1,10 +1,9 @@
 // A tensor's memory, for kernels in other packages: reading it, and filling that of a new tensor, without a copy. This
 // is for the engines whose memory is this process's, `CPU` and `Reference`, and for engines that forward to them.
 //
-// A tensor is a value whose memory may be shared: with copies of the tensor, with a part of it (`rows`), with a tape,
-// with a mapped file. So memory is written only while a tensor is being created, or through
-// `withUnsafeMutableBufferPointer`, which copies it first if another reference exists. Pointers are valid only inside
-// their closure.
+// A tensor is a value whose memory may be shared: with copies of the tensor, a part of it (`rows`), a tape or a mapped
+// file. So it is written only while a tensor is created, or through `withUnsafeMutableBufferPointer`, which copies it
+// first if another reference exists. Pointers are valid only in their closure.
 
 extension Tensor where B.Storage == HostBuffer<B.Scalar> {
   /// Calls `body` with the elements in row-major order. Nothing is copied, and the memory stays alive until `body`

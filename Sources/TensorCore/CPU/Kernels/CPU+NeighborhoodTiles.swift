@@ -1,10 +1,9 @@
-// Tiles for attention within a window: 4 × 4 neighboring queries of one head are the sixteen lanes of a vector, and are
-// processed with the keys that any of them sees, at most (window + 3)² of them. All work on a tile is done by three
-// kernels over keys, in which each element of a key is used for many queries at once. Lanes are never summed; a mask,
-// the sum of a vector per row and one per column of keys, excludes what a query does not see, and rows and columns of
-// keys that some of the lanes do not see are left out where that costs nothing: with a window of 7, 80 or 64 keys per
-// lane instead of 100, where 49 are seen. The rows of keys that a row of tiles sees are packed once, head by head and
-// tile by tile.
+// Tiles for attention within a window: 4 × 4 neighboring queries of one head are the sixteen lanes of a vector,
+// processed with all keys that any of them sees, at most (window + 3)². All work on a tile is three kernels over keys,
+// which use each element of a key for many queries at once. Lanes are never summed; a mask, the sum of a vector per row
+// and one per column of keys, excludes what a query does not see, and rows and columns of keys that some lanes do not
+// see are skipped where that costs nothing: with a window of 7, 80 or 64 keys per lane instead of 100, where 49 are
+// seen. The rows of keys that a row of tiles sees are packed once, head by head and tile by tile.
 
 /// The side of a tile of queries.
 let tileSide = 4

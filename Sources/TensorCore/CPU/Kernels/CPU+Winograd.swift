@@ -1,12 +1,10 @@
 // 3 × 3 convolution with stride 1 and one zero around the map, in tiles of 4 × 4 outputs from 6 × 6 inputs: Y = Aᵀ[(G g
-// Gᵀ) ∘ (Bᵀ d B)]A, Lavin & Gray 2016, arXiv 1509.09308. The sum over channels makes ∘ into 36 matrix products, with a
-// quarter of the multiplications: 2.8 times as fast as patches on maps of 64 × 64 and larger, which halves the
-// decoder's time.
+// Gᵀ) ∘ (Bᵀ d B)]A, Lavin & Gray 2016, arXiv 1509.09308. The sum over channels makes ∘ into 36 matrix products, a
+// quarter of the multiplications: 2.8 times as fast as patches from 64 × 64 on, which halves the decoder's time.
 //
 // The polynomials are evaluated at 0, ±5/8, ±3/2 and ∞, not at the usual ±1 and ±2, whose error is four times as large;
-// the entries of A and B are then exact in binary. The backward is in `CPU+WinogradGradient.swift`. Deliberately
-// absent: transformed weights kept between calls. A non-finite value spoils its whole tile, whereas with patches it
-// spoils only the outputs that read it.
+// the entries of A and B are then exact in binary. The backward is in `CPU+WinogradGradient.swift`. Transformed weights
+// are not kept between calls. A non-finite value spoils its whole tile; with patches, only the outputs that read it.
 
 /// Rows and columns of outputs in a tile, and of inputs.
 private let (side, reach) = (4, 6)
@@ -96,8 +94,8 @@ extension CPU {
   }
 }
 
-/// How the tiles of a batch are cut into pieces of work: rows of tiles of one image or, where they may be joined, several
-/// whole images.
+/// How the tiles of a batch are cut into pieces of work: rows of tiles of one image or, where they may be joined,
+/// several whole images.
 struct WinogradCut {
   /// Columns of tiles of a map.
   let tileColumns: Int

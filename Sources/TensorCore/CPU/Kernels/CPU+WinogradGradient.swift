@@ -1,11 +1,11 @@
-// The gradients of the 3 × 3 convolution with stride 1 and one zero around the map, by the tiles of `CPU+Winograd.swift`.
+// Gradients of the 3 × 3 convolution with stride 1 and one zero around the map, by the tiles of `CPU+Winograd.swift`.
 //
 //     dX = (weight with O and I exchanged, rotated by 180°) ∗ dY        dW = Gᵀ[Σ (A dY Aᵀ) ∘ (Bᵀ d B)]G
 //
-// dW is the transposed algorithm of the forward: the same points, the sum over all tiles of all images instead of over
-// channels, again with a quarter of the multiplications. Each of a fixed number of runs of tiles has its own sums,
-// which are added in order. Both gradients together are 1.8 to 3.6 times as fast as with patches for 32 to 128 channels
-// on maps of 16 × 16 to 64 × 64, 1.6 times at 8 × 8.
+// dW is the transposed algorithm of the forward: the same points, a sum over all tiles of all images instead of over
+// channels, again a quarter of the multiplications. Each of a fixed number of runs of tiles has its own sums, added in
+// order. Both gradients together are 1.8 to 3.6 times as fast as with patches for 32 to 128 channels on maps of 16 × 16
+// to 64 × 64, 1.6 times at 8 × 8.
 
 /// Rows and columns of outputs in a tile; positions in a transformed tile; rows of inputs.
 private let (side, places, reach) = (4, 36, 6)

@@ -10,7 +10,8 @@ func streamWeights<S: TensorScalar>(
   rows: Int, inputs: Int, outputs: Int
 ) {
   let body = { (range: Range<Int>) in
-    // Four rows of x stay in the first-level cache while the weights of a piece pass by, those in the second-level cache.
+    // Four rows of x stay in the first-level cache while the weights of a piece pass by, those in the second-level
+    // cache.
     for first in stride(from: 0, to: max(inputs, 1), by: inputsPerPass) {
       let count = min(inputsPerPass, inputs - first)
       var row = 0

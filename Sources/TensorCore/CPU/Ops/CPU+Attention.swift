@@ -1,5 +1,5 @@
-// Dense attention within spans of tokens. Per image, head and span: logits of a tile of queries by one matrix product, the
-// softmax row by row, and the output by another product, all in a scratch tile that stays in cache.
+// Dense attention within spans of tokens. Per image, head and span: logits of a tile of queries by one matrix product,
+// the softmax row by row, and the output by another product, all in a scratch tile that stays in cache.
 //
 // Nothing of size queries × keys is kept: the backward recomputes probabilities from the saved log-sum-exp. An image's
 // tiles do not depend on the batch.
@@ -52,7 +52,8 @@ extension CPU: AttentionOps {
     return (output, AttentionSaved(heads: heads, output: output, logSumExp: logSumExp))
   }
 
-  /// With P the probabilities and δ = Σ dO∘O per query: dV = Pᵀ dO, dS = P∘(dO Vᵀ − δ), dQ = softmaxScale·dS K, dK = softmaxScale·dSᵀ Q.
+  /// With P the probabilities and δ = Σ dO∘O per query: dV = Pᵀ dO, dS = P∘(dO Vᵀ − δ), dQ = softmaxScale·dS K, dK =
+  /// softmaxScale·dSᵀ Q.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   public static func dAttention(

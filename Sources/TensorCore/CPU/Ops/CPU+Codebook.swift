@@ -3,8 +3,7 @@
 //     distance(z, e) = ‖z‖² + ‖e‖² − 2 z·e        cosine: the same search on normalized vectors with −z·e
 //
 // The codebook is transposed once so that eight codes lie side by side; every sum then runs over the vector's entries
-// in order, as in a plain loop, and a vector's result does not depend on what else is searched for. No matrix product
-// is used.
+// in order, as in a plain loop, and a vector's result does not depend on other searches. No matrix product is used.
 
 extension CPU: CodebookOps {
   /// The rows of a table.

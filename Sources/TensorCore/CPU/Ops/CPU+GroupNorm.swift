@@ -1,4 +1,4 @@
-// Group norm over groups of channels and all positions, with gain and bias per channel, and the activation that follows.
+// Group norm over groups of channels and all positions, with gain and bias per channel, and the following activation.
 //
 //     x̂ = (x − mean)·r        z = x̂·weight + bias        y = z or SiLU(z)
 //

@@ -1,8 +1,8 @@
 // The qkv projection [B, N, 3C] split into queries, keys and values [B, N, H, c], with L2 normalization and the logit
 // scale in the same pass: q = x/max(‖x‖, 1e-12)·exp(min(s, ln 100)), k = x/max(‖x‖, 1e-12).
 //
-// The three parts of a token lie one after the other in the qkv row, each already in the order of its result, so without
-// normalization this is a copy.
+// The three parts of a token lie one after the other in the qkv row, each already in the order of its result, so
+// without normalization this is a copy.
 
 extension CPU {
   /// Queries, keys and values of the qkv projection.
