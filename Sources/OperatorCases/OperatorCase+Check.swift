@@ -43,7 +43,7 @@ extension OperatorCase {
     return OperatorResults(outputs: outputs, gradients: try gradients.map { try Values($0) })
   }
 
-  /// Compares every output and every gradient on an engine with what it should be.
+  /// Compares every output and every gradient on an engine with the expected one.
   ///
   /// - Parameter precision: what the engine computes in; by default the precision of its number type.
   /// - Throws: what the engine throws when a transfer fails.

@@ -1,6 +1,6 @@
 // The minimum cost of an operator: the arithmetic of its formula, and every value read once and written once.
 //
-// Additions, multiplications, divisions, comparisons and calls of functions such as exp count one each; a product of
+// Additions, multiplications, divisions, comparisons and calls of functions such as exp count as one each; a product of
 // matrices counts as usual, two for each pair of factors, whatever algorithm an engine uses. Values and indices take
 // four bytes, as in single precision. What an engine keeps for the backward is not counted as written.
 

@@ -32,7 +32,7 @@ public struct TensorComparison: Sendable, CustomStringConvertible {
 
   /// Elements that are not finite.
   public struct NotFinite: Hashable, Sendable, CustomStringConvertible {
-    /// On which side the first of them is.
+    /// The side that the first of them is on.
     public enum Side: String, Hashable, Sendable {
       /// In the tensor found.
       case found
@@ -41,7 +41,7 @@ public struct TensorComparison: Sendable, CustomStringConvertible {
       /// In both.
       case both
     }
-    /// On which side the first of them is.
+    /// The side that the first of them is on.
     public let side: Side
     /// The number of such elements.
     public let count: Int

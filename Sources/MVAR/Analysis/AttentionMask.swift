@@ -1,4 +1,4 @@
-// Which of all L tokens see which, for drawing the pattern: the rows of the L × L mask that no attention here ever
+// Which of all L tokens see which, for drawing the pattern: rows of the L × L mask, which no attention here ever
 // builds.
 //
 //     var: all tokens up to the end of the query's scale; scale-markov: the query's scale; mvar: from scale R on only
@@ -39,7 +39,7 @@ public struct AttentionMask: Hashable, Sendable {
     }
   }
 
-  /// How many pairs of a query and a key there are: Σ over scales of p² · keys per query.
+  /// The number of query–key pairs: Σ over scales of p² · keys per query.
   public var pairCount: Int {
     (0..<scaleList.count).reduce(0) { $0 + scaleList.tokens(of: $1).count * trajectory.keysPerQuery(of: $1) }
   }

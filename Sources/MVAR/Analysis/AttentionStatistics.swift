@@ -74,7 +74,7 @@ public struct AttentionStatistics: Sendable {
     Self.mean(nearPairs[scale].map(Double.init))
   }
 
-  /// Whether no weight was NaN.
+  /// Whether all weights are finite.
   public var isFinite: Bool { weights.allSatisfy { $0.allSatisfy(\.isFinite) } }
 
   private static func mean(_ weights: [Double]) -> Double {

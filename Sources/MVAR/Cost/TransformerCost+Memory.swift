@@ -115,8 +115,8 @@ extension TransformerCost {
     let inputs = Double(trajectory.inputRows(of: scales).count)  // N, or N − 1 with scale 0
 
     // Per token and block, in C: x, its norm, qkv (3), q, k and v (3), attention's output, which is also the
-    // projection's input, the branch; then x, its norm, GELU's input (4) and output (4), the branch. 8 + 2 + 1 + 8 + 2
-    // = 21.
+    // projection's input, the branch; then x, its norm, GELU's input (4) and output (4), the branch.
+    // 8 + 2 + 1 + 8 + 2 = 21.
     let block = 21 * width + heads + 4
     // The last x, its norm and two values; logits with a log-sum-exp; their gradients and the loss's.
     let head = 2 * width + 2 + (vocabulary + 1) + (vocabulary + 1)

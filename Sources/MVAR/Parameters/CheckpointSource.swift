@@ -1,5 +1,5 @@
-// Parameters read from a checkpoint, strictly: missing, misshapen and unexpected names are all listed. 32-bit floats
-// are used in place in the mapped file; anything else is converted once.
+// Parameters read from a checkpoint, strictly: missing names, wrong shapes and unexpected names are all listed. 32-bit
+// floats are used in place in the mapped file; anything else is converted once.
 
 import MVARCheckpoints
 import MVARFiles

@@ -91,7 +91,7 @@ public struct Sampler<B: Backend>: Sendable {
   ///   - labels: the class of each image, or the null class.
   ///   - streams: the random numbers of each image.
   ///   - recordings: this sampler's recordings from earlier runs, reused by later ones; nil to compute everything.
-  ///   - onScale: called after each scale; if it throws, sampling ends. A device may still be computing the scale:
+  ///   - onScale: called after each scale; if it throws, sampling ends. A device may still be computing the scale;
   ///     reading its tensors waits for them.
   /// - Returns: f̂ of all scales [B, Z, P, P]: the decoder makes the images.
   /// - Throws: `RequestError` when there is no such class, or there are not as many labels as streams;

@@ -10,7 +10,7 @@ import TensorCore
 /// their own, about as much as a sampling run, for each of the first few numbers of images; runs with any other number
 /// are computed directly. So is a run that begins before another has ended.
 public final class SamplingRecordings<B: Backend> {
-  /// For how many different numbers of images runs are recorded.
+  /// The number of different batch sizes for which runs are recorded.
   public static var capacity: Int { 4 }
 
   /// The recorded parts of sampling runs of one shape, in the order in which they run.

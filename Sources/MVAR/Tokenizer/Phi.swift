@@ -18,8 +18,8 @@ package struct Phi<B: Backend>: Sendable {
 
   /// Which of `count` Φ a scale uses: the one whose tick is nearest to s/(S − 1), the first if two are equally near.
   ///
-  /// Ticks are tick_j = a + j·((b − a)/(K − 1)) in double precision, a = 1/(3K) when K = 4 and 1/(2K) otherwise, b = 1
-  /// − a. With 7 and 10 scales there are ties in exact arithmetic, which the rounding of exactly this expression
+  /// Ticks are tick_j = a + j·((b − a)/(K − 1)) in double precision, a = 1/(3K) when K = 4 and 1/(2K) otherwise,
+  /// b = 1 − a. With 7 and 10 scales there are ties in exact arithmetic, which the rounding of exactly this expression
   /// decides.
   package static func index(of scale: Int, scales: Int, count: Int) -> Int {
     if count == 1 { return 0 }

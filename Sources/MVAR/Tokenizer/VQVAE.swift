@@ -1,5 +1,5 @@
-// The tokenizer: a convolutional autoencoder around the multi-scale residual codebook. Images are [B, 3, H, W] in −1 …
-// 1.
+// The tokenizer: a convolutional autoencoder around the multi-scale residual codebook. Images are [B, 3, H, W] in
+// −1 … 1.
 
 import TensorCore
 

@@ -10,8 +10,8 @@ public enum AttentionPattern: String, CaseIterable, Hashable, Sendable {
   case mvar
   /// The first assumption only, the paper's ablation: every scale sees all of itself and nothing else.
   case scaleMarkov = "scale-markov"
-  /// The baseline VAR (arXiv 2404.02905), block-causal: a scale sees itself and all earlier ones, p(r_s | r_1 …
-  /// r_(s−1)). Sampling keeps the keys and values of all scales so far, and always uses guidance.
+  /// The baseline VAR (arXiv 2404.02905), block-causal: a scale sees itself and all earlier ones,
+  /// p(r_s | r_1 … r_(s−1)). Sampling keeps the keys and values of all scales so far, and always uses guidance.
   case blockCausal = "var"
 
   /// Whether a scale sees earlier ones, whose keys and values must then be available.

@@ -14,7 +14,7 @@ package struct Block<B: Backend>: Sendable {
   init(_ builder: ParameterBuilder<B>, _ name: String, _ configuration: TransformerConfiguration) {
     let width = configuration.width
     // The order of parameters is PyTorch's: the offset comes before the sub-layers, the projection after them. The
-    // first two of its six vectors are γ, which starts small.
+    // first two of the six vectors are γ, which starts small.
     let offset =
       configuration.sharesModulation
       ? builder.parameter(

@@ -1,6 +1,6 @@
 // One block of the transformer on bare tensors, and its backward, written out line by line:
 //
-//     block:  m = x + κ1·γ1·Attention(AdaLN(x)),   y = m + κ2·γ2·FFN(AdaLN(m))     (`Block` says the same with variables)
+//     block:  m = x + κ1·γ1·Attention(AdaLN(x)),   y = m + κ2·γ2·FFN(AdaLN(m))     (`Block` is the same with variables)
 //     dBlock: the same eleven steps from the last to the first, each replaced by its gradient
 //
 // For reading, and for checking a kernel that fuses several steps: every intermediate value has a name. There is
@@ -109,8 +109,7 @@ public struct BlockByHand<B: Backend>: Sendable {
     let fc1 = B.dLinear(
       dHidden, x: saved.feedForwardInput, weight: w.fc1Weight, hasBias: true)  // [B, N, C], [4C, C], [4C]
     // 7. u2 = m̂·(1 + scale2) + shift2 with m̂ = LN(m), r = 1/deviation: dshift2 = Σₙ du2, dscale2 = Σₙ m̂·du2, and
-    // with
-    //    e = (1 + scale2)·du2 the branch's part of dm is r·(e − mean(e) − m̂·mean(e·m̂)), means over C
+    //    with e = (1 + scale2)·du2 the branch's part of dm is r·(e − mean(e) − m̂·mean(e·m̂)), means over C
     let norm2 = B.dAdaptiveLayerNorm(
       fc1.x, scale: vectors.feedForwardScale, saved.feedForwardNorm)  // [B, N, C], [B, C], [B, C]
     // m is used twice, by 11 and by 7: its gradients add
@@ -127,9 +126,8 @@ public struct BlockByHand<B: Backend>: Sendable {
     //    dlogits = P·(dP − Σₖ P·dP) where that sum is o·do: dq = scale·dlogits k, dk = scale·dlogitsᵀ q
     let dParts = dAttend(
       projection.x.reshaped(saved.attention.output.shape), saved.attention)  // each [B, N, H, c]
-    // 3. q = α·q̂ with q̂ = j_q/‖j_q‖, α = exp(min(s, ln 100)): dj_q = α·(dq − q̂·(q̂·dq))/‖j_q‖, ds = Σ q·dq below ln
-    // 100;
-    //    likewise for k with α = 1; without s, and for v: a copy to its position in j
+    // 3. q = α·q̂ with q̂ = j_q/‖j_q‖, α = exp(min(s, ln 100)): dj_q = α·(dq − q̂·(q̂·dq))/‖j_q‖, ds = Σ q·dq below
+    //    ln 100; likewise for k with α = 1; without s, and for v: a copy to its position in j
     let split = B.dSplitHeads(dParts, qkv: saved.qkv, logitScale: w.logitScale)  // [B, N, 3C], [H]
     // 2. j = u1 Wⱼᵀ + [b_q, 0, b_v]: du1 = dj Wⱼ, dWⱼ = djᵀ u1, [db_q, –, db_v] = Σ dj; the middle third is unused
     let qkv = B.dLinear(

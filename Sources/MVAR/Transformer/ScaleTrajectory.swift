@@ -1,10 +1,9 @@
 // Which scales see which, and which are trained together. This is the only difference between MVAR and VAR.
 //
-// The first Markov assumption, p(r_s | r_(s−1)): at scale s the input is the sum of the earlier scales' contributions,
-// resized to p_s × p_s, and attention sees only those p_s² tokens. So nothing is cached, and over all L tokens the
-// pattern is block-diagonal: dense blocks for scales below R, banded ones (the second assumption,
-// `SpatialMarkovAttention`) from R on. In the baseline VAR a scale also sees all earlier ones: the pattern is
-// block-causal.
+// The first Markov assumption, p(r_s | r_(s−1)): at scale s the input is the sum of the earlier contributions, resized
+// to p_s × p_s, and attention sees only those p_s² tokens. So nothing is cached, and over all L tokens the pattern is
+// block-diagonal: dense blocks for scales below R, banded ones (the second assumption, `SpatialMarkovAttention`) from R
+// on. In the baseline VAR a scale also sees all earlier ones (block-causal).
 
 import TensorCore
 

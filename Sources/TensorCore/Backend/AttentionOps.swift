@@ -5,8 +5,8 @@
 
 /// Attention.
 public protocol AttentionOps: BackendTypes {
-  /// Splits the qkv projection into queries, keys and values; with a logit scale, q ← q/max(‖q‖, 1e-12)·exp(min(s, ln
-  /// 100)) and k ← k/max(‖k‖, 1e-12) per head.
+  /// Splits the qkv projection into queries, keys and values; with a logit scale, also normalizes per head:
+  /// q ← q/max(‖q‖, 1e-12)·exp(min(s, ln 100)) and k ← k/max(‖k‖, 1e-12).
   ///
   /// - Parameters:
   ///   - qkv: [B, N, 3C], laid out as 3 × heads × c

@@ -1,4 +1,4 @@
-// Operators that treat every element alike, and rearrangements.
+// Element-wise operators, and rearrangements.
 //
 // An operator that `consumes` its input may write the result into that input's memory when no other reference exists.
 

@@ -56,8 +56,7 @@ extension Reference: AttentionOps {
     return gradients.tensors(like: saved.heads)
   }
 
-  /// One query: aₘ = softmaxScale·q·kₘ,  ℓ = ln Σ exp aₘ (from the largest aₘ),  o = Σ exp(aₘ − max)·vₘ / Σ exp(aₘ −
-  /// max)
+  /// One query: aₘ = softmaxScale·q·kₘ,  ℓ = ln Σ exp aₘ (from the largest aₘ),  o = Σ exp(aₘ − max)·vₘ/Σ exp(aₘ − max)
   static func attend(
     _ heads: Heads<Reference>, row: Int, keyRows: [Int], width: Int, _ softmaxScale: Scalar,
     _ output: inout [Scalar], _ logSumExp: inout [Scalar]

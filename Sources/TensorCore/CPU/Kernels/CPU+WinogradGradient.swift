@@ -1,4 +1,4 @@
-// Gradients of the 3 × 3 convolution with stride 1 and one zero around the map, by the tiles of `CPU+Winograd.swift`.
+// Gradients of the 3 × 3 convolution with stride 1 and padding 1, by the tiles of `CPU+Winograd.swift`.
 //
 //     dX = (weight with O and I exchanged, rotated by 180°) ∗ dY        dW = Gᵀ[Σ (A dY Aᵀ) ∘ (Bᵀ d B)]G
 //

@@ -52,8 +52,8 @@ extension CPU: AttentionOps {
     return (output, AttentionSaved(heads: heads, output: output, logSumExp: logSumExp))
   }
 
-  /// With P the probabilities and δ = Σ dO∘O per query: dV = Pᵀ dO, dS = P∘(dO Vᵀ − δ), dQ = softmaxScale·dS K, dK =
-  /// softmaxScale·dSᵀ Q.
+  /// With P the probabilities and δ = Σ dO∘O per query: dV = Pᵀ dO, dS = P∘(dO Vᵀ − δ), dQ = softmaxScale·dS K,
+  /// dK = softmaxScale·dSᵀ Q.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   public static func dAttention(

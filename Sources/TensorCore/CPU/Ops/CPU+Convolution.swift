@@ -1,6 +1,6 @@
 // Convolution as matrix products over tiles of output pixels: the patches of a tile are gathered [I·h·w, pixels] and
-// one product with the weight writes straight into the output's rows. A 1 × 1 convolution needs no gathering. Large 3 ×
-// 3 convolutions use another method (`CPU+Winograd.swift`, `CPU+WinogradGradient.swift`).
+// one product with the weight writes straight into the output's rows. A 1 × 1 convolution needs no gathering. Large
+// 3 × 3 convolutions use other code (`CPU+Winograd.swift`, `CPU+WinogradGradient.swift`).
 //
 // Tiles are those of one image, so results do not depend on the batch. In the backward a piece owns a block of input
 // channels, and with them their part of dX and dW, so no two threads add to the same element.

@@ -1,4 +1,4 @@
-// Operators that treat every element alike: sums, gated residuals, activations and softmax.
+// Element-wise operators: sums, gated residuals, activations and softmax.
 //
 //     SiLU(x) = x·σ(x)        GELU(x) = ½x(1 + tanh u) = x·σ(2u),  u = √(2/π)(x + 0.044715x³)
 //
