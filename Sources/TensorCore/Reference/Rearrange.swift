@@ -1,6 +1,6 @@
 // Element-wise operators, second part: moving elements without changing them.
 //
-// An axis is seen through `AxisSizes`: `outer` blocks of `length` entries of `inner` neighboring elements. These always
+// An axis is described by `AxisSizes`: `outer` blocks of `length` entries of `inner` neighboring elements. These always
 // copy; the operators that share memory are `rows` and `reshaped` of the tensor itself.
 
 extension Reference: ElementwiseOps {

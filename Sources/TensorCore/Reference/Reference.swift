@@ -1,7 +1,7 @@
 // Engine 1: the mathematics as code. Plain nested loops over index variables, in any precision; no SIMD, no BLAS, no
 // threads, no unsafe memory. Each file holds one family of operators, forward next to backward, the formula above each.
 //
-// It is for studying, and the other engines are checked against it: `Reference<Double>` is the truth, and
+// It is for studying, and the other engines are checked against it: `Reference<Double>` is the ground truth, and
 // `Reference<Float>` shows how much of an engine's error is due to single precision. It does not try to be fast, but
 // innermost loops run over neighboring memory, and every operator is specialized for both number types.
 

@@ -59,7 +59,7 @@ extension Reference {
           for c in 0..<width {
             product += x[from + c] * dParts[part][to + c]
           }
-          // How much of the gradient points along x: the normalization removes it, unless the norm is clamped.
+          // The part of the gradient along x: the normalization removes it, unless the norm is clamped.
           var along: Scalar = 0
           if logitScale != nil && part < 2 {
             let norm = norm(x, from, width)

@@ -36,7 +36,7 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
     dimensions[axis < 0 ? dimensions.count + axis : axis]
   }
 
-  /// The elements before the last axis: how many rows the tensor has when read as a matrix.
+  /// The product of all axes but the last: the number of rows of the tensor when read as a matrix.
   public var rows: Int { dimensions.dropLast().reduce(1, *) }
 
   /// The same shape with one axis of another length.

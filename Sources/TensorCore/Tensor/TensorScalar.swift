@@ -40,7 +40,7 @@ extension Float: TensorScalar {
   @inlinable public static func logarithm(_ x: Float) -> Float { Foundation.log(x) }
   /// The hyperbolic tangent of `x`.
   @inlinable public static func hyperbolicTangent(_ x: Float) -> Float { Foundation.tanh(x) }
-  /// e raised to each of eight numbers.
+  /// e raised to each of eight values.
   public static func exponential(_ x: SIMD8<Float>) -> SIMD8<Float> { vectorExponential(x) }
 
   /// The array itself.
@@ -65,7 +65,7 @@ extension Double: TensorScalar {
   @inlinable public static func logarithm(_ x: Double) -> Double { Foundation.log(x) }
   /// The hyperbolic tangent of `x`.
   @inlinable public static func hyperbolicTangent(_ x: Double) -> Double { Foundation.tanh(x) }
-  /// e raised to each of eight numbers, by the math library: Double serves as ground truth, not for speed.
+  /// e raised to each of eight values, by the math library: Double serves as ground truth, not for speed.
   @inlinable public static func exponential(_ x: SIMD8<Double>) -> SIMD8<Double> {
     var result = x
     for lane in 0..<8 { result[lane] = Foundation.exp(x[lane]) }
@@ -122,6 +122,6 @@ package func inlinedExponential(_ x: SIMD8<Float>) -> SIMD8<Float> {
   let half = exponent &>> 1
   let first = unsafeBitCast((half &+ 127) &<< 23, to: SIMD8<Float>.self)
   let second = unsafeBitCast((exponent &- half &+ 127) &<< 23, to: SIMD8<Float>.self)
-  // A NaN passes through: the comparisons above leave it, the polynomial carries it.
+  // A NaN passes through: the comparisons above keep it, and the polynomial propagates it.
   return ((p * first) * second).replacing(with: SIMD8(), where: vanishes)
 }

@@ -1,6 +1,6 @@
-// 3 × 3 convolution with stride 1 and padding 1, in tiles of 4 × 4 outputs from 6 × 6 inputs: Y = Aᵀ[(G g Gᵀ) ∘ (Bᵀ d
-// B)]A, Lavin & Gray 2016, arXiv 1509.09308. The sum over channels makes ∘ into 36 matrix products, a quarter of the
-// multiplications: 2.8 times as fast as patches from 64 × 64 on, halving the decoder's time.
+// 3 × 3 convolution with stride 1 and padding 1, in tiles of 4 × 4 outputs from 6 × 6 inputs:
+// Y = Aᵀ[(G g Gᵀ) ∘ (Bᵀ d B)]A, Lavin & Gray 2016, arXiv 1509.09308. The sum over channels makes ∘ into 36 matrix
+// products, a quarter of the multiplications: 2.8 times as fast as patches from 64 × 64 on, halving the decoder's time.
 //
 // The polynomials are evaluated at 0, ±5/8, ±3/2 and ∞, not at the usual ±1 and ±2, whose error is four times as large;
 // the entries of A and B are then exact in binary. The backward is in `CPU+WinogradGradient.swift`. Transformed weights
