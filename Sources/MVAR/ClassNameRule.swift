@@ -1,9 +1,9 @@
-// Which names of classes are accepted from a file. A class's name becomes the name of a folder when a data set is cached,
-// and comes from an index, from metadata or from a folder: whoever reads one asks here. It knows names only, no paths.
+// Which class names are accepted from a file. A class name becomes a folder name when a data set is cached, and comes
+// from an index, from metadata or from a folder: all readers check it here. The rule is about names only, not paths.
 
-/// The rule for the names of classes.
+/// The rule for class names.
 package enum ClassNameRule {
-  /// The most bytes a name may have, as any file system's.
+  /// The maximum length of a name in bytes, which every file system supports.
   package static let mostBytes = 255
 
   /// What is wrong with a name, as a predicate; nil for a name that is one safe component of a path.
@@ -16,7 +16,7 @@ package enum ClassNameRule {
     return nil
   }
 
-  /// A name as a message shows it: control characters escaped, a long one cut.
+  /// A name as shown in messages: control characters are escaped, long names are truncated.
   package static func quoted(_ name: String) -> String {
     var text = ""
     for (place, scalar) in name.unicodeScalars.enumerated() {
@@ -30,7 +30,7 @@ package enum ClassNameRule {
     return "\"\(text)\""
   }
 
-  /// Joiners and other invisible marks of scripts and emoji are part of names; what breaks lines is not.
+  /// Joiners and other invisible marks of scripts and emoji may be part of a name; line breaks may not.
   private static func isUnsafe(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar.properties.generalCategory {
     case .control, .lineSeparator, .paragraphSeparator, .surrogate: true

@@ -1,12 +1,12 @@
-// The numbers that decide a model: the list of scales, the transformer's sizes and variants, the tokenizer's.
+// The numbers that define a model: the list of scales, and the sizes and variants of the transformer and the tokenizer.
 //
-// Every configuration is checked when it is made, so that a model built from one cannot fail later for its sizes.
+// Every configuration is checked when it is created, so a model built from one cannot fail later because of its sizes.
 
 import TensorCore
 
-/// Why a configuration cannot be.
+/// Why a configuration is invalid.
 public struct ConfigurationError: Error, Equatable, CustomStringConvertible {
-  /// One sentence without a full stop.
+  /// One sentence without a period.
   public let description: String
 
   /// An error with its sentence.
@@ -17,13 +17,13 @@ public struct ConfigurationError: Error, Equatable, CustomStringConvertible {
 public struct ScaleList: Hashable, Sendable, CustomStringConvertible {
   /// The side of each scale's map.
   public let sides: [Int]
-  /// The index of each scale's first token, and the number of all tokens at the end.
+  /// The index of each scale's first token, followed by the total number of tokens.
   private let starts: [Int]
 
   /// A list of scales.
   ///
-  /// - Throws: `ConfigurationError` unless there are at least two scales, the first of side 1, and each side lies between 1
-  ///   and 1024 and is not smaller than the one before.
+  /// - Throws: `ConfigurationError` unless there are at least two scales, the first has side 1, and each side lies
+  ///   between 1 and 1024 and is not smaller than the previous one.
   public init(_ sides: [Int]) throws {
     guard sides.count >= 2 else {
       throw ConfigurationError("the list of scales \(sides) has fewer than two entries")
@@ -57,7 +57,7 @@ public struct ScaleList: Hashable, Sendable, CustomStringConvertible {
 
   /// S, the number of scales.
   public var count: Int { sides.count }
-  /// L, the number of tokens of all scales.
+  /// L, the number of tokens in all scales.
   public var length: Int { starts[count] }
   /// P, the side of the last map.
   public var lastSide: Int { sides[count - 1] }
@@ -81,9 +81,9 @@ public struct TransformerConfiguration: Hashable, Sendable {
   public var codeWidth: Int
   /// The list of scales.
   public var scaleList: ScaleList
-  /// How many classes there are, without the null class.
+  /// The number of classes, not counting the null class.
   public var classes: Int
-  /// How many blocks there are.
+  /// The number of blocks.
   public var depth: Int
   /// C, the width of the model.
   public var width: Int
@@ -100,7 +100,7 @@ public struct TransformerConfiguration: Hashable, Sendable {
   /// R, the first scale with windowed attention, and the first that is trained alone; S for none.
   public var refineStep: Int
 
-  /// The published sizes: depth d, width 64·d, d heads, 4096 codes of 32 numbers, 1000 classes.
+  /// The published sizes: depth d, width 64·d, d heads, 4096 codes of 32 elements, 1000 classes.
   public init(
     depth: Int, scaleList: ScaleList = .pixels256, vocabulary: Int = 4096, codeWidth: Int = 32, classes: Int = 1000,
     width: Int? = nil, heads: Int? = nil, sharesModulation: Bool = false, normalizesAttention: Bool = true,
@@ -172,7 +172,7 @@ public struct TokenizerConfiguration: Hashable, Sendable {
     case none
   }
 
-  /// The published sizes: 4096 codes of 32 numbers, ch 160, multipliers 1 1 2 2 4, two blocks a level, four Φ.
+  /// The published sizes: 4096 codes of 32 elements, ch 160, multipliers 1 1 2 2 4, two blocks per level, four Φ.
   public init(
     vocabulary: Int = 4096, codeWidth: Int = 32, channels: Int = 160, multipliers: [Int] = [1, 1, 2, 2, 4],
     blocks: Int = 2, scaleList: ScaleList = .pixels256, phiSharing: PhiSharing = .partial(4),
@@ -190,11 +190,12 @@ public struct TokenizerConfiguration: Hashable, Sendable {
 
   /// The width of each level, finest first.
   public var widths: [Int] { multipliers.map { channels * $0 } }
-  /// How many pixels a side of the last token map's entries covers: 2 to the number of levels less one.
+  /// The side, in pixels, of the area that an entry of the last token map covers: 2 to the power of the number of
+  /// levels minus one.
   public var downsampling: Int { 1 << (multipliers.count - 1) }
   /// The side of the images in pixels.
   public var imageSide: Int { downsampling * scaleList.lastSide }
-  /// K, how many Φ convolutions there are.
+  /// K, the number of Φ convolutions.
   public var phiCount: Int {
     switch phiSharing {
     case .partial(let count): count

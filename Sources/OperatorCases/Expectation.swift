@@ -1,24 +1,24 @@
-// What an operator should compute, and the bar for an engine: how far it may be from that, and why.
+// What an operator should compute, and the tolerance for an engine: how far it may deviate, and why.
 //
-// In single precision the error against `Reference<Double>` may be four times the error of `Reference<Float>`, whose sums are
-// in natural order, plus a floor of four roundings of the largest value (or of the terms that canceled, where a case names
-// them) for results that the plain engine happens to hit exactly. Products of rounded numbers err by more: by two roundings
-// of what is summed, for which 16 roundings of the largest result are allowed; sums are of some hundred terms.
+// In single precision the error against `Reference<Double>` may be four times the error of `Reference<Float>`, whose
+// sums are in natural order, plus a floor of four roundings of the largest value (or of canceled terms, where a case
+// names them) for results that the plain engine happens to get exactly. Products of rounded factors err by more: by two
+// roundings of a sum's terms (some hundred), for which 16 roundings of the largest result are allowed.
 
 import TensorCore
 
-/// What an engine computes in, which decides how close it must come.
+/// The precision an engine computes in, which determines how accurate it must be.
 public enum ComputedPrecision: String, Hashable, Sendable, CaseIterable {
   /// Double precision.
   case double
   /// Single precision.
   case float32
-  /// Single precision; factors of products are rounded to 10 bits behind the point.
+  /// Single precision; factors of products are rounded to 10 fraction bits.
   case tf32
-  /// Single precision; factors of products are rounded to 7 bits behind the point.
+  /// Single precision; factors of products are rounded to 7 fraction bits.
   case bfloat16
 
-  /// By how much a factor of a product is changed at most, relative to it; 0 for not at all.
+  /// The largest relative change of a product's factor by rounding; 0 for none.
   public var rounding: Double {
     switch self {
     case .double, .float32: 0
@@ -27,20 +27,20 @@ public enum ComputedPrecision: String, Hashable, Sendable, CaseIterable {
     }
   }
 
-  /// That of an engine's numbers, without rounded factors.
+  /// The precision of an engine's number type, without rounded factors.
   public static func of<B: Backend>(_ engine: B.Type) -> ComputedPrecision {
     B.Scalar.self == Double.self ? .double : .float32
   }
 }
 
-/// How far a number may be from what it should be.
+/// How far a value may be from the expected one.
 public struct Bar: Hashable, Sendable, CustomStringConvertible {
   /// The largest |found − expected| that passes.
   public let absolute: Double
-  /// Why it is that much.
+  /// The reason for the limit.
   public let reason: String
 
-  /// A bar with its reason.
+  /// A tolerance with its reason.
   public init(_ absolute: Double, _ reason: String) {
     self.absolute = absolute
     self.reason = reason
@@ -50,21 +50,21 @@ public struct Bar: Hashable, Sendable, CustomStringConvertible {
   public var description: String { "\(absolute): \(reason)" }
 }
 
-/// A tensor that an operator should give.
+/// A tensor that an operator should return.
 public struct ExpectedTensor: Sendable {
   /// `output`, `gradient of weight`
   public let name: String
   /// Its values, computed by plain loops in double precision.
   public let values: Values
-  /// The size of what it is made of: the largest magnitude, or that of terms that canceled.
+  /// The size of its terms: the largest magnitude, or that of terms that canceled.
   public let size: Double
-  /// How close an engine must come.
+  /// How close an engine must get.
   public let bar: Bar
 }
 
-/// All that an operator should give.
+/// Everything that an operator should return.
 public struct OperatorExpectation: Sendable {
-  /// The gradients of the outputs that the backward is given.
+  /// The gradients of the outputs, as passed to the backward.
   public let cotangents: [Values]
   /// The outputs, in their order.
   public let outputs: [ExpectedTensor]
@@ -76,7 +76,7 @@ public struct OperatorExpectation: Sendable {
 }
 
 extension OperatorCase {
-  /// What the operator should compute, by plain loops in double precision, and how close an engine must come.
+  /// What the operator should compute, by plain loops in double precision, and how close an engine must get.
   public func expectation(_ precision: ComputedPrecision = .float32) throws -> OperatorExpectation {
     let exact = try run(on: Reference<Double>.self, device: HostDevice())
     let plain = precision == .double ? nil : try run(on: Reference<Float>.self, device: HostDevice())
@@ -102,7 +102,7 @@ extension OperatorCase {
 
   private func singleBar(_ plain: Values, _ exact: Values, _ size: Double, _ precision: ComputedPrecision) -> Bar {
     let errors = zip(plain.numbers, exact.numbers).map { $0 == $1 ? 0 : abs($0 - $1) }
-    // What plain loops cannot compute either allows nothing.
+    // Where plain loops fail too, the tolerance is zero.
     let error = errors.filter(\.isFinite).max() ?? 0
     let floor = 4 * Double(Float.ulpOfOne) * size + Double(Float.leastNormalMagnitude)
     let reason = "four times the error of plain loops in single precision, and four roundings of the largest value"

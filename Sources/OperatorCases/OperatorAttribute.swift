@@ -1,18 +1,18 @@
-// What an operator is given besides tensors, as named values that can be listed.
+// An operator's arguments besides tensors, as named values that can be listed.
 
 import TensorCore
 
 /// A named value of a case.
 public struct OperatorAttribute: Hashable, Sendable, CustomStringConvertible {
-  /// A value of one of the kinds that operators take.
+  /// A value of one of the types that operators take.
   public enum Value: Hashable, Sendable, CustomStringConvertible {
-    /// A count, a size, a position or an axis.
+    /// A count, a size, an index or an axis.
     case integer(Int)
     /// A factor, a probability or an epsilon.
     case number(Double)
     /// One factor for each sample.
     case numbers([Double])
-    /// One of several ways.
+    /// One of several modes.
     case choice(String)
     /// Part of an axis.
     case range(Range<Int>)

@@ -1,10 +1,10 @@
-// Running a case on an engine and judging what it gives.
+// Running a case on an engine and checking its results.
 //
 //     for operatorCase in OperatorCases.all { try operatorCase.check(on: MyEngine.self, device: device) }
 
 import TensorCore
 
-/// What an engine computes of a case, as numbers that no engine owns any more.
+/// What an engine computes for a case, as values independent of the engine.
 public struct OperatorResults: Sendable {
   /// The outputs, in their order.
   public let outputs: [Values]
@@ -18,7 +18,7 @@ public struct OperatorResults: Sendable {
   }
 }
 
-/// An engine computes something else than it should.
+/// An engine computes something other than it should.
 public struct OperatorMismatch: Error, CustomStringConvertible {
   /// The tensors that are too far off.
   public let findings: [TensorComparison]
@@ -30,7 +30,7 @@ public struct OperatorMismatch: Error, CustomStringConvertible {
 extension OperatorCase {
   /// Runs forward and backward.
   ///
-  /// - Parameter cotangents: the gradients of the outputs; random ones of a fixed seed where none are given.
+  /// - Parameter cotangents: the gradients of the outputs; random ones with a fixed seed if none are given.
   /// - Throws: what the engine throws when a transfer fails.
   public func run<B: Backend>(on engine: B.Type, device: B.Device, cotangents given: [Values]? = nil) throws
     -> OperatorResults
@@ -43,9 +43,9 @@ extension OperatorCase {
     return OperatorResults(outputs: outputs, gradients: try gradients.map { try Values($0) })
   }
 
-  /// Compares every output and every gradient on an engine with what it should be.
+  /// Compares every output and every gradient on an engine with the expected one.
   ///
-  /// - Parameter precision: what the engine computes in; that of its numbers where none is given.
+  /// - Parameter precision: what the engine computes in; by default the precision of its number type.
   /// - Throws: what the engine throws when a transfer fails.
   public func compare<B: Backend>(on engine: B.Type, device: B.Device, precision: ComputedPrecision? = nil) throws
     -> [TensorComparison]
@@ -54,7 +54,7 @@ extension OperatorCase {
       try run(on: engine, device: device), with: try expectation(precision ?? ComputedPrecision.of(engine)))
   }
 
-  /// Compares results with what they should be.
+  /// Compares results with the expected ones.
   public func compare(_ results: OperatorResults, with expectation: OperatorExpectation) -> [TensorComparison] {
     let expected = expectation.tensors
     let found = results.outputs + results.gradients
@@ -81,7 +81,8 @@ extension OperatorCase {
 
   /// Checks an engine.
   ///
-  /// - Throws: `OperatorMismatch` where an output or a gradient is too far off; what the engine throws when a transfer fails.
+  /// - Throws: `OperatorMismatch` where an output or a gradient is too far off; what the engine throws when a transfer
+  ///   fails.
   public func check<B: Backend>(on engine: B.Type, device: B.Device, precision: ComputedPrecision? = nil) throws {
     let findings = try findings(on: engine, device: device, precision: precision)
     if !findings.isEmpty { throw OperatorMismatch(findings: findings) }

@@ -1,14 +1,14 @@
-// What an operator costs at the least: the arithmetic of its formula, and every number read once and written once.
+// The minimum cost of an operator: the arithmetic of its formula, and every value read once and written once.
 //
-// Additions, multiplications, divisions, comparisons and calls of functions such as exp count one each; a product of matrices
-// counts as usual, two for each pair of factors, whatever algorithm an engine uses. Numbers and indices take four bytes, as
-// in single precision. What an engine keeps for the backward is not counted as written.
+// Additions, multiplications, divisions, comparisons and calls of functions such as exp count as one each; a product of
+// matrices counts as usual, two for each pair of factors, whatever algorithm an engine uses. Values and indices take
+// four bytes, as in single precision. What an engine keeps for the backward is not counted as written.
 
 import TensorCore
 
 /// The cost of an operator, forward and backward.
 public struct OperatorCost: Hashable, Sendable {
-  /// The cost of going over the operator once.
+  /// The cost of one direction of the operator.
   public struct Pass: Hashable, Sendable {
     /// Floating-point operations.
     public let operations: Double
@@ -22,8 +22,8 @@ public struct OperatorCost: Hashable, Sendable {
 
     /// - Parameters:
     ///   - operations: floating-point operations.
-    ///   - read: how many numbers are read.
-    ///   - written: how many numbers are written.
+    ///   - read: the number of values read.
+    ///   - written: the number of values written.
     public init(operations: Double, read: Int, written: Int) {
       self.operations = operations
       bytesRead = 4 * Double(read)
@@ -45,13 +45,13 @@ public struct OperatorCost: Hashable, Sendable {
     self.isArithmetic = isArithmetic
   }
 
-  /// An operator that does a few operations for each of its numbers.
+  /// An operator that does a few operations per element.
   ///
   /// - Parameters:
-  ///   - count: how many numbers its main tensor has.
-  ///   - operations: for each of them, forward and backward.
-  ///   - forward: how many numbers the forward reads and writes.
-  ///   - backward: how many numbers the backward reads and writes; nil where there is none.
+  ///   - count: the number of elements in its main tensor.
+  ///   - operations: operations per element, forward and backward.
+  ///   - forward: the number of values the forward reads and writes.
+  ///   - backward: the number of values the backward reads and writes; nil if there is no backward.
   init(
     count: Int, operations: (forward: Double, backward: Double), forward: (read: Int, written: Int),
     backward: (read: Int, written: Int)?

@@ -1,50 +1,51 @@
-// Comparing a tensor with what it should be: where the two are farthest apart, and how much of the bar that takes.
+// Comparing a tensor with the expected one: where the two are farthest apart, and what fraction of the tolerance that
+// is.
 //
-// NaN never passes, on whichever side it is, and an infinity passes only beside the same one.
+// NaN never passes, on either side, and an infinity passes only against the same infinity.
 
 import TensorCore
 
-/// The outcome of comparing a tensor with what it should be.
+/// The outcome of comparing a tensor with the expected one.
 public struct TensorComparison: Sendable, CustomStringConvertible {
-  /// Which tensor of which case.
+  /// The tensor and its case.
   public let name: String
-  /// The coordinates of the number that is farthest off; empty where there is none.
+  /// The coordinates of the element that is farthest off; empty if there is none.
   public let coordinates: [Int]
-  /// The number there.
+  /// The value there.
   public let found: Double
-  /// What it should be.
+  /// The expected value there.
   public let expected: Double
   /// |found − expected|; infinite where one of them is not finite and they are not equal.
   public let absolute: Double
-  /// That, relative to the size of the expected tensor.
+  /// The distance relative to the size of the expected tensor.
   public let relative: Double
-  /// That, relative to the bar; beyond 1 it is too far.
+  /// The distance relative to the tolerance; above 1 the comparison fails.
   public let share: Double
-  /// How far it may be off, and why.
+  /// The tolerance, and why.
   public let bar: Bar
-  /// Other shapes, in words; nil where the shapes are the same.
+  /// A shape mismatch, in words; nil if the shapes are the same.
   public let problem: String?
-  /// The numbers that are not finite on one side, or not the same on both; nil where there are none.
+  /// The elements that are not finite on one side, or differ on both; nil if there are none.
   public let notFinite: NotFinite?
-  /// Whether every number found is zero.
+  /// Whether every value found is zero.
   public let foundIsZero: Bool
 
-  /// Numbers that are not finite.
+  /// Elements that are not finite.
   public struct NotFinite: Hashable, Sendable, CustomStringConvertible {
-    /// On which side the first of them is.
+    /// The side that the first of them is on.
     public enum Side: String, Hashable, Sendable {
       /// In the tensor found.
       case found
-      /// In the tensor it should be.
+      /// In the expected tensor.
       case expected
       /// In both.
       case both
     }
-    /// On which side the first of them is.
+    /// The side that the first of them is on.
     public let side: Side
-    /// How many there are.
+    /// The number of such elements.
     public let count: Int
-    /// How many numbers the tensor has.
+    /// The number of elements in the tensor.
     public let total: Int
 
     /// In words.
@@ -59,12 +60,12 @@ public struct TensorComparison: Sendable, CustomStringConvertible {
     }
   }
 
-  /// Whether all numbers are within the bar.
+  /// Whether all values are within the tolerance.
   public var passes: Bool { share <= 1 }
 
-  /// Compares all numbers.
+  /// Compares all values.
   ///
-  /// - Parameter size: what the relative error is relative to; the largest expected magnitude where none is given.
+  /// - Parameter size: what the relative error is relative to; by default the largest expected magnitude.
   public init(_ name: String, found: Values, expected: Values, size: Double? = nil, bar: Bar) {
     self.name = name
     self.bar = bar
@@ -104,7 +105,7 @@ public struct TensorComparison: Sendable, CustomStringConvertible {
       + "relative \(relative), \(share) of the bar (\(bar))" + (notFinite.map { "; \($0)" } ?? "")
   }
 
-  /// `[1, 2]`: a number's place in a tensor by its place in memory.
+  /// `[1, 2]`: an element's coordinates in a tensor from its position in memory.
   private static func coordinates(of place: Int, in shape: Shape) -> [Int] {
     var (rest, coordinates) = (place, [Int](repeating: 0, count: shape.rank))
     for axis in (0..<shape.rank).reversed() {

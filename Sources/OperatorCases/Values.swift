@@ -1,26 +1,26 @@
-// Numbers that no engine owns yet, and random ones to test with.
+// Values not yet owned by an engine, and random ones for tests.
 //
-// Values are kept in Double but are exactly representable in single precision, so that every engine starts from the same
-// input and differences between engines come from the operators alone.
+// Values are kept in Double but are exactly representable in single precision, so that every engine starts from the
+// same input and differences between engines come from the operators alone.
 
 import Foundation
 import TensorCore
 
-/// A shape and its numbers in row-major order.
+/// A shape and its values in row-major order.
 public struct Values: Sendable {
   /// The side lengths.
   public let shape: Shape
-  /// The numbers, or the first of them, which the others repeat.
+  /// The values, or the first of them, which then repeat.
   private let period: [Double]
 
-  /// The given numbers, rounded to single precision.
+  /// The given values, rounded to single precision.
   public init(_ numbers: [Double], shape: Shape) {
     precondition(numbers.count == shape.count, "\(numbers.count) numbers for shape \(shape)")
     self.shape = shape
     period = numbers.map { Double(Float($0)) }
   }
 
-  /// The given numbers over and over again, rounded to single precision: random enough for timings, and quickly made.
+  /// The given values, repeated and rounded to single precision: random enough for timings, and quick to create.
   init(repeating period: [Double], shape: Shape) {
     self.shape = shape
     self.period = period.prefix(shape.count).map { Double(Float($0)) }
@@ -34,26 +34,26 @@ public struct Values: Sendable {
     period = try tensor.scalars().map { Double($0) }
   }
 
-  /// The numbers in row-major order.
+  /// The values in row-major order.
   public var numbers: [Double] {
     period.count == shape.count ? period : (0..<shape.count).map { period[$0 % period.count] }
   }
 
-  /// The numbers in an engine's memory.
+  /// The values in an engine's memory.
   ///
-  /// - Throws: what the engine throws when it cannot hold them.
+  /// - Throws: what the engine throws when it cannot allocate them.
   public func tensor<B: Backend>(_ engine: B.Type, on device: B.Device) throws -> Tensor<B> {
     let scalars = period.map { B.Scalar($0) }
     let all = scalars.count == shape.count ? scalars : (0..<shape.count).map { scalars[$0 % scalars.count] }
     return try Tensor(all, shape: shape, on: device)
   }
 
-  /// The same numbers, each multiplied in single precision.
+  /// The same values, each multiplied in single precision.
   public func scaled(by factor: Double) -> Values {
     Values(repeating: period.map { $0 * factor }, shape: shape)
   }
 
-  /// The largest magnitude of a finite number; 0 where there is none.
+  /// The largest magnitude of a finite value; 0 if there is none.
   public var largest: Double { period.filter(\.isFinite).map { abs($0) }.max() ?? 0 }
 }
 
@@ -73,18 +73,18 @@ public struct IndexValues: Sendable {
 
   /// The integers in an engine's memory.
   ///
-  /// - Throws: what the engine throws when it cannot hold them.
+  /// - Throws: what the engine throws when it cannot allocate them.
   public func load<B: Backend>(_ engine: B.Type, on device: B.Device) throws -> Indices<B> {
     try Indices(integers, shape: shape, on: device)
   }
 }
 
-/// Makes values from a seed; the same seed gives the same values everywhere.
+/// Generates values from a seed; the same seed gives the same values everywhere.
 public struct RandomValues: Sendable {
   private let stream: RandomStream
   private var next = 0
 
-  /// Values of a seed.
+  /// The values of a seed.
   public init(seed: UInt64) {
     stream = RandomStream(seed: seed, stream: 0)
   }
@@ -95,7 +95,7 @@ public struct RandomValues: Sendable {
     return stream.uniform(next, purpose: .initialization)
   }
 
-  /// Normally distributed numbers.
+  /// Normally distributed values.
   public mutating func normal(_ shape: Shape, mean: Double = 0, deviation: Double = 1) -> Values {
     Values(
       (0..<shape.count).map { _ in

@@ -1,16 +1,16 @@
-// Which of all L tokens see which, as an image of the pattern needs it: the rows of the L × L mask that no attention here
-// ever builds.
+// Which of all L tokens see which, for drawing the pattern: rows of the L × L mask, which no attention here ever
+// builds.
 //
 //     var: all tokens up to the end of the query's scale; scale-markov: the query's scale; mvar: from scale R on only
 //     [w(i), w(i)+k) × [w(j), w(j)+k) of it, w(i) = clamp(i − ⌊k/2⌋, 0, p − k)
 //
-// A row is a few runs of keys, so that nothing here grows with L². `ScaleTrajectory` decides; this only spells it out.
+// A row is a few runs of keys, so nothing here grows with L². `ScaleTrajectory` decides; this only spells it out.
 
 import TensorCore
 
 /// Which tokens see which, over all scales.
 public struct AttentionMask: Hashable, Sendable {
-  /// Who sees whom along the scales.
+  /// Which scales see which.
   public let trajectory: ScaleTrajectory
 
   /// The mask of a trajectory.
@@ -39,20 +39,20 @@ public struct AttentionMask: Hashable, Sendable {
     }
   }
 
-  /// How many pairs of a query and a key there are: Σ over scales of p² · keys per query.
+  /// The number of query–key pairs: Σ over scales of p² · keys per query.
   public var pairCount: Int {
     (0..<scaleList.count).reduce(0) { $0 + scaleList.tokens(of: $1).count * trajectory.keysPerQuery(of: $1) }
   }
 
-  /// L², as many pairs as there could be.
+  /// L², the number of all possible pairs.
   public var possiblePairCount: Int { scaleList.length * scaleList.length }
 
-  /// The mask as a square raster: the share of visible pairs under each cell, 0 … 1, row after row.
+  /// The mask as a square raster: the fraction of visible pairs under each cell, 0 … 1, in row-major order.
   ///
-  /// A row of cells is a run of queries, a column a run of keys. With as many cells as tokens a cell is one pair; otherwise
-  /// a cell is the mean over the area that it covers, L/side tokens a side.
+  /// A row of cells is a run of queries, a column a run of keys. With as many cells as tokens, a cell is one pair;
+  /// otherwise a cell is the mean over the area it covers, L/side tokens on a side.
   ///
-  /// - Parameter side: cells a side, at least 1.
+  /// - Parameter side: cells on a side, at least 1.
   public func coverage(side: Int) -> [Double] {
     precondition(side >= 1, "a raster of \(side) cells a side")
     let length = scaleList.length
@@ -69,7 +69,7 @@ public struct AttentionMask: Hashable, Sendable {
     return shares
   }
 
-  /// The cells that a run of tokens lies on, each with the share of the cell that the run covers.
+  /// The cells that a run of tokens overlaps, each with the fraction of the cell that the run covers.
   private static func cells(under run: Range<Int>, of length: Int, side: Int) -> [(cell: Int, share: Double)] {
     // In units of 1/(length · side) of the raster's side, where a token is `side` long and a cell `length`: exact.
     let (start, end) = (run.lowerBound * side, run.upperBound * side)

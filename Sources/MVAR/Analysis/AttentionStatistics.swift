@@ -1,27 +1,27 @@
-// Where the queries of a trained model look: the two observations behind MVAR (arXiv 2505.12742): VAR's queries look
-// mostly at their own and the adjacent scale, and within a scale mostly at their neighborhood.
+// Where the queries of a trained model attend. The two observations behind MVAR (arXiv 2505.12742) are that VAR's
+// queries attend mostly to their own and the adjacent scale, and within a scale mostly to their neighborhood.
 //
 //     w = softmax over the keys k that the query q sees of scale·q·k
 //     share(s, t) = mean over the queries of scale s of Σ w over the keys of scale t
-//     relative weight(s, d) = mean w of the pairs of scale s at distance d / mean w of all its pairs that are seen
+//     relative weight(s, d) = mean w of the pairs of scale s at distance d / mean w of all its visible pairs
 //
 // d is the Chebyshev distance on the map, max(|i − i'|, |j − j'|). Means are over heads, blocks and images. Plain loops
-// with sums in double precision on the host: this is for looking, and nothing is ever trained through it.
+// with sums in double precision on the host: this is for inspection only, never for training.
 
 import Foundation
 import TensorCore
 
 /// Attention weights added up by scale and by distance.
 public struct AttentionStatistics: Sendable {
-  /// Who sees whom along the scales.
+  /// Which scales see which.
   public let trajectory: ScaleTrajectory
-  /// How many queries of each scale were added, one for each head, block and image [S].
+  /// The number of queries added per scale, one for each head, block and image [S].
   public private(set) var queryCounts: [Int]
   /// The sum of the weights by query scale and key scale [S][S].
   private var weights: [[Double]]
   /// The sum of the weights by distance within a scale [S][p].
   private var nearWeights: [[Double]]
-  /// How many pairs that sum is of [S][p].
+  /// The number of pairs in that sum [S][p].
   private var nearPairs: [[Int]]
   /// The scale of each token [L].
   private let levels: [Int]
@@ -41,14 +41,14 @@ public struct AttentionStatistics: Sendable {
     levels = scaleList.sides.enumerated().flatMap { [Int](repeating: $0.offset, count: $0.element * $0.element) }
   }
 
-  // MARK: What was found
+  // MARK: Results
 
-  /// The mean share of a query's attention that goes to the keys of a scale, 0 … 1; 0 before anything was added.
+  /// The mean fraction of a query's attention that goes to the keys of a scale, 0 … 1; 0 before anything is added.
   public func share(from queryScale: Int, on keyScale: Int) -> Double {
     weights[queryScale][keyScale] / Double(max(queryCounts[queryScale], 1))
   }
 
-  /// The mean share that goes to the keys of several scales.
+  /// The mean fraction that goes to the keys of several scales.
   public func share(from queryScale: Int, on keyScales: Range<Int>) -> Double {
     keyScales.reduce(0) { $0 + share(from: queryScale, on: $1) }
   }
@@ -56,24 +56,25 @@ public struct AttentionStatistics: Sendable {
   /// The mean weight of a key of the query's own scale at a distance, as a multiple of the mean over all such keys.
   ///
   /// - Parameter distance: 0 … p − 1, in tokens.
-  /// - Returns: 1 where attention is even; nil where no query sees a key so far away, or none of its scale has weight.
+  /// - Returns: 1 where attention is uniform; nil where no query sees a key that far away, or no key of the scale has
+  ///   any weight.
   public func relativeWeight(of scale: Int, at distance: Int) -> Double? {
     let (weight, pairs) = (nearWeights[scale].reduce(0, +), nearPairs[scale].reduce(0, +))
     guard nearPairs[scale][distance] > 0, weight > 0 else { return nil }
     return nearWeights[scale][distance] / Double(nearPairs[scale][distance]) * Double(pairs) / weight
   }
 
-  /// The mean distance, in tokens, at which the queries of a scale look within it.
+  /// The mean distance, in tokens, at which the queries of a scale attend within it.
   public func meanDistance(of scale: Int) -> Double {
     Self.mean(nearWeights[scale])
   }
 
-  /// What that distance would be if every key of its scale that a query sees had the same weight.
+  /// What that distance would be if every visible key of the query's scale had the same weight.
   public func evenDistance(of scale: Int) -> Double {
     Self.mean(nearPairs[scale].map(Double.init))
   }
 
-  /// Whether all weights were numbers.
+  /// Whether all weights are finite.
   public var isFinite: Bool { weights.allSatisfy { $0.allSatisfy(\.isFinite) } }
 
   private static func mean(_ weights: [Double]) -> Double {
@@ -90,7 +91,7 @@ public struct AttentionStatistics: Sendable {
   ///   - model: with this trajectory.
   ///   - labels: [B], each a class or the null class.
   ///   - inputs: x_1 … x_(S−1) of the images [B, L − 1, Z].
-  /// - Throws: what the engine throws when a transfer fails; then nothing was added.
+  /// - Throws: what the engine throws when a transfer fails; then nothing is added.
   public mutating func add<B: Backend>(
     _ model: MarkovianTransformer<B>, labels: [Int], inputs: Tensor<B>
   ) throws {
@@ -116,9 +117,9 @@ public struct AttentionStatistics: Sendable {
   /// Adds the weights of one block.
   ///
   /// - Parameters:
-  ///   - heads: the queries of some scales [B, N, H, c], and the keys that they meet [B, M, H, c]: of the same scales, or
-  ///     where earlier scales are seen of all from scale 0 on.
-  ///   - softmaxScale: what q·k is multiplied by.
+  ///   - heads: the queries of some scales [B, N, H, c], and the keys they are compared with [B, M, H, c]: those of the
+  ///     same scales, or, where earlier scales are visible, of all scales from 0 on.
+  ///   - softmaxScale: the factor that q·k is multiplied by.
   ///   - scales: the scales of the queries.
   /// - Throws: what the engine throws when a transfer fails.
   public mutating func add<B: Backend>(
@@ -141,7 +142,7 @@ public struct AttentionStatistics: Sendable {
     }
   }
 
-  /// Adds one image's weights: queries [N, H, c] and keys [M, H, c] from places in two arrays on.
+  /// Adds one image's weights: queries [N, H, c] and keys [M, H, c], each starting at an index in an array.
   private mutating func add(
     queries: [Double], from queryPlace: Int, keys: [Double], from keyPlace: Int, heads: Int, width: Int,
     softmaxScale: Double, tokens: Range<Int>, firstKey: Int
@@ -187,7 +188,7 @@ public struct AttentionStatistics: Sendable {
     return max(abs(a / side - b / side), abs(a % side - b % side))
   }
 
-  /// Numbers in double precision; Float is recognized so that the loop is not a generic one.
+  /// The values in double precision; Float is recognized so that the loop is not generic.
   private static func doubles<Scalar: TensorScalar>(_ values: [Scalar]) -> [Double] {
     if let floats = (values as Any) as? [Float] { return floats.map(Double.init) }
     return values.map { Double($0) }

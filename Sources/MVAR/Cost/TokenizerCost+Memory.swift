@@ -1,17 +1,18 @@
-// What a tokenizer keeps in memory while it works and while it is trained, from its configuration alone. Unlike the account of
-// `TransformerCost` this one is from below: whoever refuses what does not fit must not refuse what would.
+// What a tokenizer keeps in memory during inference and training, computed from its configuration alone. Unlike that of
+// `TransformerCost`, this estimate is a lower bound: a check that rejects what does not fit must not reject what would
+// fit.
 //
-// The rule: at the finest resolution five maps of its width are alive at once, in a residual block; a training keeps the
-// input of every convolution until its backward. Attention, norms, the search for codes and scratch memory do not count.
+// The rule: at the finest resolution five maps of its width are alive at once, in a residual block; training keeps the
+// input of every convolution until its backward. Attention, norms, the code search and scratch memory do not count.
 
 extension TokenizerCost {
-  /// The bytes of the maps that are alive at once while images are encoded or decoded, at least.
+  /// At least this many bytes of maps are alive at once while images are encoded or decoded.
   public func codingBytes(batch: Int = 1, bytesPerNumber: Int = 4) -> Double {
     let pixels = Double(configuration.imageSide) * Double(configuration.imageSide)
     return 5 * Double(batch) * pixels * Double(configuration.widths[0]) * Double(bytesPerNumber)
   }
 
-  /// The bytes of the inputs of all convolutions, which a training step keeps, at least.
+  /// At least this many bytes of convolution inputs are kept by a training step.
   public func trainingBytes(batch: Int, bytesPerNumber: Int = 4) -> Double {
     let inputs = encoder.convolutionInputs + 2 * codeConvolution.convolutionInputs + decoder.convolutionInputs
     return Double(batch) * max(inputs * Double(bytesPerNumber), codingBytes(bytesPerNumber: bytesPerNumber))

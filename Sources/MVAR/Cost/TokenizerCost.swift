@@ -1,10 +1,10 @@
-// What a tokenizer costs, from its configuration alone: multiply-accumulates and parameters, part by part.
+// What a tokenizer costs, computed from its configuration alone: multiply-accumulates and parameters, part by part.
 //
-// The rule is that of `TransformerCost`: convolutions (as the direct algorithm computes them, zeros of the padding
-// included) and matrix products count, nothing else; one image. So resizing does not, and of the search for the nearest
-// code only z·e does. Numbers are `Double`, exact up to 2⁵³.
+// The rule is that of `TransformerCost`, for one image: only convolutions (as the direct algorithm computes them,
+// including padding zeros) and matrix products count. So resizing does not count, and of the search for the nearest
+// code only z·e does. Counts are `Double`, exact up to 2⁵³.
 
-/// What a tokenizer costs.
+/// The cost of a tokenizer.
 public struct TokenizerCost: Hashable, Sendable {
   /// The sizes and variants of the tokenizer.
   public let configuration: TokenizerConfiguration
@@ -12,12 +12,12 @@ public struct TokenizerCost: Hashable, Sendable {
   public let encoder: Network
   /// Feature map → image.
   public let decoder: Network
-  /// The 3 × 3 convolution behind the encoder (`quant_conv`); the one before the decoder costs the same.
+  /// The 3 × 3 convolution after the encoder (`quant_conv`); the one before the decoder costs the same.
   public let codeConvolution: Network
   /// One Φ.
   public let phi: Network
 
-  /// The cost of a configuration that can be built.
+  /// The cost of a valid configuration.
   public init(_ configuration: TokenizerConfiguration) {
     self.configuration = configuration
     encoder = .encoder(configuration)
@@ -29,7 +29,7 @@ public struct TokenizerCost: Hashable, Sendable {
     phi = convolution
   }
 
-  /// The products of all scales' Φ, S convolutions of P × P maps: part of encoding as of decoding.
+  /// The products of all scales' Φ, S convolutions of P × P maps: part of both encoding and decoding.
   public var phiProducts: Double { Double(configuration.scaleList.count) * phi.products }
 
   /// The products of the search for the nearest codes of L tokens, [L, Z]·[Z, V]: part of encoding.
@@ -43,13 +43,13 @@ public struct TokenizerCost: Hashable, Sendable {
   /// The products from tokens to the image.
   public var decodingProducts: Double { phiProducts + codeConvolution.products + decoder.products }
 
-  /// How many numbers the codebook has, [V, Z].
+  /// The number of codebook elements, [V, Z].
   public var codebookParameters: Double { Double(configuration.vocabulary) * Double(configuration.codeWidth) }
 
-  /// How many numbers all Φ have.
+  /// The number of parameters in all Φ.
   public var phiParameters: Double { Double(configuration.phiCount) * phi.parameters }
 
-  /// How many numbers all parameters have.
+  /// The total number of parameters.
   public var parameters: Double {
     encoder.parameters + decoder.parameters + 2 * codeConvolution.parameters + codebookParameters + phiParameters
   }
@@ -58,19 +58,20 @@ public struct TokenizerCost: Hashable, Sendable {
 extension TokenizerCost {
   /// Layers on maps of known sizes, added up.
   public struct Network: Hashable, Sendable {
-    /// Multiply-accumulates of the convolutions, those of attention blocks apart.
+    /// Multiply-accumulates of the convolutions, except those of attention blocks.
     public private(set) var convolutionProducts = 0.0
-    /// Numbers of the convolutions' inputs; one that halves the resolution counts as if its input had that of its result.
+    /// The number of elements in the convolutions' inputs; for a convolution that halves the resolution, the input
+    /// counts at the output's resolution.
     public private(set) var convolutionInputs = 0.0
     /// Multiply-accumulates of the attention blocks.
     public private(set) var attentionProducts = 0.0
-    /// How many numbers the parameters have.
+    /// The number of parameters.
     public private(set) var parameters = 0.0
 
     /// Multiply-accumulates of all layers.
     public var products: Double { convolutionProducts + attentionProducts }
 
-    /// A convolution with bias; `side` is that of its result.
+    /// A convolution with bias; `side` is that of its output.
     fileprivate mutating func addConvolution(from inputs: Int, to outputs: Int, kernel: Int = 3, side: Int) {
       let weights = Double(outputs) * Double(inputs) * Double(kernel * kernel)  // [out, in, k, k]
       convolutionProducts += weights * Double(side) * Double(side)

@@ -1,25 +1,25 @@
-// What a transformer keeps in memory while it samples and while it is trained, beside its parameters, their gradients and the
-// optimizer's moments: the cache of keys and values, and activations.
+// What a transformer keeps in memory during sampling and training, besides its parameters, their gradients and the
+// optimizer's moments: the key/value cache, and activations.
 //
-// The rule: the numbers of all tensors alive at the fullest moment, every buffer once. A reshape shares its buffer; while
-// sampling, GELU and the gated residual write over their input. A tensor lives to its last use, an argument until the call
-// returns. Integers (tokens, labels) and an operator's scratch memory, which depends on the engine and its threads, do
-// not count, nor what the allocator keeps for later.
+// The rule: the elements of all tensors alive at the peak, counting every buffer once. A reshape shares its buffer;
+// during sampling, GELU and the gated residual overwrite their input. A tensor lives until its last use, an argument
+// until the call returns. Not counted are integers (tokens, labels), an operator's scratch memory, which depends on the
+// engine and its threads, and what the allocator keeps for reuse.
 
 extension TransformerCost {
-  /// How many rows the batch has in the transformer: twice as many with guidance, which VAR always samples with.
+  /// The number of rows in the transformer's batch: doubled with guidance, which VAR always uses in sampling.
   public func rows(batch: Int, guided: Bool) -> Int {
     guided || trajectory.pattern.seesEarlierScales ? 2 * batch : batch
   }
 
-  /// The bytes of keys and values kept at the end of sampling, 2·L·C numbers per block and row: 0 but for VAR.
+  /// The bytes of keys and values kept at the end of sampling, 2·L·C elements per block and row: 0 except for VAR.
   public func cacheBytes(batch: Int, guided: Bool, bytesPerNumber: Int = 4) -> Double {
     guard trajectory.pattern.seesEarlierScales else { return 0 }
     return 2 * Double(configuration.scaleList.length) * width * depth
       * Double(rows(batch: batch, guided: guided)) * Double(bytesPerNumber)
   }
 
-  /// The bytes of activations when sampling is at its fullest, the cache apart.
+  /// The bytes of activations at the peak of sampling, without the cache.
   public func samplingBytes(batch: Int, guided: Bool, bytesPerNumber: Int = 4) -> Double {
     let numbers = allScales.map { samplingNumbers(scale: $0, batch: batch, guided: guided) }
     return (numbers.max() ?? 0) * Double(bytesPerNumber)
@@ -31,17 +31,17 @@ extension TransformerCost {
       + cacheBytes(batch: batch, guided: guided, bytesPerNumber: bytesPerNumber)
   }
 
-  /// How many images to sample at once: as many as take about a gibibyte beside the parameters, at least one.
+  /// How many images to sample at once: as many as need about a gibibyte besides the parameters, at least one.
   public func suggestedBatch(upTo most: Int) -> Int {
     min(max(Int(0x1p30 / samplingMemory(batch: 1)), 1), most)
   }
 
-  /// The bytes of activations when all scales of known images are computed without a tape, as many at a time as depend on
-  /// each other; see `ScaleTrajectory.independentRuns`.
+  /// The bytes of activations when all scales of known images are computed without a tape, with dependent scales
+  /// computed together; see `ScaleTrajectory.independentRuns`.
   public func forwardBytes(batch: Int, bytesPerNumber: Int = 4) -> Double {
     let perImage = trajectory.independentRuns.map { scales in
       let tokens = Double(configuration.scaleList.tokens(of: scales).count)  // N
-      // As while sampling: heads are being split, or the last norm and logits; and x_s.
+      // As in sampling: either heads being split, or the last norm and logits; plus x_s.
       return tokens * max(8 * width, width + vocabulary) + Double(trajectory.inputRows(of: scales).count) * codeWidth
     }
     let condition = (1 + 6 * depth + 2) * width
@@ -51,12 +51,12 @@ extension TransformerCost {
   /// The bytes of the parameters, their gradients and the optimizer's two moments.
   public func optimizedBytes(bytesPerNumber: Int = 4) -> Double { 4 * parameters * Double(bytesPerNumber) }
 
-  /// The bytes of activations of the training step that keeps most, one segment at a time.
+  /// The bytes of activations of the training step that keeps the most, one segment at a time.
   public func trainingBytes(batch: Int, bytesPerNumber: Int = 4) -> Double {
     trajectory.segments.map { trainingBytes(scales: $0, batch: batch, bytesPerNumber: bytesPerNumber) }.max() ?? 0
   }
 
-  /// How many numbers are alive at the fullest moment of one scale of sampling; see `Sampler.sample`. Not for `smooth`.
+  /// The number of elements alive at the peak of sampling one scale; see `Sampler.sample`. Not for `smooth`.
   func samplingNumbers(scale: Int, batch: Int, guided: Bool) -> Double {
     let scaleList = configuration.scaleList
     let isGuided = rows(batch: batch, guided: guided) > batch
@@ -71,8 +71,8 @@ extension TransformerCost {
     let input = scale == 0 ? 0 : rows * tokens * codeWidth  // [rows, N, Z]
 
     var moments = [
-      // Heads are being split: x, its norm, qkv [rows, N, 3C], and q, k, v. The feed-forward has 7C (x, its norm, 4C inside,
-      // where GELU works in place, and the result), attention itself 6C and the log-sum-exps.
+      // Heads are being split: x, its norm, qkv [rows, N, 3C], and q, k, v. The feed-forward has 7C (x, its norm, 4C
+      // inside, where GELU works in place, and the result); attention itself has 6C and the log-sum-exps.
       rows * tokens * 8 * width,
       // The head: the last norm and logits.
       rows * tokens * (width + vocabulary),
@@ -93,30 +93,32 @@ extension TransformerCost {
     return condition + sum + input + (moments.max() ?? 0)
   }
 
-  /// The bytes of activations of a training step on a segment when forward ends and backward begins.
+  /// The bytes of activations of a training step on a segment between forward and backward.
   ///
   /// - Parameter scales: a segment, see `ScaleTrajectory.segments`.
   public func trainingBytes(scales: Range<Int>, batch: Int, bytesPerNumber: Int = 4) -> Double {
     trainingNumbers(scales: scales, batch: batch) * Double(bytesPerNumber)
   }
 
-  /// How many numbers the tape keeps alive, with the gradient of the logits.
+  /// The number of elements the tape keeps alive, including the gradient of the logits.
   ///
-  /// A pullback keeps what its operator's backward needs, and nothing else:
-  /// - a linear layer its input;
-  /// - AdaLN its input, two numbers per token, and its scale, but not the shift;
-  /// - `splitHeads` the qkv projection, attention q, k, v, its output and H log-sum-exps per token;
-  /// - a gated residual its branch and gain, but not the sum;
-  /// - GELU its input, the loss the logits and a log-sum-exp per token; embeddings, sums, slices and reshapes nothing.
+  /// A pullback keeps only what its operator's backward needs:
+  /// - a linear layer: its input;
+  /// - AdaLN: its input, two values per token, and its scale, but not the shift;
+  /// - `splitHeads`: the qkv projection; attention: q, k, v, its output and H log-sum-exps per token;
+  /// - a gated residual: its branch and gain, but not the sum;
+  /// - GELU: its input; the loss: the logits and a log-sum-exp per token; embeddings, sums, slices and reshapes:
+  ///   nothing.
   private func trainingNumbers(scales: Range<Int>, batch: Int) -> Double {
     let images = Double(batch)  // B
     let tokens = Double(configuration.scaleList.tokens(of: scales).count)  // N
     let inputs = Double(trajectory.inputRows(of: scales).count)  // N, or N − 1 with scale 0
 
-    // Per token and block, in C: x, its norm, qkv (3), q, k and v (3), attention's output, which is also the projection's
-    // input, the branch; then x, its norm, GELU's input (4) and output (4), the branch. 8 + 2 + 1 + 8 + 2 = 21.
+    // Per token and block, in C: x, its norm, qkv (3), q, k and v (3), attention's output, which is also the
+    // projection's input, the branch; then x, its norm, GELU's input (4) and output (4), the branch.
+    // 8 + 2 + 1 + 8 + 2 = 21.
     let block = 21 * width + heads + 4
-    // The last x, its norm and two numbers; logits with a log-sum-exp; their gradients and the loss's.
+    // The last x, its norm and two values; logits with a log-sum-exp; their gradients and the loss's.
     let head = 2 * width + 2 + (vocabulary + 1) + (vocabulary + 1)
     // Per image, in C: the class vector, its SiLU, γ1, γ2, scale1, scale2 of each block, the head's scale.
     let condition = (2 + 4 * depth + 1) * width

@@ -1,13 +1,13 @@
-// What a transformer costs, from its configuration alone: multiply-accumulates and parameters, part by part.
+// What a transformer costs, computed from its configuration alone: multiply-accumulates and parameters, part by part.
 //
-// The rule: every matrix product counts its multiply-accumulates, [n, k]·[k, m] n·k·m of them, for the tokens of one image;
-// nothing else counts. Normalization, softmax, activations and sums are left out, as in the paper (arXiv 2505.12742, table
-// 2), whose "FLOP" is one multiply-accumulate. Attention counts the pairs that see each other, whatever an engine computes
-// besides. Guidance doubles everything: whoever wants that multiplies by the rows (`rows(batch:guided:)`).
+// The rule: only matrix products count, [n, k]·[k, m] as n·k·m multiply-accumulates, for the tokens of one image.
+// Normalization, softmax, activations and sums are left out, as in the paper (arXiv 2505.12742, table 2), whose "FLOP"
+// is one multiply-accumulate. Attention counts only the visible query–key pairs, whatever else an engine computes.
+// Guidance doubles everything; to account for it, multiply by `rows(batch:guided:)`.
 //
-// Numbers are `Double`: integers, exact up to 2⁵³, that no configuration can make overflow.
+// Counts are integers stored as `Double`: exact up to 2⁵³, and no configuration can make them overflow.
 
-/// What a transformer costs.
+/// The cost of a transformer.
 public struct TransformerCost: Hashable, Sendable {
   /// The parts of a transformer.
   public enum Part: String, CaseIterable, Hashable, Sendable, CustomStringConvertible {
@@ -45,14 +45,15 @@ public struct TransformerCost: Hashable, Sendable {
       }
     }
 
-    /// Whether it belongs to what the paper's tables call attention blocks: qkv, QKᵀ and AV, without the output projection.
+    /// Whether the part belongs to what the paper's tables call attention blocks: qkv, QKᵀ and AV, without the output
+    /// projection.
     public var isInAttentionBlocks: Bool { self == .qkv || self == .queriesKeys || self == .weightsValues }
 
     /// The multiply-accumulates of forward and backward, as a multiple of the forward's.
     ///
-    /// A linear layer's backward is two products of the forward's size, dX = dY W and dW = dYᵀ X. Attention's forward is
-    /// two products, its backward five: QKᵀ again, dA = dO Vᵀ, dV = Aᵀ dO, dQ = dS K, dK = dSᵀ Q, which is 2.5 times as
-    /// much.
+    /// A linear layer's backward is two products of the forward's size, dX = dY W and dW = dYᵀ X. Attention's forward
+    /// is two products, its backward five: QKᵀ again, dA = dO Vᵀ, dV = Aᵀ dO, dQ = dS K, dK = dSᵀ Q, which is 2.5 times
+    /// as much.
     public var trainingFactor: Double { self == .queriesKeys || self == .weightsValues ? 3.5 : 3 }
   }
 
@@ -61,7 +62,7 @@ public struct TransformerCost: Hashable, Sendable {
   /// Which tokens see which.
   public let trajectory: ScaleTrajectory
 
-  /// The cost of a configuration that can be built.
+  /// The cost of a valid configuration.
   public init(_ configuration: TransformerConfiguration) {
     self.configuration = configuration
     trajectory = ScaleTrajectory(configuration)
@@ -86,7 +87,7 @@ public struct TransformerCost: Hashable, Sendable {
 
   /// The multiply-accumulates of one part for one image's tokens of some scales.
   ///
-  /// AdaLN is computed once per image: it counts once, whichever the scales.
+  /// AdaLN is computed once per image, so it counts once whatever the scales.
   public func products(of part: Part, scales: Range<Int>) -> Double {
     switch part {
     case .tables:
@@ -99,7 +100,7 @@ public struct TransformerCost: Hashable, Sendable {
     }
   }
 
-  /// The multiply-accumulates of one part for the tokens of one scale, AdaLN apart.
+  /// The multiply-accumulates of one part for the tokens of one scale, without AdaLN.
   private func products(of part: Part, scale: Int) -> Double {
     let tokens = Double(scaleList.tokens(of: scale).count)  // N
     let keys = Double(trajectory.keysPerQuery(of: scale))  // M
@@ -140,7 +141,7 @@ public struct TransformerCost: Hashable, Sendable {
 
   // MARK: Parameters
 
-  /// How many numbers the parameters of a part have.
+  /// The number of parameters in a part.
   public func parameters(of part: Part) -> Double {
     switch part {
     case .tables:
@@ -160,6 +161,6 @@ public struct TransformerCost: Hashable, Sendable {
     }
   }
 
-  /// How many numbers all parameters have.
+  /// The total number of parameters.
   public var parameters: Double { Part.allCases.reduce(0) { $0 + parameters(of: $1) } }
 }

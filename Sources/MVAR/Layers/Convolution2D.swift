@@ -15,8 +15,8 @@ public struct Convolution2D<B: Backend>: Sendable {
   ///
   /// - Parameters:
   ///   - kernel: the side of the kernel.
-  ///   - parameters: stride and padding; by default as much padding as keeps the size.
-  ///   - weight: what the weight is before training; by default spread evenly over ±1/√(fan in).
+  ///   - parameters: stride and padding; by default with the padding that preserves the size.
+  ///   - weight: what the weight is before training; by default uniform in ±1/√(fan in).
   public init(
     _ builder: ParameterBuilder<B>, _ name: String, from inputs: Int, to outputs: Int, kernel: Int = 3,
     _ parameters: ConvolutionParameters? = nil, weight initial: InitialValue? = nil

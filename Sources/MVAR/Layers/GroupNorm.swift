@@ -8,13 +8,13 @@ public struct GroupNorm<B: Backend>: Sendable {
   public let weight: Parameter<B>
   /// The bias [C].
   public let bias: Parameter<B>
-  /// What follows.
+  /// The activation that follows.
   public let activation: Activation
-  /// How many groups the channels are divided into.
+  /// The number of groups the channels are divided into.
   public static var groups: Int { 32 }
   private static var epsilon: B.Scalar { 1e-6 }
 
-  /// A layer whose parameters are `name.weight` and `name.bias`, before training 1 and 0.
+  /// A layer whose parameters are `name.weight` and `name.bias`, initially 1 and 0.
   public init(_ builder: ParameterBuilder<B>, _ name: String, channels: Int, activation: Activation = .silu) {
     weight = builder.parameter("\(name).weight", [channels], initial: .ones)
     bias = builder.parameter("\(name).bias", [channels], initial: .zeros)

@@ -1,20 +1,20 @@
-// The configuration of a model, read off its checkpoint wherever shapes and names tell; what they cannot tell comes from
-// the caller or from the published defaults.
+// The configuration of a model, inferred from the shapes and names in its checkpoint; what they do not determine comes
+// from the caller or from the published defaults.
 //
-// The list of scales of a transformer stands in its `lvl_1L` buffer (the scale of every token); without it, or for a
-// tokenizer, the published list with as many scales and tokens is taken. The wrapper's name tells VAR from MVAR, and for
-// a bare state dictionary the mask of training. The window and the refine step leave no trace in the tensors. Files
-// written here tell all of it in their metadata.
+// A transformer's list of scales is in its `lvl_1L` buffer (the scale of every token); without it, or for a tokenizer,
+// the published list with the same number of scales and tokens is used. The wrapper's name distinguishes VAR from MVAR;
+// for a bare state dictionary the training mask does. The window and the refine step leave no trace in the tensors.
+// Files written here store all of it in their metadata.
 
 import MVARCheckpoints
 import MVARFiles
 import TensorCore
 
-/// What a caller knows about a model that its checkpoint may not tell; nil where the checkpoint decides.
+/// What a caller knows about a model that its checkpoint may not state; nil where the checkpoint decides.
 public struct ModelHints: Hashable, Sendable {
   /// The list of scales.
   public var sides: [Int]?
-  /// H, where queries and keys are not normalized; by default 64 numbers a head.
+  /// H, where queries and keys are not normalized; by default 64 channels per head.
   public var heads: Int?
   /// What the tokens of a scale see.
   public var attention: AttentionPattern?
@@ -22,7 +22,7 @@ public struct ModelHints: Hashable, Sendable {
   public var window: Int?
   /// R
   public var refineStep: Int?
-  /// Whether nearest codes are searched by cosine.
+  /// Whether the nearest code is searched for by cosine.
   public var normalizesCodes: Bool?
 
   /// Hints.
@@ -39,7 +39,7 @@ public struct ModelHints: Hashable, Sendable {
   }
 }
 
-/// Looks shapes up in a checkpoint, with one sentence when one is not as any such model has it.
+/// Looks up shapes in a checkpoint, with a one-sentence error for a shape that no such model has.
 private struct ShapeReader {
   let weights: CheckpointWeights
 
@@ -55,7 +55,7 @@ private struct ShapeReader {
 
   func has(_ key: String) -> Bool { weights.byKey[key] != nil }
 
-  /// How many of `prefix`0`suffix`, `prefix`1`suffix` … there are in a row.
+  /// How many of `prefix`0`suffix`, `prefix`1`suffix` … exist consecutively.
   func count(_ prefix: String, _ suffix: String) -> Int {
     var count = 0
     while has("\(prefix)\(count)\(suffix)") { count += 1 }
@@ -66,13 +66,13 @@ private struct ShapeReader {
 }
 
 extension CheckpointWeights {
-  /// The mask of training among the buffers.
+  /// The training mask among the buffers.
   package static let maskKey = "attn_bias_for_masking"
 
-  /// The pattern that the wrapper's name tells; nil for a bare state dictionary and for wrappers that name no model.
+  /// The pattern that the wrapper's name implies; nil for a bare state dictionary and for wrappers that name no model.
   ///
-  /// MVAR is fine-tuned from VAR's checkpoint, loaded with its buffers: what stands under `mvar_wo_ddp` is MVAR, even
-  /// where the mask beside it is still VAR's.
+  /// MVAR is fine-tuned from VAR's checkpoint, loaded with its buffers: weights under `mvar_wo_ddp` are MVAR's, even if
+  /// the mask next to them is still VAR's.
   package var attentionOfWrapper: AttentionPattern? {
     for name in wrapper.split(separator: ".").reversed() {
       switch name {
@@ -84,10 +84,10 @@ extension CheckpointWeights {
     return nil
   }
 
-  /// The pattern that the mask of training tells, if the file holds one: with VAR the tokens of scale 1 see that of
+  /// The pattern that the training mask implies, if the file has one: in VAR the tokens of scale 1 see the token of
   /// scale 0.
   ///
-  /// - Parameter length: L, the tokens of an image; a mask of another size tells nothing.
+  /// - Parameter length: L, the number of tokens of an image; a mask of another size is ignored.
   /// - Throws: `FileError` when the mask cannot be read.
   package func attentionOfMask(length: Int) throws -> AttentionPattern? {
     guard length > 1, let mask = byKey[Self.maskKey], mask.shape == [1, 1, length, length],
@@ -96,7 +96,7 @@ extension CheckpointWeights {
     return try mask.element([0, 0, 1, 0]) == 0 ? .blockCausal : .mvar
   }
 
-  /// The mask's pattern where it contradicts the wrapper's name; nil where they agree or one of them tells nothing.
+  /// The mask's pattern where it contradicts the wrapper's name; nil where they agree or either is undetermined.
   ///
   /// - Throws: `FileError` when the mask cannot be read.
   package func contradictingMask() throws -> AttentionPattern? {

@@ -1,13 +1,13 @@
 // Swift name ↔ PyTorch key: the only place that knows the keys of published checkpoints.
 //
-// A Swift name is a path such as `blocks.3.feedForward.fc1.weight`. It is translated one component at a time; what is
-// not in the table (numbers, `weight`, `bias`) stays.
+// A Swift name is a path such as `blocks.3.feedForward.fc1.weight`. It is translated one component at a time;
+// components not in the table (numbers, `weight`, `bias`) stay as they are.
 
 /// The names of parameters in published checkpoints.
 public enum CheckpointNames {
-  /// A parameter every transformer has: finds the weights in a wrapped checkpoint.
+  /// A parameter that every transformer has, used to find the weights in a wrapped checkpoint.
   public static let transformerMark = "word_embed.weight"
-  /// A parameter every tokenizer has.
+  /// A parameter that every tokenizer has.
   public static let tokenizerMark = "quantize.embedding.weight"
 
   private static let transformer: [String: String] = [
@@ -75,7 +75,7 @@ public enum CheckpointNames {
     return name.split(separator: ".").map { table[String($0)] ?? String($0) }.joined(separator: ".")
   }
 
-  /// Whether a key is a buffer that is recomputed instead of read.
+  /// Whether a key names a buffer that is recomputed instead of read.
   public static func isDerived(_ key: String) -> Bool {
     key == "lvl_1L" || key == "attn_bias_for_masking" || key.hasSuffix("attn.zero_k_bias")
       || key == "quantize.ema_vocab_hit_SV"

@@ -1,5 +1,5 @@
-// Parameters read from a checkpoint, strictly: missing, misshapen and unexpected names are all listed. 32-bit floats are
-// used where they lie in the mapped file; anything else is converted once.
+// Parameters read from a checkpoint, strictly: missing names, wrong shapes and unexpected names are all listed. 32-bit
+// floats are used in place in the mapped file; anything else is converted once.
 
 import MVARCheckpoints
 import MVARFiles
@@ -9,7 +9,7 @@ import TensorCore
 public struct CheckpointWeights: Sendable {
   /// The file.
   public let path: String
-  /// Under which wrapper the weights stood; empty for a bare state dictionary.
+  /// The wrapper the weights were under; empty for a bare state dictionary.
   public let wrapper: String
   /// The weights in the order of the file.
   public let tensors: [(name: String, tensor: StoredTensor)]
@@ -32,7 +32,7 @@ public struct CheckpointWeights: Sendable {
     metadata = checkpoint.metadata
   }
 
-  /// Names that no parameter of a model asked for, buffers apart.
+  /// Names that no parameter of a model requested, except buffers.
   func unexpected(besides names: [String], in model: CheckpointNames.Model) -> [String] {
     let known = Set(names.map { CheckpointNames.key(of: $0, in: model) })
     return tensors.map(\.name).filter { !known.contains($0) && !CheckpointNames.isDerived($0) }

@@ -1,7 +1,8 @@
-// The buffers a published transformer checkpoint holds beside its parameters. They follow from the configuration and are not
-// read here except for the list of scales, but PyTorch's strict loading asks for them.
+// The buffers a published transformer checkpoint holds besides its parameters. They follow from the configuration and
+// are not read here except for the list of scales, but PyTorch's strict loading requires them.
 //
-// The mask of all tokens, `attn_bias_for_masking`, is left out: it grows with L² and belongs to the baseline's training.
+// The mask of all tokens, `attn_bias_for_masking`, is left out: it grows with L² and belongs to the baseline's
+// training.
 
 import MVARCheckpoints
 

@@ -1,5 +1,5 @@
-// First weights for training from scratch, as the layers state them (`InitialValue`), sampled from counter-based streams: one
-// stream per parameter, so that a weight depends on the seed and its own name alone.
+// Initial weights for training from scratch, as the layers specify them (`InitialValue`), sampled from counter-based
+// streams: one stream per parameter, so a weight depends only on the seed and its own name.
 //
 //     transformer: σ = √(1/(3C)); linear, embedding and position weights normal(σ), cut at ±2; biases 0; then
 //                  head × 0.02; attn.proj and ffn.fc2 ÷ √(2·depth); AdaLN rows of γ × γ₀, the others × ½
@@ -8,16 +8,16 @@
 import Foundation
 import TensorCore
 
-/// First weights of a model.
+/// Initial weights of a model.
 public struct InitialSource<B: Backend>: ParameterSource {
   private let gainFactor: Double
   private let seed: UInt64
   private let device: B.Device
 
-  /// First weights.
+  /// Initial weights.
   ///
   /// - Parameters:
-  ///   - gainFactor: γ₀, what `InitialValue.Factor.gain` is; 1e-3 in the published recipe of the transformer.
+  ///   - gainFactor: γ₀, the value of `InitialValue.Factor.gain`; 1e-3 in the transformer's published recipe.
   ///   - seed: the same seed gives the same weights.
   public init(gainFactor: Double = 1e-3, seed: UInt64, on device: B.Device) {
     self.gainFactor = gainFactor
@@ -25,9 +25,9 @@ public struct InitialSource<B: Backend>: ParameterSource {
     self.device = device
   }
 
-  /// The first value of a parameter.
+  /// The initial value of a parameter.
   public func value(_ name: String, shape: Shape, initial: InitialValue) throws -> Tensor<B> {
-    // The stream's number is the hash of a name: adding a parameter changes no other.
+    // The stream's number is the hash of a name, so adding a parameter does not change the others.
     let stream = RandomStream(seed: seed, stream: SeededWeights.hash(initial.stream ?? name))
     var values = NumberSource(stream).values(shape.count, initial.distribution)
     let leadingCount = min(initial.leading?.count ?? 0, values.count)
@@ -46,13 +46,13 @@ public struct InitialSource<B: Backend>: ParameterSource {
   }
 }
 
-/// Random numbers of one stream, from its beginning.
+/// The random numbers of one stream, from its beginning.
 struct NumberSource: Sendable {
   private let stream: RandomStream
 
   init(_ stream: RandomStream) { self.stream = stream }
 
-  /// Numbers of a distribution.
+  /// Samples of a distribution.
   func values(_ count: Int, _ distribution: InitialValue.Distribution) -> [Float] {
     switch distribution {
     case .constant(let value): [Float](repeating: Float(value), count: count)
@@ -61,17 +61,17 @@ struct NumberSource: Sendable {
     }
   }
 
-  /// Numbers spread evenly over −bound … bound.
+  /// Samples uniform in −bound … bound.
   func uniform(_ count: Int, bound: Double) -> [Float] {
     (0..<count).map { Float(bound * (2 * stream.uniform($0, purpose: .initialization) - 1)) }
   }
 
-  /// Normally distributed numbers (Box and Muller), sampled again while they lie beyond ±cut.
+  /// Normally distributed samples (Box–Muller), resampled while they lie beyond ±cut.
   func normal(_ count: Int, deviation: Double, cut: Double = .infinity) -> [Float] {
     (0..<count).map { index in
       var attempt = 0
       while true {
-        // Attempts are 2³¹ numbers apart: far beyond any parameter's size, so nothing is used twice.
+        // Attempts are 2³¹ numbers apart: far more than any parameter's size, so no number is used twice.
         let first = 2 * index + attempt << 31
         let radius = (-2 * log(stream.uniform(first, purpose: .initialization))).squareRoot()
         let value = deviation * radius * cos(2 * .pi * stream.uniform(first + 1, purpose: .initialization))

@@ -1,29 +1,29 @@
-// What a parameter is before training. Every layer states it where it is built, next to the shape; a source that reads a
-// checkpoint pays no attention to it, `InitialSource` computes the numbers.
+// The value of a parameter before training. Every layer specifies it where it is built, next to the shape; a source
+// that reads a checkpoint ignores it, and `InitialSource` computes the values.
 
-/// The values of a parameter before training: a constant or a distribution, and what its numbers are multiplied by.
+/// The values of a parameter before training: a constant or a distribution, and the factors that it is multiplied by.
 public struct InitialValue: Hashable, Sendable {
   /// Where the numbers come from.
   public enum Distribution: Hashable, Sendable {
-    /// The same number everywhere.
+    /// The same value everywhere.
     case constant(Double)
-    /// Normally distributed numbers, sampled again while they lie beyond ±cut.
+    /// Normally distributed values, resampled while they lie beyond ±cut.
     case normal(deviation: Double, cut: Double)
     /// Numbers spread evenly over −bound … bound.
     case uniform(bound: Double)
   }
 
-  /// A factor of sampled numbers.
+  /// A factor of sampled values.
   public enum Factor: Hashable, Sendable {
-    /// A number that is known where the layer is built.
+    /// A number known where the layer is built.
     case number(Double)
-    /// γ₀, the smallness of residual branches at the beginning, which whoever starts a training chooses.
+    /// γ₀, which keeps residual branches small at the beginning; chosen when training starts.
     case gain
   }
 
-  /// The first elements, which have a factor of their own.
+  /// The first elements, which have their own factor.
   public struct Leading: Hashable, Sendable {
-    /// How many they are.
+    /// The number of elements.
     public let count: Int
     /// Their factor.
     public let factor: Factor
@@ -31,14 +31,14 @@ public struct InitialValue: Hashable, Sendable {
 
   /// Where the numbers come from.
   public var distribution: Distribution
-  /// What the first elements are multiplied by instead, in row-major order: the first rows of a matrix.
+  /// The factor of the first elements instead, in row-major order: the first rows of a matrix.
   public private(set) var leading: Leading?
-  /// What elements are multiplied by; nil for nothing.
+  /// The factor of the elements; nil for none.
   public private(set) var factor: Double?
-  /// The name that chooses the stream of random numbers; nil for the parameter's own.
+  /// The name that selects the stream of random numbers; nil for the parameter's own.
   public private(set) var stream: String?
 
-  /// Numbers of a distribution.
+  /// Values of a distribution.
   public init(_ distribution: Distribution) {
     self.distribution = distribution
   }
@@ -48,10 +48,10 @@ public struct InitialValue: Hashable, Sendable {
   /// 1 everywhere.
   public static let ones = InitialValue(.constant(1))
 
-  /// The same number everywhere.
+  /// The same value everywhere.
   public static func constant(_ value: Double) -> InitialValue { InitialValue(.constant(value)) }
 
-  /// Normally distributed numbers around 0, cut off at ±`cut`.
+  /// Normally distributed values around 0, truncated at ±`cut`.
   public static func normal(deviation: Double, cut: Double = .infinity) -> InitialValue {
     InitialValue(.normal(deviation: deviation, cut: cut))
   }
@@ -59,14 +59,14 @@ public struct InitialValue: Hashable, Sendable {
   /// Numbers spread evenly over −bound … bound.
   public static func uniform(bound: Double) -> InitialValue { InitialValue(.uniform(bound: bound)) }
 
-  /// The same numbers, multiplied by a factor.
+  /// The same values, multiplied by a factor.
   public func times(_ factor: Double) -> InitialValue {
     var value = self
     value.factor = factor
     return value
   }
 
-  /// The same numbers, the first `count` elements multiplied by one factor and all others by another.
+  /// The same values, with the first `count` elements multiplied by one factor and all others by another.
   public func times(_ leading: Factor, first count: Int, others: Double) -> InitialValue {
     var value = self
     value.leading = Leading(count: count, factor: leading)
@@ -74,7 +74,7 @@ public struct InitialValue: Hashable, Sendable {
     return value
   }
 
-  /// The same, sampled from the stream of another name: that of a parameter that was renamed keeps its bits so.
+  /// The same, sampled from the stream of another name, so that a renamed parameter keeps its bits.
   public func sampled(as name: String) -> InitialValue {
     var value = self
     value.stream = name

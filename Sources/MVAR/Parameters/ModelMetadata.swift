@@ -1,12 +1,12 @@
-// What a checkpoint's shapes cannot tell, as text in the metadata of a safetensors file: the list of scales, the window,
-// the attention pattern, the refine step, the search for codes, the names of the classes. Files from elsewhere have none of it; then hints or the
-// published defaults decide.
+// What a checkpoint's shapes do not determine, as text in the metadata of a safetensors file: the list of scales, the
+// window, the attention pattern, the refine step, the code search, the class names. Files from elsewhere have none of
+// it; then hints or the published defaults decide.
 
 import Foundation
 import MVARCheckpoints
 import MVARFiles
 
-/// The metadata keys this project writes.
+/// The metadata keys that this project writes.
 public enum ModelMetadata {
   static let sides = "patch_nums"
   static let heads = "num_heads"
@@ -19,7 +19,7 @@ public enum ModelMetadata {
 
   /// The metadata of a transformer.
   ///
-  /// - Parameter classNames: from class 0; empty for none.
+  /// - Parameter classNames: starting with class 0; empty for none.
   public static func of(_ configuration: TransformerConfiguration, classNames names: [String] = []) throws -> [String:
     String]
   {
@@ -37,9 +37,9 @@ public enum ModelMetadata {
     [sides: configuration.scaleList.description, normalizesCodes: String(configuration.normalizesCodes)]
   }
 
-  /// The names of the classes; nil when the file has none.
+  /// The class names; nil when the file has none.
   ///
-  /// - Throws: `FileError` when the entry is no list of names that can be used.
+  /// - Throws: `FileError` when the entry is not a list of valid names.
   public static func classNames(of weights: CheckpointWeights) throws -> [String]? {
     guard let text = weights.metadata[classNames] else { return nil }
     guard let names = try? JSONDecoder().decode([String].self, from: Data(text.utf8)) else {
@@ -57,9 +57,9 @@ public enum ModelMetadata {
 }
 
 extension ModelHints {
-  /// These hints, and where they say nothing what the file's metadata say.
+  /// These hints, completed by the file's metadata.
   ///
-  /// - Throws: `FileError` when an entry makes no sense.
+  /// - Throws: `FileError` when an entry is invalid.
   func completed(by weights: CheckpointWeights) throws -> ModelHints {
     func number(_ key: String) throws -> Int? {
       guard let text = weights.metadata[key] else { return nil }

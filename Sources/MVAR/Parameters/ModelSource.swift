@@ -8,12 +8,12 @@ import TensorCore
 public enum ModelSource: Hashable, Sendable, CustomStringConvertible {
   /// A checkpoint file.
   case file(String)
-  /// The published sizes of a depth with weights computed from their names, seed 0.
+  /// The published sizes for a depth, with weights computed from their names, seed 0.
   case seeded(depth: Int)
 
   /// A source as a user writes it: `seeded:d16`, or a path.
   ///
-  /// - Throws: `ConfigurationError` for a `seeded:` that names no depth from 1 to 64.
+  /// - Throws: `ConfigurationError` for a `seeded:` without a depth from 1 to 64.
   public init(_ text: String) throws {
     guard text.hasPrefix("seeded:") else {
       self = .file(text)
@@ -71,7 +71,8 @@ public enum ModelSource: Hashable, Sendable, CustomStringConvertible {
     case .file(let path):
       let weights = try CheckpointWeights(path: path, .tokenizer)
       let configuration = try TokenizerConfiguration(weights, hints)
-      // All of it is built, which costs nothing where the file's pages are used in place, so that a damaged half is found.
+      // All of it is built, which costs nothing where the file's pages are used in place, so that damage in either half
+      // is found.
       let model = try VQVAE<B>(configuration, CheckpointSource(weights, .tokenizer, on: device), on: device)
       try Self.refuseUnexpected(weights, model.parameters.map(\.name), .tokenizer)
       return model

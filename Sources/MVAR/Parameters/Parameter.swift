@@ -1,4 +1,4 @@
-// A trainable tensor with a name. Layers share parameters by reference, so that an optimizer changes what the model reads.
+// A trainable tensor with a name. Layers share parameters by reference, so an optimizer changes what the model reads.
 
 import TensorCore
 
@@ -6,12 +6,12 @@ import TensorCore
 ///
 /// Reading is safe from several threads; changing `value` while a model runs is not.
 public final class Parameter<B: Backend>: @unchecked Sendable {
-  /// Where it stands in the model, in Swift's names: `blocks.3.feedForward.fc1.weight`.
+  /// Its path in the model, in Swift names: `blocks.3.feedForward.fc1.weight`.
   public let name: String
-  /// The present value.
+  /// The current value.
   public var value: Tensor<B>
 
-  /// A parameter with its first value.
+  /// A parameter with its initial value.
   public init(name: String, value: Tensor<B>) {
     self.name = name
     self.value = value
@@ -30,9 +30,9 @@ public protocol ParameterSource<B> {
   /// The value of a parameter.
   ///
   /// - Parameters:
-  ///   - name: where it stands in the model, in Swift's names.
+  ///   - name: its path in the model, in Swift names.
   ///   - shape: the shape the model needs.
-  ///   - initial: what it is before training; a source of trained weights pays no attention to it.
+  ///   - initial: what it is before training; ignored by a source of trained weights.
   /// - Throws: when there is no such parameter or its shape differs.
   func value(_ name: String, shape: Shape, initial: InitialValue) throws -> Tensor<B>
 }
@@ -40,9 +40,9 @@ public protocol ParameterSource<B> {
 /// Hands out the parameters of a model while it is being built, and remembers their order.
 public final class ParameterBuilder<B: Backend> {
   private let source: any ParameterSource<B>
-  /// Every parameter handed out, in the order in which the model asked: PyTorch's order of a checkpoint.
+  /// Every parameter handed out, in the order in which the model requested them: the order of a PyTorch checkpoint.
   public private(set) var parameters: [Parameter<B>] = []
-  /// What went wrong, all of it, in order.
+  /// All problems, in order.
   public private(set) var problems: [any Error] = []
   private let device: B.Device
 
@@ -52,7 +52,7 @@ public final class ParameterBuilder<B: Backend> {
     self.device = device
   }
 
-  /// A parameter; a problem is noted and building goes on, so that all problems are reported together.
+  /// A parameter; a problem is noted and building continues, so that all problems are reported together.
   ///
   /// - Parameter initial: what it is before training.
   public func parameter(_ name: String, _ shape: Shape, initial: InitialValue) -> Parameter<B> {
@@ -61,7 +61,7 @@ public final class ParameterBuilder<B: Backend> {
       parameter = Parameter(name: name, value: try source.value(name, shape: shape, initial: initial))
     } catch {
       problems.append(error)
-      // The model is never run: whoever builds it checks `problems`.
+      // The model is never run: its builder checks `problems`.
       parameter = Parameter(name: name, value: Tensor(repeating: 0, shape: [], on: device))
     }
     parameters.append(parameter)

@@ -1,11 +1,10 @@
-// Everything that is wrong between a model and its checkpoint, reported at once: what is missing, what has another shape,
-// and what the model does not know.
+// All mismatches between a model and its checkpoint, reported at once: missing names, wrong shapes and unknown names.
 
 import TensorCore
 
-/// Why the parameters of a source do not make the model.
+/// Why the parameters of a source do not fit the model.
 public struct ParameterProblems: Error, CustomStringConvertible {
-  /// One sentence per problem, without full stops.
+  /// One sentence per problem, without periods.
   public let problems: [String]
 
   /// At most this many problems are written out.

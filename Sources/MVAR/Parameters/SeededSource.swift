@@ -1,5 +1,5 @@
-// Weights computed from their names, so that checks and timings need no file: FNV-1a of the name, a SplitMix64 sequence,
-// scaled by a rule that depends on the kind of parameter. `Fixtures/golden/README.md` has the definition.
+// Weights computed from their names, so that checks and timings need no file: FNV-1a of the name, a SplitMix64
+// sequence, scaled by a rule that depends on the kind of parameter. `Fixtures/golden/README.md` has the definition.
 
 import Dispatch
 import Foundation
@@ -17,7 +17,7 @@ public enum SeededWeights {
     "class_emb.weight", "lvl_embed.weight", "pos_1LC", "pos_start", "quantize.embedding.weight",
   ]
 
-  /// The middle and half the width of the interval a parameter's values are spread over.
+  /// The center and half-width of the interval of a parameter's values.
   static func centerAndBound(_ key: String, _ shape: Shape) -> (center: Double, bound: Double) {
     if key.hasSuffix("scale_mul_1H11") { return (log(4.0), 0.1) }
     if unitRange.contains(where: key.hasSuffix) { return (0, 1) }

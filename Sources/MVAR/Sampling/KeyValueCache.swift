@@ -1,7 +1,7 @@
-// The keys and values of the scales sampled so far. Only the baseline VAR needs them: 2·L·C numbers per block and row of the
-// batch, which is what MVAR saves.
+// The keys and values of the scales sampled so far. Only the baseline VAR needs them: 2·L·C elements per block and row
+// of the batch, which MVAR saves.
 //
-// Keys are kept after their normalization. There is no backward through a cache: training sees all scales at once.
+// Keys are kept after their normalization. There is no backward through a cache: training processes all scales at once.
 
 import TensorCore
 
@@ -27,12 +27,12 @@ public final class KeyValueCache<B: Backend> {
   }
   package let blocks: [BlockCache]
 
-  /// An empty cache for a model of so many blocks.
+  /// An empty cache for a model with this many blocks.
   public init(depth: Int) {
     blocks = (0..<depth).map { _ in BlockCache() }
   }
 
-  /// How many bytes it holds.
+  /// The number of bytes it holds.
   public var byteCount: Int {
     blocks.reduce(0) { sum, block in
       let numbers = block.earlier.map { $0.keys.shape.count + $0.values.shape.count } ?? 0

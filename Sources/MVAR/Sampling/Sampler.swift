@@ -1,5 +1,6 @@
-// Sampling images, scale by scale (MVAR, section 3.3). At each scale the blocks run on this scale's tokens alone; there is
-// no key/value cache, except for the baseline VAR. With guidance the batch is doubled, the second half with the null class.
+// Sampling images, scale by scale (MVAR, section 3.3). At each scale the blocks run on this scale's tokens alone; there
+// is no key/value cache, except for the baseline VAR. With guidance the batch is doubled, the second half with the null
+// class.
 //
 //     f̂ = 0; for each s: t = cfg·s/(S−1); logits = (1 + t)·conditional − t·null; filter; sample; f̂ += Φ(codes);
 //     x_(s+1) = area(f̂, p_(s+1))
@@ -8,18 +9,18 @@ import TensorCore
 
 /// How images are sampled.
 public struct SamplingOptions: Hashable, Sendable {
-  /// Classifier-free guidance; 1 for none at all, except that VAR always has some.
+  /// Classifier-free guidance; 1 for none at all, except that VAR always uses guidance.
   public var guidance: Double
-  /// Only the k likeliest tokens; 0 for no limit.
+  /// Only the k most likely tokens; 0 for no limit.
   public var topK: Int
-  /// Only the likeliest tokens that together have probability p; 0 for no limit.
+  /// Only the most likely tokens that together have probability p; 0 for no limit.
   public var topP: Double
   /// Mix codes by Gumbel-softmax instead of sampling one: for images, never for metrics.
   public var smooth: Bool
 
   /// Options with the given values.
   ///
-  /// - Throws: `ConfigurationError` when a value makes no sense.
+  /// - Throws: `ConfigurationError` when a value is invalid.
   public init(guidance: Double = 1, topK: Int = 0, topP: Double = 0, smooth: Bool = false) throws {
     guard guidance.isFinite, abs(guidance) <= 1000 else {
       throw ConfigurationError("a guidance of \(guidance) makes no sense; use a number such as 1 (none) or 2.7")
@@ -35,7 +36,7 @@ public struct SamplingOptions: Hashable, Sendable {
   }
 }
 
-/// The result of one scale while images are being sampled.
+/// The result of one scale during sampling.
 public struct SampledScale<B: Backend> {
   /// s
   public let scale: Int
@@ -45,13 +46,13 @@ public struct SampledScale<B: Backend> {
   public let tokens: Indices<B>
   /// f̂ after this scale [B, Z, P, P].
   public let sum: Tensor<B>
-  /// How many bytes of keys and values are kept for later scales: 0 but for VAR.
+  /// The number of bytes of keys and values kept for later scales: 0 except for VAR.
   public let cacheByteCount: Int
 }
 
-/// The model's output stopped being numbers, so there is nothing to sample from.
+/// The model's output is no longer finite, so there is nothing to sample from.
 public struct NotANumberError: Error, CustomStringConvertible {
-  /// One sentence without a full stop.
+  /// One sentence without a period.
   public let description: String
 
   /// An error with its sentence.
@@ -60,12 +61,12 @@ public struct NotANumberError: Error, CustomStringConvertible {
 
 /// A transformer and a codebook that sample images together.
 public struct Sampler<B: Backend>: Sendable {
-  /// Gives logits.
+  /// Computes logits.
   public let transformer: MarkovianTransformer<B>
   /// Turns tokens into f̂.
   public let quantizer: ResidualQuantizer<B>
 
-  /// A sampler of two models that belong together.
+  /// A sampler from two models that belong together.
   ///
   /// - Throws: `ConfigurationError` when they do not.
   public init(_ transformer: MarkovianTransformer<B>, _ quantizer: ResidualQuantizer<B>) throws {
@@ -89,12 +90,12 @@ public struct Sampler<B: Backend>: Sendable {
   /// - Parameters:
   ///   - labels: the class of each image, or the null class.
   ///   - streams: the random numbers of each image.
-  ///   - recordings: of this sampler, from earlier sampling runs and for later ones; nil to compute everything.
-  ///   - onScale: called after each scale; what it throws ends the sampling. A device may still be computing the scale: to
-  ///     read its tensors is to wait for them.
+  ///   - recordings: this sampler's recordings from earlier runs, reused by later ones; nil to compute everything.
+  ///   - onScale: called after each scale; if it throws, sampling ends. A device may still be computing the scale;
+  ///     reading its tensors waits for them.
   /// - Returns: f̂ of all scales [B, Z, P, P]: the decoder makes the images.
-  /// - Throws: `RequestError` when there is no such class, or the numbers of labels and streams differ; `NotANumberError` when
-  ///   logits of any scale are not finite: nothing that was sampled means anything then.
+  /// - Throws: `RequestError` when there is no such class, or there are not as many labels as streams;
+  ///   `NotANumberError` when the logits of any scale are not finite; the sampled tokens are then meaningless.
   public func sample(
     labels: [Int], streams: [RandomStream], _ options: SamplingOptions, recordings: SamplingRecordings<B>? = nil,
     onScale: (SampledScale<B>) throws -> Void = { _ in }
@@ -139,7 +140,7 @@ public struct Sampler<B: Backend>: Sendable {
       if guided {
         logits = B.guide(logits, strength: B.Scalar(options.guidance * ratio))  // [B, p², V]
       } else if parts.isRecorded {
-        // A copy, since the next sampling overwrites what a recording gives.
+        // A copy, since the next sampling run overwrites a recording's results.
         logits = B.multiply(logits, by: 1)
       }
       finiteness.append(B.finiteness(of: logits))
@@ -161,7 +162,7 @@ public struct Sampler<B: Backend>: Sendable {
         input = guided ? Variable.concatenated([next, next], axis: 0) : next
       }
     }
-    // Read once, so that a device is never waited for between two scales.
+    // Read once, so that the host never waits for the device between two scales.
     if let scale = try B.concatenate(finiteness, axis: 0).scalars().firstIndex(where: { $0 != 0 }) {
       throw NotANumberError(
         description: "the logits of scale \(scale) are not finite numbers: the weights are damaged or do not fit")

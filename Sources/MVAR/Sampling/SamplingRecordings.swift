@@ -1,25 +1,25 @@
 // What many sampling runs of one shape have in common, recorded so that an engine can repeat it (`RecordingOps`): the
-// vectors that a class steers the blocks with, and from each scale's embedded tokens to its logits. What depends on the
-// host, the labels, options and random numbers, is computed for every sampling.
+// vectors by which a class modulates the blocks, and the computation from each scale's embedded tokens to its logits.
+// What depends on the host (labels, options and random numbers) is computed in every run.
 
 import TensorCore
 
-/// The recorded parts of sampling runs by one sampler, whose weights stay as they are meanwhile.
+/// The recorded parts of sampling runs by one sampler, whose weights must not change meanwhile.
 ///
-/// The second sampling of a number of images is recorded, all later ones repeat it. Recordings take memory of their own,
-/// about as much as a sampling run, for each of the first few numbers of images; of any other number they are computed. So
-/// is a sampling run that begins before another has ended.
+/// The second run with a given number of images is recorded, and all later ones replay it. Recordings take memory of
+/// their own, about as much as a sampling run, for each of the first few numbers of images; runs with any other number
+/// are computed directly. So is a run that begins before another has ended.
 public final class SamplingRecordings<B: Backend> {
-  /// How many different numbers of images are recorded.
+  /// The number of different batch sizes for which runs are recorded.
   public static var capacity: Int { 4 }
 
-  /// The recorded parts of sampling runs of one shape, in the order in which they are done.
+  /// The recorded parts of sampling runs of one shape, in the order in which they run.
   struct Parts {
-    /// class_emb[label] [B, C] → what no scale changes.
+    /// class_emb[label] [B, C] → what is the same at all scales.
     let condition: Recording<B, Condition<B>>
     /// For each scale, tokens [B, p², C] → logits [B, p², V].
     let logits: [Recording<B, Tensor<B>>]
-    /// Whether what the parts give will be overwritten.
+    /// Whether the results of the parts will be overwritten.
     let isRecorded: Bool
 
     init(_ recorder: B.Recorder?, scales: Int) {
@@ -31,21 +31,21 @@ public final class SamplingRecordings<B: Backend> {
 
   private let recorder: B.Recorder?
   private let scales: Int
-  /// A parameter of the transformer that was recorded: a sign that it is the same one.
+  /// A parameter of the recorded transformer, to recognize it by.
   private let sign: Parameter<B>
   private var partsOfRows: [Int: Parts] = [:]
   private var isSampling = false
 
-  /// Recordings of a sampler; none yet.
+  /// The recordings of a sampler; initially none.
   public init(_ sampler: Sampler<B>) {
     sign = sampler.transformer.startPosition
     scales = sampler.transformer.configuration.scaleList.count
-    // VAR's keys and values grow from scale to scale, so nothing of it recurs.
+    // VAR's keys and values grow from scale to scale, so nothing can be replayed.
     recorder =
       sampler.transformer.trajectory.pattern.seesEarlierScales ? nil : B.makeRecorder(on: sign.value.device)
   }
 
-  /// Calls `sample` with the parts of a sampling run of so many rows by a transformer.
+  /// Calls `sample` with the parts of a sampling run with this many rows by a transformer.
   func withParts<Result>(
     rows: Int, of transformer: MarkovianTransformer<B>, _ sample: (Parts) throws -> Result
   ) rethrows -> Result {

@@ -1,5 +1,5 @@
-// The decoder: feature map → image. Levels from coarse to fine, each but the finest followed by an upsample: every pixel
-// repeated 2 × 2, then a 3 × 3 convolution.
+// The decoder: feature map → image. Levels from coarse to fine, each but the finest followed by an upsample: every
+// pixel repeated 2 × 2, then a 3 × 3 convolution.
 
 import TensorCore
 
@@ -9,7 +9,7 @@ struct Decoder<B: Backend>: Sendable {
   let middle: Middle<B>
   /// Finest first.
   let levels: [Level<B>]
-  /// Of each level; nil for the finest.
+  /// One per level; nil for the finest.
   let upsamples: [Convolution2D<B>?]
   let outputNorm: GroupNorm<B>
   let outputConvolution: Convolution2D<B>

@@ -1,5 +1,5 @@
-// The encoder: image → feature map. Levels from fine to coarse, each but the last followed by a downsample: one zero at
-// the right and the bottom, then a 3 × 3 convolution of stride 2.
+// The encoder: image → feature map. Levels from fine to coarse, each but the last followed by a downsample: one zero on
+// the right and at the bottom, then a 3 × 3 convolution with stride 2.
 
 import TensorCore
 
@@ -7,7 +7,7 @@ import TensorCore
 struct Encoder<B: Backend>: Sendable {
   let inputConvolution: Convolution2D<B>
   let levels: [Level<B>]
-  /// One per level but the last.
+  /// One per level except the last.
   let downsamples: [Convolution2D<B>]
   let middle: Middle<B>
   let outputNorm: GroupNorm<B>

@@ -1,4 +1,5 @@
-// What encoder and decoder are made of: the residual blocks of one resolution, and the middle at the coarsest one.
+// The building blocks of the encoder and decoder: the residual blocks of one resolution, and the middle at the coarsest
+// one.
 
 import TensorCore
 

@@ -1,5 +1,5 @@
 // The multi-scale residual codebook (VAR, arXiv 2404.02905, algorithms 1 and 2). Each scale describes, with p_s × p_s
-// codes, what the coarser scales left over; the sum of all contributions is f̂.
+// codes, the residual of the coarser scales; the sum of all contributions is f̂.
 //
 //     encode: rest = f, f̂ = 0; for each s: tokens = nearest codes of area(rest, p_s); h = Φ_s(bicubic(codes, P));
 //             f̂ += h; rest −= h
@@ -38,7 +38,7 @@ public struct ResidualQuantizer<B: Backend>: Sendable {
 
   /// What a scale adds to f̂, from its codes [B, p_s², Z] → [B, Z, P, P].
   ///
-  /// - Throws: `RequestError` when there is no such scale, or it has another number of codes.
+  /// - Throws: `RequestError` when there is no such scale, or its number of codes is wrong.
   public func contribution(of scale: Int, codes: Variable<B>) throws -> Variable<B> {
     try check(scale, codes.shape, rest: [configuration.codeWidth])
     return added(by: scale, codes: codes)
@@ -47,7 +47,7 @@ public struct ResidualQuantizer<B: Backend>: Sendable {
   /// What a scale adds to f̂, from its tokens [B, p_s²] → [B, Z, P, P].
   ///
   /// - Parameter tokens: each below V; that is not checked.
-  /// - Throws: `RequestError` when there is no such scale, or it has another number of tokens.
+  /// - Throws: `RequestError` when there is no such scale, or its number of tokens is wrong.
   public func contribution(of scale: Int, tokens: Indices<B>, tape: Tape<B>? = nil) throws -> Variable<B> {
     try check(scale, tokens.shape, rest: [])
     return added(by: scale, codes: codebook(tokens, tape: tape))
@@ -92,7 +92,7 @@ public struct ResidualQuantizer<B: Backend>: Sendable {
 
   /// The tokens of a feature map, scale by scale, and f̂ after each scale.
   ///
-  /// - Parameter features: f [B, Z, P, P]; no gradient reaches it from here (the search has none).
+  /// - Parameter features: f [B, Z, P, P]; no gradient reaches it from here, since the search has none.
   public func encode(_ features: Variable<B>) -> Quantized<B> {
     var rest = features.detached.value
     var sum: Variable<B>?
@@ -114,7 +114,7 @@ public struct ResidualQuantizer<B: Backend>: Sendable {
   /// f̂ after each scale from the tokens of each scale [B, p_s²].
   ///
   /// - Parameter tokens: of the first scales or of all, each below V; that is not checked.
-  /// - Throws: `RequestError` when there are too many scales, or one has another number of tokens.
+  /// - Throws: `RequestError` when there are too many scales, or one has the wrong number of tokens.
   public func decode(_ tokens: [Indices<B>], tape: Tape<B>? = nil) throws -> [Variable<B>] {
     var sums: [Variable<B>] = []
     for (scale, found) in tokens.enumerated() {

@@ -1,18 +1,19 @@
-// The attention block of the autoencoder: one head over all positions of the normalized map, scale width^−½, added to x.
+// The attention block of the autoencoder: one head over all positions of the normalized map, scale width^−½, added to
+// x.
 
 import TensorCore
 
 /// Attention over all positions of a map.
 struct SpatialAttention<B: Backend>: Sendable {
   let norm: GroupNorm<B>
-  /// 1 × 1, to queries, keys and values in this order.
+  /// 1 × 1, to queries, keys and values, in this order.
   let qkv: Convolution2D<B>
   /// 1 × 1
   let projection: Convolution2D<B>
 
   init(_ builder: ParameterBuilder<B>, _ name: String, width: Int) {
     norm = GroupNorm(builder, "\(name).norm", channels: width, activation: .identity)
-    // The stream has the layer's first name.
+    // The stream keeps the layer's original name.
     qkv = Convolution2D(
       builder, "\(name).qkv", from: width, to: 3 * width, kernel: 1,
       weight: .uniform(bound: 1 / Double(width).squareRoot()).sampled(as: "\(name).joint.weight"))

@@ -1,14 +1,15 @@
-// The tokenizer: a convolutional autoencoder around the multi-scale residual codebook. Images are [B, 3, H, W] in −1 … 1.
+// The tokenizer: a convolutional autoencoder around the multi-scale residual codebook. Images are [B, 3, H, W] in
+// −1 … 1.
 
 import TensorCore
 
 /// The multi-scale VQ-VAE.
 public struct VQVAE<B: Backend>: Sendable {
-  /// Which halves of the autoencoder to load; the codebook is always there.
+  /// Which halves of the autoencoder to load; the codebook is always loaded.
   public struct Parts: OptionSet, Sendable {
     /// The bits.
     public let rawValue: Int
-    /// Parts from their bits.
+    /// The parts with these bits.
     public init(rawValue: Int) { self.rawValue = rawValue }
     /// Image → tokens.
     public static var encoder: Parts { Parts(rawValue: 1) }
@@ -18,7 +19,7 @@ public struct VQVAE<B: Backend>: Sendable {
     public static var all: Parts { [.encoder, .decoder] }
   }
 
-  /// Its sizes and variants.
+  /// The model's sizes and variants.
   public let configuration: TokenizerConfiguration
   /// The codebook.
   public let quantizer: ResidualQuantizer<B>
@@ -32,8 +33,8 @@ public struct VQVAE<B: Backend>: Sendable {
 
   /// A model with the parameters of a source.
   ///
-  /// - Throws: `ConfigurationError` when the sizes do not fit each other, `ParameterProblems` when parameters are missing
-  ///   or have other shapes.
+  /// - Throws: `ConfigurationError` when the sizes do not fit each other, `ParameterProblems` when parameters are
+  ///   missing or have other shapes.
   public init(
     _ configuration: TokenizerConfiguration, _ source: any ParameterSource<B>, parts: Parts = .all, on device: B.Device
   ) throws {
@@ -54,7 +55,7 @@ public struct VQVAE<B: Backend>: Sendable {
 
   /// The output of the encoder alone [B, Z, P, P].
   ///
-  /// - Throws: `RequestError` when the encoder was not loaded, or these are no images.
+  /// - Throws: `RequestError` when the encoder was not loaded, or the shape is not that of images.
   public func encoderOutput(_ image: Variable<B>) throws -> Variable<B> {
     guard let encoder else { throw Self.missing("encoder") }
     let (shape, smallest) = (image.shape, configuration.downsampling)
@@ -66,7 +67,7 @@ public struct VQVAE<B: Backend>: Sendable {
 
   /// f, what is quantized: quant_conv(encoder(image)) [B, Z, P, P].
   ///
-  /// - Throws: `RequestError` when the encoder was not loaded, or these are no images.
+  /// - Throws: `RequestError` when the encoder was not loaded, or the shape is not that of images.
   public func features(_ image: Variable<B>) throws -> Variable<B> {
     guard let convolutionToCodes else { throw Self.missing("encoder") }
     return convolutionToCodes(try encoderOutput(image))
@@ -74,12 +75,13 @@ public struct VQVAE<B: Backend>: Sendable {
 
   /// The tokens of images, and f̂ after each scale.
   ///
-  /// - Throws: `RequestError` when the encoder was not loaded, or these are no images of the tokenizer's size.
+  /// - Throws: `RequestError` when the encoder was not loaded, or the shape is not that of images of the tokenizer's
+  ///   size.
   public func encode(_ image: Variable<B>) throws -> Quantized<B> { quantizer.encode(try mapFeatures(image)) }
 
-  /// The image of f̂, before it is clamped to −1 … 1 [B, 3, H, W].
+  /// The image of f̂ before clamping to −1 … 1 [B, 3, H, W].
   ///
-  /// - Throws: `RequestError` when the decoder was not loaded, or this is no f̂.
+  /// - Throws: `RequestError` when the decoder was not loaded, or the shape is not that of f̂.
   public func decode(_ sum: Variable<B>) throws -> Variable<B> {
     guard let decoder, let convolutionFromCodes else { throw Self.missing("decoder") }
     guard sum.shape.rank == 4, sum.shape[1] == configuration.codeWidth, sum.shape[2] > 0, sum.shape[3] > 0 else {
@@ -88,10 +90,10 @@ public struct VQVAE<B: Backend>: Sendable {
     return decoder(convolutionFromCodes(sum))
   }
 
-  /// A training pass: the unclamped reconstruction, whose gradient reaches the encoder straight through the codebook, and
-  /// the quantizer's loss.
+  /// A training pass: the unclamped reconstruction, whose gradient reaches the encoder straight through the codebook,
+  /// and the quantizer's loss.
   ///
-  /// - Throws: `RequestError` when a half was not loaded, or these are no images of the tokenizer's size.
+  /// - Throws: `RequestError` when a half was not loaded, or the shape is not that of images of the tokenizer's size.
   public func reconstruct(_ image: Variable<B>) throws -> (image: Variable<B>, quantizerLoss: Variable<B>, Quantized<B>)
   {
     let f = try mapFeatures(image)
@@ -100,7 +102,7 @@ public struct VQVAE<B: Backend>: Sendable {
     return (try decode(f.straightThrough(last.value)), quantizer.loss(features: f, sums: quantized.sums), quantized)
   }
 
-  /// f of images whose maps have the side of the last scale.
+  /// f of images whose feature maps have the side of the last scale.
   private func mapFeatures(_ image: Variable<B>) throws -> Variable<B> {
     let f = try features(image)
     let side = configuration.scaleList.lastSide

@@ -1,6 +1,6 @@
-// AdaLN: how the class steers every block. Linear(SiLU(condition)) gives γ1, γ2, scale1, scale2, shift1, shift2 (in this
-// order) per block; the head has a scale and a shift of its own. None of them depends on the scale being sampled, so they
-// are computed once per image.
+// AdaLN: how the class conditions every block. Linear(SiLU(condition)) gives γ1, γ2, scale1, scale2, shift1, shift2 (in
+// this order) per block; the head has its own scale and shift. None of these vectors depends on the scale being
+// sampled, so they are computed once per image.
 
 import TensorCore
 
@@ -15,10 +15,11 @@ public struct BlockModulation<B: Backend> {
   let feedForwardScale: Variable<B>
   let attentionShift: Variable<B>
   let feedForwardShift: Variable<B>
-  /// The bias of the block's qkv projection [3C], which no scale changes either; nil to put it together for each scale.
+  /// The bias of the block's qkv projection [3C], which is also the same at all scales; nil to assemble it for each
+  /// scale.
   var qkvBias: Variable<B>?
 
-  /// Cuts [B, 6, C] into its six vectors.
+  /// Splits [B, 6, C] into its six vectors.
   package init(_ six: Variable<B>) {
     let batch = six.shape[0]
     let width = six.shape[2]
@@ -32,7 +33,7 @@ public struct BlockModulation<B: Backend> {
   }
 }
 
-/// Everything in the transformer that no scale changes: what depends on the class alone, or on nothing.
+/// Everything in the transformer that is the same at all scales: what depends only on the class, or on nothing.
 public struct Condition<B: Backend> {
   /// class_emb[label] [B, C]: the first token before its position is added.
   let classVector: Variable<B>
@@ -44,7 +45,7 @@ public struct Condition<B: Backend> {
   let headShift: Variable<B>
 }
 
-/// What a block adds to the condition: a projection of its own, or an offset to the shared one.
+/// How a block derives its vectors from the condition: its own projection, or an offset to the shared one.
 enum ModulationSource<B: Backend>: Sendable {
   /// Linear(SiLU(condition)) [6C, C].
   case own(Linear<B>)

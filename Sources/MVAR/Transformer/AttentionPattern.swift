@@ -1,19 +1,19 @@
-// The three attention patterns that share all weights and all other text: MVAR's, its ablation, and the baseline VAR.
+// The three attention patterns, which share all weights and all other code: MVAR's, its ablation, and the baseline VAR.
 //
-// They differ in what a token sees, and in nothing else; `ScaleTrajectory` turns a pattern into spans and windows. `mvar
-// mask` samples them.
+// They differ only in what a token sees; `ScaleTrajectory` turns a pattern into spans and windows. `mvar mask` draws
+// them.
 
 /// What the tokens of a scale see.
 public enum AttentionPattern: String, CaseIterable, Hashable, Sendable {
-  /// Both Markov assumptions: a scale sees itself alone, from scale R on each token its k × k neighborhood only.
-  /// p(r_s | r_(s−1)), O(N k²).
+  /// Both Markov assumptions: a scale sees only itself, and from scale R on each token sees only its k × k
+  /// neighborhood. p(r_s | r_(s−1)), O(N k²).
   case mvar
-  /// The first assumption alone, the paper's ablation: every scale sees itself alone, all of it.
+  /// The first assumption only, the paper's ablation: every scale sees all of itself and nothing else.
   case scaleMarkov = "scale-markov"
-  /// The baseline VAR (arXiv 2404.02905), block-causal: a scale sees itself and all earlier ones, p(r_s | r_1 … r_(s−1)).
-  /// Sampling keeps the keys and values of all scales so far, and always with guidance.
+  /// The baseline VAR (arXiv 2404.02905), block-causal: a scale sees itself and all earlier ones,
+  /// p(r_s | r_1 … r_(s−1)). Sampling keeps the keys and values of all scales so far, and always uses guidance.
   case blockCausal = "var"
 
-  /// Whether a scale sees earlier ones, whose keys and values must then be at hand.
+  /// Whether a scale sees earlier ones, whose keys and values must then be available.
   public var seesEarlierScales: Bool { self == .blockCausal }
 }

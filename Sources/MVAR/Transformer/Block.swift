@@ -5,7 +5,7 @@
 
 import TensorCore
 
-/// A block: attention and feed-forward, both steered by the class.
+/// A block: attention and feed-forward, both conditioned on the class.
 package struct Block<B: Backend>: Sendable {
   let modulation: ModulationSource<B>
   let attention: SpatialMarkovAttention<B>
@@ -13,8 +13,8 @@ package struct Block<B: Backend>: Sendable {
 
   init(_ builder: ParameterBuilder<B>, _ name: String, _ configuration: TransformerConfiguration) {
     let width = configuration.width
-    // The order of parameters is PyTorch's: the offset stands before the sub-layers, the projection after them.
-    // Of its six vectors the first two are γ, which begins small.
+    // The order of parameters is PyTorch's: the offset comes before the sub-layers, the projection after them. The
+    // first two of the six vectors are γ, which starts small.
     let offset =
       configuration.sharesModulation
       ? builder.parameter(
@@ -34,7 +34,7 @@ package struct Block<B: Backend>: Sendable {
       }
   }
 
-  /// What steers the block, the same at all scales.
+  /// The block's modulation, the same at all scales.
   ///
   /// - Parameters:
   ///   - activated: SiLU(condition) [B, C]
@@ -50,7 +50,7 @@ package struct Block<B: Backend>: Sendable {
   /// - Parameters:
   ///   - keep: DropPath's factor per sample, for each of the two branches; nil for none.
   ///   - cache: the keys and values of earlier scales, which VAR's later scales need.
-  ///   - observe: gets the queries, and the keys and values they meet.
+  ///   - observe: receives the queries, and the keys and values they attend to.
   package func callAsFunction(
     _ x: consuming Variable<B>, _ vectors: BlockModulation<B>, scales: Range<Int>,
     keep: (attention: [B.Scalar], feedForward: [B.Scalar])? = nil, cache: KeyValueCache<B>.BlockCache? = nil,

@@ -1,11 +1,11 @@
-// One block of the transformer on bare tensors, and its backward written out, line by line:
+// One block of the transformer on bare tensors, and its backward, written out line by line:
 //
-//     block:  m = x + κ1·γ1·Attention(AdaLN(x)),   y = m + κ2·γ2·FFN(AdaLN(m))     (`Block` says the same with variables)
+//     block:  m = x + κ1·γ1·Attention(AdaLN(x)),   y = m + κ2·γ2·FFN(AdaLN(m))     (`Block` is the same with variables)
 //     dBlock: the same eleven steps from the last to the first, each replaced by its gradient
 //
-// For reading, and to check a kernel that fuses several steps: every value in between is there under a name. There is
-// deliberately no tape, no class (the six vectors are given), no reuse of memory, and one attention call only: some dense
-// scales, or one windowed scale. Training runs `Block` on the tape; the two give the same bits.
+// For reading, and for checking a kernel that fuses several steps: every intermediate value has a name. There is
+// deliberately no tape, no class (the six vectors are given), no reuse of memory, and only one attention call: some
+// dense scales, or one windowed scale. Training runs `Block` on the tape; the two give the same bits.
 
 import TensorCore
 
@@ -15,7 +15,7 @@ public struct BlockByHand<B: Backend>: Sendable {
   public let weights: BlockWeights<B>
   /// H, the number of heads.
   public let heads: Int
-  /// Its one attention call.
+  /// The block's only attention call.
   public let call: AttentionCall
 
   /// A block of the given weights.
@@ -27,12 +27,12 @@ public struct BlockByHand<B: Backend>: Sendable {
 
   private var epsilon: B.Scalar { B.Scalar(layerNormEpsilon) }
 
-  /// What logits are multiplied by: 1 when queries and keys are normalized, otherwise ¼/√c.
+  /// The factor of the logits: 1 when queries and keys are normalized, otherwise ¼/√c.
   private var softmaxScale: B.Scalar {
     weights.logitScale != nil ? 1 : B.Scalar(0.25 / Double(weights.queryBias.shape.count / heads).squareRoot())
   }
 
-  /// [b_q, 0, b_v] [3C]: keys have no bias, because softmax ignores what all logits of a query share.
+  /// [b_q, 0, b_v] [3C]: keys have no bias, because softmax ignores a term common to all logits of a query.
   private var qkvBias: Tensor<B> {
     let none = Tensor<B>(repeating: 0, shape: weights.queryBias.shape, on: weights.queryBias.device)
     return B.concatenate([weights.queryBias, none, weights.valueBias], axis: 0)
@@ -56,7 +56,7 @@ public struct BlockByHand<B: Backend>: Sendable {
       x, scale: vectors.attentionScale, shift: vectors.attentionShift, epsilon: epsilon)  // [B, N, C]
     // 2. j = u1 Wⱼᵀ + [b_q, 0, b_v]
     let qkv = B.linear(u1, weight: w.qkvWeight, bias: qkvBias)  // [B, N, 3C]
-    // 3. q, k, v: j cut into 3 × H × c; q ← q/‖q‖·exp(min(s, ln 100)) and k ← k/‖k‖ where there is an s
+    // 3. q, k, v: j split into 3 × H × c; q ← q/‖q‖·exp(min(s, ln 100)) and k ← k/‖k‖ where there is an s
     let parts = B.splitHeads(qkv, heads: heads, logitScale: w.logitScale)  // each [B, N, H, c]
     // 4. o = softmax(softmaxScale·q kᵀ) v over the keys that a query sees
     let attention = attend(parts)  // [B, N, H, c]
@@ -90,14 +90,14 @@ public struct BlockByHand<B: Backend>: Sendable {
   ///
   /// - Parameters:
   ///   - dOutput: dy [B, N, C]
-  ///   - saved: what `block` kept.
-  ///   - vectors: as given to `block`; `keep` alike.
+  ///   - saved: what `block` saved.
+  ///   - vectors: as passed to `block`; likewise `keep`.
   public func dBlock(
     _ dOutput: Tensor<B>, _ saved: BlockSaved<B>, _ vectors: BlockVectors<B>,
     keep: (attention: [B.Scalar], feedForward: [B.Scalar])? = nil
   ) -> BlockGradients<B> {
     let w = weights
-    // 11. y = m + κ2·γ2·f: df = κ2·γ2·dy and dγ2 = κ2·Σₙ f·dy; dy itself goes on to m past the branch.
+    // 11. y = m + κ2·γ2·f: df = κ2·γ2·dy and dγ2 = κ2·Σₙ f·dy; dy itself flows on to m past the branch.
     let gated2 = B.dGatedResidual(
       dOutput, branch: saved.ffn, gain: vectors.feedForwardGain, keep: keep?.feedForward)  // [B, N, C], [B, C]
     // 10. f = g W₂ᵀ + b₂: dg = df W₂, dW₂ = dfᵀ g, db₂ = Σ df over batch and tokens
@@ -108,14 +108,14 @@ public struct BlockByHand<B: Backend>: Sendable {
     // 8. h = u2 W₁ᵀ + b₁: du2 = dh W₁, dW₁ = dhᵀ u2, db₁ = Σ dh
     let fc1 = B.dLinear(
       dHidden, x: saved.feedForwardInput, weight: w.fc1Weight, hasBias: true)  // [B, N, C], [4C, C], [4C]
-    // 7. u2 = m̂·(1 + scale2) + shift2 with m̂ = LN(m), r = 1/deviation: dshift2 = Σₙ du2, dscale2 = Σₙ m̂·du2, and with
-    //    e = (1 + scale2)·du2 the branch's part of dm is r·(e − mean(e) − m̂·mean(e·m̂)), means over C
+    // 7. u2 = m̂·(1 + scale2) + shift2 with m̂ = LN(m), r = 1/deviation: dshift2 = Σₙ du2, dscale2 = Σₙ m̂·du2, and
+    //    with e = (1 + scale2)·du2 the branch's part of dm is r·(e − mean(e) − m̂·mean(e·m̂)), means over C
     let norm2 = B.dAdaptiveLayerNorm(
       fc1.x, scale: vectors.feedForwardScale, saved.feedForwardNorm)  // [B, N, C], [B, C], [B, C]
     // m is used twice, by 11 and by 7: its gradients add
     let dMiddle = B.combine(dOutput, times: 1, norm2.x, times: 1)  // [B, N, C]
 
-    // 6. m = x + κ1·γ1·a: da = κ1·γ1·dm, dγ1 = κ1·Σₙ a·dm; dm itself goes on to x
+    // 6. m = x + κ1·γ1·a: da = κ1·γ1·dm, dγ1 = κ1·Σₙ a·dm; dm itself flows on to x
     let gated1 = B.dGatedResidual(
       dMiddle, branch: saved.attended, gain: vectors.attentionGain, keep: keep?.attention)  // [B, N, C], [B, C]
     // 5. a = o Wₚᵀ + bₚ: do = da Wₚ, dWₚ = daᵀ o, dbₚ = Σ da
@@ -126,10 +126,10 @@ public struct BlockByHand<B: Backend>: Sendable {
     //    dlogits = P·(dP − Σₖ P·dP) where that sum is o·do: dq = scale·dlogits k, dk = scale·dlogitsᵀ q
     let dParts = dAttend(
       projection.x.reshaped(saved.attention.output.shape), saved.attention)  // each [B, N, H, c]
-    // 3. q = α·q̂ with q̂ = j_q/‖j_q‖, α = exp(min(s, ln 100)): dj_q = α·(dq − q̂·(q̂·dq))/‖j_q‖, ds = Σ q·dq below ln 100;
-    //    k alike with α = 1; without s, and for v: a copy to its place in j
+    // 3. q = α·q̂ with q̂ = j_q/‖j_q‖, α = exp(min(s, ln 100)): dj_q = α·(dq − q̂·(q̂·dq))/‖j_q‖, ds = Σ q·dq below
+    //    ln 100; likewise for k with α = 1; without s, and for v: a copy to its position in j
     let split = B.dSplitHeads(dParts, qkv: saved.qkv, logitScale: w.logitScale)  // [B, N, 3C], [H]
-    // 2. j = u1 Wⱼᵀ + [b_q, 0, b_v]: du1 = dj Wⱼ, dWⱼ = djᵀ u1, [db_q, –, db_v] = Σ dj; the middle third is no one's
+    // 2. j = u1 Wⱼᵀ + [b_q, 0, b_v]: du1 = dj Wⱼ, dWⱼ = djᵀ u1, [db_q, –, db_v] = Σ dj; the middle third is unused
     let qkv = B.dLinear(
       split.qkv, x: saved.attentionInput, weight: w.qkvWeight, hasBias: true)  // [B, N, C], [3C, C], [3C]
     let width = w.queryBias.shape.count
@@ -152,7 +152,7 @@ public struct BlockByHand<B: Backend>: Sendable {
         fc1Bias: fc1.bias!, fc2Weight: fc2.weight, fc2Bias: fc2.bias!))
   }
 
-  // MARK: Its attention
+  // MARK: Attention
 
   /// o [B, N, H, c] from q, k and v, densely within spans or within a window on the map.
   private func attend(_ parts: Heads<B>) -> AttentionSaved<B> {
@@ -162,7 +162,7 @@ public struct BlockByHand<B: Backend>: Sendable {
     case .windowed(let window, let side):
       let map = Self.reshaped(parts, Self.map(parts.queries.shape, side))  // each [B, p, p, H, c]
       let saved = B.neighborhoodAttention(map, window: window, softmaxScale: softmaxScale).saved
-      // Kept under the shape of the tokens, so that both calls look the same from outside.
+      // Kept under the shape of the tokens, so that both calls look the same from the outside.
       return AttentionSaved(
         heads: parts, output: saved.output.reshaped(parts.queries.shape), logSumExp: saved.logSumExp)
     }

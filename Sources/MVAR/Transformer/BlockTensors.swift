@@ -1,7 +1,8 @@
 // The tensors of `BlockByHand`: weights, the six AdaLN vectors, what the forward keeps, and the gradients.
 //
-// A gradient has the shape of its tensor, so the gradients of weights and vectors come back in the same structs. This file
-// deliberately computes nothing: it names and hands over, also from a model to a block by hand.
+// A gradient has the shape of its tensor, so the gradients of weights and vectors are returned in the same structs.
+// This file deliberately computes nothing: it names tensors and passes them on, including from a model to a block by
+// hand.
 
 import TensorCore
 
@@ -47,7 +48,7 @@ public struct BlockWeights<B: BackendTypes>: Sendable {
   }
 }
 
-/// The six vectors that steer a block, each [B, C], or their gradients.
+/// The six vectors that modulate a block, each [B, C], or their gradients.
 public struct BlockVectors<B: BackendTypes>: Sendable {
   /// γ1
   public let attentionGain: Tensor<B>
@@ -80,14 +81,14 @@ public struct BlockVectors<B: BackendTypes>: Sendable {
 public enum AttentionCall: Hashable, Sendable {
   /// Each span of queries sees its span of keys: one span per scale.
   case dense([AttentionSpan])
-  /// On a map of side × side tokens, each sees window × window around itself.
+  /// On a map of side × side tokens, each sees the window × window tokens around itself.
   case windowed(window: Int, side: Int)
 }
 
 /// What the backward of a block needs.
 ///
-/// None of it is more than the forward computes anyway. A kernel may keep less: u1 and u2 follow from their
-/// norms, q, k and v from j, and g from h; it trades their memory for computing them again.
+/// The forward computes all of it anyway. A kernel may keep less: u1 and u2 follow from their norms, q, k and v from j,
+/// and g from h; it trades their memory for recomputation.
 public struct BlockSaved<B: BackendTypes>: Sendable {
   /// x [B, N, C] with the mean and reciprocal deviation of every token.
   public let attentionNorm: LayerNormSaved<B>
@@ -139,7 +140,7 @@ extension MarkovianTransformer {
   ///
   /// - Parameters:
   ///   - index: which block.
-  ///   - scales: dense ones, or one windowed one: whatever is one segment of training.
+  ///   - scales: dense scales, or one windowed scale: any one segment of training.
   public func blockByHand(_ index: Int, scales: Range<Int>) -> BlockByHand<B> {
     precondition(trajectory.attentionGroups(of: scales).count == 1, "scales \(scales) need several attention calls")
     let (attention, feedForward) = (blocks[index].attention, blocks[index].feedForward)

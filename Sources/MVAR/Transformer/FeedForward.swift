@@ -11,7 +11,7 @@ struct FeedForward<B: Backend>: Sendable {
 
   init(_ builder: ParameterBuilder<B>, _ name: String, _ configuration: TransformerConfiguration) {
     let width = configuration.width
-    // Streams have the layers' first names.
+    // The streams keep the layers' original names.
     fc1 = Linear(
       builder, "\(name).fc1", from: width, to: 4 * width,
       weight: configuration.initialWeight.sampled(as: "\(name).expand.weight"))

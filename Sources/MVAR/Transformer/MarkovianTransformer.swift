@@ -1,11 +1,11 @@
-// The transformer: from a class and the maps sampled so far to logits for the next map's tokens (MVAR, arXiv 2505.12742,
-// section 3). The text is forward only; with a tape the same text is differentiated.
+// The transformer: from a class and the maps sampled so far to logits for the next map's tokens (MVAR, arXiv
+// 2505.12742, section 3). The code is forward only; with a tape, the same code is differentiated.
 
 import TensorCore
 
 /// The MVAR transformer.
 public struct MarkovianTransformer<B: Backend>: Sendable {
-  /// Its sizes and variants.
+  /// The model's sizes and variants.
   public let configuration: TransformerConfiguration
   /// Which tokens see which.
   public let trajectory: ScaleTrajectory
@@ -24,8 +24,8 @@ public struct MarkovianTransformer<B: Backend>: Sendable {
 
   /// A model with the parameters of a source.
   ///
-  /// - Throws: `ConfigurationError` when the sizes do not fit each other, `ParameterProblems` when parameters are missing
-  ///   or have other shapes.
+  /// - Throws: `ConfigurationError` when the sizes do not fit each other, `ParameterProblems` when parameters are
+  ///   missing or have other shapes.
   public init(_ configuration: TransformerConfiguration, _ source: any ParameterSource<B>, on device: B.Device) throws {
     try configuration.validate()
     self.configuration = configuration
@@ -50,7 +50,7 @@ public struct MarkovianTransformer<B: Backend>: Sendable {
     try ParameterProblems.check(builder.problems)
   }
 
-  /// Everything that no scale changes.
+  /// Everything that is the same at all scales.
   ///
   /// - Parameters:
   ///   - labels: each a class or the null class.
@@ -61,16 +61,16 @@ public struct MarkovianTransformer<B: Backend>: Sendable {
     return condition(labels: try Indices(labels, shape: [labels.count], on: positions.value.device), tape: tape)
   }
 
-  /// Everything that no scale changes, for labels that the device holds already.
+  /// Everything that is the same at all scales, for labels already on the device.
   ///
   /// - Parameters:
-  ///   - labels: [B], each a class or the null class; that is not checked.
+  ///   - labels: [B], each a class or the null class; this is not checked.
   ///   - tape: where to record; nil for nowhere.
   public func condition(labels: Indices<B>, tape: Tape<B>? = nil) -> Condition<B> {
     condition(classVector: classEmbedding(labels, tape: tape))
   }
 
-  /// Everything that no scale changes, from class_emb[label] [B, C].
+  /// Everything that is the same at all scales, from class_emb[label] [B, C].
   func condition(classVector: Variable<B>) -> Condition<B> {
     let (batch, width) = (classVector.shape[0], configuration.width)
     let activated = classVector.silu()
@@ -85,13 +85,14 @@ public struct MarkovianTransformer<B: Backend>: Sendable {
   /// Logits for the tokens of some scales [B, N, V].
   ///
   /// - Parameters:
-  ///   - condition: of the same batch.
+  ///   - condition: for the same batch.
   ///   - inputs: x_s of these scales, without scale 0's, [B, N or N − 1, Z]; nil when there are none.
   ///   - scales: one scale in sampling, a segment in training.
   ///   - keep: DropPath's factors per block, see `Block`.
-  ///   - cache: of the scales before, when VAR computes one scale after the other; these scales are added.
-  ///   - observe: gets each block's number and its queries, with the keys and values they meet.
-  /// - Throws: `RequestError` when there are no such scales, they see earlier ones that are missing, or the inputs do not fit.
+  ///   - cache: the cache of the earlier scales, when VAR computes scale by scale; these scales are added to it.
+  ///   - observe: receives each block's index and its queries, with the keys and values they attend to.
+  /// - Throws: `RequestError` when there are no such scales, earlier scales they see are missing, or the inputs do not
+  ///   fit.
   public func logits(
     _ condition: Condition<B>, inputs: Variable<B>?, scales: Range<Int>,
     keep: ((Int) -> (attention: [B.Scalar], feedForward: [B.Scalar])?)? = nil, cache: KeyValueCache<B>? = nil,

@@ -1,13 +1,13 @@
-// Who sees whom along the scales, and which scales are trained together. This is all that MVAR and VAR differ in.
+// Which scales see which, and which are trained together. This is the only difference between MVAR and VAR.
 //
-// The first Markov assumption, p(r_s | r_(s−1)): at scale s the transformer's input is the sum of the earlier scales'
-// contributions, resized to p_s × p_s, and attention sees those p_s² tokens only. So there is nothing to cache, and over all
-// L tokens the pattern is block-diagonal: dense blocks for scales below R, banded ones (the second assumption,
-// `SpatialMarkovAttention`) from R on. In the baseline VAR a scale also sees all earlier ones: the pattern is block-causal.
+// The first Markov assumption, p(r_s | r_(s−1)): at scale s the input is the sum of the earlier contributions, resized
+// to p_s × p_s, and attention sees only those p_s² tokens. So nothing is cached, and over all L tokens the pattern is
+// block-diagonal: dense blocks for scales below R, banded ones (the second assumption, `SpatialMarkovAttention`) from R
+// on. In the baseline VAR a scale also sees all earlier ones (block-causal).
 
 import TensorCore
 
-/// Who sees whom along the trajectory of scales.
+/// Which scales see which along the trajectory of scales.
 public struct ScaleTrajectory: Hashable, Sendable {
   /// What the tokens of a scale see.
   public let pattern: AttentionPattern
@@ -32,12 +32,12 @@ public struct ScaleTrajectory: Hashable, Sendable {
   /// The scales that the tokens of a scale see: itself, or also all earlier ones.
   public func visibleScales(from scale: Int) -> Range<Int> { (pattern.seesEarlierScales ? 0 : scale)..<scale + 1 }
 
-  /// How many keys each token of a scale sees.
+  /// The number of keys that each token of a scale sees.
   public func keysPerQuery(of scale: Int) -> Int {
     isWindowed(scale) ? window * window : scaleList.tokens(of: visibleScales(from: scale)).count
   }
 
-  /// What is trained in one iteration: scales 0 ..< R together, then each finer scale alone; with VAR everything at once.
+  /// What one iteration trains: scales 0 ..< R together, then each finer scale alone; with VAR everything at once.
   public var segments: [Range<Int>] {
     if pattern.seesEarlierScales { return [0..<scaleList.count] }
     return (refineStep > 0 ? [0..<refineStep] : []) + (refineStep..<scaleList.count).map { $0..<$0 + 1 }
@@ -63,7 +63,7 @@ public struct ScaleTrajectory: Hashable, Sendable {
   }
 
   /// What the queries of every dense scale see: the spans of a group. Queries are counted from the group's first token;
-  /// keys too, or from the first token of all where the keys of earlier scales are at hand.
+  /// so are keys, or from the first token overall where the keys of earlier scales are available.
   func spans(of scales: Range<Int>) -> [AttentionSpan] {
     let first = scaleList.tokens(of: scales).lowerBound
     let firstKey = pattern.seesEarlierScales ? 0 : first

@@ -1,6 +1,6 @@
 // The attention of a block: qkv projection, heads, and per scale either dense attention or, from scale R on, the second
-// Markov assumption: a query at (i, j) sees only the k × k window around it, shifted inward at the border. O(N k²) instead
-// of O(N²). The other patterns (`AttentionPattern`) run through the same lines, with dense spans only.
+// Markov assumption: a query at (i, j) sees only the k × k window around it, shifted inward at the border. O(N k²)
+// instead of O(N²). The other patterns (`AttentionPattern`) run through the same code, with dense spans only.
 
 import Foundation
 import TensorCore
@@ -18,7 +18,7 @@ struct SpatialMarkovAttention<B: Backend>: Sendable {
   let projection: Linear<B>
   let heads: Int
   let trajectory: ScaleTrajectory
-  /// What logits are multiplied by: 1 when queries and keys are normalized, otherwise ¼/√c.
+  /// The factor of the logits: 1 when queries and keys are normalized, otherwise ¼/√c.
   let softmaxScale: B.Scalar
 
   init(_ builder: ParameterBuilder<B>, _ name: String, _ configuration: TransformerConfiguration) {
@@ -30,7 +30,7 @@ struct SpatialMarkovAttention<B: Backend>: Sendable {
       ? builder.parameter("\(name).logitScale", [1, heads, 1, 1], initial: .constant(log(4.0))) : nil
     queryBias = builder.parameter("\(name).queryBias", [width], initial: .zeros)
     valueBias = builder.parameter("\(name).valueBias", [width], initial: .zeros)
-    // The stream has the layer's first name.
+    // The stream keeps the layer's original name.
     qkvWeight = builder.parameter(
       "\(name).qkv.weight", [3 * width, width],
       initial: configuration.initialWeight.sampled(as: "\(name).joint.weight"))
@@ -43,9 +43,9 @@ struct SpatialMarkovAttention<B: Backend>: Sendable {
   /// Tokens of some scales [B, N, C] → [B, N, C]
   ///
   /// - Parameters:
-  ///   - bias: the qkv bias, if it is at hand.
+  ///   - bias: the qkv bias, if already assembled.
   ///   - cache: the keys and values of earlier scales, which VAR's later scales need.
-  ///   - observe: gets the queries and all keys and values they meet.
+  ///   - observe: receives the queries and all keys and values they attend to.
   func callAsFunction(
     _ x: Variable<B>, bias: Variable<B>? = nil, scales: Range<Int>, cache: KeyValueCache<B>.BlockCache? = nil,
     observe: ((VariableHeads<B>) -> Void)? = nil

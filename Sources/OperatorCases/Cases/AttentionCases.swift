@@ -3,7 +3,7 @@
 
 import TensorCore
 
-/// Cutting the qkv projection; inputs qkv and, where there is one, the logit scale.
+/// Splitting the qkv projection; inputs qkv and, if there is one, the logit scale.
 package struct SplitHeadsCase: OperatorCase {
   package let name: String
   package let inputs: [Values]
@@ -25,7 +25,7 @@ package struct SplitHeadsCase: OperatorCase {
 
   package var cost: OperatorCost {
     let (count, scales) = (inputs[0].shape.count, inputs.count > 1 ? heads : 0)
-    // Queries and keys are two thirds.
+    // Queries and keys are two thirds of the projection.
     return OperatorCost(
       count: scales > 0 ? count * 2 / 3 : 0, operations: (3, 7), forward: (count + scales, count),
       backward: (2 * count + scales, count + scales))
@@ -178,7 +178,8 @@ package struct NeighborhoodAttentionCase: OperatorCase {
 }
 
 extension OperatorCost {
-  /// Scores and sums for so many pairs of a query and a key; the backward computes the scores again, and four more products.
+  /// Scores and sums for this many pairs of a query and a key; the backward recomputes the scores, plus four more
+  /// products.
   fileprivate static func ofAttention(_ inputs: [Values], pairs: Double) -> OperatorCost {
     let queries = inputs[0].shape
     let given = inputs.reduce(0) { $0 + $1.shape.count }

@@ -1,8 +1,9 @@
-// Convolutions: 1 × 1 kernels, stride 2 with padding on two sides only, more padding than map, even kernels, one pixel.
+// Convolutions: 1 × 1 kernels, stride 2 with padding on two sides only, padding larger than the map, even kernels, one
+// pixel.
 
 import TensorCore
 
-/// Convolution; inputs x, weight and, where there is one, bias.
+/// Convolution; inputs x, weight and, if there is one, bias.
 package struct ConvolutionCase: OperatorCase {
   package let operatorName = "convolution"
   package let name: String

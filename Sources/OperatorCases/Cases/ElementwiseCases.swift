@@ -1,4 +1,5 @@
-// Sums, activations, softmax and rearrangements: partial vectors, batch 1, magnitudes where exp overflows or vanishes.
+// Sums, activations, softmax and rearrangements: partial vectors, batch 1, magnitudes where exp overflows or
+// underflows.
 
 import TensorCore
 
@@ -19,9 +20,9 @@ package struct ElementwiseCase: OperatorCase {
   var range = 0..<0
   /// The gradient of a softmax over one entry is a difference of equal terms.
   package var cancellation: Double { operation == .softmax && inputs[0].shape[-1] == 1 ? 4 : 0 }
-  /// The factors of the samples of `gatedResidualKept`: dropped, scaled, plain.
+  /// The factors of the samples of `gatedResidualKept`: dropped, scaled, unchanged.
   private let keep: [Double] = [0, 1.25, 1]
-  /// The factors of `combine`, and that of `scale`.
+  /// The factors of `combine`, and the factor of `scale`.
   private static let (factors, factor) = ((0.75, -2.5), -1.5)
 
   package init(

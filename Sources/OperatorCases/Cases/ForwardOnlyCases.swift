@@ -1,7 +1,7 @@
-// Operators without a gradient: from logits to tokens, the nearest codes, and the optimizer.
+// Operators without a gradient: from logits to tokens, nearest codes, and the optimizer.
 //
-// Those that give integers are exact: their inputs leave no two candidates so close that single precision could not tell them
-// apart, and the integers are compared as numbers.
+// Those that return integers are exact: in their inputs no two candidates are so close that single precision could not
+// distinguish them, and the integers are compared as numbers.
 
 import TensorCore
 
@@ -45,7 +45,7 @@ package struct FilterCase: OperatorCase {
     OperatorOutcome([B.filterLogits(x[0], topK: topK, topP: topP)])
   }
 
-  /// Without sorting: one comparison for top-k; the exponential, its sum and another comparison for top-p.
+  /// Without sorting: one comparison for top-k; for top-p the exponential, its sum and another comparison.
   package var cost: OperatorCost {
     let count = inputs[0].shape.count
     return OperatorCost(count: count, operations: (4, 0), forward: (count, count), backward: nil)
@@ -186,7 +186,7 @@ package struct NearestCodeCase: OperatorCase {
     var random = RandomValues(seed: 35)
     return [CodeMetric.euclidean, .cosine].flatMap { metric in
       [(vectors: [1, 2] as Shape, codes: 3), ([2, 5, 7], 65), ([33, 17], 33)].map { vectors, codes in
-        // Vectors near to codes, and every code twice: the first of equal ones counts.
+        // Vectors near codes, and every code twice: the first of equal ones wins.
         let codebook = random.normal([codes, vectors[-1]])
         let near = random.normal(vectors, deviation: 0.01).numbers.enumerated().map { place, noise in
           codebook.numbers[(place + vectors[-1] * (place / vectors[-1])) % codebook.shape.count] + noise
@@ -266,7 +266,7 @@ package struct AdamWCase: OperatorCase {
 }
 
 extension Indices {
-  /// The integers as numbers, which a comparison can take.
+  /// The integers as floating-point values, for comparison.
   fileprivate func numbers(on device: B.Device) throws -> Tensor<B> {
     try Tensor(try values().map { B.Scalar($0) }, shape: shape, on: device)
   }

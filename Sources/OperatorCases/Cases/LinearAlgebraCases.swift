@@ -1,8 +1,9 @@
-// Linear layers: one input, one output, lengths that are no multiple of any vector width, one row, several leading axes.
+// Linear layers: one input, one output, lengths that are not multiples of any vector width, one row, several leading
+// axes.
 
 import TensorCore
 
-/// x Wᵀ + b; inputs x, W and, where there is a bias, b.
+/// x Wᵀ + b; inputs x, W and, if there is a bias, b.
 package struct LinearCase: OperatorCase {
   package let operatorName = "linear"
   package let name: String

@@ -15,7 +15,7 @@ package struct CrossEntropyCase: OperatorCase {
   package var indices: [IndexValues] {
     [IndexValues(targets, shape: Shape(Array(inputs[0].shape.dimensions.dropLast())))]
   }
-  /// Of one class, the probability 1 cancels against the target.
+  /// With one class, the probability 1 cancels against the target.
   package var cancellation: Double { inputs[0].shape[-1] == 1 ? 4 : 0 }
 
   package init(name: String, inputs: [Values], targets: [Int], labelSmoothing: Double) {
@@ -68,10 +68,10 @@ package struct CrossEntropyCase: OperatorCase {
   }
 }
 
-/// Which loss between two tensors, or sum, a case runs.
+/// Which loss between two tensors, or which sum, a case runs.
 enum PairLoss: String, Sendable { case meanSquaredError, meanAbsoluteError, sum }
 
-/// Losses that give one number; inputs x and y, or x alone for the sum.
+/// Losses that return one value; inputs x and y, or x alone for the sum.
 package struct PairLossCase: OperatorCase {
   let loss: PairLoss
   package let inputs: [Values]
@@ -80,7 +80,7 @@ package struct PairLossCase: OperatorCase {
   package var inputNames: [String] { ["x", "y"].dropLast(2 - inputs.count) }
   private let factor = 0.25
   package var attributes: [OperatorAttribute] { loss == .sum ? [.number("alpha", factor)] : [] }
-  /// A sum of numbers of either sign.
+  /// A sum of values of either sign.
   package var cancellation: Double { loss == .sum ? 4 : 0 }
 
   package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {

@@ -1,5 +1,5 @@
-// What an engine does besides operators of a model: norms of several tensors, memory that is filled, shared and borrowed, and
-// work that is written down and done again.
+// What an engine does besides the operators of a model: norms of several tensors; memory that is filled, shared and
+// borrowed; and work that is recorded and replayed.
 
 import Foundation
 import TensorCore
@@ -70,7 +70,7 @@ package struct MemoryCase: OperatorCase {
   }
 }
 
-/// Work that is done three times, recorded where the engine records; inputs what it is done on.
+/// Work that is run three times, recorded where the engine records; inputs are its operands.
 package struct RecordingCase: OperatorCase {
   package let operatorName = "recording"
   package let name: String
@@ -80,7 +80,7 @@ package struct RecordingCase: OperatorCase {
 
   package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
     let recording = Recording<B, Tensor<B>>(B.makeRecorder(on: x.device))
-    // What a recording gives lies in memory that the next run overwrites.
+    // A recording's results lie in memory that the next run overwrites.
     return OperatorOutcome(
       try x.tensors.map { input in
         let output = recording(input) { B.silu(B.multiply($0, by: -1.5)) }

@@ -11,7 +11,7 @@ package struct LayerNormCase: OperatorCase {
   package let operatorName = "layerNorm"
   package let inputNames = ["x"]
   package var attributes: [OperatorAttribute] { [.number("epsilon", epsilon)] }
-  /// Of one channel nothing is left; what cancels was multiplied by 1/√ε.
+  /// With one channel the result is zero; the terms that cancel were multiplied by 1/√ε.
   package var cancellation: Double { inputs[0].shape[-1] == 1 ? 1e3 : 0 }
 
   package init(name: String, inputs: [Values], epsilon: Double = 1e-6) {
@@ -91,7 +91,7 @@ package struct GroupNormCase: OperatorCase {
   package var attributes: [OperatorAttribute] {
     [.integer("groups", groups), .number("epsilon", epsilon), .choice("activation", activation)]
   }
-  /// Of two numbers only the signs are left, so their gradients cancel.
+  /// With two values only the signs remain, so their gradients cancel.
   package var cancellation: Double { inputs[0].shape.count <= 2 * groups ? 16 : 0 }
 
   package init(

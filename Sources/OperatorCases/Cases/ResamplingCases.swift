@@ -2,7 +2,7 @@
 
 import TensorCore
 
-/// What kind of resizing a case does.
+/// The kind of resizing a case does.
 package enum ResizeKind: String, Sendable { case area, bicubic, nearest }
 
 /// Resizing; inputs x.
@@ -54,7 +54,7 @@ package struct ResizeCase: OperatorCase {
     let output = shape[0] * shape[1] * height * width
     let operations: (forward: Double, backward: Double)
     switch kind {
-    // The inputs that an output averages, at least.
+    // At least as many inputs as an output averages.
     case .area:
       let share = Double(max(shape.count, output)) / Double(max(output, 1))
       operations = (share, share)

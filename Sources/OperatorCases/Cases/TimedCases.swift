@@ -1,13 +1,13 @@
-// Cases that are there to be timed: the operators at the sizes that the published models give them. Their numbers repeat after
-// 2¹⁶, which is random enough for timings; a case takes up memory only where it is loaded.
+// Cases for timing: the operators at the sizes of the published models. Their values repeat after 2¹⁶ elements, which
+// is random enough for timings; a case takes up memory only once it is loaded.
 
 import TensorCore
 
-/// A case to be timed.
+/// A case to time.
 public struct TimedCase: Sendable {
-  /// The operator, its inputs and what it costs.
+  /// The operator, its inputs and its cost.
   public let operatorCase: any OperatorCase
-  /// Whether the backward is to be timed too.
+  /// Whether to time the backward too.
   public let timesBackward: Bool
 
   init(_ operatorCase: any OperatorCase, backward: Bool = false) {
@@ -16,9 +16,9 @@ public struct TimedCase: Sendable {
   }
 }
 
-/// The sizes of operators to be timed.
+/// The sizes of the operators to time.
 public struct TimedSizes: Hashable, Sendable {
-  /// Rows of a batch.
+  /// Rows in a batch.
   public let batch: Int
   /// The side of the largest map of tokens.
   public let side: Int
@@ -26,17 +26,17 @@ public struct TimedSizes: Hashable, Sendable {
   public let width: Int
   /// Heads of attention.
   public let heads: Int
-  /// Codes of the tokenizer.
+  /// Codes in the tokenizer.
   public let vocabulary: Int
-  /// Images that the decoder decodes at once.
+  /// The number of images decoded at once.
   public let images: Int
   /// The side of the decoder's maps.
   public let pixels: Int
 
-  /// The largest scale of d16, 32 images under guidance.
+  /// The largest scale of d16, 32 images with guidance.
   public static let d16 = TimedSizes(
     batch: 64, side: 16, width: 1024, heads: 16, vocabulary: 4096, images: 8, pixels: 128)
-  /// Small enough to try the timings themselves.
+  /// Small enough to test the timings themselves.
   public static let small = TimedSizes(batch: 2, side: 4, width: 32, heads: 2, vocabulary: 96, images: 1, pixels: 8)
 
   /// Tokens of the largest map.
@@ -66,7 +66,7 @@ extension OperatorCases {
     }
   }
 
-  /// Operators that go over their tensors once.
+  /// Operators that make one pass over their tensors.
   private static func passes(_ sizes: TimedSizes) -> [TimedCase] {
     let shape: Shape = [sizes.batch, sizes.tokens, sizes.width]
     let vector = Values.timed([sizes.batch, sizes.width], seed: 3)
@@ -149,7 +149,8 @@ extension OperatorCases {
 }
 
 extension OperatorCases {
-  /// Operators at sizes that take a processor some milliseconds: few rows as in the first scales, and maps of the tokenizer.
+  /// Operators at sizes that take a processor some milliseconds: few rows, as in the first scales, and maps of the
+  /// tokenizer.
   public static let timedOnProcessors: [TimedCase] = {
     let width = 1024
     let shape: Shape = [8, 256, width]
@@ -197,12 +198,12 @@ extension OperatorCases {
   /// Queries, keys and values.
   private static func heads(_ shape: Shape) -> [Values] { (1...3).map { .timed(shape, seed: $0) } }
 
-  /// Targets that are spread over the vocabulary.
+  /// Targets spread over the vocabulary.
   private static func targets(_ count: Int, _ vocabulary: Int) -> [Int] { (0..<count).map { $0 * 37 % vocabulary } }
 }
 
 extension OperatorCase where Self == AdamWCase {
-  /// The first step of some parameters.
+  /// The first optimizer step of some parameters.
   fileprivate static func adamW(_ name: String, _ shape: Shape) -> AdamWCase {
     let zeros = Values(repeating: [0], shape: shape)
     return AdamWCase(
@@ -212,7 +213,7 @@ extension OperatorCase where Self == AdamWCase {
 }
 
 extension Values {
-  /// Numbers between −scale and scale, the same everywhere.
+  /// Values between −scale and scale, the same everywhere.
   fileprivate static func timed(_ shape: Shape, seed: UInt64 = 1, scale: Double = 1) -> Values {
     let random = RandomStream(seed: seed, stream: 0)
     return Values(

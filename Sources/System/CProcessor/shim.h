@@ -1,13 +1,13 @@
-// What Swift has no name for: two instructions, and how wide the vectors are that the code is compiled for.
+// What Swift cannot express: two instructions, and the vector width that the code is compiled for.
 
 #pragma once
 
-/// Asks for the cache line at an address to be fetched, and goes on without it.
+/// Requests the cache line at an address without waiting for it.
 static inline __attribute__((always_inline)) void prefetch(const void *_Nonnull address) {
   __builtin_prefetch(address, 0, 2);
 }
 
-/// Lets the processor rest for a moment in a loop that waits for another thread.
+/// Pauses the processor briefly in a loop that waits for another thread.
 static inline __attribute__((always_inline)) void relax(void) {
 #if defined(__x86_64__)
   __builtin_ia32_pause();

@@ -1,3 +1,3 @@
-// The input that zlib reads is const.
+// Makes zlib's input pointers const.
 #define ZLIB_CONST
 #include <zlib.h>

@@ -1,8 +1,8 @@
 // The tape: which operators ran, in which order, and how to send gradients back through each.
 //
-// Recording order is already a topological order, so differentiating is one loop backwards; gradients that meet at a value
-// are added. An operator may have several outputs, and may come from another package (`Variable.recorded`). Values that no
-// parameter feeds are not recorded. There is no graph, no global state and no second derivative.
+// Recording order is already a topological order, so differentiation is one backward loop; gradients that meet at a
+// value are added. An operator may have several outputs, and may come from another package (`Variable.recorded`).
+// Values that no parameter feeds are not recorded. There is no graph, no global state and no second derivative.
 
 /// A record of differentiable operators, for one backward pass.
 ///
@@ -10,14 +10,15 @@
 public final class Tape<B: Backend> {
   private struct Entry {
     let inputs: [(id: Int?, shape: Shape)]
-    /// The places of the outputs.
+    /// The indices of the outputs.
     let outputs: Range<Int>
-    /// From the outputs' gradients, nil for one that nothing depends on, to one gradient per input, nil for one that gets none.
+    /// From the outputs' gradients, nil for an output that nothing depends on, to one gradient per input, nil for an
+    /// input without one.
     let pullback: ([Tensor<B>?]) -> [Tensor<B>?]
   }
-  /// The operators; nil for one whose gradients have been sent back.
+  /// The operators; nil for one whose gradients have been propagated.
   private var entries: [Entry?] = []
-  /// How many values there are: leaves and outputs, in the order in which they came.
+  /// The number of values: leaves and outputs, in recording order.
   private var valueCount = 0
   private var leaves: [ObjectIdentifier: (key: AnyObject, id: Int)] = [:]
 
@@ -26,7 +27,8 @@ public final class Tape<B: Backend> {
 
   /// A value to differentiate with respect to.
   ///
-  /// - Parameter key: what the value belongs to; the same key gives the same leaf, so that uses of a shared parameter add up.
+  /// - Parameter key: the owner of the value; the same key gives the same leaf, so that the gradients of a shared
+  ///   parameter add up.
   public func leaf(_ value: Tensor<B>, key: AnyObject) -> Variable<B> {
     if let known = leaves[ObjectIdentifier(key)] { return Variable(value, tape: self, id: known.id) }
     leaves[ObjectIdentifier(key)] = (key, valueCount)
@@ -39,8 +41,9 @@ public final class Tape<B: Backend> {
   /// - Parameters:
   ///   - outputs: what the operator has computed.
   ///   - inputs: what it depends on: values of this tape, and constants.
-  ///   - pullback: from the gradients of the outputs, in their order and nil for an output that nothing depends on (they are
-  ///     never all nil), to one gradient per input, of its shape, nil for an input that gets none. It is called at most once.
+  ///   - pullback: from the gradients of the outputs, in their order and nil for an output that nothing depends on
+  ///     (they are never all nil), to one gradient per input, of its shape, nil for an input without one. It is called
+  ///     at most once.
   /// - Returns: the outputs as variables; constants if no input is to be differentiated.
   public func record(
     _ outputs: [Tensor<B>], inputs: [Variable<B>], pullback: @escaping ([Tensor<B>?]) -> [Tensor<B>?]
@@ -59,8 +62,8 @@ public final class Tape<B: Backend> {
   /// - Parameters:
   ///   - output: what the operator has computed.
   ///   - inputs: what it depends on: values of this tape, and constants.
-  ///   - pullback: from the output's gradient to one gradient per input, of its shape, nil for an input that gets none. It is
-  ///     called at most once.
+  ///   - pullback: from the output's gradient to one gradient per input, of its shape, nil for an input without one. It
+  ///     is called at most once.
   /// - Returns: the output as a variable; a constant if no input is to be differentiated.
   public func record(
     _ output: Tensor<B>, inputs: [Variable<B>], pullback: @escaping (Tensor<B>) -> [Tensor<B>?]
@@ -72,7 +75,7 @@ public final class Tape<B: Backend> {
   ///
   /// - Parameters:
   ///   - output: a value recorded on this tape.
-  ///   - seed: the gradient of the output, its shape.
+  ///   - seed: the gradient of the output, of the output's shape.
   public func gradients(of output: Variable<B>, seed: Tensor<B>) -> Gradients<B> {
     precondition(output.tape === self, "the value to differentiate was not recorded on this tape")
     precondition(seed.shape == output.value.shape, "a gradient of shape \(seed.shape) for \(output.value.shape)")
@@ -87,7 +90,7 @@ public final class Tape<B: Backend> {
     for index in entries.indices.reversed() {
       guard let entry = entries[index], entry.outputs.contains(where: { gradients[$0] != nil }) else { continue }
       let parts = entry.pullback(Self.take(entry.outputs, from: &gradients))
-      // What the pullback held is not needed any more: its memory goes back while the loop runs.
+      // What the pullback held is no longer needed: its memory is freed while the loop runs.
       entries[index] = nil
       precondition(
         parts.count == entry.inputs.count,
@@ -107,7 +110,7 @@ public final class Tape<B: Backend> {
     return Gradients(byKey: leaves.compactMapValues { gradients[$0.id] })
   }
 
-  /// Takes gradients out, so that a pullback holds them alone.
+  /// Moves gradients out, so that a pullback holds the only reference to them.
   private static func take(_ places: Range<Int>, from gradients: inout [Tensor<B>?]) -> [Tensor<B>?] {
     let taken = Array(gradients[places])
     for place in places { gradients[place] = nil }
@@ -116,9 +119,9 @@ public final class Tape<B: Backend> {
 }
 
 extension Variable {
-  /// The result of an operator that this library does not know: what you have computed, with its way back.
+  /// The result of an operator that this library does not know: what you have computed, with its pullback.
   ///
-  /// The operator below is a complete one, with one output:
+  /// The operator below is complete, with one output:
   ///
   ///     extension Variable where B == CPU<Double> {
   ///       /// x², element by element.
@@ -153,7 +156,7 @@ extension Variable {
   /// - Parameters:
   ///   - outputs: what the operator has computed.
   ///   - inputs: the variables that it depends on.
-  ///   - pullback: see `Tape.record(_:inputs:pullback:)`: it gets nil for an output that nothing depends on.
+  ///   - pullback: see `Tape.record(_:inputs:pullback:)`: it receives nil for an output that nothing depends on.
   public static func recorded(
     _ outputs: [Tensor<B>], inputs: [Variable], pullback: @escaping ([Tensor<B>?]) -> [Tensor<B>?]
   ) -> [Variable] {

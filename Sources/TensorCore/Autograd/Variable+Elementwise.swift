@@ -1,5 +1,4 @@
-// Element-wise operators, rearrangements, resampling and losses on variables: one entry each, the operator and its
-// pullback.
+// Element-wise operators, rearrangements, resampling and losses on variables: each is the operator with its pullback.
 
 extension Variable {
   /// α·self + β·other.
@@ -52,7 +51,7 @@ extension Variable {
     return tape.record(output, inputs: [self]) { [B.dGeluTanh($0, x: x)] }
   }
 
-  /// The same elements under another shape.
+  /// The same elements with another shape.
   public func reshaped(_ shape: Shape) -> Variable {
     let output = value.reshaped(shape)
     guard let tape else { return Variable(output) }

@@ -1,4 +1,4 @@
-// The operators of layers, normalization and attention on variables: one entry each, the operator and its pullback.
+// The operators of layers, normalization and attention on variables: each is the operator with its pullback.
 
 extension Variable {
   /// y = x Wᵀ + b; see `LinearAlgebraOps.linear`.
@@ -50,7 +50,7 @@ extension Variable {
 
   /// Qkv projection [B, N, 3C] → queries, keys and values [B, N, H, c]; see `AttentionOps.splitHeads`.
   ///
-  /// - Parameter heads: how many heads.
+  /// - Parameter heads: the number of heads.
   /// - Parameter logitScale: [H], or nil for no normalization.
   public func splitHeads(_ heads: Int, logitScale: Variable?) -> VariableHeads<B> {
     let output = B.splitHeads(value, heads: heads, logitScale: logitScale?.value)
@@ -132,7 +132,7 @@ public struct VariableHeads<B: Backend> {
     }
   }
 
-  /// The three under another shape.
+  /// The three with another shape.
   public func reshaped(_ shape: Shape) -> VariableHeads {
     VariableHeads(queries: queries.reshaped(shape), keys: keys.reshaped(shape), values: values.reshaped(shape))
   }

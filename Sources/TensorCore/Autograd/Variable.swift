@@ -1,18 +1,18 @@
-// A tensor that may be on a tape. Model text is written with variables, forward only; without a tape a variable is just
+// A tensor that may be on a tape. Model code is written with variables, forward only; without a tape a variable is just
 // its tensor, nothing is recorded, and operators may reuse memory.
 
-/// A tensor in the text of a model.
+/// A tensor in the code of a model.
 public struct Variable<B: Backend> {
   /// The tensor itself.
   public let value: Tensor<B>
   /// Where operators on this variable are recorded; nil for nowhere.
   public let tape: Tape<B>?
-  /// The place on the tape; nil for a constant.
+  /// The index on the tape; nil for a constant.
   let id: Int?
 
   /// A constant.
   ///
-  /// - Parameter tape: where operators on it are recorded as soon as parameters join in.
+  /// - Parameter tape: where operators on it are recorded as soon as parameters are involved.
   public init(_ value: Tensor<B>, tape: Tape<B>? = nil) {
     self.init(value, tape: tape, id: nil)
   }
@@ -32,7 +32,7 @@ public struct Variable<B: Backend> {
   /// The same value as a constant: gradients stop here.
   public var detached: Variable { Variable(value, tape: tape, id: nil) }
 
-  /// The tensor without the variable around it: if nobody else refers to it, an operator may reuse its memory.
+  /// The tensor without the variable around it: if no other reference exists, an operator may reuse its memory.
   consuming func takeValue() -> Tensor<B> {
     let tensor = value
     _ = consume self

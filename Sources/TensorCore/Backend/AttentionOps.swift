@@ -1,12 +1,12 @@
-// Attention in three steps a reader finds in the paper: cut the qkv projection into heads (and normalize), then attend
-// either densely inside spans of tokens or within a window on a map.
+// Attention in the steps of the paper: split the qkv projection into heads (and normalize), then attend either densely
+// within spans of tokens or within a window on a map.
 //
-// Which tokens see which is never a mask: it is a list of spans, or a window. Nothing that is not needed is computed.
+// Which tokens see which is never a mask: it is a list of spans, or a window. Nothing unnecessary is computed.
 
 /// Attention.
 public protocol AttentionOps: BackendTypes {
-  /// Cuts the qkv projection into queries, keys and values; with a logit scale, q ← q/max(‖q‖, 1e-12)·exp(min(s, ln 100))
-  /// and k ← k/max(‖k‖, 1e-12) per head.
+  /// Splits the qkv projection into queries, keys and values; with a logit scale, also normalizes per head:
+  /// q ← q/max(‖q‖, 1e-12)·exp(min(s, ln 100)) and k ← k/max(‖k‖, 1e-12).
   ///
   /// - Parameters:
   ///   - qkv: [B, N, 3C], laid out as 3 × heads × c
@@ -23,7 +23,7 @@ public protocol AttentionOps: BackendTypes {
   ///
   /// - Parameters:
   ///   - heads: q [B, N, H, c], k and v [B, M, H, c]
-  ///   - spans: together they hold every query exactly once; no key range is empty.
+  ///   - spans: together they contain every query exactly once; no key range is empty.
   /// - Returns: the output [B, N, H, c], and what the backward needs.
   static func attention(_ heads: Heads<Self>, spans: [AttentionSpan], softmaxScale: Scalar)
     -> (output: Tensor<Self>, saved: AttentionSaved<Self>)

@@ -1,11 +1,11 @@
 // The contract of an engine: memory, and one protocol per family of operators.
 //
-// Every operator is a pair. Forward returns the output and, where the backward needs more than the inputs, what to keep
-// (`…Saved`). The backward is named `d` + the forward's name, takes the gradient of the output, and returns the gradient
-// of every input. No protocol has a default implementation, so an engine that lacks a gradient does not compile.
-// Operators do not throw: a wrong shape is a programming error and stops with the operator's name and the shapes.
+// Every operator is a pair. Forward returns the output and, where the backward needs more than the inputs, what to save
+// (`…Saved`). The backward, named `d` + the forward's name, takes the output's gradient and returns that of every
+// input. No protocol has a default implementation, so an engine that lacks a gradient does not compile. Operators do
+// not throw: a wrong shape is a programming error and stops with the operator's name and the shapes.
 
-/// An engine: every operator the model is made of, forward and backward.
+/// An engine: every operator that the model consists of, forward and backward.
 public typealias Backend = LinearAlgebraOps & ElementwiseOps & NormalizationOps & AttentionOps & ConvolutionOps
   & ResamplingOps & CodebookOps & LossOps & OptimizerOps & SamplingOps & RecordingOps
 
@@ -17,21 +17,21 @@ public protocol BackendTypes: Sendable {
   associatedtype Storage: Sendable
   /// A block of 32-bit integers.
   associatedtype IndexStorage: Sendable
-  /// What holds memory and runs operators; it travels with every tensor.
+  /// What holds memory and runs operators; every tensor refers to it.
   associatedtype Device: Sendable
 
-  /// Memory filled with the given numbers.
+  /// Memory filled with the given values.
   static func makeStorage(_ values: [Scalar], on device: Device) throws -> Storage
-  /// Memory filled with one number.
+  /// Memory filled with one value.
   static func makeStorage(repeating value: Scalar, count: Int, on device: Device) -> Storage
-  /// Memory holding the little-endian numbers of a region, used in place where the engine can: parameters of a mapped
-  /// checkpoint then cost nothing until they are touched.
+  /// Memory holding the little-endian values of a region, used in place where the engine can: parameters of a mapped
+  /// checkpoint then cost nothing until they are accessed.
   ///
-  /// - Precondition: the region holds an integer of `Scalar`s.
+  /// - Precondition: the region holds an integral number of `Scalar`s.
   static func makeStorage(borrowing region: HostRegion, on device: Device) throws -> Storage
   /// Memory filled with the given integers.
   static func makeIndices(_ values: [Int32], on device: Device) throws -> IndexStorage
-  /// All numbers, copied to an array.
+  /// All values, copied to an array.
   static func scalars(_ storage: Storage) throws -> [Scalar]
   /// All integers, copied to an array.
   static func indices(_ storage: IndexStorage) throws -> [Int32]

@@ -1,4 +1,4 @@
-// Tables of vectors: looking rows up, and finding the row nearest to a vector.
+// Tables of vectors: looking up rows, and finding the row nearest to a vector.
 
 /// Codebooks and embeddings.
 public protocol CodebookOps: BackendTypes {
@@ -13,7 +13,7 @@ public protocol CodebookOps: BackendTypes {
   static func dEmbedding(_ dOutput: Tensor<Self>, _ indices: Indices<Self>, rows: Int) -> Tensor<Self>
 
   /// The codebook row nearest to each vector; the first of equal ones. It has no gradient: training passes the output's
-  /// straight through.
+  /// gradient straight through.
   ///
   /// - Parameters:
   ///   - vectors: [..., Z]

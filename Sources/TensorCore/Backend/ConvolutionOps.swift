@@ -1,4 +1,5 @@
-// Two-dimensional convolution as in PyTorch: channels first, weight [out, in, height, width], zeros around the map.
+// Two-dimensional convolution as in PyTorch: channels first, weight [out, in, height, width], zero padding around the
+// map.
 
 /// Convolution.
 public protocol ConvolutionOps: BackendTypes {
@@ -21,7 +22,7 @@ public protocol ConvolutionOps: BackendTypes {
 
 /// Stride and zero padding of a convolution.
 public struct ConvolutionParameters: Hashable, Sendable {
-  /// The step between the places of the kernel, in both directions.
+  /// The step between the positions of the kernel, in both directions.
   public var stride: Int
   /// Zeros above the map.
   public var top: Int
@@ -41,7 +42,7 @@ public struct ConvolutionParameters: Hashable, Sendable {
     self.right = right
   }
 
-  /// The same zeros on all four sides, stride 1.
+  /// The same padding on all four sides, stride 1.
   public static func padded(_ zeros: Int) -> ConvolutionParameters {
     ConvolutionParameters(stride: 1, top: zeros, left: zeros, bottom: zeros, right: zeros)
   }

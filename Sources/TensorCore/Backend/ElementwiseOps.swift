@@ -1,6 +1,6 @@
-// Operators that treat every element alike, and rearrangements.
+// Element-wise operators, and rearrangements.
 //
-// An operator that `consumes` its input may write the result into that input's memory when nobody else refers to it.
+// An operator that `consumes` its input may write the result into that input's memory when no other reference exists.
 
 /// Activations, sums, gated residuals, and rearrangements of axes.
 public protocol ElementwiseOps: BackendTypes {
@@ -10,7 +10,7 @@ public protocol ElementwiseOps: BackendTypes {
   static func combine(_ x: consuming Tensor<Self>, times alpha: Scalar, _ y: Tensor<Self>, times beta: Scalar)
     -> Tensor<Self>
 
-  /// α·x; its gradient is multiplied alike.
+  /// α·x; its gradient is multiplied by α too.
   static func multiply(_ x: consuming Tensor<Self>, by alpha: Scalar) -> Tensor<Self>
 
   /// x + rows, the same rows for every element of the first axis.

@@ -15,7 +15,7 @@ public protocol LinearAlgebraOps: BackendTypes {
   ///
   /// - Parameters:
   ///   - dOutput: [..., O]
-  ///   - hasBias: whether the bias's gradient is wanted.
+  ///   - hasBias: whether to compute the bias's gradient.
   static func dLinear(_ dOutput: Tensor<Self>, x: Tensor<Self>, weight: Tensor<Self>, hasBias: Bool)
     -> LinearGradients<Self>
 }

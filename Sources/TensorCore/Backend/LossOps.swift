@@ -1,4 +1,4 @@
-// Losses. Each returns its value without a weight; `sum` turns values per row into one number.
+// Losses. Each returns its value unweighted; `sum` reduces per-row values to one.
 
 /// Losses.
 public protocol LossOps: BackendTypes {

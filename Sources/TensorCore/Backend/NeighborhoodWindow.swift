@@ -1,4 +1,4 @@
-// The rule of neighborhood attention that all engines share: where a query's window lies, and which operands fit.
+// The rule of neighborhood attention that all engines share: where a query's window lies, and which operands are valid.
 //
 // The operator itself is declared with the rest of attention, in AttentionOps.swift.
 

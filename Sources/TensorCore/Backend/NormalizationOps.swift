@@ -27,7 +27,7 @@ public protocol NormalizationOps: BackendTypes {
   ///   - x: [B, C, H, W]
   ///   - weight: [C]
   ///   - bias: [C]
-  ///   - groups: how many groups the channels are divided into, in order; divides C.
+  ///   - groups: the number of groups the channels are divided into, in order; must divide C.
   ///   - activation: applied to the result.
   static func groupNorm(
     _ x: Tensor<Self>, weight: Tensor<Self>, bias: Tensor<Self>, groups: Int, epsilon: Scalar, activation: Activation
@@ -44,7 +44,7 @@ public protocol NormalizationOps: BackendTypes {
   static func dL2Normalize(_ dOutput: Tensor<Self>, x: Tensor<Self>) -> Tensor<Self>
 }
 
-/// What follows a group norm.
+/// The activation that follows a group norm.
 public enum Activation: Sendable {
   /// Nothing.
   case identity
@@ -129,7 +129,7 @@ package struct GroupNormSizes {
   package let channels: Int
   package let positions: Int
   package let groups: Int
-  /// Channels of one group.
+  /// Channels per group.
   package var groupChannels: Int { channels / groups }
 
   package init(x: Shape, weight: Shape, bias: Shape, groups: Int) {

@@ -37,9 +37,9 @@ public struct AdamWSettings: Hashable, Sendable {
   public var epsilon: Double
   /// Decoupled weight decay.
   public var decay: Double
-  /// t: which step of this parameter it is, from 1.
+  /// t: the step count of this parameter, starting at 1.
   public var step: Int
-  /// What the gradient is multiplied by first: the clip factor.
+  /// The factor that the gradient is multiplied by first: the clip factor.
   public var gradientFactor: Double
 
   /// The settings of one step.

@@ -1,31 +1,31 @@
-// Work that recurs with the same shapes. An engine whose device is told every single step may write the steps down once
-// and have them done again as a whole; an engine that has nothing to gain by that just computes. There is no backward:
-// what is recorded is on no tape.
+// Work that recurs with the same shapes. An engine that launches every single step on a device may record the steps
+// once and replay them as a whole; an engine that gains nothing from that just computes. There is no backward: recorded
+// work is not on a tape.
 
-/// Writing work down, and doing it again.
+/// Recording work and replaying it.
 public protocol RecordingOps: BackendTypes {
-  /// What makes recordings, and the memory they share; `Never` where the engine has nothing to gain by them.
+  /// What makes recordings, and the memory they share; `Never` if the engine gains nothing from them.
   associatedtype Recorder
-  /// The steps of some work.
+  /// A recording: the steps of some work.
   associatedtype RecordedWork
 
-  /// What makes recordings on a device; nil where the engine has nothing to gain by them.
+  /// What makes recordings on a device; nil if the engine gains nothing from them.
   static func makeRecorder(on device: Device) -> Recorder?
 
-  /// Writes down the steps of `work` without doing them. They read and write the memory of the tensors that `work` uses
-  /// and makes; numbers that operators are given are part of them. Copies between the host and the device cannot be:
-  /// they fail as transfers do. The engine must have done the same work before.
+  /// Records the steps of `work` without running them. They read and write the memory of the tensors that `work` uses
+  /// and creates; scalar arguments of operators are part of the recording. Copies between host and device cannot be
+  /// recorded: they fail as transfers do. The engine must have run the same work before.
   static func record(with recorder: Recorder, _ work: () throws -> Void) rethrows -> RecordedWork
 
-  /// Copies `input` over `place`, a tensor of the same shape that recorded work reads, and does that work.
+  /// Copies `input` to `place`, a tensor of the same shape that recorded work reads, and replays that work.
   static func perform(_ work: RecordedWork, on input: Tensor<Self>, at place: Tensor<Self>)
 }
 
-/// A piece of work that depends on the numbers of one tensor, and otherwise on nothing that changes: computed when it
-/// is first done, which makes the engine ready for it, recorded the second time, and repeated from then on.
+/// A piece of work that depends on the values of one tensor, and otherwise on nothing that changes: computed the first
+/// time, which prepares the engine for it, recorded the second time, and replayed from then on.
 ///
-/// What it gives lies in memory that all recordings of a recorder share: it is lost when this or an earlier one is done
-/// again. So they must be done in the order in which they were recorded, and results used up on the way.
+/// Its results lie in memory that all recordings of a recorder share: they are lost when this or an earlier recording
+/// is replayed. So recordings must be replayed in the order in which they were made, and results used along the way.
 public final class Recording<B: RecordingOps, Output> {
   private enum Progress {
     case new
@@ -35,12 +35,12 @@ public final class Recording<B: RecordingOps, Output> {
   private let recorder: B.Recorder?
   private var progress = Progress.new
 
-  /// A piece of work that nobody has done yet; without a recorder it is computed every time.
+  /// A piece of work that has not run yet; without a recorder it is computed every time.
   public init(_ recorder: B.Recorder?) {
     self.recorder = recorder
   }
 
-  /// Does the work.
+  /// Runs the work.
   ///
   /// - Parameters:
   ///   - input: of the same shape every time.

@@ -1,7 +1,7 @@
-// Maps of other sizes: area (adaptive average pooling), bicubic, and doubling by repetition.
+// Resizing maps: area (adaptive average pooling), bicubic, and doubling by repetition.
 //
 // The first two are separable and linear: output i of an axis is a short weighted sum of inputs. `ResamplingTaps` holds
-// the sums of one axis, and the backward scatters with the same weights.
+// the sums for one axis, and the backward scatters with the same weights.
 
 /// Resampling of maps [B, C, H, W].
 public protocol ResamplingOps: BackendTypes {
@@ -12,7 +12,7 @@ public protocol ResamplingOps: BackendTypes {
   /// The gradient of `areaResize` for inputs of the given size.
   static func dAreaResize(_ dOutput: Tensor<Self>, height: Int, width: Int) -> Tensor<Self>
 
-  /// Bicubic interpolation, a = −0.75, half-pixel centers, borders replicated, no antialias.
+  /// Bicubic interpolation, a = −0.75, half-pixel centers, borders replicated, no antialiasing.
   ///
   /// - Returns: [B, C, height, width]
   static func bicubicResize(_ x: Tensor<Self>, height: Int, width: Int) -> Tensor<Self>
@@ -27,7 +27,7 @@ public protocol ResamplingOps: BackendTypes {
 
 /// The weighted sums that resample one axis: output i = Σⱼ weights[i][j]·input[places[i][j]].
 package struct ResamplingTaps: Sendable {
-  /// For each output, the inputs it reads; a place may occur twice at a border.
+  /// For each output, the inputs it reads; an index may occur twice at a border.
   package let places: [[Int]]
   /// For each output, the weight of each of those inputs.
   package let weights: [[Double]]

@@ -1,5 +1,5 @@
-// Engine 2: this machine's processors. Matrix products go where `MatrixProduct` decides; everything else is SIMD in
-// Swift, spread over threads by `parallel`.
+// Engine 2: this machine's processors. `MatrixProduct` decides how matrix products are computed; everything else is
+// SIMD in Swift, spread over threads by `parallel`.
 //
 // Each file of this folder holds one family of operators, forward next to backward. Inner loops are generic over the
 // number type and specialized for Float and Double; unsafe pointers live only here, inside `withPointers` scopes.
@@ -10,12 +10,12 @@ import CMVAROpenBLAS
 public enum CPU<Scalar: TensorScalar>: BackendTypes {
   /// Memory of this process.
   public typealias Storage = HostBuffer<Scalar>
-  /// Indices are an array.
+  /// Indices are stored in an array.
   public typealias IndexStorage = [Int32]
   /// This machine.
   public typealias Device = HostDevice
 
-  /// Memory filled with the given numbers.
+  /// Memory filled with the given values.
   public static func makeStorage(_ values: [Scalar], on device: HostDevice) -> HostBuffer<Scalar> {
     let buffer = HostBuffer<Scalar>(count: values.count)
     values.withUnsafeBufferPointer { source in
@@ -24,14 +24,14 @@ public enum CPU<Scalar: TensorScalar>: BackendTypes {
     return buffer
   }
 
-  /// Memory filled with one number.
+  /// Memory filled with one value.
   public static func makeStorage(repeating value: Scalar, count: Int, on device: HostDevice) -> HostBuffer<Scalar> {
     let buffer = HostBuffer<Scalar>(count: count)
     buffer.start.update(repeating: value, count: count)
     return buffer
   }
 
-  /// The region itself where it is aligned; otherwise a copy.
+  /// The region itself if it is aligned; otherwise a copy.
   public static func makeStorage(borrowing region: HostRegion, on device: HostDevice) -> HostBuffer<Scalar> {
     HostBuffer(borrowing: region)
   }
@@ -39,7 +39,7 @@ public enum CPU<Scalar: TensorScalar>: BackendTypes {
   /// The integers themselves.
   public static func makeIndices(_ values: [Int32], on device: HostDevice) -> [Int32] { values }
 
-  /// All numbers, copied to an array.
+  /// All values, copied to an array.
   public static func scalars(_ storage: HostBuffer<Scalar>) -> [Scalar] {
     withExtendedLifetime(storage) {
       Array(UnsafeBufferPointer(start: storage.start, count: storage.count))
@@ -74,9 +74,9 @@ extension CPU {
     }
   }
 
-  /// Memory to write the result of an element-wise operator to: that of `x` itself when nothing else refers to it.
+  /// Memory for the result of an element-wise operator: that of `x` itself when no other reference exists.
   ///
-  /// `body` gets the input and the output, which may be the same memory; it must read an element before writing it.
+  /// `body` receives the input and the output, which may be the same memory; it must read an element before writing it.
   static func reusing(
     _ x: consuming Tensor<CPU>, _ body: (UnsafePointer<Scalar>, UnsafeMutablePointer<Scalar>) -> Void
   ) -> Tensor<CPU> {

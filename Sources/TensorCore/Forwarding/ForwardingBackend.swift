@@ -1,14 +1,14 @@
-// An engine made of another one: it has every operator of its base, and its author writes only those that should differ. The
-// protocols of the contract have no default implementations, so that an engine of its own cannot forget a gradient; this
-// protocol is the exception, for whoever brings a kernel or two.
+// An engine built on another one: it has every operator of its base, and its author writes only those that should
+// differ. The protocols of the contract have no default implementations, so that no engine can omit a gradient; this
+// protocol is the exception, for adding a kernel or two.
 //
-// Memory is the base's, and tensors change engine by being wrapped anew (`rewrapped`); nothing is copied. An operator and its
-// backward belong together: whoever replaces a forward whose result is not the base's replaces the backward as well.
+// Memory is the base's, and tensors change engine by being rewrapped (`rewrapped`); nothing is copied. An operator and
+// its backward belong together: replacing a forward with a different result requires replacing its backward.
 
-/// An engine that hands operators on to another one unless it has its own.
+/// An engine that forwards operators to another one unless it has its own.
 ///
-/// This engine computes attention within windows itself and everything else as `CPU<Float>` does; a model runs on it like on
-/// any other engine, `MarkovianTransformer<MyEngine>`:
+/// This engine computes attention within windows itself and everything else as `CPU<Float>` does; a model runs on it as
+/// on any other engine, `MarkovianTransformer<MyEngine>`:
 ///
 ///     enum MyEngine: ForwardingBackend {
 ///       typealias Base = CPU<Float>
@@ -31,51 +31,51 @@ where
 // MARK: Memory
 
 extension ForwardingBackend {
-  /// The base's.
+  /// Forwards to the base.
   public static func makeStorage(_ values: [Scalar], on device: Device) throws -> Storage {
     try Base.makeStorage(values, on: device)
   }
 
-  /// The base's.
+  /// Forwards to the base.
   public static func makeStorage(repeating value: Scalar, count: Int, on device: Device) -> Storage {
     Base.makeStorage(repeating: value, count: count, on: device)
   }
 
-  /// The base's.
+  /// Forwards to the base.
   public static func makeStorage(borrowing region: HostRegion, on device: Device) throws -> Storage {
     try Base.makeStorage(borrowing: region, on: device)
   }
 
-  /// The base's.
+  /// Forwards to the base.
   public static func makeIndices(_ values: [Int32], on device: Device) throws -> IndexStorage {
     try Base.makeIndices(values, on: device)
   }
 
-  /// The base's.
+  /// Forwards to the base.
   public static func scalars(_ storage: Storage) throws -> [Scalar] { try Base.scalars(storage) }
 
-  /// The base's.
+  /// Forwards to the base.
   public static func indices(_ storage: IndexStorage) throws -> [Int32] { try Base.indices(storage) }
 
-  /// The base's.
+  /// Forwards to the base.
   public static func slice(_ storage: Storage, _ range: Range<Int>) -> Storage { Base.slice(storage, range) }
 
-  /// The base's.
+  /// Forwards to the base.
   public static func device(of storage: Storage) -> Device { Base.device(of: storage) }
 }
 
 // MARK: Recording
 
 extension ForwardingBackend {
-  /// The base's.
+  /// Forwards to the base.
   public static func makeRecorder(on device: Device) -> Recorder? { Base.makeRecorder(on: device) }
 
-  /// The base's.
+  /// Forwards to the base.
   public static func record(with recorder: Recorder, _ work: () throws -> Void) rethrows -> RecordedWork {
     try Base.record(with: recorder, work)
   }
 
-  /// The base's.
+  /// Forwards to the base.
   public static func perform(_ work: RecordedWork, on input: Tensor<Self>, at place: Tensor<Self>) {
     Base.perform(work, on: input.rewrapped(), at: place.rewrapped())
   }
@@ -84,15 +84,15 @@ extension ForwardingBackend {
 // MARK: Optimizer
 
 extension ForwardingBackend {
-  /// The base's.
+  /// Forwards to the base.
   public static func sumOfSquares(_ x: Tensor<Self>) -> Double { Base.sumOfSquares(x.rewrapped()) }
 
-  /// The base's.
+  /// Forwards to the base.
   public static func sumsOfSquares(_ tensors: [Tensor<Self>]) throws -> [Double] {
     try Base.sumsOfSquares(tensors.map { $0.rewrapped() })
   }
 
-  /// The base's.
+  /// Forwards to the base.
   public static func adamW(
     _ parameter: inout Tensor<Self>, gradient: Tensor<Self>, firstMoment: inout Tensor<Self>,
     secondMoment: inout Tensor<Self>, _ settings: AdamWSettings
@@ -116,23 +116,23 @@ extension ForwardingBackend where Device == HostDevice {
 // MARK: Sampling
 
 extension ForwardingBackend {
-  /// The base's.
+  /// Forwards to the base.
   public static func guide(_ logits: Tensor<Self>, strength: Scalar) -> Tensor<Self> {
     Base.guide(logits.rewrapped(), strength: strength).rewrapped()
   }
 
-  /// The base's.
+  /// Forwards to the base.
   public static func filterLogits(_ logits: consuming Tensor<Self>, topK: Int, topP: Double) -> Tensor<Self> {
     Base.filterLogits(logits.rewrapped(), topK: topK, topP: topP).rewrapped()
   }
 
-  /// The base's.
+  /// Forwards to the base.
   public static func sampleTokens(_ logits: Tensor<Self>, streams: [RandomStream], firstPosition: Int) -> Indices<Self>
   {
     Base.sampleTokens(logits.rewrapped(), streams: streams, firstPosition: firstPosition).rewrapped()
   }
 
-  /// The base's.
+  /// Forwards to the base.
   public static func gumbelSoftmax(
     _ logits: consuming Tensor<Self>, factor: Scalar, temperature: Scalar, streams: [RandomStream], firstPosition: Int
   ) -> Tensor<Self> {

@@ -1,5 +1,5 @@
-// The same memory as another engine's tensor. Engines that share their types of numbers, memory and device, as an engine that
-// forwards and the one it forwards to do, can take each other's tensors; nothing is copied.
+// The same memory as another engine's tensor. Engines with the same number, memory and device types, such as a
+// forwarding engine and its base, can use each other's tensors; nothing is copied.
 
 extension Tensor {
   /// The same elements in the same memory, as a tensor of another engine with the same types.
@@ -12,7 +12,7 @@ extension Tensor {
   mutating func withRewrapped<Other: BackendTypes>(_ body: (inout Tensor<Other>) -> Void)
   where Other.Storage == B.Storage, Other.Device == B.Device, Other.Scalar == B.Scalar {
     var other = Tensor<Other>(shape: shape, storage: storage)
-    // Meanwhile this tensor holds other memory: what is changed must have a single owner.
+    // Meanwhile this tensor holds other memory: memory being changed must have a single owner.
     storage = B.makeStorage(repeating: 0, count: 0, on: other.device)
     body(&other)
     storage = other.storage
@@ -20,7 +20,7 @@ extension Tensor {
 }
 
 extension Indices {
-  /// The same indices in the same memory, as those of another engine with the same types.
+  /// The same indices in the same memory, as indices of another engine with the same types.
   public func rewrapped<Other: BackendTypes>(for engine: Other.Type = Other.self) -> Indices<Other>
   where Other.IndexStorage == B.IndexStorage {
     Indices<Other>(shape: shape, storage: storage)

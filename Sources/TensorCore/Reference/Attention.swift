@@ -1,8 +1,8 @@
 // Attention, dense within spans of tokens: for every query, a loop over the keys it sees.
 //
 // Attention within a window on a map (NeighborhoodAttention.swift) shares the arithmetic of one query (`attend` and
-// `dAttend`) and differs only in the list of keys. No matrix of probabilities is kept: the backward recomputes them from the
-// saved log-sum-exp, as the fast engines do.
+// `dAttend`) and differs only in the list of keys. No matrix of probabilities is kept: the backward recomputes them
+// from the saved log-sum-exp, as the fast engines do.
 
 extension Reference: AttentionOps {
   /// For every query n of a span: o[n] = Σₘ p[n, m]·v[m] over the span's keys, p = softmax(softmaxScale·q[n]·k[m])
@@ -56,7 +56,7 @@ extension Reference: AttentionOps {
     return gradients.tensors(like: saved.heads)
   }
 
-  /// One query: aₘ = softmaxScale·q·kₘ,  ℓ = ln Σ exp aₘ (from the largest aₘ),  o = Σ exp(aₘ − max)·vₘ / Σ exp(aₘ − max)
+  /// One query: aₘ = softmaxScale·q·kₘ,  ℓ = ln Σ exp aₘ (from the largest aₘ),  o = Σ exp(aₘ − max)·vₘ/Σ exp(aₘ − max)
   static func attend(
     _ heads: Heads<Reference>, row: Int, keyRows: [Int], width: Int, _ softmaxScale: Scalar,
     _ output: inout [Scalar], _ logSumExp: inout [Scalar]
@@ -120,7 +120,7 @@ extension Reference: AttentionOps {
   }
 }
 
-/// The gradients of queries, keys and values while they are being added up.
+/// The gradients of queries, keys and values while they are being accumulated.
 struct HeadGradients<Scalar: TensorScalar> {
   var queries: [Scalar]
   var keys: [Scalar]

@@ -1,7 +1,7 @@
 // Rows of a table by index, and the index of the row nearest to a vector.
 //
-// The distance is summed term by term as in the tokenizer's formula, not as one matrix product; equal distances go to the
-// first row.
+// The distance is summed term by term as in the tokenizer's formula, not as one matrix product; of equal distances the
+// first row wins.
 
 extension Reference: CodebookOps {
   /// y[n] = table[index[n]]

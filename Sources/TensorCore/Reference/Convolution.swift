@@ -1,7 +1,8 @@
-// Two-dimensional convolution as in PyTorch: channels first, weight [out, in, height, width], zeros around the map.
+// Two-dimensional convolution as in PyTorch: channels first, weight [out, in, height, width], zero padding around the
+// map.
 //
-// One kernel tap at a time adds a multiple of a whole input row to a whole output row. The zeros are never stored: a tap
-// visits only the outputs for which it falls on the map. Nothing is unfolded into a matrix.
+// One kernel tap at a time adds a multiple of a whole input row to a whole output row. The padding is never stored: a
+// tap visits only the outputs for which it falls on the map. Nothing is unfolded into a matrix.
 
 extension Reference: ConvolutionOps {
   /// y[b, o, i, j] = bias[o] + Σ weight[o, c, u, v]·x[b, c, i·stride + u − top, j·stride + v − left]
@@ -91,8 +92,8 @@ extension Reference: ConvolutionOps {
       bias: hasBias ? Tensor(shape: [sizes.outputs], storage: dBias) : nil)
   }
 
-  /// Visits every input channel and place (u, v) of the kernel, with the output rows and columns for which that place
-  /// falls on the map.
+  /// Visits every input channel and position (u, v) of the kernel, with the output rows and columns for which that
+  /// position falls on the map.
   private static func forEachTap(
     _ sizes: ConvolutionSizes, _ parameters: ConvolutionParameters,
     _ body: (_ c: Int, _ u: Int, _ v: Int, _ rows: Range<Int>, _ columns: Range<Int>) -> Void

@@ -1,4 +1,4 @@
-// Operators that treat every element alike: sums, gated residuals, activations, softmax.
+// Element-wise operators: sums, gated residuals, activations, softmax.
 //
 // Every result is a new array; nothing is written in place. Rearrangements of axes are in Rearrange.swift, which
 // completes the family.

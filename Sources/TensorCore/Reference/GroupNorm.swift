@@ -1,7 +1,7 @@
 // Normalization, second part: group norm with the activation that follows it in the tokenizer.
 //
-// A group is some consecutive channels of one sample with all their positions; in [B, C, H, W] its numbers are
-// neighbors, so the statistics are those of one run of memory. Gain and bias are per channel.
+// A group is a few consecutive channels of one sample with all their positions; in [B, C, H, W] its elements are
+// contiguous, so the statistics are those of one run of memory. Gain and bias are per channel.
 
 extension Reference: NormalizationOps {
   /// y = activation(z),  z = x̂·weight[c] + bias[c],  x̂ = (x − μ)·ρ with the mean and deviation of the group

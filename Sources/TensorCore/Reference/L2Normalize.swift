@@ -1,6 +1,6 @@
-// Rows divided by their length, as codes and the queries and keys of cosine attention are.
+// Rows divided by their length, as for codes and for the queries and keys of cosine attention.
 //
-// The length is clamped from below; where it is, it counts as a constant.
+// The length is clamped from below; where it is clamped, it is treated as a constant.
 
 extension Reference {
   /// y[r] = x[r]/max(‖x[r]‖, 10⁻¹²)
@@ -41,7 +41,7 @@ extension Reference {
     return Tensor(shape: x.shape, storage: dx)
   }
 
-  /// ‖x‖ = √(Σ x²) of `count` numbers from `start`, or its square.
+  /// ‖x‖ = √(Σ x²) of `count` elements from `start`, or its square.
   static func norm(_ x: [Scalar], _ start: Int, _ count: Int, squared: Bool = false) -> Scalar {
     var squares: Scalar = 0
     for c in 0..<count {

@@ -1,5 +1,5 @@
 // Layer and adaptive layer normalization of rows. Variances are biased (divided by the count), as in PyTorch, and
-// computed from the differences to the mean rather than from a sum of squares, which would cancel.
+// computed from the differences from the mean rather than from a sum of squares, which would cancel.
 //
 // Group and L2 normalization, which complete the family, are in GroupNorm.swift and L2Normalize.swift.
 
@@ -23,7 +23,7 @@ extension Reference {
     return (Tensor(shape: x.shape, storage: y), saved)
   }
 
-  /// dx = (dy − mean(dy) − x̂·mean(dy·x̂))·ρ: the two means are what flows through μ and through ρ.
+  /// dx = (dy − mean(dy) − x̂·mean(dy·x̂))·ρ: the two means are the gradients through μ and through ρ.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   public static func dLayerNorm(_ dOutput: Tensor<Reference>, _ saved: LayerNormSaved<Reference>) -> Tensor<Reference> {
@@ -117,7 +117,7 @@ extension Reference {
       reciprocalDeviation: Tensor(shape: [rows], storage: reciprocalDeviations))
   }
 
-  /// Adds to one row of dx what dx̂ of that row gives: (dx̂ − mean(dx̂) − x̂·mean(dx̂·x̂))·ρ
+  /// Adds to one row of dx the contribution of that row's dx̂: (dx̂ − mean(dx̂) − x̂·mean(dx̂·x̂))·ρ
   private static func addRowGradient(
     _ dx: inout [Scalar], _ dNormalized: [Scalar], row: Int, _ saved: LayerNormSaved<Reference>
   ) {

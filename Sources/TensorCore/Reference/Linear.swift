@@ -1,7 +1,7 @@
 // The linear layer y = x Wᵀ + b in three loops: rows of x, outputs, inputs.
 //
 // The weight is stored [out, in] as in PyTorch, so the innermost loop of all three products runs over the inputs, which
-// are neighbors in memory. There is no blocking and no transposed copy.
+// are contiguous in memory. There is no blocking and no transposed copy.
 
 extension Reference: LinearAlgebraOps {
   /// y[r, o] = b[o] + Σᵢ x[r, i]·W[o, i]

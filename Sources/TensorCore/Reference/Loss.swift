@@ -1,4 +1,4 @@
-// Cross-entropy per row, mean squared and mean absolute error, and the sum that turns values into one number.
+// Cross-entropy per row, mean squared and mean absolute error, and the sum that reduces values to one.
 //
 // The logarithm of a probability is a logit minus the row's log-sum-exp; no probability is ever formed in the forward.
 
@@ -59,7 +59,7 @@ extension Reference: LossOps {
     return Tensor(shape: logits.shape, storage: dx)
   }
 
-  /// Stops where targets do not fit the logits.
+  /// Stops the program if targets do not fit the logits.
   private static func checkTargets(_ name: String, _ logits: Tensor<Reference>, _ targets: Indices<Reference>) {
     precondition(
       Array(logits.shape.dimensions.dropLast()) == targets.shape.dimensions,

@@ -1,5 +1,5 @@
-// Attention within a window on a map: for every query, a loop over the keys of its window, which is shifted inward at the
-// border (`windowStart`) and so has the same size everywhere.
+// Attention within a window on a map: for every query, a loop over the keys of its window, which is shifted inward at
+// the border (`windowStart`) and so has the same size everywhere.
 //
 // The arithmetic of one query is that of Attention.swift; nothing is masked.
 

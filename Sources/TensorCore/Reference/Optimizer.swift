@@ -43,7 +43,7 @@ extension Reference: OptimizerOps {
     }
   }
 
-  /// β multiplied by itself.
+  /// β raised to an integer power, by multiplication.
   private static func power(_ base: Double, _ exponent: Int) -> Double {
     var (result, square, rest) = (1.0, base, exponent)
     while rest > 0 {

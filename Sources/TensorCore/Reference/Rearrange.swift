@@ -1,6 +1,6 @@
-// Element-wise operators, second part: moving numbers without changing them.
+// Element-wise operators, second part: moving elements without changing them.
 //
-// An axis is seen through `AxisSizes`: `outer` blocks of `length` entries of `inner` neighboring numbers. These always
+// An axis is described by `AxisSizes`: `outer` blocks of `length` entries of `inner` neighboring elements. These always
 // copy; the operators that share memory are `rows` and `reshaped` of the tensor itself.
 
 extension Reference: ElementwiseOps {
@@ -23,7 +23,7 @@ extension Reference: ElementwiseOps {
     return Tensor(shape: shape, storage: y)  // [..., S, R]
   }
 
-  /// The parts behind one another along an axis.
+  /// The parts one after another along an axis.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   public static func concatenate(_ parts: [Tensor<Reference>], axis: Int) -> Tensor<Reference> {

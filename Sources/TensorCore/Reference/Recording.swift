@@ -1,7 +1,7 @@
-// Recording: plain loops are told what to do by nobody, so there is nothing to write down.
+// Recording: plain loops run directly, so there is nothing to record.
 
 extension Reference: RecordingOps {
-  /// None: every computation is done at once.
+  /// None: every computation runs immediately.
   public static func makeRecorder(on device: HostDevice) -> Never? { nil }
 
   /// Cannot be called: there is no recorder.

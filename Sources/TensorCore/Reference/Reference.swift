@@ -1,15 +1,15 @@
-// Engine 1: the text of the mathematics. Plain nested loops over index variables, in any precision; no SIMD, no BLAS, no
+// Engine 1: the mathematics as code. Plain nested loops over index variables, in any precision; no SIMD, no BLAS, no
 // threads, no unsafe memory. Each file holds one family of operators, forward next to backward, the formula above each.
 //
-// It is what a reader studies and what the other engines are judged by: `Reference<Double>` is the truth, and
-// `Reference<Float>` shows how much of an engine's error is single precision's own. It does not try to be fast, but
+// It is for studying, and the other engines are checked against it: `Reference<Double>` is the ground truth, and
+// `Reference<Float>` shows how much of an engine's error is due to single precision. It does not try to be fast, but
 // innermost loops run over neighboring memory, and every operator is specialized for both number types.
 
 /// The engine of plain loops, the oracle for the others.
 public enum Reference<Scalar: TensorScalar>: BackendTypes {
-  /// Numbers are kept in an array.
+  /// Values are stored in an array.
   public typealias Storage = [Scalar]
-  /// Integers are kept in an array.
+  /// Integers are stored in an array.
   public typealias IndexStorage = [Int32]
   /// It runs in this process.
   public typealias Device = HostDevice
@@ -17,12 +17,12 @@ public enum Reference<Scalar: TensorScalar>: BackendTypes {
   /// The array itself.
   public static func makeStorage(_ values: [Scalar], on device: HostDevice) -> [Scalar] { values }
 
-  /// An array of one number.
+  /// An array filled with one value.
   public static func makeStorage(repeating value: Scalar, count: Int, on device: HostDevice) -> [Scalar] {
     [Scalar](repeating: value, count: count)
   }
 
-  /// A copy of the region's numbers, whatever their alignment.
+  /// A copy of the region's values, whatever their alignment.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   public static func makeStorage(borrowing region: HostRegion, on device: HostDevice) -> [Scalar] {

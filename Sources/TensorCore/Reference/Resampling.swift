@@ -1,5 +1,5 @@
-// Maps of other sizes. Area and bicubic resizing are linear: output (i, j) is a sum over the taps of row i and column j
-// (`ResamplingTaps`), and the backward sends each gradient back along the same taps with the same weights.
+// Resizing maps. Area and bicubic resizing are linear: output (i, j) is a sum over the taps of row i and column j
+// (`ResamplingTaps`), and the backward propagates each gradient back along the same taps with the same weights.
 //
 // The two directions are not separated into passes: the double sum is the definition.
 
@@ -34,7 +34,7 @@ extension Reference: ResamplingOps {
       x, rows: .bicubic(from: x.shape[2], to: height), columns: .bicubic(from: x.shape[3], to: width))
   }
 
-  /// dx: each gradient sent to its 4 × 4 inputs with the same weights; places at the border may coincide.
+  /// dx: each gradient sent to its 4 × 4 inputs with the same weights; positions at the border may coincide.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   public static func dBicubicResize(_ dOutput: Tensor<Reference>, height: Int, width: Int) -> Tensor<Reference> {

@@ -1,4 +1,4 @@
-// The qkv projection [B, N, 3C] cut into queries, keys and values per head; with a logit scale, queries and keys are
+// The qkv projection [B, N, 3C] split into queries, keys and values per head; with a logit scale, queries and keys are
 // normalized (cosine attention) and the learned temperature of the head multiplies the queries.
 //
 // It belongs to the attention family; attention itself is in Attention.swift.
@@ -32,8 +32,8 @@ extension Reference {
       values: Tensor(shape: sizes.partShape, storage: parts[2]))
   }
 
-  /// For queries, with x̂ = x/‖x‖: dx = g·(dq − x̂·(x̂·dq))/‖x‖ and ds[h] = Σ q·dq; for keys the same with g = 1; where the
-  /// norm is clamped, dx = g·dq/10⁻¹²; where s > ln 100, ds = 0.
+  /// For queries, with x̂ = x/‖x‖: dx = g·(dq − x̂·(x̂·dq))/‖x‖ and ds[h] = Σ q·dq; for keys the same with g = 1; where
+  /// the norm is clamped, dx = g·dq/10⁻¹²; where s > ln 100, ds = 0.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   public static func dSplitHeads(
@@ -59,7 +59,7 @@ extension Reference {
           for c in 0..<width {
             product += x[from + c] * dParts[part][to + c]
           }
-          // How much of the gradient points along x: the normalization removes it, unless the norm is clamped.
+          // The part of the gradient along x: the normalization removes it, unless the norm is clamped.
           var along: Scalar = 0
           if logitScale != nil && part < 2 {
             let norm = norm(x, from, width)
@@ -79,8 +79,8 @@ extension Reference {
       logitScale: logitScale == nil ? nil : Tensor(shape: [heads], storage: dLogitScale))
   }
 
-  /// What one head's part of the projection is multiplied by: g/max(‖x‖, 10⁻¹²) for a query, 1/max(‖x‖, 10⁻¹²) for a
-  /// key, 1 for a value; 1 for all without a logit scale.
+  /// The factor of one head's part of the projection: g/max(‖x‖, 10⁻¹²) for a query, 1/max(‖x‖, 10⁻¹²) for a key, 1 for
+  /// a value; 1 for all without a logit scale.
   private static func partFactor(
     _ x: [Scalar], _ start: Int, _ width: Int, part: Int, head: Int, _ logitScale: Tensor<Reference>?
   ) -> Scalar {

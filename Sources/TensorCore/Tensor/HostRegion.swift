@@ -1,9 +1,9 @@
-// Memory of this process that somebody else keeps alive, such as a mapped file. It lets an engine use a checkpoint's
-// pages in place. This is the one type outside the engines that holds an unsafe pointer; it never writes through it.
+// Memory of this process with another owner, such as a mapped file. It lets an engine use a checkpoint's pages in
+// place. This is the one type outside the engines that holds an unsafe pointer; it never writes through it.
 
 /// Read-only memory that stays valid as long as `owner` lives.
 public struct HostRegion: @unchecked Sendable {
-  /// Keeps the memory alive.
+  /// The object that keeps the memory alive.
   public let owner: AnyObject
   /// The first byte.
   public let start: UnsafeRawPointer

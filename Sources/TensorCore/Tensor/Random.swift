@@ -1,10 +1,10 @@
 // Counter-based random numbers: Philox 4×32 with ten rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2,
 // 3", SC 2011). A number is a pure function of (seed, stream, purpose, index), so an image gets the same numbers
-// whatever its place in the batch, the number of threads or the engine; nothing is ever "the next" number.
+// whatever its position in the batch, the number of threads or the engine; nothing is ever "the next" number.
 
 /// An independent, randomly addressable sequence of random numbers.
 public struct RandomStream: Hashable, Sendable {
-  /// What a number is used for; different purposes never share numbers.
+  /// The purpose of a number; different purposes never share numbers.
   public enum Purpose: UInt32, Sendable {
     /// Sampling one token per position.
     case token = 0
@@ -12,7 +12,7 @@ public struct RandomStream: Hashable, Sendable {
     case smooth = 1
     /// Initial weights.
     case initialization = 2
-    /// Which samples drop their label, a residual branch, or are flipped, in training.
+    /// Which samples drop their label or a residual branch, or are flipped, in training.
     case regularization = 3
     /// The order of the training set.
     case shuffling = 4
@@ -20,7 +20,7 @@ public struct RandomStream: Hashable, Sendable {
 
   /// The key: the user's seed.
   public let seed: UInt64
-  /// Which stream of that seed, for example the number of the image.
+  /// The stream of that seed, for example the index of the image.
   public let stream: UInt64
 
   /// The stream of a seed; in sampling, `stream` is the index of the image.
@@ -52,7 +52,7 @@ public struct RandomStream: Hashable, Sendable {
 /// The Philox 4×32 bijection with ten rounds.
 ///
 /// - Parameters:
-///   - counter: which block of four words.
+///   - counter: the index of the block of four words.
 ///   - key: the seed.
 @inlinable
 public func philox4x32(counter: SIMD4<UInt32>, key: SIMD2<UInt32>) -> SIMD4<UInt32> {

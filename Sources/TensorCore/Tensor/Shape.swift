@@ -1,5 +1,5 @@
-// The side lengths of a tensor, slowest-varying first. Tensors are always contiguous and row-major, so a shape is all
-// there is to know about where an element lies: no strides.
+// The side lengths of a tensor, slowest-varying first. Tensors are always contiguous and row-major, so a shape alone
+// determines where an element lies: there are no strides.
 
 /// The side lengths of a tensor, slowest-varying axis first; an empty shape is a single number.
 public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomStringConvertible {
@@ -10,7 +10,7 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
 
   /// A shape with the given side lengths.
   ///
-  /// - Precondition: no side is negative, and the product fits an `Int`.
+  /// - Precondition: no side is negative, and the product fits in an `Int`.
   public init(_ dimensions: [Int]) {
     var count = 1
     for side in dimensions {
@@ -36,7 +36,7 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
     dimensions[axis < 0 ? dimensions.count + axis : axis]
   }
 
-  /// The elements before the last axis: how many rows the tensor has when read as a matrix.
+  /// The product of all axes but the last: the number of rows of the tensor when read as a matrix.
   public var rows: Int { dimensions.dropLast().reduce(1, *) }
 
   /// The same shape with one axis of another length.
@@ -46,7 +46,7 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
     return Shape(sides)
   }
 
-  /// The shape of tensors joined along an axis; stops the program where they differ in another one.
+  /// The shape of tensors joined along an axis; stops the program if they differ in another axis.
   package static func concatenated(_ shapes: [Shape], axis: Int) -> Shape {
     precondition(!shapes.isEmpty, "concatenate: no tensors")
     let length = shapes.reduce(0) { $0 + $1[axis] }

@@ -1,13 +1,13 @@
-// A tensor's memory, for kernels of other packages: reading it, and filling a new tensor's, without a copy. This is for the
-// engines whose memory is this process's, `CPU` and `Reference`, and for engines that forward to them.
+// A tensor's memory, for kernels in other packages: reading it, and filling that of a new tensor, without a copy. This
+// is for the engines whose memory is this process's, `CPU` and `Reference`, and for engines that forward to them.
 //
-// A tensor is a value whose memory may be shared: with copies of the tensor, with a part of it (`rows`), with a tape, with a
-// mapped file. So memory is written only while a tensor is being made, or through `withUnsafeMutableBufferPointer`, which
-// copies it first unless nobody else refers to it. Pointers are valid inside their closure only.
+// A tensor is a value whose memory may be shared: with copies of the tensor, a part of it (`rows`), a tape or a mapped
+// file. So it is written only while a tensor is created, or through `withUnsafeMutableBufferPointer`, which copies it
+// first if another reference exists. Pointers are valid only in their closure.
 
 extension Tensor where B.Storage == HostBuffer<B.Scalar> {
-  /// Calls `body` with the elements in row-major order. Nothing is copied, and the memory stays alive until `body` returns;
-  /// others may be reading it as well.
+  /// Calls `body` with the elements in row-major order. Nothing is copied, and the memory stays alive until `body`
+  /// returns; others may read it at the same time.
   public func withUnsafeBufferPointer<Result>(_ body: (UnsafeBufferPointer<B.Scalar>) throws -> Result) rethrows
     -> Result
   {
@@ -16,8 +16,8 @@ extension Tensor where B.Storage == HostBuffer<B.Scalar> {
     }
   }
 
-  /// Calls `body` with the elements in row-major order, to be changed. They are copied first if the memory is not this
-  /// tensor's alone.
+  /// Calls `body` with the elements in row-major order, to be changed. They are copied first if the memory has another
+  /// owner.
   public mutating func withUnsafeMutableBufferPointer<Result>(
     _ body: (UnsafeMutableBufferPointer<B.Scalar>) throws -> Result
   ) rethrows -> Result {
@@ -31,9 +31,9 @@ extension Tensor where B.Storage == HostBuffer<B.Scalar> {
     }
   }
 
-  /// A tensor whose elements `fill` writes, in row-major order, to memory that is not initialized.
+  /// A tensor whose elements `fill` writes, in row-major order, to uninitialized memory.
   ///
-  /// - Parameter fill: must write every element; the memory is nobody else's.
+  /// - Parameter fill: must write every element; the memory has no other owner.
   public init(
     unsafeUninitializedShape shape: Shape, on device: B.Device,
     initializingWith fill: (UnsafeMutableBufferPointer<B.Scalar>) throws -> Void
@@ -54,17 +54,17 @@ extension Tensor where B.Storage == [B.Scalar] {
     try storage.withUnsafeBufferPointer(body)
   }
 
-  /// Calls `body` with the elements in row-major order, to be changed. They are copied first if the memory is not this
-  /// tensor's alone.
+  /// Calls `body` with the elements in row-major order, to be changed. They are copied first if the memory has another
+  /// owner.
   public mutating func withUnsafeMutableBufferPointer<Result>(
     _ body: (UnsafeMutableBufferPointer<B.Scalar>) throws -> Result
   ) rethrows -> Result {
     try storage.withUnsafeMutableBufferPointer { try body($0) }
   }
 
-  /// A tensor whose elements `fill` writes, in row-major order, to memory that is not initialized.
+  /// A tensor whose elements `fill` writes, in row-major order, to uninitialized memory.
   ///
-  /// - Parameter fill: must write every element; the memory is nobody else's.
+  /// - Parameter fill: must write every element; the memory has no other owner.
   public init(
     unsafeUninitializedShape shape: Shape, on device: B.Device,
     initializingWith fill: (UnsafeMutableBufferPointer<B.Scalar>) throws -> Void

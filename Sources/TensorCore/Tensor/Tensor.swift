@@ -1,10 +1,10 @@
-// A contiguous, row-major block of numbers on one engine's memory.
+// A contiguous, row-major block of elements in one engine's memory.
 //
 // The type parameter carries both the engine and the precision (`CPU<Float>`, `Reference<Double>`), so mixing them is a
-// compile error. A tensor is a value: operators make new ones, and an engine reuses memory only where it holds the last
-// reference. There are no strides; `rows` and `reshaped` share memory, every other rearrangement is an operator.
+// compile error. A tensor is a value: operators create new ones, and an engine reuses memory only where it holds the
+// last reference. There are no strides; `rows` and `reshaped` share memory, every other rearrangement is an operator.
 
-/// A block of numbers with a shape, in the memory of an engine.
+/// A block of elements with a shape, in the memory of an engine.
 public struct Tensor<B: BackendTypes>: Sendable {
   /// The side lengths, slowest-varying first.
   public let shape: Shape
@@ -17,16 +17,16 @@ public struct Tensor<B: BackendTypes>: Sendable {
     self.storage = storage
   }
 
-  /// A tensor of the given numbers in row-major order.
+  /// A tensor of the given values in row-major order.
   ///
-  /// - Throws: what the engine throws when it cannot hold them.
+  /// - Throws: what the engine throws when it cannot allocate them.
   /// - Precondition: `values` has `shape.count` elements.
   public init(_ values: [B.Scalar], shape: Shape, on device: B.Device) throws {
     precondition(values.count == shape.count, "\(values.count) numbers for a tensor of shape \(shape)")
     self.init(shape: shape, storage: try B.makeStorage(values, on: device))
   }
 
-  /// A tensor with every element the same.
+  /// A tensor whose elements are all the same.
   public init(repeating value: B.Scalar, shape: Shape, on device: B.Device) {
     self.init(shape: shape, storage: B.makeStorage(repeating: value, count: shape.count, on: device))
   }
@@ -39,7 +39,7 @@ public struct Tensor<B: BackendTypes>: Sendable {
   /// - Throws: what the engine throws when a transfer fails.
   public func scalars() throws -> [B.Scalar] { try B.scalars(storage) }
 
-  /// The same elements under another shape; nothing is copied.
+  /// The same elements with another shape; nothing is copied.
   public func reshaped(_ shape: Shape) -> Tensor {
     precondition(shape.count == self.shape.count, "a tensor of shape \(self.shape) cannot become \(shape)")
     return Tensor(shape: shape, storage: storage)
@@ -80,7 +80,7 @@ public struct Indices<B: BackendTypes>: Sendable {
   /// All indices in row-major order, copied to an array.
   public func values() throws -> [Int] { try B.indices(storage).map(Int.init) }
 
-  /// The same indices under another shape; nothing is copied.
+  /// The same indices with another shape; nothing is copied.
   public func reshaped(_ shape: Shape) -> Indices {
     precondition(shape.count == self.shape.count, "indices of shape \(self.shape) cannot become \(shape)")
     return Indices(shape: shape, storage: storage)

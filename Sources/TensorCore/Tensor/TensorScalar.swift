@@ -1,7 +1,7 @@
-// The two number types a tensor can hold: Float to compute with, Double to judge Float by.
+// The two number types a tensor can hold: Float to compute with, Double to check Float against.
 //
-// BLAS and the mathematical library are reached through this protocol, so that an operator is written once.
-// Half and bfloat16 are storage formats of checkpoints only; they are widened when read.
+// BLAS and the math library are accessed through this protocol, so that an operator is written only once. Half and
+// bfloat16 are storage formats of checkpoints only; they are widened when read.
 
 import CMVAROpenBLAS
 import Foundation
@@ -15,10 +15,10 @@ where SIMDMaskScalar: FixedWidthInteger & SignedInteger {
   static func logarithm(_ x: Self) -> Self
   /// The hyperbolic tangent of `x`.
   static func hyperbolicTangent(_ x: Self) -> Self
-  /// e raised to each of eight numbers; accurate to 2 units in the last place, 0 below the range, infinity above it.
+  /// e raised to each of eight values; accurate to 2 units in the last place, 0 below the range, infinity above it.
   static func exponential(_ x: SIMD8<Self>) -> SIMD8<Self>
 
-  /// Single-precision numbers as an array of this type; the array itself for `Float`.
+  /// Single-precision values as an array of this type; the array itself for `Float`.
   static func array(_ floats: [Float]) -> [Self]
 
   /// Row-major matrix product of the BLAS, C ← α·op(A)·op(B) + β·C, with op(A) m × k and op(B) k × n.
@@ -26,7 +26,7 @@ where SIMDMaskScalar: FixedWidthInteger & SignedInteger {
   /// - Parameters:
   ///   - transposeA: whether A is stored k × m.
   ///   - transposeB: whether B is stored n × k.
-  ///   - lda: elements between the starts of two rows of A as stored; `ldb` and `ldc` alike.
+  ///   - lda: elements between the starts of two rows of A as stored; likewise `ldb` and `ldc`.
   static func matrixProduct(
     transposeA: Bool, transposeB: Bool, m: Int, n: Int, k: Int, alpha: Self,
     _ a: UnsafePointer<Self>, lda: Int, _ b: UnsafePointer<Self>, ldb: Int,
@@ -40,7 +40,7 @@ extension Float: TensorScalar {
   @inlinable public static func logarithm(_ x: Float) -> Float { Foundation.log(x) }
   /// The hyperbolic tangent of `x`.
   @inlinable public static func hyperbolicTangent(_ x: Float) -> Float { Foundation.tanh(x) }
-  /// e raised to each of eight numbers.
+  /// e raised to each of eight values.
   public static func exponential(_ x: SIMD8<Float>) -> SIMD8<Float> { vectorExponential(x) }
 
   /// The array itself.
@@ -65,14 +65,14 @@ extension Double: TensorScalar {
   @inlinable public static func logarithm(_ x: Double) -> Double { Foundation.log(x) }
   /// The hyperbolic tangent of `x`.
   @inlinable public static func hyperbolicTangent(_ x: Double) -> Double { Foundation.tanh(x) }
-  /// e raised to each of eight numbers, by the mathematical library: Double serves as truth, not for speed.
+  /// e raised to each of eight values, by the math library: Double serves as ground truth, not for speed.
   @inlinable public static func exponential(_ x: SIMD8<Double>) -> SIMD8<Double> {
     var result = x
     for lane in 0..<8 { result[lane] = Foundation.exp(x[lane]) }
     return result
   }
 
-  /// The numbers in double precision.
+  /// The values in double precision.
   public static func array(_ floats: [Float]) -> [Double] { floats.map(Double.init) }
 
   /// Row-major `dgemm`.
@@ -90,9 +90,9 @@ extension Double: TensorScalar {
 /// e raised to each of eight floats.
 ///
 /// x = n·ln 2 + r with |r| ≤ ½ ln 2; eʳ by its Taylor polynomial of degree 7 (remainder below 1e-8 relative); 2ⁿ by
-/// writing the exponent bits, in two factors because 2¹²⁸ is no float. Below −87.33 the result is 0: subnormal numbers would
-/// come next, and a softmax over masked logits took twice as long for them.
-@inline(never)  // in a large function that inlines it, the compiler takes the vector apart
+/// writing the exponent bits, in two factors because 2¹²⁸ is not representable as a Float. Below −87.33 the result is
+/// 0: subnormal numbers would follow, and a softmax over masked logits took twice as long with them.
+@inline(never)  // in a large function that inlines it, the compiler splits the vector into scalars
 public func vectorExponential(_ x: SIMD8<Float>) -> SIMD8<Float> { inlinedExponential(x) }
 
 /// `vectorExponential` for small loops, into which it is always inlined.
@@ -122,6 +122,6 @@ package func inlinedExponential(_ x: SIMD8<Float>) -> SIMD8<Float> {
   let half = exponent &>> 1
   let first = unsafeBitCast((half &+ 127) &<< 23, to: SIMD8<Float>.self)
   let second = unsafeBitCast((exponent &- half &+ 127) &<< 23, to: SIMD8<Float>.self)
-  // A NaN passes through: the comparisons above leave it, the polynomial carries it.
+  // A NaN passes through: the comparisons above keep it, and the polynomial propagates it.
   return ((p * first) * second).replacing(with: SIMD8(), where: vanishes)
 }

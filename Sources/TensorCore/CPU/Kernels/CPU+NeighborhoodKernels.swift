@@ -1,9 +1,9 @@
 // The kernels of windowed attention: what is computed for a tile of queries and the keys they see. The tiles are in
-// `CPU+NeighborhoodTiles.swift`. They are functions of their own, not parts of a large one: the compiler stops inlining in large
-// functions.
+// `CPU+NeighborhoodTiles.swift`. They are separate functions, not parts of a large one, because the compiler stops
+// inlining in large functions.
 
 extension WindowTile {
-  /// What is added to the logits of a key: 0 for the lanes that see it, −∞ for the others.
+  /// The mask added to the logits of a key: 0 for the lanes that see it, −∞ for the others.
   @inline(__always)
   private func forEachMask<S: TensorScalar>(_ masks: WindowMasks<S>, _ body: (_ key: Int, _ mask: SIMD16<S>) -> Void) {
     let (rows, columns) = (masks.rows(row / tileSide), masks.columns(column / tileSide))
@@ -17,7 +17,7 @@ extension WindowTile {
     }
   }
 
-  /// Makes products logits, and those e^(logit − largest); returns the largest and the sums.
+  /// Turns products into logits, and those into e^(logit − largest); returns the largest and the sums.
   func softmaxParts<S: TensorScalar>(_ p: UnsafeMutablePointer<S>, scale: S, _ masks: WindowMasks<S>)
     -> (most: SIMD16<S>, sum: SIMD16<S>)
   {
@@ -66,12 +66,12 @@ extension WindowTile {
     return windowStart(first, window: window, side: side)..<windowStart(last, window: window, side: side) + window
   }
 
-  /// result[key] = Σ_c vectors[c]·rows[key][c], sixteen lanes; zero for two rows of queries where neither sees the key's row.
-  /// Meanwhile what a later tile needs is fetched.
+  /// result[key] = Σ_c vectors[c]·rows[key][c], sixteen lanes; zero for two rows of queries where neither sees the
+  /// key's row. Meanwhile, what a later tile needs is prefetched.
   func dots<S: TensorScalar>(
     _ vectors: UnsafePointer<S>, _ rows: PackedRows<S>, _ result: UnsafeMutablePointer<S>, fetching ahead: TileAhead<S>
   ) {
-    // The first and last rows of keys are seen by half of the lanes.
+    // The first and last rows of keys are seen by only half of the lanes.
     let (upper, lower) = (keyRows(ofRows: 0), keyRows(ofRows: 2))
     dots(SIMD8<S>.self, 0, upper.lowerBound..<lower.lowerBound, vectors, rows, result, ahead)
     dots(SIMD16<S>.self, 0, lower.lowerBound..<upper.upperBound, vectors, rows, result, ahead)
@@ -84,7 +84,8 @@ extension WindowTile {
     _ result: UnsafeMutablePointer<S>, _ ahead: TileAhead<S>
   ) where Lanes.Scalar == S {
     let (stride, columns, width) = (tiles.paddedWidth, keyColumns.count, tiles.sizes.headWidth)
-    // Five keys at a time, or four: ten columns are twice five, seven nearly twice four; the last group reaches back.
+    // Five keys at a time, or four: ten columns are twice five, seven nearly twice four; the last group overlaps the
+    // one before.
     let groups = (columns + 4) / 5
     let hasFifth = columns > 4 * groups
     let group = min(columns, hasFifth ? 5 : 4)
@@ -142,7 +143,8 @@ extension WindowTile {
     _ weights: UnsafePointer<S>, _ rows: PackedRows<S>, factors: SIMD16<S>, _ target: UnsafeMutablePointer<S>
   ) {
     let (padded, width) = (tiles.paddedWidth, tiles.sizes.headWidth)
-    // Two rows and two columns of queries at a time, which see fewer keys than the whole tile; two vectors of channels.
+    // Two rows and two columns of queries at a time, which see fewer keys than the whole tile, and two vectors of
+    // channels.
     for place in 0..<4 {
       let (firstRow, firstColumn) = (2 * (place / 2), 2 * (place % 2))
       guard row + firstRow < tiles.sizes.height, column + firstColumn < tiles.sizes.width else { continue }
@@ -154,7 +156,7 @@ extension WindowTile {
       let below = first + tiles.sizes.width * tiles.tokenStride
       var channel = 0
       while channel < width {
-        let second = min(16, padded - 16 - channel)  // a narrow head's only vector is its own second
+        let second = min(16, padded - 16 - channel)  // a narrow head's only vector also serves as the second
         var (a0, a1, a2, a3) = (SIMD16<S>.zero, SIMD16<S>.zero, SIMD16<S>.zero, SIMD16<S>.zero)
         var (b0, b1, b2, b3) = (SIMD16<S>.zero, SIMD16<S>.zero, SIMD16<S>.zero, SIMD16<S>.zero)
         for keyRow in someRows {
@@ -199,7 +201,7 @@ extension WindowTile {
     for (i, keyRow) in keyRows.enumerated() {
       let lanes = lanes(seeing: keyRow)
       let row = rows.row(keyRow) + keyColumns.lowerBound * stride
-      // Four keys at a time; beyond the row's last one that is repeated and dropped.
+      // Four keys at a time; past the end of the row the last key is repeated and the result dropped.
       var j = 0
       while j < columns {
         let keys = min(4, columns - j)

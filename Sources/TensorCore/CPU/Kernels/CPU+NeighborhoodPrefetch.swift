@@ -1,10 +1,10 @@
-// Fetches what the next tile of windowed attention reads while this one is computed. A head's numbers of a token are a few
-// cache lines that lie a whole token apart, which the processor does not foresee; tile after tile, waiting for memory took
-// a tenth to a fifth of the time on maps that do not stay in the cache.
+// Fetches what the next tile of windowed attention reads while this one is computed. A head's elements of a token are a
+// few cache lines that lie a whole token apart, which the processor's prefetcher does not predict; waiting for memory
+// took a tenth to a fifth of the time on maps that do not stay in the cache.
 
 import CMVARProcessor
 
-/// What the next tile needs from two tensors by keys and from two by queries.
+/// What the next tile needs: two tensors read at its keys and two at its queries.
 struct TileAhead<S: TensorScalar> {
   private let tiles: WindowTiles
   private let keys: MapBlock
@@ -12,7 +12,7 @@ struct TileAhead<S: TensorScalar> {
   private let byKey: (UnsafePointer<S>, UnsafePointer<S>)
   private let byQuery: (UnsafePointer<S>, UnsafePointer<S>)
 
-  /// What a tile needs of the tensors at their keys, and at its queries.
+  /// What a tile needs of the tensors, at its keys and at its queries.
   @inline(__always)
   init(
     _ next: WindowTile, keys: MapBlock, _ byKey: (UnsafePointer<S>, UnsafePointer<S>),
@@ -25,7 +25,7 @@ struct TileAhead<S: TensorScalar> {
     self.byQuery = byQuery
   }
 
-  /// One of sixteen parts of it; no others exist.
+  /// One of its sixteen parts.
   @inline(__always)
   func fetch(_ part: Int) {
     guard part < tileLanes else { return }
@@ -42,7 +42,7 @@ struct TileAhead<S: TensorScalar> {
     }
   }
 
-  /// A head's numbers of a token.
+  /// A head's elements of a token.
   @inline(__always)
   private func fetch(_ x: UnsafePointer<S>) {
     let start = UnsafeRawPointer(x)

@@ -1,16 +1,16 @@
-// Tiles for attention within a window: 4 × 4 neighboring queries of one head are the sixteen lanes of a vector, and meet the
-// keys they see together, at most (window + 3)² of them. All work on a tile is three kernels over keys, in which a number
-// of a key meets many queries at once. No lanes are summed; a mask that is the sum of a vector per row and one per column
-// of keys takes out what a query does not see, and rows and columns of keys that some of the lanes do not see are left out
-// where that costs nothing: with a window of 7, 80 or 64 keys a lane instead of 100, where 49 are seen. The rows of keys
-// that a row of tiles sees are packed once, head by head and tile by tile.
+// Tiles for attention within a window: 4 × 4 neighboring queries of one head are the sixteen lanes of a vector,
+// processed with all keys that any of them sees, at most (window + 3)². All work on a tile is three kernels over keys,
+// which use each element of a key for many queries at once. Lanes are never summed; a mask, the sum of a vector per row
+// and one per column of keys, excludes what a query does not see, and rows and columns of keys that some lanes do not
+// see are skipped where that costs nothing: with a window of 7, 80 or 64 keys per lane instead of 100, where 49 are
+// seen. The rows of keys that a row of tiles sees are packed once, head by head and tile by tile.
 
 /// The side of a tile of queries.
 let tileSide = 4
 /// The queries of a tile.
 let tileLanes = tileSide * tileSide
 
-/// e raised to each of sixteen numbers.
+/// e raised to each of sixteen values.
 @inline(__always)
 func exponential<S: TensorScalar>(_ x: SIMD16<S>) -> SIMD16<S> {
   if S.self == Float.self {
@@ -31,24 +31,24 @@ func larger<S: TensorScalar>(_ a: SIMD16<S>, _ b: SIMD16<S>) -> SIMD16<S> {
   return SIMD16(lowHalf: larger(a.lowHalf, b.lowHalf), highHalf: larger(a.highHalf, b.highHalf))
 }
 
-/// Rows of keys, of values or of sums for them, each [column, padded c]: those that a row of tiles sees. A row keeps its place
-/// until the tiles have left it behind; then another takes it.
+/// Rows of keys, of values or of sums for them, each [column, padded c]: those that a row of tiles sees. A row keeps
+/// its slot until the tiles have moved past it; then another row takes the slot.
 struct PackedRows<S: TensorScalar> {
   private let start: UnsafeMutablePointer<S>
   private let limit: Int
   private let rowCount: Int
 
-  /// Memory for the rows of some tiles, `PackedRows.count(tiles)` numbers.
+  /// Memory for the rows of some tiles, `PackedRows.count(tiles)` elements.
   init(_ tiles: WindowTiles, at start: UnsafeMutablePointer<S>) {
     self.start = start
     limit = tiles.keyRowLimit
     rowCount = tiles.packedRowCount
   }
 
-  /// Numbers of all rows.
+  /// The number of elements in all rows.
   static func count(_ tiles: WindowTiles) -> Int { tiles.keyRowLimit * tiles.packedRowCount }
 
-  /// The first number of a row of the map.
+  /// The first element of a row of the map.
   @inline(__always)
   func row(_ row: Int) -> UnsafeMutablePointer<S> { start + row % limit * rowCount }
 }
@@ -66,7 +66,7 @@ struct WindowTiles {
   let batch: Int
   let head: Int
 
-  /// How many rows and columns of tiles there are.
+  /// The number of rows and columns of tiles.
   static func counts(_ sizes: NeighborhoodSizes) -> (rows: Int, columns: Int) {
     ((sizes.height + tileSide - 1) / tileSide, (sizes.width + tileSide - 1) / tileSide)
   }
@@ -75,7 +75,7 @@ struct WindowTiles {
   var tokenStride: Int { sizes.heads * sizes.headWidth }
   /// Channels padded to whole vectors.
   var paddedWidth: Int { (sizes.headWidth + 15) & ~15 }
-  /// Numbers of a packed row of keys.
+  /// Elements in a packed row of keys.
   var packedRowCount: Int { sizes.width * paddedWidth }
   /// The most rows of keys that a tile sees.
   var keyRowLimit: Int { min(window + tileSide - 1, sizes.height) }
@@ -116,7 +116,7 @@ struct WindowTiles {
     }
   }
 
-  /// The place of the first number of a token of the map.
+  /// The index of the first element of a token of the map.
   @inline(__always)
   func place(_ row: Int, _ column: Int) -> Int {
     ((batch * sizes.height + row) * sizes.width + column) * tokenStride + head * sizes.headWidth
@@ -135,7 +135,7 @@ struct WindowTiles {
       departures: MapBlock(rows: above.lowerBound..<keys.rows.lowerBound, columns: newColumns))
   }
 
-  /// The tile behind a tile in the order of work; behind the last one, that again.
+  /// The next tile in the order of work; for the last tile, that tile itself.
   @inline(__always)
   func tile(after place: Int, _ counts: (rows: Int, columns: Int)) -> WindowTile {
     let next = min(place + 1, counts.rows * counts.columns - 1)
@@ -159,12 +159,12 @@ struct WindowTile {
   let column: Int
   let keyRows: Range<Int>
   let keyColumns: Range<Int>
-  /// The keys that no tile before this one saw, row of tiles by row of tiles,
+  /// The keys that no tile before this one saw, in row-major order of tiles,
   let arrivals: MapBlock
-  /// and those in the same columns that neither this one nor any later one sees; a packed row takes their place.
+  /// and those in the same columns that neither this one nor any later one sees; their packed row is reused.
   let departures: MapBlock
 
-  /// How many keys there are.
+  /// The number of keys.
   var keyCount: Int { keyRows.count * keyColumns.count }
 
   /// The queries.
@@ -173,21 +173,21 @@ struct WindowTile {
       rows: row..<min(row + tileSide, tiles.sizes.height), columns: column..<min(column + tileSide, tiles.sizes.width))
   }
 
-  /// The query of a lane; nil where the tile reaches over the map's edge.
+  /// The query of a lane; nil where the tile extends beyond the map's edge.
   @inline(__always)
   func query(_ lane: Int) -> (row: Int, column: Int)? {
     let (row, column) = (row + lane / tileSide, column + lane % tileSide)
     return row < tiles.sizes.height && column < tiles.sizes.width ? (row, column) : nil
   }
 
-  /// The number of a lane's query among the image's tokens.
+  /// The index of a lane's query among the image's tokens.
   @inline(__always)
   func token(_ query: (row: Int, column: Int)) -> Int {
     (tiles.batch * tiles.sizes.height + query.row) * tiles.sizes.width + query.column
   }
 
-  /// Where the queries of the four rows and columns of lanes begin, elements from the start of the map; lanes over the map's
-  /// edge repeat its last row or column.
+  /// Where the queries of the four rows and columns of lanes begin, elements from the start of the map; lanes beyond
+  /// the map's edge repeat its last row or column.
   @inline(__always)
   private var places: (rows: SIMD4<Int>, columns: SIMD4<Int>) {
     let (sizes, stride) = (tiles.sizes, tiles.tokenStride)
@@ -209,7 +209,8 @@ struct WindowTile {
     }
   }
 
-  /// Packed queries as [c, lane]. On the map they are so far apart that sixteen of them drive each other from the cache.
+  /// Packed queries as [c, lane]. On the map they are so far apart that sixteen of them evict each other from the
+  /// cache.
   func transpose<S: TensorScalar>(packed x: UnsafePointer<S>, _ result: UnsafeMutablePointer<S>) {
     let stride = tiles.paddedWidth
     var (source, target) = (x, result)
@@ -223,8 +224,8 @@ struct WindowTile {
   }
 }
 
-/// What the lanes of tiles see: the sum of a key's row vector and its column vector is 0 where a query sees the key, −∞ where it
-/// does not. Lanes over the map's edge see nothing.
+/// What the lanes of tiles see: the sum of a key's row vector and its column vector is 0 where a query sees the key, −∞
+/// where it does not. Lanes beyond the map's edge see nothing.
 struct WindowMasks<S: TensorScalar> {
   private let values: HostBuffer<S>
   private let keyLimit: Int
@@ -266,7 +267,7 @@ struct WindowMasks<S: TensorScalar> {
   }
 }
 
-/// A vector of some length and zeros behind it.
+/// A vector of some length followed by zeros.
 @inline(__always)
 private func copyPadded<S: TensorScalar>(
   _ source: UnsafePointer<S>, _ target: UnsafeMutablePointer<S>, _ width: Int, _ padded: Int

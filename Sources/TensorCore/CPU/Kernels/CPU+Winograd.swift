@@ -1,23 +1,24 @@
-// 3 × 3 convolution with stride 1 and one zero around the map, in tiles of 4 × 4 outputs from 6 × 6 inputs:
-// Y = Aᵀ[(G g Gᵀ) ∘ (Bᵀ d B)]A, Lavin & Gray 2016, arXiv 1509.09308. The sum over channels makes ∘ into 36 matrix products,
-// a quarter of the multiplications: 2.8 times as fast as patches on maps of 64 × 64 and more, which halves the decoder.
+// 3 × 3 convolution with stride 1 and padding 1, in tiles of 4 × 4 outputs from 6 × 6 inputs:
+// Y = Aᵀ[(G g Gᵀ) ∘ (Bᵀ d B)]A, Lavin & Gray 2016, arXiv 1509.09308. The sum over channels makes ∘ into 36 matrix
+// products, a quarter of the multiplications: 2.8 times as fast as patches from 64 × 64 on, halving the decoder's time.
 //
-// The polynomials are evaluated at 0, ±5/8, ±3/2 and ∞, not at the customary ±1 and ±2, whose error is four times as large;
-// the entries of A and B are then exact in binary. The backward is in `CPU+WinogradGradient.swift`. Deliberately absent:
-// transformed weights kept between calls. A number that is not finite spoils its whole tile, where patches spoil only what reads it.
+// The polynomials are evaluated at 0, ±5/8, ±3/2 and ∞, not at the usual ±1 and ±2, whose error is four times as large;
+// the entries of A and B are then exact in binary. The backward is in `CPU+WinogradGradient.swift`. Transformed weights
+// are not kept between calls. A non-finite value spoils its whole tile; with patches, only the outputs that read it.
 
 /// Rows and columns of outputs in a tile, and of inputs.
 private let (side, reach) = (4, 6)
-/// Places of a transformed tile, each with its matrix product.
+/// Positions in a transformed tile, each with its own matrix product.
 private let places = 36
-/// The tiles a piece of work aims at.
+/// The target number of tiles per piece of work.
 private let tilesPerPiece = 128
 
 typealias Four<S: TensorScalar> = (SIMD8<S>, SIMD8<S>, SIMD8<S>, SIMD8<S>)
 typealias Six<S: TensorScalar> = (SIMD8<S>, SIMD8<S>, SIMD8<S>, SIMD8<S>, SIMD8<S>, SIMD8<S>)
 
 extension CPU {
-  /// Whether tiles pay for transforming the weight: a rule on one image, so that the batch does not decide.
+  /// Whether the tiles make up for transforming the weight: a rule for one image, so that the choice does not depend on
+  /// the batch.
   ///
   /// Measured at 32 × 32: 1.1 times as fast with 640 channels, 1.9 with 320, 2.4 with 32;
   /// at 16 × 16: 0.35 with 640, 1.15 with 320, and with a whole map per product 2.0 with 128 and 4.6 with 64.
@@ -38,7 +39,7 @@ extension CPU {
     return winogradConvolution(x, weight: weight, bias: bias, sizes, joiningImages: false)
   }
 
-  /// The same; images of small maps may share their matrix products, after which bits may depend on the batch.
+  /// The same; images of small maps may share their matrix products, in which case bits may depend on the batch.
   @inline(__always)
   static func winogradConvolution(
     _ x: Tensor<CPU>, weight: Tensor<CPU>, bias: Tensor<CPU>?, _ sizes: ConvolutionSizes, joiningImages: Bool
@@ -93,8 +94,8 @@ extension CPU {
   }
 }
 
-/// How the tiles of a batch are cut into pieces of work: rows of tiles of one image or, where they may be joined, several
-/// whole images.
+/// How the tiles of a batch are cut into pieces of work: rows of tiles of one image or, where they may be joined,
+/// several whole images.
 struct WinogradCut {
   /// Columns of tiles of a map.
   let tileColumns: Int
@@ -106,7 +107,8 @@ struct WinogradCut {
   init(_ sizes: ConvolutionSizes, joiningImages: Bool) {
     (tileRows, tileColumns) = ((sizes.height + side - 1) / side, (sizes.width + side - 1) / side)
     batch = sizes.batch
-    // Alone, half the map at most, so that two threads have work; but no fewer tiles than a vector has lanes.
+    // For a single image, half the map at most, so that two threads have work, but no fewer tiles than a vector has
+    // lanes.
     let most = joiningImages || tileRows * tileColumns <= 16 ? tileRows : (tileRows + 1) / 2
     rowsPerPiece = max(1, min(tilesPerPiece / tileColumns, most))
     imagesPerPiece =
@@ -115,7 +117,7 @@ struct WinogradCut {
 
   private var piecesPerImage: Int { (tileRows + rowsPerPiece - 1) / rowsPerPiece }
 
-  /// How many pieces there are.
+  /// The number of pieces.
   var count: Int { (batch + imagesPerPiece - 1) / imagesPerPiece * piecesPerImage }
 
   /// The images of a piece, and their rows of tiles.
@@ -127,7 +129,7 @@ struct WinogradCut {
 
 // MARK: - Transforms of eight tiles at once
 
-/// G g: three numbers evaluated at the points.
+/// G g: three values evaluated at the points.
 @inline(__always)
 private func evaluated<S: TensorScalar>(_ g: (SIMD8<S>, SIMD8<S>, SIMD8<S>)) -> Six<S> {
   let (a, b) = (S(0.625), S(1.5))
@@ -269,7 +271,7 @@ private func transformOutput<S: TensorScalar>(
   }
 }
 
-/// Six vectors, each to its plane.
+/// Writes six vectors, each to its plane.
 @inline(__always)
 func putSix<S: TensorScalar>(
   _ v: Six<S>, _ target: UnsafeMutablePointer<S>, _ plane: Int, _ place: Int, _ lanes: Int
@@ -282,7 +284,7 @@ func putSix<S: TensorScalar>(
   put(v.5, target + 5 * plane, place, lanes)
 }
 
-/// 32 numbers in a row as four vectors: vector i has the numbers 4·lane + i.
+/// 32 consecutive values as four vectors: vector i has the values 4·lane + i.
 @inline(__always)
 func parted<S: TensorScalar>(_ start: UnsafePointer<S>) -> Four<S> {
   let all = UnsafeRawPointer(start).loadUnaligned(as: SIMD32<S>.self)

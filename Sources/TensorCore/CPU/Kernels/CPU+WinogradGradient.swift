@@ -1,18 +1,18 @@
-// The gradients of the 3 × 3 convolution with stride 1 and one zero around the map, by the tiles of `CPU+Winograd.swift`.
+// Gradients of the 3 × 3 convolution with stride 1 and padding 1, by the tiles of `CPU+Winograd.swift`.
 //
-//     dX = (weight with O and I exchanged, turned by half a turn) ∗ dY        dW = Gᵀ[Σ (A dY Aᵀ) ∘ (Bᵀ d B)]G
+//     dX = (weight with O and I exchanged, rotated by 180°) ∗ dY        dW = Gᵀ[Σ (A dY Aᵀ) ∘ (Bᵀ d B)]G
 //
-// dW is the transposed algorithm of the forward: the same points, the sum over all tiles of all images in the place of
-// that over channels, again a quarter of the multiplications. Each of a fixed number of runs of tiles has sums of its own,
-// which are added in order. Both gradients together are 1.8 to 3.6 times as fast as by patches for 32 to 128 channels on
-// maps of 16 × 16 to 64 × 64, 1.6 times at 8 × 8.
+// dW is the transposed algorithm of the forward: the same points, a sum over all tiles of all images instead of over
+// channels, again a quarter of the multiplications. Each of a fixed number of runs of tiles has its own sums, added in
+// order. Both gradients together are 1.8 to 3.6 times as fast as with patches for 32 to 128 channels on maps of 16 × 16
+// to 64 × 64, 1.6 times at 8 × 8.
 
-/// Rows and columns of outputs in a tile; places of a transformed tile; rows of inputs.
+/// Rows and columns of outputs in a tile; positions in a transformed tile; rows of inputs.
 private let (side, places, reach) = (4, 36, 6)
 
 extension CPU {
-  /// Whether tiles pay in the backward: images may be joined there, so smaller maps than in the forward do, but the sums
-  /// of dW take 144 bytes per pair of channels and run.
+  /// Whether tiles pay off in the backward: images may be joined there, so they do for smaller maps than in the
+  /// forward, but the sums of dW take 144 bytes per pair of channels and run.
   static func prefersWinogradGradient(_ sizes: ConvolutionSizes, _ parameters: ConvolutionParameters) -> Bool {
     sizes.kernelHeight == 3 && sizes.kernelWidth == 3 && parameters == .padded(1)
       && sizes.inputs >= 32 && sizes.outputs >= 32 && sizes.inputs * sizes.outputs <= 256 * 256
@@ -91,7 +91,7 @@ extension CPU {
 
 // MARK: - Transforms of eight tiles at once
 
-/// A y: the transpose of what gathers a forward tile.
+/// A y: the transpose of the matrix that gathers a forward tile.
 @inline(__always)
 private func evaluated<S: TensorScalar>(_ y: Four<S>) -> Six<S> {
   let (a, b) = (S(0.625), S(1.5))
@@ -101,7 +101,7 @@ private func evaluated<S: TensorScalar>(_ y: Four<S>) -> Six<S> {
   return (y.0, even1 + odd1, even1 - odd1, even2 + odd2, even2 - odd2, y.3)
 }
 
-/// Gᵀ m: the transpose of what evaluates a forward kernel.
+/// Gᵀ m: the transpose of the matrix that evaluates a forward kernel.
 @inline(__always)
 private func collected<S: TensorScalar>(_ m: Six<S>) -> (SIMD8<S>, SIMD8<S>, SIMD8<S>) {
   let (a, b) = (S(0.625), S(1.5))

@@ -1,13 +1,13 @@
 // Which matrix product runs, for every operator of the CPU engine: in tiles (`TiledProduct`), by streaming the weights
-// (`StreamedProduct.swift`), or by OpenBLAS (`TensorScalar.matrixProduct`), as the type of the numbers, the sizes and the width
-// of this machine's vectors tell.
+// (`StreamedProduct.swift`), or by OpenBLAS (`TensorScalar.matrixProduct`), depending on the number type, the sizes and
+// the vector width of this machine.
 //
-// Sizes are those of one image or of one piece of work, never of the batch. A row's bits are the same in any batch and with any
-// number of threads: OpenBLAS adds in the order of k whatever the sizes of a block, except in its path for small matrices,
-// which the rule for few rows keeps clear of. Whether a convolution becomes products by patches or by Winograd's tiles is the
-// convolution's decision.
+// Sizes are those of one image or of one piece of work, never of the batch. A row's bits are the same in any batch and
+// with any number of threads: OpenBLAS adds in the order of k whatever the sizes of a block, except in its path for
+// small matrices, which the rule for few rows avoids. Whether a convolution becomes products of patches or of Winograd
+// tiles is decided in the convolution.
 
-/// The products of matrices stored row by row, each in the fastest of three ways.
+/// Products of matrices stored row by row, each in the fastest of three ways.
 enum MatrixProduct {
   /// How a product is computed.
   private enum Way {
@@ -19,17 +19,17 @@ enum MatrixProduct {
     case blas
   }
 
-  // MARK: The decision
+  // MARK: Decision
 
   /// Whether there is a tiled product that is fast, for this type of number on this machine.
   @inline(__always)
   private static func hasTiles<S: TensorScalar>(_: S.Type) -> Bool { S.self == Float.self && TiledProduct.isFast }
 
-  /// For y = x Wᵀ; an image's rows come twice with guidance, and as often as there are images.
+  /// For y = x Wᵀ; guidance doubles the rows of an image, and the batch multiplies them.
   ///
-  /// The narrowest panel has eight columns, which four rows of an image and as many of its twin with guidance fill: these,
-  /// times weights of 1024 × 4096 from memory, take 0.55 ms in tiles and 0.56 ms streamed. OpenBLAS has another summation
-  /// order up to m·n·k = 100³, and spends more on copying W than on products.
+  /// The narrowest panel has eight columns, which four rows of an image and the four of its null-class copy fill:
+  /// these, times weights of 1024 × 4096 from memory, take 0.55 ms in tiles and 0.56 ms streamed. OpenBLAS has another
+  /// summation order up to m·n·k = 100³, and spends more time on copying W than on products.
   @inline(__always)
   private static func way<S: TensorScalar>(ofLinear _: S.Type, rowsPerImage rows: Int, inputs: Int, outputs: Int) -> Way
   {
@@ -48,11 +48,11 @@ enum MatrixProduct {
     return hasTiles(S.self) && pays ? .tiled : .blas
   }
 
-  // MARK: The products
+  // MARK: Products
 
-  /// y = x Wᵀ + b, shared among threads: x rows × inputs, W outputs × inputs, b [outputs] or nil for none.
+  /// y = x Wᵀ + b, split among threads: x rows × inputs, W outputs × inputs, b [outputs] or nil for none.
   ///
-  /// - Parameter rowsPerImage: how many rows of one image there are.
+  /// - Parameter rowsPerImage: the number of rows of one image.
   @inline(__always)
   static func linear<S: TensorScalar>(
     _ x: UnsafePointer<S>, _ weight: UnsafePointer<S>, _ bias: UnsafePointer<S>?, _ y: UnsafeMutablePointer<S>,
@@ -78,7 +78,7 @@ enum MatrixProduct {
     }
   }
 
-  /// C = A B, or Aᵀ B of an A stored as its transpose, shared among threads; for gradients of linear layers.
+  /// C = A B, or Aᵀ B of an A stored as its transpose, split among threads; for gradients of linear layers.
   @inline(__always)
   static func shared<S: TensorScalar>(
     _ a: UnsafePointer<S>, transposed: Bool, _ b: UnsafePointer<S>, into c: UnsafeMutablePointer<S>,
@@ -123,7 +123,7 @@ enum MatrixProduct {
     }
   }
 
-  /// The same for a tile of attention, 64 queries at most: always by OpenBLAS, whatever the sizes.
+  /// The same for a tile of attention, 64 queries at most: always with OpenBLAS, whatever the sizes.
   @inline(__always)
   static func attentionTile<S: TensorScalar>(
     transposeA: Bool, transposeB: Bool, m: Int, n: Int, k: Int, alpha: S,
@@ -138,13 +138,13 @@ enum MatrixProduct {
 
 // MARK: - For OpenBLAS
 
-/// About as many outputs make a block of their own; the fewest that a cut leaves.
+/// The approximate number of outputs of a block; the fewest that a cut leaves.
 private let (usualOutputs, fewestOutputs) = (512, 320)
 
-/// Runs `body` on blocks that together make up rows × columns, a few for each thread.
+/// Runs `body` on blocks that together cover rows × columns, a few for each thread.
 ///
-/// The larger a block, the less OpenBLAS copies for each product: blocks of 1024 × 1024 gave a tenth more than blocks of
-/// 512 × 512. Columns are cut first, so that every weight is read by one thread.
+/// The larger a block, the less OpenBLAS copies for each product: blocks of 1024 × 1024 were a tenth faster than blocks
+/// of 512 × 512. Columns are cut first, so that every weight is read by one thread.
 @inline(__always)
 private func forEachBlock(rows: Int, columns: Int, _ body: (Range<Int>, Range<Int>) -> Void) {
   let threads = ThreadCount.current
@@ -161,7 +161,7 @@ private func forEachBlock(rows: Int, columns: Int, _ body: (Range<Int>, Range<In
   }
 }
 
-/// Writes the same numbers to every row; nothing when there are none.
+/// Writes the same values to every row; nothing if there are none.
 @inline(__always)
 private func fillRows<S: TensorScalar>(
   _ y: UnsafeMutablePointer<S>, _ values: UnsafePointer<S>?, rows: Int, count: Int, stride: Int
@@ -172,20 +172,20 @@ private func fillRows<S: TensorScalar>(
 
 // MARK: - For tiles
 
-/// A matrix of numbers that are in single precision.
+/// A matrix whose elements are in single precision.
 @inline(__always)
 private func matrix<S: TensorScalar>(_ start: UnsafePointer<S>, transposed: Bool, stride: Int) -> StridedMatrix {
   transposed
     ? StridedMatrix(transposeOf: floats(start), stride: stride) : StridedMatrix(rows: floats(start), stride: stride)
 }
 
-/// A pointer to numbers that are in single precision.
+/// A pointer to elements that are in single precision.
 @inline(__always)
 private func floats<S: TensorScalar>(_ x: UnsafePointer<S>) -> UnsafePointer<Float> {
   UnsafeRawPointer(x).assumingMemoryBound(to: Float.self)
 }
 
-/// A pointer to numbers that are in single precision.
+/// A pointer to elements that are in single precision.
 @inline(__always)
 private func floats<S: TensorScalar>(_ x: UnsafeMutablePointer<S>) -> UnsafeMutablePointer<Float> {
   UnsafeMutableRawPointer(x).assumingMemoryBound(to: Float.self)

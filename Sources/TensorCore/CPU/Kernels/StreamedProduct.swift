@@ -10,7 +10,8 @@ func streamWeights<S: TensorScalar>(
   rows: Int, inputs: Int, outputs: Int
 ) {
   let body = { (range: Range<Int>) in
-    // Four rows of x stay in the first-level cache while the weights of a piece pass by, those in the second-level cache.
+    // Four rows of x stay in the first-level cache while the weights of a piece pass by, those in the second-level
+    // cache.
     for first in stride(from: 0, to: max(inputs, 1), by: inputsPerPass) {
       let count = min(inputsPerPass, inputs - first)
       var row = 0
@@ -39,10 +40,10 @@ func streamWeights<S: TensorScalar>(
   }
 }
 
-/// How many inputs the streaming kernel takes at a time.
+/// The number of inputs the streaming kernel takes at a time.
 private let inputsPerPass = 1024
 
-/// The dot products of up to four rows of x with up to four of w, [row of x, row of w]; rows that are missing repeat the last,
+/// The dot products of up to four rows of x with up to four of w, [row of x, row of w]; missing rows repeat the last,
 /// so that every row is computed in the same way.
 private func sixteenDots<S: TensorScalar>(
   _ x: UnsafePointer<S>, rows: Int, _ w: UnsafePointer<S>, rows outputs: Int, stride: Int, _ count: Int

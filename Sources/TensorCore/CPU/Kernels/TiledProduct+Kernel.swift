@@ -1,14 +1,14 @@
-// The inner loop of `TiledProduct`: twelve rows times a panel of 32 columns or fewer, all sums in registers. For each element
-// of depth two vectors are loaded and twelve numbers repeated over all lanes, for 24 multiply-adds: the arithmetic is what
-// takes the time, 99 % of its peak was measured.
+// The inner loop of `TiledProduct`: twelve rows times a panel of 32 columns or fewer, all sums in registers. For each
+// element of depth, two vectors are loaded and twelve values broadcast to all lanes, for 24 multiply-adds: arithmetic
+// is the bottleneck; 99 % of its peak was measured.
 
 import CMVARProcessor
 
-/// Up to twelve rows of the first factor in a pass, copied to lie together; rows that do not exist are zeros.
+/// Up to twelve rows of the first factor in a pass, copied to contiguous memory; rows that do not exist are zeros.
 struct ProductTile {
   /// Rows of a tile.
   static let rows = 12
-  /// Elements from one row to the next: all rows would lie in the same cache sets if this were a power of two.
+  /// Elements from one row to the next; if this were a power of two, all rows would lie in the same cache sets.
   fileprivate static let pitch = PanelLayout.deepest + 16
   /// Elements that a copied tile takes.
   static let capacity = rows * pitch
@@ -17,10 +17,10 @@ struct ProductTile {
   private let firstRow: Int
   private let pass: Range<Int>
   private let start: UnsafeMutablePointer<Float>
-  /// Whether rows lie together in the matrix, and so in the copy; columns otherwise.
+  /// Whether rows are contiguous in the matrix, and so in the copy; otherwise columns are.
   private var isByRows: Bool { matrix.columnStride == 1 }
 
-  /// Copies the rows from `firstRow` on that lie before `end`.
+  /// Copies the rows from `firstRow` up to `end`.
   init(
     _ matrix: StridedMatrix, firstRow: Int, end: Int, _ pass: Range<Int>, _ start: UnsafeMutablePointer<Float>
   ) {
@@ -40,7 +40,7 @@ struct ProductTile {
     }
   }
 
-  /// What to fetch for the tile after this one: the next rows, or the first rows in the next pass.
+  /// What to prefetch for the next tile: the next rows, or the first rows in the next pass.
   func next(in rows: Range<Int>, depth: Int) -> LinesAhead {
     let isLast = firstRow + Self.rows >= rows.upperBound
     let row = isLast ? rows.lowerBound : firstRow + Self.rows
@@ -63,7 +63,7 @@ struct ProductTile {
   }
 }
 
-/// Cache lines of a matrix that are needed next, one for each element of depth that is worked on meanwhile.
+/// Cache lines of a matrix that are needed next, one for each element of depth processed meanwhile.
 struct LinesAhead {
   /// Elements of depth after which another row of lines begins.
   static let run = 16
@@ -72,7 +72,7 @@ struct LinesAhead {
   fileprivate let step: Int
   /// Elements from the end of a run to the start of the next.
   fileprivate let skip: Int
-  /// How many runs there are; more repeat the last.
+  /// The number of runs; further runs repeat the last.
   fileprivate let runs: Int
 
   /// The lines of some rows in a pass; one row's 256 elements are a run.
@@ -90,7 +90,7 @@ struct LinesAhead {
   }
 }
 
-/// How the elements of a copied tile lie.
+/// The layout of the elements of a copied tile.
 private protocol TileOrder {
   /// Elements from one row to the next.
   static var pitch: Int { get }
@@ -115,7 +115,7 @@ private protocol PanelLanes {
   init(_ start: UnsafePointer<Float>)
   /// Adds `factor` times the columns.
   mutating func add(_ factor: Float, _ columns: Self)
-  /// Sets or adds to what lies at `c`.
+  /// Sets the elements at `c`, or adds to them.
   func write(_ c: UnsafeMutablePointer<Float>, isFirst: Bool)
 }
 
@@ -155,7 +155,7 @@ private struct Both<Low: PanelLanes, High: PanelLanes>: PanelLanes {
   }
 }
 
-/// `sums` for a panel of as many columns.
+/// `sums` for a panel of this many columns.
 @inline(__always)
 private func sums<T: TileOrder>(
   _ width: Int, _: T.Type, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int,
@@ -171,7 +171,8 @@ private func sums<T: TileOrder>(
 
 /// c[r] = Σᵢ a[r·pitch + i·step] b[i], or c[r] += … after the first pass, for the twelve rows r of a tile.
 ///
-/// Compiled once for each width and order, each alone: in a large function the compiler would keep sums in memory.
+/// Compiled once for each width and order, each as its own function: in a large function the compiler would keep sums
+/// in memory.
 @inline(never)
 private func sums<L: PanelLanes, T: TileOrder>(
   _: L.Type, _: T.Type, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int,

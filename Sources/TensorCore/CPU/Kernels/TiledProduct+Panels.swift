@@ -1,7 +1,8 @@
-// How `TiledProduct` copies its second factor: panels of 32 columns, the last of 8, 16 or 24 where that is enough, in passes
-// of 256 elements of depth; a panel's part of a pass lies together, row after row. Columns that do not exist are zeros.
+// How `TiledProduct` copies its second factor: panels of 32 columns, the last of 8, 16 or 24 where that is enough, in
+// passes of 256 elements of depth; a panel's part of a pass is contiguous, row after row. Columns that do not exist are
+// zeros.
 
-/// Where the panels of a matrix lie.
+/// The layout of a matrix's panels.
 struct PanelLayout {
   /// Columns of a panel.
   static let width = 32
@@ -13,7 +14,7 @@ struct PanelLayout {
   let depth: Int
   let columns: Int
 
-  /// How many panels there are.
+  /// The number of panels.
   var panels: Int { (columns + Self.width - 1) / Self.width }
   /// Columns of all panels.
   private var paddedColumns: Int { (columns + 7) & ~7 }
@@ -25,7 +26,7 @@ struct PanelLayout {
     stride(from: 0, to: depth, by: Self.deepest).map { $0..<min($0 + Self.deepest, depth) }
   }
 
-  /// Columns of a panel with those that do not exist: 8, 16, 24 or 32.
+  /// Columns of a panel including those that do not exist: 8, 16, 24 or 32.
   func width(of panel: Int) -> Int { min(Self.width, paddedColumns - panel * Self.width) }
 
   /// Where a panel's part of a pass starts.
@@ -34,7 +35,7 @@ struct PanelLayout {
   }
 
   private var groups: Int { (panels + Self.panelsPerPart - 1) / Self.panelsPerPart }
-  /// Pieces of work that copying consists of.
+  /// The number of pieces of work that copying consists of.
   var parts: Int { (depth + Self.deepest - 1) / Self.deepest * groups }
 
   /// Copies one piece.
@@ -73,10 +74,10 @@ struct PanelLayout {
   }
 }
 
-/// Writes the transpose of a matrix of rows × columns, with `bias[row]` added, `columnsAtOnce` columns after the other.
+/// Writes the transpose of a matrix of rows × columns, with `bias[row]` added, `columnsAtOnce` columns at a time.
 ///
-/// Where the rows of the result are a power of two apart, their lines lie in the same cache sets: with four columns at once
-/// each is written whole before others take its place. For rows of the source the same holds with sixteen.
+/// Where the rows of the result are a power of two apart, their lines lie in the same cache sets: with four columns at
+/// once, each line is written completely before others evict it. For rows of the source the same holds with sixteen.
 @inline(__always)
 func transpose(
   _ x: UnsafePointer<Float>, _ stride: Int, rows: Int, columns: Int, columnsAtOnce: Int,

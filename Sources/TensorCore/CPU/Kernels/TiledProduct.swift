@@ -1,14 +1,14 @@
-// C = A B in single precision at 93 % of what two Zen 4 cores can add and multiply; OpenBLAS 0.3.21 reaches 82 %, and takes
-// twice as long where a weight that comes from memory meets a few dozen rows of tokens.
+// C = A B in single precision at 93 % of what two Zen 4 cores can add and multiply; OpenBLAS 0.3.21 reaches 82 %, and
+// takes twice as long where a weight read from memory is multiplied by a few dozen rows of tokens.
 //
-// The scheme of Goto & van de Geijn 2008 (doi 10.1145/1356052.1356053): B is copied once into panels of 32 columns that are
-// read in order; tiles of 12 rows of A are copied to the first-level cache, 256 elements of depth at a time, while the
-// next tile is fetched; a tile times a panel is 12 × 32 sums in registers (`TiledProduct+Kernel.swift`). What OpenBLAS does
-// not do: a weight with few rows of tokens is A, not B, so that the large matrix is read from memory once, in passing.
+// The scheme of Goto & van de Geijn 2008 (doi 10.1145/1356052.1356053): B is copied once into panels of 32 columns that
+// are read in order; tiles of 12 rows of A are copied to the first-level cache, 256 elements of depth at a time, while
+// the next tile is fetched; a tile times a panel is 12 × 32 sums in registers (`TiledProduct+Kernel.swift`). Unlike in
+// OpenBLAS, a weight with few rows of tokens is A, not B, so that the large matrix is read from memory only once.
 //
 // Every sum is taken in the same order wherever its row and column lie, so results do not depend on the batch, on the
-// number of threads or on how the work is cut. The plain twin is the BLAS, `TensorScalar.matrixProduct`; which of them runs is
-// decided in `MatrixProduct`.
+// number of threads or on how the work is divided. The plain alternative is the BLAS, `TensorScalar.matrixProduct`;
+// `MatrixProduct` decides which of them runs.
 
 import CMVARProcessor
 import Synchronization
@@ -34,7 +34,7 @@ package struct StridedMatrix {
   func place(_ row: Int, _ column: Int) -> UnsafePointer<Float> { start + row * rowStride + column * columnStride }
 }
 
-/// A finished block of a product, before it is written to its place.
+/// A finished block of a product, before it is written to its destination.
 package struct ProductBlock {
   package let rows: Range<Int>
   package let columns: Range<Int>
@@ -42,7 +42,7 @@ package struct ProductBlock {
   let sums: UnsafePointer<Float>
   let pitch: Int
 
-  /// Writes the block to its place in a matrix stored row by row.
+  /// Writes the block to its position in a matrix stored row by row.
   package func copy(to c: UnsafeMutablePointer<Float>, stride: Int) {
     for row in rows {
       (c + row * stride + columns.lowerBound).update(
@@ -50,7 +50,7 @@ package struct ProductBlock {
     }
   }
 
-  /// C ← α·block + β·C at the block's place in a matrix stored row by row.
+  /// C ← α·block + β·C at the block's position in a matrix stored row by row.
   func combine(with c: UnsafeMutablePointer<Float>, stride: Int, alpha: Float, beta: Float) {
     if alpha == 1 && beta == 0 { return copy(to: c, stride: stride) }
     for row in rows {
@@ -62,7 +62,7 @@ package struct ProductBlock {
     }
   }
 
-  /// Writes the block's transpose to its place, with `bias[row]` added.
+  /// Writes the block's transpose to its position, with `bias[row]` added.
   package func transpose(to c: UnsafeMutablePointer<Float>, stride: Int, bias: UnsafePointer<Float>?) {
     TensorCore.transpose(
       sums, pitch, rows: rows.count, columns: columns.count, columnsAtOnce: 4,
@@ -72,15 +72,15 @@ package struct ProductBlock {
 
 /// The product of two matrices, tile by tile.
 package enum TiledProduct {
-  /// Whether this is the fastest way: the sums of a tile need 24 registers of 16 numbers.
+  /// Whether this is the fastest way: the sums of a tile need 24 registers of 16 elements.
   package static let isFast = HAS_512_BIT_VECTORS == 1
 
-  /// Rows of a block, and the panels it reaches over at most: its sums stay in the second-level cache.
+  /// Rows of a block, and the maximum number of panels it spans: its sums stay in the second-level cache.
   private static let (rowsPerBlock, panelsPerBlock) = (4 * ProductTile.rows, 16)
 
-  /// Computes A B, A rows × depth and B depth × columns, and hands it to `finish` block by block.
+  /// Computes A B, with A rows × depth and B depth × columns, and passes it to `finish` block by block.
   ///
-  /// - Parameter shared: whether blocks go to several threads.
+  /// - Parameter shared: whether blocks are distributed over several threads.
   package static func multiply(
     _ a: StridedMatrix, _ b: StridedMatrix, rows: Int, depth: Int, columns: Int, shared: Bool = true,
     finish: (ProductBlock) -> Void
@@ -97,7 +97,7 @@ package enum TiledProduct {
           copied.add(1, ordering: .releasing)
           return
         }
-        // Pieces begin in their order: what is missing is being copied by other threads.
+        // Pieces start in order: what is missing is being copied by other threads.
         while copied.load(ordering: .acquiring) < layout.parts {}
         let (strip, block) = ((piece - layout.parts) / blocksPerStrip, (piece - layout.parts) % blocksPerStrip)
         let some = layout.panels * strip / strips..<layout.panels * (strip + 1) / strips

@@ -1,8 +1,8 @@
-// Dense attention within spans of tokens. Per image, head and span: logits of a tile of queries by one matrix product, the
-// softmax row by row, and the output by another product, all in a scratch tile that stays in cache.
+// Dense attention within spans of tokens. Per image, head and span: logits of a tile of queries by one matrix product,
+// the softmax row by row, and the output by another product, all in a scratch tile that stays in cache.
 //
-// Nothing of the size queries × keys is kept: the backward recomputes probabilities from the saved log-sum-exp. An image's
-// tiles are the same whatever the batch.
+// Nothing of size queries × keys is kept: the backward recomputes probabilities from the saved log-sum-exp. An image's
+// tiles do not depend on the batch.
 
 /// The queries of one tile.
 private let queriesPerTile = 64
@@ -52,7 +52,8 @@ extension CPU: AttentionOps {
     return (output, AttentionSaved(heads: heads, output: output, logSumExp: logSumExp))
   }
 
-  /// With P the probabilities and δ = Σ dO∘O per query: dV = Pᵀ dO, dS = P∘(dO Vᵀ − δ), dQ = softmaxScale·dS K, dK = softmaxScale·dSᵀ Q.
+  /// With P the probabilities and δ = Σ dO∘O per query: dV = Pᵀ dO, dS = P∘(dO Vᵀ − δ), dQ = softmaxScale·dS K,
+  /// dK = softmaxScale·dSᵀ Q.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   public static func dAttention(
@@ -72,7 +73,7 @@ extension CPU: AttentionOps {
           let dQ = UnsafeMutablePointer(mutating: dQ)
           let dK = UnsafeMutablePointer(mutating: dK)
           let dV = UnsafeMutablePointer(mutating: dV)
-          // A piece owns all keys of an image and head, so that tiles add to dK and dV in order.
+          // A piece owns all keys of an image and head, so tiles add to dK and dV in order.
           parallel(sizes.batch * sizes.heads) { piece in
             let owner = (batch: piece / sizes.heads, head: piece % sizes.heads)
             for tile in tiles(sizes, spans, only: owner) {

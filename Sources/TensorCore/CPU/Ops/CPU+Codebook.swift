@@ -1,9 +1,9 @@
-// Tables of vectors: looking rows up, and finding the row nearest to a vector.
+// Tables of vectors: looking up rows, and finding the row nearest to a vector.
 //
 //     distance(z, e) = ‖z‖² + ‖e‖² − 2 z·e        cosine: the same search on normalized vectors with −z·e
 //
-// The codebook is turned once so that eight codes lie side by side; every sum then runs over the vector's entries in
-// order, as in a plain loop, and a vector's result does not depend on what else is searched. No matrix product is used.
+// The codebook is transposed once so that eight codes lie side by side; every sum then runs over the vector's entries
+// in order, as in a plain loop, and a vector's result does not depend on other searches. No matrix product is used.
 
 extension CPU: CodebookOps {
   /// The rows of a table.
@@ -49,7 +49,7 @@ extension CPU: CodebookOps {
     }
   }
 
-  /// The codebook row nearest to each vector, the first of equal ones; row 0 for a vector that holds a NaN.
+  /// The codebook row nearest to each vector, the first of equal ones; row 0 for a vector that contains a NaN.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   public static func nearestCode(_ vectors: Tensor<CPU>, codebook: Tensor<CPU>, metric: CodeMetric) -> Indices<CPU> {
@@ -63,7 +63,7 @@ extension CPU: CodebookOps {
       nonisolated(unsafe) let found = found
       withPointers(vectors, codebook) { vectors, codebook in
         withScratch((length + 1) * blocks * 8) { (turned: UnsafeMutablePointer<Scalar>) in
-          // [block, length, 8], then ‖e‖² (cosine: zero) of every code; places beyond the last code are never nearest.
+          // [block, length, 8], then ‖e‖² (cosine: zero) of every code; slots beyond the last code are never nearest.
           let squares = turned + length * blocks * 8
           for code in 0..<blocks * 8 {
             let target = turned + code / 8 * length * 8 + code % 8
@@ -118,7 +118,7 @@ private func nearestOfBlocks<S: TensorScalar>(
 ) -> SIMD4<Int> {
   let infinite = SIMD8<S>(repeating: .infinity)
   var (best0, best1, best2, best3) = (infinite, infinite, infinite, infinite)
-  // Which block the best of each lane lies in, kept as the number type because the mask is of its width.
+  // The block that each lane's best code is in, stored in the number type because the mask has its width.
   var (at0, at1, at2, at3) = (SIMD8<S>.zero, SIMD8<S>.zero, SIMD8<S>.zero, SIMD8<S>.zero)
   for block in 0..<blocks {
     let codes = turned + block * length * 8
@@ -142,7 +142,7 @@ private func nearestOfBlocks<S: TensorScalar>(
   ]
 }
 
-/// Takes a lane over where it is smaller.
+/// Replaces the lanes that are smaller.
 @inline(__always)
 private func keepSmaller<S: TensorScalar>(
   _ distance: SIMD8<S>, _ block: SIMD8<S>, _ best: inout SIMD8<S>, _ place: inout SIMD8<S>
@@ -165,7 +165,7 @@ private func firstSmallest<S: TensorScalar>(_ best: SIMD8<S>, _ place: SIMD8<S>)
   return code
 }
 
-/// An index as an `Int`, which must name one of `count` rows.
+/// An index as an `Int`, which must refer to one of `count` rows.
 @inline(__always)
 func checkedIndex(_ name: String, _ index: Int32, below count: Int) -> Int {
   precondition(index >= 0 && Int(index) < count, "\(name): index \(index) of \(count) rows")

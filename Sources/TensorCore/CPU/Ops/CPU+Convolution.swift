@@ -1,18 +1,18 @@
-// Convolution as matrix products over tiles of output pixels: the patches of a tile are gathered [I·h·w, pixels] and one
-// product with the weight writes straight into the output's rows. A 1 × 1 convolution needs no gathering. Large 3 × 3 ones
-// take another way (`CPU+Winograd.swift`, `CPU+WinogradGradient.swift`).
+// Convolution as matrix products over tiles of output pixels: the patches of a tile are gathered [I·h·w, pixels] and
+// one product with the weight writes straight into the output's rows. A 1 × 1 convolution needs no gathering. Large
+// 3 × 3 convolutions use other code (`CPU+Winograd.swift`, `CPU+WinogradGradient.swift`).
 //
 // Tiles are those of one image, so results do not depend on the batch. In the backward a piece owns a block of input
-// channels, and with it their part of dX and dW, so that nothing is added by two threads.
+// channels, and with them their part of dX and dW, so no two threads add to the same element.
 
-/// The input channels a piece of the backward owns.
+/// The number of input channels that a piece of the backward owns.
 private let channelsPerPiece = 16
 
 /// A run of output pixels of one image.
 private struct PixelTile {
   let sizes: ConvolutionSizes
   let parameters: ConvolutionParameters
-  /// Places in the flattened output map.
+  /// Indices in the flattened output map.
   let pixels: Range<Int>
 
   /// Tiles of an output map: half the map at most, so that two threads have work, and few enough pixels for the cache.
@@ -121,7 +121,7 @@ extension CPU: ConvolutionOps {
       weight: winogradWeightGradient(dOutput, x: x, weight: weight.shape), bias: dBias)
   }
 
-  /// dX: dY through the transposed weight, each patch added back where it was gathered; dW = Σ dY·patchesᵀ.
+  /// dX: dY through the transposed weight, each patch added back to where it was gathered from; dW = Σ dY·patchesᵀ.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   package static func patchGradients(
@@ -236,7 +236,7 @@ private func gather<S: TensorScalar>(
   }
 }
 
-/// Adds patches back to the places they were gathered from.
+/// Adds patches back to the positions they were gathered from.
 @inline(__always)
 private func scatter<S: TensorScalar>(
   _ patches: UnsafePointer<S>, _ tile: PixelTile, channels: Range<Int>, _ image: UnsafeMutablePointer<S>

@@ -1,9 +1,9 @@
-// Operators that treat every element alike: sums, gated residuals, activations and softmax.
+// Element-wise operators: sums, gated residuals, activations and softmax.
 //
 //     SiLU(x) = x·σ(x)        GELU(x) = ½x(1 + tanh u) = x·σ(2u),  u = √(2/π)(x + 0.044715x³)
 //
-// The second form of GELU saves a hyperbolic tangent and does not cancel for negative x. Results are written over an
-// input that nobody else refers to. Rearrangements are in CPU+Rearrange.swift.
+// The second form of GELU saves a hyperbolic tangent and does not cancel for negative x. Results overwrite an input
+// that has no other reference. Rearrangements are in CPU+Rearrange.swift.
 
 extension CPU: ElementwiseOps {
   // MARK: Sums
@@ -105,7 +105,7 @@ extension CPU: ElementwiseOps {
     }
   }
 
-  /// The gradients of `gatedResidual`; tokens are summed in fixed pieces, and those in order.
+  /// The gradients of `gatedResidual`; tokens are summed in fixed pieces, and the pieces in order.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   public static func dGatedResidual(
@@ -175,7 +175,7 @@ extension CPU: ElementwiseOps {
 
   // MARK: Softmax
 
-  /// exp(xᵢ − max) / Σ exp(xⱼ − max) over the last axis; a row of nothing but −∞ becomes NaN.
+  /// exp(xᵢ − max) / Σ exp(xⱼ − max) over the last axis; a row of only −∞ becomes NaN.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   public static func softmax(_ x: consuming Tensor<CPU>) -> Tensor<CPU> {
@@ -253,12 +253,12 @@ func sumRows<S: TensorScalar>(_ x: UnsafePointer<S>, rows: Int, length: Int, int
   }
 }
 
-/// Walks the tokens of every sample in pieces; each piece adds to `vectors` rows of channels of its own, which are then
-/// summed per sample in order.
+/// Iterates over the tokens of every sample in pieces; each piece adds to its own `vectors` rows of channels, which are
+/// then summed per sample in order.
 ///
 /// - Parameters:
 ///   - results: where the sums [B, C] go.
-///   - body: gets the sample, its rows, and the piece's own sums [vectors, C], zero at first.
+///   - body: receives the sample, its rows, and the piece's own sums [vectors, C], initially zero.
 @inline(__always)
 func sumTokens<S: TensorScalar>(
   _ sizes: ConditionedSizes, vectors: Int, into results: [UnsafeMutablePointer<S>],

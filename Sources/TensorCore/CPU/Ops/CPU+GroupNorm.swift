@@ -1,9 +1,9 @@
-// Group norm over groups of channels and all positions, with gain and bias per channel, and the activation that follows.
+// Group norm over groups of channels and all positions, with gain and bias per channel, and the following activation.
 //
 //     x̂ = (x − mean)·r        z = x̂·weight + bias        y = z or SiLU(z)
 //
 // One pass over a group for its mean, one for its variance, one to write the output; a group is one piece of work. The
-// backward keeps dz in the memory of dx between its two passes. z is computed again rather than kept.
+// backward keeps dz in the memory of dx between its two passes. z is recomputed rather than kept.
 
 extension CPU {
   /// Group norm, gain, bias and activation.
@@ -112,7 +112,7 @@ extension CPU {
   }
 }
 
-// Loops over the positions of a channel: functions of their own, because the compiler stops inlining in large functions.
+// Loops over the positions of a channel: separate functions, because the compiler stops inlining in large functions.
 
 /// y = (x − mean)·r·gain + offset.
 private func normalize<S: TensorScalar>(

@@ -2,8 +2,8 @@
 //
 //     x̂ = (x − mean)·r,  r = 1/√(variance + ε)        y = x̂·(1 + scale) + shift
 //
-// The variance is taken in a second pass over the row, which lies in the nearest cache by then: Σx² − mean² would cancel.
-// x̂ is not kept; the backward computes it again from x, mean and r.
+// The variance is taken in a second pass over the row, which is in the first-level cache by then: Σx² − mean² would
+// cancel. x̂ is not kept; the backward recomputes it from x, mean and r.
 
 extension CPU: NormalizationOps {
   /// (x − mean)/√(variance + ε) over the last axis.
@@ -90,8 +90,8 @@ extension CPU: NormalizationOps {
     return (output, LayerNormSaved(x: x, mean: mean, reciprocalDeviation: deviation))
   }
 
-  /// The gradients of `adaptiveLayerNorm`: dscale = Σ dy·x̂ and dshift = Σ dy over the tokens, in fixed pieces and those
-  /// in order; dx is that of the layer norm for dy·(1 + scale).
+  /// The gradients of `adaptiveLayerNorm`: dscale = Σ dy·x̂ and dshift = Σ dy over the tokens, in fixed pieces and the
+  /// pieces in order; dx is that of the layer norm for dy·(1 + scale).
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   public static func dAdaptiveLayerNorm(
@@ -136,7 +136,7 @@ extension CPU: NormalizationOps {
   }
 }
 
-/// The mean of `count` numbers and 1/√(variance + ε), the variance in a second pass.
+/// The mean of `count` values and 1/√(variance + ε), the variance in a second pass.
 @inline(__always)
 func moments<S: TensorScalar>(_ x: UnsafePointer<S>, _ count: Int, epsilon: S) -> (mean: S, reciprocalDeviation: S) {
   let mean = total(count) { eight(x, $0, $1) } / S(count)

@@ -1,5 +1,5 @@
-// y = x Wᵀ + b, and its gradients: three matrix products and a sum of rows. How a product is computed is decided in
-// `MatrixProduct`, by the sizes of one image and never by the batch.
+// y = x Wᵀ + b, and its gradients: three matrix products and a sum of rows. `MatrixProduct` decides how a product is
+// computed, by the sizes of one image and never by the batch.
 
 extension CPU: LinearAlgebraOps {
   /// y = x Wᵀ + b over the last axis.
@@ -7,7 +7,7 @@ extension CPU: LinearAlgebraOps {
   @specialized(where Scalar == Double)
   public static func linear(_ x: Tensor<CPU>, weight: Tensor<CPU>, bias: Tensor<CPU>?) -> Tensor<CPU> {
     let sizes = LinearSizes(x: x.shape, weight: weight.shape, bias: bias?.shape)
-    // Rows of one image: those of a matrix are images of their own.
+    // Rows of one image: in a matrix, every row is an image of its own.
     let rowsPerImage = x.shape.rank >= 3 ? x.shape[-2] : 1
     return make(sizes.outputShape) { y in
       withPointers(x, weight) { x, weight in
@@ -50,7 +50,7 @@ extension CPU: LinearAlgebraOps {
   }
 }
 
-/// Σ of rows: fixed pieces of them in their order, then the pieces in theirs.
+/// Σ of rows: rows in order within fixed pieces, then the pieces in order.
 @inline(__always)
 private func sumOfRows<S: TensorScalar>(
   _ x: UnsafePointer<S>, _ sum: UnsafeMutablePointer<S>, rows: Int, count: Int

@@ -29,7 +29,7 @@ extension CPU: LossOps {
             logSumExp[row] = logSum
             losses[row] = (1 - labelSmoothing) * (logSum - x[target])
             if labelSmoothing > 0 {
-              // Differences to lse rather than the logits themselves: they cancel less.
+              // Differences from lse rather than the logits themselves: they cancel less.
               let spread = total(length) { logSum - eight(x, $0, $1) } / Scalar(length)
               losses[row] += labelSmoothing * spread
             }
@@ -63,7 +63,7 @@ extension CPU: LossOps {
               put((Scalar.exponential(eight(x, i, lanes) - logSum) - share) * d, result, i, lanes)
             }
             let target = checkedIndex("dCrossEntropy", places[row], below: length)
-            // Written afresh: adding to the rounded product would round twice.
+            // Recomputed: adding to the rounded product would round twice.
             result[target] = d * ((Scalar.exponential(x[target] - logSum) - (1 - labelSmoothing)) - share)
           }
         }
@@ -140,14 +140,14 @@ extension CPU: LossOps {
     return Tensor(repeating: Scalar(sum / Double(x.shape.count)), shape: [1], on: HostDevice())
   }
 
-  /// The number of a tensor [1].
+  /// The value of a tensor [1].
   @inline(__always)
   private static func onlyElement(_ name: String, _ x: Tensor<CPU>) -> Scalar {
     precondition(x.shape.count == 1, "\(name): dOutput \(x.shape)")
     return withPointers(x) { $0[0] }
   }
 
-  /// Stops unless there is one target per row of logits.
+  /// Stops the program unless there is one target per row of logits.
   @inline(__always)
   private static func checkTargets(_ name: String, _ logits: Tensor<CPU>, _ targets: Indices<CPU>) {
     precondition(

@@ -1,10 +1,10 @@
-// Attention within a window on a map, tile by tile (`CPU+NeighborhoodTiles.swift`): sixteen queries at a time, so that a
-// key is loaded once for all of them, softmax runs down the lanes, and work and memory per query do not depend on the map.
+// Attention within a window on a map, tile by tile (`CPU+NeighborhoodTiles.swift`): sixteen queries at a time, so a key
+// is loaded once for all of them, softmax runs within lanes, and work and memory per query do not depend on the map.
 //
-// With a window of 7 this computes half as many products again as are needed, and is yet several times as fast as query by
-// query. A value that is not finite reaches all queries of its tile.
+// With a window of 7 this computes one and a half times as many products as needed, yet it is several times as fast as
+// query by query. A non-finite value affects all queries of its tile.
 //
-// A piece is an image and head, whose keys are packed when the tiles reach them; it alone adds to its keys' gradients.
+// A piece is one head of an image; its keys are packed when the tiles reach them, and only it adds to their gradients.
 
 extension CPU {
   /// softmax(softmaxScale·q kᵀ) v within windows.
@@ -49,7 +49,8 @@ extension CPU {
     return (output, AttentionSaved(heads: heads, output: output, logSumExp: logSumExp))
   }
 
-  /// Per query: p from the log-sum-exp; dv += p·do; ds = softmaxScale·p·(do·v − δ) with δ = do·o; dq = Σ ds·k; dk += ds·q.
+  /// Per query: p from the log-sum-exp; dv += p·do; ds = softmaxScale·p·(do·v − δ) with δ = do·o; dq = Σ ds·k;
+  /// dk += ds·q.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   public static func dNeighborhoodAttention(
@@ -107,7 +108,7 @@ extension CPU {
               tile.addLaneProducts(p, scratch.dOutputs, scratch.dValues)
               tile = next
             }
-            // The tile behind the last one is the last one.
+            // The tile after the last one is the last one again.
             let rest = MapBlock(rows: tile.keyRows.lowerBound..<sizes.height, columns: 0..<sizes.width)
             tiles.unpack(scratch.dKeys, rest, dK)
             tiles.unpack(scratch.dValues, rest, dV)

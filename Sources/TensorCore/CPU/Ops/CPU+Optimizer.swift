@@ -3,7 +3,7 @@
 //     m ← β₁m + (1 − β₁)g,  v ← β₂v + (1 − β₂)g²,  w ← w·(1 − lr·decay) − lr·m̂/(√v̂ + ε)
 //
 // One pass over parameter, gradient and moments. Memory that is shared (a mapped checkpoint, another tensor) is copied
-// before it is written. Gradient clipping is the caller's: the factor comes with the settings.
+// before it is written. Gradient clipping is up to the caller: the factor is part of the settings.
 
 import Foundation
 
@@ -68,7 +68,7 @@ extension CPU: OptimizerOps {
     }
   }
 
-  /// Makes a tensor's memory its own: copied if it is borrowed or anybody else refers to it.
+  /// Makes a tensor's memory its own: copied if it is borrowed or another reference exists.
   @inline(__always)
   private static func makeOwned(_ x: inout Tensor<CPU>) {
     if x.storage.isWritable && isKnownUniquelyReferenced(&x.storage) { return }

@@ -1,7 +1,7 @@
 // Rearrangements: the last two axes exchanged, tensors joined along an axis, part of an axis.
 //
-// All are copies of memory: in runs for joining and slicing, in tiles for the exchange so that neither the reads nor the
-// writes leave the nearest cache. Nothing is computed.
+// All are copies of memory: in runs for joining and slicing, in tiles for the exchange, so that neither the reads nor
+// the writes leave the first-level cache. Nothing is computed.
 
 extension CPU {
   /// The last two axes exchanged: [..., R, S] → [..., S, R].

@@ -1,7 +1,7 @@
-// Recording: a call of an operator costs next to nothing beside its work, so there is nothing to write down.
+// Recording: calling an operator costs next to nothing compared with its work, so there is nothing to record.
 
 extension CPU: RecordingOps {
-  /// None: every computation is done at once.
+  /// None: every computation runs immediately.
   public static func makeRecorder(on device: HostDevice) -> Never? { nil }
 
   /// Cannot be called: there is no recorder.

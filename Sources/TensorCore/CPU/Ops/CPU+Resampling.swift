@@ -1,7 +1,7 @@
 // Area and bicubic resampling, and doubling by repetition, of maps [B, C, H, W].
 //
 // The first two go through `ResamplingTaps`: rows are combined first (vectors along a row), then columns. The backward
-// runs the same loops with the taps of each axis reversed. Maps are small (at most some tens of pixels a side), so a
+// runs the same loops with the taps of each axis reversed. Maps are small (at most some tens of pixels on a side), so a
 // piece of work is many of them; nothing is done to speed up large ones.
 
 extension CPU: ResamplingOps {
@@ -152,10 +152,10 @@ private struct AxisSums<S: TensorScalar> {
   var starts: [Int] = [0]
   var places: [Int] = []
   var weights: [S] = []
-  /// How many outputs there are.
+  /// The number of outputs.
   var count: Int { starts.count - 1 }
 
-  /// The sums themselves.
+  /// The sums of the forward.
   init(_ taps: ResamplingTaps) {
     for (places, weights) in zip(taps.places, taps.weights) {
       self.places += places

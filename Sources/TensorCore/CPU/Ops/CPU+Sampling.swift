@@ -1,8 +1,8 @@
 // From logits to tokens: guidance, top-k and top-p, sampling, and the Gumbel-softmax.
 //
-// Filtering needs order only near its thresholds, so a row is dealt into buckets of equal width first: top-k searches one
-// bucket, top-p sorts within each. Probabilities are summed in double precision. A row that holds a NaN is left as it is
-// by the filter and samples token 0, as does a row of nothing but −∞; neither stops the program.
+// Filtering needs order only near its thresholds, so a row is first distributed into buckets of equal width: top-k
+// searches one bucket, top-p sorts within each. Probabilities are summed in double precision. A row that contains a NaN
+// is left unchanged by the filter and gives token 0, as does a row of only −∞; neither stops the program.
 
 import Foundation
 
@@ -26,7 +26,7 @@ extension CPU: SamplingOps {
     }
   }
 
-  /// Logits outside top-k or top-p become −∞; rows that hold a NaN stay as they are.
+  /// Logits outside top-k or top-p become −∞; rows that contain a NaN are unchanged.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   public static func filterLogits(_ logits: consuming Tensor<CPU>, topK: Int, topP: Double) -> Tensor<CPU> {
@@ -104,7 +104,7 @@ extension CPU: SamplingOps {
   }
 }
 
-/// The token of one row; `weights` is memory to work in.
+/// The token of one row; `weights` is scratch memory.
 @inline(__always)
 private func sample<S: TensorScalar>(
   _ x: UnsafePointer<S>, _ length: Int, _ uniform: Double, _ weights: inout [(code: Int32, weight: Double)]
@@ -113,12 +113,12 @@ private func sample<S: TensorScalar>(
   weights.removeAll(keepingCapacity: true)
   var total = 0.0
   for code in 0..<length where !(x[code] == -.infinity) {
-    // Also for +∞, whose difference to itself is no number.
+    // Also for +∞, whose difference from itself is NaN.
     let weight = x[code] == most ? 1 : exp(Double(x[code]) - Double(most))
     total += weight
     weights.append((Int32(truncatingIfNeeded: code), weight))
   }
-  // A NaN reaches the total, and nothing exceeds it.
+  // A NaN propagates to the total, and nothing exceeds it.
   guard total > 0 else { return 0 }
   let threshold = uniform * total
   var (cumulative, last): (Double, Int32) = (0, 0)
@@ -130,7 +130,8 @@ private func sample<S: TensorScalar>(
   return last
 }
 
-/// The entries of one row above −∞, dealt into buckets of equal width in ascending order; memory is kept between rows.
+/// The entries of one row above −∞, distributed into buckets of equal width in ascending order; memory is kept between
+/// rows.
 private struct RowFilter<S: TensorScalar> {
   private static var buckets: Int { 1024 }
   private typealias Entry = (value: S, code: Int32)
@@ -143,7 +144,7 @@ private struct RowFilter<S: TensorScalar> {
 
   init() {}
 
-  /// Takes the entries above −∞ of a row; false where there are none or one is NaN.
+  /// Collects the entries above −∞ of a row; false if there are none or one is NaN.
   @inline(__always)
   mutating func load(_ x: UnsafePointer<S>, _ length: Int) -> Bool {
     entries.removeAll(keepingCapacity: true)
@@ -159,7 +160,7 @@ private struct RowFilter<S: TensorScalar> {
   mutating func keepLargest(_ k: Int, _ row: UnsafeMutablePointer<S>, _ length: Int) {
     guard k < entries.count else { return }
     let deal = count()
-    // The bucket that holds the k-th largest: fewer than k entries lie in the buckets above it.
+    // The bucket that contains the k-th largest: fewer than k entries lie in the buckets above it.
     var bucket = Self.buckets - 1
     while entries.count - Int(starts[bucket]) < k { bucket -= 1 }
     var inside: [S] = []
@@ -199,7 +200,7 @@ private struct RowFilter<S: TensorScalar> {
     }
   }
 
-  /// Which bucket a value falls into.
+  /// The bucket that a value falls into.
   private struct Deal {
     var low: S
     var scale: S
@@ -272,7 +273,7 @@ private struct RowFilter<S: TensorScalar> {
   }
 }
 
-/// The whole part of a number, by the conversion of its own type: the one for any floating-point type is many times slower.
+/// The integer part of a number, by its own type's conversion: the generic one is many times slower.
 @inline(__always)
 private func wholePart<S: TensorScalar>(_ x: S) -> Int {
   if let single = x as? Float { return Int(single) }

@@ -1,8 +1,8 @@
-// The qkv projection [B, N, 3C] cut into queries, keys and values [B, N, H, c], with L2 normalization and the logit scale
-// in the same pass: q = x/max(‖x‖, 1e-12)·exp(min(s, ln 100)), k = x/max(‖x‖, 1e-12).
+// The qkv projection [B, N, 3C] split into queries, keys and values [B, N, H, c], with L2 normalization and the logit
+// scale in the same pass: q = x/max(‖x‖, 1e-12)·exp(min(s, ln 100)), k = x/max(‖x‖, 1e-12).
 //
-// The three parts of a token lie one after the other in the qkv row, each already in the order of its result, so without
-// normalization this is a copy.
+// The three parts of a token lie one after the other in the qkv row, each already in the order of its result, so
+// without normalization this is a copy.
 
 extension CPU {
   /// Queries, keys and values of the qkv projection.
@@ -57,7 +57,7 @@ extension CPU {
       "dSplitHeads: gradients \(dHeads.queries.shape), parts \(sizes.partShape)")
     let (tokens, width) = (sizes.batch * sizes.tokens, sizes.heads * sizes.width)
     let factors = logitScale.map { logitFactors($0) }
-    // dq·q of every token and head; summed in order below, so that no two threads add to the same number.
+    // dq·q of every token and head; summed in order below, so that no two threads add to the same element.
     let products = make([tokens, heads]) { $0.update(repeating: 0, count: tokens * heads) }
     let dQKV = make(qkv.shape) { dQKV in
       withPointers(qkv, dHeads.queries, dHeads.keys, dHeads.values) { qkv, dQ, dK, dV in

@@ -1,14 +1,14 @@
-// Which parts of a span are free: best fit, and neighbors that are free become one range again.
+// Which parts of a span are free: best fit, and neighboring free ranges are merged.
 
 /// The free parts of 0 ..< count.
 package struct FreeList {
-  /// In ascending order; no two touch.
+  /// In ascending order; no two are adjacent.
   package private(set) var ranges: [Range<Int>]
 
-  /// All of 0 ..< count is free.
+  /// A list in which all of 0 ..< count is free.
   package init(count: Int) { ranges = count > 0 ? [0..<count] : [] }
 
-  /// Takes the start of the smallest range that is large enough, the lowest of these; nil if none is.
+  /// Takes the start of the smallest range that is large enough, the lowest one if there are several; nil if none is.
   package mutating func allocate(_ count: Int) -> Range<Int>? {
     var best: Int?
     for (index, range) in ranges.enumerated() where range.count >= count {
@@ -25,7 +25,7 @@ package struct FreeList {
     return taken
   }
 
-  /// Gives back what was taken.
+  /// Frees a range that was taken.
   package mutating func free(_ range: Range<Int>) {
     if range.isEmpty { return }
     var (low, high) = (0, ranges.count)

@@ -1,15 +1,15 @@
 // Memory of the CPU engine: a block from the pool, part of another buffer, or a mapped file's pages used in place.
 
-/// A block of numbers in this process.
+/// A block of elements in this process.
 public final class HostBuffer<Scalar: TensorScalar>: @unchecked Sendable {
-  /// The first number; 64-byte aligned for blocks from the pool.
+  /// The first element; 64-byte aligned for blocks from the pool.
   let start: UnsafeMutablePointer<Scalar>
-  /// How many numbers there are.
+  /// The number of elements.
   let count: Int
-  /// Who else keeps the memory alive: nil for a block from the pool.
+  /// The object that keeps the memory alive; nil for a block from the pool.
   private let owner: AnyObject?
   private let block: MemoryBlock?
-  /// Whether this object alone decides about the memory: only then may an operator write its result here.
+  /// Whether this object is the memory's only owner: only then may an operator write its result here.
   let isWritable: Bool
 
   /// Uninitialized memory.
@@ -31,7 +31,7 @@ public final class HostBuffer<Scalar: TensorScalar>: @unchecked Sendable {
     isWritable = false
   }
 
-  /// Somebody else's memory, used in place where the number type's alignment allows; otherwise copied.
+  /// Memory with another owner, used in place where the number type's alignment allows; otherwise copied.
   convenience init(borrowing region: HostRegion) {
     let count = region.byteCount / MemoryLayout<Scalar>.stride
     if UInt(bitPattern: region.start) % UInt(MemoryLayout<Scalar>.alignment) == 0 {

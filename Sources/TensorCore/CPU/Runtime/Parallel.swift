@@ -1,25 +1,26 @@
 // Spreading independent pieces of work over the processors.
 //
-// The threads are those of `ThreadPool`, or Dispatch's where several operators run at a time. OpenBLAS is told to use one thread
-// per call and is called from the pieces. The pieces are the same whatever the number of threads, so results are too.
+// The threads are those of `ThreadPool`, or Dispatch's where several operators run at a time. OpenBLAS is set to use
+// one thread per call and is called from the pieces. The pieces do not depend on the number of threads, so neither do
+// results.
 
 import CMVAROpenBLAS
 import Dispatch
 import Synchronization
 
-/// How many threads operators use; set it before the first operator runs.
+/// The number of threads that operators use; set it before the first operator runs.
 ///
 /// What the CPU engine does to the process it runs in, all of it when the first operator runs:
-/// - it keeps up to as many threads as are set here, less one, until the process ends; they are named `mvar`;
-/// - it reserves addresses, up to 1 TiB of them, and asks for pages as tensors need them;
+/// - it keeps up to one thread fewer than set here until the process ends; they are named `mvar`;
+/// - it reserves up to 1 TiB of addresses, and requests pages as tensors need them;
 /// - it sets OpenBLAS to one thread per call for the whole process, unless `managesOpenBLAS` is false.
 ///
-/// It reads the control groups of Linux to count processors. It changes no signal handler and no environment variable, and
+/// It reads Linux control groups to count processors. It changes no signal handler and no environment variable, and
 /// writes nothing.
 public enum ThreadCount {
   private static let chosen = Atomic<Int>(ProcessorShare.processors)
 
-  /// The number of threads; at least 1. By default one per processor that this process may keep busy.
+  /// The number of threads; at least 1. By default one per processor available to this process.
   public static var current: Int {
     get { chosen.load(ordering: .relaxed) }
     set { chosen.store(max(newValue, 1), ordering: .relaxed) }
@@ -27,24 +28,24 @@ public enum ThreadCount {
 
   private static let setsOpenBLAS = Atomic<Bool>(true)
 
-  /// Whether the first operator sets OpenBLAS to one thread per call, as it should be: OpenBLAS is called from several
-  /// threads at a time. The setting is the whole process's. A program that uses OpenBLAS for work of its own makes this false
-  /// before the first operator runs, and decides itself; with more threads per call than one, operators are slower, and their
-  /// results may depend on the number of threads.
+  /// Whether the first operator sets OpenBLAS to one thread per call, as it should, because OpenBLAS is called from
+  /// several threads at a time. The setting applies to the whole process. A program that uses OpenBLAS for its own work
+  /// sets this to false before the first operator runs, and chooses the setting itself; with more than one thread per
+  /// call, operators are slower, and their results may depend on the number of threads.
   public static var managesOpenBLAS: Bool {
     get { setsOpenBLAS.load(ordering: .relaxed) }
     set { setsOpenBLAS.store(newValue, ordering: .relaxed) }
   }
 }
 
-/// OpenBLAS is set to one thread per call, once, before the first parallel piece runs.
+/// Sets OpenBLAS to one thread per call, once, before the first parallel piece runs.
 private let singleThreadedBLAS: Void = {
   if ThreadCount.managesOpenBLAS { openblas_set_num_threads(1) }
 }()
 
 /// Runs `body` once for each piece 0 ..< count; pieces may run at the same time and in any order.
 ///
-/// Pieces are handed out one by one, so they should be long enough (tens of microseconds) and a few per thread.
+/// Pieces are handed out one by one, so they should be long enough (tens of microseconds), with a few per thread.
 @inline(__always)
 func parallel(_ count: Int, _ body: (Int) -> Void) {
   _ = singleThreadedBLAS
@@ -68,7 +69,7 @@ func parallel(_ count: Int, _ body: (Int) -> Void) {
   }
 }
 
-/// Runs `body` on ranges that together make up 0 ..< count, each of at most `grain` elements.
+/// Runs `body` on ranges that together cover 0 ..< count, each of at most `grain` elements.
 @inline(__always)
 func parallel(_ count: Int, grain: Int, _ body: (Range<Int>) -> Void) {
   let grain = max(grain, 1)

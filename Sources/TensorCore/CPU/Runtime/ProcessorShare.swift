@@ -1,11 +1,11 @@
-// How many processors this process may keep busy. A container sees every processor of its machine, though its share of their
-// time may be limited; threads beyond that share only take it from each other.
+// How many processors are available to this process. A container sees every processor of its machine, though its share
+// of their time may be limited; threads beyond that share only compete with each other.
 
 import Foundation
 
 /// This process's share of the machine's processors.
 package enum ProcessorShare {
-  /// As many processors as this process may run on, or fewer where a control group of Linux limits their time; at least 1.
+  /// As many processors as this process may run on, or fewer where a Linux control group limits their time; at least 1.
   static var processors: Int {
     let visible = ProcessInfo.processInfo.activeProcessorCount
     let membership = (try? String(contentsOfFile: "/proc/self/cgroup", encoding: .utf8)) ?? ""
@@ -13,14 +13,14 @@ package enum ProcessorShare {
     return max(1, min(visible, limit ?? visible))
   }
 
-  /// The processors that a control group and those around it allow, rounded up; nil for no limit.
+  /// The processors that a control group and its parents allow, rounded up; nil for no limit.
   ///
-  /// Version 2 of control groups: a line `0::/group` names the group, and its file `cpu.max` says how many microseconds of
-  /// processor time it gets in a period of how many, or `max` for all.
+  /// Version 2 of control groups: a line `0::/group` names the group, and its file `cpu.max` has the microseconds of
+  /// processor time it gets per period (or `max` for all) and the length of the period.
   ///
   /// - Parameters:
   ///   - membership: the lines that name the process's groups.
-  ///   - read: the text of a file below the folder of all groups; nil if there is none.
+  ///   - read: reads a file below the folder of all groups; nil if there is none.
   package static func limit(membership: String, read: (_ path: String) -> String?) -> Int? {
     guard let line = membership.split(separator: "\n").first(where: { $0.hasPrefix("0::/") }) else { return nil }
     let group = line.dropFirst("0::/".count).split(separator: "/")

@@ -1,20 +1,20 @@
-// Eight numbers at a time, sixteen or four: loads and stores at any address, loops with a partial last step, sums and
-// maxima.
+// Eight elements at a time, or sixteen or four: loads and stores at any address, loops with a partial last step, sums
+// and maxima.
 //
-// Loops hand their body a place and the number of lanes that count there: 8, or what is left at the end. Both take the
-// same path, so a number's result does not depend on where in the tensor it lies. Partial vectors are copied as bytes:
-// where single lanes are touched, the compiler takes all of a loop's vectors apart. Sums use four accumulators of eight
-// lanes each, which is faster than one and rounds less. Deliberately absent: fused multiply-add and the library's
-// `max`, which cost a call per lane on processors without them.
+// Loops pass their body an index and the number of valid lanes there: 8, or the remainder at the end. Both take the
+// same path, so an element's result does not depend on where in the tensor it lies. Partial vectors are copied as
+// bytes: if single lanes are accessed, the compiler splits all of a loop's vectors into scalars. Sums use four
+// accumulators of eight lanes each, which is faster than one and rounds less. Deliberately absent: fused multiply-add
+// and the library's `max`, which cost a call per lane on processors without them.
 
-/// Elements that are too few to share between threads.
+/// The number of elements up to which work is not split among threads.
 let serialLimit = 1 << 14
 
-/// How many rows of a given length make a piece of work worth handing to a thread.
+/// The number of rows of a given length that make a piece of work worth a thread.
 @inline(__always)
 func rowsPerPiece(_ length: Int) -> Int { max(1, serialLimit / max(length, 1)) }
 
-/// Eight numbers from `start + place`; where fewer than eight count, the others are the filler.
+/// Eight elements from `start + place`; if fewer than eight are valid, the others are the filler.
 @inline(__always)
 func eight<S: TensorScalar>(
   _ start: UnsafePointer<S>, _ place: Int, _ lanes: Int = 8, filler: S = 0
@@ -27,7 +27,7 @@ func eight<S: TensorScalar>(
   return result
 }
 
-/// Writes the lanes that count to `start + place`.
+/// Writes the valid lanes to `start + place`.
 @inline(__always)
 func put<S: TensorScalar>(_ value: SIMD8<S>, _ start: UnsafeMutablePointer<S>, _ place: Int, _ lanes: Int = 8) {
   if lanes == 8 {
@@ -40,19 +40,19 @@ func put<S: TensorScalar>(_ value: SIMD8<S>, _ start: UnsafeMutablePointer<S>, _
   }
 }
 
-/// Sixteen numbers from `start + place`.
+/// Sixteen elements from `start + place`.
 @inline(__always)
 func sixteen<S: TensorScalar>(_ start: UnsafePointer<S>, _ place: Int) -> SIMD16<S> {
   UnsafeRawPointer(start + place).loadUnaligned(as: SIMD16<S>.self)
 }
 
-/// Writes sixteen numbers to `start + place`.
+/// Writes sixteen elements to `start + place`.
 @inline(__always)
 func put<S: TensorScalar>(_ value: SIMD16<S>, _ start: UnsafeMutablePointer<S>, _ place: Int) {
   UnsafeMutableRawPointer(start + place).storeBytes(of: value, as: SIMD16<S>.self)
 }
 
-/// Writes the first of sixteen numbers.
+/// Writes the first of sixteen elements.
 @inline(__always)
 func put<S: TensorScalar>(_ value: SIMD16<S>, _ target: UnsafeMutablePointer<S>, lanes: Int) {
   if lanes == 16 {
@@ -62,13 +62,13 @@ func put<S: TensorScalar>(_ value: SIMD16<S>, _ target: UnsafeMutablePointer<S>,
   }
 }
 
-/// Four numbers from `start` on.
+/// Four elements starting at `start`.
 @inline(__always)
 func four<S: TensorScalar>(_ start: UnsafePointer<S>) -> SIMD4<S> {
   UnsafeRawPointer(start).loadUnaligned(as: SIMD4<S>.self)
 }
 
-/// Writes four numbers.
+/// Writes four elements.
 @inline(__always)
 func put<S: TensorScalar>(_ value: SIMD4<S>, _ start: UnsafeMutablePointer<S>) {
   UnsafeMutableRawPointer(start).storeBytes(of: value, as: SIMD4<S>.self)
@@ -96,8 +96,8 @@ func laneSum<S: TensorScalar>(_ x: SIMD8<S>) -> S {
 
 /// The larger of each pair of lanes; a NaN in `b` loses.
 ///
-/// Single precision goes by the concrete type, whose comparison is one instruction: the comparison of generic vectors is a
-/// branch per lane even when specialized, which made the forward of the cross-entropy three times as long.
+/// Single precision uses the concrete type, whose comparison is one instruction: the comparison of generic vectors is a
+/// branch per lane even when specialized, which made the forward of the cross-entropy take three times as long.
 @inline(__always)
 func larger<S: TensorScalar>(_ a: SIMD8<S>, _ b: SIMD8<S>) -> SIMD8<S> {
   if S.self == Float.self {
@@ -107,7 +107,7 @@ func larger<S: TensorScalar>(_ a: SIMD8<S>, _ b: SIMD8<S>) -> SIMD8<S> {
   return a.replacing(with: b, where: b .> a)
 }
 
-/// Σ of `term(place, lanes)` over 0 ..< count; lanes that do not count are left out.
+/// Σ of `term(place, lanes)` over 0 ..< count; invalid lanes are left out.
 @inline(__always)
 func total<S: TensorScalar>(_ count: Int, _ term: (Int, Int) -> SIMD8<S>) -> S {
   var (a, b, c, d) = (SIMD8<S>.zero, SIMD8<S>.zero, SIMD8<S>.zero, SIMD8<S>.zero)
@@ -131,7 +131,7 @@ func total<S: TensorScalar>(_ count: Int, _ term: (Int, Int) -> SIMD8<S>) -> S {
   return sum
 }
 
-/// Two sums over 0 ..< count in one walk.
+/// Two sums over 0 ..< count in one pass.
 @inline(__always)
 func totals<S: TensorScalar>(_ count: Int, _ terms: (Int, Int) -> (SIMD8<S>, SIMD8<S>)) -> (S, S) {
   var (a, b, c, d) = (SIMD8<S>.zero, SIMD8<S>.zero, SIMD8<S>.zero, SIMD8<S>.zero)
@@ -157,7 +157,7 @@ func totals<S: TensorScalar>(_ count: Int, _ terms: (Int, Int) -> (SIMD8<S>, SIM
   return (laneSum(a + c), laneSum(b + d))
 }
 
-/// The largest of `count` numbers, −∞ if there are none; NaNs are passed over.
+/// The largest of `count` values, −∞ if there are none; NaNs are ignored.
 @inline(__always)
 func largest<S: TensorScalar>(_ x: UnsafePointer<S>, _ count: Int) -> S {
   var (a, b) = (SIMD8<S>(repeating: -.infinity), SIMD8<S>(repeating: -.infinity))
@@ -183,7 +183,7 @@ func sigmoid<S: TensorScalar>(_ x: SIMD8<S>) -> SIMD8<S> {
   SIMD8<S>(repeating: 1) / (S.exponential(-x) + 1)
 }
 
-/// Runs `body` with `count` numbers of temporary memory, not initialized.
+/// Runs `body` with uninitialized temporary memory for `count` elements.
 @inline(__always)
 func withScratch<S: TensorScalar>(_ count: Int, _ body: (UnsafeMutablePointer<S>) -> Void) {
   let buffer = HostBuffer<S>(count: count)
