@@ -7,7 +7,7 @@ import MVAR
 public struct SegmentCycle: Hashable, Sendable {
   /// How many segments an iteration trains.
   public enum Order: String, CaseIterable, Sendable {
-    /// One segment per iteration, in the published cycle: little memory, and every step is a small one.
+    /// One segment per iteration, in the published cycle: little memory, and every step is small.
     case cycle
     /// All segments in every iteration: their gradients are added.
     case all
@@ -15,7 +15,7 @@ public struct SegmentCycle: Hashable, Sendable {
 
   /// The scales of each segment.
   public let segments: [Range<Int>]
-  /// K, how many iterations of a cycle the first segment gets.
+  /// K, how many iterations of a cycle train the first segment.
   public let ratio: Int
   /// One or all segments per iteration.
   public let order: Order
