@@ -1,4 +1,4 @@
-// The answer to a request: images one after another, computed as they are asked for.
+// The result of a request: images one after another, computed on demand.
 
 import MVAR
 import MVARMedia
@@ -7,11 +7,11 @@ import MVARMedia
 public struct GeneratedImage: Hashable, Sendable {
   /// 8-bit RGB.
   public let pixels: PixelImage
-  /// The class it was asked for.
+  /// The class it was requested for.
   public let label: Int
   /// The name of that class, where the model knows it.
   public let className: String?
-  /// Its number among the images of the seed: with both the same image can be had again, alone or among others.
+  /// Its number among the images of the seed: the two together reproduce the image, alone or among others.
   public let number: Int
   /// The seed.
   public let seed: UInt64
@@ -19,7 +19,7 @@ public struct GeneratedImage: Hashable, Sendable {
   public let tokens: [[Int]]
 }
 
-/// How far a request is.
+/// The progress of a request.
 public struct SamplingProgress: Hashable, Sendable {
   /// The images that are being sampled, counted from 0.
   public let images: Range<Int>
@@ -49,7 +49,7 @@ public struct GeneratedImages: AsyncSequence, Sendable {
   /// Begins with the first image.
   public func makeAsyncIterator() -> Iterator { Iterator(request: self) }
 
-  /// Samples a batch whenever the one before has been handed out.
+  /// Samples a batch whenever the previous one has been returned.
   public struct Iterator: AsyncIteratorProtocol {
     let request: GeneratedImages
     private var ready: ArraySlice<GeneratedImage> = []

@@ -1,4 +1,4 @@
-// Images from classes for programs that have other things to do meanwhile, such as servers and apps: a loaded pair of models and
+// Images from classes for programs that do other work meanwhile, such as servers and apps: a loaded pair of models and
 // a queue of its own on which they work, one batch at a time. Requests that overlap take turns, batch by batch; what an
 // image looks like depends on its seed and number alone, never on other requests.
 
@@ -19,24 +19,24 @@ import TensorCore
 /// }
 /// ```
 public final class ImageGenerator: Sendable {
-  /// The classes that can be asked for.
+  /// The classes that can be requested.
   public let classes: ClassNames
-  /// The settings of requests that name none.
+  /// The settings of requests that do not specify any.
   public let settings: SamplingValues
 
   private let models: any LoadedModels
   private let queue = DispatchQueue(label: "MVARPipeline.ImageGenerator", qos: .userInitiated)
 
-  /// A generator of models on any engine.
+  /// A generator for models on any engine.
   ///
   /// - Parameters:
   ///   - transformer: a checkpoint file, or seeded weights.
   ///   - tokenizer: the same.
-  ///   - hints: what the files do not tell.
+  ///   - hints: what the files do not specify.
   ///   - classNames: from class 0; nil for those in the transformer's file, if it has any.
-  ///   - settings: of requests that name none.
-  ///   - engine: what computes.
-  ///   - device: where its tensors are.
+  ///   - settings: for requests that do not specify any.
+  ///   - engine: the engine that computes.
+  ///   - device: the device of its tensors.
   /// - Throws: what reading the files throws, or `ConfigurationError` when the models do not belong together.
   public init<B: Backend>(
     transformer: ModelSource, tokenizer: ModelSource, hints: ModelHints = ModelHints(), classNames: [String]? = nil,
@@ -51,7 +51,7 @@ public final class ImageGenerator: Sendable {
     self.settings = settings
   }
 
-  /// A generator of models on this machine's processors, in single precision.
+  /// A generator for models on this machine's processors, in single precision.
   ///
   /// - Throws: as the initializer for any engine.
   public convenience init(
@@ -63,16 +63,16 @@ public final class ImageGenerator: Sendable {
       engine: CPU<Float>.self, on: HostDevice())
   }
 
-  /// A generator of the small model that ships with the package.
+  /// A generator for the small model that ships with the package.
   ///
-  /// - Throws: `PipelineError.noShippedModel` when its files are not there.
+  /// - Throws: `PipelineError.noShippedModel` when its files are not found.
   public static func shipped() throws -> ImageGenerator {
     try shipped(engine: CPU<Float>.self, on: HostDevice())
   }
 
-  /// A generator of the small model that ships with the package, on any engine.
+  /// A generator for the small model that ships with the package, on any engine.
   ///
-  /// - Throws: `PipelineError.noShippedModel` when its files are not there.
+  /// - Throws: `PipelineError.noShippedModel` when its files are not found.
   public static func shipped<B: Backend>(engine: B.Type, on device: B.Device) throws -> ImageGenerator {
     guard let transformer = ShippedModel.transformer, let tokenizer = ShippedModel.tokenizer else {
       throw PipelineError.noShippedModel
@@ -91,8 +91,8 @@ public final class ImageGenerator: Sendable {
 
   /// Images of some classes, in the order of the classes, `count` of each.
   ///
-  /// Nothing is computed before the first image is asked for, and never more than a batch ahead of the caller. A task that is
-  /// canceled gets a `CancellationError` within one scale.
+  /// Nothing is computed before the first image is requested, and never more than a batch ahead of the caller. A task
+  /// that is canceled gets a `CancellationError` within one scale.
   ///
   /// - Parameters:
   ///   - names: classes by number or name; empty for every class.
@@ -100,10 +100,10 @@ public final class ImageGenerator: Sendable {
   ///   - seed: the same seed gives the same images.
   ///   - first: the number of the first image among those of the seed.
   ///   - settings: guidance and filters; nil for the generator's.
-  ///   - batch: how many images are sampled at once, which changes nothing but time and memory; nil for as many as memory
-  ///     suggests, at most 8.
+  ///   - batch: how many images are sampled at once, which changes nothing but time and memory; nil for as many as
+  ///     memory allows, at most 8.
   ///   - progress: called after each scale of each batch, on the generator's thread.
-  /// - Throws: `PipelineError` for an unknown class or an unusable number, `ConfigurationError` for unusable settings.
+  /// - Throws: `PipelineError` for an unknown class or an invalid number, `ConfigurationError` for invalid settings.
   public func images(
     of names: [String] = [], count: Int = 1, seed: UInt64 = 0, first: Int = 0, settings: SamplingValues? = nil,
     batch: Int? = nil, progress: (@Sendable (SamplingProgress) -> Void)? = nil
@@ -162,7 +162,7 @@ public final class ImageGenerator: Sendable {
 
   // MARK: Encoding and decoding
 
-  /// The tokens of each scale of an image, whose middle square is brought to ``imageSide`` first.
+  /// The tokens of each scale of an image, whose middle square is resized to ``imageSide`` first.
   ///
   /// - Throws: `PipelineError.notFinite` when the tokenizer's weights are damaged.
   public func encode(_ image: PixelImage) async throws -> [[Int]] {
@@ -174,7 +174,7 @@ public final class ImageGenerator: Sendable {
 
   /// The image of the tokens of each scale, p_s² of them in row-major order.
   ///
-  /// - Throws: `PipelineError.unusableTokens` when their numbers do not fit the tokenizer.
+  /// - Throws: `PipelineError.unusableTokens` when their values do not fit the tokenizer.
   public func decode(_ tokens: [[Int]]) async throws -> PixelImage {
     let configuration = models.tokenizerConfiguration
     let counts = configuration.scaleList.sides.map { $0 * $0 }
@@ -194,8 +194,8 @@ public final class ImageGenerator: Sendable {
 
   // MARK: The queue
 
-  /// Does work on the generator's queue, so that the caller's thread is free meanwhile. `check` throws once the caller's task
-  /// has been canceled.
+  /// Runs work on the generator's queue, so that the caller's thread is free meanwhile. `check` throws once the
+  /// caller's task has been canceled.
   private func perform<Result: Sendable>(
     _ work: @escaping @Sendable (any LoadedModels, () throws -> Void) throws -> Result
   ) async throws -> Result {
@@ -216,7 +216,7 @@ public final class ImageGenerator: Sendable {
   }
 }
 
-/// Whether a task was canceled, told to another thread.
+/// Whether a task was canceled, readable from another thread.
 private final class Flag: Sendable {
   private let isRaised = Atomic<Bool>(false)
 
