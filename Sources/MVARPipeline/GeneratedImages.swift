@@ -33,7 +33,7 @@ public struct SamplingProgress: Hashable, Sendable {
 
 /// The images of a request, in its order.
 ///
-/// Every loop over it begins anew. An error ends the loop; a canceled task gets a `CancellationError`.
+/// Every loop over it starts from the first image. An error ends the loop; a canceled task gets a `CancellationError`.
 public struct GeneratedImages: AsyncSequence, Sendable {
   let generator: ImageGenerator
   let labels: [Int]

@@ -1,4 +1,4 @@
-// How curves become SVG: title and legend above the frame, ticks, grid and labels around it, then baselines, lines, marks.
+// How curves become SVG: title and legend above the frame, ticks, grid and labels around it, baselines, lines, marks.
 
 import MVARFiles
 import MVARMedia

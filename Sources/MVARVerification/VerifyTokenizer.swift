@@ -1,5 +1,5 @@
-// Kinds `vqvae` and `vqvae-photo`: encoder, tokens, f̂ after each scale, the transformer's inputs, reconstruction, losses
-// and every gradient of a training step.
+// Kinds `vqvae` and `vqvae-photo`: encoder, tokens, f̂ after each scale, the transformer's inputs, reconstruction,
+// losses and every gradient of a training step.
 
 import Foundation
 import MVAR
