@@ -1,6 +1,6 @@
 // AdamW over the parameters of a model: which of them decay, one clip over all gradients, moments and step counts.
 //
-//     norm = ‖all gradients‖₂;  factor = min(1, clip/(norm + 1e-6));  one AdamW step for every parameter with a gradient
+//     norm = ‖all gradients‖₂;  factor = min(1, clip/(norm + 1e-6));  one AdamW step per parameter with a gradient
 //
 // A parameter without a gradient is left unchanged: no decay, no moments, and its own step count does not advance.
 

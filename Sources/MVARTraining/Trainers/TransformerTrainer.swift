@@ -1,6 +1,6 @@
 // One optimizer step of the transformer with teacher forcing (MVAR, section 3.4).
 //
-//     loss of a segment = 1/L · Σ over its tokens of cross-entropy, mean over the batch; L counts the tokens of all scales
+//     loss of a segment = 1/L · Σ over its tokens of cross-entropy, mean over the batch; L: tokens of all scales
 //
 // The caller chooses the batch of an iteration; which labels and branches are dropped follows from the samples' random
 // streams. The trainer keeps no state besides the model's and the optimizer's.

@@ -12,13 +12,13 @@ import TensorCore
 struct HintOptions: ParsableArguments {
   @OptionGroup var scaleList: ScaleListOptions
 
-  @Option(parsing: .unconditional, help: "Attention heads, if the checkpoint does not specify them (default: width / 64).")
+  @Option(parsing: .unconditional, help: "Attention heads, if not in the checkpoint (default: width / 64).")
   var heads: Int?
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "What a token sees: mvar, scale-markov (all of its scale) or var (all earlier scales too).",
+      "What a token attends to: mvar, scale-markov (all of its scale) or var (also all earlier scales).",
       discussion: "Default: what the checkpoint specifies, otherwise mvar."))
   var attention: AttentionPattern?
 
@@ -47,11 +47,14 @@ struct TokenizerOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
     help:
-      "The tokenizer: a checkpoint file, or seeded:d16 for deterministic pseudo-random weights of the published sizes (default: the small one that ships with the package)."
+      """
+      The tokenizer: a checkpoint file, or seeded:d16 for deterministic pseudo-random weights of the published sizes \
+      (default: the small one that ships with the package).
+      """
   )
   var tokenizer: String = ShippedModel.tokenizer ?? ""
 
-  @OptionGroup(title: "Not always in a checkpoint")
+  @OptionGroup(title: "Settings a checkpoint may lack")
   var hints: HintOptions
 
   @OptionGroup(title: "Engine")

@@ -17,7 +17,7 @@ import TensorCore
 struct AttentionMap: EngineCommand {
   static let configuration = CommandConfiguration(
     commandName: "attention",
-    abstract: "Show where the queries of a trained model look: at which scales, and how far.",
+    abstract: "Show what the queries of a trained model attend to: which scales, and how far away.",
     discussion: """
       Mean attention weights over heads, blocks and images, as a table and a figure. With the small model that ships \
       with the package and its images, and the same weights with the attention of VAR:
@@ -39,8 +39,8 @@ struct AttentionMap: EngineCommand {
     help: ArgumentHelp(
       "The folder with the images to use.",
       discussion: """
-        Same layout as for mvar evaluate; if any images are held out, only those are used. Default: the images that ship \
-        with the package.
+        Same layout as for mvar evaluate; if any images are held out, only those are used. Default: the images that \
+        ship with the package.
         """))
   var data: String?
 
@@ -52,7 +52,7 @@ struct AttentionMap: EngineCommand {
   @Option(name: [.short, .long], parsing: .unconditional, help: "The figure to write (.svg).")
   var output: String
 
-  @OptionGroup(title: "Not always in a checkpoint") var hints: HintOptions
+  @OptionGroup(title: "Settings a checkpoint may lack") var hints: HintOptions
   @OptionGroup(title: "Engine") var engine: EngineOptions
 
   func validate() throws {

@@ -10,8 +10,8 @@ struct Mask: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Draw which tokens see which: VAR, its scale-Markov form and MVAR side by side.",
     discussion: """
-      A row is a query, a column a key, both in the order of scales; dark means that the query sees the key. Prints the \
-      number of pairs of each pattern.
+      A row is a query, a column a key, both in the order of scales; dark means that the query sees the key. Prints \
+      the number of pairs of each pattern.
 
         mvar mask -o mask.svg
         mvar mask --patch-nums 1,2,3,4,6,9,13,18,24,32 --side 1000 -o mask-512px.svg
@@ -22,7 +22,7 @@ struct Mask: ParsableCommand {
 
   @OptionGroup var scaleList: ScaleListOptions
 
-  @Option(parsing: .unconditional, help: "Pixels per side of each pattern's raster; the size of the figure stays the same.")
+  @Option(parsing: .unconditional, help: "Pixels per side of each pattern's raster; the figure's size stays the same.")
   var side = 680
 
   @Option(name: [.short, .long], parsing: .unconditional, help: "The figure to write (.svg).")

@@ -10,10 +10,10 @@ struct Devices: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "List the engines of this machine, and what --device cuda needs.",
     discussion: """
-      The CUDA driver and its run-time compiler are searched for when the program runs. MVAR_CUDA_DRIVER, MVAR_NVRTC and \
-      MVAR_CUBLAS name their files if they are elsewhere, MVAR_CUDA_CACHE the folder for compiled kernels, and \
-      MVAR_CUDA_KERNELS a folder of kernels compiled in advance (Scripts/check-kernels --keep), which need no compiler. \
-      Only --products cublas needs cuBLAS.
+      The CUDA driver and its run-time compiler are searched for when the program runs. MVAR_CUDA_DRIVER, MVAR_NVRTC \
+      and MVAR_CUBLAS name their files if they are elsewhere, MVAR_CUDA_CACHE the folder for compiled kernels, and \
+      MVAR_CUDA_KERNELS a folder of kernels compiled in advance (Scripts/check-kernels --keep), which need no \
+      compiler. Only --products cublas needs cuBLAS.
       """)
 
   func run() throws {

@@ -25,9 +25,9 @@ struct Verify: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Compare an engine with golden values.",
     discussion: """
-      The metadata of each file specifies what to run. One row per tensor shows the largest absolute and relative error, \
-      where it is, and the tolerance. Exit status 0 if all comparisons passed, 1 if any failed, 2 if \
-      something could not be judged.
+      The metadata of each file specifies what to run. One row per tensor shows the largest absolute and relative \
+      error, where it is, and the tolerance. Exit status 0 if all comparisons passed, 1 if any failed, 2 if something \
+      could not be judged.
 
         mvar verify Fixtures/golden --device reference --summary
       """)

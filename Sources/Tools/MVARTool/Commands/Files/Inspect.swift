@@ -24,7 +24,7 @@ struct Inspect: ParsableCommand {
   @Flag(help: "List every tensor.")
   var tensors = false
 
-  @OptionGroup(title: "Not always in a checkpoint")
+  @OptionGroup(title: "Settings a checkpoint may lack")
   var hints: HintOptions
 
   func run() throws {

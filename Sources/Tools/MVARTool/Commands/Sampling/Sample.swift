@@ -35,14 +35,20 @@ struct Sample: EngineCommand {
   @Option(
     parsing: .unconditional,
     help:
-      "The transformer: a checkpoint file, or seeded:d16 for deterministic pseudo-random weights of the published sizes (default: the small model that ships with the package)."
+      """
+      The transformer: a checkpoint file, or seeded:d16 for deterministic pseudo-random weights of the published sizes \
+      (default: the small model that ships with the package).
+      """
   )
   var model: String?
 
   @Option(
     parsing: .unconditional,
     help:
-      "The tokenizer (default: the model's file if it holds one, or deterministic pseudo-random weights for a seeded model)."
+      """
+      The tokenizer (default: the model's file if it holds one, or deterministic pseudo-random weights for a seeded \
+      model).
+      """
   )
   var tokenizer: String?
 
@@ -84,13 +90,13 @@ struct Sample: EngineCommand {
   @Option(parsing: .unconditional, help: "A file for the tokens (.npz).")
   var tokens: String?
 
-  @Option(parsing: .unconditional, help: "How many images are sampled at once (default: as many as memory allows, up to 8).")
+  @Option(parsing: .unconditional, help: "How many images are sampled at once (default: as memory allows, up to 8).")
   var batch: Int?
 
   @OptionGroup var grid: GridOptions
   @OptionGroup var images: ImageOptions
 
-  @OptionGroup(title: "Not always in a checkpoint")
+  @OptionGroup(title: "Settings a checkpoint may lack")
   var hints: HintOptions
 
   @OptionGroup(title: "Engine")

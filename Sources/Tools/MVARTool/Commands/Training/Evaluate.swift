@@ -59,7 +59,7 @@ struct Evaluate: EngineCommand {
     transform: Arguments.seed)
   var seed: UInt64 = 0
 
-  @Option(parsing: .unconditional, help: "How many images are sampled at once (default: as many as memory allows, up to 32).")
+  @Option(parsing: .unconditional, help: "How many images are sampled at once (default: as memory allows, up to 32).")
   var batch: Int?
 
   @Option(name: [.short, .long], parsing: .unconditional, help: "A file for the report (.md), which is also printed.")
@@ -76,7 +76,7 @@ struct Evaluate: EngineCommand {
     help: "An image of the samples nearest to a training image (.png), each above that image.")
   var nearest: String?
 
-  @OptionGroup(title: "Not always in a checkpoint") var hints: HintOptions
+  @OptionGroup(title: "Settings a checkpoint may lack") var hints: HintOptions
   @OptionGroup(title: "Engine") var engine: EngineOptions
   @OptionGroup(title: "Engine") var recording: RecordingOptions
 

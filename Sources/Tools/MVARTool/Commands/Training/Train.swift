@@ -42,7 +42,7 @@ struct Train: EngineCommand {
 
   @Option(
     parsing: .unconditional,
-    help: "What a token sees: mvar, scale-markov (all of its scale) or var (all earlier scales too).")
+    help: "What a token attends to: mvar, scale-markov (all of its scale) or var (also all earlier scales).")
   var attention = AttentionPattern.mvar
 
   @Option(parsing: .unconditional, help: "The side of the attention window at the fine scales.")
@@ -61,7 +61,7 @@ struct Train: EngineCommand {
   var ratioK = 8
 
   @Option(
-    parsing: .unconditional, help: "cycle (one segment per step, in the published cycle) or all (all segments in every step).")
+    parsing: .unconditional, help: "cycle (one segment per step, as published) or all (all segments in every step).")
   var segments = SegmentCycle.Order.cycle
 
   @Option(parsing: .unconditional, help: "Micro-batches per optimizer step.")

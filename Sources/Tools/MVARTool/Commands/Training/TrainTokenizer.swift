@@ -18,8 +18,8 @@ struct TrainTokenizer: EngineCommand {
         mvar train-tokenizer --data Fixtures/emoji --ch 32 --multipliers 1,2,2 --blocks 1 --vocabulary 512 \
       --code-width 16 --patch-nums 1,2,3,4,5,6,8,10,13,16 --steps 1000 -o run-tokenizer
 
-      The loss is L1 + L2 + the quantizer's. The perceptual and adversarial losses of the published tokenizer were not \
-      released and are absent here, so images are softer.
+      The loss is L1 + L2 + the quantizer's. The perceptual and adversarial losses of the published tokenizer were \
+      never released and are absent here, so images are softer.
       """)
 
   @OptionGroup(title: "Data") var data: DataOptions

@@ -21,8 +21,8 @@ struct Compare: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measure VAR, scale-Markov and MVAR side by side with the same weights.",
     discussion: """
-      Samples images with each attention pattern, each in a process of its own, and prints medians and ratios. Only the \
-      attention differs; weights, guidance, filters and seeds are the same. About an hour of measurements on a laptop:
+      Samples images with each attention pattern, each in a process of its own, and prints medians and ratios. Only \
+      the attention differs; weights, guidance, filters and seeds are the same. About an hour on a laptop:
 
         mvar compare --model seeded:d16 --batch 1,4,8 --rounds 3 -o compare.svg
       """)
@@ -30,7 +30,7 @@ struct Compare: ParsableCommand {
   @Option(parsing: .unconditional, help: "The transformer: a checkpoint file, or seeded:d16 for the published sizes.")
   var model = "seeded:d16"
 
-  @Option(parsing: .unconditional, help: "How many images are sampled at once; give several numbers to compare several batch sizes.")
+  @Option(parsing: .unconditional, help: "How many images are sampled at once; several numbers for several batches.")
   var batch = "1,4,8"
 
   @Option(parsing: .unconditional, help: "How often each measurement is repeated; medians are shown.")
@@ -44,7 +44,7 @@ struct Compare: ParsableCommand {
   @Option(parsing: .unconditional, help: "A file for all measurements (.json).")
   var json: String?
 
-  @OptionGroup(title: "Not always in a checkpoint")
+  @OptionGroup(title: "Settings a checkpoint may lack")
   var hints: HintOptions
 
   @OptionGroup(title: "Engine")
