@@ -22,7 +22,7 @@ protocol LoadedModels: Sendable {
   func sample(
     labels: [Int], numbers: Range<Int>, seed: UInt64, _ options: SamplingOptions, onScale: (Int) throws -> Void
   ) throws -> [(image: PixelImage, tokens: [[Int]])]
-  /// The tokens of each scale of an image, which has the tokenizer's size.
+  /// The tokens of each scale of an image that has the tokenizer's size.
   func encode(_ image: PixelImage) throws -> [[Int]]
   /// The image of the tokens of each scale.
   func decode(_ tokens: [[Int]]) throws -> PixelImage

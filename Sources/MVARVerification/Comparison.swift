@@ -2,9 +2,8 @@
 //
 // Tolerances are those of `Fixtures/golden/README.md`: values 2e-4 absolute plus 1e-4 relative; gradients relative to
 // the tensor's largest magnitude; tokens exactly. A golden gradient whose norm is below 1e-6 is rounding of a true
-// zero. Every bound comes from the golden side, never from ours, and no bound admits values that are not finite: a NaN
-// on either side fails, and so does an infinity that the other side lacks. A golden tensor that is missing affects only
-// its own row.
+// zero. Every bound comes from the golden side, never from ours. A NaN on either side never passes, nor does an
+// infinity that the other side lacks. A missing golden tensor affects only its own row.
 
 import MVARCheckpoints
 import MVARFiles

@@ -3,8 +3,7 @@
 //
 // PyTorch computed in single precision: its own rounding separates it from the exact values. Measured: 2e-6 of the
 // largest value at most; allowed: 1e-5. One operator may have several cases, `linear` and `linear_2`. A case whose
-// shapes or attributes do not fit cannot be judged; operators stop the program at such shapes, so `OperatorShapes`
-// checks them first.
+// shapes or attributes do not fit cannot be judged; operators stop the program at such shapes: see `OperatorShapes`.
 
 import Foundation
 import MVARCheckpoints

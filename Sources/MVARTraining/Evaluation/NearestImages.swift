@@ -2,9 +2,8 @@
 //
 //     distance(a, b) = √(mean (a − b)²),  brightness 0 … 1 at 32 × 32 pixels, b also mirrored left to right
 //
-// ‖a‖² + ‖b‖² − 2a·b for all pairs is one matrix product; every pair that its rounding could have misranked is then
-// recomputed in double precision, so the result is exactly the smallest distance. It compares pixels, not what images
-// show.
+// ‖a‖² + ‖b‖² − 2a·b for all pairs is one matrix product; pairs that its rounding could have misranked are then
+// recomputed in double precision, so the smallest distance is exact. It compares pixels, not what images show.
 
 import TensorCore
 

@@ -28,8 +28,8 @@ public struct SmallClassifier<B: Backend>: Sendable {
 
   /// The channels after the first layer and after each stage; multiples of the number of groups.
   private static var widths: [Int] { [32, 64, 128] }
-  /// Larger images are downsized to this side first: small ones are faster to train on and, from a few thousand, give
-  /// the same accuracy.
+  /// Larger images are downsized to this side first: small ones are faster to train on and, with a few thousand images,
+  /// give the same accuracy.
   private static var largestSide: Int { 32 }
 
   /// A classifier with its initial weights.

@@ -1,5 +1,4 @@
-// How the learning rate and the weight decay change over a training: a linear warm-up, then one of the published
-// shapes.
+// How learning rate and weight decay change over a training: a linear warm-up, then one of the published shapes.
 //
 //     it < warmup:  peak·(w₀ + (1 − w₀)·it/warmup)
 //     after:        peak·shape(u),  u = (it − warmup)/(total − 1 − warmup)

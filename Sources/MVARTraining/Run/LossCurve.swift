@@ -3,8 +3,8 @@
 // A step trains one segment of the scales or all of them, and segments differ in their loss; a curve of whatever the
 // last step trained would rise and fall for that reason alone. So the loss of a transformer is one line per segment.
 //
-// A noisy curve (more than 50 points) is smoothed by a moving average, drawn over the raw curve in a pale color unless
-// it is one of a segment. The average is centered, its window is a twenty-fifth of the points, and it skips gaps. It
+// A noisy curve (more than 50 points) is smoothed by a moving average; except for segments, the raw curve is drawn
+// below it in a pale color. The average is centered, its window is a twenty-fifth of the points, and it skips gaps. It
 // begins and ends a quarter of a window inside the curve, since the mean of a few values would jump there.
 
 import Foundation

@@ -35,7 +35,7 @@ public struct Pace: Sendable, CustomStringConvertible {
 
   /// Records that steps were completed.
   ///
-  /// - step: the number of steps done now, counted from the run's beginning.
+  /// - Parameters:
   ///   - step: the number of steps done now, counted from the run's beginning.
   ///   - now: the current time.
   public mutating func advance(to step: Int, now: ContinuousClock.Instant = .now) {

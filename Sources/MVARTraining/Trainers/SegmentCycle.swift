@@ -1,6 +1,6 @@
-// Which scales are trained in an iteration. Segments are scales 0 ..< R together, then each windowed scale alone; a
-// cycle gives the first K iterations and each other one: m = g mod (K + S − R); m < K → segment 0, else segment m − K +
-// 1.
+// Which scales are trained in an iteration. Segments are scales 0 ..< R together, then each windowed scale alone. A
+// cycle trains segment 0 for K iterations and every other segment for one: m = g mod (K + S − R); segment 0 if m < K,
+// else segment m − K + 1.
 
 import MVAR
 

@@ -1,7 +1,6 @@
 // One optimizer step of the tokenizer.
 //
-//     loss = w₁·mean|x̂ − x| + w₂·mean(x̂ − x)² + w₃·quantizer loss,  x̂ = decoder(f̂), the gradient of f̂ passed on to
-//     f
+//     loss = w₁·mean|x̂ − x| + w₂·mean(x̂ − x)² + w₃·quantizer loss,  x̂ = decoder(f̂), f gets the gradient of f̂
 //
 // The published tokenizer was also trained with a perceptual and an adversarial loss, which were never released;
 // without them, images are softer. Unused codes can be set to encoder outputs.

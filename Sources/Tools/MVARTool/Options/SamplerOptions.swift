@@ -5,7 +5,7 @@ import ArgumentParser
 import MVAR
 import MVARPipeline
 
-/// How a subcommand samples unless told otherwise by its options.
+/// How a subcommand samples unless its options specify otherwise.
 protocol SamplingDefaults: Sendable {
   /// With a specified model.
   static var named: SamplingValues { get }
