@@ -1,4 +1,5 @@
-// Classes by number or by name. Commas in a name separate synonyms; case, underscores and outer spaces do not matter.
+// Classes by number or by name. Commas in a name separate synonyms; case, underscores and surrounding spaces are
+// ignored.
 
 import Foundation
 
@@ -6,14 +7,14 @@ import Foundation
 public struct ClassNames: Hashable, Sendable {
   /// The names from class 0; nil for a model whose classes have numbers only.
   public let names: [String]?
-  /// How many classes the model has; the null class is none of them.
+  /// How many classes the model has, not counting the null class.
   public let count: Int
-  /// Whose names they are, for an error: `the model`, or a file.
+  /// What the names belong to, for an error: `the model`, or a file.
   private let source: String
 
   /// The classes of a model.
   ///
-  /// - Parameter source: whose names they are, for an error.
+  /// - Parameter source: what the names belong to, for an error.
   public init(_ names: [String]?, count: Int, source: String = "the model") {
     self.names = names
     self.count = count

@@ -1,11 +1,11 @@
-// A transformer and a tokenizer on one engine, seen without the engine's type: what a generator asks of them. Everything here
-// blocks its thread until it is done.
+// A transformer and a tokenizer on one engine, with the engine's type erased: the interface that a generator needs.
+// Every call blocks its thread until it is done.
 
 import MVAR
 import MVARMedia
 import TensorCore
 
-/// What a generator asks of its models.
+/// The interface that a generator needs of its models.
 protocol LoadedModels: Sendable {
   /// The transformer's sizes and variants.
   var transformerConfiguration: TransformerConfiguration { get }
@@ -17,11 +17,12 @@ protocol LoadedModels: Sendable {
   /// - Parameters:
   ///   - labels: the class of each image.
   ///   - numbers: the number of each image among those of the seed.
-  ///   - onScale: called after each scale, counted from 0, and before each image is decoded; what it throws ends the work.
+  ///   - onScale: called after each scale, counted from 0, and before each image is decoded; what it throws ends the
+  ///     work.
   func sample(
     labels: [Int], numbers: Range<Int>, seed: UInt64, _ options: SamplingOptions, onScale: (Int) throws -> Void
   ) throws -> [(image: PixelImage, tokens: [[Int]])]
-  /// The tokens of each scale of an image of the tokenizer's size.
+  /// The tokens of each scale of an image that has the tokenizer's size.
   func encode(_ image: PixelImage) throws -> [[Int]]
   /// The image of the tokens of each scale.
   func decode(_ tokens: [[Int]]) throws -> PixelImage
@@ -36,7 +37,7 @@ struct EngineModels<B: Backend>: LoadedModels {
   var transformerConfiguration: TransformerConfiguration { sampler.transformer.configuration }
   var tokenizerConfiguration: TokenizerConfiguration { tokenizer.configuration }
 
-  /// Loads both models; the tokenizer gets the transformer's list of scales where its file does not tell.
+  /// Loads both models; the tokenizer gets the transformer's list of scales where its file does not specify one.
   init(_ transformer: ModelSource, _ tokenizer: ModelSource, _ hints: ModelHints, on device: B.Device) throws {
     let model: MarkovianTransformer<B> = try transformer.transformer(hints, on: device)
     var hints = hints

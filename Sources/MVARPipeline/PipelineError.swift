@@ -1,15 +1,15 @@
-// What a request can get wrong, as one sentence each. Files that cannot be read have errors of their own, from the modules that
-// read them.
+// The errors of a request, as one sentence each. Files that cannot be read have errors of their own, from the modules
+// that read them.
 
 import Foundation
 
 /// Why a request was refused or could not be finished.
 public enum PipelineError: Error, Hashable, Sendable, CustomStringConvertible, LocalizedError {
-  /// The shipped model is not there.
+  /// The shipped model was not found.
   case noShippedModel
   /// No class has this number or name.
   case unknownClass(String, reason: String)
-  /// Numbers that make no sense, such as a negative count.
+  /// Invalid numbers, such as a negative count.
   case unusableRequest(String)
   /// Tokens that this tokenizer cannot decode.
   case unusableTokens(String)

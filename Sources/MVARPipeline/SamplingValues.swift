@@ -1,4 +1,4 @@
-// Settings of sampling that are known to be good: those of the authors' script, and those of the shipped model.
+// Sampling settings that are known to work well: those of the authors' script, and those of the shipped model.
 
 import MVAR
 
@@ -6,9 +6,9 @@ import MVAR
 public struct SamplingValues: Hashable, Sendable {
   /// Strength of classifier-free guidance at the last scale; 1 for none.
   public let guidance: Double
-  /// Only the k likeliest tokens; 0 for no limit.
+  /// Only the k most likely tokens; 0 for no limit.
   public let topK: Int
-  /// Only the likeliest tokens that together have probability p; 0 for no limit.
+  /// Only the most likely tokens that together have probability p; 0 for no limit.
   public let topP: Double
 
   /// The given values.
@@ -23,7 +23,7 @@ public struct SamplingValues: Hashable, Sendable {
 
   /// As the sampler takes them.
   ///
-  /// - Throws: `ConfigurationError` when a value makes no sense.
+  /// - Throws: `ConfigurationError` when a value is invalid.
   public func options(smooth: Bool = false) throws -> SamplingOptions {
     try SamplingOptions(guidance: guidance, topK: topK, topP: topP, smooth: smooth)
   }

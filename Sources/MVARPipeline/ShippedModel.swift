@@ -1,6 +1,6 @@
-// The small model that ships with the package, used where no other is named: a resource of the package, found without a path
-// by every program that is built with it. It is also looked for in `Fixtures/emoji` above the program itself and above the
-// working folder, for programs that were moved.
+// The small model that ships with the package, used where no other is specified: a resource of the package, found
+// without a path by every program that is built with it. It is also searched for in `Fixtures/emoji` above the program
+// itself and above the working folder, for programs that were moved.
 
 import Foundation
 import MVAR
@@ -13,10 +13,10 @@ public enum ShippedModel {
   /// The tokenizer's file; nil when it was not found.
   public static var tokenizer: String? { find("tokenizer.safetensors") }
 
-  /// Guidance, top-k and top-p with which it samples best: chosen by looking and by `mvar evaluate`.
+  /// The guidance, top-k and top-p with which it samples best: chosen by visual inspection and by `mvar evaluate`.
   public static let sampling = SamplingValues(guidance: 3, topK: 30, topP: 0.85)
 
-  /// The sentence for when it is not there.
+  /// The error sentence for when it is not found.
   package static let absence =
     "no model is named, and the shipped one (Fixtures/emoji) was found neither among the program's resources nor above the "
     + "program nor above this folder"
@@ -31,7 +31,7 @@ public enum ShippedModel {
     return candidates.map { $0.path(percentEncoded: false) }.first { FileManager.default.fileExists(atPath: $0) }
   }
 
-  /// A folder and the seven above it.
+  /// A folder and its seven ancestors.
   private static func above(_ folder: URL) -> [URL] {
     (0..<7).reduce(into: [folder.standardizedFileURL]) { folders, _ in
       folders.append(folders[folders.count - 1].deletingLastPathComponent())

@@ -1,13 +1,13 @@
-// Which of the names along an axis are written: those that do not touch each other.
+// Selects the names along an axis that are written: those that do not touch each other.
 
-/// Names with places along an axis.
+/// Names with positions along an axis.
 enum AxisNames {
   /// The indices of the names to write, in ascending order; the last one has precedence.
   ///
   /// - Parameters:
-  ///   - places: the middles of the names, ascending.
-  ///   - sizes: how much room each takes along the axis.
-  ///   - gap: what stays free between neighbors.
+  ///   - places: the centers of the names, ascending.
+  ///   - sizes: the extent of each along the axis.
+  ///   - gap: the free space between neighbors.
   static func shown(places: [Double], sizes: [Double], gap: Double) -> [Int] {
     var shown: [Int] = []
     var limit = Double.infinity

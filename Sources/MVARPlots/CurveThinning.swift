@@ -1,11 +1,11 @@
-// Fewer points for the same line: of all points that fall into one column of a plot, the first, the lowest, the highest and
-// the last draw the same stroke.
+// Fewer points for the same line: of all points that fall into one column of a plot, the first, the lowest, the highest
+// and the last draw the same stroke.
 //
-// A training log has a point for each of a hundred thousand steps; the file of its plot stays small.
+// A training log has a point for each of a hundred thousand steps; this keeps the file of its plot small.
 
 /// Leaves out points that cannot be seen.
 package enum CurveThinning {
-  /// The points that matter of a line, in order.
+  /// The points of a line that affect the drawing, in order.
   ///
   /// - Parameter points: in the plot's units; a column is one unit wide.
   package static func thinned(_ points: [(x: Double, y: Double)]) -> [(x: Double, y: Double)] {

@@ -1,8 +1,8 @@
-// One or several plots as an SVG file: what README files, DocC and browsers show with sharp text at any size.
+// One or several plots as an SVG file, which README files, DocC and browsers show with sharp text at any size.
 //
-// A white ground is part of the drawing, so that it reads on dark pages as well. A title and a description say in words what
-// is shown, for those who listen to it. There are no scripts, style sheets or fonts, and nothing of the machine or the time:
-// the same numbers give the same bytes.
+// A white background is part of the drawing, so that it is legible on dark pages as well. A title and a description
+// state in words what is shown, for screen readers. There are no scripts, style sheets or fonts, and nothing that
+// depends on the machine or the time: the same values give the same bytes.
 
 import MVARFiles
 import MVARMedia
@@ -13,13 +13,13 @@ public struct Figure: Sendable {
   public enum Panel: Sendable {
     /// Curves over two axes.
     case lines(LinePlot)
-    /// A table of numbers as colored cells.
+    /// A table of values as colored cells.
     case heatMap(HeatMap)
-    /// A square of shares.
+    /// A square raster of fractions.
     case raster(RasterPanel)
   }
 
-  /// What the figure shows, in a few words; it is read aloud and not drawn.
+  /// What the figure shows, in a few words; for screen readers, not drawn.
   public var title: String
   /// The panels, row after row.
   public var rows: [[Panel]]
@@ -35,12 +35,12 @@ public struct Figure: Sendable {
     self.init(title: panel.title, rows: [[panel]])
   }
 
-  /// Between panels and around all.
+  /// The space between panels and around all of them.
   private static let gap = 10
 
   /// The text of the SVG document.
   ///
-  /// - Throws: `FileError` when there is no panel, or a panel's numbers or size make no plot.
+  /// - Throws: `FileError` when there is no panel, or a panel's values or size are invalid.
   public func svg() throws(FileError) -> String {
     guard !rows.isEmpty, rows.allSatisfy({ !$0.isEmpty }) else { throw FileError("the figure", "has no panels") }
     let gap = Figure.gap
@@ -74,14 +74,14 @@ public struct Figure: Sendable {
     return document
   }
 
-  /// What each panel shows, one after the other.
+  /// What each panel shows, one after another.
   public var description: String {
     let panels = rows.joined().map(\.summary)
     if panels.count == 1 { return panels[0] }
     return panels.enumerated().map { "Panel \($0.offset + 1) of \(panels.count): \($0.element)" }.joined(separator: " ")
   }
 
-  /// Writes the SVG file: whole, or not at all.
+  /// Writes the SVG file atomically.
   ///
   /// - Throws: `FileError` as ``svg()`` does, or when the file cannot be written.
   public func write(to path: String) throws(FileError) {

@@ -1,13 +1,13 @@
-// A table of numbers as colored cells, the darker the larger, with the number written in where it fits, names along both
-// sides, and a scale of the colors at the right.
+// A table of values as colored cells, darker for larger values, with the value written in each cell where it fits,
+// names along both sides, and a color bar at the right.
 //
-// Rows run from top to bottom and columns from left to right, as in the table. The cells are an embedded raster, a pixel
-// each; everything else is drawn around and over it.
+// Rows run from top to bottom and columns from left to right, as in the table. The cells are an embedded raster, one
+// pixel each; everything else is drawn around and over it.
 
 import MVARFiles
 import MVARMedia
 
-/// A table of numbers as colored cells.
+/// A table of values as colored cells.
 public struct HeatMap: Sendable {
   /// The line above the table.
   public var title: String
@@ -15,15 +15,15 @@ public struct HeatMap: Sendable {
   public var xLabel: String
   /// What the rows are.
   public var yLabel: String
-  /// What the numbers are, with their unit, beside the scale of colors.
+  /// What the values are, with their unit, beside the color bar.
   public var valueLabel: String
-  /// The numbers, row after row, all rows equally long; nil or what is not finite leaves an empty cell.
+  /// The values, row after row, all rows of equal length; nil or a value that is not finite leaves an empty cell.
   public var values: [[Double?]]
-  /// What stands below each column and left of each row; names that would touch others are left out.
+  /// The names below each column and left of each row; names that would touch others are left out.
   public var names: (columns: [String], rows: [String]) = ([], [])
   /// What is written into each cell, if all of it fits; nothing by default.
   public var texts: [[String]] = []
-  /// The numbers of the lightest and the darkest color; others get the nearer of the two.
+  /// The values of the lightest and the darkest color; values outside get the nearer of the two.
   public var range: ClosedRange<Double>
   /// The width in pixels.
   public var width = 520
@@ -32,7 +32,7 @@ public struct HeatMap: Sendable {
 
   /// A heat map; names, texts and size can be set afterwards.
   ///
-  /// - Parameter range: the numbers of the lightest and the darkest color; from 0 to the largest number when not given.
+  /// - Parameter range: the values of the lightest and the darkest color; by default from 0 to the largest value.
   public init(
     title: String, xLabel: String, yLabel: String, valueLabel: String, values: [[Double?]],
     range: ClosedRange<Double>? = nil
@@ -48,27 +48,27 @@ public struct HeatMap: Sendable {
 
   /// The color of an empty cell.
   public static let emptyColor = PixelImage.Color.white
-  /// From the lightest to the darkest: lighter is less for every eye, and in gray print.
+  /// From the lightest to the darkest: lightness is monotonic, for color-blind readers and in grayscale print.
   private static let colors: [PixelImage.Color] = [
     .init(red: 241, green: 246, blue: 251), .init(red: 158, green: 202, blue: 225),
     .init(red: 49, green: 130, blue: 189), .init(red: 8, green: 48, blue: 107),
   ]
 
-  /// The color of a share of the range: 0 the lightest, 1 the darkest.
+  /// The color of a fraction of the range: 0 the lightest, 1 the darkest.
   public static func color(of share: Double) -> PixelImage.Color {
     let place = min(max(share, 0), 1) * Double(colors.count - 1)
     let lower = min(Int(place), colors.count - 2)
     return colors[lower].mixed(with: colors[lower + 1], share: place - Double(lower))
   }
 
-  /// The color of a number.
+  /// The color of a value.
   public func color(of value: Double?) -> PixelImage.Color {
     guard let value, value.isFinite else { return HeatMap.emptyColor }
     let span = range.upperBound - range.lowerBound
     return HeatMap.color(of: span > 0 ? (value - range.lowerBound) / span : 0)
   }
 
-  /// What the map shows, in words: what rows, columns and numbers are, then every row's numbers as they are written.
+  /// What the map shows, in words: what rows, columns and values are, then the values of every row as written.
   var summary: String {
     let numbers = values.joined().compactMap { $0 }.filter(\.isFinite)
     var sentences = [
@@ -90,8 +90,8 @@ public struct HeatMap: Sendable {
 
   /// The map's shapes.
   ///
-  /// - Throws: `FileError` when the table is empty or not rectangular, names or texts are not as many, or the size is
-  ///   outside ``ImageLimits`` or too small for the labels.
+  /// - Throws: `FileError` when the table is empty or not rectangular, the number of names or texts is wrong, or the
+  ///   size is outside ``ImageLimits`` or too small for the labels.
   func draw() throws(FileError) -> [SVGElement] {
     let (rowCount, columnCount) = try checkTable()
     var nameWidth = names.rows.map { PlotStyle.width(of: XMLText.printable($0), size: PlotStyle.tick) }.max() ?? 0
@@ -148,7 +148,7 @@ public struct HeatMap: Sendable {
     return (rowCount, columnCount)
   }
 
-  /// Writes the cells' texts in the largest letters in which all of them fit, or not at all.
+  /// Writes the cells' texts in the largest font size in which all of them fit, or not at all.
   private func drawTexts(_ drawing: inout SVGDrawing, _ area: RasterArea, _ cell: (width: Double, height: Double)) {
     let widest = texts.joined().map { PlotStyle.width(of: XMLText.printable($0), size: 1) }.max() ?? 0
     let sizes = stride(from: PlotStyle.label, through: 8, by: -0.5)
@@ -166,7 +166,7 @@ public struct HeatMap: Sendable {
     }
   }
 
-  /// The scale of colors with its numbers, right of the cells.
+  /// The color bar with its values, to the right of the cells.
   private func drawColors(_ drawing: inout SVGDrawing, _ area: RasterArea) throws(FileError) {
     let steps = 128
     var bar = try PixelImage(width: 1, height: steps, filledWith: .white)

@@ -1,4 +1,4 @@
-// How curves become SVG: title and legend above the frame, ticks, grid and labels around it, then baselines, lines, marks.
+// How curves become SVG: title and legend above the frame, ticks, grid and labels around it, baselines, lines, marks.
 
 import MVARFiles
 import MVARMedia
@@ -27,7 +27,7 @@ extension LinePlot {
     return drawing.elements
   }
 
-  /// Where everything lies, in pixels from the upper left corner.
+  /// The layout, in pixels from the upper left corner.
   private struct Frame {
     var left: Double
     var right: Double
@@ -37,7 +37,7 @@ extension LinePlot {
     var yAxis: PlotAxis
     var xTicks: [(value: Double, label: String)]
     var yTicks: [(value: Double, label: String)]
-    /// The names in the legend with their places; the first line is at 0.
+    /// The names in the legend with their positions; the first line is at 0.
     var legend: [(index: Int, name: String, x: Double, line: Int)]
 
     func x(_ value: Double) -> Double? { xAxis.place(value).map { left + $0 * (right - left) } }
@@ -131,7 +131,7 @@ extension LinePlot {
   private func marks(_ curve: Series) -> Bool { curve.points.count <= LinePlot.mostMarks }
   private func markRadius(_ curve: Series) -> Double { 2.2 + 0.75 * curve.lineWidth }
 
-  /// Draws a curve; false when none of its points has a place.
+  /// Draws a curve; false when none of its points has a position.
   private func draw(_ curve: Series, color: PixelImage.Color, _ drawing: inout SVGDrawing, _ frame: Frame) -> Bool {
     let places = curve.points.map { point -> (x: Double, y: Double)? in
       guard let x = frame.x(point.x), let y = frame.y(point.y) else { return nil }

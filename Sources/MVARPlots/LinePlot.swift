@@ -1,4 +1,4 @@
-// Curves over two axes: what is shown, and in which form. How it is drawn stands in LinePlot+Drawing.swift.
+// Curves over two axes: what is shown, and in which form. The drawing itself is in LinePlot+Drawing.swift.
 //
 // Lines, marks and baselines only: no bars, no error bands, no second axis.
 
@@ -6,25 +6,25 @@ import MVARMedia
 
 /// Curves over two axes.
 public struct LinePlot: Sendable {
-  /// How numbers are laid out along an axis.
+  /// How values are laid out along an axis.
   public enum Scale: Sendable {
     /// Equal differences are equal distances.
     case linear
-    /// Equal ratios are equal distances; numbers that are not positive leave gaps. The axis says so in its label.
+    /// Equal ratios are equal distances; values that are not positive leave gaps. The axis states this in its label.
     case logarithmic
   }
 
   /// One curve.
   public struct Series: Sendable {
-    /// What the legend calls it; nothing keeps it out of the legend.
+    /// Its name in the legend; an empty name keeps it out of the legend.
     public var name: String
-    /// The points in the order in which they are joined; one that is not finite leaves a gap.
+    /// The points in the order in which they are connected; one that is not finite leaves a gap.
     public var points: [(x: Double, y: Double)]
-    /// The line's color; nil takes the next of ``LinePlot/palette``.
+    /// The line's color; nil for the next one of ``LinePlot/palette``.
     public var color: PixelImage.Color?
     /// The line's width in pixels.
     public var lineWidth: Double
-    /// Whether the line is dashed, as one is that others are compared with.
+    /// Whether the line is dashed, as for a curve that others are compared with.
     public var isDashed = false
 
     /// A curve through points.
@@ -38,9 +38,9 @@ public struct LinePlot: Sendable {
     }
   }
 
-  /// A level to compare with: a dashed line across the plot, with its name.
+  /// A level for comparison: a dashed line across the plot, with its name.
   public struct Baseline: Sendable {
-    /// Where it lies on the vertical axis.
+    /// Its position on the vertical axis.
     public var y: Double
     /// What it is.
     public var name: String
@@ -60,15 +60,15 @@ public struct LinePlot: Sendable {
   public var yLabel: String
   /// The curves; later ones are drawn over earlier ones.
   public var series: [Series]
-  /// Levels to compare with.
+  /// Levels for comparison.
   public var baselines: [Baseline] = []
   /// The horizontal axis.
   public var xScale = Scale.linear
   /// The vertical axis.
   public var yScale = Scale.linear
-  /// The places along the horizontal axis that get a tick, ascending, with their labels; nil for round numbers.
+  /// The positions of ticks along the horizontal axis, ascending, with their labels; nil for round numbers.
   public var xTicks: [(value: Double, label: String)]?
-  /// Whether a linear vertical axis begins at 0, so that heights compare as numbers do.
+  /// Whether a linear vertical axis begins at 0, so that heights are proportional to values.
   public var startsAtZero = false
   /// The plot's width in pixels.
   public var width = 760
@@ -83,7 +83,7 @@ public struct LinePlot: Sendable {
     self.series = series
   }
 
-  /// Colors that stay apart for color-blind eyes and in gray print.
+  /// Colors that remain distinguishable for color-blind readers and in grayscale print.
   public static let palette: [PixelImage.Color] = [
     .init(red: 0, green: 101, blue: 178), .init(red: 213, green: 94, blue: 0), .init(red: 0, green: 150, blue: 110),
     .init(red: 198, green: 100, blue: 160), .init(red: 220, green: 150, blue: 0), .init(red: 80, green: 175, blue: 230),
@@ -103,7 +103,7 @@ public struct LinePlot: Sendable {
     return label.isEmpty ? "logarithmic" : "\(label) (logarithmic)"
   }
 
-  /// What the plot shows, in words: the axes, then each curve with its points and the range of its numbers.
+  /// What the plot shows, in words: the axes, then each curve with its points and the range of its values.
   var summary: String {
     func range(_ values: [Double]) -> String {
       guard let least = values.min(), let most = values.max() else { return "no numbers" }

@@ -1,8 +1,8 @@
-// One axis of a plot: which numbers it spans, where each lies between 0 and 1, and which get ticks.
+// One axis of a plot: which values it spans, the position of each between 0 and 1, and which get ticks.
 //
-// Linear ticks step by 1, 2 or 5 times a power of ten; logarithmic ones are decades, with 2 and 5 times each where there is
-// room, or linear ticks where the span is less than two decades (one, with room). Numbers beyond ±1e300 do not fit, so that
-// no difference overflows.
+// Linear ticks have steps of 1, 2 or 5 times a power of ten; logarithmic ones are decades, with 2 and 5 times each
+// where there is room, or linear ticks where the span is less than two decades (one, with room). Values beyond ±1e300
+// are not supported, so that no difference overflows.
 
 import Foundation
 
@@ -12,11 +12,11 @@ package struct PlotAxis {
   private let low: Double
   private let high: Double
 
-  /// An axis that spans numbers.
+  /// An axis that spans the given values.
   ///
   /// - Parameters:
-  ///   - startsAtZero: whether a linear axis of numbers that are not negative begins at 0.
-  ///   - padding: what stays free at either end, as a share of the span.
+  ///   - startsAtZero: whether a linear axis of nonnegative values begins at 0.
+  ///   - padding: the free space at either end, as a fraction of the span.
   package init(_ values: [Double], _ scale: LinePlot.Scale, startsAtZero: Bool = false, padding: Double = 0.04) {
     isLogarithmic = scale == .logarithmic
     let places = values.compactMap { PlotAxis.transformed($0, scale == .logarithmic) }
@@ -33,12 +33,12 @@ package struct PlotAxis {
     return isLogarithmic ? log10(value) : value
   }
 
-  /// Where a number lies: 0 at the axis' start, 1 at its end; nil when it has no place.
+  /// The position of a value: 0 at the axis' start, 1 at its end; nil when it has none.
   package func place(_ value: Double) -> Double? {
     PlotAxis.transformed(value, isLogarithmic).map { ($0 - low) / (high - low) }
   }
 
-  /// At most about `count` numbers with their labels.
+  /// At most about `count` ticks, as values with their labels.
   package func ticks(_ count: Int) -> [(value: Double, label: String)] {
     if isLogarithmic && high - low >= 1 && 3 * (high - low) <= Double(count) + 1 {
       return (Int(low.rounded(.down))...Int(high.rounded(.down))).flatMap {

@@ -1,4 +1,4 @@
-// The rectangle that a raster fills, and the names and labels around it, which heat maps and rasters share.
+// The rectangle that a raster fills, and the names and labels around it, shared by heat maps and rasters.
 
 /// A rectangle inside a panel, in pixels from the panel's upper left corner.
 struct RasterArea {
@@ -10,12 +10,12 @@ struct RasterArea {
   var width: Double { right - left }
   var height: Double { bottom - top }
 
-  /// Writes names below and left of the rectangle, as many as do not touch each other.
+  /// Writes names below and left of the rectangle, as many as fit without touching each other.
   ///
   /// - Parameters:
-  ///   - columns: names with the places of their middles, from the left edge.
-  ///   - rows: names with the places of their middles, from the upper edge.
-  ///   - room: the widest that a row's name may be.
+  ///   - columns: names with the positions of their centers, from the left edge.
+  ///   - rows: names with the positions of their centers, from the upper edge.
+  ///   - room: the largest width of a row's name.
   func drawNames(
     _ drawing: inout SVGDrawing, columns: [(name: String, place: Double)], rows: [(name: String, place: Double)],
     room: Double

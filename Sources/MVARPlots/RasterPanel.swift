@@ -1,16 +1,16 @@
-// A square raster of shares between 0 and 1, a pixel each, dark where the share is 1: an attention mask, for one. A title
-// stands above it and a caption below; both axes are divided into named parts by thin lines.
+// A square raster of fractions between 0 and 1, one pixel each, dark where the fraction is 1: for example an attention
+// mask. A title stands above it and a caption below; both axes are divided into named parts by thin lines.
 
 import MVARFiles
 import MVARMedia
 
-/// A square of shares with a title, a caption and two equal axes.
+/// A square raster of fractions with a title, a caption and two identical axes.
 public struct RasterPanel: Sendable {
   /// A part of both axes.
   public struct Part: Sendable {
-    /// What stands beside it, where it does not touch another name.
+    /// Its name, written beside it where it does not touch another name.
     public var name: String
-    /// The share of the side that it takes, 0 … 1 from the left and from the top.
+    /// The interval of the side that it occupies, 0 … 1 from the left and from the top.
     public var range: Range<Double>
 
     /// A part with its name.
@@ -28,9 +28,9 @@ public struct RasterPanel: Sendable {
   public var xLabel = ""
   /// What the rows are.
   public var yLabel = ""
-  /// Pixels a side of the raster.
+  /// Pixels per side of the raster.
   public var side: Int
-  /// The share of each pixel, row after row; what is not a number counts as 0.
+  /// The fraction of each pixel, row after row; NaN counts as 0.
   public var shares: [Double]  // [side, side]
   /// The parts of both axes, in order.
   public var parts: [Part] = []
@@ -45,9 +45,9 @@ public struct RasterPanel: Sendable {
     self.shares = shares
   }
 
-  /// The color of a share of 0.
+  /// The color of a fraction of 0.
   public static let light = PixelImage.Color(gray: 246)
-  /// The color of a share of 1.
+  /// The color of a fraction of 1.
   public static let dark = PixelImage.Color(red: 16, green: 52, blue: 100)
 
   private var area: RasterArea {
@@ -67,7 +67,7 @@ public struct RasterPanel: Sendable {
 
   /// The panel's shapes.
   ///
-  /// - Throws: `FileError` when the side does not match the number of shares or a size is outside ``ImageLimits``.
+  /// - Throws: `FileError` when the side does not match the number of values or a size is outside ``ImageLimits``.
   func draw() throws(FileError) -> [SVGElement] {
     try ImageLimits.check(width: side, height: side, of: "the raster")
     try ImageLimits.check(width: width, height: width, of: "the raster's panel")

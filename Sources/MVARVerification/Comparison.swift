@@ -1,9 +1,9 @@
-// One row per tensor: how far ours is from the golden one, where, and whether that is within the tolerance.
+// One row per tensor: how far our tensor is from the golden one, where, and whether that is within the tolerance.
 //
-// Tolerances are those of `Fixtures/golden/README.md`: values 2e-4 absolute plus 1e-4 relative; gradients relative to the
-// tensor's largest magnitude; tokens exactly. A golden gradient whose norm is below 1e-6 is rounding of a true zero. Every
-// bound comes from the golden side, never from ours, and no bound admits what is not finite: a NaN on either side fails, and
-// so does an infinity that the other side lacks. A golden tensor that is missing is one row's fault and no other's.
+// Tolerances are those of `Fixtures/golden/README.md`: values 2e-4 absolute plus 1e-4 relative; gradients relative to
+// the tensor's largest magnitude; tokens exactly. A golden gradient whose norm is below 1e-6 is rounding of a true
+// zero. Every bound comes from the golden side, never from ours. A NaN on either side never passes, nor does an
+// infinity that the other side lacks. A missing golden tensor affects only its own row.
 
 import MVARCheckpoints
 import MVARFiles
@@ -11,27 +11,27 @@ import TensorCore
 
 /// The outcome of one comparison.
 public struct VerificationRow: Sendable {
-  /// What became of it.
+  /// The verdict.
   public enum Outcome: Sendable, Equatable {
     /// Within the tolerance.
     case passed
     /// Outside the tolerance, or another shape.
     case failed
-    /// Nothing could be compared, and why.
+    /// Nothing could be compared; the reason.
     case notChecked(String)
-    /// The file does not hold it, and need not.
+    /// The file does not contain it, and need not.
     case notInFile
   }
 
   /// The tensor, or the part of a file.
   public let name: String
-  /// What became of it.
+  /// The verdict.
   public let outcome: Outcome
   /// The largest |ours − golden|.
   public let absolute: Double
   /// The largest error relative to the golden tensor's largest magnitude.
   public let relative: Double
-  /// Where the largest error is, and both values; for a failure without numbers, the reason.
+  /// The position of the largest error, and both values; for a failure without numbers, the reason.
   public let place: String
   /// The tolerance in words.
   public let tolerance: String
@@ -60,7 +60,7 @@ struct RowCollector {
   }
 
   /// Probabilities: relative 1e-4 in effect. Those of thousands of codes are far below the absolute tolerance of other
-  /// values, and a code that only one side allows must show.
+  /// values, and a code that only one side allows must be detected.
   mutating func probabilities<B: Backend>(_ name: String, _ ours: Tensor<B>, _ golden: StoredTensor) throws {
     let ours = (values: try ours.scalars().map(Double.init), shape: ours.shape.dimensions)
     judging(name) { rows in
@@ -91,12 +91,12 @@ struct RowCollector {
     value(name, [ours], [1], [golden], [1])
   }
 
-  /// A loss, a norm or a rate of a training: relative 1e-5.
+  /// A loss, norm or rate of a training: relative 1e-5.
   mutating func measure(_ name: String, _ ours: Double, _ golden: Double) {
     compare(name, [ours], [1], [golden], [1], tolerance: "1e-5 relative") { 1e-5 * abs($0) }
   }
 
-  /// A trained parameter, of which the file may hold the first elements only: absolute 1e-5.
+  /// A trained parameter, of which the file may contain only the first elements: absolute 1e-5.
   mutating func parameter(_ name: String, _ ours: [Double], _ golden: [Double]) {
     compare(name, ours, [ours.count], golden, [golden.count], tolerance: "1e-5") { _ in 1e-5 }
   }
@@ -119,23 +119,23 @@ struct RowCollector {
         tolerance: "equal"))
   }
 
-  /// Something that is either so or not.
+  /// A condition that is either true or false.
   mutating func check(_ name: String, _ good: Bool, _ reason: String) {
     rows.append(
       VerificationRow(
         name: name, outcome: good ? .passed : .failed, absolute: 0, relative: 0, place: reason, tolerance: "equal"))
   }
 
-  /// A gradient, of which the file may hold the first elements only.
+  /// A gradient, of which the file may contain only the first elements.
   ///
-  /// The tolerance is relative to the largest magnitude of the whole golden tensor. Where the file holds the first elements
-  /// only, that is not known; but it is at least the largest of those elements, and at least the root mean square
-  /// norm/√count of the whole. The larger of the two is taken, so the bound is never above the one the whole tensor would
-  /// give.
+  /// The tolerance is relative to the largest magnitude of the whole golden tensor. Where the file contains only the
+  /// first elements, that is not known; but it is at least the largest of those elements, and at least the root mean
+  /// square norm/√count of the whole. The larger of the two is taken, so the bound never exceeds the one that the whole
+  /// tensor would give.
   ///
   /// - Parameters:
   ///   - isPart: whether the golden tensor is the first elements of the whole.
-  ///   - norm: the norm of the whole golden tensor, if the file tells it.
+  ///   - norm: the norm of the whole golden tensor, if the file contains it.
   mutating func gradient(
     _ name: String, _ ours: [Double], _ shape: [Int], _ golden: @autoclosure () throws -> StoredTensor,
     isPart: Bool = false, norm: Double? = nil
@@ -168,7 +168,7 @@ struct RowCollector {
     }
   }
 
-  /// Something that the file does not hold and need not.
+  /// Something that the file does not contain and need not.
   mutating func notInFile(_ name: String) {
     rows.append(
       VerificationRow(name: name, outcome: .notInFile, absolute: 0, relative: 0, place: "", tolerance: ""))
@@ -213,7 +213,7 @@ struct RowCollector {
       let bound = allowed(golden[index])
       largest = max(largest, abs(golden[index]))
       if !(error <= bound) { good = false }
-      // A bound of zero asks for equality.
+      // A bound of zero requires equality.
       let part = error == 0 ? 0 : error / bound
       if part > share { (share, place) = (part, index) }
       worst = max(worst, error)
@@ -227,12 +227,12 @@ struct RowCollector {
         tolerance: tolerance))
   }
 
-  /// The share of a tolerance that an error takes.
+  /// The fraction of a tolerance that an error takes up.
   private static func text(_ share: Double) -> String {
     share < 1e12 ? "\(Int(share * 100)) % of the tolerance" : "far outside the tolerance"
   }
 
-  /// `[1, 2]`: an element's place in a tensor by its place in memory.
+  /// `[1, 2]`: an element's index in a tensor, from its offset in memory.
   private static func coordinates(of index: Int, in shape: [Int]) -> [Int] {
     var (rest, coordinates) = (index, [Int](repeating: 0, count: shape.count))
     for axis in shape.indices.reversed() where shape[axis] > 0 {

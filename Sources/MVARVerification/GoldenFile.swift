@@ -1,4 +1,4 @@
-// A file of golden values: tensors by name, and metadata that says what to run and on which model.
+// A file of golden values: tensors by name, and metadata that specifies what to run and on which model.
 
 import Foundation
 import MVAR
@@ -74,19 +74,19 @@ struct GoldenFile {
     self.kind = kind
   }
 
-  /// The tensor of a name.
+  /// The tensor with a name.
   func tensor(_ name: String) throws -> StoredTensor {
     guard let tensor = checkpoint[name] else { throw GoldenError(path, "has no tensor \(name)") }
     return tensor
   }
 
-  /// The tensor of a name as an engine's tensor.
+  /// The tensor with a name as an engine's tensor.
   func load<B: Backend>(_ name: String, on device: B.Device) throws -> Tensor<B> {
     let stored = try tensor(name)
     return try Tensor(try stored.doubles().map { B.Scalar($0) }, shape: Shape(stored.shape), on: device)
   }
 
-  /// The integers of a name as an engine's indices, each checked to lie below `limit`.
+  /// The integers with a name as an engine's indices, each checked to be below `limit`.
   func loadIndices<B: Backend>(_ name: String, below limit: Int, on device: B.Device) throws -> Indices<B> {
     let stored = try tensor(name)
     let values = try stored.integers()
@@ -106,7 +106,7 @@ struct GoldenFile {
     }
   }
 
-  /// The norms of gradients in the metadata; nil where the file holds none.
+  /// The norms of gradients in the metadata; nil where the file contains none.
   func norms<Norms: Decodable>(as type: Norms.Type) throws -> Norms? {
     checkpoint.metadata["grad_l2_norms"] == nil ? nil : try metadata("grad_l2_norms", as: type)
   }

@@ -1,9 +1,9 @@
-// The operators of a golden file as cases of the registry: the same code interprets them for `mvar verify`, for the tests and
-// for the check of GPUs, with one bar.
+// The operators of a golden file as cases of the registry: the same code interprets them for `mvar verify`, for the
+// tests and for the check of GPUs, with the same tolerance.
 //
-// PyTorch computed in single precision: its own rounding is what separates it from the truth. Measured: 2e-6 of the largest
-// value at most; allowed: 1e-5. One operator may have several cases, `linear` and `linear_2`. A case whose shapes or
-// attributes do not fit cannot be judged; operators stop the program at such shapes, so `OperatorShapes` looks first.
+// PyTorch computed in single precision: its own rounding separates it from the exact values. Measured: 2e-6 of the
+// largest value at most; allowed: 1e-5. One operator may have several cases, `linear` and `linear_2`. A case whose
+// shapes or attributes do not fit cannot be judged; operators stop the program at such shapes: see `OperatorShapes`.
 
 import Foundation
 import MVARCheckpoints
@@ -46,23 +46,23 @@ package struct GoldenOperators {
   }
 }
 
-/// An operator of a golden file: what it is applied to, and what PyTorch computed.
+/// An operator of a golden file: its inputs, and the results of PyTorch.
 package struct GoldenOperator {
-  /// A tensor of the file beside what an engine computes.
+  /// A tensor of the file beside the one that an engine computed.
   package enum Judgment {
     /// How far apart the two are.
     case compared(TensorComparison)
-    /// The file does not hold it, and need not.
+    /// The file does not contain it, and need not.
     case notInFile
-    /// The file holds something that cannot be read, or nothing where it must, and why.
+    /// The file contains something that cannot be read, or lacks something required; the reason.
     case notJudged(String)
   }
 
-  /// What the file calls it.
+  /// Its name in the file.
   package let name: String
   /// The operator with the inputs of the file.
   package let operatorCase: any OperatorCase
-  /// The gradient of the output, if the file holds it.
+  /// The gradient of the output, if the file contains it.
   private let cotangent: Values?
   private let letters: [String]
   private let preScale: Double
@@ -136,7 +136,7 @@ package struct GoldenOperator {
     }
   }
 
-  /// Runs an engine forward and backward, and judges the output and then every gradient, by the alphabet.
+  /// Runs an engine forward and backward, and judges the output and then every gradient, in alphabetical order.
   ///
   /// - Throws: what the engine throws when a transfer fails.
   package func compare<B: Backend>(on engine: B.Type, device: B.Device, precision: ComputedPrecision? = nil) throws
@@ -176,7 +176,7 @@ package struct GoldenOperator {
 }
 
 extension GoldenFile {
-  /// The numbers of a tensor.
+  /// The values of a tensor.
   func values(_ name: String) throws -> Values {
     let stored = try tensor(name)
     return Values(try stored.doubles(), shape: Shape(stored.shape))

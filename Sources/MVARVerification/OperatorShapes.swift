@@ -1,6 +1,6 @@
-// What an `ops` file says of an operator's case, and whether its shapes and attributes fit the operator. Operators stop the
-// program at shapes that do not fit, because in a program that is a mistake; in a file it is bad input, which is one case's
-// fault. Nothing is computed here.
+// The specification of an operator's case in an `ops` file, and whether its shapes and attributes fit the operator.
+// Operators stop the program at shapes that do not fit, because in a program that is a programming error; in a file it
+// is bad input, which affects only one case. Nothing is computed here.
 
 import Foundation
 import MVARFiles
@@ -23,7 +23,7 @@ struct GoldenAttributes: Decodable {
     case labelSmoothing = "label_smoothing"
   }
 
-  /// Attributes that say in words what the operator does anyway.
+  /// Attributes that only describe in words what the operator does anyway.
   private static let remarks: Set<String> = ["affine", "pad", "align_corners", "a", "layout", "window"]
 
   private struct AnyKey: CodingKey {
@@ -62,7 +62,7 @@ struct GoldenAttributes: Decodable {
     }
   }
 
-  /// What is wrong with an attribute that is no parameter: an unknown one, or another kernel or border than ours.
+  /// What is wrong with an attribute that is not a parameter: an unknown one, or a kernel or border other than ours.
   private static func problem(with key: AnyKey, _ all: KeyedDecodingContainer<AnyKey>) -> String? {
     guard remarks.contains(key.stringValue) else { return "unknown attribute `\(key.stringValue)`" }
     let isSame =
@@ -80,7 +80,7 @@ struct GoldenAttributes: Decodable {
 
 /// The shapes of one case.
 struct OperatorShapes {
-  /// What is said of an operator that nobody knows.
+  /// The sentence for an unknown operator.
   static let unknown = "this version knows no such operator"
 
   private let file: GoldenFile
@@ -91,13 +91,13 @@ struct OperatorShapes {
     (self.file, self.name, self.attributes) = (file, name, attributes)
   }
 
-  /// The operator of a case: `linear` for `linear_2`. Names whose numbers are sizes, such as `area_4_2`, are known by
-  /// how they begin.
+  /// The operator of a case: `linear` for `linear_2`. Names whose numbers are sizes, such as `area_4_2`, are recognized
+  /// by their prefix.
   static func kind(of name: String) -> String { name.replacing(#/_\d+$/#, with: "") }
 
   /// The shape of the operator's output.
   ///
-  /// - Parameter wanted: the output's shape in the file, which decides to what size maps are resized.
+  /// - Parameter wanted: the output's shape in the file, which determines the size that maps are resized to.
   /// - Throws: `GoldenOperatorError`, `GoldenError` or `FileError` when the case cannot be run.
   func output(like wanted: [Int]) throws -> [Int] {
     if let problem = attributes.problem { throw GoldenOperatorError(problem) }
@@ -158,7 +158,7 @@ struct OperatorShapes {
     return [x[0], w[0]] + sides
   }
 
-  /// The shape of an input, none of whose sides is 0.
+  /// The shape of an input, none of whose dimensions is 0.
   private func shape(_ letter: String, rank: Int? = nil) throws -> [Int] {
     let found = try file.tensor("\(name).in.\(letter)").shape
     try require(

@@ -1,5 +1,5 @@
 // SHA-256 (FIPS 180-4) in plain loops, for comparing images with recorded digests. Clarity before speed, and no
-// protection against timing attacks: it keeps no secrets.
+// protection against timing attacks: it handles no secrets.
 
 /// SHA-256 of bytes.
 package enum SHA256 {
@@ -41,13 +41,13 @@ package enum SHA256 {
   }
 
   private static let roundConstants = fractions(of: 64) { number in
-    // The cube root by Newton's steps; the 32 bits below the point need less than a double holds.
+    // The cube root by Newton's method; the 32 bits after the binary point need less precision than a Double has.
     var root = 1.0 + number / 3
     for _ in 0..<60 { root -= (root * root * root - number) / (3 * root * root) }
     return root
   }
 
-  /// The first 32 bits below the point of a root of each of the first primes.
+  /// The first 32 bits after the binary point of a root of each of the first primes.
   private static func fractions(of count: Int, root: (Double) -> Double) -> [UInt32] {
     var primes: [Int] = []
     var candidate = 2

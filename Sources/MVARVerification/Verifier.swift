@@ -1,4 +1,5 @@
-// Runs a golden file's case on an engine. The file's `kind` says what to run; weights are computed from their names.
+// Runs a golden file's case on an engine. The file's `kind` specifies what to run; weights are computed from their
+// names.
 
 import MVAR
 import MVARCheckpoints
@@ -19,7 +20,7 @@ public struct VerificationReport: Sendable {
   public var failed: Int { rows.count { $0.outcome == .failed } }
   /// How many parts were not checked.
   public var notChecked: Int { rows.count - passed - failed }
-  /// Whether something that the file holds could not be judged.
+  /// Whether something that the file contains could not be judged.
   public var hasUnjudged: Bool {
     rows.contains { if case .notChecked = $0.outcome { true } else { false } }
   }
@@ -27,9 +28,9 @@ public struct VerificationReport: Sendable {
 
 /// Compares an engine with golden values.
 public struct Verifier<B: Backend> where B.Device: Sendable {
-  /// Where the engine computes.
+  /// The device of the engine.
   public let device: B.Device
-  /// The folder of the photographs that `vqvae-photo` files name; nil to look beside the golden files.
+  /// The folder of the photographs that `vqvae-photo` files name; nil for the one next to the golden files.
   public let photos: String?
 
   /// A verifier.
@@ -40,7 +41,7 @@ public struct Verifier<B: Backend> where B.Device: Sendable {
 
   /// Runs one file.
   ///
-  /// - Throws: when the file cannot be read or is not what its kind promises; a wrong value is a failed row.
+  /// - Throws: when the file cannot be read or does not match its kind; a wrong value is a failed row.
   public func verify(_ path: String) throws -> VerificationReport {
     if path.hasSuffix(".json") {
       return try verifyJSON(path)
@@ -61,7 +62,7 @@ public struct Verifier<B: Backend> where B.Device: Sendable {
     return VerificationReport(path: path, kind: file.kind, rows: rows.rows)
   }
 
-  /// The gradients of all parameters against a file's norms and stored parts, as far as the file holds them.
+  /// The gradients of all parameters against a file's norms and stored parts, as far as the file contains them.
   func gradients(
     _ parameters: [(key: String, gradient: Tensor<B>?, shape: [Int])], prefix: String, norms: [String: Double]?,
     _ file: GoldenFile, _ rows: inout RowCollector

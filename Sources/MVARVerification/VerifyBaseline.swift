@@ -30,7 +30,7 @@ extension Verifier {
       "sample", sampler, tokenizer, guidance: file.metadata("sample_cfg", as: Double.self), file, &rows)
   }
 
-  /// The `mvar` file whose batch a `var` file was made with: `NAME.mvar.…` beside `NAME.var.…`.
+  /// The `mvar` file whose batch a `var` file was made with: `NAME.mvar.…` next to `NAME.var.…`.
   private func sibling(of file: GoldenFile) throws -> GoldenFile {
     let url = URL(filePath: file.path)
     let name = url.lastPathComponent

@@ -1,5 +1,5 @@
-// Kind `ops`: each operator's output and vector-Jacobian product, as rows of a report. What the file says and how far an
-// engine may be off is `GoldenOperators`' business.
+// Kind `ops`: each operator's output and vector-Jacobian product, as rows of a report. `GoldenOperators` defines how
+// the file is interpreted and how large an engine's error may be.
 
 import MVARCheckpoints
 import MVARFiles
@@ -39,7 +39,7 @@ extension VerificationRow {
       relative: comparison.relative, place: Self.place(comparison), tolerance: comparison.bar.reason)
   }
 
-  /// Where the largest error is, and both values.
+  /// The position of the largest error, and both values.
   private static func place(_ comparison: TensorComparison) -> String {
     guard !comparison.coordinates.isEmpty else { return comparison.problem ?? "empty" }
     let values = "at \(comparison.coordinates): \(comparison.found), golden \(comparison.expected)"

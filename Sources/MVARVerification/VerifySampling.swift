@@ -1,5 +1,5 @@
-// Kinds `sample` (greedy sampling with and without guidance) and `filter` (probabilities after top-k and top-p). Kind `var`
-// samples through the same lines.
+// Kinds `sample` (greedy sampling with and without guidance) and `filter` (probabilities after top-k and top-p). Kind
+// `var` uses the same code for sampling.
 
 import Foundation
 import MVAR
@@ -9,7 +9,7 @@ extension Verifier {
   func sampling(_ file: GoldenFile, _ rows: inout RowCollector) throws {
     let tokenizer: VQVAE<B> = try file.tokenizer(on: device)
     let sampler = try Sampler<B>(try file.transformer(on: device), tokenizer.quantizer)
-    // Every guidance the file holds, by the names of its tensors.
+    // Every guidance that the file contains, by the names of its tensors.
     let guidances = Set(
       file.checkpoint.tensors.compactMap { name, _ -> String? in
         guard name.hasPrefix("cfg"), let end = name.range(of: ".scale0.logits") else { return nil }

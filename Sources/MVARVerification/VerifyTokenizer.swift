@@ -1,5 +1,5 @@
-// Kinds `vqvae` and `vqvae-photo`: encoder, tokens, f̂ after each scale, the transformer's inputs, reconstruction, losses
-// and every gradient of a training step.
+// Kinds `vqvae` and `vqvae-photo`: encoder, tokens, f̂ after each scale, the transformer's inputs, reconstruction,
+// losses and every gradient of a training step.
 
 import Foundation
 import MVAR
@@ -62,7 +62,7 @@ extension Verifier {
 
   private func tokens(_ quantized: Quantized<B>, _ file: GoldenFile, _ rows: inout RowCollector) throws {
     let perScale = try quantized.tokens.map { try $0.values() }
-    let batch = max(perScale[0].count, 1)  // scale 0 is one token an image
+    let batch = max(perScale[0].count, 1)  // scale 0 is one token per image
     // [S][B, p²] → [B, L]
     let ours = (0..<batch).flatMap { b in
       perScale.flatMap { values in values[b * (values.count / batch)..<(b + 1) * (values.count / batch)] }

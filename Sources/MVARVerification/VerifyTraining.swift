@@ -1,12 +1,12 @@
 // Kind `train`: twelve optimizer steps through the published schedule: loss, gradient norm and rate of each, and the
-// parameters at the end. And `schedules.json`: rates and decays of every schedule.
+// parameters at the end. Also `schedules.json`: rates and decays of every schedule.
 
 import Foundation
 import MVAR
 import MVARTraining
 import TensorCore
 
-/// What a `train` file says of its optimizer.
+/// The optimizer settings of a `train` file.
 private struct GoldenOptimizer: Decodable {
   let betas: [Double]
   let eps: Double
@@ -65,7 +65,7 @@ private struct GoldenSchedule: Decodable {
 }
 
 extension Verifier {
-  /// Losses, norms and rates agree relatively to 1e-5, parameters absolutely: see the table of tolerances.
+  /// Losses, norms and rates agree to a relative 1e-5, parameters to an absolute one: see the table of tolerances.
   func optimizerSteps(_ file: GoldenFile, _ rows: inout RowCollector) throws {
     let golden = try file.metadata("optimizer", as: GoldenOptimizer.self)
     guard golden.betas.count == 2, golden.total >= 1, golden.warmup >= 0 else {

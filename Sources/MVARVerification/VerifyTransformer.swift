@@ -4,7 +4,7 @@ import Foundation
 import MVAR
 import TensorCore
 
-/// What an `mvar` file says of one segment: [first token, end, windowed].
+/// One segment of an `mvar` file: [first token, end, windowed].
 private struct GoldenSegment: Decodable {
   let begin: Int
   let end: Int
@@ -18,7 +18,7 @@ private struct GoldenSegment: Decodable {
   }
 }
 
-/// Tokens of images with everything that teacher forcing needs, as an `mvar` file holds them.
+/// Tokens of images with everything that teacher forcing needs, as stored in an `mvar` file.
 struct ForcedBatch<B: Backend> {
   let labels: Indices<B>
   /// B·L tokens.

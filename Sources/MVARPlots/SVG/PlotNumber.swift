@@ -16,7 +16,7 @@ package enum PlotNumber {
     return text
   }
 
-  /// A measured number with four significant digits at least: `16384`, `43.61`, `0.0025`, `3e-08`.
+  /// A measured value with at least four significant digits: `16384`, `43.61`, `0.0025`, `3e-08`.
   package static func value(_ value: Double) -> String {
     guard value.isFinite, value != 0 else { return value == 0 ? "0" : "not a number" }
     let digits = Int(log10(abs(value)).rounded(.down))

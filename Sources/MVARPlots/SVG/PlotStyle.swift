@@ -1,11 +1,11 @@
-// What all plots share: the fonts' sizes, the grays, and how much room a text needs.
+// What all plots share: the font sizes, the grays, and the estimated width of texts.
 //
-// The reader's own font is used, so widths are estimates, taken from DejaVu Sans, which is wider than most: a label may have
-// more room than it needs, and hardly ever less.
+// The viewer's own font is used, so widths are estimates, taken from DejaVu Sans, which is wider than most: a label may
+// have more room than it needs, and hardly ever less.
 
 import MVARMedia
 
-/// Sizes of letters in the plots' units, which are pixels where a plot is not enlarged or reduced.
+/// Font sizes in the plots' units, which are pixels where a plot is not scaled.
 enum PlotStyle {
   static let fontFamily = "system-ui, sans-serif"
   /// The panel's title.
@@ -15,12 +15,12 @@ enum PlotStyle {
   /// The numbers along axes.
   static let tick = 12.0
 
-  /// About how wide a text is.
+  /// The approximate width of a text.
   static func width(of text: String, size: Double) -> Double {
     text.reduce(0) { $0 + advance(of: $1) } * size
   }
 
-  /// The text, with its middle left out where it would be wider than there is room.
+  /// The text, with its middle left out where it would be wider than the available room.
   static func shortened(_ text: String, size: Double, room: Double) -> String {
     let text = XMLText.printable(text)
     let needed = width(of: text, size: size)
@@ -34,7 +34,7 @@ enum PlotStyle {
     return "…"
   }
 
-  /// A letter's width as a share of the font's size.
+  /// A letter's width as a fraction of the font size.
   private static func advance(of letter: Character) -> Double {
     guard let code = letter.asciiValue else { return letter.utf8.count > 2 ? 1.05 : 0.65 }
     switch Character(UnicodeScalar(code)) {
@@ -54,7 +54,7 @@ extension PixelImage.Color {
   static let frame = PixelImage.Color(gray: 110)
   /// Thin lines inside the frame.
   static let grid = PixelImage.Color(gray: 225)
-  /// Lines to compare with.
+  /// Lines for comparison.
   static let baseline = PixelImage.Color(gray: 90)
 
   /// `#0065b2`

@@ -1,7 +1,7 @@
 // The shapes that plots are made of, as SVG elements in the order in which they are drawn.
 //
-// Colors, fonts and places are attributes of each element, without a style sheet, since the places where SVG is shown
-// (GitHub, DocC) remove some of them.
+// Colors, fonts and positions are attributes of each element, without a style sheet, since the places where SVG is
+// shown (GitHub, DocC) remove some of them.
 
 import Foundation
 import MVARFiles
@@ -11,18 +11,18 @@ import MVARMedia
 struct SVGDrawing {
   private(set) var elements: [SVGElement] = []
 
-  /// Which end of a text its place is.
+  /// Which point of a text its position refers to.
   enum Anchor: String {
     case start
     case middle
     case end
   }
 
-  /// Adds a line of text whose baseline begins, has its middle or ends at a place.
+  /// Adds a line of text that starts at, is centered on, or ends at a position on its baseline.
   ///
   /// - Parameters:
   ///   - isRotated: whether it reads from bottom to top.
-  ///   - hasHalo: whether a white edge sets it off from what lies below.
+  ///   - hasHalo: whether a white outline separates it from what lies below.
   mutating func text(
     _ words: String, _ x: Double, _ y: Double, size: Double = PlotStyle.label, anchor: Anchor = .start,
     color: PixelImage.Color = .ink, isBold: Bool = false, isRotated: Bool = false, hasHalo: Bool = false
@@ -58,7 +58,7 @@ struct SVGDrawing {
     elements.append(SVGElement("line", attributes))
   }
 
-  /// Adds a line through places.
+  /// Adds a line through points.
   mutating func polyline(
     _ points: [(x: Double, y: Double)], color: PixelImage.Color, width: Double, isDashed: Bool = false
   ) {
@@ -71,7 +71,7 @@ struct SVGDrawing {
     elements.append(SVGElement("polyline", attributes))
   }
 
-  /// Adds a dot; a browser shows the note when the pointer rests on it.
+  /// Adds a dot; a browser shows the note when the pointer hovers over it.
   mutating func circle(_ x: Double, _ y: Double, radius: Double, color: PixelImage.Color, note: String? = nil) {
     elements.append(
       SVGElement(
@@ -94,8 +94,9 @@ struct SVGDrawing {
         ]))
   }
 
-  /// Adds an image stretched over a rectangle, embedded as PNG: its pixels are sharp squares where they are enlarged, and
-  /// averaged where there are more of them than the rectangle is wide, since leaving some out would show false patterns.
+  /// Adds an image stretched over a rectangle, embedded as PNG: its pixels are sharp squares where they are enlarged,
+  /// and averaged where there are more of them than the rectangle is wide, since dropping pixels would show false
+  /// patterns.
   ///
   /// - Throws: `FileError` when the image cannot be compressed.
   mutating func raster(

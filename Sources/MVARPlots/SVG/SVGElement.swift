@@ -1,7 +1,7 @@
-// One element of an SVG document and its text form, indented by two spaces a level.
+// One element of an SVG document and its text form, indented by two spaces per level.
 //
-// Attributes and texts are escaped here and nowhere else, so that no text from outside can end an element early. Only what
-// the plots need: no style sheets, no scripts, no links.
+// Attributes and texts are escaped only here, so that no external text can end an element early. Only what the plots
+// need: no style sheets, no scripts, no links.
 
 /// An element with attributes, and with either text or further elements inside.
 struct SVGElement {

@@ -1,11 +1,11 @@
-// Text as XML can hold it, on one line.
+// Text that is valid in XML, on one line.
 //
-// XML forbids most control characters even when they are escaped, and marks of writing direction turn a label around. Both
-// are shown as `\u{1b}`; everything else stays as it is.
+// XML forbids most control characters even when they are escaped, and bidirectional control characters can reverse a
+// label. Both are shown as `\u{1b}`; everything else stays as it is.
 
-/// Makes text safe to stand in an XML document.
+/// Makes text safe for an XML document.
 package enum XMLText {
-  /// The text with everything that cannot be seen or does not belong into one line shown as its code.
+  /// The text with everything that is invisible or breaks the line shown as its code.
   package static func printable(_ text: String) -> String {
     var result = ""
     for scalar in text.unicodeScalars {
@@ -18,7 +18,7 @@ package enum XMLText {
     return result
   }
 
-  /// Printable text with the characters of markup replaced, for contents and for attributes in double quotes.
+  /// Printable text with markup characters replaced, for contents and for attributes in double quotes.
   static func escaped(_ text: String) -> String {
     var result = ""
     for character in printable(text).unicodeScalars {

@@ -1,19 +1,19 @@
-// Shows an image slightly differently each time: mirrored, or moved by a few pixels with its border repeated.
-// What happens to a sample is a pure function of the seed and the sample's number, never of threads or of the batch's
-// other samples. No color changes, no scaling: the tokenizer has to reproduce exactly what it is shown.
+// Varies an image slightly each time: mirrored, or shifted by a few pixels with its border repeated. What happens to a
+// sample is a pure function of the seed and the sample's number, never of threads or of the batch's other samples. No
+// color changes, no scaling: the tokenizer has to reproduce exactly what it is shown.
 
 import TensorCore
 
 /// Random flips and shifts.
 public struct Augmentation: Sendable, Equatable {
-  /// Whether every second image is mirrored left to right.
+  /// Whether half of the images, chosen at random, are mirrored left to right.
   public var flips: Bool
-  /// By how many pixels an image is moved at most, in each of the four directions.
+  /// The largest shift of an image in pixels, in each of the four directions.
   public var shift: Int
-  /// Labels whose images are never mirrored, for example writing.
+  /// Labels whose images are never mirrored, for example letters.
   public var unflippable: Set<Int>
 
-  /// The places of this type's numbers in the stream of a sample; lower ones belong to the dropping of labels.
+  /// This type's positions in the random stream of a sample; lower ones are used for label dropping.
   private enum Place {
     static let flip = 16
     static let horizontal = 17
@@ -23,8 +23,8 @@ public struct Augmentation: Sendable, Equatable {
   /// An augmentation; the default does nothing.
   ///
   /// - Parameters:
-  ///   - flips: whether every second image is mirrored.
-  ///   - shift: the most pixels it is moved by along each axis, at least 0.
+  ///   - flips: whether half of the images are mirrored.
+  ///   - shift: the largest shift in pixels along each axis, at least 0.
   ///   - unflippable: labels that are never mirrored.
   public init(flips: Bool = false, shift: Int = 0, unflippable: Set<Int> = []) {
     precondition(shift >= 0 && shift <= 1 << 20, "a shift of \(shift) pixels")
@@ -33,12 +33,12 @@ public struct Augmentation: Sendable, Equatable {
     self.unflippable = unflippable
   }
 
-  /// What happens to a sample.
+  /// The random choices for a sample.
   ///
   /// - Parameters:
   ///   - label: the class of the image.
   ///   - stream: the stream whose number is that of the sample.
-  /// - Returns: whether it is mirrored, and how many pixels it then moves to the right and down.
+  /// - Returns: whether it is mirrored, and how many pixels it is then shifted to the right and down.
   public func plan(label: Int, stream: RandomStream) -> (flip: Bool, dx: Int, dy: Int) {
     func offset(_ place: Int) -> Int {
       guard shift > 0 else { return 0 }
@@ -50,7 +50,7 @@ public struct Augmentation: Sendable, Equatable {
     return (flip, offset(Place.horizontal), offset(Place.vertical))
   }
 
-  /// The image of a sample after its plan.
+  /// The image of a sample with its random choices applied.
   ///
   /// - Parameters:
   ///   - pixels: [side, side, 3], interleaved.
@@ -63,7 +63,7 @@ public struct Augmentation: Sendable, Equatable {
     return Self.moved(pixels, side: side, flip: flip, dx: dx, dy: dy)
   }
 
-  /// An image mirrored and then moved: `result[y, x] = source[clamp(y − dy), clamp(x − dx)]`.
+  /// An image mirrored and then shifted: `result[y, x] = source[clamp(y − dy), clamp(x − dx)]`.
   package static func moved(_ pixels: [UInt8], side: Int, flip: Bool, dx: Int, dy: Int) -> [UInt8] {
     precondition(pixels.count == 3 * side * side, "\(pixels.count) bytes for an image of side \(side)")
     if !flip && dx == 0 && dy == 0 { return pixels }

@@ -1,17 +1,17 @@
-// Makes batches of images ready for the model, the next one on another thread while the present one is used.
-// A batch depends on its number alone, so making it ahead changes nothing but the time. One batch is kept ahead, no
-// more; nothing is read from files here.
+// Prepares batches of images for the model, the next one on another thread while the current one is used. A batch
+// depends on its number alone, so preparing it ahead changes nothing but the time. Only one batch is prepared ahead;
+// nothing is read from files here.
 
 import Dispatch
 import MVARMedia
 import Synchronization
 import TensorCore
 
-/// A batch of images as numbers.
+/// A batch of images as floating-point values.
 public struct ImageBatch: Sendable, Equatable {
   /// The class of each image.
   public let labels: [Int]  // [B]
-  /// The images, plane by plane, −1…1: `2 · x / 255 − 1` in float32.
+  /// The images, channel by channel, −1…1: `2 · x / 255 − 1` in float32.
   public let images: [Float]  // [B, 3, side, side]
 
   /// A batch from its parts.
@@ -43,13 +43,13 @@ public struct ImageBatch: Sendable, Equatable {
   }
 }
 
-/// Gives batches by number and makes the following one ahead of time.
+/// Returns batches by number and prepares the following one ahead of time.
 public final class BatchLoader: Sendable {
   private let maker: BatchMaker
   private let queue = DispatchQueue(label: "mvar.batches", qos: .userInitiated)
   private let ahead = Mutex<Prefetched?>(nil)
 
-  /// A loader of a set.
+  /// A loader for a set.
   ///
   /// - Parameters:
   ///   - images: the examples, at least one, each [side, side, 3].
@@ -64,9 +64,9 @@ public final class BatchLoader: Sendable {
     maker = BatchMaker(images: images, side: side, order: order, augmentation: augmentation, seed: seed)
   }
 
-  /// A batch; the one after it is begun.
+  /// Returns a batch, and starts preparing the one after it.
   ///
-  /// - Parameter index: the number of the batch, from 0. In sequence is fastest, any order is right.
+  /// - Parameter index: the number of the batch, from 0. Sequential order is fastest, but any order works.
   public func batch(_ index: Int) -> ImageBatch {
     let waiting = ahead.withLock { ahead in
       defer { ahead = nil }
@@ -94,7 +94,7 @@ public final class BatchLoader: Sendable {
   }
 }
 
-/// Everything a batch is made of.
+/// Everything a batch is made from.
 private struct BatchMaker: Sendable {
   let images: [LabeledImages.Example]
   let side: Int
@@ -113,7 +113,7 @@ private struct BatchMaker: Sendable {
   }
 }
 
-/// A batch that another thread makes, unless nobody wants it any more.
+/// A batch that another thread prepares, unless it is canceled.
 private final class Prefetched: Sendable {
   let index: Int
   private let state = Mutex<(isCanceled: Bool, batch: ImageBatch?)>((false, nil))

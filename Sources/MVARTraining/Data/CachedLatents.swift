@@ -1,6 +1,6 @@
-// A set of labeled images that were encoded before: one npz file each, in the same folders as images would be.
-// Only names are kept in memory; a file is mapped when it is used, so the set may be larger than the memory. Types and
-// shapes are checked when the set is opened, the numbers themselves when they are read.
+// A set of labeled images that were encoded earlier: one npz file each, in the same folder layout as images. Only names
+// are kept in memory; a file is mapped when it is used, so the set may be larger than the memory. Types and shapes are
+// checked when the set is opened, the values themselves when they are read.
 
 import MVARFiles
 
@@ -24,22 +24,22 @@ public struct CachedLatents: Sendable {
   public let validation: [Example]
   /// L, the tokens of an image.
   public let length: Int
-  /// Z, the numbers in a code.
+  /// Z, the elements of a code.
   public let codeWidth: Int
   /// V; tokens are 0 ..< V.
   public let vocabulary: Int
 
-  /// Opens a folder with `train/<class>/*.npz` and optionally `val/<class>/*.npz`, or with class folders directly.
+  /// Opens a folder with `train/<class>/*.npz` and optionally `val/<class>/*.npz`, or with the class folders directly.
   ///
   /// - Parameters:
   ///   - path: the folder.
   ///   - length: L, the tokens of an image, at least 2.
-  ///   - codeWidth: Z, the numbers in a code, at least 1.
+  ///   - codeWidth: Z, the elements of a code, at least 1.
   ///   - vocabulary: V, at least 1.
-  ///   - badFiles: whether a file that cannot be used ends the opening.
-  ///   - heldOut: without `val/`, one in this many files of each class is held out, always the same; 0 for none.
-  ///   - onProblem: receives a sentence for each file that is left out.
-  ///   - onProgress: receives the number of files checked and their total, several times.
+  ///   - badFiles: whether a file that cannot be used ends opening with an error.
+  ///   - heldOut: without `val/`, one in this many files of each class is held out, always the same ones; 0 for none.
+  ///   - onProblem: receives a sentence for each file that is skipped.
+  ///   - onProgress: receives the number of files checked and the total, several times.
   /// - Throws: `FileError`, one sentence that begins with the path.
   public init(
     path: String, length: Int, codeWidth: Int, vocabulary: Int, badFiles: BadFilePolicy = .refuse, heldOut: Int = 10,
@@ -73,8 +73,8 @@ public struct CachedLatents: Sendable {
   ///   - example: one of this set's.
   ///   - flip: whether the image flipped left to right is wanted.
   /// - Returns: the tokens [L] and the inputs [L − 1, Z].
-  /// - Throws: `FileError` when the file changed since it was checked, a token is not one of the vocabulary's, or an
-  ///   input is not finite.
+  /// - Throws: `FileError` when the file changed since it was checked, a token is not in the vocabulary, or an input is
+  ///   not finite.
   public func latent(_ example: Example, flip: Bool) throws -> (tokens: [Int32], inputs: [Float]) {
     let file = try LatentFile.open(example.path, length: length, codeWidth: codeWidth)
     let moments = try LatentFile.moments(of: file, flip: flip, vocabulary: vocabulary)

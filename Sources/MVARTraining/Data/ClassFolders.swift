@@ -1,7 +1,7 @@
 // Finds the files of a labeled data set: `train/<class>/…` with an optional `val/<class>/…`, or class folders directly.
 // Classes are numbered in the order of their folders' names, compared byte by byte as Python's `sorted` does. Hidden
-// files, other endings and folders inside class folders are ignored. It never looks into a file, and it goes exactly
-// two levels deep, so that a link back to an upper folder cannot trap it.
+// files, other extensions and folders inside class folders are ignored. It never looks into a file, and it descends
+// exactly two levels, so that a link back to a parent folder cannot trap it.
 
 import Foundation
 import MVAR
@@ -26,7 +26,7 @@ struct ClassFolders {
   ///
   /// - Parameters:
   ///   - path: the folder of the data set.
-  ///   - endings: the endings of the files that count, in lower case, without the full stop.
+  ///   - endings: the extensions of the files that count, in lower case, without the dot.
   ///   - noun: what the files are, for messages: `images`.
   ///   - heldOut: without `val/`, one in this many files of each class is held out for validation; 0 for none.
   /// - Throws: `FileError`.
@@ -90,7 +90,7 @@ struct ClassFolders {
     return names.map { File(label: label, name: "\(className)/\($0)", path: join(folder, $0)) }
   }
 
-  /// The visible names in a folder, in the order of their bytes.
+  /// The visible names in a folder, in byte order.
   private static func entries(of folder: String) throws(FileError) -> [String] {
     let names: [String]
     do {
@@ -107,7 +107,7 @@ struct ClassFolders {
     folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
   }
 
-  /// Whether there is anything of this name, even a link that leads nowhere.
+  /// Whether anything has this name, even a dangling link.
   static func exists(_ path: String) -> Bool {
     var status = stat()
     return lstat(path, &status) == 0
@@ -115,7 +115,7 @@ struct ClassFolders {
 
   /// Whether a path leads to a folder; links are followed.
   ///
-  /// - Throws: `FileError` when there is nothing at its end.
+  /// - Throws: `FileError` when the path leads nowhere.
   static func isFolder(_ path: String) throws(FileError) -> Bool {
     var status = stat()
     try RegularFile.checkName(path)

@@ -1,5 +1,5 @@
-// Reads the files of a data set on all processors, and reports problems and progress in the order of the files.
-// Files go through in portions: within one the order is free, between them the caller hears what happened. It knows
+// Reads the files of a data set on all processors, and reports problems and progress in the order of the files. Files
+// are processed in chunks: the order within a chunk is free, and the caller gets a report after each chunk. It knows
 // nothing of what the files contain.
 
 import Dispatch
@@ -7,13 +7,13 @@ import Foundation
 import MVARFiles
 import Synchronization
 
-/// A parallel map over files that does what a ``BadFilePolicy`` says.
+/// A parallel map over files that follows a ``BadFilePolicy``.
 enum FileReader {
   /// The results of all files that could be used, in the order of the files.
   ///
   /// - Parameters:
-  ///   - onProblem: receives a sentence for each file that is left out, on the caller's thread.
-  ///   - onProgress: receives the number of files done and their total after each portion, on the caller's thread.
+  ///   - onProblem: receives a sentence for each file that is skipped, on the caller's thread.
+  ///   - onProgress: receives the number of files done and the total after each chunk, on the caller's thread.
   ///   - body: what is done with a file, on any thread.
   /// - Throws: the error of the first bad file, unless bad files are skipped.
   static func read<Item: Sendable, Result: Sendable>(
@@ -47,7 +47,7 @@ enum FileReader {
   }
 }
 
-/// What became of each file of a portion.
+/// The outcome of each file of a chunk.
 private final class Outcomes<Result: Sendable>: Sendable {
   let count: Int
   private let slots: Mutex<[Swift.Result<Result, FileError>?]>

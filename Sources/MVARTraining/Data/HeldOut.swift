@@ -1,14 +1,15 @@
-// Chooses which examples of each class are held out for validation, by a hash of their names and a fixed key.
-// The same names always give the same split, whatever the seed of the training, and a file more or less moves at most
-// one or two others. It does not look at the examples themselves.
+// Chooses which examples of each class are held out for validation, by a hash of their names and a fixed key. The same
+// names always give the same split, whatever the seed of the training, and adding or removing a file moves at most one
+// or two others. It does not look at the examples themselves.
 
 import TensorCore
 
 enum HeldOut {
-  /// The key of the split: it never changes, because a model must not be judged on what an earlier run has seen.
+  /// The key of the split: it never changes, because a model must not be evaluated on what an earlier run was trained
+  /// on.
   private static let seed: UInt64 = 0x6865_6C64_206F_7574
 
-  /// How many of a class's examples are held out: `count / oneIn` rounded to nearest, at least 1 from 5 examples on,
+  /// How many of a class's examples are held out: `count / oneIn` rounded to nearest, at least 1 from 5 examples up,
   /// and never all of them.
   static func count(of count: Int, oneIn: Int) -> Int {
     guard oneIn > 0 else { return 0 }
@@ -16,7 +17,7 @@ enum HeldOut {
     return min(max(rounded, count >= 5 ? 1 : 0), max(count - 1, 0))
   }
 
-  /// Splits the examples of each class; both halves keep the order of classes and of examples in them.
+  /// Splits the examples of each class; both parts keep the order of classes and of the examples in them.
   static func split<Example>(
     _ groups: [[Example]], oneIn: Int, name: (Example) -> String
   ) -> (training: [Example], validation: [Example]) {

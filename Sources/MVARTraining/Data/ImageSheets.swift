@@ -1,5 +1,5 @@
 // Reads a folder whose images come as sheets: `index.json` names one sheet for each class, an image full of square
-// tiles from left to right and top to bottom. It reads the index and cuts tiles; it does not resize or split.
+// tiles from left to right and top to bottom. It reads the index and cuts out tiles; it does not resize or split.
 //
 //   {"tile": 64, "columns": 32, "classes": [{"name": "face", "file": "face.png", "count": 107}, …]}
 
@@ -28,7 +28,7 @@ struct ImageSheets {
 
   /// The side of a tile in pixels.
   let tile: Int
-  /// Tiles in a row of a sheet.
+  /// Tiles per row of a sheet.
   let columns: Int
   /// One sheet for each class.
   let sheets: [Sheet]

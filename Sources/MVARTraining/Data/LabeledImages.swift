@@ -1,6 +1,6 @@
-// A set of labeled images in memory: all of them decoded, cropped to one size and kept as bytes.
-// It understands folders of classes and sheets of tiles. Flips, shifts and conversion to numbers happen later, when a
-// batch is made; nothing here is random but the fixed choice of the images that are held out.
+// A set of labeled images in memory: all of them decoded, cropped to one size and kept as bytes. It supports folders of
+// classes and sheets of tiles. Flips, shifts and conversion to floating point happen later, when a batch is made;
+// nothing here is random except the fixed choice of held-out images.
 
 import Foundation
 import MVARFiles
@@ -21,7 +21,7 @@ public struct LabeledImages: Sendable {
     ///
     /// - Parameters:
     ///   - label: the class, from 0.
-    ///   - name: what messages call it.
+    ///   - name: how messages refer to it.
     ///   - pixels: [side, side, 3], red, green and blue interleaved.
     public init(label: Int, name: String, pixels: [UInt8]) {
       self.label = label
@@ -31,7 +31,7 @@ public struct LabeledImages: Sendable {
 
     /// The image.
     ///
-    /// - Precondition: the number of bytes is that of a square.
+    /// - Precondition: the number of bytes matches a square image.
     public var image: PixelImage {
       let side = Int(Double(pixels.count / 3).squareRoot().rounded())
       guard let image = try? PixelImage(width: side, height: side, pixels: pixels) else {
@@ -55,16 +55,16 @@ public struct LabeledImages: Sendable {
 
   /// Reads a folder of images.
   ///
-  /// Three layouts are understood: sheets (`index.json`), `train/<class>/` with an optional `val/<class>/`, and class
+  /// Three layouts are supported: sheets (`index.json`), `train/<class>/` with an optional `val/<class>/`, and class
   /// folders directly. Every image is cropped by ``Media/PixelImage/centerCrop(_:order:)``; smaller ones are enlarged.
   ///
   /// - Parameters:
   ///   - path: the folder.
   ///   - side: the side of the images in pixels.
-  ///   - badFiles: whether a file that cannot be used ends the reading.
-  ///   - heldOut: without `val/`, one in this many images of each class is held out, always the same; 0 for none.
-  ///   - onProblem: receives a sentence for each file that is left out.
-  ///   - onProgress: receives the number of files done and their total, several times.
+  ///   - badFiles: whether a file that cannot be used ends reading with an error.
+  ///   - heldOut: without `val/`, one in this many images of each class is held out, always the same ones; 0 for none.
+  ///   - onProblem: receives a sentence for each file that is skipped.
+  ///   - onProgress: receives the number of files done and the total, several times.
   /// - Throws: `FileError`, one sentence that begins with the path.
   public init(
     path: String, side: Int, badFiles: BadFilePolicy = .refuse, heldOut: Int = 10,
@@ -104,7 +104,7 @@ public struct LabeledImages: Sendable {
     try checkEveryClass(path)
   }
 
-  /// The tiles of a sheet, at the set's size.
+  /// The tiles of a sheet, resized to the set's size.
   private static func examples(
     of sheet: ImageSheets.Sheet, label: Int, in index: ImageSheets, side: Int
   ) throws(FileError) -> [Example] {
@@ -116,7 +116,7 @@ public struct LabeledImages: Sendable {
     return examples
   }
 
-  /// The image in a file, at the set's size.
+  /// The image in a file, resized to the set's size.
   private static func example(of file: ClassFolders.File, side: Int) throws(FileError) -> Example {
     let image: PixelImage
     do {
@@ -143,7 +143,7 @@ public struct LabeledImages: Sendable {
     }
   }
 
-  /// Files that were left out may have been all of a class.
+  /// The skipped files may have been all of a class.
   private func checkEveryClass(_ path: String) throws(FileError) {
     var counts = [Int](repeating: 0, count: classNames.count)
     for example in training { counts[example.label] += 1 }

@@ -1,5 +1,5 @@
-// Writes images as cached tokens: one npz an image, train/<class>/<name>.npz and val/ alike, as published. Files that exist
-// and are whole are kept, so an interrupted run goes on where it was.
+// Writes images as cached tokens: one npz per image, in train/<class>/<name>.npz and likewise val/, as published.
+// Existing files that are complete are kept, so an interrupted run resumes where it stopped.
 
 import Foundation
 import MVAR
@@ -20,11 +20,11 @@ public struct LatentCache<B: Backend> {
   /// Writes all images of a data set.
   ///
   /// - Parameters:
-  ///   - folder: where `train/` and, if images are held out, `val/` go; made if it does not exist.
+  ///   - folder: where `train/` and, if images are held out, `val/` go; created if it does not exist.
   ///   - batch: how many images are encoded at once.
-  ///   - onProgress: receives the number of images done and their total.
-  /// - Throws: `FileError` when a folder or file cannot be written, or when two images would have one file;
-  ///   `NotANumberError` when the tokenizer's output is not made of numbers.
+  ///   - onProgress: receives the number of images done and the total.
+  /// - Throws: `FileError` when a folder or file cannot be written, or when two images would have the same file;
+  ///   `NotANumberError` when the tokenizer's output is not finite.
   public func write(
     _ images: LabeledImages, to folder: String, batch: Int = 16, onProgress: (Int, Int) -> Void = { _, _ in }
   ) throws {

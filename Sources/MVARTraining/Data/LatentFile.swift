@@ -1,6 +1,6 @@
 // The published cache of one image, an npz archive: its tokens `moments_gt` int64 [L], the transformer's inputs
-// `moments_x` float32 [L − 1, Z], and both again for the image flipped left to right (`…_flip`).
-// It checks everything that training relies on but cannot know whether the codes belong to the tokenizer in use.
+// `moments_x` float32 [L − 1, Z], and both again for the image flipped left to right (`…_flip`). It checks everything
+// that training relies on but cannot know whether the codes belong to the tokenizer in use.
 
 import MVARCheckpoints
 import MVARFiles
@@ -11,7 +11,7 @@ public struct LatentFile: Sendable, Equatable {
   public struct Moments: Sendable, Equatable {
     /// The token of every position of every scale.
     public let tokens: [Int32]  // [L]
-    /// The input of every position but the first scale's, row after row.
+    /// The input of every position except those of the first scale, row after row.
     public let inputs: [Float]  // [L − 1, Z]
 
     /// The moments of an image.
@@ -30,7 +30,7 @@ public struct LatentFile: Sendable, Equatable {
   /// The image flipped left to right.
   public let flipped: Moments
 
-  /// The contents of a file that is to be written.
+  /// The contents of a file to be written.
   ///
   /// - Parameters:
   ///   - image: the image as it is.
@@ -45,17 +45,17 @@ public struct LatentFile: Sendable, Equatable {
   /// - Parameters:
   ///   - path: the npz file.
   ///   - length: L, the tokens of an image.
-  ///   - codeWidth: Z, the numbers in a code.
+  ///   - codeWidth: Z, the elements of a code.
   ///   - vocabulary: V; tokens are 0 ..< V.
-  /// - Throws: `FileError` when an array is missing or has another type or shape, a token is not one of the
-  ///   vocabulary's, or an input is not finite.
+  /// - Throws: `FileError` when an array is missing or has another type or shape, a token is not in the vocabulary, or
+  ///   an input is not finite.
   public init(path: String, length: Int, codeWidth: Int, vocabulary: Int) throws {
     let file = try Self.open(path, length: length, codeWidth: codeWidth)
     image = try Self.moments(of: file, flip: false, vocabulary: vocabulary)
     flipped = try Self.moments(of: file, flip: true, vocabulary: vocabulary)
   }
 
-  /// Writes the file as a whole or not at all, with the arrays in the published order.
+  /// Writes the file completely or not at all, with the arrays in the published order.
   ///
   /// - Parameter path: the file's name; its folder must exist.
   /// - Throws: `FileError` when the two images differ in shape, an input is not finite, a token is below 0, or the
@@ -85,7 +85,7 @@ public struct LatentFile: Sendable, Equatable {
     }
   }
 
-  /// Opens a file and checks the types and shapes of its arrays, without looking at the numbers.
+  /// Opens a file and checks the types and shapes of its arrays, without looking at the values.
   static func open(_ path: String, length: Int, codeWidth: Int) throws(FileError) -> Checkpoint {
     let file: Checkpoint
     do {
@@ -110,7 +110,7 @@ public struct LatentFile: Sendable, Equatable {
     let moments: Moments
     do {
       let tokens = try gt.integers()
-      // A value outside 32 bits becomes −1, and is refused below like any other that is no token.
+      // A value outside 32 bits becomes −1, and is refused below like any other invalid token.
       moments = Moments(tokens: tokens.map { Int32(exactly: $0) ?? -1 }, inputs: try x.floats())
       if let place = tokens.firstIndex(where: { $0 < 0 || $0 >= vocabulary }) {
         throw outside(vocabulary, tokens[place], place, suffix, file.path)

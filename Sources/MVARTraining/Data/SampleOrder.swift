@@ -1,6 +1,6 @@
-// Says which examples are in batch number i: a pure function of the seed and i, so that a run that is resumed, or that
-// makes its batches ahead of time, sees the same examples as one that is not.
-// It does not touch the examples, and it does not count steps.
+// Determines which examples are in batch number i: a pure function of the seed and i, so that a run that is resumed, or
+// that prepares its batches ahead of time, sees the same examples as one that does not. It does not touch the examples,
+// and it does not count steps.
 
 import Synchronization
 import TensorCore
@@ -9,9 +9,9 @@ import TensorCore
 public enum ClassBalance: String, Sendable, CaseIterable {
   /// Every example once in an epoch.
   case none
-  /// Sampled with replacement; a class weighs the square root of its count.
+  /// Sampled with replacement; a class is weighted by the square root of its count.
   case squareRoot = "sqrt"
-  /// Sampled with replacement; every class weighs the same.
+  /// Sampled with replacement; every class has the same weight.
   case full
 }
 
@@ -19,7 +19,7 @@ public enum ClassBalance: String, Sendable, CaseIterable {
 public struct SampleOrder: Sendable {
   /// The number of examples.
   public let count: Int
-  /// Examples in a batch.
+  /// Examples per batch.
   public let batch: Int
   /// The seed of the order.
   public let seed: UInt64
@@ -33,7 +33,7 @@ public struct SampleOrder: Sendable {
   ///
   /// - Parameters:
   ///   - labels: the class of each example; at least one example, no label below 0.
-  ///   - batch: examples in a batch, at least 1.
+  ///   - batch: examples per batch, at least 1.
   ///   - seed: another seed gives another order.
   ///   - balance: how often the examples of small classes are seen.
   public init(labels: [Int], batch: Int, seed: UInt64, balance: ClassBalance) {
@@ -51,11 +51,12 @@ public struct SampleOrder: Sendable {
 
   /// The examples of a batch.
   ///
-  /// Without balance, the batches cut a row of epochs, each a permutation of all examples; an epoch that the batch
-  /// does not divide runs on into the next one. With balance every place is sampled for itself.
+  /// Without balance, the batches cut up a sequence of epochs, each a permutation of all examples; an epoch whose
+  /// length is not a multiple of the batch continues into the next one. With balance, every position is sampled
+  /// independently.
   ///
   /// - Parameter batch: the number of the batch, from 0.
-  /// - Returns: as many indices of examples as a batch has.
+  /// - Returns: the indices of as many examples as a batch has.
   public func indices(ofBatch batch: Int) -> [Int] {
     precondition(batch >= 0, "batch number \(batch)")
     let places = (batch * self.batch)..<((batch + 1) * self.batch)
@@ -71,7 +72,7 @@ public struct SampleOrder: Sendable {
     return result
   }
 
-  /// The examples sorted by random keys, those of the stream whose number is the epoch's.
+  /// The examples sorted by random keys from the stream whose number is the epoch's.
   private static func permutation(_ count: Int, seed: UInt64, epoch: Int) -> [Int] {
     let stream = RandomStream(seed: seed, stream: UInt64(epoch))
     let keys = (0..<count).map { index in
@@ -83,10 +84,10 @@ public struct SampleOrder: Sendable {
   }
 }
 
-/// The examples of each class, to sample a class by weight and one of its examples evenly.
+/// The examples of each class, to sample a class by weight and one of its examples uniformly.
 private struct WeightedClasses: Sendable {
   private var members: [[Int]] = []
-  /// The sum of the weights up to and with each class, ending at 1.
+  /// The cumulative weights of the classes, ending at 1.
   private var cumulative: [Double] = []
 
   init(labels: [Int], balance: ClassBalance) {
@@ -101,7 +102,7 @@ private struct WeightedClasses: Sendable {
     cumulative = cumulative.map { $0 / sum }
   }
 
-  /// One example: the stream's first number chooses the class, its second the example.
+  /// One example: the stream's first number chooses the class, the second the example.
   func sample(_ stream: RandomStream) -> Int {
     let chosen = stream.uniform(0, purpose: .shuffling)
     var (low, high) = (0, cumulative.count - 1)
@@ -114,7 +115,7 @@ private struct WeightedClasses: Sendable {
   }
 }
 
-/// Keeps the permutations of the last two epochs, so that a batch costs no sorting.
+/// Keeps the permutations of the last two epochs, so that a batch needs no sorting.
 private final class PermutationCache: Sendable {
   private let kept = Mutex<[(epoch: Int, permutation: [Int])]>([])
 

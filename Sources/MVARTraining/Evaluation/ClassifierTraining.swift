@@ -2,13 +2,13 @@
 //
 //     loss = mean over the batch of cross-entropy with label smoothing; AdamW, cosine schedule after a short warm-up
 //
-// Fully decided by the images and the settings: the same ones give the same weights. It keeps no checkpoints; a training
-// takes a minute or two.
+// Fully determined by the images and the settings: the same ones give the same weights. It writes no checkpoints; a
+// training takes a minute or two.
 
 import MVAR
 import TensorCore
 
-/// What decides the training of a classifier.
+/// The settings of a classifier's training.
 public struct ClassifierSettings: Hashable, Sendable {
   /// How many steps.
   public var steps = 600
@@ -18,7 +18,7 @@ public struct ClassifierSettings: Hashable, Sendable {
   public var rate = 3e-3
   /// The weight decay.
   public var decay = 0.05
-  /// By how many pixels images are shifted at most.
+  /// The largest shift of an image in pixels.
   public var shift = 4
   /// Labels whose images are never mirrored.
   public var unflippable: Set<Int> = []
@@ -77,18 +77,18 @@ extension SmallClassifier {
   }
 }
 
-/// How many images of each class were named right.
+/// How many images of each class were classified correctly.
 public struct ClassificationScore: Codable, Hashable, Sendable {
   /// Images of each class.
   public let counts: [Int]
-  /// How many of them were named right.
+  /// How many of them were classified correctly.
   public let hits: [Int]
 
-  /// Counts hits.
+  /// Counts correct predictions.
   ///
   /// - Parameters:
-  ///   - predictions: what the classifier said.
-  ///   - labels: what is right, each below `classes`.
+  ///   - predictions: the classifier's predictions.
+  ///   - labels: the true classes, each below `classes`.
   public init(predictions: [Int], labels: [Int], classes: Int) {
     precondition(predictions.count == labels.count, "\(predictions.count) predictions for \(labels.count) labels")
     var counts = [Int](repeating: 0, count: classes)
@@ -101,6 +101,6 @@ public struct ClassificationScore: Codable, Hashable, Sendable {
     self.hits = hits
   }
 
-  /// The share of all images that were named right; 0 for none.
+  /// The fraction of all images that were classified correctly; 0 for none.
   public var accuracy: Double { Double(hits.reduce(0, +)) / Double(max(counts.reduce(0, +), 1)) }
 }

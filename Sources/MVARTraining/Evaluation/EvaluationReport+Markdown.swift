@@ -1,11 +1,11 @@
-// The report as Markdown: one table for each thing that was measured. Columns are padded, so that it also reads well as
-// plain text. It rounds for people; the JSON has all digits.
+// The report as Markdown: one table for each measure. Columns are padded, so that it also reads well as plain text.
+// Values are rounded for people; the JSON has all digits.
 
 import Foundation
 import MVARFiles
 
 extension EvaluationReport {
-  /// The report as a text.
+  /// The report as text.
   public var markdown: String {
     var parts = [tokenizerText]
     if let classes { parts.append(text(of: classes)) }
@@ -76,7 +76,7 @@ extension EvaluationReport {
   private static func decibels(_ number: Double) -> String { String(format: "%.2f dB", number) }
   private static func distance(_ number: Double) -> String { String(format: "%.4f", number) }
 
-  /// A name that cannot break the table.
+  /// A name escaped so that it cannot break the table.
   private static func cell(_ name: String) -> String {
     printable(name).replacingOccurrences(of: "|", with: "\\|")
   }

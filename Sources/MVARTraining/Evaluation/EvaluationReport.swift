@@ -1,22 +1,22 @@
-// Everything an evaluation found, as numbers (Codable) and as a table that a person reads (Markdown).
+// All results of an evaluation, as values (Codable) and as tables for people (Markdown).
 //
-// A percentile is interpolated between the two nearest values: place p·(n − 1) of the sorted list. The report judges
-// nothing: what is good depends on the set, so the same measures of held-out images stand beside those of samples.
+// A percentile is interpolated between the two nearest values: index p·(n − 1) of the sorted list. The report does not
+// judge: what is good depends on the set, so the same measures of held-out images stand beside those of samples.
 
 import Foundation
 
-/// A few numbers that describe many.
+/// A few values that summarize many.
 public struct Distribution: Codable, Hashable, Sendable {
-  /// How many numbers there are.
+  /// How many values there are.
   public let count: Int
-  /// 5 % of the numbers are below it.
+  /// 5 % of the values are below it.
   public let fifthPercentile: Double
-  /// Half of the numbers are below it.
+  /// Half of the values are below it.
   public let median: Double
   /// Their mean.
   public let mean: Double
 
-  /// Describes numbers; nil where there are none.
+  /// Summarizes values; nil where there are none.
   public init?(_ numbers: [Double]) {
     guard !numbers.isEmpty else { return nil }
     let sorted = numbers.sorted()
@@ -26,11 +26,11 @@ public struct Distribution: Codable, Hashable, Sendable {
     mean = numbers.reduce(0, +) / Double(numbers.count)
   }
 
-  /// The number at a share of a sorted list.
+  /// The value at a fraction of a sorted list.
   ///
   /// - Parameters:
   ///   - share: 0 for the smallest, 1 for the largest.
-  ///   - sorted: at least one number, rising.
+  ///   - sorted: at least one value, ascending.
   public static func percentile(_ share: Double, of sorted: [Double]) -> Double {
     let place = share * Double(sorted.count - 1)
     let below = min(max(Int(place), 0), sorted.count - 1)
@@ -39,7 +39,7 @@ public struct Distribution: Codable, Hashable, Sendable {
   }
 }
 
-/// What an evaluation found.
+/// The results of an evaluation.
 public struct EvaluationReport: Codable, Hashable, Sendable {
   /// How well the tokenizer keeps images.
   public struct Tokenizer: Codable, Hashable, Sendable {
@@ -49,9 +49,9 @@ public struct EvaluationReport: Codable, Hashable, Sendable {
     public var trainingPSNR: Double
     /// The side of each scale's map.
     public var sides: [Int]
-    /// The share of codes used at each scale, over all images.
+    /// The fraction of codes used at each scale, over all images.
     public var codesUsed: [Double]
-    /// The share of codes used at any scale.
+    /// The fraction of codes used at any scale.
     public var codesUsedAnywhere: Double
 
     /// Bundles the measures.
@@ -66,15 +66,15 @@ public struct EvaluationReport: Codable, Hashable, Sendable {
     }
   }
 
-  /// What a classifier that saw only training images says.
+  /// The results of a classifier that was trained on training images only.
   public struct Classes: Codable, Hashable, Sendable {
-    /// About the images it was trained on.
+    /// On the images it was trained on.
     public var training: ClassificationScore
-    /// About held-out images.
+    /// On held-out images.
     public var heldOut: ClassificationScore
-    /// About the reconstructions of held-out images.
+    /// On the reconstructions of held-out images.
     public var reconstructions: ClassificationScore
-    /// About samples, against the class they were asked for.
+    /// On samples, against the class they were requested for.
     public var samples: ClassificationScore
 
     /// Bundles the scores.
@@ -100,12 +100,12 @@ public struct EvaluationReport: Codable, Hashable, Sendable {
     public var reconstructions: Distribution
     /// Of samples.
     public var samples: Distribution
-    /// The share of samples that are nearer than the 5th percentile of held-out images.
+    /// The fraction of samples that are nearer than the 5th percentile of held-out images.
     public var nearShare: Double
-    /// How many samples are nearly the reconstruction of a training image.
+    /// How many samples nearly equal the reconstruction of a training image.
     public var copies: Int
 
-    /// Describes distances.
+    /// Summarizes distances.
     ///
     /// - Parameters:
     ///   - heldOut: distances of held-out images to the nearest training image, at least one.
@@ -136,12 +136,12 @@ public struct EvaluationReport: Codable, Hashable, Sendable {
   public var sampling: [String: String]
   /// How well the tokenizer keeps images.
   public var tokenizer: Tokenizer
-  /// What a classifier says; nil without samples.
+  /// The classifier's results; nil without samples.
   public var classes: Classes?
   /// How far samples are from training images; nil without samples.
   public var novelty: Novelty?
 
-  /// Bundles what was found.
+  /// Bundles the results.
   public init(
     classNames: [String], trainingCount: Int, heldOutCount: Int, sampling: [String: String] = [:],
     tokenizer: Tokenizer, classes: Classes? = nil, novelty: Novelty? = nil

@@ -1,9 +1,9 @@
-// Finds, for each of some images, the most similar one of a set: whether a model samples or only repeats.
+// Finds, for each of some images, the most similar one of a set: whether a model generates or only memorizes.
 //
 //     distance(a, b) = √(mean (a − b)²),  brightness 0 … 1 at 32 × 32 pixels, b also mirrored left to right
 //
-// ‖a‖² + ‖b‖² − 2a·b for all pairs is one matrix product; whatever its rounding could have hidden is then computed anew in
-// double precision, so the result is exactly the smallest distance. It compares pixels, not what images show.
+// ‖a‖² + ‖b‖² − 2a·b for all pairs is one matrix product; pairs that its rounding could have misranked are then
+// recomputed in double precision, so the smallest distance is exact. It compares pixels, not what images show.
 
 import TensorCore
 
@@ -13,7 +13,7 @@ public struct NearestImages<B: Backend> {
   public struct Match: Hashable, Sendable {
     /// Its index.
     public let index: Int
-    /// Whether it is the mirrored image that is so similar.
+    /// Whether the mirrored image is the similar one.
     public let isMirrored: Bool
     /// Root mean square difference of brightness, 0 … 1.
     public let distance: Double
@@ -29,7 +29,7 @@ public struct NearestImages<B: Backend> {
   public static var comparedSide: Int { 32 }
   private static var length: Int { 3 * comparedSide * comparedSide }
 
-  /// The set and then the set mirrored, brightness minus ½ [2M, D].
+  /// The set followed by the set mirrored, brightness minus ½ [2M, D].
   private let candidates: Tensor<B>
   private let values: [Float]
   private let norms: [Double]
@@ -53,7 +53,7 @@ public struct NearestImages<B: Backend> {
     candidates = try Tensor(B.Scalar.array(values), shape: [2 * count, Self.length], on: device)
   }
 
-  /// The most similar image of the set to each of some images; of equal ones the first, unmirrored before mirrored.
+  /// The most similar image of the set for each of some images; among equal ones the first, unmirrored before mirrored.
   ///
   /// - Parameter images: each [side, side, 3] with the set's side.
   public func matches(for images: [[UInt8]]) throws -> [Match] {
@@ -101,7 +101,7 @@ public struct NearestImages<B: Backend> {
     return sum
   }
 
-  /// Images as rows of numbers: brightness minus ½, plane by plane [N, D].
+  /// Images as rows of values: brightness minus ½, channel by channel [N, D].
   private static func vectors(_ images: [[UInt8]], side: Int, on device: B.Device) throws -> [Float] {
     var result: [Float] = []
     result.reserveCapacity(images.count * length)

@@ -1,10 +1,10 @@
-// A small convolutional network that names the class of an image: a witness, trained on the same images as the model
-// it judges, of whether sampled images show what they were asked for.
+// A small convolutional network that predicts the class of an image: an independent check, trained on the same images
+// as the model it evaluates, of whether sampled images show what they were requested for.
 //
 //     h = SiLU(conv₂ x); h = SiLU(GN(conv₂ h)) twice; h += conv(SiLU(GN(conv h))); logits = W·mean(h) + b
 //
-// conv₂ has stride 2, and large images are shrunk first. The first layer has no norm: with one channel a group it would
-// remove the colors. It never claims to be a good classifier of anything but the small set it saw.
+// conv₂ has stride 2, and large images are downsized first. The first layer has no norm: with one channel per group it
+// would remove the colors. It is not meant to classify anything but the small set it was trained on.
 
 import MVAR
 import TensorCore
@@ -13,7 +13,7 @@ import TensorCore
 public struct SmallClassifier<B: Backend>: Sendable {
   /// How many classes there are.
   public let classes: Int
-  /// Rows and columns of the images it is given.
+  /// Rows and columns of its input images.
   public let side: Int
   /// All parameters.
   public let parameters: [Parameter<B>]
@@ -28,10 +28,11 @@ public struct SmallClassifier<B: Backend>: Sendable {
 
   /// The channels after the first layer and after each stage; multiples of the number of groups.
   private static var widths: [Int] { [32, 64, 128] }
-  /// Larger images are shrunk to this side first: small ones are learned faster, and from a few thousand just as well.
+  /// Larger images are downsized to this side first: small ones are faster to train on and, with a few thousand images,
+  /// give the same accuracy.
   private static var largestSide: Int { 32 }
 
-  /// A classifier with its first weights.
+  /// A classifier with its initial weights.
   ///
   /// - Parameters:
   ///   - classes: how many classes there are, at least 1.
@@ -63,7 +64,7 @@ public struct SmallClassifier<B: Backend>: Sendable {
     if let problem = builder.problems.first { throw problem }
   }
 
-  /// Before training: spread evenly over ±√(6/fan in), or over a part of that.
+  /// Initialization: uniform over ±√(6/fan in), or over a fraction of that.
   private static func weight(fanIn: Int, part: Double = 1) -> InitialValue {
     .uniform(bound: (6 / Double(fanIn)).squareRoot() * part)
   }
@@ -79,7 +80,7 @@ public struct SmallClassifier<B: Backend>: Sendable {
     return head(mean)
   }
 
-  /// The likeliest class of each image.
+  /// The most likely class of each image.
   ///
   /// - Parameter images: each [side, side, 3], red, green and blue interleaved.
   public func predictions(for images: [[UInt8]]) throws -> [Int] {

@@ -1,6 +1,6 @@
-// Sends images through the tokenizer and back: how near the results are, and which codes are used at each scale.
+// Sends images through the tokenizer and back: how close the results are, and which codes are used at each scale.
 //
-//     share of a scale = different tokens found at this scale / V
+//     fraction of a scale = distinct tokens found at this scale / V
 //
 // PSNR is the mean over images, computed before the result is rounded to bytes, as validation during training does.
 
@@ -9,7 +9,7 @@ import MVAR
 import MVARMedia
 import TensorCore
 
-/// Why an evaluation cannot go on.
+/// Why an evaluation cannot continue.
 public struct EvaluationError: Error, Equatable, CustomStringConvertible, LocalizedError {
   /// One sentence without a full stop.
   public let description: String
@@ -24,7 +24,7 @@ public struct EvaluationError: Error, Equatable, CustomStringConvertible, Locali
     "the tokenizer's output is not made of finite numbers: its weights are damaged or do not fit")
 }
 
-/// Reconstructs images and counts the codes that it takes.
+/// Reconstructs images and counts the codes they use.
 public struct TokenizerEvaluation<B: Backend> {
   /// The tokenizer.
   public let tokenizer: VQVAE<B>
@@ -33,7 +33,7 @@ public struct TokenizerEvaluation<B: Backend> {
   private let device: B.Device
   private let batch: Int
 
-  /// An evaluation in which nothing was counted yet.
+  /// An evaluation in which nothing has been counted yet.
   public init(_ tokenizer: VQVAE<B>, on device: B.Device) {
     self.tokenizer = tokenizer
     self.device = device
@@ -45,23 +45,23 @@ public struct TokenizerEvaluation<B: Backend> {
     isUsed = [[Bool]](repeating: unused, count: configuration.scaleList.count)
   }
 
-  /// The share of codes that were found at each scale.
+  /// The fraction of codes that were found at each scale.
   public var shares: [Double] { isUsed.map { Double($0.count { $0 }) / Double($0.count) } }
 
-  /// The share of codes that were found at any scale.
+  /// The fraction of codes that were found at any scale.
   public var totalShare: Double {
     guard let first = isUsed.first else { return 0 }
     let used = first.indices.count { code in isUsed.contains { $0[code] } }
     return Double(used) / Double(first.count)
   }
 
-  /// Images encoded and decoded again, their codes counted.
+  /// Encodes and decodes images, and counts their codes.
   ///
   /// - Parameters:
   ///   - images: each [side, side, 3] with the tokenizer's side.
   ///   - onProgress: receives how many images are done.
-  /// - Returns: the reconstructions as bytes, and how good they are.
-  /// - Throws: `EvaluationError` when the tokenizer's output is not made of numbers.
+  /// - Returns: the reconstructions as bytes, and their quality.
+  /// - Throws: `EvaluationError` when the tokenizer's output is not finite.
   public mutating func reconstruct(
     _ images: [[UInt8]], onProgress: (Int) throws -> Void = { _ in }
   ) throws -> (images: [[UInt8]], quality: ReconstructionQuality) {
@@ -73,7 +73,7 @@ public struct TokenizerEvaluation<B: Backend> {
       let originals = ImageBatch(labels: part.map { _ in 0 }, pixels: part, side: side).images
       let images = try Tensor<B>(B.Scalar.array(originals), shape: [part.count, 3, side, side], on: device)
       let features = try tokenizer.features(Variable(images))
-      // What is no number has no nearest code.
+      // A code that is not finite has no nearest one.
       guard try B.isFinite(features.value) else { throw EvaluationError.notNumbers }
       let quantized = tokenizer.quantizer.encode(features)
       for (scale, tokens) in quantized.tokens.enumerated() {
@@ -91,7 +91,7 @@ public struct TokenizerEvaluation<B: Backend> {
   ///
   /// - Parameter sum: f̂ after the last scale [B, Z, P, P].
   /// - Returns: B images, each [side, side, 3].
-  /// - Throws: `EvaluationError` when the tokenizer's output is not made of numbers.
+  /// - Throws: `EvaluationError` when the tokenizer's output is not finite.
   public func decode(_ sum: Tensor<B>) throws -> [[UInt8]] {
     try stride(from: 0, to: sum.shape[0], by: batch).flatMap { start in
       let part = sum.rows(start..<min(start + batch, sum.shape[0]))

@@ -1,4 +1,4 @@
-// How the learning rate and the weight decay change over a training: a linear warm-up, then one of the published shapes.
+// How learning rate and weight decay change over a training: a linear warm-up, then one of the published shapes.
 //
 //     it < warmup:  peak·(w₀ + (1 − w₀)·it/warmup)
 //     after:        peak·shape(u),  u = (it − warmup)/(total − 1 − warmup)
@@ -10,7 +10,7 @@ import MVAR
 
 /// The learning rate at every iteration.
 public struct LearningRateSchedule: Hashable, Sendable {
-  /// What happens after the warm-up, with u rising from 0 to 1 and `end` (wpe) the last factor.
+  /// The shape after the warm-up, with u rising from 0 to 1 and `end` (wpe) the last factor.
   public enum Decay: Hashable, Sendable, CustomStringConvertible {
     /// end + (1 − end)·(½ + ½cos πu)
     case cosine

@@ -1,13 +1,13 @@
 // AdamW over the parameters of a model: which of them decay, one clip over all gradients, moments and step counts.
 //
-//     norm = ‖all gradients‖₂;  factor = min(1, clip/(norm + 1e-6));  one AdamW step for every parameter with a gradient
+//     norm = ‖all gradients‖₂;  factor = min(1, clip/(norm + 1e-6));  one AdamW step per parameter with a gradient
 //
-// A parameter without a gradient is left alone altogether: no decay, no moments, and its own count of steps stands still.
+// A parameter without a gradient is left unchanged: no decay, no moments, and its own step count does not advance.
 
 import MVAR
 import TensorCore
 
-/// The numbers of an optimizer that do not change during a training.
+/// The hyperparameters of an optimizer that stay constant during a training.
 public struct OptimizerSettings: Hashable, Sendable {
   /// β₁ and β₂.
   public var betas: SIMD2<Double>
@@ -26,7 +26,7 @@ public struct OptimizerSettings: Hashable, Sendable {
 
 /// AdamW with its moments.
 public final class Optimizer<B: Backend> {
-  /// What it keeps for one parameter.
+  /// The state of one parameter.
   public struct Moments {
     /// m
     public var first: Tensor<B>
@@ -36,7 +36,7 @@ public final class Optimizer<B: Backend> {
     public var steps: Int
   }
 
-  /// The parameters it changes.
+  /// The parameters it updates.
   public let parameters: [Parameter<B>]
   /// Whether each of them decays.
   public let decays: [Bool]
@@ -61,7 +61,7 @@ public final class Optimizer<B: Backend> {
     gradients = [Tensor<B>?](repeating: nil, count: parameters.count)
   }
 
-  /// Adds the gradients of a micro-batch to those of the step to come.
+  /// Adds the gradients of a micro-batch to those of the next step.
   public func add(_ found: Gradients<B>) {
     for (index, parameter) in parameters.enumerated() {
       guard let gradient = found[parameter] else { continue }
@@ -81,10 +81,10 @@ public final class Optimizer<B: Backend> {
     try B.sumsOfSquares(gradients.compactMap { $0 }).reduce(0, +).squareRoot()
   }
 
-  /// Takes one step with the gradients added since the last one, and forgets them.
+  /// Takes one step with the gradients added since the last one, and clears them.
   ///
-  /// - Parameter norm: that of the gradients, if it is known already.
-  /// - Returns: the norm of the gradients before clipping. When it is not finite nothing is changed.
+  /// - Parameter norm: the norm of the gradients, if it is known already.
+  /// - Returns: the norm of the gradients before clipping. If it is not finite, nothing is changed.
   /// - Throws: what the engine throws when a transfer fails.
   @discardableResult
   public func step(rate: Double, decay: Double, norm: Double? = nil) throws -> Double {
@@ -108,7 +108,7 @@ public final class Optimizer<B: Backend> {
     return norm
   }
 
-  /// Moments of a parameter that has not moved yet.
+  /// Moments of a parameter that has not been updated yet.
   static func zeroMoments(like value: Tensor<B>) -> Moments {
     Moments(
       first: Tensor(repeating: 0, shape: value.shape, on: value.device),

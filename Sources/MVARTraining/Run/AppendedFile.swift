@@ -1,7 +1,7 @@
-// A file that only grows, one record at a time: what logs of a training run are written to.
+// A file that only grows, one record at a time: the logs of a training run are written with it.
 //
-// Every record is handed to the system before `append` returns, so a crash of the process loses none; it is not forced
-// onto the disk, which would cost a wait per step. A record that does not fit on the disk is taken back as a whole.
+// Every record is passed to the system before `append` returns, so a crash of the process loses none; it is not flushed
+// to disk, which would cost a wait per step. A record that does not fit on the disk is removed completely.
 
 import Foundation
 import MVARFiles
@@ -14,7 +14,7 @@ final class AppendedFile {
   enum Start {
     /// Its contents are kept, and a missing file is created.
     case keeping
-    /// Its contents are thrown away.
+    /// Its contents are discarded.
     case emptying
     /// It is an error.
     case onlyNew

@@ -1,7 +1,7 @@
 // CRC-32C (Castagnoli): the checksum of TensorBoard's record files.
 //
-// Reflected polynomial 0x82F63B78, start and final xor 0xFFFFFFFF, one table look-up a byte. The records are a hundred
-// bytes each, so nothing faster is needed.
+// Reflected polynomial 0x82F63B78, initial and final xor 0xFFFFFFFF, one table lookup per byte. Records have about a
+// hundred bytes, so nothing faster is needed.
 
 /// The cyclic redundancy check with Castagnoli's polynomial.
 package enum CRC32C {
@@ -15,7 +15,7 @@ package enum CRC32C {
   }
 
   /// The checksum as record files store it: rotated right by 15 bits, plus a constant, so that a checksum over data
-  /// that holds checksums stays useful.
+  /// that contains checksums stays useful.
   package static func masked(_ bytes: some Sequence<UInt8>) -> UInt32 {
     let value = checksum(bytes)
     return (value >> 15 | value << 17) &+ 0xA282_EAD8

@@ -1,12 +1,12 @@
-// Turns Ctrl-C into a question that a training loop asks between two steps, so that it can write a checkpoint first.
+// Turns Ctrl-C into a flag that a training loop checks between two steps, so that it can write a checkpoint first.
 //
-// The signal handler only sets a bit in an atomic number, which is all that a handler may safely do; a second SIGINT
-// ends the process at once, status 130, for whoever does not want to wait. It stops nothing itself.
+// The signal handler only sets a bit in an atomic integer, which is all that a handler may safely do; a second SIGINT
+// ends the process at once, with status 130. It stops nothing itself.
 
 import Foundation
 import Synchronization
 
-/// Bit n is set when signal n arrived; one number for the process, because a handler cannot have context.
+/// Bit n is set when signal n arrived; one integer for the process, because a handler cannot have context.
 private let arrived = Atomic<UInt64>(0)
 
 private func noteSignal(_ signal: Int32) {
@@ -15,14 +15,14 @@ private func noteSignal(_ signal: Int32) {
   if signal == SIGINT && before & bit != 0 { _exit(130) }
 }
 
-/// A wish from outside that the run should end.
+/// An external request to end the run.
 public final class Interruption: Sendable {
   private typealias Handler = @convention(c) (Int32) -> Void
   private let signals: [Int32]
   private let mask: UInt64
   private let earlier = Mutex<[(signal: Int32, handler: Handler?)]>([])
 
-  /// A wish that the given signals express; nothing is caught before ``install()``.
+  /// A request made by the given signals; nothing is caught before ``install()``.
   ///
   /// - Parameter signals: signal numbers from 1 to 63; two interruptions that are installed at the same time must not
   ///   share one.
@@ -35,14 +35,15 @@ public final class Interruption: Sendable {
   /// Whether one of the signals arrived since ``install()``.
   public var isRequested: Bool { arrived.load(ordering: .relaxed) & mask != 0 }
 
-  /// Starts to catch the signals and forgets earlier ones; does nothing when installed already.
+  /// Starts catching the signals and discards earlier ones; does nothing when already installed.
   public func install() {
     earlier.withLock { earlier in
       guard earlier.isEmpty else { return }
-      // This also initializes the number, which must not happen inside a handler.
+      // This also initializes the integer, which must not happen inside a handler.
       arrived.bitwiseAnd(~mask, ordering: .relaxed)
       earlier = signals.map { ($0, signal($0, noteSignal)) }
-      // A program started from a thread that blocks signals, as worker threads do, inherits that and would never hear.
+      // A program started from a thread that blocks signals, as worker threads do, inherits that and would never
+      // receive them.
       var unblocked = sigset_t()
       sigemptyset(&unblocked)
       for number in signals { sigaddset(&unblocked, number) }
@@ -50,7 +51,7 @@ public final class Interruption: Sendable {
     }
   }
 
-  /// Gives the signals back to whoever had them before, and forgets those that arrived.
+  /// Restores the previous handlers of the signals, and discards those that arrived.
   public func uninstall() {
     earlier.withLock { earlier in
       guard !earlier.isEmpty else { return }

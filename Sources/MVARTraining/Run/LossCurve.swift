@@ -1,11 +1,11 @@
-// Plots of a metrics log: the chosen numbers over the steps.
+// Plots of a metrics log: the chosen metrics over the steps.
 //
-// A step trains one segment of the scales or all of them, and segments differ in their loss; a curve of what the last step
-// happened to train would rise and fall with that alone. So the loss of a transformer is one line per segment.
+// A step trains one segment of the scales or all of them, and segments differ in their loss; a curve of whatever the
+// last step trained would rise and fall for that reason alone. So the loss of a transformer is one line per segment.
 //
-// A noisy curve (more than 50 points) is smoothed by a moving average, over its pale self where it is not one of segments.
-// The average is centered, its window a twenty-fifth of the points, and it skips gaps. It begins and ends a quarter of a
-// window inside the curve, since the mean of a few numbers would jump there.
+// A noisy curve (more than 50 points) is smoothed by a moving average; except for segments, the raw curve is drawn
+// below it in a pale color. The average is centered, its window is a twenty-fifth of the points, and it skips gaps. It
+// begins and ends a quarter of a window inside the curve, since the mean of a few values would jump there.
 
 import Foundation
 import MVARFiles
@@ -20,9 +20,9 @@ public enum LossCurve {
   /// The curves of a log as a plot.
   ///
   /// - Parameters:
-  ///   - records: the lines of a log, as ``MetricsLog/read(_:)`` gives them.
-  ///   - keys: the numbers to draw, in the legend's order; lines without one are left out of its curve. In the place of
-  ///     `loss` stand the segments' losses (`loss_scales_0_7`) where the log has them.
+  ///   - records: the lines of a log, as returned by ``MetricsLog/read(_:)``.
+  ///   - keys: the metrics to draw, in the legend's order; lines without one are left out of its curve. `loss` is
+  ///     replaced by the segments' losses (`loss_scales_0_7`) where the log has them.
   ///   - title: the line above the plot.
   public static func plot(_ records: [(step: Int, values: [String: Double])], keys: [String], title: String) -> LinePlot
   {
@@ -66,24 +66,24 @@ public enum LossCurve {
     }
   }
 
-  /// Draws a log's curves into an SVG file, which appears as a whole.
+  /// Draws a log's curves into an SVG file, which is written atomically.
   ///
   /// - Parameters:
   ///   - metrics: the log, `metrics.jsonl`.
-  ///   - keys: the numbers to draw, as for ``plot(_:keys:title:)``.
+  ///   - keys: the metrics to draw, as for ``plot(_:keys:title:)``.
   ///   - title: the line above the plot.
   ///   - image: the SVG file to write.
-  /// - Throws: `FileError` when the log cannot be read, `FileError` when the file cannot be written.
+  /// - Throws: `FileError` when the log cannot be read or the file cannot be written.
   public static func write(metrics: String, keys: [String], title: String, to image: String) throws {
     try Figure(.lines(plot(MetricsLog.read(metrics), keys: keys, title: title))).write(to: image)
   }
 
-  /// The mean of up to `window` finite numbers before and behind each number; NaN stays NaN, and so become the first and the
-  /// last numbers, a quarter of the window at either end.
+  /// The mean of up to `window` finite values around each value; NaN stays NaN, and the first and last values, a
+  /// quarter of the window at either end, become NaN.
   package static func movingAverage(_ values: [Double], window: Int) -> [Double] {
     let reach = max(window / 2, 1)
     let least = min(reach / 2, max(values.count - 1, 0) / 2)
-    // Sums over everything before an index, so that a long log costs no more per point than a short one.
+    // Prefix sums, so that a long log costs no more per point than a short one.
     var sums = [0.0]
     var counts = [0]
     for value in values {
@@ -91,7 +91,7 @@ public enum LossCurve {
       counts.append(counts[counts.count - 1] + (value.isFinite ? 1 : 0))
     }
     return values.indices.map { index in
-      // The same reach on both sides keeps a slope where it is.
+      // The same reach on both sides preserves a slope.
       let side = min(reach, index, values.count - 1 - index)
       guard values[index].isFinite, side >= least else { return .nan }
       let (first, end) = (index - side, index + side + 1)

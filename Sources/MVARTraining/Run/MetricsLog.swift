@@ -1,7 +1,8 @@
-// The numbers of a training run, one JSON object a line: `{"step":12,"loss":4.25}`, keys in the order given.
+// The metrics of a training run, one JSON object per line: `{"step":12,"loss":4.25}`, keys in the order given.
 //
-// Numbers are the shortest text that gives the same Double back; NaN and infinities, which JSON lacks, become null and
-// are read back as NaN. A crash can break the last line only, and only that is forgiven. It averages nothing.
+// Numbers are written as the shortest text that reads back as the same Double; NaN and infinities, which JSON lacks,
+// become null and are read back as NaN. A crash can break only the last line, and only that is tolerated. It averages
+// nothing.
 
 import Foundation
 import MVARCheckpoints
@@ -16,8 +17,8 @@ public final class MetricsLog {
   /// - Parameters:
   ///   - path: the file, usually `metrics.jsonl` in a ``RunFolder``; its folder must exist.
   ///   - step: nil starts an empty file. A number continues an existing file after that step: lines of later steps,
-  ///     which the run is about to repeat, and a broken last line are removed, in one step for other readers.
-  /// - Throws: `FileError` when the file cannot be read or written or another line than the last is broken.
+  ///     which the run is about to repeat, and a broken last line are removed atomically.
+  /// - Throws: `FileError` when the file cannot be read or written, or a line other than the last is broken.
   public init(path: String, continuingAfter step: Int?) throws {
     if let step, let contents = try RegularFile.contentsIfPresent(of: path).map({ Data($0) }) {
       let lines = try MetricsLog.lines(of: contents, path: path)
@@ -30,12 +31,12 @@ public final class MetricsLog {
     file = try AppendedFile(path, step == nil ? .emptying : .keeping)
   }
 
-  /// Adds one line; it is in the system's hands when this returns.
+  /// Adds one line; it has been passed to the system when this returns.
   ///
   /// - Parameters:
   ///   - step: the number of optimizer steps done.
-  ///   - values: names and numbers in the order they shall have; no name twice, none `step`.
-  /// - Throws: `FileError` when the line cannot be written; the file then ends with the line before.
+  ///   - values: names and numbers in the order of output; no name twice, none `step`.
+  /// - Throws: `FileError` when the line cannot be written; the file then ends with the previous line.
   public func append(step: Int, _ values: [(String, Double)]) throws {
     precondition(!values.contains { $0.0 == "step" }, "the name step belongs to the step")
     var line = "{\"step\":\(step)"

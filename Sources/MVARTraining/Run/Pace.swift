@@ -1,13 +1,14 @@
-// How fast a run goes and how long it still takes, from a clock that never jumps.
+// The speed of a run and its remaining time, from a monotonic clock.
 //
-// Seconds a step are an exponential average over about the last twenty steps (a plain mean until there are that many).
-// The first step is left out: it fills caches and compiles kernels. Time spent between steps counts as part of them.
+// Seconds per step are an exponential average over about the last twenty steps (a plain mean until there are that
+// many). The first step is left out: it fills caches and compiles kernels. Time spent between steps counts as part of
+// them.
 
 import Foundation
 
 /// The speed of a run of steps.
 public struct Pace: Sendable, CustomStringConvertible {
-  /// Steps that the whole run has.
+  /// Steps of the whole run.
   public let total: Int
 
   /// Steps that are done.
@@ -23,20 +24,20 @@ public struct Pace: Sendable, CustomStringConvertible {
   /// Starts the clock.
   ///
   /// - Parameters:
-  ///   - total: steps that the whole run has.
+  ///   - total: steps of the whole run.
   ///   - done: steps that were done before, by a run that is resumed.
-  ///   - now: the present time.
+  ///   - now: the current time.
   public init(total: Int, done: Int = 0, now: ContinuousClock.Instant = .now) {
     self.total = total
     self.done = done
     last = now
   }
 
-  /// Notes that steps were completed.
+  /// Records that steps were completed.
   ///
   /// - Parameters:
   ///   - step: the number of steps done now, counted from the run's beginning.
-  ///   - now: the present time.
+  ///   - now: the current time.
   public mutating func advance(to step: Int, now: ContinuousClock.Instant = .now) {
     guard step > done else { return }
     let steps = Double(step - done)
@@ -66,7 +67,7 @@ public struct Pace: Sendable, CustomStringConvertible {
     return "\(speed), \(Pace.text(seconds: secondsLeft)) left"
   }
 
-  /// A length of time for people: `59 s`, `12 min`, `3 h 20 min`, `2 d 5 h`.
+  /// A duration for people: `59 s`, `12 min`, `3 h 20 min`, `2 d 5 h`.
   public static func text(seconds: Double) -> String {
     guard seconds.isFinite, seconds < 1e9 else { return "a very long time" }
     let whole = Int(max(seconds, 0).rounded())

@@ -1,8 +1,8 @@
-// The folder that a training run writes to: where everything lies, and the guard against two runs in one folder.
+// The folder that a training run writes to: the paths of its files, and the guard against two runs in one folder.
 //
-// A new run starts only where none was, a resumed one only where a checkpoint is. The guard is an advisory lock on
-// `.lock`, which the system lifts when the process ends, however it ends; the file itself stays. The only files ever
-// deleted are half-written ones, which a run leaves behind when it is killed while it writes.
+// A new run starts only where there was none, a resumed one only where there is a checkpoint. The guard is an advisory
+// lock on `.lock`, which the system releases when the process ends, however it ends; the file itself stays. The only
+// files ever deleted are half-written ones, which a run leaves behind when it is killed while writing.
 
 import Foundation
 import MVARFiles
@@ -15,7 +15,7 @@ public struct RunFolder: Sendable {
   /// The model and the training state: `checkpoint.safetensors`.
   public var checkpoint: String { "\(path)/checkpoint.safetensors" }
 
-  /// The numbers of every step: `metrics.jsonl`, written by ``MetricsLog``.
+  /// The metrics of every step: `metrics.jsonl`, written by ``MetricsLog``.
   public var metrics: String { "\(path)/metrics.jsonl" }
 
   /// The folder of event files: `events`, written by ``TensorBoardWriter``, which creates it.
@@ -33,13 +33,13 @@ public struct RunFolder: Sendable {
   /// Held as long as a copy of this value exists.
   private let lock: Lock
 
-  /// Takes possession of a folder until the value and its copies are gone.
+  /// Locks a folder until the value and its copies are gone.
   ///
   /// - Parameters:
-  ///   - path: the folder; a new run creates it and the folders above it.
-  ///   - isResuming: whether the run goes on from the checkpoint in the folder.
+  ///   - path: the folder; a new run creates it and its parent folders.
+  ///   - isResuming: whether the run resumes from the checkpoint in the folder.
   /// - Throws: `FileError` when a new run would overwrite an older one, there is nothing to resume, another run is
-  ///   writing here, or the folder cannot be made.
+  ///   writing here, or the folder cannot be created.
   public init(_ path: String, resuming isResuming: Bool) throws {
     try RegularFile.checkName(path)
     var path = path
@@ -49,16 +49,16 @@ public struct RunFolder: Sendable {
     try RunFolder.check(path, resuming: isResuming)
     if !isResuming { try RunFolder.createFolder(path) }
     lock = try Lock(folder: path)
-    // Again, now that nobody else can begin a run here.
+    // Again, now that no other run can begin here.
     try RunFolder.check(path, resuming: isResuming)
     try RunFolder.createFolder(samples)
     for folder in [path, samples] { RunFolder.removeHalfWritten(in: folder) }
   }
 
-  /// Refuses a folder that a run could not take, without creating anything: for a look before long preparations.
+  /// Refuses a folder that a run could not use, without creating anything: for a check before long preparations.
   ///
-  /// - Throws: `FileError` when a new run would overwrite an older one, there is nothing to resume, or what has the
-  ///   folder's name is no folder or cannot be written.
+  /// - Throws: `FileError` when a new run would overwrite an older one, there is nothing to resume, or the path is not
+  ///   a folder or cannot be written.
   public static func check(_ path: String, resuming isResuming: Bool) throws {
     try RegularFile.checkName(path)
     if isResuming { return try checkResumable(path) }
@@ -73,9 +73,9 @@ public struct RunFolder: Sendable {
     try checkWritable(path)
   }
 
-  /// Refuses what neither is nor can become a folder for new files, without creating anything.
+  /// Refuses a path that is not and cannot become a folder for new files, without creating anything.
   ///
-  /// - Throws: `FileError` when what has the folder's name is no folder, or it cannot be made or written.
+  /// - Throws: `FileError` when the path is not a folder, or it cannot be created or written.
   public static func checkWritable(_ path: String) throws {
     try RegularFile.checkName(path)
     var status = stat()
@@ -84,7 +84,8 @@ public struct RunFolder: Sendable {
     guard access(path, W_OK | X_OK) == 0 else { throw FileError(path, "cannot be written", system: errno) }
   }
 
-  /// The folder that holds a file or folder; empty for the working folder. Foundation's own traps on names of one letter.
+  /// The parent folder of a file or folder; empty for the working folder. Foundation's own traps on names of one
+  /// letter.
   static func folder(of path: String) -> String {
     var path = path[...]
     while path.count > 1 && path.last == "/" { path.removeLast() }
@@ -92,7 +93,7 @@ public struct RunFolder: Sendable {
     return slash == path.startIndex ? "/" : String(path[..<slash])
   }
 
-  /// Refuses a folder that could not be made in the nearest folder above it that exists.
+  /// Refuses a folder that could not be created in its nearest existing parent folder.
   private static func checkCreatable(_ path: String) throws {
     guard errno == ENOENT else { throw FileError(path, "cannot be created", system: errno) }
     var above = RunFolder.folder(of: path)
@@ -104,8 +105,8 @@ public struct RunFolder: Sendable {
     }
   }
 
-  /// Removes the temporary files of `FileReplacement`, under their present and their former names; called while this
-  /// process alone may write here.
+  /// Removes the temporary files of `FileReplacement`, under their present and their former names; called while only
+  /// this process may write here.
   private static func removeHalfWritten(in folder: String) {
     for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
     where name.hasPrefix(".") && (name.hasSuffix(".tmp") || name.hasPrefix(".mvar-") && name.hasSuffix(".partial")) {
@@ -122,7 +123,7 @@ public struct RunFolder: Sendable {
     }
   }
 
-  /// Creates a folder and those above it unless it exists.
+  /// Creates a folder and its parent folders unless it exists.
   static func createFolder(_ path: String) throws {
     try RegularFile.checkName(path)
     var status = stat()

@@ -1,25 +1,28 @@
-// What decides the results of a run, as its checkpoint keeps it: a resumed run must agree in all of it.
+// What determines the results of a run, as its checkpoint stores it: a resumed run must have exactly the same.
 //
-// Settings are structs whose properties are named after the options that set them. A checkpoint holds them as JSON with the
-// version of the form. Version 1 was a dictionary of texts by option; it is read, and no longer written. Which settings
-// there are is for whoever trains to say, and paths that only tell where something lies are none.
+// Settings are structs whose properties are named after the options that set them. A checkpoint holds them as JSON with
+// the version of the format. Version 1 was a dictionary of strings by option; it is read, and no longer written. The
+// caller that trains defines which settings there are; paths that only say where something is stored are not settings.
 
 import Foundation
 import MVARCheckpoints
 
-/// What decides the results of a run. Properties that are settings themselves are groups, whose own name does not show.
+/// What determines the results of a run. Properties that are settings themselves are groups, whose own name does not
+/// show.
 public protocol RunSettings: Codable, Sendable {
   /// The settings of a checkpoint of version 1.
   ///
-  /// - Throws: `SettingsError` when one is missing or makes no sense.
+  /// - Throws: `SettingsError` when one is missing or invalid.
   init(_ texts: inout SettingTexts) throws
 }
 
-/// What tells one set of data, and one tokenizer, from others. Names in `RunFingerprints` stand for no option.
+/// What distinguishes one data set, and one tokenizer, from others. Names in `RunFingerprints` do not stand for
+/// options.
 public struct RunFingerprints: RunSettings {
   /// Of the training data.
   public var data: String
-  /// Of the tokenizer; nil where there is none, and in the oldest checkpoints, which are then not compared in this.
+  /// Of the tokenizer; nil where there is none, and in the oldest checkpoints, which are then not compared in this
+  /// respect.
   public var tokenizer: String?
 
   /// The fingerprints of a run.
@@ -41,17 +44,17 @@ public struct SettingsError: Error, CustomStringConvertible {
   public let description: String
 }
 
-/// The settings of a checkpoint of version 1: a text for each option. What was read is taken out.
+/// The settings of a checkpoint of version 1: a string for each option. What was read is removed.
 public struct SettingTexts {
   fileprivate(set) var remaining: [String: String]
 
-  /// All texts of a checkpoint.
+  /// All strings of a checkpoint.
   public init(_ texts: [String: String]) { remaining = texts }
 
-  /// The text of a setting that may be missing.
+  /// The string of a setting that may be missing.
   public mutating func textIfPresent(_ name: String) -> String? { remaining.removeValue(forKey: name) }
 
-  /// The text of a setting.
+  /// The string of a setting.
   public mutating func text(_ name: String) throws -> String {
     guard let text = textIfPresent(name) else { throw SettingsError(description: "does not say what \(name) was") }
     return text
@@ -71,7 +74,7 @@ public struct SettingTexts {
     return value
   }
 
-  /// Takes out a setting if it has this text.
+  /// Removes a setting if it has this string.
   public mutating func takes(_ name: String, _ text: String) -> Bool {
     guard remaining[name] == text else { return false }
     remaining[name] = nil
@@ -92,12 +95,12 @@ public struct SettingTexts {
   }
 }
 
-/// The settings in a checkpoint, in any version of their form.
+/// The settings in a checkpoint, in any version of the format.
 public struct StoredSettings: Hashable, Sendable {
   /// The version that is written.
   private static let version = 2
 
-  /// As it stands in the file: JSON.
+  /// As stored in the file: JSON.
   let text: String
 
   /// Settings to be stored.
@@ -110,33 +113,33 @@ public struct StoredSettings: Hashable, Sendable {
     text = String(decoding: try encoder.encode(versioned), as: UTF8.self)
   }
 
-  /// Settings from a file; nil when the text is not of the form of any version.
+  /// Settings from a file; nil when the text does not have the format of any version.
   public init?(text: String) {
     guard case .group? = try? JSONDecoder().decode(SettingValue.self, from: Data(text.utf8)) else { return nil }
     self.text = text
   }
 
-  /// The first setting, by name, in which a run differs from these; nil when it agrees.
+  /// The first setting, by name, in which a run differs from these; nil if all agree.
   ///
   /// - Throws: `SettingsError` when these cannot be read.
   func difference<Settings: RunSettings>(to wanted: Settings) throws -> (name: String, began: String?, now: String?)? {
     let began = try texts(of: Settings.self)
     let now = try StoredSettings(wanted).texts(of: Settings.self)
     for name in Set(began.keys).union(now.keys).sorted() where began[name] != now[name] {
-      // A fingerprint that older runs did not take.
+      // A fingerprint that older runs did not compute.
       if began[name] == nil && !name.hasPrefix("-") { continue }
       return (name, began[name], now[name])
     }
     return nil
   }
 
-  /// Every setting as a text, by the option that sets it.
+  /// Every setting as a string, by the option that sets it.
   private func texts<Settings: RunSettings>(of type: Settings.Type) throws -> [String: String] {
     let data = Data(text.utf8)
     if let texts = try? JSONDecoder().decode([String: String].self, from: data) {
       var texts = SettingTexts(texts)
       let known = try StoredSettings(Settings(&texts)).texts(of: type)
-      // A setting that this version does not have differs from none.
+      // A setting that this version does not have never differs.
       return known.merging(texts.remaining) { known, _ in known }
     }
     guard let stored = try? JSONDecoder().decode(Versioned<SettingValue>.self, from: data) else {
@@ -152,7 +155,7 @@ public struct StoredSettings: Hashable, Sendable {
   }
 }
 
-/// Settings with the version of their form.
+/// Settings with the version of their format.
 private struct Versioned<Settings> {
   let version: Int
   let settings: Settings
@@ -161,7 +164,7 @@ private struct Versioned<Settings> {
 extension Versioned: Encodable where Settings: Encodable {}
 extension Versioned: Decodable where Settings: Decodable {}
 
-/// A value of JSON.
+/// A JSON value.
 private enum SettingValue: Decodable {
   case text(String)
   case list([SettingValue])
@@ -184,7 +187,7 @@ private enum SettingValue: Decodable {
     }
   }
 
-  /// Puts every setting in it into a dictionary, by the option that sets it.
+  /// Puts all settings it contains into a dictionary, by the option that sets each.
   func collect(name: String, prefix: String, into texts: inout [String: String]) {
     switch self {
     case .text(let text):

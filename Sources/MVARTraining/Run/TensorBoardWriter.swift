@@ -1,8 +1,8 @@
-// Writes the numbers of a training run as a TensorBoard event file, without TensorFlow or a protobuf library.
+// Writes the metrics of a training run as a TensorBoard event file, without TensorFlow or a protobuf library.
 //
-// The file is a row of records: length (u64), masked CRC-32C of the length, bytes, masked CRC-32C of the bytes, all little
-// endian. The bytes are an `Event`: 1 wall time, 2 step, 3 file version (first record only), 5 summary of values,
-// each with 1 tag and 2 number. Scalars only: no images, histograms or graphs.
+// The file is a sequence of records: length (u64), masked CRC-32C of the length, bytes, masked CRC-32C of the bytes,
+// all little-endian. The bytes are an `Event`: 1 wall time, 2 step, 3 file version (first record only), 5 summary of
+// values, each with 1 tag and 2 number. Scalars only: no images, histograms or graphs.
 
 import Foundation
 
@@ -16,12 +16,12 @@ public final class TensorBoardWriter {
   /// Starts a new event file; TensorBoard shows all files of a folder as one run.
   ///
   /// - Parameter folder: where the file goes; it is created when missing.
-  /// - Throws: `FileError` when the folder or the file cannot be made.
+  /// - Throws: `FileError` when the folder or the file cannot be created.
   public init(folder: String) throws {
     try RunFolder.createFolder(folder)
     let now = Date().timeIntervalSince1970
     let name = "\(folder)/events.out.tfevents.\(Int(now)).\(TensorBoardWriter.hostName())"
-    // A run that is resumed within the second needs another name.
+    // A run that is resumed within the same second needs another name.
     var path = name
     var count = 0
     while access(path, F_OK) == 0 {
@@ -36,7 +36,7 @@ public final class TensorBoardWriter {
     )
   }
 
-  /// Adds the values of one step; they are in the system's hands when this returns.
+  /// Adds the values of one step; they have been passed to the system when this returns.
   ///
   /// - Parameters:
   ///   - step: the number of optimizer steps done.
@@ -74,7 +74,7 @@ public final class TensorBoardWriter {
     key(field, 2) + variable(UInt64(value.count)) + value
   }
 
-  /// Seven bits a byte, lowest first; the high bit says that more follow.
+  /// Seven bits per byte, lowest first; the high bit says that more follow.
   private static func variable(_ value: UInt64) -> [UInt8] {
     var result: [UInt8] = []
     var rest = value
@@ -89,7 +89,7 @@ public final class TensorBoardWriter {
     (0..<Number.bitWidth / 8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
   }
 
-  /// The machine's name if it can stand in a file name, else `mvar`.
+  /// The machine's name if it is valid in a file name, else `mvar`.
   private static func hostName() -> String {
     var buffer = [UInt8](repeating: 0, count: 256)
     let succeeded = buffer.withUnsafeMutableBytes { raw in

@@ -1,6 +1,6 @@
-// A training as a file: weights, moments, step counts and settings in one safetensors file, so that it can never be half of
-// one moment and half of another. Weights stand under the published names (behind `mvar_wo_ddp.` or `vae_wo_ddp.`), so the
-// file is also a model that can be used as it is; what else a training needs stands behind `trainer.`.
+// A training as a file: weights, moments, step counts and settings in one safetensors file, so that it can never mix
+// two states. Weights have the published names (prefixed by `mvar_wo_ddp.` or `vae_wo_ddp.`), so the file is also a
+// model that can be used as it is; everything else that a training needs is prefixed by `trainer.`.
 //
 // Random numbers need no state: they follow from the seed and the number of the sample.
 
@@ -16,7 +16,7 @@ public struct TrainingCheckpoint<B: Backend> {
   public let model: CheckpointNames.Model
   /// How many iterations are done.
   public var iteration: Int
-  /// What decides the results of a run; a resumed run must agree in all of it.
+  /// What determines the results of a run; a resumed run must have exactly the same.
   public let settings: StoredSettings
   /// The model's own metadata.
   public var metadata: [String: String]
@@ -61,7 +61,7 @@ public struct TrainingCheckpoint<B: Backend> {
 
   /// Reads the header of a checkpoint.
   ///
-  /// - Throws: `FileError` when the file is no checkpoint of a training of this model.
+  /// - Throws: `FileError` when the file is not a checkpoint of a training of this model.
   public init(reading path: String, _ model: CheckpointNames.Model) throws {
     let file = try Checkpoint.open(path)
     guard let number = file.metadata["iteration"].flatMap({ Int($0) }), number >= 0,
@@ -79,7 +79,7 @@ public struct TrainingCheckpoint<B: Backend> {
     self.init(model, iteration: number, settings: settings, metadata: file.metadata)
   }
 
-  /// Refuses to go on with other settings than the run began with.
+  /// Refuses to resume with settings other than those the run began with.
   ///
   /// - Throws: `FileError` that names the first setting that differs.
   public func check(_ wanted: some RunSettings, path: String) throws {
@@ -96,7 +96,7 @@ public struct TrainingCheckpoint<B: Backend> {
         + "now it is \(difference.now ?? "not set"): resume with the same settings")
   }
 
-  /// Puts weights, moments and step counts back.
+  /// Restores weights, moments and step counts.
   ///
   /// - Throws: `FileError` when something is missing or has another shape.
   public func restore(_ optimizer: Optimizer<B>, from path: String) throws {
@@ -150,14 +150,14 @@ public struct TrainingCheckpoint<B: Backend> {
     guard stored.shape == shape.dimensions, stored.scalarType.isFloatingPoint else {
       throw FileError(file.path, "\(name) has shape \(stored.shape), the model needs \(shape)")
     }
-    // Copied: the file is replaced while the run goes on.
+    // Copied: the file is replaced while the run continues.
     if B.Scalar.self == Double.self {
       return try Tensor(try stored.doubles().map { B.Scalar($0) }, shape: shape, on: device)
     }
     return try Tensor(B.Scalar.array(try stored.floats()), shape: shape, on: device)
   }
 
-  /// A tensor as it is stored: in single precision, or double where the engine computes in it.
+  /// A tensor as it is stored: in single precision, or in double where the engine computes in double.
   static func stored(_ tensor: Tensor<B>) throws -> StoredTensor {
     let values = try tensor.scalars()
     if let floats = values as? [Float] { return try StoredTensor(floats, shape: tensor.shape.dimensions) }
@@ -166,7 +166,7 @@ public struct TrainingCheckpoint<B: Backend> {
 }
 
 extension CodeUsage {
-  /// The averages as they stand in a checkpoint, [S, V] in single precision.
+  /// The averages as stored in a checkpoint, [S, V] in single precision.
   ///
   /// - Throws: `FileError` when they do not fill that shape.
   public func storedAverages() throws -> StoredTensor {

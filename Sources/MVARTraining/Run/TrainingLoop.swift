@@ -1,5 +1,5 @@
-// What every training does around its steps: measures go to the log, a checkpoint is written now and then, images and
-// validation too, and a wish to stop is honored between two steps. It knows nothing about models.
+// What every training does around its steps: metrics are logged, a checkpoint is written at intervals, as are images
+// and validation, and a request to stop is honored between two steps. It knows nothing about models.
 //
 // All of it depends on the number of the step alone, so a resumed run does the same things at the same steps.
 
@@ -13,17 +13,17 @@ public protocol TrainingSession {
   ///
   /// - Returns: what to log, by name; `loss` first.
   mutating func step(_ iteration: Int) throws -> [(String, Double)]
-  /// Measures on images that are never trained on.
+  /// Metrics on images that are never trained on.
   func validate() throws -> [(String, Double)]
-  /// An image that shows how far the model is.
+  /// An image that shows the model's progress.
   func image() throws -> PixelImage
-  /// Writes everything needed to go on after `iterations` iterations.
+  /// Writes everything needed to resume after `iterations` iterations.
   func save(iterations: Int, to path: String) throws
   /// How many tokens (or pixels) an iteration works on, for the pace.
   var unitsPerStep: (count: Double, name: String) { get }
 }
 
-/// When a training does what.
+/// The intervals of checkpoints, validation and images.
 public struct TrainingPlan: Hashable, Sendable {
   /// How many iterations there are.
   public var iterations: Int
@@ -54,15 +54,15 @@ public struct TrainingLoop {
   public enum End: Sendable {
     /// All iterations are done.
     case finished
-    /// It was asked to stop, and saved; so many iterations are done.
+    /// It was asked to stop, and saved; the associated value is the number of iterations done.
     case interrupted(after: Int)
   }
 
   /// Where results go.
   public let folder: RunFolder
-  /// When what is done.
+  /// The intervals of checkpoints, validation and images.
   public let plan: TrainingPlan
-  /// The measures that the loss curve shows.
+  /// The metrics that the loss curve shows.
   public let curves: [String]
 
   /// A loop.
@@ -76,15 +76,16 @@ public struct TrainingLoop {
   ///
   /// - Parameters:
   ///   - session: what is trained.
-  ///   - first: the iteration to begin with: 0, or how many a checkpoint says are done.
-  ///   - shouldStop: asked between two iterations.
-  ///   - report: a line about progress, after every iteration.
-  /// - Throws: what the session throws, and `FileError` when the loss stops being a number; the last checkpoint stays.
+  ///   - first: the iteration to begin with: 0, or the number done according to a checkpoint.
+  ///   - shouldStop: called between two iterations.
+  ///   - report: receives a line about progress, after every iteration.
+  /// - Throws: what the session throws, and `FileError` when the loss becomes NaN or infinite; the last checkpoint
+  ///   stays.
   public func run(
     _ session: inout some TrainingSession, from first: Int, shouldStop: () -> Bool = { false },
     report: (String) -> Void = { _ in }
   ) throws -> End {
-    // First of all, so that a run can be resumed whenever it ends.
+    // Before anything else, so that a run can be resumed whenever it ends.
     if first == 0 { try session.save(iterations: 0, to: folder.checkpoint) }
     let metrics = try MetricsLog(path: folder.metrics, continuingAfter: first)
     let events = try TensorBoardWriter(folder: folder.events)

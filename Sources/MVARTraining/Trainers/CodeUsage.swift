@@ -1,6 +1,6 @@
-// Which codes are used, scale by scale: an exponential average of hit counts. The first update copies the counts, then the
-// average keeps 0.9 of itself until 100 updates, 0.99 after. A code counts as used when its average is at least
-// 0.08·(tokens of the batch at this scale)/V. Also counts hits since the last revival, to find codes nobody uses.
+// Which codes are used, scale by scale: an exponential average of hit counts. The first update copies the counts; then
+// the decay of the average is 0.9 until 100 updates, 0.99 after. A code counts as used when its average is at least
+// 0.08·(tokens of the batch at this scale)/V. Also counts hits since the last revival, to find unused codes.
 
 import Foundation
 
@@ -20,7 +20,7 @@ public struct CodeUsage: Hashable, Sendable {
     recentHits = [Int](repeating: 0, count: vocabulary)
   }
 
-  /// Usage read back.
+  /// Usage read from a checkpoint.
   public init(averages: [[Float]], updates: Int, recentHits: [Int]) {
     self.averages = averages
     self.updates = updates
@@ -41,7 +41,7 @@ public struct CodeUsage: Hashable, Sendable {
     updates += 1
   }
 
-  /// The share of codes in use at a scale.
+  /// The fraction of codes in use at a scale.
   ///
   /// - Parameter tokens: how many tokens of this scale a batch has, B·p².
   public func share(scale: Int, tokens: Int) -> Double {
@@ -49,7 +49,7 @@ public struct CodeUsage: Hashable, Sendable {
     return Double(averages[scale].count { $0 >= bound }) / Double(recentHits.count)
   }
 
-  /// Codes nobody used since the last call, which begins a new count.
+  /// The codes not used since the last call; starts a new count.
   public mutating func takeDeadCodes() -> [Int] {
     defer { recentHits = [Int](repeating: 0, count: recentHits.count) }
     return recentHits.indices.filter { recentHits[$0] == 0 }

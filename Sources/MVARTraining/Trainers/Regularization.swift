@@ -20,10 +20,10 @@ public struct Regularization: Hashable, Sendable {
     self.labelSmoothing = labelSmoothing
   }
 
-  /// The published drop-path of a depth: 0.1·d/24.
+  /// The published drop-path for a depth: 0.1·d/24.
   public static func publishedDropPath(depth: Int) -> Double { 0.1 * Double(depth) / 24 }
 
-  /// Places in a sample's stream: below 16 for labels, 16 to 63 for augmentation, from 64 for drop-path.
+  /// Positions in a sample's stream: below 16 for labels, 16 to 63 for augmentation, from 64 for drop-path.
   private static let firstBranch = 64
 
   /// The labels of a batch with some replaced by the null class.
@@ -35,7 +35,7 @@ public struct Regularization: Hashable, Sendable {
 
   /// The factors of every sample of a batch for the two branches of each block; nil where nothing is dropped.
   ///
-  /// - Parameter segment: the number of the segment: each has decisions of its own.
+  /// - Parameter segment: the number of the segment: each has its own decisions.
   package func keep<Scalar: BinaryFloatingPoint>(
     depth: Int, segment: Int, _ streams: [RandomStream]
   ) -> [(attention: [Scalar], feedForward: [Scalar])?] {

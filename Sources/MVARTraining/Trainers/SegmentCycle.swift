@@ -1,5 +1,6 @@
-// Which scales are trained in an iteration. Segments are scales 0 ..< R together, then each windowed scale alone; a cycle
-// gives the first K iterations and each other one: m = g mod (K + S − R); m < K → segment 0, else segment m − K + 1.
+// Which scales are trained in an iteration. Segments are scales 0 ..< R together, then each windowed scale alone. A
+// cycle trains segment 0 for K iterations and every other segment for one: m = g mod (K + S − R); segment 0 if m < K,
+// else segment m − K + 1.
 
 import MVAR
 
@@ -7,7 +8,7 @@ import MVAR
 public struct SegmentCycle: Hashable, Sendable {
   /// How many segments an iteration trains.
   public enum Order: String, CaseIterable, Sendable {
-    /// One segment per iteration, in the published cycle: little memory, and every step is a small one.
+    /// One segment per iteration, in the published cycle: little memory, and every step is small.
     case cycle
     /// All segments in every iteration: their gradients are added.
     case all
@@ -15,7 +16,7 @@ public struct SegmentCycle: Hashable, Sendable {
 
   /// The scales of each segment.
   public let segments: [Range<Int>]
-  /// K, how many iterations of a cycle the first segment gets.
+  /// K, how many iterations of a cycle train the first segment.
   public let ratio: Int
   /// One or all segments per iteration.
   public let order: Order

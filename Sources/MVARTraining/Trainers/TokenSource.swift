@@ -1,11 +1,11 @@
-// Where the transformer's batches come from: images encoded as they are needed (so that flips and shifts vary them), or
-// tokens that were cached in files before.
+// Where the transformer's batches come from: images encoded on demand (so that flips and shifts vary them), or tokens
+// that were cached in files earlier.
 
 import Foundation
 import MVAR
 import TensorCore
 
-/// Gives the transformer its batches.
+/// Provides the transformer's batches.
 public protocol TokenSource<B> {
   /// The engine.
   associatedtype B: Backend
@@ -13,11 +13,11 @@ public protocol TokenSource<B> {
   func batch(_ iteration: Int) throws -> TokenBatch<B>
   /// How many held-out images there are.
   var validationCount: Int { get }
-  /// Some of the held-out images, never varied.
+  /// Some of the held-out images, without augmentation.
   func validation(_ range: Range<Int>) throws -> TokenBatch<B>
 }
 
-/// Images, encoded as they are needed.
+/// Images, encoded on demand.
 public struct EncodedImages<B: Backend>: TokenSource {
   private let tokenizer: VQVAE<B>
   private let loader: BatchLoader
@@ -45,7 +45,7 @@ public struct EncodedImages<B: Backend>: TokenSource {
   /// How many held-out images there are.
   public var validationCount: Int { heldOut.count }
 
-  /// Some of the held-out images, never varied.
+  /// Some of the held-out images, without augmentation.
   public func validation(_ range: Range<Int>) throws -> TokenBatch<B> {
     let examples = heldOut[range]
     return try encode(examples.flatMap { $0.image.planarFloats() }, labels: examples.map(\.label))
@@ -61,7 +61,7 @@ public struct EncodedImages<B: Backend>: TokenSource {
 extension TokenBatch {
   /// The tokens and inputs of images [B, 3, H, W].
   ///
-  /// - Throws: `NotANumberError` when the tokenizer's output is not made of numbers, which have no nearest code.
+  /// - Throws: `NotANumberError` when the tokenizer's output is not finite, which has no nearest code.
   public init(_ tokenizer: VQVAE<B>, images: Tensor<B>, labels: [Int]) throws {
     let features = try tokenizer.features(Variable(images))
     guard try B.isFinite(features.value) else { throw Self.notNumbers }
@@ -98,8 +98,8 @@ public struct CachedTokens<B: Backend>: TokenSource {
   /// A source.
   ///
   /// - Parameters:
-  ///   - flips: whether half of the images are taken mirrored.
-  ///   - unflippable: labels that never are.
+  ///   - flips: whether half of the images are mirrored.
+  ///   - unflippable: labels whose images never are.
   public init(
     _ latents: CachedLatents, order: SampleOrder, flips: Bool, unflippable: Set<Int>, seed: UInt64,
     _ configuration: TransformerConfiguration, on device: B.Device
@@ -128,7 +128,7 @@ public struct CachedTokens<B: Backend>: TokenSource {
   /// How many held-out images there are.
   public var validationCount: Int { latents.validation.count }
 
-  /// Some of the held-out images, never varied.
+  /// Some of the held-out images, without augmentation.
   public func validation(_ range: Range<Int>) throws -> TokenBatch<B> {
     try batch(latents.validation[range].map { ($0, false) })
   }

@@ -7,7 +7,7 @@ import MVARCheckpoints
 import MVARMedia
 import TensorCore
 
-/// What decides a tokenizer's training beside its configuration and its data.
+/// What determines a tokenizer's training besides its configuration and its data.
 public struct TokenizerTrainingOptions: Hashable, Sendable {
   /// Images per iteration.
   public var batch = 32
@@ -19,11 +19,11 @@ public struct TokenizerTrainingOptions: Hashable, Sendable {
   public var optimizer = OptimizerSettings()
   /// The weights of the losses.
   public var losses = TokenizerLossWeights()
-  /// So many iterations first train a plain autoencoder; then the codebook is filled with what the encoder finds.
+  /// The first iterations, this many, train a plain autoencoder; then the codebook is filled with encoder outputs.
   public var quantizeAfter = 0
   /// Iterations between two revivals of dead codes; 0 for none.
   public var reviveEvery = 0
-  /// No revival after this share of the iterations, so that the last ones only refine.
+  /// No revival after this fraction of the iterations, so that the last ones only refine.
   public var reviveUntil = 0.75
 
   /// Options with these schedules.
@@ -37,7 +37,7 @@ public struct TokenizerTrainingOptions: Hashable, Sendable {
 public struct TokenizerSession<B: Backend>: TrainingSession {
   /// The trainer and its model.
   public let trainer: TokenizerTrainer<B>
-  /// What decides the training.
+  /// What determines the training.
   public let options: TokenizerTrainingOptions
   private let loader: BatchLoader
   private let validation: [LabeledImages.Example]
@@ -48,7 +48,7 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
   /// A training from its beginning.
   ///
   /// - Parameters:
-  ///   - settings: what decides the results; a resumed run must agree.
+  ///   - settings: what determines the results; a resumed run must have exactly the same.
   public init(
     _ model: VQVAE<B>, _ options: TokenizerTrainingOptions, loader: BatchLoader,
     validation: [LabeledImages.Example], seed: UInt64, settings: any RunSettings, on device: B.Device
@@ -62,7 +62,7 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
     self.device = device
   }
 
-  /// Puts back what a checkpoint holds.
+  /// Restores the state of a checkpoint.
   ///
   /// - Returns: how many iterations are done.
   public mutating func restore(from path: String) throws -> Int {
@@ -80,7 +80,7 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
   /// Images per iteration.
   public var unitsPerStep: (count: Double, name: String) { (Double(options.batch), "images") }
 
-  /// One optimizer step; before the codebook joins in, and at revivals, the codebook is set too.
+  /// One optimizer step; when the codebook is first used, and at revivals, codes are set too.
   public mutating func step(_ iteration: Int) throws -> [(String, Double)] {
     let batch = loader.batch(iteration)
     let images = try tensor(batch.images)
@@ -88,7 +88,7 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
     // Streams far from those of samples: the highest numbers.
     let stream = RandomStream(seed: seed, stream: .max - UInt64(iteration))
     if iteration == options.quantizeAfter {
-      // The first codebook is made of what these images need.
+      // The first codebook is made from what these images need.
       try trainer.reviveDeadCodes(images, everything: true, stream: stream)
     } else if options.reviveEvery > 0, iteration > options.quantizeAfter, iteration % options.reviveEvery == 0,
       Double(iteration) < options.reviveUntil * Double(options.schedule.total)
@@ -124,7 +124,7 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
     return [("val_psnr", quality.psnr), ("val_mse", quality.meanSquaredError)]
   }
 
-  /// Up to 32 held-out images, eight a row, each row above its reconstructions; an empty image without any.
+  /// Up to 32 held-out images, eight per row, each row above its reconstructions; an empty image if there are none.
   public func image() throws -> PixelImage {
     let all = validation
     let count = min(all.count, 32)
@@ -145,7 +145,7 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
     return try ImageGrid().rows(rows)
   }
 
-  /// Writes everything needed to go on.
+  /// Writes everything needed to resume.
   public func save(iterations: Int, to path: String) throws {
     try TrainingCheckpoint<B>(
       .tokenizer, iteration: iterations, settings: try StoredSettings(settings),

@@ -1,9 +1,9 @@
 // One optimizer step of the tokenizer.
 //
-//     loss = w₁·mean|x̂ − x| + w₂·mean(x̂ − x)² + w₃·quantizer loss,  x̂ = decoder(f̂) with the gradient of f̂ given to f
+//     loss = w₁·mean|x̂ − x| + w₂·mean(x̂ − x)² + w₃·quantizer loss,  x̂ = decoder(f̂), f gets the gradient of f̂
 //
-// The published tokenizer was also trained with a perceptual and an adversarial loss, which were never released; they are
-// absent here, and images are softer for it. Codes nobody uses can be set to what the encoder finds.
+// The published tokenizer was also trained with a perceptual and an adversarial loss, which were never released;
+// without them, images are softer. Unused codes can be set to encoder outputs.
 
 import MVAR
 import TensorCore
@@ -33,7 +33,7 @@ public struct TokenizerLoss: Sendable {
   public let squared: Double
   /// The quantizer's loss.
   public let quantizer: Double
-  /// All with their weights.
+  /// The weighted sum of all.
   public let total: Double
 }
 
@@ -59,13 +59,13 @@ public final class TokenizerTrainer<B: Backend> {
     usage = CodeUsage(scales: model.configuration.scaleList.count, vocabulary: model.configuration.vocabulary)
   }
 
-  /// Adds the gradient of a micro-batch to the optimizer's.
+  /// Adds the gradients of a micro-batch to those in the optimizer.
   ///
   /// - Parameters:
   ///   - images: [B, 3, H, W] in −1 … 1.
   ///   - quantizes: whether images go through the codebook; without it this is a plain autoencoder, and the quantizer's
   ///     loss is 0.
-  ///   - weight: what the gradient is multiplied by: 1 / the number of micro-batches of a step.
+  ///   - weight: the factor of the gradient: 1 / the number of micro-batches of a step.
   public func addGradient(_ images: Tensor<B>, quantizes: Bool = true, weight: Double = 1) throws -> TokenizerLoss {
     let tape = Tape<B>()
     let x = Variable(images, tape: tape)
@@ -87,7 +87,7 @@ public final class TokenizerTrainer<B: Backend> {
     let loss = reconstruction.combined(times: 1, quantizerLoss, times: B.Scalar(weights.quantizer))  // [1]
     optimizer.add(
       tape.gradients(of: loss, seed: Tensor(repeating: B.Scalar(weight), shape: [1], on: images.device)))
-    // Nothing is read before all work is given to the device.
+    // Nothing is read before all work has been submitted to the device.
     if quantizes { usage.update(try tokens.map { try B.indices($0.storage) }) }
     return TokenizerLoss(
       absolute: Double(try absolute.value.scalars()[0]), squared: Double(try squared.value.scalars()[0]),
@@ -104,12 +104,12 @@ public final class TokenizerTrainer<B: Backend> {
     return (loss, try optimizer.step(rate: rate, decay: decay))
   }
 
-  /// Sets codes that nobody used since the last revival to vectors the quantizer would have to describe in these images:
-  /// the rest before a random scale at a random place. Their moments start anew.
+  /// Sets codes that were not used since the last revival to vectors the quantizer would have to describe in these
+  /// images: the residual before a random scale at a random position. Their moments are reset.
   ///
   /// - Parameters:
   ///   - images: [B, 3, H, W] in −1 … 1.
-  ///   - everything: all codes, whether they were used or not: how a training begins.
+  ///   - everything: all codes, whether used or not: how a training begins.
   ///   - stream: the random numbers of this revival.
   /// - Returns: how many codes were set.
   @discardableResult
@@ -122,7 +122,7 @@ public final class TokenizerTrainer<B: Backend> {
     let width = model.configuration.codeWidth
     var values = try parameter.value.scalars()
     for (place, code) in codes.enumerated() {
-      // A scale first, then a place, so that coarse scales with few places get codes too.
+      // A scale first, then a position, so that coarse scales with few positions get codes too.
       let scale = vectors[Int(stream.uniform(2 * place, purpose: .initialization) * Double(vectors.count))]
       let row = Int(stream.uniform(2 * place + 1, purpose: .initialization) * Double(scale.count / width))
       values.replaceSubrange(code * width..<(code + 1) * width, with: scale[row * width..<(row + 1) * width])
@@ -132,7 +132,7 @@ public final class TokenizerTrainer<B: Backend> {
     return codes.count
   }
 
-  /// What is left to describe before each scale, as vectors [B·p²·Z] per scale.
+  /// The residual before each scale, as vectors [B·p²·Z] per scale.
   private func restVectors(_ images: Tensor<B>) throws -> [[B.Scalar]] {
     let features = try model.features(Variable(images)).value
     let quantized = model.quantizer.encode(Variable(features))

@@ -1,12 +1,12 @@
 // A whole training of a transformer: the cycle of segments, the schedules, gradient accumulation, validation per scale,
-// and images it samples.
+// and sample images.
 
 import Foundation
 import MVAR
 import MVARMedia
 import TensorCore
 
-/// What decides a transformer's training beside its configuration and its data.
+/// What determines a transformer's training besides its configuration and its data.
 public struct TransformerTrainingOptions: Hashable, Sendable {
   /// Images per micro-batch.
   public var batch = 64
@@ -24,7 +24,7 @@ public struct TransformerTrainingOptions: Hashable, Sendable {
   public var ratio = 8
   /// One or all segments per iteration.
   public var order = SegmentCycle.Order.cycle
-  /// How sample images are sampled.
+  /// The sampling settings of sample images.
   public var sampling: SamplingOptions
 
   /// Options with these schedules.
@@ -39,7 +39,7 @@ public struct TransformerTrainingOptions: Hashable, Sendable {
 public struct TransformerSession<B: Backend>: TrainingSession {
   /// The trainer and its model.
   public let trainer: TransformerTrainer<B>
-  /// What decides the training.
+  /// What determines the training.
   public let options: TransformerTrainingOptions
   /// The order of segments.
   public let cycle: SegmentCycle
@@ -53,9 +53,9 @@ public struct TransformerSession<B: Backend>: TrainingSession {
   /// A training from its beginning.
   ///
   /// - Parameters:
-  ///   - source: gives the batches.
-  ///   - tokenizer: samples the sample images; nil for none.
-  ///   - settings: what decides the results; a resumed run must agree.
+  ///   - source: provides the batches.
+  ///   - tokenizer: decodes the sample images; nil for none.
+  ///   - settings: what determines the results; a resumed run must have exactly the same.
   ///   - metadata: see `ModelMetadata`.
   public init(
     _ model: MarkovianTransformer<B>, _ options: TransformerTrainingOptions, source: any TokenSource<B>,
@@ -72,7 +72,7 @@ public struct TransformerSession<B: Backend>: TrainingSession {
     self.device = device
   }
 
-  /// Puts back what a checkpoint holds.
+  /// Restores the state of a checkpoint.
   ///
   /// - Returns: how many iterations are done.
   public mutating func restore(from path: String) throws -> Int {
@@ -116,7 +116,7 @@ public struct TransformerSession<B: Backend>: TrainingSession {
       + losses.map { ("loss_scales_\($0.scales.lowerBound)_\($0.scales.upperBound - 1)", $0.perToken) }
   }
 
-  /// Nats per token and the share of tokens predicted right on held-out images: all, the last scale, each scale.
+  /// Nats per token and the fraction of tokens predicted correctly on held-out images: all, the last scale, each scale.
   public func validate() throws -> [(String, Double)] {
     guard source.validationCount > 0 else { return [] }
     let scales = trainer.model.configuration.scaleList.count
@@ -137,7 +137,7 @@ public struct TransformerSession<B: Backend>: TrainingSession {
     return measures
   }
 
-  /// Images of up to 12 classes, one class a row.
+  /// Images of up to 12 classes, one class per row.
   public func image() throws -> PixelImage {
     guard let tokenizer else { return try PixelImage(width: 1, height: 1, filledWith: .white) }
     let sampler = try Sampler(trainer.model, tokenizer.quantizer)
@@ -159,7 +159,7 @@ public struct TransformerSession<B: Backend>: TrainingSession {
     return try ImageGrid().grid(images, columns: each)
   }
 
-  /// Writes everything needed to go on.
+  /// Writes everything needed to resume.
   public func save(iterations: Int, to path: String) throws {
     try TrainingCheckpoint<B>(
       .transformer, iteration: iterations, settings: try StoredSettings(settings), metadata: metadata

@@ -1,9 +1,9 @@
 // One optimizer step of the transformer with teacher forcing (MVAR, section 3.4).
 //
-//     loss of a segment = 1/L · Σ over its tokens of cross-entropy, mean over the batch; L counts the tokens of all scales
+//     loss of a segment = 1/L · Σ over its tokens of cross-entropy, mean over the batch; L: tokens of all scales
 //
-// Which batch an iteration gets is the caller's business; which labels and branches are dropped follows from the samples'
-// random streams. The trainer keeps no state beside the model's and the optimizer's.
+// The caller chooses the batch of an iteration; which labels and branches are dropped follows from the samples' random
+// streams. The trainer keeps no state besides the model's and the optimizer's.
 
 import MVAR
 import TensorCore
@@ -79,11 +79,11 @@ public struct TransformerTrainer<B: Backend> {
     self.regularization = regularization
   }
 
-  /// Adds the gradient of one segment's loss to the optimizer's. It does not wait for the engine.
+  /// Adds the gradients of one segment's loss to those in the optimizer. It does not wait for the engine.
   ///
   /// - Parameters:
   ///   - streams: the random numbers of each sample.
-  ///   - weight: what the gradient is multiplied by: 1 / the number of micro-batches of a step.
+  ///   - weight: the factor of the gradient: 1 / the number of micro-batches of a step.
   public func addGradient(
     _ batch: TokenBatch<B>, scales: Range<Int>, streams: [RandomStream], weight: Double = 1
   ) throws -> PendingLoss<B> {
@@ -117,12 +117,12 @@ public struct TransformerTrainer<B: Backend> {
       try segments.map { try addGradient(batch, scales: $0, streams: streams) }, rate: rate, decay: decay)
   }
 
-  /// One step with gradients that were added.
+  /// One step with gradients that were already added.
   ///
-  /// The norm is read first, behind which nothing is left to wait for when the losses are; the engine is given its work
-  /// again at once.
+  /// The norm is read first; after that, reading the losses needs no further wait, and the engine gets new work at
+  /// once.
   ///
-  /// - Parameter losses: those of the gradients.
+  /// - Parameter losses: the losses of these gradients.
   /// - Returns: the losses, and the norm of all gradients before clipping.
   func step(_ losses: [PendingLoss<B>], rate: Double, decay: Double) throws -> (
     losses: [SegmentLoss], gradientNorm: Double
@@ -132,7 +132,7 @@ public struct TransformerTrainer<B: Backend> {
     return (losses, try optimizer.step(rate: rate, decay: decay, norm: norm))
   }
 
-  /// How well the model predicts the tokens of images: nothing is dropped, nothing is smoothed.
+  /// How well the model predicts the tokens of images: no dropping, no label smoothing.
   public func validate(_ batch: TokenBatch<B>, into sums: inout ValidationSums) throws {
     let (configuration, device) = (model.configuration, batch.inputs.device)
     let condition = try model.condition(labels: batch.labels)
@@ -155,11 +155,11 @@ public struct TransformerTrainer<B: Backend> {
   }
 }
 
-/// What validation adds up, scale by scale.
+/// The sums of validation, scale by scale.
 public struct ValidationSums: Sendable {
   /// Cross-entropy in nats.
   public var loss: [Double]
-  /// Tokens predicted right.
+  /// Tokens predicted correctly.
   public var hits: [Int]
   /// Tokens.
   public var tokens: [Int]
@@ -176,7 +176,7 @@ public struct ValidationSums: Sendable {
     scales.reduce(0) { $0 + loss[$1] } / Double(max(scales.reduce(0) { $0 + tokens[$1] }, 1))
   }
 
-  /// The share of tokens predicted right in some scales.
+  /// The fraction of tokens predicted correctly in some scales.
   public func accuracy(of scales: Range<Int>) -> Double {
     Double(scales.reduce(0) { $0 + hits[$1] }) / Double(max(scales.reduce(0) { $0 + tokens[$1] }, 1))
   }

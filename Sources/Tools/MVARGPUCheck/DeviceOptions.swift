@@ -1,28 +1,28 @@
-// Which device is checked, and with how many images.
+// The options of the device to check, and how many images to use.
 
 import ArgumentParser
 import MVARCUDA
 import MVARTool
 
-// How products are computed is an argument of MVARTool's already.
+// The precision of products is already an argument type of MVARTool's.
 extension CUDAEngine.Precision: ExpressibleByArgument {}
 
 /// The options that choose the device.
 struct DeviceOptions: ParsableArguments {
   @Flag(
     help: """
-      Take a device made of this machine's processors, to try the checks themselves without a GPU: libcuda-emulator.so \
-      beside this program, or the file that MVAR_CUDA_DRIVER names.
+      Use a device emulated on this machine's processors, to try the checks without a GPU: libcuda-emulator.so \
+      next to this program, or the file that MVAR_CUDA_DRIVER names.
       """)
   var emulated = false
 
-  @Flag(help: "Take small models and maps, for the emulated device.")
+  @Flag(help: "Use small models and maps, for the emulated device.")
   var small = false
 
-  @Option(parsing: .upToNextOption, help: "What products are computed in (default: float32, tf32 and bfloat16).")
+  @Option(parsing: .upToNextOption, help: "The precisions of matrix products (default: float32, tf32 and bfloat16).")
   var precision: [CUDAEngine.Precision] = CUDAEngine.Precision.allCases
 
-  @Option(help: "Who computes the products of linear layers: own or cublas.")
+  @Option(help: "The kernels for the products of linear layers: own or cublas.")
   var products = CUDAEngine.Products.own
 
   /// A new engine of the device.
@@ -33,19 +33,19 @@ struct DeviceOptions: ParsableArguments {
     return try EmulatedDevice().engine(precision, products)
   }
 
-  /// What a column of a precision is called.
+  /// The column title of a precision.
   func column(_ precision: CUDAEngine.Precision) -> String { "here, \(title(precision))" }
 
-  /// What results in a precision are called.
+  /// The title of results in a precision.
   func title(_ precision: CUDAEngine.Precision) -> String {
     products == .own ? precision.rawValue : "\(precision.rawValue), \(products.rawValue)"
   }
 }
 
-/// The options of timings of models.
+/// The options for timing models.
 struct ModelOptions: ParsableArguments {
   @OptionGroup var device: DeviceOptions
-  @Option(help: "Images sampled at once, or of a training step.") var batch = 32
+  @Option(help: "Images sampled at once, or per training step.") var batch = 32
 
   /// How many images; few with small models.
   var imageCount: Int { device.small ? 2 : batch }

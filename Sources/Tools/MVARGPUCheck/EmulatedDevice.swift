@@ -1,5 +1,5 @@
-// The device that is made of this machine's processors. It is a library of its own, which stands for the driver and cuBLAS
-// and is loaded when it is asked for: nothing of it is part of this program.
+// The device that is emulated on this machine's processors. It is a separate library that stands in for the driver and
+// cuBLAS and is loaded on request: none of it is part of this program.
 
 import Foundation
 import MVARCUDA
@@ -8,9 +8,9 @@ import MVARCUDA
 struct EmulatedDevice {
   private let library: DynamicLibrary
 
-  /// Loads the library that `MVAR_CUDA_DRIVER` names, else the one beside this program.
+  /// Loads the library that `MVAR_CUDA_DRIVER` names, else the one next to this program.
   ///
-  /// - Throws: `CUDAError` where it is not there, or something else.
+  /// - Throws: `CUDAError` if it is not there, or is something else.
   init(environment: [String: String] = ProcessInfo.processInfo.environment) throws {
     let named = environment[CUDALibrary.driver.variable].flatMap { $0.isEmpty ? nil : $0 }
     let path = named ?? Self.besideProgram
@@ -20,20 +20,20 @@ struct EmulatedDevice {
       throw CUDAError.libraryNotFound(
         "the emulated device", attempts: [LibraryAttempt(place: path, reason: "\(error)")])
     }
-    // A real driver would take the names of files for compiled kernels.
+    // A real driver would mistake the file names for compiled kernels.
     guard library.symbol("cudaemu_symbol") != nil else {
       throw CUDAError.unsuitableLibrary("\(path) is no emulated device, which --emulated needs")
     }
   }
 
-  /// A new engine of the device, in whose memory every tensor has an allocation of its own: what a kernel writes outside
-  /// one is found.
+  /// A new engine of the device. Every tensor has its own allocation in the device's memory, so that out-of-bounds
+  /// writes of kernels are detected.
   ///
   /// - Throws: `CUDAError`.
   func engine(_ precision: CUDAEngine.Precision, _ products: CUDAEngine.Products) throws -> CUDAEngine {
     let driver = try CUDADriver(name: library.name) { library.symbol($0) }
     let cuBLAS = products == .cublas ? try CuBLAS(name: library.name) { library.symbol($0) } : nil
-    // The emulated driver takes a file's name for an image.
+    // The emulated driver takes a file name as a module image.
     return try CUDAEngine(CUDADevice(driver), precision: precision, library: cuBLAS, memory: .exact) {
       Array($0.utf8) + [0]
     }

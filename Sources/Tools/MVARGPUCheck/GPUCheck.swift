@@ -1,7 +1,7 @@
-// Checks the CUDA engine: whether its kernels compile, and on a GPU whether they are right and how fast they are.
+// Checks the CUDA engine: whether its kernels compile, and on a GPU whether they are correct and how fast they are.
 //
-// Results go to standard output, progress to standard error. The exit status is 0, 1 when a check failed, or 64 when the
-// arguments make no sense.
+// Results go to standard output, progress to standard error. The exit status is 0, 1 when a check failed, or 64 when
+// the arguments are invalid.
 
 import ArgumentParser
 import MVARTool
@@ -12,15 +12,15 @@ package struct GPUCheck: ParsableCommand {
     commandName: "gpu-check",
     abstract: "Check the CUDA engine of MVAR.",
     discussion: """
-      Everything that `mvar` does, this program does as `gpu-check mvar …`: one file serves a machine where every mebibyte \
-      has to be carried.
+      This program also runs every command of `mvar`, as `gpu-check mvar …`: one file is enough on a machine where the \
+      size of uploads matters.
       """,
     subcommands: [Kernels.self, Operators.self, Tokens.self, Limits.self, Speed.self, Report.self])
 
-  /// No subcommand; what the parser begins with.
+  /// No subcommand; the type where parsing starts.
   package init() {}
 
-  /// Runs the program, and ends the process when that fails.
+  /// Runs the program, and ends the process on failure.
   package static func start() {
     if CommandLine.arguments.dropFirst().first == "mvar" {
       MVARTool.start(after: ["mvar"])

@@ -1,4 +1,4 @@
-// `gpu-check kernels`: compiles all kernels and shows what each needs of a multiprocessor. It needs no GPU.
+// `gpu-check kernels`: compiles all kernels and shows the resources that each needs. It needs no GPU.
 
 import ArgumentParser
 import Foundation
@@ -6,13 +6,13 @@ import MVARCUDA
 
 struct Kernels: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Compile all kernels and show registers, shared memory and spills of each.",
+    abstract: "Compile all kernels and show the registers, shared memory and spills of each.",
     discussion: """
-      Needs NVIDIA's run-time compiler (MVAR_NVRTC names its file), and no GPU. Fails where a kernel does not compile, or \
-      where registers do not suffice, so that it keeps numbers in memory instead.
+      Needs NVIDIA's run-time compiler (MVAR_NVRTC names its file), but no GPU. Fails if a kernel does not compile, or \
+      if it spills registers to memory.
       """)
 
-  @Option(help: "What to compile for, separated by commas.") var architectures = "sm_89,sm_90"
+  @Option(help: "The architectures to compile for, separated by commas.") var architectures = "sm_89,sm_90"
   @Option(
     help: "Keep the compiled kernels in this folder, where MVAR_CUDA_KERNELS finds them on machines without a compiler."
   )
@@ -54,10 +54,10 @@ struct Kernels: ParsableCommand {
     guard problems.isEmpty else { throw Failure(problems.joined(separator: "; ")) }
   }
 
-  /// Compiles a file, and keeps what comes of it if that is asked for.
+  /// Compiles a file, and keeps the result if requested.
   private func usage(of file: NVRTC.Text, _ architecture: String, _ compiler: NVRTC) throws -> [KernelUsage] {
     let compiler = KernelCompiler(compiler, architecture: architecture, cache: KernelCache(folder: nil))
-    // Machine code comes from an assembler that can be asked what it did; PTX does not.
+    // Machine code comes from an assembler that can report its resource usage; PTX does not.
     let options = architecture.hasPrefix("sm_") ? ["-Xptxas=-v"] : []
     let (image, log) = try compiler.compile(file, headers: KernelTexts.headers, options: options)
     if let keep { KernelImages.prepare(image, of: file, for: architecture, in: KernelCache(folder: keep)) }

@@ -1,4 +1,4 @@
-// `gpu-check limits`: what the device can do at most, as far as can be measured: copying, and our own largest product.
+// `gpu-check limits`: the device's limits as far as they can be measured: copying, and our own largest product.
 
 import ArgumentParser
 import MVARCUDA
@@ -10,7 +10,7 @@ struct Limits: ParsableCommand {
 
   @OptionGroup var device: DeviceOptions
 
-  /// The title of the table, which other programs add to.
+  /// The title of the table, to which other programs add rows.
   static let section = "Limits of the device"
 
   func run() throws {
@@ -37,7 +37,7 @@ struct Limits: ParsableCommand {
   }
 }
 
-/// What a device can do in a second.
+/// What a device can do per second.
 struct Rates {
   let engine: CUDAEngine
   let isSmall: Bool

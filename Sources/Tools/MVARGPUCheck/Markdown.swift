@@ -1,8 +1,8 @@
-// Tables that read well as text and on a page.
+// Tables that read well both as plain text and rendered.
 
 /// Markdown.
 enum Markdown {
-  /// A table whose first row is its head, with columns of one width each.
+  /// A table whose first row is its header, with padded columns.
   static func table(_ rows: [[String]]) -> String {
     guard let head = rows.first else { return "" }
     let widths = head.indices.map { column in max(rows.map { $0[column].count }.max() ?? 0, 3) }

@@ -1,4 +1,5 @@
-// What a check found: a line of four parts, so that checks in several programs and languages end in the same tables.
+// The result of a check: a line of four parts, so that checks in several programs and languages end up in the same
+// tables.
 
 import Foundation
 
@@ -8,7 +9,7 @@ struct Measurement: Equatable {
   let section: String
   /// What was measured.
   let row: String
-  /// Who was measured, or how.
+  /// The implementation or variant that was measured.
   let column: String
   /// The result with its unit.
   let text: String
@@ -24,14 +25,14 @@ struct Measurement: Equatable {
     self.text = text
   }
 
-  /// The measurement of a line; nil where it is none.
+  /// The measurement in a line; nil if there is none.
   init?(line: Substring) {
     let parts = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
     guard parts.count == 4 else { return nil }
     self.init(parts[0], parts[1], parts[2], parts[3])
   }
 
-  /// Prints it at once: whatever happens later, it is known.
+  /// Prints it at once, so that it is not lost if a later check fails.
   func report() {
     print(line)
     fflush(nil)
@@ -60,5 +61,5 @@ enum Amount {
   static func share(_ number: Double) -> String { String(format: "%.0f %%", number * 100) }
 }
 
-/// Says what is being done, for whoever waits.
+/// Reports progress on standard error.
 func progress(_ text: String) { FileHandle.standardError.write(Data("gpu-check: \(text)\n".utf8)) }

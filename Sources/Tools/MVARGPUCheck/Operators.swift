@@ -1,7 +1,7 @@
 // `gpu-check operators`: every operator with every case of the registry, and the golden values, on the device.
 //
-// In single precision the bar is that of the tests. Products of rounded numbers err by more, which the registry allows. Other
-// operators do not depend on the precision, and are checked once.
+// In single precision the tolerance is that of the tests. Products of rounded values have larger errors, which the
+// registry allows. Other operators do not depend on the precision, and are checked once.
 
 import ArgumentParser
 import MVARCUDA
@@ -32,7 +32,7 @@ struct Operators: ParsableCommand {
           try families[name, default: Family()].add(operatorCase, on: engine, precision.computed)
         } catch {
           families[name, default: Family()].failures.append("\(operatorCase.name): \(error)")
-          // An engine that has failed does nothing more.
+          // An engine that has failed cannot be used any further.
           engine = try device.engine(precision)
         }
       }
@@ -71,7 +71,7 @@ struct Operators: ParsableCommand {
 }
 
 extension CUDAEngine.Precision {
-  /// What the registry calls it.
+  /// Its name in the registry.
   var computed: ComputedPrecision {
     switch self {
     case .float32: .float32
@@ -84,10 +84,10 @@ extension CUDAEngine.Precision {
 /// The cases of one operator.
 private struct Family {
   var cases = 0
-  /// The largest error, relative to the size of what it is an error of; and that of the CPU engine.
+  /// The largest error, relative to the magnitude of the values compared; and that of the CPU engine.
   var error = 0.0
   var errorOfCPU = 0.0
-  /// The largest share of what is allowed, and where.
+  /// The largest fraction of the tolerance, and where.
   var share = 0.0
   var worst = ""
   var failures: [String] = []

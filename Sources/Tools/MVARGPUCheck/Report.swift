@@ -5,13 +5,13 @@ import Foundation
 
 struct Report: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Make one page of tables of what other checks printed.",
+    abstract: "Combine the output of other checks into one page of tables.",
     discussion: """
-      Lines of the form SECTION ⇥ ROW ⇥ COLUMN ⇥ TEXT become tables, a section each; sections, rows and columns stand in \
-      the order in which they first occur. Other lines are left out.
+      Lines of the form SECTION ⇥ ROW ⇥ COLUMN ⇥ TEXT become tables, one per section; sections, rows and columns keep \
+      the order in which they first occur. Other lines are ignored.
       """)
 
-  @Argument(help: "Files with what the checks printed.") var files: [String]
+  @Argument(help: "Files with the output of the checks.") var files: [String]
 
   func run() throws {
     var lines: [Substring] = []
@@ -22,7 +22,7 @@ struct Report: ParsableCommand {
     print(Self.page(lines.compactMap(Measurement.init)))
   }
 
-  /// The tables of some measurements; of several for one cell the last counts.
+  /// The tables of some measurements; if a cell has several, the last one counts.
   static func page(_ measurements: [Measurement]) -> String {
     inOrder(measurements.map(\.section)).map { section in
       let part = measurements.filter { $0.section == section }

@@ -11,7 +11,7 @@ struct Scenario {
   let transformer: TransformerConfiguration
   /// The tokenizer that belongs to it.
   let tokenizer: TokenizerConfiguration
-  /// What the transformer is called in titles.
+  /// The transformer's name in titles.
   let name: String
 
   /// The published sizes of depth 16, or small ones.
@@ -38,7 +38,7 @@ struct Scenario {
     return try MarkovianTransformer(configuration, SeededSource(seed: 0, .transformer, on: device), on: device)
   }
 
-  /// What is needed to sample: the transformer and the codes, without the decoder.
+  /// What sampling needs: the transformer and the codes, without the decoder.
   func makeSampler<B: Backend>(_ pattern: AttentionPattern = .mvar, on device: B.Device) throws -> Sampler<B> {
     let codes = try VQVAE<B>(tokenizer, SeededSource(seed: 0, .tokenizer, on: device), parts: [], on: device)
     return try Sampler(makeTransformer(pattern, on: device), codes.quantizer)
@@ -47,13 +47,13 @@ struct Scenario {
   /// The classes of some images.
   func labels(_ count: Int) -> [Int] { (0..<count).map { $0 * 37 % transformer.classes } }
 
-  /// As the paper samples.
+  /// The sampling settings of the paper.
   static func options() throws -> SamplingOptions { try SamplingOptions(guidance: 2.7, topK: 900, topP: 0.96) }
 }
 
-/// Numbers between −1 and 1, the same everywhere.
+/// Values between −1 and 1, the same everywhere.
 func numbers<B: Backend>(_ shape: Shape, seed: UInt64 = 1, scale: Float = 1, on device: B.Device) throws -> Tensor<B> {
-  // A period of 2¹⁶ numbers is random enough for timings and quickly made.
+  // A period of 2¹⁶ values is random enough for timings and quick to make.
   let random = RandomStream(seed: seed, stream: 0)
   let period = (0..<min(shape.count, 1 << 16)).map {
     B.Scalar(scale * Float(2 * random.uniform($0, purpose: .initialization) - 1))
@@ -62,14 +62,14 @@ func numbers<B: Backend>(_ shape: Shape, seed: UInt64 = 1, scale: Float = 1, on 
   return try Tensor(repeated, shape: shape, on: device)
 }
 
-/// Measures what an engine does.
+/// Measures the time an engine takes.
 struct Stopwatch {
   let engine: CUDAEngine
-  /// Whether once is enough.
+  /// Whether one run is enough.
   let once: Bool
 
-  /// The seconds that some work takes: after a first time that does not count, the median of three measurements of as many
-  /// repetitions as last some time together.
+  /// The seconds that some work takes: after a first run that does not count, the median of three measurements, each of
+  /// as many repetitions as take about 30 ms.
   func seconds(_ work: () throws -> Void) throws -> Double {
     func time(_ repeats: Int) throws -> Double {
       try engine.synchronize()

@@ -1,5 +1,5 @@
-// `gpu-check speed attention`: windowed beside dense attention on growing maps, and the attention of all scales of an image
-// in MVAR and in VAR, which is what the paper's second table compares.
+// `gpu-check speed attention`: windowed and dense attention on maps of growing size, and the attention of all scales of
+// an image in MVAR and in VAR, which the paper's second table compares.
 
 import ArgumentParser
 import MVAR
@@ -8,7 +8,7 @@ import TensorCore
 
 struct SpeedOfAttention: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "attention", abstract: "Time windowed and dense attention, and that of MVAR and VAR.")
+    commandName: "attention", abstract: "Time windowed and dense attention, and the attention of MVAR and VAR.")
 
   @OptionGroup var models: ModelOptions
 
@@ -66,7 +66,7 @@ struct SpeedOfAttention: ParsableCommand {
   private func blocks(_ watch: Stopwatch) throws {
     let (scenario, count) = (try models.scenario(), models.imageCount)
     let configuration = scenario.transformer
-    // Guidance samples every image twice.
+    // With guidance, every image takes two rows of the batch.
     let rows = 2 * count
     let (heads, width) = (configuration.heads, configuration.width / configuration.heads)
     let section =

@@ -1,4 +1,4 @@
-// `gpu-check speed sampling` and `gpu-check speed training`: whole models, their time and the most memory of their tensors.
+// `gpu-check speed sampling` and `gpu-check speed training`: whole models, their time and their peak tensor memory.
 
 import ArgumentParser
 import MVAR
@@ -6,7 +6,7 @@ import MVARCUDA
 import MVARTraining
 import TensorCore
 
-/// A command that times models in every precision that is asked for.
+/// A command that times models in every requested precision.
 protocol SpeedOfModels: ParsableCommand {
   var models: ModelOptions { get }
   /// Times them in one.
@@ -52,7 +52,7 @@ struct SpeedOfSampling: SpeedOfModels {
     try sampleOneByOne(scenario, precision)
   }
 
-  /// Samples one image at a time, where launches may take longer than kernels, with every launch by itself and recorded.
+  /// Samples one image at a time, where launches may take longer than kernels, with single and with recorded launches.
   private func sampleOneByOne(_ scenario: Scenario, _ precision: CUDAEngine.Precision) throws {
     let section =
       "Sampling images one at a time: \(scenario.name), guidance 2.7, top-k 900, top-p 0.96, without the decoder"
@@ -68,7 +68,7 @@ struct SpeedOfSampling: SpeedOfModels {
         let streams = [RandomStream(seed: 1, stream: 0)]
         _ = try sampler.sample(labels: labels, streams: streams, options, recordings: recordings)
       }
-      // Computed first, then recorded.
+      // The first batch is computed, the second recorded.
       for _ in 0..<2 { try sample() }
       let seconds = try Stopwatch(engine: engine, once: models.device.small).seconds(sample)
       let column = models.device.column(precision)

@@ -1,6 +1,6 @@
 // `gpu-check speed operators`: how close each operator comes to the device's limits, at the sizes of d16 with 32 images
-// under guidance. The operators and what they cost are the registry's; a share of copying is that of the bytes that must at
-// least be read and written.
+// under guidance. The operators and their costs come from the registry; a fraction of copying is relative to the bytes
+// that must at least be read and written.
 
 import ArgumentParser
 import MVARCUDA
@@ -9,11 +9,11 @@ import TensorCore
 
 struct SpeedOfOperators: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "operators", abstract: "Time every operator, as a share of the device's limits.")
+    commandName: "operators", abstract: "Time every operator, as a fraction of the device's limits.")
 
   @OptionGroup var device: DeviceOptions
 
-  /// The title of the table, which other programs add to.
+  /// The title of the table, to which other programs add rows.
   static func section(_ sizes: TimedSizes) -> String {
     "Operators at the sizes of d16: \(sizes.batch) rows of a batch, maps of \(sizes.side) × \(sizes.side)"
   }
@@ -38,7 +38,7 @@ struct SpeedOfOperators: ParsableCommand {
     }
   }
 
-  /// The seconds of the forward and, if it is to be timed, of the backward, with what each costs.
+  /// The seconds of the forward and, if it is to be timed, of the backward, with the cost of each.
   private func times(_ timed: TimedCase, _ operatorCase: some OperatorCase, _ watch: Stopwatch) throws
     -> [(direction: String, seconds: Double, cost: OperatorCost.Pass)]
   {
@@ -54,7 +54,7 @@ struct SpeedOfOperators: ParsableCommand {
     return times
   }
 
-  /// How fast that is, as a share of what decides the time.
+  /// The speed, as a fraction of the limit that determines the time.
   private static func rate(
     _ cost: OperatorCost.Pass, _ isArithmetic: Bool, _ seconds: Double, _ limits: (copies: Double, products: Double)
   ) -> String {

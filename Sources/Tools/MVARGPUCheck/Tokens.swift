@@ -1,7 +1,7 @@
 // `gpu-check tokens`: with the same seed the device samples the same tokens as the CPU engine.
 //
-// Logits differ in their last digits, so two samples may once in a while fall on different sides of a boundary, and all later
-// scales then differ. What counts is the first difference: up to there the logits must agree.
+// Logits differ in their last digits, so two samples may occasionally fall on different sides of a boundary, and all
+// later scales then differ. What counts is the first difference: up to that point the logits must agree.
 
 import ArgumentParser
 import MVAR
@@ -50,7 +50,7 @@ struct Tokens: ParsableCommand {
     }
   }
 
-  /// The tokens of each scale, sampled by launches that are repeated after two sampling runs of other images.
+  /// The tokens of each scale, sampled with recorded launches that are repeated after sampling other images twice.
   private func sampleRecorded(_ scenario: Scenario, by sampler: Sampler<CUDA>) throws -> [[Int]] {
     let recordings = SamplingRecordings(sampler)
     for first in [count, 2 * count] { _ = try sample(scenario, by: sampler, first: first, recordings) }

@@ -1,8 +1,8 @@
-// The command-line tool: parses arguments, runs a subcommand, and turns whatever goes wrong into one sentence.
+// The command-line tool: parses arguments, runs a subcommand, and turns every error into one sentence.
 //
-// Results go to standard output, everything else to standard error. The exit status is 0, 1 when something failed, or 64
-// when the arguments make no sense. Each subcommand is a file of its own. The program itself is the target MVARProgram; that
-// of GPUCheck offers the same commands.
+// Results go to standard output, everything else to standard error. The exit status is 0, 1 when something failed, or
+// 64 when the arguments are invalid. Each subcommand is a file of its own. The program itself is the target
+// MVARProgram; that of GPUCheck offers the same commands.
 
 import ArgumentParser
 import Foundation
@@ -12,7 +12,7 @@ import MVAR
 package struct MVARTool: ParsableCommand {
   package static let configuration = CommandConfiguration(
     commandName: "mvar",
-    abstract: "Sample images with MVAR, train it, and look into the files it works with.",
+    abstract: "Sample images with MVAR, train it, and inspect the files it works with.",
     discussion: """
       Sample eight animals with the small model that ships with the package:
 
@@ -22,8 +22,8 @@ package struct MVARTool: ParsableCommand {
 
         mvar sample --model mvar_d16.pth --tokenizer vae_ch160v4096z32.pth --class 207 --count 4 -o out.png
 
-      Without checkpoints, `--model seeded:d16` stands for the published sizes with deterministic pseudo-random weights: it shows speed and \
-      correctness, not images.
+      Without checkpoints, `--model seeded:d16` has the published sizes with deterministic pseudo-random weights: \
+      useful for checking speed and correctness, not for images.
       """,
     version: Version.current,
     subcommands: [
@@ -33,15 +33,15 @@ package struct MVARTool: ParsableCommand {
       Compare.self, Devices.self,
     ])
 
-  /// No subcommand; what the parser begins with.
+  /// No subcommand; the type where parsing starts.
   package init() {}
 
-  /// Runs the tool with the arguments of the program, and ends the process when that fails.
+  /// Runs the tool with the arguments of the program, and ends the process on failure.
   ///
   /// - Parameter words: the program's arguments before a subcommand, where the tool is one of several that it offers.
   package static func start(after words: [String] = []) {
     ChildProcess.leadingWords.withLock { $0 = words }
-    // A reader that goes away and a file-size limit become errors of the write, which are reported like any other.
+    // A closed pipe and a file-size limit become errors of the write, which are reported like any other.
     signal(SIGPIPE, SIG_IGN)
     signal(SIGXFSZ, SIG_IGN)
     ChildProcess.endWithParent()
@@ -58,7 +58,7 @@ package struct MVARTool: ParsableCommand {
     if let code = error as? ExitCode { Foundation.exit(code.rawValue) }
     let code = exitCode(for: error)
     if code == .success {
-      // Not an error: help, the version or a completion script was asked for.
+      // Not an error: help, the version or a completion script was requested.
       do {
         try Console.print(fullMessage(for: error))
         Foundation.exit(0)

@@ -1,4 +1,4 @@
-// The version of the package, in one place: whatever writes a version writes this one.
+// The version of the package, defined in one place only.
 
 /// The version of the package.
 package enum Version {

@@ -1,19 +1,19 @@
-// Starting this program again: a check that must not stop the others, or a measurement of one process's memory.
+// Starts this program again: for a check that must not stop the others, or a measurement of one process's memory.
 //
-// Such a process ends with the one that started it, however that ends: its standard input is a pipe in which nothing ever
-// stands, and which the system closes when the other end's owner is gone.
+// Such a process ends with its parent, however that ends: its standard input is a pipe that never carries data, and
+// which the system closes when the parent is gone.
 
 import Foundation
 import Synchronization
 
 /// The file of the running program.
 enum ChildProcess {
-  /// The arguments before a subcommand: none, or the word by which another program offers these subcommands.
+  /// The arguments before a subcommand: none, or the word under which another program offers these subcommands.
   static let leadingWords = Mutex<[String]>([])
 
-  /// Where it is.
+  /// The location of the program's file.
   ///
-  /// - Throws: `Failure` when the system does not tell.
+  /// - Throws: `Failure` when the system does not provide it.
   static func location() throws -> URL {
     #if os(Linux)
       return URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
@@ -29,20 +29,20 @@ enum ChildProcess {
     case signal(Int32)
   }
 
-  /// What a process left behind.
+  /// The results of a process.
   struct Result {
     let output: String
     let complaints: String
     let end: End
 
-    /// The last line of complaints as a sentence, without the program's name.
+    /// The last line of standard error as a sentence, without the program's name.
     func sentence(_ fallback: String) -> String {
       let last = complaints.split(separator: "\n").last.map(String.init) ?? fallback
       return String(last.trimmingPrefix("mvar: "))
     }
   }
 
-  /// Runs a subcommand with its arguments in a process of its own and waits for its end.
+  /// Runs a subcommand with its arguments in a process of its own and waits until it ends.
   ///
   /// - Throws: `Failure` when no process can be started.
   static func run(_ arguments: [String]) throws -> Result {
@@ -62,7 +62,7 @@ enum ChildProcess {
     } catch {
       throw Failure("no process could be started")
     }
-    // What is said about errors is far shorter than a pipe holds, so reading one after the other cannot block.
+    // Error messages are far shorter than a pipe's capacity, so reading one after the other cannot block.
     let printed = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
     let complaints = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
     process.waitUntilExit()
@@ -73,10 +73,10 @@ enum ChildProcess {
       end: process.terminationReason == .exit ? .status(status) : .signal(status))
   }
 
-  /// The environment variable by which a process knows that it was started here.
+  /// The environment variable that marks a process started here.
   private static let mark = "MVAR_ENDS_WITH_STANDARD_INPUT"
 
-  /// In a process that was started here: ends it as soon as the one that started it is gone.
+  /// In a process that was started here: ends it as soon as its parent is gone.
   static func endWithParent() {
     guard ProcessInfo.processInfo.environment[mark] != nil else { return }
     unsetenv(mark)
@@ -90,7 +90,7 @@ enum ChildProcess {
   }
 }
 
-/// Signals in sentences.
+/// Signals as text for sentences.
 enum Signal {
   /// `signal 9 (Killed)`
   static func name(_ number: Int32) -> String {

@@ -1,5 +1,5 @@
-// Which engine computes. Every subcommand's text is generic over the engine and written once; this is the one place where
-// a name from the command line becomes a type, and where a GPU is found before anything else is done.
+// Selects the engine. Every subcommand is generic over the engine and written once; this is the only place where a name
+// from the command line becomes a type, and where a GPU is found before anything else is done.
 
 import ArgumentParser
 import MVAR
@@ -13,13 +13,13 @@ enum Device: String, CaseIterable, ExpressibleByArgument {
   case cuda
 }
 
-/// What a GPU computes products in, by its name on the command line.
+/// The precision of products on a GPU, by its name on the command line.
 enum Precision: String, CaseIterable, ExpressibleByArgument {
   case float32
   case tf32
   case bf16
 
-  /// As the engine calls it.
+  /// The engine's own value.
   var ofProducts: CUDAEngine.Precision {
     switch self {
     case .float32: .float32
@@ -31,12 +31,12 @@ enum Precision: String, CaseIterable, ExpressibleByArgument {
 
 extension CUDAEngine.Products: ExpressibleByArgument {}
 
-/// Work that any engine can do.
+/// Work that any engine can run.
 protocol EngineTask {
   associatedtype Output
-  /// Does the work on an engine.
+  /// Runs the work on an engine.
   ///
-  /// - Parameter device: where all tensors are.
+  /// - Parameter device: the device of all tensors.
   func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws -> Output where B.Device == D
 }
 
@@ -52,7 +52,7 @@ extension EngineCommand {
   /// Nothing to check.
   func checkOutputs() throws {}
 
-  /// Finds the engine before anything else, and does the work on it.
+  /// Finds the engine before anything else, and runs the work on it.
   mutating func run() throws {
     let engine = try engine.open()
     try checkOutputs()
@@ -60,7 +60,7 @@ extension EngineCommand {
   }
 }
 
-/// An engine that is there and can be given work.
+/// An engine that was found and can run work.
 enum Engine {
   case cpu
   case reference
@@ -75,7 +75,7 @@ enum Engine {
     }
   }
 
-  /// Runs a task, where `reference` is the double-precision one: the truth.
+  /// Runs a task where `reference` is the double-precision engine, as the ground truth.
   func runAsTruth<Task: EngineTask>(_ task: Task) throws -> Task.Output {
     if case .reference = self { return try task.run(on: Reference<Double>.self, device: LocalDevice()) }
     return try run(task)
@@ -86,18 +86,18 @@ enum Engine {
 struct RecordingOptions: ParsableArguments {
   @Flag(
     help: ArgumentHelp(
-      "Let the cuda engine record the launches of a batch, and repeat them for later ones.",
-      discussion: "Pays, if at all, where many batches of few images are sampled; takes memory; nothing for VAR."))
+      "Let the cuda engine record the launches of a batch, and replay them for later ones.",
+      discussion: "Helps, if at all, with many batches of few images; needs memory; has no effect for VAR."))
   var graphs = false
 
-  /// Refuses the option for an engine that it does not change.
+  /// Refuses the option for an engine on which it has no effect.
   func check(_ engine: EngineOptions) throws {
     guard !graphs || engine.device == .cuda else {
       throw ValidationError("--graphs is for --device cuda; the \(engine.device.rawValue) engine launches nothing")
     }
   }
 
-  /// The recordings of a sampler's sampling runs, if they are wanted.
+  /// The recordings of a sampler's launches, if requested.
   func recordings<B: Backend>(of sampler: Sampler<B>) -> SamplingRecordings<B>? {
     graphs ? SamplingRecordings(sampler) : nil
   }
@@ -107,26 +107,26 @@ struct RecordingOptions: ParsableArguments {
 struct EngineOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
-    help: "What computes: cpu (fast), reference (plain loops, slow), cuda (a GPU; see mvar devices).")
+    help: "The engine: cpu (fast), reference (plain loops, slow), cuda (a GPU; see mvar devices).")
   var device = Device.cpu
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "What the cuda engine multiplies: float32, tf32 or bf16.",
+      "The precision of the cuda engine's matrix products: float32, tf32 or bf16.",
       discussion: "Default: float32, as on the other engines; tf32 and bf16 are faster, and sums stay in float32."))
   var precision: Precision?
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Who multiplies matrices for the cuda engine: own or cublas.",
-      discussion: "Default: own kernels; cublas leaves those of linear layers to NVIDIA's library (see mvar devices)."))
+      "The matrix-product kernels of the cuda engine: own or cublas.",
+      discussion: "Default: own; cublas uses NVIDIA's library for the products of linear layers (see mvar devices)."))
   var products: CUDAEngine.Products?
 
   @Option(
     parsing: .unconditional,
-    help: "How many threads the cpu engine uses (default: one per processor, fewer in a container of less time).")
+    help: "How many threads the cpu engine uses (default: one per processor, fewer under a container's CPU limit).")
   var threads: Int?
 
   func validate() throws {
@@ -159,7 +159,7 @@ struct EngineOptions: ParsableArguments {
     }
   }
 
-  /// The options that give another process of this program the same engine.
+  /// The options that select the same engine in another process of this program.
   var arguments: [String] {
     ["--device", device.rawValue] + (precision.map { ["--precision", $0.rawValue] } ?? [])
       + (products.map { ["--products", $0.rawValue] } ?? []) + (threads.map { ["--threads", "\($0)"] } ?? [])

@@ -1,5 +1,5 @@
-// What the tool wants to know about the device of an engine: whether a computation fits its memory, and how much tensors
-// took. The memory of engines in this process is the process's, which the system measures; a GPU has its own.
+// What the tool needs to know about the device of an engine: whether a computation fits its memory, and how much memory
+// tensors used. Engines in this process use the process's memory, which the system measures; a GPU has its own.
 
 import Foundation
 import MVARCUDA
@@ -10,15 +10,15 @@ typealias LocalDevice = HostDevice
 
 /// A device, as seen by the tool.
 protocol EngineDevice: Sendable {
-  /// What it is called in sentences.
+  /// Its name in sentences.
   var name: String { get }
-  /// All of its memory in bytes.
+  /// Its total memory in bytes.
   var memoryBytes: Int { get }
-  /// How much of a memory of its own tensors take; nil where that is the process's.
+  /// How much of the device's own memory tensors use; nil where they are in the process's memory.
   var tensorMemory: DeviceMemoryUse? { get }
-  /// Whether the first work takes longer than all later work of its kind.
+  /// Whether the first run takes longer than all later ones of its kind.
   var warmsUp: Bool { get }
-  /// Makes it ready for a measurement: no memory is idle, nothing is left to be compiled, and peaks count from here.
+  /// Prepares it for a measurement: frees idle memory, completes all compilation, and resets peaks.
   func prepareMeasurement() throws
 }
 
@@ -34,7 +34,7 @@ extension CUDAEngine: EngineDevice {
   var name: String { device.properties.name }
   var memoryBytes: Int { device.properties.memoryBytes }
   var tensorMemory: DeviceMemoryUse? { memoryUse }
-  // Kernels are loaded, and memory is asked for, when they are first needed.
+  // Kernels are loaded, and memory is allocated, on first use.
   var warmsUp: Bool { true }
   func prepareMeasurement() throws {
     try prepareKernels()
@@ -52,7 +52,7 @@ extension EngineDevice {
     }
   }
 
-  /// `peak memory 1.2 GiB`, and what a memory of its own held.
+  /// `peak memory 1.2 GiB`, and the peak of the device's own memory.
   var peakText: String {
     "peak memory \(Memory.text(Memory.peak))"
       + (tensorMemory.map { ", on the GPU \(Memory.text($0.peak))" } ?? "")

@@ -1,4 +1,4 @@
-// Values that several subcommands read from their arguments in the same way, each with its sentence when it makes no sense.
+// Argument values that several subcommands read in the same way, each with its sentence for an invalid value.
 
 import ArgumentParser
 
@@ -10,7 +10,7 @@ enum Arguments {
     throw ValidationError("\(option) is \(value); use a number from \(range.lowerBound) to \(range.upperBound)")
   }
 
-  /// Refuses a number that is not positive, or larger than any that makes sense; nil stands for an option that was not
+  /// Refuses a number that is not positive, or larger than any sensible value; nil stands for an option that was not
   /// given.
   static func checkPositive(_ option: String, _ value: Int?) throws {
     guard let value, !(1...1_000_000).contains(value) else { return }
@@ -23,7 +23,7 @@ enum Arguments {
     return seed
   }
 
-  /// The integers, none negative, in a text such as `1,2,3` or `1 2 3`.
+  /// The nonnegative integers in a text such as `1,2,3` or `1 2 3`.
   static func numbers(_ text: String, option: String, example: String = "1,2,3") throws -> [Int] {
     let parts = text.split { $0 == "," || $0 == "_" || $0.isWhitespace }
     let numbers = parts.compactMap { Int($0) }

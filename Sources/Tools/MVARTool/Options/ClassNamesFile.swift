@@ -9,8 +9,8 @@ extension ClassNames {
   ///
   /// - Parameters:
   ///   - file: a file of names; nil for none.
-  ///   - known: the names the model knows; nil for none.
-  ///   - classes: how many classes the model has; the null class is none of them.
+  ///   - known: the names in the model; nil for none.
+  ///   - classes: how many classes the model has, not counting the null class.
   static func label(_ text: String, file: String?, known: [String]? = nil, classes: Int) throws -> Int {
     let names = try file.map(lines) ?? known
     if names == nil && Int(text) == nil {

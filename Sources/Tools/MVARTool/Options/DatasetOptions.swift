@@ -1,4 +1,4 @@
-// The options about reading a labeled set of images, for every subcommand that reads one.
+// The options for reading a labeled set of images, for every subcommand that reads one.
 
 import ArgumentParser
 import MVARTraining
@@ -12,14 +12,14 @@ struct DatasetOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: "Without val/, one in so many images of each class is held out of training (0: none).")
+    help: "Without val/, one in this many images of each class is held out of training (0: none).")
   var heldOut = 10
 
   func validate() throws { try Arguments.check("--held-out", heldOut, in: 0...1000) }
 
   /// Reads a folder of images.
   ///
-  /// - Parameter side: the side that all images get, in pixels.
+  /// - Parameter side: the side of the resized images, in pixels.
   func images(in folder: String, side: Int, _ progress: Progress) throws -> LabeledImages {
     try LabeledImages(
       path: folder, side: side, badFiles: badFiles, heldOut: heldOut,

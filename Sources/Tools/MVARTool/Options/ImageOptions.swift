@@ -1,11 +1,11 @@
-// Between images and the models' tensors, and the options about how images are shown.
+// Conversion between images and the models' tensors, and the options for displaying images.
 
 import ArgumentParser
 import MVAR
 import MVARMedia
 import TensorCore
 
-/// How a number becomes a byte.
+/// How a value becomes a byte.
 enum RoundingChoice: String, CaseIterable, ExpressibleByArgument {
   case truncate
   case nearest
@@ -21,7 +21,7 @@ struct ImageOptions: ParsableArguments {
   /// An image from the decoder's output [1, 3, H, W] in −1 … 1.
   ///
   /// - Parameter files: the models that made it, for an error.
-  /// - Throws: `Failure` when there are values that are not numbers.
+  /// - Throws: `Failure` when there are values that are not finite.
   func image<B: Backend>(_ output: Tensor<B>, by files: String) throws -> PixelImage {
     let values = try output.scalars().map { Float($0) }
     var clamped = PixelImage.ClampedCounts()
@@ -39,7 +39,7 @@ struct ImageOptions: ParsableArguments {
 extension PixelImage {
   /// The image as a model's input [1, 3, H, W] in −1 … 1.
   ///
-  /// - Parameter flipped: whether left and right change places.
+  /// - Parameter flipped: whether the image is mirrored left to right.
   func tensor<B: Backend>(flipped: Bool = false, on device: B.Device) throws -> Variable<B> {
     var values = planarFloats()
     if flipped {
@@ -49,9 +49,9 @@ extension PixelImage {
   }
 }
 
-/// How several images become one.
+/// How several images are combined into one.
 struct GridOptions: ParsableArguments {
-  @Option(parsing: .unconditional, help: "Images in a row (default: as square as can be).")
+  @Option(parsing: .unconditional, help: "Images per row (default: as square as possible).")
   var columns: Int?
 
   func validate() throws {

@@ -1,6 +1,6 @@
-// The options that say which models to use, and what their checkpoints cannot tell.
+// The options that specify which models to use, and what their checkpoints do not contain.
 //
-// Everything is checked here, before any file is opened, so that the libraries never see a value they would trap on.
+// Everything is checked here, before any file is opened, so that the libraries never get a value they would trap on.
 
 import ArgumentParser
 import MVAR
@@ -8,18 +8,18 @@ import MVARMedia
 import MVARPipeline
 import TensorCore
 
-/// What a checkpoint cannot tell.
+/// What a checkpoint may not contain.
 struct HintOptions: ParsableArguments {
   @OptionGroup var scaleList: ScaleListOptions
 
-  @Option(parsing: .unconditional, help: "Attention heads, where the checkpoint does not tell (default: width / 64).")
+  @Option(parsing: .unconditional, help: "Attention heads, if not in the checkpoint (default: width / 64).")
   var heads: Int?
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "What a token sees: mvar, scale-markov (all of its scale) or var (all earlier scales too).",
-      discussion: "Default: what the checkpoint tells, otherwise mvar."))
+      "What a token attends to: mvar, scale-markov (all of its scale) or var (also all earlier scales).",
+      discussion: "Default: what the checkpoint specifies, otherwise mvar."))
   var attention: AttentionPattern?
 
   @Flag(name: .customLong("znorm"), help: "The tokenizer's nearest code is the one with the largest cosine.")
@@ -27,9 +27,9 @@ struct HintOptions: ParsableArguments {
 
   func validate() throws { _ = try hints() }
 
-  /// The options as the library wants them.
+  /// The options in the library's form.
   ///
-  /// - Throws: `ValidationError` when a value makes no sense.
+  /// - Throws: `ValidationError` when a value is invalid.
   func hints() throws -> ModelHints {
     try Arguments.checkPositive("--heads", heads)
     var hints = try scaleList.hints()
@@ -47,11 +47,14 @@ struct TokenizerOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
     help:
-      "The tokenizer: a checkpoint file, or seeded:d16 for deterministic pseudo-random weights of the published sizes (default: the small one that ships with the package)."
+      """
+      The tokenizer: a checkpoint file, or seeded:d16 for deterministic pseudo-random weights of the published sizes \
+      (default: the small one that ships with the package).
+      """
   )
   var tokenizer: String = ShippedModel.tokenizer ?? ""
 
-  @OptionGroup(title: "What a checkpoint may not tell")
+  @OptionGroup(title: "Settings a checkpoint may lack")
   var hints: HintOptions
 
   @OptionGroup(title: "Engine")
@@ -59,7 +62,7 @@ struct TokenizerOptions: ParsableArguments {
 
   func validate() throws { _ = try modelSource(tokenizer, option: "--tokenizer") }
 
-  /// Loads the tokenizer, or the half of it that is needed, and refuses sizes the device cannot hold.
+  /// Loads the tokenizer, or only the half that is needed, and refuses sizes the device cannot hold.
   func load<B: Backend>(_ parts: VQVAE<B>.Parts, on device: B.Device) throws -> VQVAE<B>
   where B.Device: EngineDevice {
     let source = try modelSource(tokenizer, option: "--tokenizer")
@@ -72,7 +75,7 @@ struct TokenizerOptions: ParsableArguments {
 
   /// The tokens of an image.
   ///
-  /// - Throws: `Failure` when the encoder's output is not made of numbers, which have no nearest code.
+  /// - Throws: `Failure` when the encoder's output is not finite, which has no nearest code.
   func encode<B: Backend>(_ image: PixelImage, flipped: Bool = false, with model: VQVAE<B>) throws -> Quantized<B> {
     let device = model.quantizer.codebook.weight.value.device
     let features = try model.features(image.tensor(flipped: flipped, on: device))
@@ -80,7 +83,7 @@ struct TokenizerOptions: ParsableArguments {
     return model.quantizer.encode(features)
   }
 
-  /// What the encoder or the codebook makes when its weights are damaged.
+  /// The error for output that is not finite, because weights are damaged.
   var notNumbers: Failure {
     Failure("\(tokenizer): the tokenizer's output is not made of finite numbers: its weights are damaged or do not fit")
   }
@@ -98,7 +101,7 @@ func modelSource(_ text: String, option: String) throws -> ModelSource {
   }
 }
 
-/// Refuses a model that is named and is not in a file, where only a trained one makes sense.
+/// Refuses a model that is specified but is not in a file, where only a trained one makes sense.
 ///
 /// - Parameter text: the model as the user names it; nil stands for an option that was not given.
 func checkIsFile(_ text: String?, option: String) throws {
@@ -115,11 +118,11 @@ extension TokenizerConfiguration {
 }
 
 extension TransformerConfiguration {
-  /// How many images to sample at once: as many as are wanted, otherwise as memory suggests.
+  /// How many images to sample at once: as many as requested, otherwise as many as memory allows.
   ///
   /// - Parameters:
-  ///   - wanted: a number that was asked for, or nil.
-  ///   - most: the most that are sampled at once unless asked for.
+  ///   - wanted: the requested number, or nil.
+  ///   - most: the most that are sampled at once unless requested.
   /// - Throws: `Failure` when the device cannot hold them.
   func batchSize(_ wanted: Int?, upTo most: Int, on device: some EngineDevice) throws -> Int {
     let batch = wanted ?? TransformerCost(self).suggestedBatch(upTo: most)

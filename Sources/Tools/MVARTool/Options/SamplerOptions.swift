@@ -1,22 +1,22 @@
-// The options that decide how tokens are sampled: guidance and the filters of logits. Each subcommand that samples has
-// defaults of its own, which a type stands for, so that the help can tell them.
+// The options that determine how tokens are sampled: guidance and the filters of logits. Each subcommand that samples
+// has its own defaults, represented by a type, so that the help can state them.
 
 import ArgumentParser
 import MVAR
 import MVARPipeline
 
-/// How a subcommand samples when nothing else is asked for.
+/// How a subcommand samples unless its options specify otherwise.
 protocol SamplingDefaults: Sendable {
-  /// With a model that is named.
+  /// With a specified model.
   static var named: SamplingValues { get }
-  /// With the model that ships with the package; nil where a model is always named.
+  /// With the model that ships with the package; nil where a model is always specified.
   static var shipped: SamplingValues? { get }
-  /// What `--cfg` is.
+  /// The help of `--cfg`.
   static var guidanceHelp: String { get }
 }
 
 extension SamplingDefaults {
-  /// A model is always named.
+  /// A model is always specified.
   static var shipped: SamplingValues? { nil }
   /// The help where sampling without guidance is possible.
   static var guidanceHelp: String { "Strength of classifier-free guidance; 1 for none." }
@@ -34,22 +34,22 @@ struct SamplerOptions<Defaults: SamplingDefaults>: ParsableArguments {
   var cfg: Double?
 
   @Option(
-    parsing: .unconditional, help: Defaults.help("Sample from the k likeliest tokens only; 0 for no limit.", \.topK))
+    parsing: .unconditional, help: Defaults.help("Sample from the k most likely tokens only; 0 for no limit.", \.topK))
   var topK: Int?
 
   @Option(
     parsing: .unconditional,
-    help: Defaults.help("Sample from the likeliest tokens with this probability together; 0 for no limit.", \.topP))
+    help: Defaults.help("Sample from the most likely tokens with this total probability; 0 for no limit.", \.topP))
   var topP: Double?
 
   func validate() throws { _ = try options() }
 
-  /// The options as the library wants them.
+  /// The options in the library's form.
   ///
   /// - Parameters:
   ///   - isShipped: whether the model that ships with the package samples.
   ///   - smooth: whether codes are mixed instead of sampled.
-  /// - Throws: `ValidationError` when a value makes no sense.
+  /// - Throws: `ValidationError` when a value is invalid.
   func options(isShipped: Bool = false, smooth: Bool = false) throws -> SamplingOptions {
     let defaults = (isShipped ? Defaults.shipped : nil) ?? Defaults.named
     do {

@@ -1,5 +1,5 @@
-// The options that decide which scales there are and which of them have windowed attention, for every subcommand that
-// reads a transformer or says something about one.
+// The options that determine the list of scales and which of them have windowed attention, for every subcommand that
+// reads a transformer or reports on one.
 
 import ArgumentParser
 import MVAR
@@ -9,9 +9,9 @@ struct ScaleListOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "The list of scales, where no checkpoint tells.",
+      "The list of scales, if no checkpoint specifies one.",
       discussion: """
-        Sides of the token maps from coarse to fine. Default: the published list, for 256 pixels 1,2,3,4,5,6,8,10,13,16.
+        Sides of the token maps, coarse to fine. Default: the published list, for 256 pixels 1,2,3,4,5,6,8,10,13,16.
         """, valueName: "sides"))
   var patchNums: String?
 
@@ -25,9 +25,9 @@ struct ScaleListOptions: ParsableArguments {
 
   func validate() throws { _ = try hints() }
 
-  /// The options as the library wants them.
+  /// The options in the library's form.
   ///
-  /// - Throws: `ValidationError` when a value makes no sense.
+  /// - Throws: `ValidationError` when a value is invalid.
   func hints() throws -> ModelHints {
     try Arguments.checkPositive("--window", window)
     if let refineStep, !(0...64).contains(refineStep) {

@@ -1,7 +1,7 @@
-// The options that both trainings share: data, order and variation of images, the optimizer, the run's folder.
+// The options that both trainings share: data, order and augmentation of images, the optimizer, the run's folder.
 //
-// A training is fully decided by its options and its data; `settings` are those that decide it (TrainingSettings.swift), so
-// that a resumed run can be refused when anything differs.
+// A training is fully determined by its options and its data; `settings` are those that determine it
+// (TrainingSettings.swift), so that a resumed run can be refused when anything differs.
 
 import ArgumentParser
 import Foundation
@@ -11,13 +11,13 @@ import MVARTraining
 extension ClassBalance: ExpressibleByArgument {}
 extension SegmentCycle.Order: ExpressibleByArgument {}
 
-/// Which images, in which order, varied how.
+/// Which images, in which order, with which augmentation.
 struct DataOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
       "The folder with the training data.",
-      discussion: "train/<class>/*.{png,jpg} (and val/ alike), or class folders, or sheets with an index.json."))
+      discussion: "train/<class>/*.{png,jpg} (and likewise val/), or class folders, or sheets with an index.json."))
   var data: String
 
   @OptionGroup var dataset: DatasetOptions
@@ -29,10 +29,10 @@ struct DataOptions: ParsableArguments {
   var flip = true
 
   @Option(
-    parsing: .unconditionalSingleValue, help: "A class that is never mirrored, by name; may be given several times.")
+    parsing: .unconditionalSingleValue, help: "The name of a class that is never mirrored; may be given several times.")
   var neverFlip: [String] = []
 
-  @Option(parsing: .unconditional, help: "Shift images by up to so many pixels.")
+  @Option(parsing: .unconditional, help: "Shift images by up to this many pixels.")
   var shift = 0
 
   func validate() throws {
@@ -52,7 +52,7 @@ struct DataOptions: ParsableArguments {
     try Arguments.labels(neverFlip, option: "--never-flip", among: classNames, of: data)
   }
 
-  /// A fingerprint of a data set: a resumed run must see the same one.
+  /// A fingerprint of a data set: a resumed run must have the same one.
   static func fingerprint(_ names: [(label: Int, name: String)]) -> String {
     let hash = SeededWeights.hash(names.map { "\($0.label)/\($0.name)\n" }.joined())
     return "\(names.count) images, \(String(hash, radix: 16))"
@@ -61,7 +61,7 @@ struct DataOptions: ParsableArguments {
 
 /// The optimizer and its schedules.
 struct OptimizerOptions: ParsableArguments {
-  @Option(parsing: .unconditional, help: "How many optimizer steps.")
+  @Option(parsing: .unconditional, help: "The number of optimizer steps.")
   var steps = 1000
 
   @Option(parsing: .unconditional, help: "Images per micro-batch.")
@@ -72,13 +72,13 @@ struct OptimizerOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: "The schedule after the warm-up: cos, lin, lin0, lin00, exp, or lin0.3 and the like.",
+    help: "The schedule after the warm-up: cos, lin, lin0, lin00, exp, or, for example, lin0.3.",
     transform: { text in
       do { return try LearningRateSchedule.Decay(text) } catch { throw ValidationError("\(error)") }
     })
   var schedule = LearningRateSchedule.Decay.cosine
 
-  @Option(parsing: .unconditional, help: "Steps of the warm-up (default: a fiftieth).")
+  @Option(parsing: .unconditional, help: "Steps of the warm-up (default: a fiftieth of the steps).")
   var warmup: Int?
 
   @Option(parsing: .unconditional, help: "The first factor of the warm-up.")
@@ -131,14 +131,14 @@ struct OptimizerOptions: ParsableArguments {
   }
 }
 
-/// The folder of a run, and what it leaves there.
+/// The folder of a run, and how often it is written to.
 struct RunOptions: ParsableArguments {
   @Option(
     name: [.short, .long], parsing: .unconditional,
     help: "The folder for checkpoints, metrics and images.")
   var output: String
 
-  @Flag(help: "Go on where the run in this folder was when it last saved; begin it if there is none.")
+  @Flag(help: "Resume the run in this folder from its last checkpoint; start one if there is none.")
   var resume = false
 
   @Option(parsing: .unconditional, help: "Steps between two checkpoints.")
@@ -162,10 +162,10 @@ struct RunOptions: ParsableArguments {
   /// Whether there is a run to resume.
   var isResuming: Bool { resume && FileManager.default.fileExists(atPath: "\(output)/checkpoint.safetensors") }
 
-  /// Refuses a folder that cannot be taken, before long preparations and without leaving traces.
+  /// Refuses a folder that cannot be used, before long preparations and without leaving traces.
   ///
   /// - Parameters:
-  ///   - result: the name of the model that the run leaves there in the end.
+  ///   - result: the name of the model that the run writes there in the end.
   ///   - data: the folder of the data.
   func check(result: String, data: String) throws {
     try RunFolder.check(output, resuming: isResuming)
@@ -176,7 +176,7 @@ struct RunOptions: ParsableArguments {
     }
   }
 
-  /// Takes the folder.
+  /// Locks the folder.
   func open(resuming: Bool) throws -> RunFolder { try RunFolder(output, resuming: resuming) }
 
   /// Runs a session to its end or until Ctrl-C.

@@ -1,6 +1,6 @@
-// What decides the results of `mvar train` and `mvar train-tokenizer`: options with their defaults filled in, which a
-// checkpoint keeps and a resumed run must agree with. Each property is named after its option; options about where things
-// lie and how often something is saved or shown are not here.
+// What determines the results of `mvar train` and `mvar train-tokenizer`: options with their defaults filled in, which
+// a checkpoint stores and a resumed run must agree with. Each property is named after its option; options for where
+// files are stored and how often something is saved or shown are not here.
 
 import MVAR
 import MVARTraining
@@ -10,7 +10,7 @@ extension SegmentCycle.Order: Codable {}
 extension AttentionPattern: Codable {}
 
 extension DataOptions {
-  /// Which images, in which order, varied how.
+  /// Which images, in which order, with which augmentation.
   struct Settings: RunSettings {
     let heldOut: Int
     let balance: ClassBalance
@@ -83,7 +83,7 @@ extension OptimizerOptions {
 }
 
 extension Train {
-  /// All that decides the results.
+  /// Everything that determines the results.
   struct Settings: RunSettings {
     let data: DataOptions.Settings
     let optimizer: OptimizerOptions.Settings
@@ -153,12 +153,12 @@ extension Train {
     }
   }
 
-  /// What decides the results.
+  /// What determines the results.
   func settings(_ fingerprints: RunFingerprints) -> Settings { Settings(self, fingerprints) }
 }
 
 extension TrainTokenizer {
-  /// All that decides the results.
+  /// Everything that determines the results.
   struct Settings: RunSettings {
     let data: DataOptions.Settings
     let optimizer: OptimizerOptions.Settings
@@ -213,6 +213,6 @@ extension TrainTokenizer {
     }
   }
 
-  /// What decides the results.
+  /// What determines the results.
   func settings(_ fingerprints: RunFingerprints) throws -> Settings { try Settings(self, fingerprints) }
 }

@@ -1,7 +1,7 @@
-// What the tool says: results to standard output, one-line complaints and summaries to standard error, and progress.
+// The tool's output: results to standard output, one-line errors and summaries to standard error, and progress.
 //
-// On a terminal progress is one line that is rewritten; in a pipe or a file it is a plain line every few seconds. Nothing
-// is said in the first two seconds.
+// On a terminal, progress is one line that is rewritten; in a pipe or a file it is a plain line every few seconds.
+// Nothing is printed in the first two seconds.
 
 import ArgumentParser
 import Foundation
@@ -11,12 +11,12 @@ import MVARFiles
 enum Console {
   /// Writes a line of results.
   ///
-  /// - Throws: `Failure` when standard output cannot take it; `ExitCode` when its reader has gone away.
+  /// - Throws: `Failure` when standard output cannot be written; `ExitCode` when its reader is gone.
   static func print(_ line: String) throws {
     do throws(SystemError) {
       try write(line + "\n", to: STDOUT_FILENO)
     } catch {
-      // `mvar inspect … | head` is no reason to complain.
+      // `mvar inspect … | head` is not an error.
       if error.code == EPIPE { throw ExitCode.failure }
       throw Failure("standard output cannot be written: \(error)")
     }
@@ -27,7 +27,7 @@ enum Console {
     try? write(line + "\n", to: STDERR_FILENO)
   }
 
-  /// Replaces the terminal's present line.
+  /// Replaces the terminal's current line.
   static func overwrite(_ line: String) {
     try? write("\r\u{1b}[K\(printable(line))", to: STDERR_FILENO)
   }
@@ -45,13 +45,13 @@ enum Console {
   }
 }
 
-/// A line that says how far a long computation is.
+/// A line that shows the progress of a long computation.
 final class Progress {
   private let isTerminal = isatty(STDERR_FILENO) != 0
   private var next = ContinuousClock.now + .seconds(2)
   private var isShown = false
 
-  /// Says where the computation is, unless something was said a moment ago.
+  /// Reports progress, unless something was printed a moment ago.
   func report(_ text: @autoclosure () -> String) {
     guard ContinuousClock.now >= next else { return }
     next = .now + .milliseconds(isTerminal ? 100 : 5000)
@@ -104,7 +104,7 @@ enum Memory {
     #endif
   }
 
-  /// The memory this process occupies now, in bytes; where the system does not tell in a file, the most it ever did.
+  /// The memory this process occupies now, in bytes; where the system has no file for it, its peak.
   static var resident: Int {
     guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) else { return peak }
     let pages = text.split(separator: " ").dropFirst().first.flatMap { Int($0) }

@@ -4,13 +4,13 @@
 import Foundation
 import MVARFiles
 
-/// Checks of places where results will be written.
+/// Checks of the paths where results will be written.
 enum OutputFile {
   /// Refuses a file that could not be written.
   ///
   /// - Parameters:
   ///   - path: the file.
-  ///   - endings: the endings that say what is written, such as `.png`.
+  ///   - endings: the extensions of this kind of file, such as `.png`.
   ///   - inputs: files that must not be replaced.
   static func check(_ path: String, endings: [String], keeping inputs: [String] = []) throws {
     let name = path as NSString
@@ -35,14 +35,14 @@ enum OutputFile {
     try checkFolder(folder.isEmpty ? "." : folder, for: path)
   }
 
-  /// Makes a folder for several files unless it exists, and refuses one that cannot take files.
+  /// Creates a folder for several files unless it exists, and refuses one that cannot take files.
   static func makeFolder(_ path: String) throws {
     guard !path.isEmpty, !path.utf8.contains(0) else { throw Failure("the name of the output folder is not usable") }
     if mkdir(path, 0o777) != 0, errno != EEXIST { throw Failure("\(path): cannot be made: \(SystemError())") }
     try checkFolder(path, for: path)
   }
 
-  /// Refuses a folder in which no file can be made.
+  /// Refuses a folder in which no file can be created.
   private static func checkFolder(_ folder: String, for path: String) throws {
     var status = stat()
     guard stat(folder, &status) == 0 else {

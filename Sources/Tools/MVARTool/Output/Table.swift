@@ -1,4 +1,4 @@
-// Text in columns, for rows that a person reads.
+// Text in columns, for rows that people read.
 
 import MVARFiles
 

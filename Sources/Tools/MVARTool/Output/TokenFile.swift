@@ -1,4 +1,4 @@
-// Files of tokens: `tokens` [N, L] as `sample` writes them, and the published cache layout, one image to a file:
+// Files of tokens: `tokens` [N, L] as `sample` writes them, and the published cache layout, one image per file:
 // `moments_gt` [L], `moments_x` [L − 1, Z], and both again for the image flipped left to right.
 
 import MVAR

@@ -1,8 +1,9 @@
-// `mvar attention`: where the queries of a trained model look, on real images with teacher forcing: at which scales (a map of
-// query scale × key scale, and the finest queries against the share of an even attention), and how far within their own.
+// `mvar attention`: where the queries of a trained model look, on real images with teacher forcing: at which scales (a
+// map of query scale × key scale, and the finest queries compared with uniform attention), and how far within their
+// own.
 //
-// These are the two observations behind MVAR; with `--attention var` the same weights show them on the baseline. What is
-// averaged is defined in AttentionStatistics.swift.
+// These are the two observations behind MVAR; with `--attention var` the same weights show them on the baseline.
+// AttentionStatistics.swift defines what is averaged.
 
 import ArgumentParser
 import Foundation
@@ -16,9 +17,9 @@ import TensorCore
 struct AttentionMap: EngineCommand {
   static let configuration = CommandConfiguration(
     commandName: "attention",
-    abstract: "Show where the queries of a trained model look: at which scales, and how far.",
+    abstract: "Show what the queries of a trained model attend to: which scales, and how far away.",
     discussion: """
-      Mean attention weights over heads, blocks and images, as a table and as a figure. With the small model that ships \
+      Mean attention weights over heads, blocks and images, as a table and a figure. With the small model that ships \
       with the package and its images, and the same weights with the attention of VAR:
 
         mvar attention -o attention.svg
@@ -36,22 +37,22 @@ struct AttentionMap: EngineCommand {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "The folder with the images to look at.",
+      "The folder with the images to use.",
       discussion: """
-        Laid out as for mvar evaluate; only those that are held out are shown, if any are. Default: those that ship \
-        with the package.
+        Same layout as for mvar evaluate; if any images are held out, only those are used. Default: the images that \
+        ship with the package.
         """))
   var data: String?
 
   @OptionGroup var dataset: DatasetOptions
 
-  @Option(parsing: .unconditional, help: "How many images, evenly from all classes.")
+  @Option(parsing: .unconditional, help: "How many images, taken evenly from all classes.")
   var count = 32
 
   @Option(name: [.short, .long], parsing: .unconditional, help: "The figure to write (.svg).")
   var output: String
 
-  @OptionGroup(title: "What a checkpoint may not tell") var hints: HintOptions
+  @OptionGroup(title: "Settings a checkpoint may lack") var hints: HintOptions
   @OptionGroup(title: "Engine") var engine: EngineOptions
 
   func validate() throws {
@@ -69,7 +70,7 @@ struct AttentionMap: EngineCommand {
     let data: String
   }
 
-  /// What is named, and the shipped model and images for what is not.
+  /// The files named by options, and the shipped model and images for the rest.
   private func sources() throws -> Sources {
     let shipped = ShippedModel.transformer
     guard let model = model ?? shipped else { throw Failure(ShippedModel.absence) }
@@ -102,7 +103,7 @@ struct AttentionMap: EngineCommand {
     let (examples, labels) = try images(
       sources, codes.configuration.imageSide, transformer.configuration, progress)
     let cost = TransformerCost(transformer.configuration)
-    // All scales at once, of which nothing is kept for a backward pass.
+    // All scales at once; nothing is kept for a backward pass.
     let bytes = cost.forwardBytes(batch: 1)
     let batch = min(max(Int(0x1p30 / bytes), 1), 8)
     try device.checkMemory(bytes, for: "an image's attention")
@@ -137,12 +138,12 @@ struct AttentionMap: EngineCommand {
       try ModelSource.file(tokenizer).tokenizer(hints, parts: [.encoder], on: device)
     }
     try codes.configuration.checkSize(on: device)
-    // A sampler is a pair that belongs together.
+    // Creating a sampler checks that the pair belongs together.
     _ = try naming("\(model) with \(tokenizer)") { try Sampler(transformer, codes.quantizer) }
     return (transformer, codes)
   }
 
-  /// The images to look at, and the label each is shown with.
+  /// The images to use, and the label of each.
   private func images(
     _ sources: Sources, _ side: Int, _ configuration: TransformerConfiguration, _ progress: Progress
   ) throws -> (examples: [LabeledImages.Example], labels: [Int]) {
@@ -160,7 +161,7 @@ struct AttentionMap: EngineCommand {
     return (examples, examples.map { _ in configuration.classes })
   }
 
-  /// What the transformer sees of images: x_1 … x_(S−1) [B, L − 1, Z].
+  /// The transformer's inputs for images: x_1 … x_(S−1) [B, L − 1, Z].
   private func inputs<B: Backend>(
     _ examples: [LabeledImages.Example], _ codes: VQVAE<B>, from sources: Sources, on device: B.Device
   ) throws -> Tensor<B> {
@@ -179,7 +180,7 @@ struct AttentionMap: EngineCommand {
 
 /// Statistics as a figure and as a table.
 private enum AttentionFigure {
-  /// All panels: the finest queries' scales only where they see more than their own.
+  /// All panels: that of the finest queries' scales only where they see other scales than their own.
   static func figure(_ statistics: AttentionStatistics) -> Figure {
     let (map, distances) = (scales(statistics), distances(statistics))
     let seesEarlier = statistics.trajectory.pattern.seesEarlierScales
@@ -211,7 +212,7 @@ private enum AttentionFigure {
     return map
   }
 
-  /// How the finest queries share their attention among the scales, and how they would if every key had the same weight.
+  /// How the attention of the finest queries is divided among the scales, and how it would be with equal weights.
   private static func shares(_ statistics: AttentionStatistics) -> LinePlot {
     let (trajectory, scaleList) = (statistics.trajectory, statistics.trajectory.scaleList)
     let query = scaleList.count - 1

@@ -1,5 +1,5 @@
-// `mvar flops`: what VAR, its scale-Markov form and MVAR cost, part by part, from the configuration alone. Nothing is
-// loaded but a checkpoint's names and shapes, and nothing is measured: `mvar compare` does that.
+// `mvar flops`: the costs of VAR, its scale-Markov form and MVAR, part by part, from the configuration alone. Nothing
+// is loaded except a checkpoint's names and shapes, and nothing is measured: `mvar compare` does that.
 
 import ArgumentParser
 import Foundation
@@ -11,8 +11,8 @@ struct Flops: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Count multiply-accumulates, parameters and memory of VAR, scale-Markov and MVAR.",
     discussion: """
-      A FLOP of the paper is one multiply-accumulate, of matrix products and convolutions only; so it is here. Counts are \
-      those of one image without guidance, unless said otherwise; numbers have four bytes.
+      As in the paper, a FLOP is one multiply-accumulate, of matrix products and convolutions only. Counts are for one \
+      image without guidance, unless stated otherwise; values have four bytes.
 
         mvar flops
         mvar flops --depth 24 --batch 32 -o cost.svg
@@ -24,7 +24,7 @@ struct Flops: ParsableCommand {
 
   @Option(
     parsing: .unconditional,
-    help: "Take the sizes from a checkpoint file instead, or from seeded:d16, where no weights are read.")
+    help: "Take the sizes from a checkpoint file instead, or from seeded:d16; no weights are read.")
   var model: String?
 
   @Option(
@@ -41,7 +41,7 @@ struct Flops: ParsableCommand {
 
   @OptionGroup var scaleList: ScaleListOptions
 
-  @Option(parsing: .unconditional, help: "How many images are sampled at once, and trained on in a step.")
+  @Option(parsing: .unconditional, help: "How many images are sampled at once, or trained on per step.")
   var batch = 1
 
   @Flag(inversion: .prefixedNo, help: "Sample with guidance, which doubles the batch; VAR always does.")
@@ -96,7 +96,7 @@ struct Flops: ParsableCommand {
     }
   }
 
-  /// The cost of the tokenizer that belongs to a transformer; nil when nothing tells its sizes.
+  /// The cost of the tokenizer that belongs to a transformer; nil when its sizes are unknown.
   private func tokenizerCost(of transformer: TransformerConfiguration) throws -> TokenizerCost? {
     let source = try tokenizer.map { try modelSource($0, option: "--tokenizer") } ?? source()
     let configuration: TokenizerConfiguration

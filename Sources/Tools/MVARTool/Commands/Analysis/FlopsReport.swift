@@ -1,5 +1,5 @@
-// What `mvar flops` shows: a table with a column per attention pattern, the same as JSON, and a plot. The formulas are
-// the library's (`TransformerCost`, `TokenizerCost`).
+// The output of `mvar flops`: a table with a column per attention pattern, the same as JSON, and a plot. The formulas
+// are in the library (`TransformerCost`, `TokenizerCost`).
 
 import Foundation
 import MVAR
@@ -8,20 +8,20 @@ import MVARTraining
 
 /// The costs of some attention patterns side by side.
 struct FlopsReport {
-  /// One per pattern, otherwise of one configuration.
+  /// One per pattern, otherwise with the same configuration.
   let costs: [TransformerCost]
   /// The tokenizer's, if its sizes are known.
   let tokenizer: TokenizerCost?
-  /// Images drawn at once, and trained on in a step.
+  /// Images sampled at once, or trained on per step.
   let batch: Int
-  /// Whether images are drawn with guidance.
+  /// Whether images are sampled with guidance.
   let isGuided: Bool
 
   private var configuration: TransformerConfiguration { costs[0].configuration }
 
   // MARK: The table
 
-  /// What the counts are of, and in which unit.
+  /// What is counted, and in which unit.
   var heading: [String] {
     let scaleList = configuration.scaleList
     return [
@@ -102,7 +102,7 @@ struct FlopsReport {
     scales.count == 1 ? "scale \(scales.lowerBound)" : "scales \(scales.lowerBound)–\(scales.upperBound - 1)"
   }
 
-  /// The products of a training step on one image, in the mean over the published cycle of segments.
+  /// The products of a training step on one image, averaged over the published cycle of segments.
   private static func meanOfCycle(_ cost: TransformerCost) -> Double {
     let cycle = SegmentCycle(cost.trajectory)
     let segments = (0..<cycle.length).flatMap { cycle.segments(at: $0) }
@@ -113,7 +113,8 @@ struct FlopsReport {
 
   /// The cost of attention blocks over the number of tokens, for the published lists of scales.
   ///
-  /// Windows begin at the same scale in every list, but not before one that is as large as the window.
+  /// Windows begin at the same scale in every list, but not before the first scale that is at least as large as the
+  /// window.
   func plot() -> LinePlot {
     let scaleLists = ScaleList.published.sorted { $0.length < $1.length }
     var plot = LinePlot(

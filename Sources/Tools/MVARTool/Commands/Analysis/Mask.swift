@@ -1,5 +1,5 @@
-// `mvar mask`: the attention patterns of VAR, of the ablation and of MVAR side by side, for any list of scales: what the two
-// Markov assumptions leave of the L × L pairs. Nothing is loaded and nothing is computed but who sees whom.
+// `mvar mask`: the attention patterns of VAR, of the ablation and of MVAR side by side, for any list of scales: which
+// of the L × L pairs remain under the two Markov assumptions. Nothing is loaded, and only the visibility is computed.
 
 import ArgumentParser
 import Foundation
@@ -10,8 +10,8 @@ struct Mask: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Draw which tokens see which: VAR, its scale-Markov form and MVAR side by side.",
     discussion: """
-      A row is a query, a column a key, both in the order of scales; dark means that the query sees the key. Prints how \
-      many pairs each pattern has.
+      A row is a query, a column a key, both in the order of scales; dark means that the query sees the key. Prints \
+      the number of pairs of each pattern.
 
         mvar mask -o mask.svg
         mvar mask --patch-nums 1,2,3,4,6,9,13,18,24,32 --side 1000 -o mask-512px.svg
@@ -22,7 +22,7 @@ struct Mask: ParsableCommand {
 
   @OptionGroup var scaleList: ScaleListOptions
 
-  @Option(parsing: .unconditional, help: "Pixels a side of each pattern's raster; the figure is drawn in one size.")
+  @Option(parsing: .unconditional, help: "Pixels per side of each pattern's raster; the figure's size stays the same.")
   var side = 680
 
   @Option(name: [.short, .long], parsing: .unconditional, help: "The figure to write (.svg).")
@@ -74,7 +74,7 @@ struct Mask: ParsableCommand {
     try Console.print(output)
   }
 
-  /// One pattern with its name and its share of pairs.
+  /// One pattern with its name and its fraction of pairs.
   private func panel(of mask: AttentionMask) -> RasterPanel {
     let scaleList = mask.trajectory.scaleList
     var panel = RasterPanel(

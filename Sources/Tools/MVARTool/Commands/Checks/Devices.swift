@@ -1,5 +1,5 @@
-// `mvar devices`: the engines of this machine, and for the CUDA one what was found of the libraries that it needs, or
-// where each was looked for in vain. Not finding something is an answer, not a failure.
+// `mvar devices`: the engines of this machine, and for the CUDA one the libraries that were found, or the places that
+// were searched. Not finding something is an answer, not a failure.
 
 import ArgumentParser
 import Foundation
@@ -10,10 +10,10 @@ struct Devices: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "List the engines of this machine, and what --device cuda needs.",
     discussion: """
-      The CUDA driver and its run-time compiler are looked for when the program runs. MVAR_CUDA_DRIVER, MVAR_NVRTC and \
-      MVAR_CUBLAS name their files where they lie elsewhere, MVAR_CUDA_CACHE the folder for compiled kernels, and \
-      MVAR_CUDA_KERNELS one of kernels compiled in advance (Scripts/check-kernels --keep), which need no compiler. cuBLAS \
-      is for --products cublas; nothing else needs it.
+      The CUDA driver and its run-time compiler are searched for when the program runs. MVAR_CUDA_DRIVER, MVAR_NVRTC \
+      and MVAR_CUBLAS name their files if they are elsewhere, MVAR_CUDA_CACHE the folder for compiled kernels, and \
+      MVAR_CUDA_KERNELS a folder of kernels compiled in advance (Scripts/check-kernels --keep), which need no \
+      compiler. Only --products cublas needs cuBLAS.
       """)
 
   func run() throws {
@@ -25,7 +25,7 @@ struct Devices: ParsableCommand {
     try Table.print(cuda())
   }
 
-  /// What there is of CUDA: a name and what was found, or where it was looked for.
+  /// What was found of CUDA: a name and the result, or where it was searched for.
   private func cuda() -> [[String]] {
     var rows: [[String]] = []
     var version: CUDAVersion?
@@ -62,7 +62,7 @@ struct Devices: ParsableCommand {
     return rows
   }
 
-  /// An error in rows, a place that was tried in each.
+  /// An error as rows, one for each place that was tried.
   private func complaint(_ name: String, _ error: any Error) -> [[String]] {
     guard case CUDAError.libraryNotFound(_, let attempts) = error else { return [[name, "\(error)"]] }
     return [[name, "not found"]] + attempts.map { ["", "\($0.place): \($0.reason)"] }

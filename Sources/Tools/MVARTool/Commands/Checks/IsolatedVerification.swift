@@ -1,5 +1,5 @@
 // Checks a golden file in a process of its own. Operators stop the process when shapes do not fit, because in a program
-// that is a mistake; in a file it is bad input, and the other files still have to be checked.
+// that is a programming error; in a file it is bad input, and the other files still have to be checked.
 
 import Foundation
 
@@ -7,13 +7,13 @@ import Foundation
 struct IsolatedVerification {
   let command: Verify
 
-  /// What was found about a file.
+  /// The results for a file.
   ///
-  /// - Throws: `Failure` when the file cannot be used, or its check did not end by itself.
+  /// - Throws: `Failure` when the file cannot be used, or its check was ended by a signal.
   func run(_ file: String) throws -> VerificationRecord {
     let result = try ChildProcess.run(arguments + ["--", file])
     switch result.end {
-    // How a precondition ends a program.
+    // The signals with which a failed precondition ends a program.
     case .signal(SIGILL), .signal(SIGTRAP):
       throw Failure("\(file): the check was stopped: shapes or numbers in the file do not fit its kind")
     case .signal(let signal):

@@ -1,5 +1,5 @@
-// What was found about one golden file, on its way from the process that checks it to the one that prints it: JSON, in which
-// numbers that are not finite are words. Nothing is compared or printed here.
+// The results for one golden file, passed from the process that checks it to the one that prints it: JSON, in which
+// values that are not finite are words. Nothing is compared or printed here.
 
 import Foundation
 import MVARVerification
@@ -23,7 +23,7 @@ struct VerifyCounts: Codable, CustomStringConvertible {
 
 /// The check of one file.
 struct VerificationRecord: Codable {
-  /// What became of a row.
+  /// The verdict on a row.
   enum Outcome: String, Codable {
     case passed
     case failed
@@ -38,7 +38,7 @@ struct VerificationRecord: Codable {
     let absolute: Double
     let relative: Double
     let tolerance: String
-    /// The place of the largest error, or why nothing was compared.
+    /// The position of the largest error, or why nothing was compared.
     let place: String
 
     init(_ row: VerificationRow) {
@@ -86,7 +86,7 @@ struct VerificationRecord: Codable {
 /// How the check of one file ended.
 enum VerificationResult: Codable {
   case judged(record: VerificationRecord)
-  /// The file cannot be used, and why: one sentence with its name.
+  /// The file cannot be used: one sentence with its name and the reason.
   case unusable(sentence: String)
 
   private static let unusual = (infinity: "inf", negativeInfinity: "-inf", nan: "nan")
@@ -101,7 +101,7 @@ enum VerificationResult: Codable {
     return String(decoding: try encoder.encode(self), as: UTF8.self)
   }
 
-  /// Reads what `json` made; nil for anything else.
+  /// Reads the output of `json`; nil for anything else.
   init?(json: String) {
     let decoder = JSONDecoder()
     decoder.nonConformingFloatDecodingStrategy = .convertFromString(

@@ -25,14 +25,14 @@ struct Verify: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Compare an engine with golden values.",
     discussion: """
-      Each file says in its metadata what to run. One row per tensor shows the largest absolute and relative error, \
-      where it is, and the tolerance. Exit status 0 if all that was compared passed, 1 if anything fails, 2 if \
-      something could not be judged.
+      The metadata of each file specifies what to run. One row per tensor shows the largest absolute and relative \
+      error, where it is, and the tolerance. Exit status 0 if all comparisons passed, 1 if any failed, 2 if something \
+      could not be judged.
 
         mvar verify Fixtures/golden --device reference --summary
       """)
 
-  @Argument(help: "Golden files, or folders of them.")
+  @Argument(help: "Golden files, or folders with golden files.")
   var files: [String]
 
   @Option(parsing: .unconditional, help: "The folder of the photographs that some files name.")
@@ -43,10 +43,10 @@ struct Verify: ParsableCommand {
   @OptionGroup(title: "Engine")
   var engine: EngineOptions
 
-  @Flag(help: ArgumentHelp("Check one file in this very process, and print JSON.", visibility: .hidden))
+  @Flag(help: ArgumentHelp("Check one file in this process, and print JSON.", visibility: .hidden))
   var alone = false
 
-  /// The status when something could not be judged, and nothing fails.
+  /// The exit status when something could not be judged, and nothing failed.
   static let notJudged = ExitCode(2)
 
   func run() throws {
@@ -89,7 +89,7 @@ struct Verify: ParsableCommand {
     if unusable > 0 || !isComplete || counts.passed == 0 { throw Self.notJudged }
   }
 
-  /// Checks a file in this process and prints what was found as JSON, for the process that asked.
+  /// Checks a file in this process and prints the results as JSON, for the parent process.
   private func checkAlone(_ file: String, on engine: Engine) throws {
     let record: VerificationRecord
     do {
@@ -103,7 +103,7 @@ struct Verify: ParsableCommand {
     if record.hasUnjudged { throw Self.notJudged }
   }
 
-  /// Prints what was found about a file.
+  /// Prints the results for a file.
   private func show(_ record: VerificationRecord) throws {
     try Console.print(printable("\(record.path) (\(record.kind)): \(record.counts)"))
     let rows = record.rows.filter { detail == .all || (detail == .quiet && $0.outcome != .passed) }

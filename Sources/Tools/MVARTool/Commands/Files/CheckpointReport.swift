@@ -1,30 +1,30 @@
-// How well a checkpoint fits the model it appears to be, from names and shapes alone: the model is built from parameters
-// that have no memory, so this takes as long for ten gigabytes as for ten kilobytes.
+// How well a checkpoint fits the model it appears to be, from names and shapes alone: the model is built from
+// parameters without storage, so this takes as long for ten gigabytes as for ten kilobytes.
 
 import MVAR
 import MVARCheckpoints
 import TensorCore
 
-/// What is right and wrong between a checkpoint and its model.
+/// What matches and what does not between a checkpoint and its model.
 struct CheckpointReport {
-  /// What was read off the checkpoint, name and value.
+  /// What was inferred from the checkpoint, name and value.
   private(set) var configuration: [(name: String, value: String)] = []
-  /// How many numbers the model's parameters have.
+  /// How many elements the model's parameters have.
   private(set) var parameters = 0
   /// Keys the model needs and the checkpoint lacks.
   private(set) var missing: [String] = []
-  /// Parameters with another shape or without a fraction.
+  /// Parameters with another shape or a type that is not floating-point.
   private(set) var misshapen: [String] = []
-  /// Keys the model does not know.
+  /// Keys unknown to the model.
   private(set) var unexpected: [String] = []
   /// Keys that are known and recomputed instead of read.
   private(set) var derived: [String] = []
-  /// What the wrapper's name and the mask of training say where they contradict each other.
+  /// What the wrapper's name and the stored training mask say where they contradict each other.
   private(set) var contradiction: String?
 
   /// Compares a checkpoint with its model.
   ///
-  /// - Throws: when no configuration can be read off the checkpoint.
+  /// - Throws: when no configuration can be inferred from the checkpoint.
   init(_ weights: CheckpointWeights, _ model: CheckpointNames.Model, _ hints: ModelHints) throws {
     let names: [(String, Shape)]
     switch model {
@@ -94,7 +94,7 @@ struct CheckpointReport {
   }
 }
 
-/// Parameters with a shape and no numbers; a model made of them is never run.
+/// Parameters with a shape and no elements; a model made of them is never run.
 private struct OutlineSource: ParameterSource {
   typealias B = Reference<Float>
 

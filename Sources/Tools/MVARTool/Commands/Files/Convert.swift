@@ -1,6 +1,6 @@
-// `mvar convert`: weights from one checkpoint format to another, bytes unchanged unless another type is asked for.
+// `mvar convert`: weights from one checkpoint format to another, bytes unchanged unless another type is requested.
 //
-// Wrappers, optimizer state and everything else that is not a weight stay behind.
+// Wrappers, optimizer state and everything else that is not a weight are dropped.
 
 import ArgumentParser
 import MVAR
@@ -11,8 +11,8 @@ struct Convert: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Convert the weights of a checkpoint between .pth and .safetensors.",
     discussion: """
-      The ending of OUT decides the format. Numbers keep their type and their bytes; whatever a training script wrapped \
-      around the weights is left out.
+      The extension of OUT determines the format. Values keep their type and their bytes; everything that a training \
+      script stored around the weights is left out.
 
         mvar convert mvar_d16.pth mvar_d16.safetensors
 
@@ -62,8 +62,8 @@ struct Convert: ParsableCommand {
 }
 
 extension Convert {
-  /// The pattern that only the wrapper's name tells, which the mask of training contradicts: left out with the wrapper, it
-  /// must stand elsewhere. Nil where nothing is lost.
+  /// The pattern that only the wrapper's name specifies, where the stored training mask contradicts it: as the wrapper
+  /// is dropped, it must be stored elsewhere. Nil where nothing is lost.
   private func attentionOfWrapper(
     _ tensors: [(name: String, tensor: StoredTensor)], _ checkpoint: Checkpoint
   ) throws -> AttentionPattern? {

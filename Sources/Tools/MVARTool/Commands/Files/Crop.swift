@@ -1,4 +1,4 @@
-// `mvar crop`: the middle square of an image, resized as the models' training data were, byte for byte.
+// `mvar crop`: the middle square of an image, resized like the models' training data, byte for byte.
 
 import ArgumentParser
 import MVARMedia

@@ -1,5 +1,5 @@
-// `mvar inspect`: what a file is, and how well it fits the model it appears to be. Nothing is computed and no weights are
-// read: only headers and names.
+// `mvar inspect`: what a file is, and how well it fits the model it appears to be. Nothing is computed and no weights
+// are read: only headers and names.
 
 import ArgumentParser
 import Foundation
@@ -10,10 +10,10 @@ import MVARMedia
 
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Say what a file is.",
+    abstract: "Show what a file contains.",
     discussion: """
-      For a checkpoint: its format, the model in it with its configuration, and every parameter that is missing, \
-      unexpected or of another shape. Also for .npz and .npy files, golden files and images.
+      For a checkpoint: its format, its model with the configuration, and every parameter that is missing, \
+      unexpected or of the wrong shape. Also for .npz and .npy files, golden files and images.
 
         mvar inspect mvar_d16.pth
       """)
@@ -24,7 +24,7 @@ struct Inspect: ParsableCommand {
   @Flag(help: "List every tensor.")
   var tensors = false
 
-  @OptionGroup(title: "What a checkpoint may not tell")
+  @OptionGroup(title: "Settings a checkpoint may lack")
   var hints: HintOptions
 
   func run() throws {
@@ -79,7 +79,7 @@ struct Inspect: ParsableCommand {
 
   private func describeTensors(_ checkpoint: Checkpoint) throws {
     let tensors = checkpoint.tensors.map(\.tensor)
-    // A hostile file may hold many views of one storage, whose sizes add up to anything.
+    // A malicious file may contain many views of one storage, whose sizes can add up to anything.
     let numbers = tensors.reduce(0.0) { $0 + Double($1.count) }
     let bytes = tensors.reduce(0.0) { $0 + Double($1.byteCount) }
     try line(

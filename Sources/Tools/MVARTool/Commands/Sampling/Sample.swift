@@ -1,7 +1,7 @@
 // `mvar sample`: class labels → images. Images are sampled in batches and decoded one at a time.
 //
 // Image i of a run takes its random numbers from stream i of the seed, so it is the same whatever the batch; `--first`
-// picks out single images of a longer run.
+// selects single images of a longer run.
 
 import ArgumentParser
 import MVAR
@@ -10,7 +10,7 @@ import MVARPipeline
 import TensorCore
 
 struct Sample: EngineCommand {
-  /// The published values, and others with which the shipped model samples best.
+  /// The published values, and those with which the shipped model samples best.
   enum Defaults: SamplingDefaults {
     static let named = SamplingValues.published
     static let shipped: SamplingValues? = ShippedModel.sampling
@@ -19,7 +19,7 @@ struct Sample: EngineCommand {
   static let configuration = CommandConfiguration(
     abstract: "Sample images of the given classes.",
     discussion: """
-      Eight animals by the small model that ships with the package, which knows the classes face, hand, person, animal, \
+      Eight animals from the small model that ships with the package, whose classes are face, hand, person, animal, \
       plant, fruit, food, vehicle, building, clothing, clock and flag:
 
         mvar sample --class animal --count 8 -o animals.png
@@ -35,14 +35,20 @@ struct Sample: EngineCommand {
   @Option(
     parsing: .unconditional,
     help:
-      "The transformer: a checkpoint file, or seeded:d16 for deterministic pseudo-random weights of the published sizes (default: the small model that ships with the package)."
+      """
+      The transformer: a checkpoint file, or seeded:d16 for deterministic pseudo-random weights of the published sizes \
+      (default: the small model that ships with the package).
+      """
   )
   var model: String?
 
   @Option(
     parsing: .unconditional,
     help:
-      "The tokenizer (default: the model's file if it holds one, or deterministic pseudo-random weights for a seeded model)."
+      """
+      The tokenizer (default: the model's file if it holds one, or deterministic pseudo-random weights for a seeded \
+      model).
+      """
   )
   var tokenizer: String?
 
@@ -53,13 +59,13 @@ struct Sample: EngineCommand {
 
   @Option(
     parsing: .unconditional,
-    help: "A file with the name of each class, one a line, from class 0 (default: the model's own).")
+    help: "A file with the name of each class, one per line, from class 0 (default: the model's own).")
   var classNames: String?
 
   @Option(parsing: .unconditional, help: "How many images of each class.")
   var count = 1
 
-  @Option(parsing: .unconditional, help: "The number of the first image: which random numbers it gets.")
+  @Option(parsing: .unconditional, help: "The number of the first image, which determines its random numbers.")
   var first = 0
 
   @OptionGroup var sampling: SamplerOptions<Defaults>
@@ -69,7 +75,7 @@ struct Sample: EngineCommand {
     transform: Arguments.seed)
   var seed: UInt64 = 0
 
-  @Flag(help: "Mix codes instead of sampling one: smoother images, not for metrics.")
+  @Flag(help: "Mix codes instead of sampling one: smoother images, but not for metrics.")
   var smooth = false
 
   @Flag(help: "Show each image after every scale, side by side.")
@@ -78,19 +84,19 @@ struct Sample: EngineCommand {
   @Option(name: [.short, .long], parsing: .unconditional, help: "The image to write (.png), all images in one.")
   var output: String?
 
-  @Option(parsing: .unconditional, help: "A folder for a file per image.")
+  @Option(parsing: .unconditional, help: "A folder for one file per image.")
   var singles: String?
 
   @Option(parsing: .unconditional, help: "A file for the tokens (.npz).")
   var tokens: String?
 
-  @Option(parsing: .unconditional, help: "How many images are sampled at once (default: as memory suggests, up to 8).")
+  @Option(parsing: .unconditional, help: "How many images are sampled at once (default: as memory allows, up to 8).")
   var batch: Int?
 
   @OptionGroup var grid: GridOptions
   @OptionGroup var images: ImageOptions
 
-  @OptionGroup(title: "What a checkpoint may not tell")
+  @OptionGroup(title: "Settings a checkpoint may lack")
   var hints: HintOptions
 
   @OptionGroup(title: "Engine")
@@ -113,7 +119,7 @@ struct Sample: EngineCommand {
     }
   }
 
-  /// The models' files, where those that are not named are the shipped ones.
+  /// The models' files; the shipped ones where none are specified.
   private func sources() throws -> (transformer: String, tokenizer: String?) {
     if let model { return (model, tokenizer) }
     guard let transformer = ShippedModel.transformer, let shipped = ShippedModel.tokenizer else {
@@ -173,7 +179,7 @@ struct Sample: EngineCommand {
         + device.peakText)
   }
 
-  /// The labels of the classes asked for.
+  /// The labels of the requested classes.
   private func labels(of model: String, classes count: Int) throws -> [Int] {
     if classes.isEmpty {
       guard count <= 100 else {
@@ -192,7 +198,8 @@ struct Sample: EngineCommand {
 
   /// Samples some images.
   ///
-  /// - Returns: f̂ after the last scale, or after each where that is shown; and the tokens of each scale where they are wanted.
+  /// - Returns: f̂ after the last scale, or after each scale where all are shown; and the tokens of each scale if
+  ///   requested.
   private func sample<B: Backend>(
     _ sampler: Sampler<B>, _ recordings: SamplingRecordings<B>?, _ labels: [Int], _ range: Range<Int>,
     _ options: SamplingOptions, _ progress: Progress
@@ -217,7 +224,7 @@ struct Sample: EngineCommand {
     var hints = try hints.hints()
     let source = try modelSource(sources.transformer, option: "--model")
     if case .seeded(let depth) = source {
-      // Before weights are computed; a file's own size says enough.
+      // Before weights are computed; for a file, its size is enough.
       let configuration = TransformerConfiguration(
         depth: depth, scaleList: try hints.sides.map(ScaleList.init) ?? .pixels256,
         attention: hints.attention ?? .mvar)

@@ -1,5 +1,5 @@
-// Where the results of `mvar sample` go: single images as soon as they are there, one image of all and the tokens at the end.
-// It samples and decodes nothing.
+// Where the results of `mvar sample` go: single images as soon as they are ready, one image of all and the tokens at
+// the end. It samples and decodes nothing.
 
 import MVARMedia
 
@@ -15,7 +15,7 @@ struct SampledImages {
     self.labels = labels
   }
 
-  /// Takes in what there is of one image: after each scale, or after the last only.
+  /// Adds the images of one sample: after each scale, or after the last only.
   mutating func add(_ shown: [PixelImage], index: Int) throws {
     if let folder = command.singles {
       let number = String(command.first + index)
@@ -27,7 +27,7 @@ struct SampledImages {
     if command.output != nil { rows.append(shown) }
   }
 
-  /// Writes what is written at the end.
+  /// Writes the files that are complete only at the end.
   func write() throws {
     if let path = command.output {
       let image =

@@ -9,7 +9,7 @@ struct Decode: EngineCommand {
   static let configuration = CommandConfiguration(
     abstract: "Decode tokens into images.",
     discussion: """
-      Reads what `mvar encode` and `mvar sample --tokens` write, and the published latent caches.
+      Reads the files that `mvar encode` and `mvar sample --tokens` write, and the published latent caches.
 
         mvar decode cat.npz --tokenizer vae_ch160v4096z32.pth -o cat.png
       """)

@@ -11,7 +11,7 @@ struct Encode: EngineCommand {
   static let configuration = CommandConfiguration(
     abstract: "Encode images into tokens.",
     discussion: """
-      Writes one .npz per image with `moments_gt` (the tokens, int64), `moments_x` (the transformer's inputs, float32), \
+      Writes one .npz per image with `moments_gt` (the tokens, int64), `moments_x` (the transformer's inputs, float32) \
       and both again for the image flipped left to right. With several images, or if the output is a folder, the files \
       are named after the images.
 

@@ -1,4 +1,4 @@
-// `mvar reconstruct`: image → tokens → image, to see what the tokenizer keeps.
+// `mvar reconstruct`: image → tokens → image, to see what the tokenizer preserves.
 
 import ArgumentParser
 import Foundation
@@ -10,7 +10,7 @@ struct Reconstruct: EngineCommand {
   static let configuration = CommandConfiguration(
     abstract: "Encode an image into tokens and decode it again.",
     discussion: """
-      The middle square of the image is brought to the tokenizer's size first. Prints the peak signal-to-noise ratio.
+      The middle square of the image is first resized to the tokenizer's size. Prints the peak signal-to-noise ratio.
 
         mvar reconstruct cat.jpg --tokenizer vae_ch160v4096z32.pth --side-by-side -o out.png
       """)

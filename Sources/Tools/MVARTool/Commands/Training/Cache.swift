@@ -1,4 +1,4 @@
-// `mvar cache`: a folder of images → a folder of tokens, so that a training need not encode.
+// `mvar cache`: a folder of images → a folder of tokens, so that training need not encode.
 
 import ArgumentParser
 import Foundation
@@ -10,9 +10,9 @@ struct Cache: EngineCommand {
   static let configuration = CommandConfiguration(
     abstract: "Encode a folder of images into cached tokens for training.",
     discussion: """
-      Writes train/<class>/<image>.npz (and val/ alike, with the images that are held out) with the tokens and \
-      inputs of each image and of its mirror image, in the published layout. A run that was interrupted goes on \
-      where it was.
+      Writes train/<class>/<image>.npz (and likewise val/, with the held-out images) with the tokens and \
+      inputs of each image and of its mirror image, in the published layout. A run that was interrupted resumes \
+      where it stopped.
 
         mvar cache --data Fixtures/emoji --tokenizer Fixtures/emoji/tokenizer.safetensors -o latents
         mvar train --data latents --cached --tokenizer Fixtures/emoji/tokenizer.safetensors -o run

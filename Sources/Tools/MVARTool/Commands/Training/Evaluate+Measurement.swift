@@ -1,5 +1,5 @@
-// The measuring of `mvar evaluate`: loads, checks that everything belongs together, reconstructs, samples, trains the
-// classifier, searches, and puts the report together. Nothing is written here.
+// The measurements of `mvar evaluate`: loads, checks that everything belongs together, reconstructs, samples, trains
+// the classifier, searches, and assembles the report. Nothing is written here.
 
 import Foundation
 import MVAR
@@ -8,9 +8,9 @@ import MVARTraining
 import TensorCore
 
 extension Evaluate {
-  /// Images in a row of the images that are written.
+  /// Images per row of the image files.
   static let columns = 12
-  /// The smallest images the classifier can look at.
+  /// The smallest images that the classifier accepts.
   private static let smallestSide = 16
 
   /// Measures everything.
@@ -173,7 +173,7 @@ extension Evaluate {
     return (images, labels)
   }
 
-  /// Trains the classifier and asks it about every kind of image.
+  /// Trains the classifier and applies it to every kind of image.
   private func scores<B: Backend>(
     _ images: LabeledImages, _ reconstructions: [[UInt8]], _ samples: [[UInt8]], _ labels: [Int],
     _ unflippable: Set<Int>, as engine: B.Type, on device: B.Device, _ progress: Progress

@@ -1,6 +1,6 @@
 // `mvar evaluate`: a tokenizer and a transformer → how good they are on a small labeled data set.
 //
-// The options and their checks; what is measured, and in which order, is in Evaluate+Measurement.swift.
+// The options and their checks; the measurements and their order are in Evaluate+Measurement.swift.
 
 import ArgumentParser
 import Foundation
@@ -20,8 +20,8 @@ struct Evaluate: EngineCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measure how good a trained model is on a small labeled data set.",
     discussion: """
-      Reconstruction and codes used by the tokenizer; how many samples a small classifier names right, which is trained \
-      for it on the training images; how far samples are from the nearest training image. Prints a report.
+      Reconstruction and codes used by the tokenizer; how many samples are classified correctly by a small classifier \
+      trained on the training images; how far samples are from the nearest training image. Prints a report.
 
         mvar evaluate --model transformer.safetensors --tokenizer tokenizer.safetensors --data Fixtures/emoji \
       --never-flip clock --never-flip flag --grid samples.png --json report.json
@@ -39,14 +39,14 @@ struct Evaluate: EngineCommand {
     parsing: .unconditional,
     help: ArgumentHelp(
       "The folder with the data the models were trained on.",
-      discussion: "train/<class>/*.{png,jpg} (and val/ alike), or class folders, or sheets with an index.json."))
+      discussion: "train/<class>/*.{png,jpg} (and likewise val/), or class folders, or sheets with an index.json."))
   var data: String
 
   @OptionGroup var dataset: DatasetOptions
 
   @Option(
     parsing: .unconditionalSingleValue,
-    help: "A class that the classifier never sees mirrored, by name; may be given several times.")
+    help: "The name of a class that is never mirrored for the classifier; may be given several times.")
   var neverFlip: [String] = []
 
   @Option(parsing: .unconditional, help: "How many samples of each class.")
@@ -59,7 +59,7 @@ struct Evaluate: EngineCommand {
     transform: Arguments.seed)
   var seed: UInt64 = 0
 
-  @Option(parsing: .unconditional, help: "How many images are sampled at once (default: as memory suggests, up to 32).")
+  @Option(parsing: .unconditional, help: "How many images are sampled at once (default: as memory allows, up to 32).")
   var batch: Int?
 
   @Option(name: [.short, .long], parsing: .unconditional, help: "A file for the report (.md), which is also printed.")
@@ -73,10 +73,10 @@ struct Evaluate: EngineCommand {
 
   @Option(
     parsing: .unconditional,
-    help: "An image of the samples that are nearest to a training image (.png), that image below each.")
+    help: "An image of the samples nearest to a training image (.png), each above that image.")
   var nearest: String?
 
-  @OptionGroup(title: "What a checkpoint may not tell") var hints: HintOptions
+  @OptionGroup(title: "Settings a checkpoint may lack") var hints: HintOptions
   @OptionGroup(title: "Engine") var engine: EngineOptions
   @OptionGroup(title: "Engine") var recording: RecordingOptions
 
@@ -121,16 +121,16 @@ struct Evaluate: EngineCommand {
   }
 }
 
-/// What was found, and the images that can be shown of it.
+/// The results, and the images that can be shown of them.
 struct Evaluation {
-  /// The numbers.
+  /// The report.
   let report: EvaluationReport
   /// The samples, class after class, the same number of each.
   var samples: [PixelImage] = []
-  /// The training image that is nearest to each sample, mirrored where that is nearer, and how near it is.
+  /// The training image nearest to each sample, mirrored where that is nearer, and its distance.
   var neighbors: [(image: PixelImage, distance: Double)] = []
 
-  /// The first samples of each class, a row for each.
+  /// The first samples of each class, one row per class.
   func grid(columns: Int) throws -> PixelImage {
     let each = samples.count / report.classNames.count
     return try ImageGrid().rows(

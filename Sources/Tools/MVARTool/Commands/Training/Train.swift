@@ -25,13 +25,13 @@ struct Train: EngineCommand {
   @Flag(help: "--data holds cached tokens (.npz), written by mvar cache.")
   var cached = false
 
-  @Option(parsing: .unconditional, help: "The tokenizer; with --cached only its sizes and for sample images.")
+  @Option(parsing: .unconditional, help: "The tokenizer; with --cached, used only for its sizes and for sample images.")
   var tokenizer: String
 
-  @Option(parsing: .unconditional, help: "Begin with the weights of this checkpoint, of MVAR or VAR.")
+  @Option(parsing: .unconditional, help: "Start with the weights of this checkpoint, of MVAR or VAR.")
   var `init`: String?
 
-  @Option(parsing: .unconditional, help: "Blocks.")
+  @Option(parsing: .unconditional, help: "The number of blocks.")
   var depth = 16
 
   @Option(parsing: .unconditional, help: "Width (default: 64 times the depth).")
@@ -42,7 +42,7 @@ struct Train: EngineCommand {
 
   @Option(
     parsing: .unconditional,
-    help: "What a token sees: mvar, scale-markov (all of its scale) or var (all earlier scales too).")
+    help: "What a token attends to: mvar, scale-markov (all of its scale) or var (also all earlier scales).")
   var attention = AttentionPattern.mvar
 
   @Option(parsing: .unconditional, help: "The side of the attention window at the fine scales.")
@@ -54,20 +54,20 @@ struct Train: EngineCommand {
   @Flag(inversion: .prefixedNo, help: "All blocks share one AdaLN projection.")
   var sharedAln = false
 
-  @Option(parsing: .unconditional, help: "Factor of the first γ weights.")
+  @Option(parsing: .unconditional, help: "Factor of the initial γ weights.")
   var alng = 1e-3
 
-  @Option(parsing: .unconditional, help: "How many iterations of a cycle the dense scales get.")
+  @Option(parsing: .unconditional, help: "How many iterations of a cycle train the dense scales.")
   var ratioK = 8
 
   @Option(
-    parsing: .unconditional, help: "One segment per step in the published cycle, or all in every step: cycle or all.")
+    parsing: .unconditional, help: "cycle (one segment per step, as published) or all (all segments in every step).")
   var segments = SegmentCycle.Order.cycle
 
   @Option(parsing: .unconditional, help: "Micro-batches per optimizer step.")
   var accumulate = 1
 
-  @Option(parsing: .unconditional, help: "How often a label becomes the null class.")
+  @Option(parsing: .unconditional, help: "The probability that a label becomes the null class.")
   var labelDrop = 0.1
 
   @Option(parsing: .unconditional, help: "Drop-path of the last block (default: 0.1·depth/24).")
@@ -79,7 +79,7 @@ struct Train: EngineCommand {
   @OptionGroup(title: "Optimizer") var optimizer: OptimizerOptions
   @OptionGroup(title: "Run") var runOptions: RunOptions
 
-  @Option(parsing: .unconditional, help: "The tokenizer's list of scales, where its file does not tell.")
+  @Option(parsing: .unconditional, help: "The tokenizer's list of scales, if its file does not specify one.")
   var patchNums: String?
 
   @Flag(name: .customLong("znorm"), help: "The tokenizer's nearest code is the one with the largest cosine.")
@@ -110,7 +110,7 @@ struct Train: EngineCommand {
     }
   }
 
-  /// What the tokenizer's file may not tell.
+  /// What the tokenizer's file may not specify.
   private func hints() throws -> ModelHints {
     ModelHints(sides: try patchNums.map(ScaleListOptions.sides), normalizesCodes: normalizesCodes ? true : nil)
   }
@@ -179,13 +179,13 @@ struct Train: EngineCommand {
       fingerprint: DataOptions.fingerprint(images.training.map { ($0.label, $0.name) }))
   }
 
-  /// Tells tokenizers apart by their codes: tokens of another one would mean something else.
+  /// Distinguishes tokenizers by their codes: tokens of another one would have another meaning.
   private func fingerprint<B: Backend>(of tokenizer: VQVAE<B>) throws -> String {
     var hash: UInt64 = 0xCBF2_9CE4_8422_2325
     for value in try tokenizer.quantizer.codebook.weight.value.scalars() {
       hash = (hash ^ UInt64(Float(value).bitPattern)) &* 0x100_0000_01B3
     }
-    // Without it as it always was, so that older runs can be resumed.
+    // Unchanged for tokenizers without normalized codes, so that older runs can be resumed.
     if tokenizer.configuration.normalizesCodes { hash = (hash ^ 1) &* 0x100_0000_01B3 }
     return String(hash, radix: 16)
   }
@@ -228,7 +228,7 @@ struct Train: EngineCommand {
     return configuration
   }
 
-  /// A model from scratch, or with the weights of a checkpoint that has the same sizes.
+  /// A model with initial weights, or with the weights of a checkpoint that has the same sizes.
   private func firstModel<B: Backend>(_ configuration: TransformerConfiguration, on device: B.Device) throws
     -> MarkovianTransformer<B>
   {
@@ -241,7 +241,7 @@ struct Train: EngineCommand {
     let weights = try CheckpointWeights(path: path, .transformer)
     let model = try MarkovianTransformer<B>(
       configuration, CheckpointSource<B>(weights, .transformer, on: device), on: device)
-    // A deeper model's first blocks alone would be no beginning.
+    // The first blocks of a deeper model alone would not be a useful start.
     let known = Set(model.parameters.map { CheckpointNames.key(of: $0.name, in: .transformer) })
     if let other = weights.tensors.map(\.name).first(where: { !known.contains($0) && !CheckpointNames.isDerived($0) }) {
       throw Failure("\(path): \(other) is no parameter of a model of these sizes")

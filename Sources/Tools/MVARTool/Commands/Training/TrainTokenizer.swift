@@ -18,8 +18,8 @@ struct TrainTokenizer: EngineCommand {
         mvar train-tokenizer --data Fixtures/emoji --ch 32 --multipliers 1,2,2 --blocks 1 --vocabulary 512 \
       --code-width 16 --patch-nums 1,2,3,4,5,6,8,10,13,16 --steps 1000 -o run-tokenizer
 
-      The loss is L1 + L2 + the quantizer's. The perceptual and adversarial losses of the published tokenizer were never \
-      released and are absent, so images are softer than its.
+      The loss is L1 + L2 + the quantizer's. The perceptual and adversarial losses of the published tokenizer were \
+      never released and are absent here, so images are softer.
       """)
 
   @OptionGroup(title: "Data") var data: DataOptions
@@ -35,15 +35,15 @@ struct TrainTokenizer: EngineCommand {
   @Option(parsing: .unconditional, help: "Residual blocks per level of the encoder; the decoder has one more.")
   var blocks = 2
 
-  @Option(parsing: .unconditional, help: "How many codes.")
+  @Option(parsing: .unconditional, help: "The number of codes.")
   var vocabulary = 4096
 
-  @Option(parsing: .unconditional, help: "How many numbers a code has.")
+  @Option(parsing: .unconditional, help: "The number of elements of a code.")
   var codeWidth = 32
 
   @Option(
     parsing: .unconditional,
-    help: "Sides of the token maps, coarse to fine; images are the last times 2^(levels − 1).")
+    help: "Sides of the token maps, coarse to fine; the image side is the last one times 2^(levels − 1).")
   var patchNums = "1,2,3,4,5,6,8,10,13,16"
 
   @Option(parsing: .unconditional, help: "How many Φ convolutions the scales share; 0 for one each.")
@@ -58,10 +58,10 @@ struct TrainTokenizer: EngineCommand {
   @Option(parsing: .unconditional, help: "Weight of the quantizer's loss.")
   var vq = 1.0
 
-  @Option(parsing: .unconditional, help: "So many steps train a plain autoencoder before the codebook joins in.")
+  @Option(parsing: .unconditional, help: "How many steps train a plain autoencoder before the codebook is used.")
   var quantizeAfter = 0
 
-  @Option(parsing: .unconditional, help: "Steps between two revivals of codes that nothing uses; 0 for none.")
+  @Option(parsing: .unconditional, help: "Steps between two revivals of unused codes; 0 for none.")
   var reviveEvery = 0
 
   @OptionGroup(title: "Engine") var engine: EngineOptions

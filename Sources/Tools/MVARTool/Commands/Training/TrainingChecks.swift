@@ -1,13 +1,13 @@
-// What a training would trip over later, found before hours are spent and before anything is written: results among the
-// data, and sizes that the device cannot hold.
+// Problems that a training would meet later, found before hours are spent and before anything is written: results among
+// the data, and sizes that the device cannot hold.
 
 import Foundation
 import MVAR
 
 /// Checks before a training.
 enum TrainingChecks {
-  /// Refuses a folder for results that is the folder of the data or would be read with them: a folder among class folders
-  /// is a class.
+  /// Refuses a results folder that is the data folder or would be read as part of it: a folder among class folders is a
+  /// class.
   static func apart(_ output: String, from data: String) throws {
     guard let root = resolved(data), let place = resolved(output) else { return }
     func has(_ name: String) -> Bool { access("\(root)/\(name)", F_OK) == 0 }
@@ -17,7 +17,7 @@ enum TrainingChecks {
       "\(output): lies in the folder of the data, where results would be taken for data; choose another folder")
   }
 
-  /// A path without links, as far as it exists.
+  /// A path with links resolved, as far as it exists.
   private static func resolved(_ path: String) -> String? {
     var (above, rest) = (path, "")
     while true {
@@ -33,7 +33,7 @@ enum TrainingChecks {
     }
   }
 
-  /// Refuses a tokenizer that cannot be trained here. The need is counted from below, so nothing is refused that would do.
+  /// Refuses a tokenizer that cannot be trained here. The estimate is a lower bound, so nothing feasible is refused.
   static func memory(_ configuration: TokenizerConfiguration, batch: Int, on device: some EngineDevice) throws {
     let cost = TokenizerCost(configuration)
     try device.checkMemory(

@@ -1,9 +1,9 @@
 // `mvar compare`: VAR, its scale-Markov ablation and MVAR with the same weights, side by side: time, memory, cache.
 //
-// Every measurement is a process of its own, so that one pattern's memory cannot hide in another's, and patterns take turns,
-// so that a machine that is slow for a while is slow for all. Weights are in memory before the clock starts. Memory beyond the
-// weights is the process's peak less what it held when sampling began; on a GPU it is that of its tensors, and one sampling run
-// goes before the measured one. Images are not decoded: all patterns share that.
+// Every measurement runs in a process of its own, so that the memory of one pattern cannot hide that of another, and
+// patterns alternate, so that a temporary slowdown of the machine affects all of them. Weights are in memory before the
+// clock starts. Memory beyond the weights is the process's peak minus its memory when sampling began; on a GPU it is
+// that of its tensors, after one warm-up run. Images are not decoded: decoding is the same for all patterns.
 
 import ArgumentParser
 import Foundation
@@ -12,17 +12,17 @@ import MVARPipeline
 import TensorCore
 
 struct Compare: ParsableCommand {
-  /// The published values. VAR cannot sample without guidance, so none does here.
+  /// The published values. VAR cannot sample without guidance, so all patterns sample with it.
   enum Defaults: SamplingDefaults {
     static let named = SamplingValues.published
     static let guidanceHelp = "Strength of classifier-free guidance."
   }
 
   static let configuration = CommandConfiguration(
-    abstract: "Measure VAR, scale-Markov and MVAR with the same weights side by side.",
+    abstract: "Measure VAR, scale-Markov and MVAR side by side with the same weights.",
     discussion: """
-      Samples images with each attention pattern, each time in a process of its own, and prints medians and ratios. Only \
-      the attention differs; weights, guidance, filters and seeds are the same. An hour's worth of numbers on a laptop:
+      Samples images with each attention pattern, each in a process of its own, and prints medians and ratios. Only \
+      the attention differs; weights, guidance, filters and seeds are the same. About an hour on a laptop:
 
         mvar compare --model seeded:d16 --batch 1,4,8 --rounds 3 -o compare.svg
       """)
@@ -30,10 +30,10 @@ struct Compare: ParsableCommand {
   @Option(parsing: .unconditional, help: "The transformer: a checkpoint file, or seeded:d16 for the published sizes.")
   var model = "seeded:d16"
 
-  @Option(parsing: .unconditional, help: "How many images are sampled at once, several numbers for several tables.")
+  @Option(parsing: .unconditional, help: "How many images are sampled at once; several numbers for several batches.")
   var batch = "1,4,8"
 
-  @Option(parsing: .unconditional, help: "How often each measurement is made; medians are shown.")
+  @Option(parsing: .unconditional, help: "How often each measurement is repeated; medians are shown.")
   var rounds = 3
 
   @OptionGroup var sampling: SamplerOptions<Defaults>
@@ -44,13 +44,13 @@ struct Compare: ParsableCommand {
   @Option(parsing: .unconditional, help: "A file for all measurements (.json).")
   var json: String?
 
-  @OptionGroup(title: "What a checkpoint may not tell")
+  @OptionGroup(title: "Settings a checkpoint may lack")
   var hints: HintOptions
 
   @OptionGroup(title: "Engine")
   var engine: EngineOptions
 
-  @Flag(help: ArgumentHelp("Measure one pattern in this very process.", visibility: .hidden))
+  @Flag(help: ArgumentHelp("Measure one pattern in this process.", visibility: .hidden))
   var alone = false
 
   func validate() throws {
@@ -90,7 +90,7 @@ struct Compare: ParsableCommand {
     let progress = Progress()
     for round in 0..<rounds {
       for batch in try batches() {
-        // Every other round the other way around, so that none always goes first.
+        // Every other round in reverse order, so that no pattern always goes first.
         let order = ComparisonTable.patterns
         for pattern in round.isMultiple(of: 2) ? order : order.reversed() {
           progress.report("round \(round + 1) of \(rounds): \(pattern.rawValue), batch \(batch)")

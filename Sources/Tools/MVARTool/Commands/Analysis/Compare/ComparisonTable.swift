@@ -1,4 +1,4 @@
-// The results of `mvar compare`: medians per batch and pattern, how many times more VAR needs, and a figure.
+// The results of `mvar compare`: medians per batch and pattern, ratios of VAR to each pattern, and a figure.
 
 import Foundation
 import MVAR
@@ -15,7 +15,7 @@ struct ComparisonTable {
     let beyondWeights: Double
     let weights: Double
     let cache: Double
-    /// The most memory of the process, where tensors are on a GPU.
+    /// The peak memory of the process, where tensors are on a GPU.
     let process: Double?
 
     init(_ runs: [ComparisonMeasurement]) {
@@ -37,7 +37,7 @@ struct ComparisonTable {
     }
   }
 
-  /// The middle of some numbers, or the mean of the two in the middle.
+  /// The median of some values, or the mean of the two in the middle.
   static func median(_ numbers: [Double]) -> Double {
     let sorted = numbers.sorted()
     return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
@@ -45,7 +45,7 @@ struct ComparisonTable {
 
   private var batches: [Int] { entries.keys.sorted() }
 
-  /// A Markdown table; memory is that of the GPU where there is one, and then the process's stands in a column of its own.
+  /// A Markdown table; memory is that of the GPU where there is one, with an additional column for the process.
   func rows() -> [String] {
     let isOnGPU = entries.values.contains { $0.values.contains { $0.process != nil } }
     var rows = [
@@ -79,7 +79,7 @@ struct ComparisonTable {
             batches.compactMap { batch in
               entries[batch]?[pattern].map { (x: Double(batch), y: value($0)) }
             },
-            // MVAR often covers it exactly.
+            // MVAR often coincides with it exactly.
             lineWidth: pattern == .scaleMarkov ? 6 : 2)
         })
       plot.xTicks = batches.map { (Double($0), "\($0)") }

@@ -1,10 +1,10 @@
-// One measurement of `mvar compare`: load, sample once, and say how long it took and how much memory it needed.
+// One measurement of `mvar compare`: load, sample once, and report the time and the memory.
 
 import Foundation
 import MVAR
 import TensorCore
 
-/// What one process measured.
+/// The measurements of one process.
 struct ComparisonMeasurement: Codable {
   /// The pattern's name.
   let attention: String
@@ -16,11 +16,11 @@ struct ComparisonMeasurement: Codable {
   let weights: Int
   /// Bytes of memory the process held when sampling began.
   let before: Int
-  /// The most it ever held.
+  /// Its peak memory.
   let peak: Int
-  /// Bytes of tensors in a GPU's memory when sampling began; nil where they are in the process's.
+  /// Bytes of tensors in a GPU's memory when sampling began; nil where tensors are in the process's memory.
   let deviceBefore: Int?
-  /// The most bytes of tensors there while images were sampled.
+  /// The peak bytes of tensors there while images were sampled.
   let devicePeak: Int?
   /// Bytes of keys and values kept at the end.
   let cache: Int
@@ -43,13 +43,13 @@ struct ComparisonTask: EngineTask {
   where B.Device == D {
     let transformer: MarkovianTransformer<B> = try naming("\(source)") { try source.transformer(hints, on: device) }
     let configuration = transformer.configuration
-    // Only f̂ is needed of a tokenizer, and its values decide neither time nor memory.
+    // Only f̂ is needed from a tokenizer, and its values affect neither time nor memory.
     let codes = TokenizerConfiguration(
       vocabulary: configuration.vocabulary, codeWidth: configuration.codeWidth, scaleList: configuration.scaleList)
     let tokenizer = try VQVAE<B>(codes, SeededSource(seed: 0, .tokenizer, on: device), parts: [], on: device)
     let sampler = try Sampler(transformer, tokenizer.quantizer)
     try configuration.checkMemory(sampling: batch, on: device)
-    // Every page of the weights is in memory before the clock starts, also of a mapped file.
+    // Every page of the weights is in memory before the clock starts, even of a mapped file.
     guard try transformer.parameters.allSatisfy({ try B.isFinite($0.value) }) else {
       throw Failure("\(source): the weights are not finite numbers")
     }
@@ -57,7 +57,7 @@ struct ComparisonTask: EngineTask {
     func sample() throws {
       let labels = (0..<batch).map { $0 * 37 % configuration.classes }
       _ = try naming("\(source)") {
-        // Asking whether all numbers are finite waits for the last of them.
+        // Checking that all values are finite waits for the last of them.
         try B.isFinite(
           sampler.sample(
             labels: labels, streams: labels.indices.map { RandomStream(seed: 0, stream: UInt64($0)) }, options
