@@ -66,7 +66,7 @@ extension CUDA: ConvolutionOps {
     return columnSums(sums, rows: sizes.batch, as: [sizes.outputs])
   }
 
-  /// The sizes as all kernels of the file take them.
+  /// The sizes as arguments, in the order of all kernels of the file.
   private static func arguments(_ sizes: ConvolutionSizes, _ parameters: ConvolutionParameters) -> [KernelArgument] {
     [
       sizes.batch, sizes.inputs, sizes.height, sizes.width, sizes.outputs, sizes.kernelHeight, sizes.kernelWidth,
