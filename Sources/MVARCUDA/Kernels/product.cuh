@@ -26,8 +26,8 @@ struct ProductSizes {
   int firstDepth, endDepth;
 };
 
-/// A matrix as an operand: at(r, k) = start[r·rowStride + k], or, if `depthIsContiguous` is false, start[k·rowStride +
-/// r].
+/// A matrix as an operand: at(r, k) = start[r·rowStride + k], or start[k·rowStride + r] if `depthIsContiguous` is
+/// false.
 template <bool contiguous> struct MatrixOperand {
   static constexpr bool depthIsContiguous = contiguous;
   struct Row {
