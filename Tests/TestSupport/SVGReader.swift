@@ -1,5 +1,5 @@
-// Reads SVG back as the tree of elements that an XML parser finds, so that tests see what a browser sees: unescaped texts,
-// and an error where the document is not well-formed.
+// Reads SVG back as the tree of elements that an XML parser finds, so that tests see what a browser sees: unescaped
+// texts, and an error if the document is not well-formed.
 
 import Foundation
 
