@@ -10,7 +10,7 @@ namespace cudaemu {
 void *allocate(size_t bytes);
 /// Frees memory; false if it is not the start of an allocation.
 bool release(void *memory);
-/// Whether all of a range lies inside one allocation.
+/// Whether a whole range is inside one allocation.
 bool isInside(const void *start, size_t bytes);
 /// A message about the first allocation whose fence was overwritten, or an empty string.
 std::string findDamage();

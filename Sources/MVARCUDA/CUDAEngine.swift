@@ -66,7 +66,7 @@ public final class CUDAEngine: Sendable {
   /// compiled.
   ///
   /// - Parameters:
-  ///   - ordinal: the driver's number of the GPU, from 0
+  ///   - ordinal: the driver's index for the GPU, from 0
   ///   - precision: the precision of products
   ///   - products: what computes those of linear layers.
   /// - Throws: `CUDAError` when there is no driver, no such GPU, neither kernels nor a run-time compiler for it, or no

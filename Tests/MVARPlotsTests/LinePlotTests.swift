@@ -23,7 +23,7 @@ struct LinePlotTests {
     return (numbers[0], numbers[1], numbers[2], numbers[3])
   }
 
-  /// Where a point must lie on axes that run from 0 to 10, with a margin of four hundredths at both ends.
+  /// Where a point must be on axes that run from 0 to 10, with a margin of four hundredths at both ends.
   private func place(_ x: Double, _ y: Double, _ document: XMLNode) throws -> Point {
     let frame = try frame(document)
     return (
@@ -178,7 +178,7 @@ struct LinePlotTests {
     let document = try read(chart)
     #expect(document.texts.contains("tokens (logarithmic)") && document.texts.contains("ms (logarithmic)"))
     #expect(document.texts.contains("1000"))
-    // Equal ratios are equally far apart: the second point lies in the middle.
+    // Equal ratios are equally far apart: the second point is in the middle.
     let frame = try frame(document)
     #expect(near(marks(document)[1].numbers("cx").first, frame.left + frame.width / 2))
     #expect(near(marks(document)[1].numbers("cy").first, frame.top + frame.height / 2))

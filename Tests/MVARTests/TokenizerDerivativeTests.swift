@@ -24,8 +24,8 @@ private struct Surrogate<B: HostBackend> {
   /// [f̂_s]
   let sums: [Tensor<B>]
   /// The target of the reconstruction. |x| has a kink at 0, where the two sides of a difference quotient have different
-  /// slopes. So this is not the image: every pixel lies at least ½ away from the unmoved model's, and no residual
-  /// changes its sign when parameters move by a thousandth.
+  /// slopes. So this is not the image: every pixel is at least ½ away from the unmoved model's, and no residual changes
+  /// its sign when parameters move by a thousandth.
   let target: Tensor<B>
 
   init(_: B.Type) throws {

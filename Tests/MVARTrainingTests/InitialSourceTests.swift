@@ -111,8 +111,8 @@ struct InitialSourceTests {
         #expect(values.allSatisfy { abs(Double($0)) <= bound * 1.000001 }, "\(key)")
         #expect(values.contains { abs(Double($0)) > 0.95 * bound }, "\(key)")
         let deviation = (values.reduce(0.0) { $0 + Double($1 * $1) } / Double(values.count)).squareRoot()
-        // Uniform values: √(1/5)·σ² is the deviation of a square, so 0.45/√n that of the mean square's root,
-        // relatively.
+        // Uniform values: √(4/5)·σ² is the deviation of a square, so 0.45/√n is the relative deviation of the root mean
+        // square.
         let error = abs(deviation * 3.0.squareRoot() / bound - 1)
         #expect(error < 5 * 0.45 / Double(values.count).squareRoot(), "\(key): \(error)")
       }

@@ -1,5 +1,5 @@
-// The plot of a run's metrics: which points it shows, a line per segment, the moving average against a plain one, and logs
-// with gaps, with a half-written last line, and without any number.
+// The plot of a run's metrics: which points it shows, a line per segment, the moving average against a plain one, and
+// logs with gaps, with a half-written last line, and without any values.
 
 import Foundation
 import MVARFiles

@@ -53,7 +53,7 @@ extension CuBLAS {
     let create: @convention(c) (UnsafeMutablePointer<CUDAHandle>) -> Int32
     /// (handle)
     let destroy: @convention(c) (CUDAHandle) -> Int32
-    /// (which number of the version) → that number
+    /// (which component of the version) → that component
     let property: @convention(c) (Int32, UnsafeMutablePointer<Int32>) -> Int32
     /// (status) → its name
     let statusName: @convention(c) (Int32) -> UnsafePointer<CChar>?

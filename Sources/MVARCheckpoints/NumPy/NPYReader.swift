@@ -2,8 +2,8 @@
 //
 //   \x93NUMPY | version 1, 2 or 3 | header length | {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), } | data
 //
-// Row- and column-major arrays of plain little-endian numbers. Python objects (which would need unpickling), records,
-// text and big-endian numbers are refused. The data must end where the file ends.
+// Reads row- and column-major arrays of plain little-endian values. Python objects (which would need unpickling),
+// records, text and big-endian values are refused. The data must end where the file ends.
 
 import MVARFiles
 

@@ -16,7 +16,7 @@ package struct Layout: Sendable, Equatable {
   package let count: Int
   /// The index of the first element, counted from the start of the storage.
   package let offset: Int
-  /// Distance between neighbors along each dimension, in elements; nil if the elements lie in row-major order.
+  /// Distance between neighbors along each dimension, in elements; nil if the elements are in row-major order.
   package let strides: [Int]?
 
   /// Row-major elements without gaps.

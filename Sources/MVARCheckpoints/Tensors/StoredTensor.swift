@@ -19,10 +19,10 @@ public struct StoredTensor: Sendable {
   /// The number of elements.
   public var count: Int { layout.count }
 
-  /// The number of bytes the elements take in row-major order.
+  /// The number of bytes that the elements take in row-major order.
   public var byteCount: Int { layout.count * scalarType.byteWidth }
 
-  /// Whether the elements lie in row-major order without gaps.
+  /// Whether the elements are in row-major order without gaps.
   public var isContiguous: Bool { layout.strides == nil }
 
   /// A tensor of row-major elements that fill `bytes` exactly.

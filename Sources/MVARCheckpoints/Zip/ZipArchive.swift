@@ -13,7 +13,7 @@ struct ZipEntry {
   /// 0 for stored, 8 for deflated; others are kept so that an error can name them.
   let method: UInt16
   let checksum: UInt32
-  /// The bytes as they lie in the archive, still compressed if the entry is.
+  /// The bytes as stored in the archive, compressed if the entry is.
   let compressed: ByteRegion
   /// The size after decompression, as declared.
   let size: Int
