@@ -11,8 +11,8 @@
 #include "product.cuh"
 #include "reductions.cuh"
 
-/// Division by a constant, as a multiplication and a shift: for 0 ≤ n < 2³¹ and s = ⌈log₂ d⌉, ⌊n/d⌋ = (⌊n·m/2³²⌋ + n)
-/// >> s with m = ⌊2³²·(2ˢ − d)/d⌋ + 1 (Granlund and Montgomery, PLDI 1994).
+/// Division by an invariant divisor, as a multiplication and a shift: for 0 ≤ n < 2³¹ and s = ⌈log₂ d⌉,
+/// ⌊n/d⌋ = (⌊n·m/2³²⌋ + n) >> s with m = ⌊2³²·(2ˢ − d)/d⌋ + 1 (Granlund and Montgomery, PLDI 1994).
 struct Divisor {
   unsigned divisor, multiplier, shift;
 
