@@ -1,8 +1,8 @@
 // The linear layer y = x Wᵀ + b and its gradients: three matrix products that differ in which sides are transposed.
 //
 // Each exists in four variants, distinguished by the suffix of the name: `Float32` with tiles of 128 × 128,
-// `Float32Small` with tiles of 64 × 64 for few rows or columns, and on tensor cores `TF32` and `BF16` with tiles of 128
-// × 128, whose operands are rounded and whose sums are float32. Inputs and outputs are always float32.
+// `Float32Small` with tiles of 64 × 64 for few rows or columns, and on tensor cores `TF32` and `BF16` with tiles of
+// 128 × 128, whose operands are rounded and whose sums are float32. Inputs and outputs are always float32.
 //
 // - grid (⌈columns/tile⌉, ⌈rows/tile⌉, batch) for a result [rows, columns]; block 256
 //

@@ -46,8 +46,8 @@ KERNEL(splitHeads, float *queries, float *keys, float *values, const float *qkv,
   }
 }
 
-/// The gradients of `splitHeads`. With x̂ = x/‖x‖ and g = exp(min(s, ln 100)) for queries, 1 for keys: dx = g·(dq −
-/// x̂·(x̂·dq))/‖x‖; where the norm is clamped, dx = g·dq/10⁻¹². For values, dx = dv.
+/// The gradients of `splitHeads`. With x̂ = x/‖x‖ and g = exp(min(s, ln 100)) for queries, 1 for keys:
+/// dx = g·(dq − x̂·(x̂·dq))/‖x‖; where the norm is clamped, dx = g·dq/10⁻¹². For values, dx = dv.
 ///
 /// The logit scale's gradient is Σ q·dq over all tokens, 0 where s > ln 100; this kernel writes the terms, and
 /// `columnSums` (Elementwise.cu) adds them.
