@@ -1,7 +1,7 @@
 // swift-tools-version: 6.3
 import PackageDescription
 
-// Timings beside PyTorch; a package of its own, so that nobody who only uses the library builds it.
+// Timings against PyTorch; a separate package, so that users of the library do not build it.
 let package = Package(
   name: "Benchmarks",
   dependencies: [.package(name: "MVAR", path: "..")],

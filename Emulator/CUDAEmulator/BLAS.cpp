@@ -1,8 +1,8 @@
 // The functions of cuBLAS that the engine uses, with the library's own signatures, layout and status codes.
 //
-// A product is three plain loops over device memory. What a caller can do wrong (a stale handle, a distance between
-// columns that is less than a column, types that the library does not combine, a matrix that leaves its allocation) is
-// answered with an error; a library on a GPU would not see the last.
+// A product is three plain loops over device memory. A caller's mistakes (a stale handle, a column stride smaller than
+// a column, types that the library does not combine, a matrix that extends beyond its allocation) return an error; a
+// library on a GPU would not detect the last one.
 
 #include <atomic>
 #include <cstdint>
@@ -39,7 +39,7 @@ const cudaemu::StatusName statusNames[] = {
     {notSupported, "CUBLAS_STATUS_NOT_SUPPORTED", "the functionality requested is not supported"},
 };
 
-/// What a caller has set.
+/// The settings of a handle.
 struct Context {
   void *stream = nullptr;
   void *workspace = nullptr;
@@ -57,7 +57,7 @@ Status refuse(Status status, const std::string &why) {
 /// The context of a handle, or null.
 Context *find(void *handle) { return handles.contains(handle) ? static_cast<Context *>(handle) : nullptr; }
 
-/// A matrix in device memory: columns of neighboring numbers, `stride` numbers apart.
+/// A matrix in device memory: contiguous columns, `stride` elements apart.
 struct Matrix {
   void *start;
   int type;
@@ -71,7 +71,7 @@ struct Matrix {
   size_t place(int row, int column) const { return static_cast<size_t>(column) * stride + row; }
 };
 
-/// The number at a place as products of a kind multiply it.
+/// The element at a position as a product of a compute type uses it.
 float operand(const Matrix &matrix, int row, int column, int compute) {
   const size_t place = matrix.place(row, column);
   if (matrix.type == bfloat16) {
@@ -119,7 +119,7 @@ static int cublasSetStream_v2(void *handle, void *stream) {
   Context *const context = find(handle);
   if (!context) return notInitialized;
   if (!cudaemu::isUsable(stream)) return invalidValue;
-  // The library's own workspace again, as the manual says.
+  // This resets to the library's own workspace, as the manual says.
   *context = {stream, nullptr, 0};
   return success;
 }
@@ -136,7 +136,8 @@ static int cublasSetWorkspace_v2(void *handle, void *workspace, size_t bytes) {
 
 static int cublasSetMathMode(void *handle, int mode) {
   if (!find(handle)) return notInitialized;
-  // CUBLAS_DEFAULT_MATH, with or without CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION: sums here are in float32.
+  // CUBLAS_DEFAULT_MATH, with or without CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION: sums here are always in
+  // float32.
   return mode == 0 || mode == 16 ? success : refuse(notSupported, "a math mode that the emulator does not have");
 }
 
@@ -176,7 +177,7 @@ static int cublasGemmEx(void *handle, int transposesA, int transposesB, int rows
                  (transposesB ? operand(right, column, k, compute) : operand(right, k, column, compute));
         }
         float &number = static_cast<float *>(c)[result.place(row, column)];
-        // What is not kept is not read: it may be anything.
+        // If the old value is not kept, it is not read: it may be anything.
         number = factor * sum + (kept == 0 ? 0 : kept * number);
       }
     }

@@ -1,8 +1,9 @@
-// CUDA C++ for the host: what a kernel's text may use, in terms of the emulated machine. Included before a kernel file.
+// CUDA C++ for the host: the features that a kernel may use, implemented on the emulated machine. Included before a
+// kernel file.
 //
-// Left out on purpose, so that a kernel which uses it does not compile here: atomics on floating-point numbers (their
-// order, and so the result, would change from run to run), shuffles by part of a warp, textures, assembly outside
-// portable.cuh, and `__global__`: a kernel that is not declared with KERNEL would be missing from its file's list.
+// Deliberately omitted, so that a kernel that uses them does not compile here: floating-point atomics (their order, and
+// so the result, would vary from run to run), shuffles by part of a warp, textures, assembly outside portable.cuh, and
+// `__global__`: a kernel that is not declared with KERNEL would be missing from its file's list.
 
 #pragma once
 #define CUDA_EMULATOR 1
@@ -64,7 +65,7 @@ inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
 inline int __ffs(unsigned bits) { return __builtin_ffs(static_cast<int>(bits)); }
 inline int __clz(unsigned bits) { return bits == 0 ? 32 : __builtin_clz(bits); }
 
-// MARK: Threads that meet
+// MARK: Synchronization of threads
 
 inline void __syncthreads() { cudaemu::meetBlock(); }
 inline void __syncwarp() { cudaemu::meetWarp(0, "__syncwarp"); }
@@ -101,7 +102,7 @@ inline unsigned __ballot_sync(unsigned mask, int predicate) {
   return ballot;
 }
 
-// MARK: What portable.cuh does with PTX
+// MARK: What portable.cuh implements with PTX
 
 inline unsigned packBF16(float low, float high) {
   const auto round = [](float value) -> unsigned {
@@ -114,11 +115,11 @@ inline unsigned packBF16(float low, float high) {
 
 inline unsigned roundTF32(float value) {
   const unsigned bits = __float_as_uint(value);
-  if ((bits & 0x7f800000u) == 0x7f800000u) return bits;  // No finite number
+  if ((bits & 0x7f800000u) == 0x7f800000u) return bits;  // Infinity or NaN
   return (bits + 0x1000u) & ~0x1fffu;
 }
 
-/// In shared memory, an address of 16 bytes that are copied as one must be a multiple of 16.
+/// In shared memory, the address of a 16-byte copy must be a multiple of 16.
 inline bool isAligned16(const void *pointer) { return reinterpret_cast<uintptr_t>(pointer) % 16 == 0; }
 
 inline void loadMatrices(unsigned (&words)[4], const void *row) {
@@ -128,7 +129,7 @@ inline void loadMatrices(unsigned (&words)[4], const void *row) {
   for (unsigned j = 0; j < 4; ++j) std::memcpy(&words[j], rows[8 * j + lane / 4] + lane % 4 * 4, 4);
 }
 
-/// The fragments that a lane gives to a product.
+/// The fragments that a lane contributes to a product.
 struct ProductFragments {
   unsigned a[4];
   unsigned b[2];
@@ -171,7 +172,7 @@ inline void multiplyTF32(float (&d)[4], const unsigned (&a)[4], const unsigned (
 }
 
 /// A copy may arrive at any time between its start and the wait that covers it. Some schedules copy at the wait, so
-/// that a missing wait shows as old data; the others at once, so that memory reused too early shows.
+/// that a missing wait shows up as old data; the others copy immediately, so that memory reused too early shows up.
 inline void copyAsync(void *shared, const void *source, bool valid) {
   if (!isAligned16(shared) || (valid && !isAligned16(source))) cudaemu::fail("cp.async: 16 bytes that are not aligned");
   const cudaemu::PendingCopy copy{shared, source, valid};

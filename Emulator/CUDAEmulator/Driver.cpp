@@ -1,8 +1,8 @@
 // The functions of the CUDA driver that the engine uses, with the driver's own signatures and error codes.
 //
-// Everything happens before a function returns, except on streams that are captured (Graphs.cpp); streams and events
-// exist so that the caller's code is the same. What a caller can do wrong (a stale handle, memory that is not the
-// device's, a copy that is too long, use before cuInit) is answered with the error a driver would give.
+// Everything is done before a function returns, except on captured streams (Graphs.cpp); streams and events exist so
+// that the caller's code is the same. A caller's mistakes (a stale handle, memory that is not the device's, a copy that
+// is too long, use before cuInit) return the error that a driver would return.
 
 #include <atomic>
 #include <chrono>
@@ -142,7 +142,7 @@ static int cuMemFree_v2(unsigned long long address) {
   return release(pointer(address)) ? success : explain(invalidValue, "freeing what is no allocation");
 }
 
-// Memory of the host that may move can only be copied at once, which a captured stream cannot.
+// Pageable host memory can only be copied immediately, which is impossible on a captured stream.
 static int cuMemcpyHtoDAsync_v2(unsigned long long target, const void *source, size_t bytes, void *stream) {
   RETURN_IF_FAILED(ready(stream));
   if (isCaptured(stream)) return refuseWhileCaptured(stream, "a copy from the host");
@@ -265,7 +265,7 @@ static int cuGetErrorString(int result, const char **sentence) {
   return known ? success : invalidValue;
 }
 
-// MARK: What tests ask
+// MARK: Queries for tests
 
 void *cudaemu_symbol(const char *name) {
   static const Function functions[] = {

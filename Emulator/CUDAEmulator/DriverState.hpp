@@ -1,5 +1,5 @@
-// What the emulated driver keeps, and the checks its functions share: error codes, the sentence for the last error, live
-// handles, the kernels there are.
+// The state of the emulated driver, and the checks that its functions share: error codes, the message of the last
+// error, live handles, the available kernels.
 
 #pragma once
 
@@ -26,11 +26,11 @@ namespace cudaemu {
 extern const KernelFile kernelFiles[];
 extern const size_t kernelFileCount;
 
-/// Those that a test has added.
+/// The files that a test has added.
 inline std::mutex addedFilesLock;
 inline std::vector<const KernelFile *> &addedFiles = *new std::vector<const KernelFile *>;
 
-/// The first file of all that a question is true of, or null.
+/// The first of all files for which a predicate is true, or null.
 template <class Question> const KernelFile *findFile(const Question &question) {
   for (size_t i = 0; i < kernelFileCount; ++i) {
     if (question(kernelFiles[i])) return &kernelFiles[i];
@@ -42,7 +42,7 @@ template <class Question> const KernelFile *findFile(const Question &question) {
   return nullptr;
 }
 
-/// The kernel of a name in a file, or null.
+/// The kernel with a name in a file, or null.
 inline const Kernel *findKernel(const KernelFile &file, const char *name) {
   for (size_t i = 0; i < file.count; ++i) {
     if (!strcmp(file.kernels[i].name, name)) return &file.kernels[i];
@@ -100,12 +100,12 @@ inline std::atomic<bool> isInitialized{false};
 inline std::atomic<unsigned> schedule{0}, hostThreads{1};
 inline std::atomic<size_t> launches{0};
 inline thread_local char lastError[512] = "";
-/// Whether cuCtxSetCurrent has made the device's context this thread's.
+/// Whether cuCtxSetCurrent has made the device's context current for this thread.
 inline thread_local bool hasContext = false;
 /// The only context.
 inline char context;
 
-/// Keeps a sentence for cudaemu_error.
+/// Stores a message for cudaemu_error.
 inline Result explain(Result result, const std::string &why) {
   snprintf(lastError, sizeof lastError, "%s", why.c_str());
   return result;
@@ -115,8 +115,8 @@ inline Result explain(Result result, const std::string &why) {
 inline Handles &streams = *new Handles;
 inline Handles &events = *new Handles;
 
-/// The dynamic shared memory that a kernel may have without asking (48 KiB with what it declares itself, for which 2
-/// KiB are taken off here), and what kernels have asked for.
+/// The dynamic shared memory that a kernel may use without requesting it (48 KiB including its own declarations, for
+/// which 2 KiB are subtracted here), and what kernels have requested.
 constexpr int ordinaryShared = 46 << 10;
 constexpr int mostShared = 99 << 10;
 inline std::mutex sharedLimitLock;
@@ -124,12 +124,12 @@ inline std::map<const Kernel *, int> &sharedLimits = *new std::map<const Kernel 
 
 struct Event {
   bool isRecorded = false;
-  /// Whether that was while the stream was captured: nobody can wait for it then.
+  /// Whether that was while the stream was captured: then it cannot be waited for.
   bool isCaptured = false;
   std::chrono::steady_clock::time_point time;
 };
 
-/// What a call that works on a stream needs: a context, and a stream that exists (null is the default one).
+/// The requirements of a call that uses a stream: a context, and a stream that exists (null is the default one).
 inline Result ready(void *stream) {
   if (!isInitialized) return explain(notInitialized, "cuInit has not been called");
   if (!hasContext) return explain(invalidContext, "this thread has no current context");

@@ -2,9 +2,9 @@
 
 #if defined(__x86_64__)
 
-// The callee-saved registers go onto the old stack and come from the new one. The return address is popped and jumped
-// to: `ret` would be predicted to return to the caller of this very switch, which is always wrong, and cost thrice as
-// much.
+// The callee-saved registers are pushed onto the old stack and popped from the new one. The return address is popped
+// and jumped to: `ret` would always be mispredicted to return to the caller of this switch, and would cost three times
+// as much.
 asm(R"(
   .text
   .p2align 4
@@ -32,8 +32,8 @@ cudaemu_switch:
 )");
 
 void *cudaemu::prepareStack(void *top, void (*entry)()) {
-  // Six registers, the address to jump to, and a return address that is never used. After the jump the stack is 8 bytes
-  // off a multiple of 16, as after any call.
+  // Six registers, the address to jump to, and a return address that is never used. After the jump the stack pointer is
+  // 8 bytes off a multiple of 16, as after any call.
   void **frame = static_cast<void **>(top) - 8;
   frame[6] = reinterpret_cast<void *>(entry);
   frame[7] = nullptr;

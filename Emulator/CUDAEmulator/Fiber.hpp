@@ -1,5 +1,5 @@
-// Switching between stacks. A fiber is a stack and the registers a function call must preserve; switching to another
-// one costs about as much as a call of a function.
+// Switching between stacks. A fiber is a stack and the registers that a function call must preserve; switching to
+// another one costs about as much as a function call.
 
 #pragma once
 

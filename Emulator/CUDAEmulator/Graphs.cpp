@@ -1,9 +1,9 @@
 // The functions of the driver that capture a stream's work as a graph and launch it, with the driver's own signatures,
 // rules and error codes.
 //
-// A captured launch keeps a copy of its arguments; what they point to is looked at when the graph is launched, as on a
-// device. So a graph that was given memory which is gone by then fails, and one whose memory somebody else has got by
-// then overwrites it.
+// A captured launch keeps a copy of its arguments; the memory that they point to is accessed when the graph is
+// launched, as on a device. So a graph fails if its memory has been freed by then, and overwrites memory that has been
+// reallocated by then.
 
 #include "Graphs.hpp"
 
@@ -21,17 +21,18 @@ namespace {
 /// CUstreamCaptureMode.
 enum Mode : int { global = 0, threadLocal = 1, relaxed = 2 };
 
-/// The streams that are captured.
+/// The streams being captured.
 std::mutex captureLock;
 std::vector<Stream *> &captured = *new std::vector<Stream *>;
 
-/// What a graph does. One that can be launched shares it with the graph it was made of, which nothing can change.
+/// The work of a graph. An executable graph shares it with the graph that it was instantiated from; nothing can change
+/// it.
 using Graph = std::shared_ptr<const std::vector<Work>>;
 
 Handles &graphs = *new Handles;
 Handles &executables = *new Handles;
 
-/// Removes a stream from those that are captured; the lock is held.
+/// Removes a stream from those being captured; the lock must be held.
 void remove(Stream *stream) { std::erase(captured, stream); }
 
 int destroy(Handles &handles, void *graph) {

@@ -1,5 +1,5 @@
-// Streams, and the capture of their work: while a stream is captured, what it is given is kept instead of done, and a
-// graph does it later, as often as it is launched.
+// Streams, and the capture of their work: while a stream is captured, its work is stored instead of executed, and a
+// graph executes it later, each time it is launched.
 
 #pragma once
 #include <functional>
@@ -14,29 +14,30 @@ using Work = std::function<int()>;
 /// A stream.
 struct Stream {
   bool isCaptured = false;
-  /// Whether a rule was broken meanwhile, so that nothing comes of the capture.
+  /// Whether a rule was broken meanwhile, which makes the capture fail.
   bool isInvalid = false;
-  /// CUstreamCaptureMode, and who began.
+  /// CUstreamCaptureMode, and the thread that began the capture.
   int mode = 0;
   std::thread::id thread;
-  /// What was given to it since.
+  /// The work submitted since.
   std::vector<Work> work;
 };
 
-/// Does work of a stream, or keeps it where the stream is captured.
+/// Executes work of a stream, or stores it if the stream is being captured.
 int perform(void *stream, Work work);
 
-/// Whether a stream is captured.
+/// Whether a stream is being captured.
 bool isCaptured(void *stream);
 
-/// Refuses what a captured stream cannot do, or, for null, what nothing may do while any stream is captured; the
-/// captures concerned are lost.
+/// Refuses an operation that is not possible on a captured stream or, for null, one that is not allowed while any
+/// stream is captured; the captures concerned become invalid.
 int refuseWhileCaptured(void *stream, const char *what);
 
-/// Refuses what a capture forbids its thread, or all threads, unless its mode is the relaxed one; the capture is lost.
+/// Refuses an operation that a capture forbids for its thread, or for all threads, unless its mode is relaxed; the
+/// capture becomes invalid.
 int refuseUnsafe(const char *what);
 
-/// Forgets the capture of a stream that is about to go.
+/// Discards the capture of a stream that is about to be destroyed.
 void forgetCapture(Stream *stream);
 
 }  // namespace cudaemu

@@ -1,5 +1,5 @@
-// What the emulated driver and the emulated cuBLAS share: tables of functions, live handles, and what the second asks of
-// the first.
+// What the emulated driver and the emulated cuBLAS share: tables of functions, live handles, and what the latter needs
+// from the former.
 
 #pragma once
 #include <cstddef>
@@ -10,7 +10,7 @@
 
 namespace cudaemu {
 
-/// A function under the name by which a library exports it.
+/// A function with the name that a library exports it by.
 struct Function {
   const char *name;
   void *address;
@@ -25,7 +25,7 @@ template <size_t count> void *findFunction(const Function (&functions)[count], c
   return nullptr;
 }
 
-/// A status of a library with its name and the library's words for it.
+/// A status of a library with its name and the library's message for it.
 struct StatusName {
   int status;
   const char *name;
@@ -40,8 +40,8 @@ template <size_t count> const StatusName *findName(const StatusName (&names)[cou
   return nullptr;
 }
 
-/// The emulated function of a name among those that load or launch kernels, those of graphs, or those of cuBLAS; null
-/// where it is none of them.
+/// The emulated function with a name among those that load or launch kernels, those for graphs, or those of cuBLAS;
+/// null if it is none of them.
 void *findModuleFunction(const char *name);
 void *findGraphFunction(const char *name);
 void *findBLASFunction(const char *name);
@@ -49,7 +49,7 @@ void *findBLASFunction(const char *name);
 /// Whether this thread has a context, and the stream exists (null is the default one).
 bool isUsable(void *stream);
 
-/// Keeps a sentence for cudaemu_error.
+/// Stores a message for cudaemu_error.
 void explain(const std::string &why);
 
 /// Handles that are alive, so that a stale one is recognized.

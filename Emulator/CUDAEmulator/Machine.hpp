@@ -1,8 +1,8 @@
-// The emulated machine as its parts see it: the threads of the block that is running, where they wait for one another,
-// and what they exchange.
+// The emulated machine's shared state: the threads of the running block, where they wait for one another, and the
+// values they exchange.
 //
 // One thread of the process runs one block at a time. Its fibers take turns: a fiber runs until it waits for others, so
-// between two waits nothing interrupts it, and no lock is needed inside a block.
+// nothing interrupts it between two waits, and no lock is needed within a block.
 
 #pragma once
 #include <cstddef>
@@ -10,12 +10,12 @@
 
 namespace cudaemu {
 
-/// Three extents or coordinates, like CUDA's dim3 and uint3.
+/// Three extents or coordinates, such as CUDA's dim3 and uint3.
 struct Triple {
   unsigned x, y, z;
 };
 
-/// 16 bytes on their way to shared memory.
+/// A pending copy of 16 bytes to shared memory.
 struct PendingCopy {
   void *destination;
   const void *source;
@@ -33,12 +33,12 @@ struct CopyQueue {
   unsigned groups;
 };
 
-/// Where the lanes of a warp meet and leave what they exchange.
+/// Where the lanes of a warp synchronize and exchange values.
 struct Warp {
-  /// How often all 32 have met.
+  /// How often all 32 lanes have synchronized.
   unsigned meetings;
   unsigned arrived;
-  /// What the lanes left at an even and an odd meeting: while one is read, a fast lane may already fill the other.
+  /// The messages of even and of odd synchronizations: while one set is read, a fast lane may already write the other.
   alignas(16) unsigned char messages[2][32][32];
 };
 
@@ -48,25 +48,25 @@ struct Thread {
   unsigned lane;
   Warp *warp;
   void *stackPointer;
-  /// The counter that must move on from `awaitedValue` before this thread can, or null.
+  /// The counter that must change from `awaitedValue` before this thread can continue, or null.
   const unsigned *awaited;
   unsigned awaitedValue;
-  /// What it waits at, for the report of a deadlock.
+  /// What it is waiting at, for deadlock reports.
   const char *place;
   bool finished;
   CopyQueue queue;
 };
 
-/// A block while it runs.
+/// A running block.
 struct Block {
   unsigned threadCount;
-  /// How often all threads have met at a barrier.
+  /// How often all threads have passed a barrier.
   unsigned meetings;
   unsigned arrived;
   unsigned char *dynamicShared;
-  /// A number no other block had: shared memory of another number is stale.
+  /// A unique number per block: shared memory with a different number is stale.
   unsigned long long serial;
-  /// Whether asynchronous copies happen at once instead of as late as allowed.
+  /// Whether asynchronous copies are performed immediately instead of as late as allowed.
   bool copiesAtOnce;
 };
 
@@ -74,13 +74,13 @@ extern thread_local Thread *currentThread;
 extern thread_local Block *currentBlock;
 extern thread_local Triple blockIndex, blockExtent, gridExtent;
 
-/// Lets other threads run until a counter has moved on from a value.
+/// Lets other threads run until a counter has changed from a value.
 void wait(const unsigned *counter, unsigned value, const char *place);
 /// Ends the launch with a message.
 [[noreturn]] void fail(const char *message);
 
 /// An array in shared memory. It is filled with NaN when a block first touches it, so that nothing is left over from
-/// the block before.
+/// the previous block.
 template <class Array> struct Shared {
   alignas(16) Array values;
   unsigned long long serial;
@@ -94,7 +94,7 @@ template <class Array> struct Shared {
   }
 };
 
-/// All threads of the block meet.
+/// Synchronizes all threads of the block.
 inline void meetBlock() {
   Block &block = *currentBlock;
   const unsigned meeting = block.meetings;
@@ -106,7 +106,7 @@ inline void meetBlock() {
   }
 }
 
-/// What the lanes of a warp left at a meeting.
+/// The messages of a warp's lanes at a synchronization.
 template <class Message> struct Messages {
   const unsigned char (*bytes)[32];
 
@@ -117,7 +117,7 @@ template <class Message> struct Messages {
   }
 };
 
-/// All lanes of the warp meet, each leaving a message, and see those of all.
+/// Synchronizes all lanes of the warp; each leaves a message and sees those of all.
 template <class Message> inline Messages<Message> meetWarp(const Message &message, const char *place) {
   static_assert(sizeof(Message) <= 32, "a lane leaves at most 32 bytes");
   Warp &warp = *currentThread->warp;
@@ -132,13 +132,13 @@ template <class Message> inline Messages<Message> meetWarp(const Message &messag
   return {warp.messages[meeting & 1]};
 }
 
-/// How a launch went.
+/// The outcome of a launch.
 enum class Outcome { success, badShape, failed };
 
 /// A kernel's function with its parameters unpacked from an array of pointers to them.
 using Thunk = void (*)(void *const *parameters);
 
-/// Runs all blocks of a grid; where that fails, `message` says why.
+/// Runs all blocks of a grid; on failure, `message` says why.
 Outcome run(Thunk kernel, Triple grid, Triple block, unsigned sharedBytes, void *const *parameters, unsigned schedule,
             unsigned hostThreads, char *message, size_t messageCapacity);
 

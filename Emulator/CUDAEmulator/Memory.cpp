@@ -13,10 +13,10 @@ namespace cudaemu {
 
 namespace {
 
-/// The bytes before and behind an allocation. They are huge in every number type, so reading them shows in the results;
-/// writing them is found after each launch. Each allocation has another value in its fence, so that copying one fence
-/// to another is found too. An address sanitizer reports either at once, so with it there is no fence behind, where
-/// accesses go astray: the sanitizer's own begins with the first byte.
+/// The bytes before and after an allocation. They are huge values in every number type, so reading them shows up in the
+/// results; writing them is detected after each launch. Each allocation has a different value in its fence, so that
+/// copying one fence to another is detected too. An address sanitizer reports either immediately, so with it there is
+/// no fence after the allocation, where most stray accesses occur: the sanitizer's own begins at the first byte.
 constexpr size_t fence = 256;
 #if defined(__SANITIZE_ADDRESS__)
 constexpr size_t fenceBehind = 0;
@@ -47,7 +47,7 @@ struct Ledger {
 };
 
 Ledger &ledger() {
-  static Ledger *shared = new Ledger;  // Never destroyed: memory may be freed while the process ends.
+  static Ledger *shared = new Ledger;  // Never destroyed: memory may be freed while the process exits.
   return *shared;
 }
 
@@ -58,7 +58,7 @@ bool isWhole(const unsigned char *start, size_t count, unsigned char value) {
   return true;
 }
 
-/// The allocation that holds an address, or the end. The lock is held.
+/// The allocation that contains an address, or the end. The lock must be held.
 std::map<uintptr_t, Extent>::iterator holder(Ledger &ledger, uintptr_t address) {
   auto next = ledger.live.upper_bound(address);
   if (next == ledger.live.begin()) return ledger.live.end();
@@ -115,7 +115,7 @@ std::string findDamage() {
     unsigned char *memory = reinterpret_cast<unsigned char *>(start);
     const bool before = !isWhole(memory - fence, fence, fenceValue);
     if (!before && isWhole(memory + bytes, fenceBehind, fenceValue)) continue;
-    // Said once: the fence is made whole again.
+    // Reported only once: the fence is restored.
     std::memset(memory - fence, fenceValue, fence);
     std::memset(memory + bytes, fenceValue, fenceBehind);
     return "something was written " + std::string(before ? "before" : "behind") + " an allocation of " +

@@ -1,4 +1,4 @@
-// Device memory, which is memory of this process with a fence around every allocation.
+// Device memory: memory of this process, with a fence around every allocation.
 
 #pragma once
 #include <cstddef>
@@ -6,13 +6,13 @@
 
 namespace cudaemu {
 
-/// New memory full of NaN, or null.
+/// New memory filled with NaN, or null.
 void *allocate(size_t bytes);
 /// Frees memory; false if it is not the start of an allocation.
 bool release(void *memory);
-/// Whether all of a range lies inside one allocation.
+/// Whether a whole range is inside one allocation.
 bool isInside(const void *start, size_t bytes);
-/// A sentence about the first allocation that something was written next to, or nothing.
+/// A message about the first allocation whose fence was overwritten, or an empty string.
 std::string findDamage();
 
 }  // namespace cudaemu

@@ -1,5 +1,5 @@
 // The functions of the driver that load kernels and launch them, with the driver's own signatures and error codes. A
-// launch runs to its end before it returns, except on a stream that is captured (Graphs.cpp).
+// launch runs to completion before it returns, except on a captured stream (Graphs.cpp).
 
 #include <cstdint>
 #include <cstring>
@@ -29,7 +29,7 @@ struct Launch {
   unsigned sharedBytes;
   std::vector<uint64_t> words;
 
-  /// Runs the kernel to its end.
+  /// Runs the kernel to completion.
   int operator()() {
     std::vector<void *> parameters;
     for (uint64_t &word : words) parameters.push_back(&word);

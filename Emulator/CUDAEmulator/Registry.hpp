@@ -1,6 +1,6 @@
 // The kernels of one file by name, with functions that unpack the parameters of a launch.
 //
-// What a file defines is compared with a list when it is compiled (of the package's own files, Kernels/KernelList.h): a
+// The kernels of a file are compared with a list at compile time (for the package's own files, Kernels/KernelList.h): a
 // kernel that is not listed does not compile, nor does the table of a file that lacks a listed one.
 
 #pragma once
@@ -13,16 +13,16 @@
 
 namespace cudaemu {
 
-/// Says whether memory may be given to a kernel: null, or inside an allocation.
+/// Whether a pointer may be passed to a kernel: null, or inside an allocation.
 bool isDeviceMemory(const void *pointer);
 
-/// A kernel of a file.
+/// A kernel in a file.
 struct Kernel {
   const char *name;
   Thunk thunk;
   /// A letter per parameter; see cudaemu_signature.
   const char *signature;
-  /// The place of the first pointer among the parameters that is no device memory, or −1.
+  /// The index of the first pointer parameter that does not point to device memory, or −1.
   int (*findStrayPointer)(void *const *parameters);
 };
 
@@ -33,7 +33,7 @@ struct KernelFile {
   size_t count;
 };
 
-/// Makes a file known besides the package's own, for tests of the emulator itself. The file is there for good.
+/// Registers a file besides the package's own, for tests of the emulator itself. The file stays registered.
 void addKernelFile(const KernelFile &file);
 
 /// The letter of a parameter's type.
@@ -69,7 +69,7 @@ template <class... Parameters, void (*function)(Parameters...)> struct Unpacked<
 
 }  // namespace cudaemu
 
-/// The kernels of a file, before it: `kernels(EACH)` is EACH(name) for each.
+/// The kernels of a file, declared before it: `kernels(EACH)` is EACH(name) for each.
 #define KERNELS_OF_FILE(kernels) enum class Listed { kernels(LISTED_KERNEL) };
 #define LISTED_KERNEL(name) name,
 
@@ -79,7 +79,7 @@ template <class... Parameters, void (*function)(Parameters...)> struct Unpacked<
   static void name(__VA_ARGS__)
 #define RESIDENT_KERNEL(blocks, name, ...) KERNEL(name, __VA_ARGS__)
 
-/// The elements of the table of a file's kernels, behind it. What the parameters are is deduced from the functions.
+/// The elements of the table of a file's kernels, placed after it. The parameters are deduced from the functions.
 #define KERNEL_TABLE(kernels) {kernels(KERNEL_TABLE_ENTRY)}
 #define KERNEL_TABLE_ENTRY(name)                                                             \
   {#name, ::cudaemu::Unpacked<&name>::call, ::cudaemu::Unpacked<&name>::signature,           \

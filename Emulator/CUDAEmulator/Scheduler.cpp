@@ -1,5 +1,5 @@
 // Running a grid: the blocks one after another (or shared among threads of the process), and within a block the fibers
-// in an order that the schedule decides.
+// in an order that the schedule determines.
 
 #include <sys/mman.h>
 
@@ -36,8 +36,8 @@ void wait(const unsigned *counter, unsigned value, const char *place) {
   cudaemu_switch(&thread->stackPointer, schedulerStack);
 }
 
-/// A function that never returns makes an address sanitizer look for the limits of the stack, which on a fiber it would
-/// get wrong; these two are therefore none of its business.
+/// For a function that never returns, an address sanitizer looks up the limits of the stack, which it would get wrong
+/// on a fiber; these two functions are therefore not instrumented.
 #define UNSANITIZED __attribute__((no_sanitize_address))
 
 [[noreturn]] UNSANITIZED static void leave() {
@@ -60,12 +60,12 @@ UNSANITIZED static void enter() {
 
 namespace {
 
-/// Threads with their stacks, kept from launch to launch.
+/// Threads with their stacks, kept across launches.
 class ThreadPool {
  public:
   ~ThreadPool() { release(); }
 
-  /// Makes room for a block of that many threads.
+  /// Reserves threads for a block of that size.
   void reserve(unsigned count) {
     if (count <= threads.size()) return;
     release();
@@ -91,10 +91,10 @@ class ThreadPool {
   }
 };
 
-/// The order in which the threads of a block get their turns.
+/// The order in which the threads of a block take turns.
 struct TurnOrder {
   std::vector<unsigned> threads;
-  /// How many neighbors in that order run as far as they can before the next ones move.
+  /// How many consecutive threads in that order run as far as they can before the next ones run.
   unsigned companions;
 
   TurnOrder(unsigned count, unsigned schedule) : threads(count), companions(count) {
@@ -113,7 +113,7 @@ struct TurnOrder {
   }
 };
 
-/// A grid that is being run by one or more threads of the process.
+/// A grid being run by one or more threads of the process.
 struct Grid {
   Thunk kernel;
   Triple grid, block;
@@ -140,7 +140,7 @@ std::string blockName() {
          std::to_string(blockIndex.z) + ")";
 }
 
-/// Runs one block to its end; false, with a report, if it cannot get there.
+/// Runs one block to completion; false, with a report, if it cannot complete.
 bool runBlock(Grid &grid, ThreadPool &pool, std::vector<Warp> &warps, Block &block, const TurnOrder &order) {
   const unsigned count = block.threadCount;
   currentBlock = &block;
@@ -182,7 +182,7 @@ bool runBlock(Grid &grid, ThreadPool &pool, std::vector<Warp> &warps, Block &blo
       }
     }
     if (!anyMoved) {
-      // Nobody can go on: name the places where they wait, one thread for each.
+      // No thread can continue: name the places where they wait, one thread for each.
       std::string why = "deadlock in " + blockName() + ":";
       const char *lastPlace = nullptr;
       for (unsigned i = 0; i < count; ++i) {
@@ -206,7 +206,7 @@ void runBlocks(Grid &grid) {
   pool.reserve(count);
   std::vector<Warp> warps(count / 32);
   const TurnOrder order(count, grid.schedule);
-  // Exactly as long as asked for, so that an address sanitizer sees an access past the end.
+  // Exactly as long as requested, so that an address sanitizer sees an access past the end.
   unsigned char *shared = new (std::align_val_t(128)) unsigned char[grid.sharedBytes + (grid.sharedBytes == 0)];
   blockExtent = grid.block;
   gridExtent = grid.grid;

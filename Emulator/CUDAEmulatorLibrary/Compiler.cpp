@@ -1,5 +1,5 @@
 // The functions of NVRTC under their own names, for the emulated device: its kernels are part of the emulator, and the
-// image of a kernel file is the file's name. A text of another name does not compile.
+// image of a kernel file is the file's name. A source with any other name does not compile.
 
 #include <cstddef>
 #include <cstring>
@@ -12,7 +12,7 @@ namespace {
 /// nvrtcResult.
 enum Result : int { success = 0, invalidInput = 3, invalidProgram = 4, compilationFailed = 6 };
 
-/// A text to compile.
+/// A source to compile.
 struct Program {
   /// The name of its file, and after compilation its image.
   std::string name;
@@ -22,7 +22,7 @@ struct Program {
 
 Program *program(void *handle) { return static_cast<Program *>(handle); }
 
-/// Whether the emulator has kernels of a file.
+/// Whether the emulator has the kernels of a file.
 bool isKnown(const std::string &name) {
   for (size_t index = 0; const char *file = cudaemu_file_at(index); ++index) {
     if (name == file) return true;
@@ -48,7 +48,7 @@ extern "C" {
 
 int nvrtcVersion(int *major, int *minor) {
   if (!major || !minor) return invalidInput;
-  // No compiler of this minor version will ever be: what is kept of its work is not taken for a real one's.
+  // No compiler will ever have this minor version, so cached results are not mistaken for a real compiler's.
   *major = 13;
   *minor = 999;
   return success;

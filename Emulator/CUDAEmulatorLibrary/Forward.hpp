@@ -8,5 +8,5 @@
     static const auto emulated = reinterpret_cast<type(*) parameters>(cudaemu_symbol(#name));             \
     return emulated arguments;                                                                            \
   }
-/// Of those that return a status.
+/// For functions that return a status.
 #define FORWARD(name, parameters, arguments) FORWARD_RESULT(int, name, parameters, arguments)

@@ -300,7 +300,7 @@ def attention():
             for kind, work in ((name, lambda: form(*maps, kernel, 0.125)), (both, with_backward)):
                 try:
                     text = time_text(seconds(work))
-                except Exception as error:  # what a GPU or a version does not have is an answer too
+                except Exception as error:  # a feature that a GPU or a version lacks is a result too
                     text = type(error).__name__
                 report(section, f"{side} × {side}", kind, text)
                 for t in maps:
@@ -336,7 +336,7 @@ def sampling():
     section = f"Drawing {count} images: {name}, guidance 2.7, top-k 900, top-p 0.96, without the decoder"
     for markov, pattern in ((True, "mvar"), (False, "var")):
         if OPTIONS.compiled and not markov:
-            continue  # every scale has other lengths: it would be compiled for as long as everything else takes
+            continue  # every scale has different lengths: compiling would take as long as everything else
         model = make_model(markov).eval()
         quantizer = Quantizer(model.config.vocab, model.config.z, model.config.patch_nums)
         labels = torch.arange(count) * 37 % model.config.classes

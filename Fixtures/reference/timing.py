@@ -41,7 +41,7 @@ def timed(name, function):
 
 
 def train(batch, steps):
-    # The faster of the two forms where keys must be differentiated: 9 s instead of 20 for scale 9.
+    # The faster of the two forms if keys must be differentiated: 9 s instead of 20 s for scale 9.
     transformer.window_attention = window.masked_window_attention
     model = make_transformer().train()
     optimizer = training.make_optimizer(model)
@@ -52,7 +52,7 @@ def train(batch, steps):
     inputs = 2 * torch.rand((batch, length - 1, 32), generator=generator) - 1
     labels = torch.arange(batch) * 37 % 1000
     for segment in training.segments(model.config):
-        for step in range(steps + 1):  # the first one warms up
+        for step in range(steps + 1):  # the first one is a warm-up
             start = time.perf_counter()
             loss, norm = training.step(model, optimizer, labels, tokens, inputs, segment, 2.0)
             if step > 0:

@@ -160,7 +160,7 @@ def adamw():
     def run():
         parameter.grad = gradient
         optimizer.step()
-        return []  # it changes with every repetition
+        return []  # the result changes with every repetition
 
     return run
 
@@ -219,7 +219,7 @@ def drawing(count):
     def run():
         generator = torch.Generator().manual_seed(1)
         _, logits, _ = sample(model, quantizer, labels, 2.7, 900, 0.96, generator=generator)
-        return result(logits[0])  # later scales depend on what was drawn
+        return result(logits[0])  # later scales depend on what was sampled
 
     return run
 
@@ -242,7 +242,7 @@ def encode():
 def train(segment):
     model = MODELS.transformer.train()
     optimizer = MODELS.get("optimizer", lambda: training.make_optimizer(model))
-    training.set_schedule(optimizer, 0.0, 0.0)  # weights stay, so that every step is the same
+    training.set_schedule(optimizer, 0.0, 0.0)  # weights stay the same, so that every step is the same
     length = model.config.length
     tokens = (torch.arange(4 * length) * 37 % 4096).reshape(4, length)
     inputs, labels = values("x", 4, length - 1, 32), torch.arange(4) * 37 % 1000

@@ -1,37 +1,37 @@
-// Engine 3: a GPU of NVIDIA. The kernels are in Kernels/, one file for each family of operators; the files of Ops/ have
-// the same names as those of the other engines and say which kernel does what.
+// Engine 3: an NVIDIA GPU. The kernels are in Kernels/, one file for each family of operators; the files of Ops/ have
+// the same names as those of the other engines and determine which kernel does what.
 //
-// The device travels with every tensor. Operators return at once, and the device works through them in order; reading a
-// tensor waits for it. Failures are described in CUDAEngine.swift.
+// Every tensor carries its device. Operators return immediately, and the device executes them in order; reading a
+// tensor waits for the device. Failures are described in CUDAEngine.swift.
 
 import TensorCore
 
 /// The engine that computes on a GPU.
 public enum CUDA: BackendTypes {
-  /// The type of number it computes with.
+  /// The type of the elements.
   public typealias Scalar = Float
-  /// Numbers in the memory of a GPU.
+  /// Values in GPU memory.
   public typealias Storage = DeviceArray<Float>
-  /// Integers in the memory of a GPU.
+  /// Integers in GPU memory.
   public typealias IndexStorage = DeviceIndices
-  /// A GPU at work.
+  /// A GPU in use.
   public typealias Device = CUDAEngine
 
-  /// Memory filled with the given numbers.
+  /// Memory filled with the given values.
   ///
   /// - Throws: `CUDAError`.
   public static func makeStorage(_ values: [Float], on device: CUDAEngine) throws -> DeviceArray<Float> {
     try DeviceArray(values, on: device)
   }
 
-  /// Memory filled with one number.
+  /// Memory filled with one value.
   public static func makeStorage(repeating value: Float, count: Int, on device: CUDAEngine) -> DeviceArray<Float> {
     let array = DeviceArray<Float>(count: count, on: device)
     device.attempt { try device.stream.fill(array.buffer, word: value.bitPattern, count: count) }
     return array
   }
 
-  /// Memory filled with a copy of the region's numbers.
+  /// Memory filled with a copy of the region's values.
   ///
   /// - Throws: `CUDAError`.
   public static func makeStorage(borrowing region: HostRegion, on device: CUDAEngine) throws -> DeviceArray<Float> {
@@ -48,17 +48,17 @@ public enum CUDA: BackendTypes {
     DeviceIndices(array: try DeviceArray(values, on: device), least: values.min() ?? 0, most: values.max() ?? 0)
   }
 
-  /// All numbers, copied to an array once the device has computed them.
+  /// All values, copied to an array once the device has computed them.
   ///
-  /// - Throws: `CUDAError`; whatever made the engine fail earlier.
+  /// - Throws: `CUDAError`; the error that made the engine fail earlier.
   public static func scalars(_ storage: DeviceArray<Float>) throws -> [Float] { try storage.values() }
 
   /// All integers, copied to an array once the device has computed them.
   ///
-  /// - Throws: `CUDAError`; whatever made the engine fail earlier.
+  /// - Throws: `CUDAError`; the error that made the engine fail earlier.
   public static func indices(_ storage: DeviceIndices) throws -> [Int32] { try storage.array.values() }
 
-  /// Part of the memory, shared.
+  /// Part of the memory; shared, not copied.
   public static func slice(_ storage: DeviceArray<Float>, _ range: Range<Int>) -> DeviceArray<Float> {
     storage.slice(range)
   }
@@ -78,8 +78,8 @@ extension CUDA {
     Tensor(repeating: 0, shape: shape, on: engine)
   }
 
-  /// Calls `body` with a tensor to read and one to write an element-wise result to, which share their memory when nobody
-  /// else refers to that of `x`; returns the second.
+  /// Calls `body` with a tensor to read and one to write an element-wise result to, which share memory when no other
+  /// reference to that of `x` exists; returns the second.
   static func reusing(
     _ x: consuming Tensor<CUDA>, _ body: (_ x: Tensor<CUDA>, _ y: Tensor<CUDA>) -> Void
   ) -> Tensor<CUDA> {
@@ -95,20 +95,20 @@ extension CUDA {
 }
 
 extension Tensor<CUDA> {
-  /// The elements as a kernel gets them.
+  /// The elements as a kernel argument.
   var argument: KernelArgument { storage.argument }
 }
 
 extension Tensor<CUDA>? {
-  /// The elements as a kernel gets them; a null pointer for no tensor.
+  /// The elements as a kernel argument; a null pointer for no tensor.
   var argument: KernelArgument { self?.argument ?? .null }
 }
 
 extension Indices<CUDA> {
-  /// The indices as a kernel gets them.
+  /// The indices as a kernel argument.
   var argument: KernelArgument { storage.array.argument }
 
-  /// Stops the program where an index is no row of a table: a kernel would read what lies behind it.
+  /// Stops the program when an index is not a row of a table: a kernel would read beyond the table.
   func check(below rows: Int, _ name: String) {
     precondition(
       shape.count == 0 || storage.least >= 0 && Int(storage.most) < rows,

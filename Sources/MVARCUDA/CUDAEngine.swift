@@ -1,8 +1,9 @@
-// A GPU at work for this package: one device, one stream, its memory, and the kernels loaded so far.
+// A GPU used by this package: one device, one stream, its memory, and the kernels loaded so far.
 //
-// Operators do not throw, and the device works behind their back. So an engine that fails (no room for a tensor, a kernel
-// that does not compile, a fault on the device) remembers the first failure, does nothing from then on, and throws it
-// from the next transfer: making a tensor of numbers, or reading one. No result is ever read that a failure preceded.
+// Operators do not throw, and the device works asynchronously. So an engine that fails (no memory for a tensor, a
+// kernel that does not compile, a fault on the device) remembers the first failure, does nothing from then on, and
+// throws it from the next transfer: creating a tensor from values, or reading one. No result is ever read after a
+// failure.
 //
 // An engine is used by one thread at a time; tensors may be released on any.
 
@@ -10,63 +11,66 @@ import Synchronization
 
 /// The device of CUDA tensors.
 public final class CUDAEngine: Sendable {
-  /// The numbers that matrix products and convolutions multiply; sums, and all other operators, are in single precision.
+  /// The precision of the operands of matrix products and convolutions; sums, and all other operators, are in single
+  /// precision.
   public enum Precision: String, Sendable, CaseIterable {
     /// 32 bits, as on the other engines.
     case float32
-    /// 32 bits of which 10 are left of the mantissa: several times faster.
+    /// 32 bits, with the mantissa reduced to 10: several times faster.
     case tf32
-    /// 16 bits of which 7 are mantissa: fastest.
+    /// 16 bits, 7 of them mantissa: the fastest.
     case bfloat16
   }
 
-  /// Who computes the matrix products of linear layers; all other operators, convolutions too, are kernels of this package.
+  /// What computes the matrix products of linear layers; all other operators, including convolutions, are kernels of
+  /// this package.
   public enum Products: String, Sendable, CaseIterable {
     /// The kernels of this package. A row's result does not depend on how many rows there are.
     case own
-    /// NVIDIA's cuBLAS, which must be there. The same work gives the same bits again, but what else is computed in the
-    /// same product may change the last digits of a row: an image sampled alone may differ from the same in a batch.
+    /// NVIDIA's cuBLAS, which must be installed. The same work gives the same bits again, but the other rows of a
+    /// product may change the last digits of a row: an image sampled alone may differ from the same image in a batch.
     case cublas
   }
 
   /// The GPU.
   public let device: CUDADevice
-  /// The work given to it.
+  /// The stream of its work.
   public let stream: CUDAStream
-  /// What products are computed in.
+  /// The precision of products.
   public let precision: Precision
-  /// What computes the products of linear layers in the place of our own kernels, if anything does.
+  /// The library that computes the products of linear layers instead of our own kernels, if any.
   let library: CuBLASHandle?
   private let pool: DeviceMemoryPool
   private let images: @Sendable (_ file: String) throws -> [UInt8]
   private let observer: LaunchObserver?
 
-  /// Sees every launch before it happens. No driver can tell whether a kernel is given what it declares; a test can.
+  /// Called before every launch. A driver cannot check whether a kernel receives the parameters that it declares; a
+  /// test can.
   package typealias LaunchObserver = @Sendable (_ kernel: String, _ arguments: [KernelArgument]) -> Void
 
   private struct State {
-    /// The files on the device, by their places in the list.
+    /// The files on the device, by their indices in the list.
     var modules = [CUDAModule?](repeating: nil, count: KernelFile.all.count)
-    /// The kernels that were used, by their numbers.
+    /// The kernels used so far, by their numbers.
     var kernels = [CUDAKernel?](repeating: nil, count: Kernel.count)
     var constants: [[Int32]: CUDABuffer] = [:]
     var failure: (any Error)?
-    /// Where new tensors go while launches are recorded.
+    /// The pool that new tensors are allocated from while launches are recorded.
     var recordingMemory: DeviceMemoryPool?
   }
   private let state = Mutex(State())
 
-  /// The engine of a GPU of this machine.
+  /// The engine of a GPU in this machine.
   ///
-  /// The kernels are those of the folder that the environment variable `MVAR_CUDA_KERNELS` names; those that it lacks are
+  /// The kernels come from the folder that the environment variable `MVAR_CUDA_KERNELS` names; any that it lacks are
   /// compiled.
   ///
   /// - Parameters:
-  ///   - ordinal: the driver's number of the GPU, from 0
-  ///   - precision: what products are computed in
-  ///   - products: who computes those of linear layers.
-  /// - Throws: `CUDAError` where there is no driver, no such GPU, neither kernels nor a run-time compiler that serves it, or
-  ///   no cuBLAS that was asked for.
+  ///   - ordinal: the driver's index for the GPU, from 0
+  ///   - precision: the precision of products
+  ///   - products: what computes those of linear layers.
+  /// - Throws: `CUDAError` when there is no driver, no such GPU, neither kernels nor a run-time compiler for it, or no
+  ///   cuBLAS although it was requested.
   public convenience init(ordinal: Int = 0, precision: Precision = .float32, products: Products = .own) throws {
     let device = try CUDADevice(CUDADriver.system(), ordinal: ordinal)
     let library = products == .cublas ? try CuBLAS.find(for: device.driver.version) : nil
@@ -77,10 +81,10 @@ public final class CUDAEngine: Sendable {
   /// The engine of a device.
   ///
   /// - Parameters:
-  ///   - precision: what products are computed in
+  ///   - precision: the precision of products
   ///   - library: what computes those of linear layers; nil for our own kernels
-  ///   - memory: how tensors get theirs
-  ///   - observer: what sees every launch
+  ///   - memory: how memory for tensors is allocated
+  ///   - observer: called before every launch
   ///   - images: the compiled form of a kernel file, by its name.
   /// - Throws: `CUDAError.failedCall`; `outOfMemory` for a library's workspace.
   package init(
@@ -97,26 +101,26 @@ public final class CUDAEngine: Sendable {
     self.observer = observer
   }
 
-  /// How much device memory tensors take, in bytes.
+  /// How much device memory tensors use, in bytes.
   public var memoryUse: DeviceMemoryUse { pool.use }
 
-  /// Starts the count of the most memory in use anew.
+  /// Restarts the count of peak memory use.
   public func resetPeakMemory() { pool.resetPeak() }
 
-  /// Returns the memory that no tensor uses to the driver.
+  /// Returns memory that no tensor uses to the driver.
   ///
   /// - Throws: `CUDAError.failedCall`, also for work that failed earlier.
   public func freeIdleMemory() throws { try pool.drain() }
 
   /// Waits until all work is done.
   ///
-  /// - Throws: whatever made the engine fail.
+  /// - Throws: the error that made the engine fail.
   public func synchronize() throws {
     attempt { try stream.synchronize() }
     try checkForFailure()
   }
 
-  /// Compiles and loads all kernels now instead of when one is first used, so that none can be found missing later.
+  /// Compiles and loads all kernels now instead of on first use, so that none can turn out to be missing later.
   ///
   /// - Throws: `CUDAError`.
   public func prepareKernels() throws {
@@ -129,12 +133,12 @@ public final class CUDAEngine: Sendable {
 // MARK: - What operators use
 
 extension CUDAEngine {
-  /// Throws what made the engine fail, if anything did.
+  /// Throws the error that made the engine fail, if it has failed.
   func checkForFailure() throws {
     if let failure = state.withLock({ $0.failure }) { throw failure }
   }
 
-  /// Does something unless the engine has failed; from here on it has if that throws.
+  /// Calls `body` unless the engine has failed; if `body` throws, the engine has failed from then on.
   ///
   /// - Returns: what `body` returns, or nil after a failure.
   @discardableResult
@@ -154,17 +158,18 @@ extension CUDAEngine {
     return attempt { try pool.makeBuffer(byteCount: byteCount) } ?? CUDABuffer()
   }
 
-  /// Memory for recorded launches, whose blocks are theirs alone.
+  /// Memory for recorded launches, whose blocks nothing else uses.
   func makeRecordingMemory() -> DeviceMemoryPool { DeviceMemoryPool(stream, policy: .kept(for: pool)) }
 
-  /// Records what `work` launches instead of doing it; its tensors get their memory from a pool that keeps its blocks.
+  /// Records what `work` launches instead of executing it; its tensors get their memory from a pool that keeps its
+  /// blocks.
   ///
   /// - Returns: nil if the engine has failed, or fails now.
-  /// - Throws: what `work` throws; nothing is recorded then.
+  /// - Throws: what `work` throws; in that case nothing is recorded.
   func record(in memory: DeviceMemoryPool, _ work: () throws -> Void) rethrows -> CUDAGraph? {
     let hasBegun: Void? = attempt { try stream.beginCapture() }
     guard hasBegun != nil else {
-      // Operators do nothing any more.
+      // Operators no longer do anything.
       try work()
       return nil
     }
@@ -175,7 +180,7 @@ extension CUDAEngine {
       _ = try? endRecording()
       throw error
     }
-    // The stream must not stay as it is, whatever has failed.
+    // The stream must not stay in capture mode, whatever has failed.
     let graph = Result { try endRecording() }
     return attempt { try graph.get() }
   }
@@ -185,7 +190,7 @@ extension CUDAEngine {
     return try stream.endCapture()
   }
 
-  /// Integers as a kernel gets them, which are copied to the device once and kept: lists that recur with every call.
+  /// Integers as a kernel argument, copied to the device once and kept: for lists that recur with every call.
   func constants(_ values: [Int32]) -> KernelArgument {
     if let buffer = state.withLock({ $0.constants[values] }) { return .pointer(buffer, offset: 0) }
     let buffer = makeBuffer(byteCount: values.count * 4)
@@ -198,32 +203,33 @@ extension CUDAEngine {
     return .pointer(buffer, offset: 0)
   }
 
-  /// Gives a kernel to the device.
+  /// Launches a kernel on the device.
   ///
-  /// - Parameter arguments: exactly what the kernel declares: outputs, inputs, numbers.
+  /// - Parameter arguments: exactly what the kernel declares: outputs, inputs, scalars.
   func launch(_ kernel: Kernel, _ shape: LaunchShape, _ arguments: [KernelArgument]) {
     if shape.isEmpty { return }
     observer?(kernel.name, arguments)
     attempt { try loaded(kernel).launch(on: stream, shape, arguments) }
   }
 
-  /// Gives a kernel to the device whose threads share `count` elements in strides of the whole grid.
+  /// Launches a kernel whose threads divide `count` elements among themselves in grid-sized strides.
   func launch(_ kernel: Kernel, elements count: Int, _ arguments: [KernelArgument]) {
     launch(kernel, LaunchShape(min(count.dividedUp(by: 256), mostBlocks)), arguments)
   }
 
-  /// How many blocks the device can work on at once, at least.
+  /// The number of blocks that the device can run at once, at least.
   var multiprocessors: Int { max(device.properties.multiprocessorCount, 1) }
 
-  /// The most shared memory that a launch can ask for; a kernel may declare 2 KiB of its own.
+  /// The most shared memory that a launch can request; a kernel may declare 2 KiB of its own.
   var dynamicSharedBytes: Int { max(device.properties.sharedBytesPerBlock - 2 << 10, 0) }
 
-  /// Blocks that keep the device busy to the end of a kernel whose threads share elements.
+  /// Enough blocks to keep the device busy to the end of a kernel whose threads divide the elements among themselves.
   private var mostBlocks: Int { multiprocessors * 32 }
 
   /// A kernel on the device, compiled and loaded if it is not yet.
   private func loaded(_ kernel: Kernel) throws -> CUDAKernel {
-    // The lock is held while a file is compiled: whoever else needs a kernel then most likely needs the same file.
+    // The lock is held while a file is compiled: another thread that needs a kernel meanwhile most likely needs the
+    // same file.
     try state.withLock { try load(kernel, &$0) }
   }
 
@@ -240,6 +246,6 @@ extension CUDAEngine {
 }
 
 extension Int {
-  /// ⌈self/divisor⌉ for numbers that are not negative.
+  /// ⌈self/divisor⌉ for nonnegative integers.
   func dividedUp(by divisor: Int) -> Int { (self + divisor - 1) / divisor }
 }

@@ -1,17 +1,17 @@
-// The memory of a tensor on a GPU: a run of numbers in a buffer, shared or not.
+// The memory of a tensor on a GPU: a contiguous range of values in a buffer, which may be shared.
 
-/// Numbers in the memory of a device.
+/// Values in device memory.
 public struct DeviceArray<Element: BitwiseCopyable & Sendable>: Sendable {
-  /// The engine that works on them.
+  /// The engine that uses them.
   public let engine: CUDAEngine
-  /// How many there are.
+  /// The number of values.
   public let count: Int
   /// The memory, which slices share.
   var buffer: CUDABuffer
-  /// The first of them, in elements from the buffer's start.
+  /// The offset of the first value, in elements from the buffer's start.
   let offset: Int
 
-  /// New memory whose contents are not known. After a failure of the engine it holds nothing.
+  /// New memory with undefined contents. After a failure of the engine it holds nothing.
   init(count: Int, on engine: CUDAEngine) {
     self.init(buffer: engine.makeBuffer(byteCount: count * MemoryLayout<Element>.stride), count: count, on: engine)
   }
@@ -23,38 +23,38 @@ public struct DeviceArray<Element: BitwiseCopyable & Sendable>: Sendable {
     self.offset = offset
   }
 
-  /// Part of the numbers, in the same memory.
+  /// Part of the values, in the same memory.
   func slice(_ range: Range<Int>) -> DeviceArray {
     DeviceArray(buffer: buffer, offset: offset + range.lowerBound, count: range.count, on: engine)
   }
 
-  /// Where the numbers start, in bytes from the buffer's start.
+  /// Where the values start, in bytes from the buffer's start.
   var byteOffset: Int { offset * MemoryLayout<Element>.stride }
 
-  /// The numbers as a kernel gets them.
+  /// The values as a kernel argument.
   var argument: KernelArgument { .pointer(buffer, offset: byteOffset) }
 }
 
 extension DeviceArray {
-  /// Fills new memory with the given numbers.
+  /// Fills new memory with the given values.
   ///
-  /// - Throws: `CUDAError`; whatever made the engine fail earlier.
+  /// - Throws: `CUDAError`; the error that made the engine fail earlier.
   init(_ values: [Element], on engine: CUDAEngine) throws {
     self = try values.withUnsafeBytes { try DeviceArray(bytes: $0, on: engine) }
   }
 
-  /// Fills new memory with the numbers whose bytes are given.
+  /// Fills new memory with values given as bytes.
   ///
-  /// - Throws: `CUDAError`; whatever made the engine fail earlier.
+  /// - Throws: `CUDAError`; the error that made the engine fail earlier.
   init(bytes: UnsafeRawBufferPointer, on engine: CUDAEngine) throws {
     self.init(count: bytes.count / MemoryLayout<Element>.stride, on: engine)
     try engine.checkForFailure()
     try engine.stream.upload(bytes, to: buffer)
   }
 
-  /// All numbers.
+  /// All values.
   ///
-  /// - Throws: `CUDAError`; whatever made the engine fail earlier.
+  /// - Throws: `CUDAError`; the error that made the engine fail earlier.
   func values() throws -> [Element] {
     try engine.checkForFailure()
     return try Array(unsafeUninitializedCapacity: count) { room, initializedCount in
@@ -65,13 +65,13 @@ extension DeviceArray {
   }
 }
 
-/// Integers in the memory of a device, and between which numbers all of them are: what a table's reader must know, and
-/// would otherwise have to ask the device and wait for.
+/// Integers in device memory, together with bounds on all of them. A table look-up must know the bounds, and would
+/// otherwise have to read them from the device and wait.
 public struct DeviceIndices: Sendable {
   /// The integers.
   let array: DeviceArray<Int32>
-  /// None is smaller.
+  /// A lower bound.
   let least: Int32
-  /// None is larger.
+  /// An upper bound.
   let most: Int32
 }

@@ -1,15 +1,15 @@
-// The kernels by name, and the text of their files, which the package carries inside. Both come from one list
-// (Kernels/KernelList.h): operators launch kernels by cases of `Kernel`, so the name of a kernel that the list does not have
-// does not compile. What a kernel is given is not checked here; tests do that with the emulator.
+// The kernels by name, and the text of their files, which is embedded in the package. Both come from one list
+// (Kernels/KernelList.h): operators launch kernels by cases of `Kernel`, so the name of a kernel that is not in the
+// list does not compile. The arguments of a kernel are not checked here; tests do that with the emulator.
 
 package import CUDAKernelText
 
-/// A kernel of the list, by name.
+/// A kernel in the list, by name.
 package typealias Kernel = CUDAKernelText.Kernel
 
 /// A file of kernels, one for each operator or family of operators.
 package struct KernelFile: Sendable {
-  /// The file's place in the list.
+  /// The file's index in the list.
   let index: Int
   /// The file's name, such as `LayerNorm.cu`.
   package let name: String
@@ -25,7 +25,7 @@ package struct KernelFile: Sendable {
     while let entry = kernel_file_at(files.count)?.pointee {
       var kernels: [Kernel] = []
       while entry.kernels[kernels.count] != nil {
-        // Every number below that of all kernels is one.
+        // Every number below the number of kernels is one.
         kernels.append(Kernel(rawValue: count)!)
         count += 1
       }
@@ -37,13 +37,13 @@ package struct KernelFile: Sendable {
 }
 
 extension Kernel {
-  /// The name by which a compiled file has it.
+  /// Its name in a compiled file.
   package var name: String { Self.entries[Int(rawValue)].name }
 
   /// The file that defines it.
   package var file: KernelFile { Self.entries[Int(rawValue)].file }
 
-  /// How many there are.
+  /// The number of kernels.
   static var count: Int { entries.count }
 
   private static let entries: [(name: String, file: KernelFile)] = KernelFile.all.flatMap { file in

@@ -1,9 +1,9 @@
-// Work of an engine recorded as launch graphs, and the memory that they work in.
+// Work of an engine recorded as launch graphs, and the memory that they use.
 //
 // The graphs of a recorder never run at the same time, since one stream does all the work. So they share the memory for
-// what comes up on the way; nobody else ever gets it, because a graph writes to it whenever it is launched.
+// intermediate results; it is never used for anything else, because a graph writes to it whenever it is launched.
 
-/// What records work of an engine.
+/// Records work of an engine.
 public final class LaunchRecorder: Sendable {
   let engine: CUDAEngine
   let memory: DeviceMemoryPool
@@ -18,6 +18,6 @@ public final class LaunchRecorder: Sendable {
 public struct RecordedLaunches: Sendable {
   /// Nil after a failure of the engine.
   let graph: CUDAGraph?
-  /// Whose memory the graph works in.
+  /// The recorder whose memory the graph uses.
   let recorder: LaunchRecorder
 }

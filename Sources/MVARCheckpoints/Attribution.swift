@@ -1,10 +1,10 @@
-// How this module's errors come to their sentence. Parsers throw without a path; `Checkpoint.open` and the writers add
-// it once, at the outermost level. Text that comes from a file is quoted as an excerpt, which is short and printable.
+// How this module's errors get their sentence. Parsers throw without a path; `Checkpoint.open` and the writers add it
+// once, at the outermost level. Text that comes from a file is quoted as an excerpt, which is short and printable.
 
 import MVARFiles
 
 extension FileError {
-  /// An error whose file is added further out, by `attributed(to:)`.
+  /// An error whose file is added by an outer caller, with `attributed(to:)`.
   init(_ reason: String) {
     self.init(nil, reason)
   }

@@ -2,8 +2,8 @@
 //
 //   bare: name → tensor      {"mvar_wo_ddp": …}      {"trainer": {"vae_local": …, "mvar_wo_ddp": …, "…_opt": …}}
 //
-// It knows the usual wrapper names and the prefixes that PyTorch's own wrappers add to every name. It does not know
-// any model: callers say which weights they want by naming a parameter that only those have.
+// It knows the usual wrapper names and the prefixes that PyTorch's own wrappers add to every name. It does not know any
+// model: callers select the weights they want by naming a parameter that only those have.
 
 import MVARFiles
 
@@ -23,7 +23,7 @@ extension Checkpoint {
 
   /// The only set of weights in the file, without wrappers and without prefixes such as `module.`.
   ///
-  /// - Returns: `prefix`, the keys of the wrappers joined by full stops (empty for a bare state dictionary), and the
+  /// - Returns: `prefix`, the keys of the wrappers joined by periods (empty for a bare state dictionary), and the
   ///   tensors in file order with the model's own names.
   /// - Throws: `FileError` if the file holds no weights, or several sets of them.
   public func weights() throws -> Weights {
@@ -76,7 +76,7 @@ extension Checkpoint {
     }
     let parts = path.joined(separator: ".").split(separator: ".", omittingEmptySubsequences: false).map(String.init)
     let depth = parts.dropLast().prefix(while: Self.flatWrappers.contains).count
-    // What else a trainer holds is not a model's weights.
+    // Nothing else in a trainer is a model's weights.
     if depth > 0, parts[depth - 1] == "trainer" { return nil }
     return (parts[..<depth].joined(separator: "."), parts[depth...].joined(separator: "."))
   }

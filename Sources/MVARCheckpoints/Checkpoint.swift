@@ -1,6 +1,6 @@
 // Opens a checkpoint of any supported format and offers its tensors by name.
 //
-// The format is found from the contents, never from the file's name. Opening reads only directories and headers;
+// The format is detected from the contents, never from the file's name. Opening reads only directories and headers;
 // tensors stay in the mapped file. `Checkpoint+Weights.swift` finds a model's weights inside wrappers.
 
 import MVARFiles
@@ -29,7 +29,7 @@ public struct Checkpoint: Sendable {
   public let metadata: [String: String]
   /// The object tree of a PyTorch file; for other formats a dictionary of the tensors.
   public let root: PickleValue
-  /// All tensors in file order; keys and positions on the way to a nested one are joined by full stops.
+  /// All tensors in file order; the keys and positions that lead to a nested one are joined by periods.
   public let tensors: [(name: String, tensor: StoredTensor)]
 
   /// The keys that lead to each tensor.
@@ -39,8 +39,8 @@ public struct Checkpoint: Sendable {
   /// Opens a checkpoint.
   ///
   /// - Parameter path: a safetensors, PyTorch (`.pth`, `.pt`, `.bin`), npy or npz file, whatever its name.
-  /// - Throws: `FileError` with one sentence if the file cannot be read, is not a checkpoint, is damaged, or
-  ///   asks for anything but plain values and tensors.
+  /// - Throws: `FileError` with one sentence if the file cannot be read, is not a checkpoint, is damaged, or requires
+  ///   anything but plain values and tensors.
   public static func open(_ path: String) throws -> Checkpoint {
     let file = try MappedFile(path: path)
     return try attributing(to: path) { try Checkpoint(path: path, file: ByteRegion(file)) }

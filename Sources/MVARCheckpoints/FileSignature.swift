@@ -1,7 +1,7 @@
 // Recognizes files that are not checkpoints by their first bytes, so that the error can say what they are instead.
 //
-// Typical mistakes: an image, a web page saved in place of the download, a Git LFS pointer, a checkpoint that is
-// still compressed. It only serves messages; the formats themselves are detected by their readers.
+// Typical mistakes: an image, a web page saved instead of the download, a Git LFS pointer, a checkpoint that is still
+// compressed. It is used only for messages; the formats themselves are detected by their readers.
 
 import Foundation
 

@@ -1,17 +1,17 @@
-// What the system calls leave to their caller: writing goes on until every byte is written, also after a signal.
+// What the system calls leave to the caller: writing continues until every byte is written, even after a signal.
 // Nothing here opens, closes or buffers.
 
 import Foundation
 
-/// Writing to files that are open.
+/// Writing to open files.
 package enum Descriptor {
   /// Writes every byte.
   ///
-  /// - Throws: `SystemError` when the system refuses some, for example because the disk is full.
+  /// - Throws: `SystemError` when the system refuses some of them, for example because the disk is full.
   package static func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) throws(SystemError) {
     var rest = bytes[...]
     while !rest.isEmpty {
-      // Some systems take no more than 2³¹ − 1 bytes at once.
+      // Some systems accept no more than 2³¹ − 1 bytes at once.
       let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(1 << 30))
       let written = Foundation.write(descriptor, piece.baseAddress, piece.count)
       if written < 0, errno == EINTR { continue }
@@ -29,9 +29,9 @@ package enum Descriptor {
     }
   }
 
-  /// Hands everything to the disk.
+  /// Flushes everything to the disk.
   ///
-  /// - Throws: `SystemError` when that fails; not where there is no disk to hand it to.
+  /// - Throws: `SystemError` when that fails, but not when there is no disk to flush to.
   package static func flush(_ descriptor: Int32) throws(SystemError) {
     guard fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP else { throw SystemError() }
   }

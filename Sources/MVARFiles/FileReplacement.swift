@@ -1,19 +1,19 @@
 // Writes a file so that readers see either the old contents or the complete new ones, never a part.
 //
-// The bytes go to a temporary name in the same folder, are flushed to the disk, and the name is changed at the end.
-// On any failure the temporary file is removed and the old file stays. Devices, pipes and folders are not replaced.
+// The bytes go to a temporary name in the same folder, are flushed to the disk, and the file is renamed at the end. On
+// any failure the temporary file is removed and the old file stays. Devices, pipes and folders are not replaced.
 
 import Foundation
 
 /// Replaces files in one step.
 package enum FileReplacement {
-  /// Writes a file; at the path appears the complete file or, after an error, whatever was there before.
+  /// Writes a file; the path holds the complete file or, after an error, what was there before.
   ///
   /// - Parameters:
   ///   - path: the file to create or replace; a symbolic link is followed, and an existing file's permissions are kept.
   ///   - body: writes the contents to a descriptor, which it neither flushes nor closes.
-  /// - Throws: `FileError` for a path where no file can be, if the folder or file cannot be written or the disk is full;
-  ///   whatever `body` throws, a `SystemError` as a `FileError`.
+  /// - Throws: `FileError` for a path that cannot be a file, if the folder or file cannot be written or the disk is
+  ///   full; anything that `body` throws, a `SystemError` as a `FileError`.
   package static func write(to path: String, _ body: (_ descriptor: Int32) throws -> Void) throws {
     try RegularFile.checkName(path)
     do {
@@ -36,9 +36,9 @@ package enum FileReplacement {
     }
   }
 
-  /// Refuses a path where something lies that no file may replace.
+  /// Refuses a path that holds something that no file may replace.
   ///
-  /// - Returns: the permissions of the file that lies there, nil when there is none.
+  /// - Returns: the permissions of the existing file, nil when there is none.
   /// - Throws: `FileError` for a folder, pipe, socket or device.
   @discardableResult
   package static func checkTarget(_ path: String) throws(FileError) -> mode_t? {
@@ -51,10 +51,10 @@ package enum FileReplacement {
     }
   }
 
-  /// Finds out whether a folder takes new files, by making one and removing it.
+  /// Determines whether files can be created in a folder, by creating one and removing it.
   ///
   /// - Parameter folder: its path; empty for the working folder.
-  /// - Throws: `SystemError` when it takes none.
+  /// - Throws: `SystemError` when none can be created.
   package static func probe(_ folder: String) throws(SystemError) {
     let (temporary, descriptor) = try makeTemporary(in: folder.isEmpty ? "" : "\(folder)/")
     close(descriptor)
@@ -84,7 +84,7 @@ package enum FileReplacement {
       unlink(temporary)
       throw error
     }
-    // The new name is durable once the folder is flushed; some file systems cannot, which is no failure.
+    // The new name is durable once the folder is flushed; some file systems cannot flush one, which is not a failure.
     let folderDescriptor = open(folder.isEmpty ? "." : folder, O_RDONLY | O_CLOEXEC)
     if folderDescriptor >= 0 {
       _ = fsync(folderDescriptor)
@@ -92,9 +92,9 @@ package enum FileReplacement {
     }
   }
 
-  /// A new file, empty, whose name nobody else has.
+  /// A new, empty file with a unique name.
   ///
-  /// - Parameter folder: with its slash; empty for the working folder.
+  /// - Parameter folder: with a trailing slash; empty for the working folder.
   private static func makeTemporary(in folder: String) throws(SystemError) -> (path: String, descriptor: Int32) {
     while true {
       let path = "\(folder).\(String(UInt64.random(in: 0 ... .max), radix: 36)).tmp"
@@ -104,7 +104,7 @@ package enum FileReplacement {
     }
   }
 
-  /// What a symbolic link leads to; other paths, also of links that lead nowhere, as they are.
+  /// The target of a symbolic link; other paths, and dangling links, unchanged.
   private static func resolvingLink(_ path: String) -> String {
     var status = stat()
     guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFLNK, let resolved = realpath(path, nil) else {

@@ -1,8 +1,8 @@
-// Makes text from a file or a command line safe to show, so that a hostile name can neither move a cursor, begin a line
-// of its own nor fill a screen. Text made printable stays what it is when it is made printable again.
+// Makes text from a file or a command line safe to show, so that a hostile name cannot move the cursor, start a line of
+// its own or fill the screen. Making printable text printable again does not change it.
 
-/// Text with everything escaped as `\u{…}` that is not simply seen: control and format characters, line and paragraph
-/// separators, surrogates and private use.
+/// Text with everything escaped as `\u{…}` that is not plainly visible: control and format characters, line and
+/// paragraph separators, surrogates and private-use characters.
 ///
 /// - Parameters:
 ///   - text: any text.

@@ -1,5 +1,5 @@
-// Opens regular files, and says in one sentence why something cannot be opened. Opening never waits: a pipe without a
-// partner, a socket, a device or a folder is refused. What a file contains is not its concern.
+// Opens regular files, and says in one sentence why something cannot be opened. Opening never blocks: a pipe without a
+// peer, a socket, a device or a folder is refused. It does not interpret a file's contents.
 
 import Foundation
 
@@ -41,7 +41,7 @@ package struct RegularFile: ~Copyable, Sendable {
     return file
   }
 
-  /// Opens a file, or gives nil where there is none and none is created; otherwise as ``open(_:for:)``.
+  /// Opens a file, or returns nil when there is none and none is created; otherwise as ``open(_:for:)``.
   package static func openIfPresent(_ path: String, for purpose: Purpose) throws(FileError) -> RegularFile? {
     try checkName(path)
     let descriptor = Foundation.open(path, purpose.flags | O_CLOEXEC | O_NONBLOCK, 0o666)
@@ -50,7 +50,7 @@ package struct RegularFile: ~Copyable, Sendable {
       var isReading = false
       if case .reading = purpose { isReading = true }
       if isReading && code == ENOENT { return nil }
-      // The system's words for a folder or a socket tell less than what it is.
+      // The system's message for a folder or a socket says less than the kind of file does.
       var status = stat()
       if stat(path, &status) == 0, let kind = irregularity(of: status.st_mode) { throw FileError(path, kind) }
       throw FileError(path, isReading ? "cannot be opened" : "cannot be opened for writing", system: code)
@@ -58,7 +58,7 @@ package struct RegularFile: ~Copyable, Sendable {
     return try RegularFile(path, descriptor)
   }
 
-  /// Takes over a descriptor, which is closed also when this fails.
+  /// Takes ownership of a descriptor, which is closed even when this fails.
   private init(_ path: String, _ descriptor: Int32) throws(FileError) {
     var status = stat()
     var problem: FileError?
@@ -82,13 +82,13 @@ package struct RegularFile: ~Copyable, Sendable {
 
   /// Refuses a path that no file or folder can have.
   ///
-  /// - Throws: `FileError` when it is empty or holds a zero byte, at which C functions would end it.
+  /// - Throws: `FileError` when it is empty or contains a zero byte, where C functions would end it.
   package static func checkName(_ path: String) throws(FileError) {
     if path.isEmpty { throw FileError(path, "an empty file name cannot be used") }
     if path.utf8.contains(0) { throw FileError(path, "contains a zero byte, which no path can") }
   }
 
-  /// What something is that is no regular file, by its mode.
+  /// The kind of something that is not a regular file, by its mode.
   private static func irregularity(of mode: mode_t) -> String? {
     switch mode & S_IFMT {
     case S_IFREG: nil
@@ -105,7 +105,7 @@ extension RegularFile {
   ///
   /// - Parameters:
   ///   - path: the file.
-  ///   - limit: the most bytes that are read.
+  ///   - limit: the largest number of bytes to read.
   ///   - kind: what the limit is for, such as `an image`.
   /// - Throws: `FileError` as ``open(_:for:)``, and when the file is larger than the limit or cannot be read.
   package static func contents(of path: String, limit: Int = .max, for kind: String = "a file") throws(FileError)

@@ -1,16 +1,16 @@
-// Why the system refused something: an error number and the system's words for it. Deliberately without a file's name,
-// which `FileError` adds.
+// Why the system refused something: an error number and the system's message for it. Deliberately without a file's
+// name, which `FileError` adds.
 
 import Foundation
 
-/// An error number of the system, in words: "Permission denied".
+/// A system error number, in words: "Permission denied".
 package struct SystemError: Error, Equatable, CustomStringConvertible {
   /// The number, such as `EACCES`.
   package let code: Int32
 
-  /// An error by its number; without one, the error that the system noted last.
+  /// An error by its number; without one, the system's last error.
   package init(_ code: Int32 = errno) { self.code = code }
 
-  /// The system's words, without a full stop.
+  /// The system's message, without a period.
   package var description: String { String(cString: strerror(code)) }
 }

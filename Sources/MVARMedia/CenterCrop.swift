@@ -1,18 +1,18 @@
 // The center crop that prepares an image for the model ("ADM crop", from guided diffusion): halve while it is at least
-// twice too large, resize the shorter side to n, keep the middle n × n.
-// Byte for byte Pillow's result; image augmentation such as flips is not done here.
+// twice the target size, resize the shorter side to n, keep the middle n × n. The result equals Pillow's byte for byte;
+// image augmentation such as flips is not done here.
 
 import MVARFiles
 
 extension PixelImage {
-  /// The middle square of the image, `n` pixels a side.
+  /// The center square of the image, `n` pixels on a side.
   ///
   /// While the shorter side is at least 2n both sides are halved with the box filter; then both are multiplied by
   /// n / shorter side, rounded half to even, with the bicubic filter; the square starts at ⌊(side − n) / 2⌋.
   ///
   /// - Parameters:
   ///   - n: the side of the result.
-  ///   - order: which pass comes first; only for images more than twice as high as wide does it change anything.
+  ///   - order: which pass comes first; it matters only for images more than twice as tall as wide.
   /// - Throws: `FileError` when n × n is outside ``ImageLimits``.
   public func centerCrop(
     _ n: Int, order: ResamplingOrder = .pillow13

@@ -1,5 +1,5 @@
-// Recognizes an image's format from its first bytes and reads the two that are understood.
-// File names and extensions are never looked at. Other formats are only named, so that the error is useful.
+// Recognizes an image's format from its first bytes and reads the two that are supported. File names and extensions are
+// never examined. Other formats are only named, so that the error is useful.
 
 import MVARFiles
 
@@ -20,7 +20,7 @@ enum ImageFormat: String {
   case svg = "SVG"
   case pdf = "PDF"
 
-  /// The format whose signature the bytes begin with.
+  /// The format whose signature is at the start of the bytes.
   init?(_ bytes: [UInt8]) {
     func begins(_ signature: [UInt8], at offset: Int = 0) -> Bool {
       bytes.count >= offset && bytes[offset...].starts(with: signature)
@@ -83,7 +83,7 @@ extension PixelImage {
   ///
   /// - Parameters:
   ///   - bytes: the whole file.
-  ///   - subject: what an error's sentence is about.
+  ///   - subject: the subject of an error's sentence.
   /// - Throws: `FileError`, one sentence with the subject and the reason.
   public init(decoding bytes: [UInt8], subject: String = "the image") throws(FileError) {
     if bytes.isEmpty { throw FileError(subject, "is empty") }

@@ -1,21 +1,21 @@
-// Puts several images into one: a grid of equal ones, or rows of different ones (an image after each scale).
-// It places whole pixels and never blends; images that should match in size are enlarged before with `scaled(by:)`.
+// Puts several images into one: a grid of images of equal size, or rows of different ones (an image after each scale).
+// It places whole pixels and never blends; images that should match in size are enlarged beforehand with `scaled(by:)`.
 
 import MVARFiles
 
-/// How images are put side by side.
+/// How images are placed side by side.
 public struct ImageGrid: Sendable {
-  /// Where an image stands in a row that is higher than itself.
+  /// Where an image is placed in a row that is taller than the image.
   public enum Alignment: Sendable {
     /// At the row's upper edge.
     case top
-    /// In the middle, half a pixel higher when it does not fit evenly.
+    /// In the center, half a pixel higher when it does not fit evenly.
     case center
     /// At the row's lower edge.
     case bottom
   }
 
-  /// Pixels between neighbors; the outside has no margin.
+  /// Pixels between neighbors; there is no outer margin.
   public var gap: Int
 
   /// The color of everything that no image covers.
@@ -27,11 +27,11 @@ public struct ImageGrid: Sendable {
     self.background = background
   }
 
-  /// Equal images in a grid, row after row; the last row may be shorter.
+  /// Images of equal size in a grid, row after row; the last row may be shorter.
   ///
   /// - Parameters:
   ///   - images: at least one, all of the same size.
-  ///   - columns: images in a row; ⌈√count⌉ when not given.
+  ///   - columns: the number of images in a row; ⌈√count⌉ when not given.
   /// - Throws: `FileError` when there is nothing to show, the sizes differ, or the result is outside ``ImageLimits``.
   public func grid(_ images: [PixelImage], columns: Int? = nil) throws(FileError) -> PixelImage {
     guard let first = images.first else { throw FileError("the grid", "has no images") }
@@ -52,7 +52,7 @@ public struct ImageGrid: Sendable {
   ///
   /// - Parameters:
   ///   - rows: the rows from top to bottom, none of them empty.
-  ///   - alignment: where a low image stands in its row.
+  ///   - alignment: where a short image is placed in its row.
   /// - Throws: `FileError` when a row is empty, the gap is negative, or the result is outside ``ImageLimits``.
   public func rows(_ rows: [[PixelImage]], alignment: Alignment = .bottom) throws(FileError) -> PixelImage {
     if rows.isEmpty { throw FileError("the grid", "has no rows") }
@@ -60,7 +60,7 @@ public struct ImageGrid: Sendable {
     guard gap >= 0 && gap <= ImageLimits.side else {
       throw FileError("the grid", "cannot have a gap of \(gap) pixels")
     }
-    // Sides and gap are at most 2¹⁶ and an array's count is below 2⁴⁸, so these sums stay inside 64 bits.
+    // Sides and gap are at most 2¹⁶ and an array's count is below 2⁴⁸, so these sums fit in 64 bits.
     let heights = rows.map { row in row.map(\.height).max() ?? 0 }
     let widths = rows.map { row in row.map(\.width).reduce(0, +) + gap * (row.count - 1) }
     let width = widths.max() ?? 0
@@ -87,7 +87,7 @@ public struct ImageGrid: Sendable {
     return canvas
   }
 
-  /// ⌈√count⌉, the columns of a grid that is as square as can be.
+  /// ⌈√count⌉, the columns of a grid that is as square as possible.
   public static func defaultColumns(_ count: Int) -> Int {
     var columns = max(Int(Double(max(count, 1)).squareRoot()), 1)
     while columns * columns < count { columns += 1 }

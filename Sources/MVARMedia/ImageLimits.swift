@@ -1,5 +1,5 @@
-// How large an image may be: the limits that are checked before any memory is asked for.
-// They keep a few bytes of a hostile header from claiming gigabytes; they say nothing about what a model accepts.
+// How large an image may be: the limits that are checked before any memory is allocated. They keep a few bytes of a
+// hostile header from allocating gigabytes; they say nothing about what a model accepts.
 
 import MVARFiles
 
@@ -8,10 +8,10 @@ public enum ImageLimits {
   /// The longest side, in pixels.
   public static let side = 65_535
 
-  /// The most pixels in one image: 2²⁷, which are 384 MiB of RGB bytes.
+  /// The most pixels in one image: 2²⁷, which is 384 MiB of RGB bytes.
   public static let pixelCount = 1 << 27
 
-  /// The most bytes in a file that is read: 1 GiB, far above any image within these limits that compresses at all.
+  /// The most bytes in a file that is read: 1 GiB, far more than any image within these limits that compresses at all.
   static let fileSize = 1 << 30
 
   /// Checks a size that came from a file or a caller.
@@ -19,7 +19,7 @@ public enum ImageLimits {
   /// - Parameters:
   ///   - width: columns of pixels.
   ///   - height: rows of pixels.
-  ///   - subject: what the error's sentence is about.
+  ///   - subject: the subject of the error's sentence.
   /// - Throws: `FileError` when a side is below 1 or above ``side``, or the product is above ``pixelCount``.
   public static func check(width: Int, height: Int, of subject: String) throws(FileError) {
     if width < 1 || height < 1 {

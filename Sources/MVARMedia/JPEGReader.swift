@@ -1,12 +1,12 @@
-// Reads JPEG through TurboJPEG with its accurate integer transform and smooth chroma upsampling (flags 0), which is
-// bit for bit what Pillow's `Image.open(path).convert("RGB")` gives; CMYK follows Pillow's Adobe convention (inverted).
-// Damaged data is refused, where Pillow fills in gray without a word. Orientation tags and profiles are ignored.
+// Reads JPEG through TurboJPEG with its accurate integer transform and smooth chroma upsampling (flags 0), which gives,
+// bit for bit, the result of Pillow's `Image.open(path).convert("RGB")`; CMYK follows Pillow's Adobe convention
+// (inverted). Damaged data is refused, where Pillow silently fills in gray. Orientation tags and profiles are ignored.
 
 import CMVARTurboJPEG
 import MVARFiles
 
 enum JPEGReader {
-  /// A complete file has a bit for each block, and never fewer than one block for 128 pixels.
+  /// A complete file has at least one bit per block, and at least one block per 128 pixels.
   private static let mostPixelsPerByte = 1024
 
   static func decode(_ bytes: [UInt8], subject: String) throws(FileError) -> PixelImage {
@@ -23,7 +23,7 @@ enum JPEGReader {
       tjDecompressHeader3(
         decoder, $0.baseAddress, numericCast($0.count), &width, &height, &subsampling, &colorSpace)
     }
-    // An unusual subsampling fails here although it decodes; the size is known then.
+    // An unusual subsampling fails here although it can be decoded; the size is known in that case.
     guard status == 0 || (width > 0 && height > 0 && colorSpace >= 0) else {
       throw damaged(subject, decoder)
     }

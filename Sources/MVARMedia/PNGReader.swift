@@ -1,8 +1,8 @@
-// Reads PNG through libpng's simplified interface, to the pixels of Pillow's `Image.open(path).convert("RGB")`:
-// alpha is dropped and never composed on a background, gamma and profiles are ignored, 16-bit color keeps the high
-// byte, 16-bit gray (Pillow's mode I;16) is clipped at 255. One difference: 16 bits with alpha, where libpng hands out
-// colors either multiplied by alpha or rounded. Opaque pixels are exact, others at most one level away; interlaced
-// ones, which libpng 1.6.39 rounds wrongly, are as exact as the multiplied color allows.
+// Reads PNG through libpng's simplified interface, to the pixels of Pillow's `Image.open(path).convert("RGB")`: alpha
+// is dropped and never composed on a background, gamma and profiles are ignored, 16-bit color keeps the high byte,
+// 16-bit gray (Pillow's mode I;16) is clipped at 255. One difference: 16 bits with alpha, where libpng returns colors
+// either multiplied by alpha or rounded. Opaque pixels are exact, others at most one level away; interlaced ones, which
+// libpng 1.6.39 rounds incorrectly, are as exact as the multiplied color allows.
 
 import CMVARPNG
 import MVARFiles
@@ -36,14 +36,14 @@ enum PNGReader {
     return PixelImage(trustedWidth: stream.width, height: stream.height, pixels: pixels)
   }
 
-  /// libpng's pixel formats; its own names for the combinations are macros that Swift does not see.
+  /// libpng's pixel formats; its own names for the combinations are macros that Swift does not import.
   private struct Format: OptionSet {
     let rawValue: UInt32
     /// Red, green and blue.
     static let color = Format(rawValue: UInt32(PNG_FORMAT_FLAG_COLOR))
     /// An alpha channel last.
     static let alpha = Format(rawValue: UInt32(PNG_FORMAT_FLAG_ALPHA))
-    /// 16 bits a sample, multiplied by alpha.
+    /// 16 bits per sample, multiplied by alpha.
     static let linear = Format(rawValue: UInt32(PNG_FORMAT_FLAG_LINEAR))
   }
 
@@ -62,7 +62,8 @@ enum PNGReader {
       guard png_image_begin_read_from_memory(&image, memory.baseAddress, memory.count) != 0 else { return false }
       guard Int(image.width) == stream.width && Int(image.height) == stream.height else { return false }
       image.format = format.rawValue
-      // Without this flag libpng takes 16-bit samples for linear light and bends them on the way to 8 bits.
+      // Without this flag libpng treats 16-bit samples as linear light and applies a curve when it converts them to 8
+      // bits.
       if !format.contains(.linear) { image.flags |= UInt32(PNG_IMAGE_FLAG_16BIT_sRGB) }
       result = [Sample](repeating: 0, count: stream.width * stream.height * channels)
       return result.withUnsafeMutableBytes { buffer in
@@ -85,7 +86,7 @@ enum PNGReader {
     return pixels
   }
 
-  /// The high byte of c, known through round(c · alpha / 65535) and, where there, through round(c / 257).
+  /// The high byte of c, known through round(c · alpha / 65535) and, if present, through round(c / 257).
   private static func highBytes(multiplied: [UInt16], rounded: [UInt8]?) -> [UInt8] {
     var pixels = [UInt8](repeating: 0, count: multiplied.count / 4 * 3)
     for pixel in 0..<(multiplied.count / 4) {
@@ -103,7 +104,7 @@ enum PNGReader {
     return pixels
   }
 
-  /// What libpng says is wrong.
+  /// libpng's error message.
   static func message(of image: png_image) -> String {
     let text = withUnsafeBytes(of: image.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
     return text.isEmpty ? "libpng gives no reason" : text

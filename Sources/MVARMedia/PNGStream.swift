@@ -1,6 +1,6 @@
-// The outer layer of a PNG file: its chunks (PNG specification, sections 5 and 11).
-// It finds size and pixel type before anything is decoded, and keeps the critical chunks only, so that gamma, color
-// profiles and transparency keys cannot change a pixel. Checksums, palettes and compressed data are left to libpng.
+// The outer layer of a PNG file: its chunks (PNG specification, sections 5 and 11). It determines size and pixel type
+// before anything is decoded, and keeps only the critical chunks, so that gamma, color profiles and transparency keys
+// cannot change a pixel. Checksums, palettes and compressed data are left to libpng.
 
 import MVARFiles
 

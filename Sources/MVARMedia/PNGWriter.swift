@@ -1,5 +1,5 @@
-// Writes 8-bit RGB PNG through libpng's simplified interface, and to a file only as a whole.
-// No other pixel formats, no metadata beyond libpng's sRGB mark.
+// Writes 8-bit RGB PNG through libpng's simplified interface; a file is written whole or not at all. No other pixel
+// formats, no metadata beyond libpng's sRGB mark.
 
 import CMVARPNG
 import MVARFiles
@@ -9,7 +9,7 @@ extension PixelImage {
   ///
   /// - Throws: `FileError` when libpng refuses, which means that memory ran out.
   public func pngBytes() throws(FileError) -> [UInt8] {
-    // Stored blocks, chunk headers and the file's ends add well under an eighth to the raw rows.
+    // Stored blocks, chunk headers and the file's start and end add well under an eighth to the raw rows.
     let raw = (3 * width + 1) * height
     var capacity = raw + raw / 8 + 4096
     while true {

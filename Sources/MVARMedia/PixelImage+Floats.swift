@@ -1,40 +1,40 @@
-// Between bytes and the numbers a model works with, [3, h, w] planes in −1…1: the one place where either becomes the other.
-// The arithmetic is float32, operation by operation as in numpy, so the same bytes give the same bits.
-// No color management and no batching: one image, one array.
+// Conversion between bytes and a model's values, [3, h, w] planes in −1…1: the only place where this is done. The
+// arithmetic is float32, operation by operation as in numpy, so the same bytes give the same bits. No color management
+// and no batching: one image, one array.
 
 import MVARFiles
 
 extension PixelImage {
-  /// How a brightness x in 0…1, (1 + the model's number) / 2, becomes a byte.
+  /// How a brightness x in 0…1, (1 + the model's value) / 2, becomes a byte.
   public enum Rounding: Sendable {
-    /// `⌊255 · x⌋`, what the authors' scripts do when they save an image.
+    /// `⌊255 · x⌋`, as the authors' scripts do when they save an image.
     case truncate
     /// The nearest byte, ties to even.
     case nearest
   }
 
-  /// How many numbers could not be shown as they are.
+  /// How many values could not be represented as they are.
   public struct ClampedCounts: Equatable, Sendable {
-    /// Numbers that were not numbers; they became 0.
+    /// NaNs; they became 0.
     public var notANumber = 0
-    /// Numbers below −1; they became 0.
+    /// Values below −1; they became 0.
     public var below = 0
-    /// Numbers above 1; they became 255.
+    /// Values above 1; they became 255.
     public var above = 0
 
-    /// No clamped numbers.
+    /// No clamped values.
     public init() {}
 
-    /// All of them together.
+    /// The sum of all three.
     public var total: Int { notANumber + below + above }
   }
 
-  /// The number of every byte: `2 · x / 255 − 1` in float32.
+  /// The value of every byte: `2 · x / 255 − 1` in float32.
   private static let numbers = (0...255).map { Float($0) / 255 * 2 - 1 }
 
   /// The image as the model's input.
   ///
-  /// - Returns: `3 · height · width` numbers in −1…1, plane by plane.
+  /// - Returns: `3 · height · width` values in −1…1, plane by plane.
   public func planarFloats() -> [Float] {  // [3, h, w]
     Self.planarFloats(of: pixels)
   }
@@ -42,7 +42,7 @@ extension PixelImage {
   /// The bytes of an image as the model's input: `2 · x / 255 − 1` in float32.
   ///
   /// - Parameter pixels: red, green and blue of every pixel, [h, w, 3].
-  /// - Returns: as many numbers in −1…1, plane by plane.
+  /// - Returns: as many values in −1…1, plane by plane.
   public static func planarFloats(of pixels: [UInt8]) -> [Float] {  // [3, h, w]
     precondition(pixels.count % 3 == 0, "\(pixels.count) bytes are not three for every pixel")
     let numbers = numbers
@@ -57,14 +57,14 @@ extension PixelImage {
     }
   }
 
-  /// An image from a model's output. Numbers outside −1…1 are clamped and what is not a number becomes 0.
+  /// An image from a model's output. Values outside −1…1 are clamped, and NaN becomes 0.
   ///
   /// - Parameters:
-  ///   - planar: [3, height, width], −1 is black and 1 is full.
+  ///   - planar: [3, height, width], −1 is black and 1 is full brightness.
   ///   - width: columns.
   ///   - height: rows.
   ///   - rounding: how the product with 255 becomes a byte.
-  /// - Throws: `FileError` when the size is outside ``ImageLimits`` or does not match the count of numbers.
+  /// - Throws: `FileError` when the size is outside ``ImageLimits`` or does not match the number of values.
   public init(planar: ArraySlice<Float>, width: Int, height: Int, rounding: Rounding = .truncate) throws(FileError) {
     var ignored = ClampedCounts()
     try self.init(planar: planar, width: width, height: height, rounding: rounding, countingClampedIn: &ignored)

@@ -4,7 +4,7 @@
 
 import MVARFiles
 
-/// An 8-bit RGB image, rows from top to bottom, three bytes a pixel.
+/// An 8-bit RGB image, rows from top to bottom, three bytes per pixel.
 public struct PixelImage: Equatable, Hashable, Sendable {
   /// Columns of pixels, at least 1.
   public let width: Int
@@ -48,7 +48,7 @@ public struct PixelImage: Equatable, Hashable, Sendable {
     self.init(trustedWidth: width, height: height, pixels: pixels)
   }
 
-  /// For this module's own results, whose sizes were checked already.
+  /// For this module's own results, whose sizes have already been checked.
   init(trustedWidth width: Int, height: Int, pixels: [UInt8]) {
     precondition(pixels.count == 3 * width * height)
     self.width = width
@@ -56,7 +56,7 @@ public struct PixelImage: Equatable, Hashable, Sendable {
     self.pixels = pixels
   }
 
-  /// One pixel's color; the place must be inside the image.
+  /// One pixel's color; the position must be inside the image.
   public subscript(row row: Int, column column: Int) -> Color {
     get {
       let place = offset(row: row, column: column)
@@ -90,14 +90,14 @@ public struct PixelImage: Equatable, Hashable, Sendable {
 extension PixelImage {
   /// An 8-bit RGB color.
   public struct Color: Equatable, Hashable, Sendable {
-    /// The red part.
+    /// The red component.
     public var red: UInt8
-    /// The green part.
+    /// The green component.
     public var green: UInt8
-    /// The blue part.
+    /// The blue component.
     public var blue: UInt8
 
-    /// A color from its three parts.
+    /// A color from its three components.
     public init(red: UInt8, green: UInt8, blue: UInt8) {
       self.red = red
       self.green = green
@@ -109,7 +109,7 @@ extension PixelImage {
       self.init(red: gray, green: gray, blue: gray)
     }
 
-    /// This color with a share of another one mixed in: 0 is this, 1 the other.
+    /// This color with a fraction of another one mixed in: 0 is this color, 1 the other.
     public func mixed(with other: Color, share: Double) -> Color {
       func mix(_ own: UInt8, _ other: UInt8) -> UInt8 {
         UInt8((Double(own) + (Double(other) - Double(own)) * min(max(share, 0), 1)).rounded())

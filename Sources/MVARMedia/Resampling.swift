@@ -1,18 +1,19 @@
-// Resizing 8-bit images bit for bit as Pillow does: two passes, the horizontal one first, each rounded to bytes.
-// Each pass is (Σ w · pixel + 2²¹) >> 22, clamped; a pass that changes nothing is skipped. Only the wanted part of the
-// output is computed, from the rows and columns that part looks at, so a thin image never makes a huge one in between.
+// Resizing 8-bit images bit for bit as Pillow does: two passes, the horizontal one first, each rounded to bytes. Each
+// pass is (Σ w · pixel + 2²¹) >> 22, clamped; a pass that changes nothing is skipped. Only the wanted part of the
+// output is computed, from the rows and columns that this part depends on, so a thin image never produces a huge
+// intermediate one.
 
 import MVARFiles
 
 extension PixelImage {
-  /// The image in another size.
+  /// The image at another size.
   ///
   /// - Parameters:
   ///   - width: columns of the result.
   ///   - height: rows of the result.
   ///   - filter: box or bicubic.
   ///   - order: which pass comes first.
-  /// - Throws: `FileError` when the new size, or the step in between, is outside ``ImageLimits``.
+  /// - Throws: `FileError` when the new size, or the intermediate one, is outside ``ImageLimits``.
   public func resized(
     width: Int, height: Int, filter: ResamplingFilter, order: ResamplingOrder = .pillow13
   ) throws(FileError) -> PixelImage {
@@ -26,7 +27,7 @@ extension PixelImage {
       width: width, height: height, columns: 0..<width, rows: 0..<height, filter: filter, order: order)
   }
 
-  /// The part `rows` × `columns` of the image resized to `width` × `height`, which themselves may be any size.
+  /// The part `rows` × `columns` of the image resized to `width` × `height`, which may be of any size.
   func resampled(
     width: Int, height: Int, columns: Range<Int>, rows: Range<Int>, filter: ResamplingFilter, order: ResamplingOrder
   ) -> PixelImage {
@@ -48,7 +49,7 @@ extension PixelImage {
     return result
   }
 
-  /// A rectangle of the image; the ranges must lie inside and hold something.
+  /// A rectangle of the image; the ranges must lie inside and not be empty.
   func cropped(columns: Range<Int>, rows: Range<Int>) -> PixelImage {
     if columns == 0..<width && rows == 0..<height { return self }
     var bytes: [UInt8] = []
@@ -106,7 +107,7 @@ extension PixelImage {
 /// One half in fixed point: turns the shift's floor into rounding.
 private let half: Int32 = 1 << (ResamplingTaps.fractionBits - 1)
 
-/// A fixed-point sum as a byte. Weights sum to 1 and |weights| to at most 1.25, so 255 of them stay inside 32 bits.
+/// A fixed-point sum as a byte. Weights sum to 1 and |weights| to at most 1.25, so 255 of them fit in 32 bits.
 private func byte(_ sum: Int32) -> UInt8 {
   UInt8(clamping: sum >> Int32(ResamplingTaps.fractionBits))
 }

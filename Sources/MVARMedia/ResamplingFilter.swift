@@ -1,6 +1,6 @@
-// Pillow's resampling filters as fixed-point weights (Image.resize with BOX or BICUBIC).
-// Place o of the output looks at a window of the input around (o + ½) · scale; when shrinking, the filter is stretched
-// by the scale, which is what makes it antialiased. Double until the last step, then 22 fractional bits.
+// Pillow's resampling filters as fixed-point weights (Image.resize with BOX or BICUBIC). Position o of the output reads
+// a window of the input around (o + ½) · scale; when shrinking, the filter is stretched by the scale, which is what
+// makes it antialiased. Arithmetic is in Double until the last step, then with 22 fractional bits.
 
 /// How an image is resized.
 public enum ResamplingFilter: Sendable {
@@ -32,7 +32,7 @@ public enum ResamplingFilter: Sendable {
   }
 }
 
-/// Which of the two passes comes first; it matters because the step in between is rounded to bytes.
+/// Which of the two passes comes first; it matters because the intermediate image is rounded to bytes.
 public enum ResamplingOrder: Sendable {
   /// Always the horizontal one, as in Pillow up to 12 and in the tools the published models were trained with.
   case horizontalFirst
@@ -44,12 +44,12 @@ public enum ResamplingOrder: Sendable {
   }
 }
 
-/// For each place of one output axis: where its window starts in the input, and the window's weights.
+/// For each position of one output axis: where its window starts in the input, and the window's weights.
 struct ResamplingTaps {
   /// Fractional bits of a weight: 8 bits of pixel and 2 of headroom leave 22 of 32.
   static let fractionBits = 22
 
-  /// First input place of each window.
+  /// First input position of each window.
   private(set) var starts: [Int] = []
 
   /// Length of each window.
@@ -61,13 +61,13 @@ struct ResamplingTaps {
   /// The longest window.
   let stride: Int
 
-  /// The input places that any window touches.
+  /// The input positions that any window touches.
   private(set) var inputRange: Range<Int>
 
   /// - Parameters:
-  ///   - inputSize: input places, at least 1.
-  ///   - outputSize: output places, at least 1.
-  ///   - places: the output places that are wanted, not empty.
+  ///   - inputSize: input positions, at least 1.
+  ///   - outputSize: output positions, at least 1.
+  ///   - places: the output positions that are wanted, not empty.
   ///   - filter: the kind of resizing.
   init(inputSize: Int, outputSize: Int, places: Range<Int>, filter: ResamplingFilter) {
     let scale = Double(inputSize) / Double(outputSize)

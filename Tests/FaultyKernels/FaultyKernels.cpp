@@ -1,5 +1,5 @@
-// Each kernel has the one mistake that its comment names, and is otherwise what `reverse…` and the others without a
-// mistake show. Unless a comment says otherwise: y and x hold as many numbers as the grid has threads; block 256.
+// Each kernel has the one mistake that its comment names, and otherwise resembles `reverse…` and the other kernels
+// without a mistake. Unless a comment says otherwise: y and x have as many elements as the grid has threads; block 256.
 
 #include "FaultyKernels.h"
 
@@ -7,7 +7,7 @@
 
 #include "Kernels/Prelude.hpp"
 
-/// All of them.
+/// All kernels.
 #define FAULTY_KERNELS(EACH)                                                                     \
   EACH(reverse) EACH(reverseWithoutBarrier) EACH(reverseTwice)                                   \
   EACH(reverseTwiceWithoutSecondBarrier) EACH(barrierForSome) EACH(barrierBesideShuffle)         \
@@ -41,7 +41,8 @@ KERNEL(reverseWithoutBarrier, float *y, const float *x) {
   y[place()] = part[threads - 1 - threadIdx.x];
 }
 
-/// No mistake: a block reverses two parts, one after the other. y and x have twice as many numbers as there are threads.
+/// No mistake: a block reverses two parts, one after the other. y and x have twice as many elements as there are
+/// threads.
 KERNEL(reverseTwice, float *y, const float *x) {
   SHARED_ARRAY(float, part, [BLOCK]);
   for (int first = 0; first < 2 * threads; first += threads) {
@@ -62,7 +63,7 @@ KERNEL(reverseTwiceWithoutSecondBarrier, float *y, const float *x) {
   }
 }
 
-/// Only some threads come to the barrier.
+/// Only some threads reach the barrier.
 KERNEL(barrierForSome, float *y, const float *x) {
   if (threadIdx.x < 100) __syncthreads();
   y[place()] = x[place()];
@@ -80,32 +81,32 @@ KERNEL(barrierBesideShuffle, float *y, const float *x) {
 
 // MARK: Memory
 
-/// Writes one number more than y has.
+/// Writes one element past the end of y.
 KERNEL(writesBehind, float *y, long long count) {
   for (long long i = GRID_FIRST; i <= count; i += GRID_STEP) y[i] = 1;
 }
 
-/// Writes the number before y.
+/// Writes the element before y.
 KERNEL(writesBefore, float *y, long long count) {
   for (long long i = GRID_FIRST; i < count; i += GRID_STEP) y[i - 1] = 1;
 }
 
-/// Reads one number more than x has.
+/// Reads one element past the end of x.
 KERNEL(readsBehind, float *y, const float *x, long long count) {
   for (long long i = GRID_FIRST; i < count; i += GRID_STEP) y[i] = x[i + 1];
 }
 
-/// Copies one number more than there are, from behind x to behind y.
+/// Copies one element too many, from past the end of x to past the end of y.
 KERNEL(copiesOneMore, float *y, const float *x, long long count) {
   for (long long i = GRID_FIRST; i <= count; i += GRID_STEP) y[i] = x[i];
 }
 
-/// No mistake of its own: passes on what x holds.
+/// No mistake of its own: copies x.
 KERNEL(copies, float *y, const float *x, long long count) {
   for (long long i = GRID_FIRST; i < count; i += GRID_STEP) y[i] = x[i];
 }
 
-/// Only the first block writes the shared numbers that all blocks read.
+/// Only the first block writes the shared values that all blocks read.
 KERNEL(sharedOfAnotherBlock, float *y, const float *x) {
   SHARED_ARRAY(float, part, [BLOCK]);
   if (blockIdx.x == 0) part[threadIdx.x] = x[place()];
@@ -133,7 +134,7 @@ KERNEL(reverseCopied, float *y, const float *x) {
   y[place()] = part[threads - 1 - threadIdx.x];
 }
 
-/// Nobody waits for the copies.
+/// The copies are never waited for.
 KERNEL(reverseCopiedWithoutWait, float *y, const float *x) {
   SHARED_ARRAY(float, part, [BLOCK]);
   if (threadIdx.x < 64) copyAsync(&part[4 * threadIdx.x], x + blockIdx.x * threads + 4 * threadIdx.x, true);
@@ -142,8 +143,8 @@ KERNEL(reverseCopiedWithoutWait, float *y, const float *x) {
   y[place()] = part[threads - 1 - threadIdx.x];
 }
 
-/// The next copies start before everybody has read what they replace. y and x have twice as many numbers as there are
-/// threads.
+/// The next copies start before all threads have read the values that they replace. y and x have twice as many elements
+/// as there are threads.
 KERNEL(copiedTooEarly, float *y, const float *x) {
   SHARED_ARRAY(float, part, [BLOCK]);
   part[threadIdx.x] = x[threadIdx.x];
@@ -157,7 +158,7 @@ KERNEL(copiedTooEarly, float *y, const float *x) {
   y[threads + threadIdx.x] = part[threads - 1 - threadIdx.x];
 }
 
-/// The place in shared memory is no multiple of 16 bytes.
+/// The offset in shared memory is not a multiple of 16 bytes.
 KERNEL(copyNotAligned, float *y, const float *x) {
   SHARED_ARRAY(float, part, [BLOCK + 4]);
   copyAsync(&part[threadIdx.x + 1], x, true);
@@ -168,7 +169,7 @@ KERNEL(copyNotAligned, float *y, const float *x) {
 
 // MARK: Warps
 
-/// Rows of matrices that are no multiple of 16 bytes apart.
+/// Matrix rows whose distance is not a multiple of 16 bytes.
 KERNEL(rowsNotAligned, float *y) {
   SHARED_ARRAY(unsigned, rows, [32][5]);
   unsigned words[4];

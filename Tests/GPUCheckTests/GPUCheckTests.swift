@@ -1,5 +1,5 @@
-// The program that checks GPUs, on the emulated device and with small models: whoever has a GPU for minutes must not meet its
-// mistakes first.
+// The program that checks GPUs, on the emulated device and with small models: its bugs must not be discovered during
+// the few minutes on a GPU.
 
 import Foundation
 import MVARTestSupport
@@ -57,7 +57,7 @@ import Testing
     #expect(!cells(result.output).isEmpty)
   }
 
-  /// The commands of `mvar` are part of this program, also where one starts the program again.
+  /// The commands of `mvar` are part of this program, including one that restarts the program.
   @Test func mvar() throws {
     let golden = Fixtures.path("golden/tiny.filter.safetensors")
     let verified = try run(["mvar", "verify", golden, "--summary"])

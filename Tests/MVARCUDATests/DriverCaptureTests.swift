@@ -1,11 +1,11 @@
-// The emulated driver keeps the rules of capture: what a captured stream, its thread or nobody may do meanwhile, and
-// what a graph does whose memory is gone.
+// The emulated driver obeys the rules of capture: what a captured stream, its thread or any thread may not do
+// meanwhile, and what a graph does after its memory was freed.
 
 import CUDAEmulator
 import MVARCUDA
 import Testing
 
-/// Functions of the driver as they are, without the engine's care around them.
+/// The driver's raw functions, without the engine's safeguards.
 private enum Raw {
   typealias Begin = @convention(c) (UInt, Int32) -> Int32
   typealias End = @convention(c) (UInt, UnsafeMutablePointer<UInt>) -> Int32
@@ -42,7 +42,7 @@ private enum Raw {
 
 extension EmulatedDevice {
   @Suite struct DriverCaptureTests {
-    /// Keeps the device's context this thread's.
+    /// Keeps the device's context current for this thread.
     private let device: CUDADevice
     private let stream: UInt
     private let memory: UInt64
@@ -55,7 +55,7 @@ extension EmulatedDevice {
       (self.stream, self.memory) = (stream, memory)
     }
 
-    /// Ends the capture, and gives everything back.
+    /// Ends the capture, and frees everything.
     private func finish(expecting status: Int32 = 0) {
       var graph: UInt = 0
       #expect(Raw.end(stream, &graph) == status && (graph == 0) == (status != 0))
@@ -84,7 +84,7 @@ extension EmulatedDevice {
       finish()
     }
 
-    /// 900 is CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, 901 that a capture was lost.
+    /// 900 is CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, 901 means that a capture was invalidated.
     @Test("What a captured stream refuses ends the capture", arguments: 0..<4)
     func lost(operation: Int) {
       var bytes: UInt32 = 0

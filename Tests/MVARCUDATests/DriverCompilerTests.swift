@@ -5,7 +5,7 @@ import MVARCUDA
 import MVARTestSupport
 import Testing
 
-/// The compiler of this machine, if any.
+/// This machine's compiler, if any.
 private let machineCompiler = try? NVRTC.find(for: nil)
 
 @Suite(.enabled(if: machineCompiler != nil, "there is no NVRTC on this machine"))

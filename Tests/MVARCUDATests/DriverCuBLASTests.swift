@@ -1,5 +1,5 @@
-// Products of linear layers left to cuBLAS, which is emulated: every layout, type and size, what is kept and given back,
-// and what is said where the library is missing or fails.
+// Products of linear layers computed by an emulated cuBLAS: every layout, type and size, what is kept and freed, and
+// the errors when the library is missing or fails.
 
 import CUDAEmulator
 import MVARCUDA
@@ -9,7 +9,7 @@ import Testing
 
 extension EmulatedDevice {
   @Suite struct DriverCuBLASTests {
-    /// Cases of linear layers: one row, one output, sizes that are no multiple of anything, more rows than columns.
+    /// Cases of linear layers: one row, one output, sizes that are not round, more rows than columns.
     @Test(
       "Linear layers err as little as plain loops do",
       arguments: OperatorCases.all.filter { $0.operatorName == "linear" })
@@ -24,7 +24,7 @@ extension EmulatedDevice {
       try expectSinglePrecision(of: try operation.run(on: CUDA.self, device: engine), operation)
     }
 
-    /// The library rounds the same numbers as our own kernels, and adds the products in another order.
+    /// The library rounds the same values as our own kernels, and adds the products in a different order.
     @Test(
       "Results are those of our own kernels",
       arguments: CUDAEngine.Precision.allCases,
@@ -42,14 +42,14 @@ extension EmulatedDevice {
         return try [y, d.x, d.weight, #require(d.bias)].map { try $0.scalars() }
       }
       let (own, found) = (try results(nil), try results(Emulator.cuBLAS()))
-      // Sums of at most 130 products of numbers of size 1.
+      // Sums of at most 130 products of values of order 1.
       for (own, found) in zip(own, found) { expectClose(found, own, Tolerance(absolute: 1e-4), "\(precision)") }
     }
 
     @Test func partsOfTensorsAndNothing() throws {
       for precision in CUDAEngine.Precision.allCases {
         let engine = try Emulator.engine(precision: precision, library: Emulator.cuBLAS())
-        // Rows that start in the middle of a buffer, at an odd number.
+        // Rows that start in the middle of a buffer, at an odd index.
         let all = try Tensor<CUDA>((0..<15).map { Float($0) }, shape: [5, 3], on: engine)
         let weight = try Tensor<CUDA>([1, 0, 0, 0, 0, 2], shape: [2, 3], on: engine)
         let y = CUDA.linear(all.rows(1..<4), weight: weight, bias: nil)
@@ -71,7 +71,7 @@ extension EmulatedDevice {
         let used = engine.memoryUse.used
         for _ in 0..<3 { #expect(try CUDA.linear(x, weight: x, bias: nil).scalars().allSatisfy { $0 == 4 }) }
         #expect(cudaemu_live_blas_handles() == handles + 1)
-        // The workspace is no tensor.
+        // The workspace is not a tensor.
         #expect(engine.memoryUse.used == used && engine.memoryUse.peak < 1 << 20)
       }
       #expect(cudaemu_live_blas_handles() == handles && cudaemu_live_allocations() == allocations)

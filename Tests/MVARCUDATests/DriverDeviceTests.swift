@@ -52,7 +52,7 @@ extension EmulatedDevice {
       var read = [Int32](repeating: 0, count: 4)
       try read.withUnsafeMutableBytes { try pool.stream.download(b, into: $0) }
       #expect(read == [7, 9, -2, 3])
-      // Nothing is a copy too.
+      // An empty copy is valid too.
       try pool.stream.copy(0, from: a, at: 16, to: b)
       try pool.stream.fill(a, word: 0, count: 0)
       try pool.stream.upload(UnsafeRawBufferPointer(start: nil, count: 0), to: a)
@@ -95,7 +95,7 @@ extension EmulatedDevice {
         let allocations = cudaemu_live_allocations()
         let third = try pool.makeBuffer(byteCount: 4800)
         #expect(cudaemu_live_allocations() == allocations && pool.use.idle == 0)
-        // An idle block that is far too large is left alone.
+        // An idle block that is far too large is not used.
         let small = try pool.makeBuffer(byteCount: 0)
         #expect(cudaemu_live_allocations() == allocations + 1)
         withExtendedLifetime((second, third, small)) {}
@@ -106,7 +106,7 @@ extension EmulatedDevice {
     }
 
     @Test func idleMemoryMakesRoom() throws {
-      // A driver that refuses the second allocation, until something was freed.
+      // A driver that refuses the second allocation until something is freed.
       Refusal.allocations = 0
       let refuse: @convention(c) (UnsafeMutablePointer<UInt64>, Int) -> Int32 = { address, count in
         Refusal.allocations += 1

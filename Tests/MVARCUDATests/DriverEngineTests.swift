@@ -1,4 +1,4 @@
-// The engine on the emulated device: tensors in and out, memory shared and given back, and failures that are remembered.
+// The engine on the emulated device: tensors in and out, memory shared and freed, and failures that are remembered.
 
 import CUDAEmulator
 import MVARCUDA
@@ -36,7 +36,7 @@ extension EmulatedDevice {
         let x = try Tensor<CUDA>([Float](repeating: 1, count: 1000), shape: [1000], on: engine)
         let y = CUDA.silu(x)
         #expect(engine.memoryUse.used == 8192 && engine.memoryUse.peak == 8192)
-        // Nobody else refers to it: the result takes its place.
+        // No other reference exists: the result takes its place.
         let z = CUDA.silu(y)
         #expect(try z.scalars().count == 1000)
         try engine.freeIdleMemory()
@@ -72,7 +72,7 @@ extension EmulatedDevice {
     @Test func failuresAreRemembered() throws {
       let engine = try Emulator.engine()
       let x = try Tensor<CUDA>([1, 2, 3], shape: [3], on: engine)
-      // More than any device has: the operator cannot say so, what reads the result can.
+      // More than any device has: the operator cannot report this; reading the result does.
       let huge = Tensor<CUDA>(repeating: 0, shape: [1 << 45], on: engine)
       let error = cudaError { _ = try huge.scalars() }
       guard case .outOfMemory = error else {
@@ -101,7 +101,7 @@ extension EmulatedDevice {
   }
 }
 
-/// Numbers at a fixed place.
+/// Values at a fixed address.
 private final class Owner {
   let start: UnsafeMutablePointer<Float>
 

@@ -1,7 +1,7 @@
-// The emulator finds what it promises to find: every kernel here has one mistake on purpose.
+// The emulator detects what it promises to detect: every kernel here has one deliberate mistake.
 //
-// Mistakes that the emulator cannot name show in the results: of memory that nobody has written as NaN, of memory outside
-// a buffer as huge numbers, of threads that do not wait for one another as results that differ between two schedules.
+// Mistakes that the emulator cannot name show up in the results: reads of unwritten memory as NaN, reads outside a
+// buffer as huge values, missing synchronization as results that differ between two schedules.
 
 import CUDAEmulator
 import CUDAFaultyKernels
@@ -12,7 +12,7 @@ extension EmulatedDevice {
   @Suite struct DriverFaultTests {
     // MARK: Threads that do not wait
 
-    /// Both schedules that the operators are tested under see all of these.
+    /// Both schedules that the operators are tested under detect all of these.
     @Test("Right kernels give the same result under every schedule", arguments: ["reverse", "reverseCopied"])
     func right(kernel: String) throws {
       for schedule in 0..<8 as Range<UInt32> {
@@ -29,7 +29,7 @@ extension EmulatedDevice {
     @Test func missingBarrier() throws {
       for schedule in [0, 3] as [UInt32] {
         let found = try Faulty.run("reverseWithoutBarrier", schedule: schedule)
-        // Half of the threads are too early, and see what nobody has written.
+        // Half the threads are too early, and read unwritten memory.
         #expect(found.contains(where: \.isNaN) && found != Faulty.reversed)
       }
       let (forward, backward) = (
@@ -46,13 +46,13 @@ extension EmulatedDevice {
     }
 
     @Test func missingWaitForCopies() throws {
-      // Copies that arrive as late as they may show it, copies that arrive at once do not.
+      // Copies that arrive as late as allowed reveal it; copies that arrive immediately do not.
       #expect(try Faulty.run("reverseCopiedWithoutWait", schedule: 0).allSatisfy(\.isNaN))
       #expect(try Faulty.run("reverseCopiedWithoutWait", schedule: 3) == Faulty.reversed)
     }
 
     @Test func copiesThatStartTooEarly() throws {
-      // Here it is the other way round.
+      // Here it is the other way around.
       #expect(try Faulty.run("copiedTooEarly", blocks: 1, numbers: 512, schedule: 0) == Faulty.reversed)
       #expect(try Faulty.run("copiedTooEarly", blocks: 1, numbers: 512, schedule: 3) != Faulty.reversed)
     }
@@ -72,7 +72,7 @@ extension EmulatedDevice {
     @Test("Writing outside a buffer is found", arguments: ["writesBehind", "writesBefore"])
     func writingOutside(kernel: String) throws {
       let place = kernel == "writesBehind" ? "behind" : "before"
-      // Whether the last number ends where a block of a pool would or not.
+      // Whether or not the last element ends where a block of a pool would.
       for count in [1, 128, 1000] {
         #expect(
           Faulty.report(kernel, count: count)
@@ -130,7 +130,7 @@ extension EmulatedDevice {
 
     @Test func freeingTwice() throws {
       let pool = try Faulty.pool()
-      let watched = try pool.makeBuffer(byteCount: 1)  // makes the device's context this thread's
+      let watched = try pool.makeBuffer(byteCount: 1)  // makes the device's context current for this thread
       defer { withExtendedLifetime(watched) {} }
       typealias Allocate = @convention(c) (UnsafeMutablePointer<UInt64>, Int) -> Int32
       typealias Free = @convention(c) (UInt64) -> Int32

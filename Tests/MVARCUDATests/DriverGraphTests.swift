@@ -1,5 +1,5 @@
-// Recorded work on the emulated device: it does again what it did, on other numbers, in memory that nobody else gets,
-// and says what cannot be recorded.
+// Recorded work on the emulated device: it repeats its work on other values, in memory that nothing else uses, and
+// reports what cannot be recorded.
 
 import CUDAEmulator
 import MVARCUDA
@@ -7,8 +7,8 @@ import MVARTestSupport
 import TensorCore
 import Testing
 
-/// Some work with every kind of step: products, attention, fills, results that take an input's place, and memory that
-/// is used twice.
+/// Work with every kind of step: products, attention, fills, results that take an input's place, and memory that is
+/// reused.
 private struct Work {
   var weight: Tensor<CUDA>?
   let engine: CUDAEngine
@@ -18,7 +18,7 @@ private struct Work {
     weight = try Tensor(RandomValues.floats(32 * 32, seed: 1), shape: [32, 32], on: engine)
   }
 
-  /// Numbers [2, 5, 32] that differ from seed to seed.
+  /// Values [2, 5, 32] that differ from seed to seed.
   func input(_ seed: UInt64) throws -> Tensor<CUDA> {
     try Tensor(RandomValues.floats(320, seed: seed), shape: [2, 5, 32], on: engine)
   }
@@ -39,7 +39,7 @@ private struct Work {
 }
 
 extension RandomValues {
-  /// Normally distributed numbers.
+  /// Normally distributed values.
   fileprivate static func floats(_ count: Int, seed: UInt64) -> [Float] {
     var random = RandomValues(seed: seed)
     return random.normal([count]).numbers.map { Float($0) }
@@ -88,7 +88,7 @@ extension EmulatedDevice {
 
     // MARK: Memory
 
-    /// With memory that is used again, a block that somebody else has got shows in the numbers of both.
+    /// With memory that is reused, a block that is also used elsewhere shows up in the values of both.
     @Test func nobodyElseGetsTheMemory() throws {
       let engine = try Emulator.engine(memory: .recycled)
       let work = try Work(engine)
@@ -108,7 +108,7 @@ extension EmulatedDevice {
       let expected = try work(work.input(3)).scalars()
       let recording = Recording<CUDA, Tensor<CUDA>>(CUDA.makeRecorder(on: engine))
       for _ in 0..<2 { _ = try recording(work.input(2), work.callAsFunction) }
-      // Nobody else refers to the weights any more, and the engine forgets its lists.
+      // No other reference to the weights exists any more, and the engine discards its lists.
       work.weight = nil
       forgetLists(on: engine)
       let others = (0..<60).flatMap { _ in
@@ -118,7 +118,7 @@ extension EmulatedDevice {
       withExtendedLifetime(others) {}
     }
 
-    /// Makes an engine throw away the lists of integers that it keeps.
+    /// Makes an engine discard the lists of integers that it keeps.
     private func forgetLists(on engine: CUDAEngine) {
       let x = Tensor<CUDA>(repeating: 0, shape: [1, 64, 1, 1], on: engine)
       let query = Tensor<CUDA>(repeating: 0, shape: [1, 1, 1, 1], on: engine)
@@ -147,7 +147,7 @@ extension EmulatedDevice {
           #expect(settled.1.used > unrecorded && cudaemu_live_graphs() == before.2 + 2)
           for _ in 0..<20 { try all() }
           #expect(cudaemu_live_bytes() == settled.0 && engine.memoryUse == settled.1)
-          // What graphs work in is not idle.
+          // The memory that graphs use is not idle.
           try engine.freeIdleMemory()
           #expect(engine.memoryUse.used == settled.1.used)
           try all()
@@ -165,7 +165,7 @@ extension EmulatedDevice {
         _ = try pool.makeBuffer(byteCount: 512)
         try pool.drain()
         #expect(cudaemu_live_bytes() == before + 512 && cost.use.used == 512 && cost.use.idle == 0)
-        // Used again.
+        // Reused.
         _ = try pool.makeBuffer(byteCount: 512)
         #expect(cudaemu_live_bytes() == before + 512 && cost.use.used == 512)
       }
@@ -191,7 +191,7 @@ extension EmulatedDevice {
         #expect(
           error?.description
             == "\(operation) cannot be recorded in a launch graph, which the device repeats without this process")
-        // The stream does its work again, and nothing has failed.
+        // The stream executes its work again, and nothing has failed.
         #expect(try CUDA.multiply(x, by: 2).scalars() == [2, 4, 6])
       }
       #expect(cudaemu_live_graphs() == graphs)
@@ -226,7 +226,7 @@ extension EmulatedDevice {
         FailingGraphs.failing = function
         let y = [recording(inputs[1], work.callAsFunction), recording(inputs[2], work.callAsFunction)]
         if function == "cuGraphExecDestroy" {
-          // It is called by nobody who could be told.
+          // Its caller cannot be notified.
           #expect(try y[1].scalars().count == 320)
         } else {
           let error = cudaError { _ = try y[0].scalars() }

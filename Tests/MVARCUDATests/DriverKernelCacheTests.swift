@@ -1,4 +1,4 @@
-// Compiled kernels on disk: found again, not found when anything that went into them differs, and never damaged.
+// Compiled kernels on disk: found again, not found when anything that they depend on differs, and never damaged.
 
 import Foundation
 import MVARCUDA
@@ -55,7 +55,7 @@ import Testing
     let folder = FileManager.default.temporaryDirectory.appending(path: "mvar-cache-\(UUID().uuidString)")
     defer { try? FileManager.default.removeItem(at: folder) }
     let cache = KernelCache(folder: folder.path(percentEncoded: false))
-    // Each writes contents of its own, so that a mixture would be noticed; a reader sees none or one of them, whole.
+    // Each writes different contents, so that a mixture would be noticed; a reader sees none or one of them, whole.
     let images = (0..<8).map { writer in [UInt8](repeating: UInt8(writer), count: 200_000 + writer) }
     let seen = await withTaskGroup(of: [UInt8]?.self) { group in
       for image in images {
@@ -80,7 +80,7 @@ import Testing
       try plant(["note.txt"], in: folder)
       for number in 0..<70 {
         cache.write([1, 2, 3], "\(number)")
-        // Files that are written in the same moment have no order.
+        // Files written at the same moment have no order.
         let time = [FileAttributeKey.modificationDate: Date(timeIntervalSince1970: Double(number))]
         try FileManager.default.setAttributes(time, ofItemAtPath: try #require(cache.path("\(number)")))
       }

@@ -1,4 +1,4 @@
-// Kernels that were compiled in advance: taken where they fit the device and the text, asked of the compiler elsewhere.
+// Kernels that were compiled in advance: used if they match the device and the text, otherwise compiled.
 
 import Foundation
 import MVARCUDA
@@ -8,7 +8,7 @@ import Testing
 @Suite struct DriverKernelImagesTests {
   private struct NoCompiler: Error {}
 
-  /// A folder with images of all files for an architecture; an image says what it is.
+  /// A folder with images of all files for an architecture; an image names itself.
   private func fill(_ folder: KernelCache, for architecture: String, except missing: String? = nil) {
     for source in KernelTexts.files.values where source.name != missing {
       KernelImages.prepare(image(source.name, architecture), of: source, for: architecture, in: folder)
@@ -31,7 +31,7 @@ import Testing
       #expect(throws: NoCompiler.self) { try images(hopper, folder) }
       fill(folder, for: "sm_90")
       #expect(try images(hopper, folder).image("Loss.cu") == image("Loss.cu", "sm_90"))
-      // Machine code is for one kind of device.
+      // Machine code is for one kind of device only.
       #expect(throws: NoCompiler.self) { try images(ComputeCapability(major: 8, minor: 9), folder) }
       let complete = try images(hopper, folder)
       #expect(throws: CUDAError.noKernel("file NoSuchFile.cu")) { try complete.image("NoSuchFile.cu") }

@@ -1,4 +1,4 @@
-// Where libraries are looked for, in which order, and what is said when there are none. The folders are made up.
+// Where libraries are looked for, in which order, and the error when there are none. The folders are made up.
 
 import Foundation
 import MVARCUDA
@@ -6,7 +6,7 @@ import MVARTestSupport
 import Testing
 
 @Suite struct DriverLibrarySearchTests {
-  /// A search in folders of a test's own.
+  /// A search in a test's own folders.
   private func search(_ folder: String, _ environment: [String: String] = [:]) -> LibrarySearch {
     LibrarySearch(environment: environment, home: "\(folder)/home", root: "\(folder)/system")
   }
@@ -102,7 +102,7 @@ import Testing
   }
 
   @Test func libraryOfTheSameNameWithoutTheFunctions() {
-    // The mathematical library is one that every machine has.
+    // The math library is one that every machine has.
     let error = cudaError { _ = try CUDADriver.system(search("/nowhere", ["MVAR_CUDA_DRIVER": "libm.so.6"])) }
     #expect(
       error?.description

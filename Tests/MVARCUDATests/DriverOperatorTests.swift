@@ -1,5 +1,5 @@
-// Every operator of the CUDA engine, forward and backward, on the emulated device: the cases and the bar are those of the
-// other engines. Each runs under two schedules of the emulator, which together show forgotten barriers.
+// Every operator of the CUDA engine, forward and backward, on the emulated device: the cases and tolerances are those
+// of the other engines. Each runs under two schedules of the emulator, which together reveal missing barriers.
 
 import CUDAEmulator
 import MVARCUDA
@@ -30,7 +30,7 @@ extension EmulatedDevice {
     func nearestCode(metric: CodeMetric) throws {
       var random = RandomValues(seed: 6)
       let (codebook, vectors) = (random.normal([130, 33]), random.normal([70, 33]))
-      // Twice the same codes, and vectors that are codes.
+      // Duplicate codes, and vectors that equal codes.
       let doubled = Values(codebook.numbers + codebook.numbers, shape: [260, 33])
       let all = Values(vectors.numbers + codebook.numbers, shape: [2, 100, 33])
       let engine = Emulator.shared
@@ -41,7 +41,7 @@ extension EmulatedDevice {
       #expect(try found.values() == expected.values() && found.shape == expected.shape)
     }
 
-    /// Both operands are rounded to `unit` at most, so a product errs by twice that relative to its magnitude.
+    /// Both operands are rounded by at most `unit`, so a product errs by at most twice that relative to its magnitude.
     @Test(
       "Products err as their precision says",
       arguments: [(CUDAEngine.Precision.float32, 0x1p-20), (.tf32, 0x1p-11), (.bfloat16, 0x1p-9)])
@@ -69,7 +69,7 @@ extension EmulatedDevice {
         #expect(shares.allSatisfy { $0 <= 1 }, "\(shares.max() ?? 0) of the bound")
         #expect(precision == .float32 || shares.contains { $0 > 0.01 }, "nothing was rounded")
       }
-      // The same kernels compute convolutions, of a kernel of 1 × 1 as here or of any.
+      // The same kernels compute convolutions, with a 1 × 1 kernel as here or with any other.
       let map = try on(Values(x.numbers, shape: [1, 150, 7, 10]))
       let kernel = try on(Values(dy.numbers, shape: [140, 150, 1, 1]))
       let y = CUDA.convolution(map, weight: kernel, bias: nil, .padded(0))

@@ -1,4 +1,4 @@
-// An engine on the emulator, and drivers that fail where a test wants them to.
+// An engine on the emulator, and drivers that fail where a test needs them to.
 
 import CUDAEmulator
 import Foundation
@@ -10,32 +10,32 @@ import Testing
 @Suite(.serialized) struct EmulatedDevice {}
 
 enum Emulator {
-  /// An engine that tests share which need no other.
+  /// An engine shared by tests that need no other.
   static let shared = try! engine()
 
-  /// The emulated driver, which counts what waits for it and what it is given to launch.
+  /// The emulated driver, which counts waits and launches.
   static func driver() throws -> CUDADriver { try driver { HostReads.counting($0) ?? HostLaunches.counting($0) } }
 
   /// The emulated driver with some of its functions replaced.
   ///
-  /// - Parameter replacement: another function for a name, or nil for the emulator's.
+  /// - Parameter replacement: a different function for a name, or nil for the emulator's.
   static func driver(_ replacement: (String) -> UnsafeMutableRawPointer?) throws -> CUDADriver {
     try CUDADriver(name: "emulator") { replacement($0) ?? cudaemu_symbol($0) }
   }
 
   /// The emulated cuBLAS with some of its functions replaced.
   ///
-  /// - Parameter replacement: another function for a name, or nil for the emulator's.
+  /// - Parameter replacement: a different function for a name, or nil for the emulator's.
   static func cuBLAS(_ replacement: (String) -> UnsafeMutableRawPointer? = { _ in nil }) throws -> CuBLAS {
     try CuBLAS(name: "emulator") { replacement($0) ?? cudaemu_symbol($0) }
   }
 
-  /// An engine on the emulated device. A launch with other arguments than the kernel declares is an issue.
+  /// An engine on the emulated device. A launch whose arguments differ from the kernel's declaration is an issue.
   ///
   /// - Parameters:
-  ///   - library: what computes products of linear layers; nil for our own kernels
-  ///   - memory: exact unless a test is about recycling, so that the emulator sees what a kernel reads or writes outside a
-  ///     tensor.
+  ///   - library: the library that computes products of linear layers; nil for our own kernels
+  ///   - memory: exact unless a test is about recycling, so that the emulator detects what a kernel reads or writes
+  ///     outside a tensor.
   static func engine(
     precision: CUDAEngine.Precision = .float32, library: CuBLAS? = nil, memory: DeviceMemoryPool.Policy = .exact
   ) throws -> CUDAEngine {
@@ -50,10 +50,10 @@ enum Emulator {
     #expect(declared == given, "the kernel \(kernel) declares \(declared ?? "nothing") and is given \(given)")
   }
 
-  /// The image of a kernel file: the emulator takes its name.
+  /// The image of a kernel file: for the emulator, its name.
   static func image(_ file: String) -> [UInt8] { Array(file.utf8) + [0] }
 
-  /// The kernels that the emulator has compiled of a file.
+  /// The kernels that the emulator has compiled from a file.
   static func kernels(of file: String) -> Set<String> {
     Set((0...).lazy.map { cudaemu_kernel_at(file, $0) }.prefix { $0 != nil }.map { String(cString: $0!) })
   }
@@ -64,7 +64,7 @@ enum Emulator {
   { unsafeBitCast(function, to: UnsafeMutableRawPointer.self) }
 }
 
-/// An error of CUDA that a piece of code throws; nil with an issue where it throws none.
+/// The CUDA error that a piece of code throws; nil, with an issue, if it throws none.
 func cudaError(sourceLocation: SourceLocation = #_sourceLocation, _ body: () throws -> Void) -> CUDAError? {
   #expect(throws: CUDAError.self, sourceLocation: sourceLocation, performing: body)
 }

@@ -1,11 +1,11 @@
-// A driver one of whose functions for graphs fails when a test says so, as a real one would: without leaving anything
-// behind that the caller would have to give back.
+// A driver with one graph function that fails on a test's request, as a real one would: without leaving anything that
+// the caller would have to free.
 
 import CUDAEmulator
 import MVARCUDA
 
 enum FailingGraphs {
-  /// The functions.
+  /// The functions that can fail.
   static let functions = [
     "cuStreamBeginCapture_v2", "cuStreamEndCapture", "cuGraphInstantiateWithFlags", "cuGraphLaunch", "cuGraphDestroy",
     "cuGraphExecDestroy",
@@ -17,7 +17,7 @@ enum FailingGraphs {
   /// CUDA_ERROR_LAUNCH_FAILED.
   static let status: Int32 = 719
 
-  /// An engine of that driver.
+  /// An engine with that driver.
   static func engine() throws -> CUDAEngine {
     let driver = try Emulator.driver { replacement($0) }
     return try CUDAEngine(CUDADevice(driver)) { Emulator.image($0) }

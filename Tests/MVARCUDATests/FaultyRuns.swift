@@ -1,4 +1,4 @@
-// Launching the faulty kernels, and what the emulator says about them.
+// Launching the faulty kernels, and the emulator's reports.
 
 import CUDAEmulator
 import CUDAFaultyKernels
@@ -6,12 +6,12 @@ import MVARCUDA
 import Testing
 
 enum Faulty {
-  /// What kernels get as x.
+  /// The kernels' input x.
   static let numbers = (0..<512).map { Float($0) + 0.5 }
-  /// What is right for all that reverse: each run of 256 numbers reversed.
+  /// The correct result of all kernels that reverse: each run of 256 values reversed.
   static let reversed = Array(numbers[..<256].reversed() + numbers[256...].reversed())
 
-  /// A pool whose buffers are all watched.
+  /// A pool whose buffers are all checked.
   static func pool() throws -> DeviceMemoryPool {
     faulty_kernels_add()
     return DeviceMemoryPool(try CUDAStream(CUDADevice(Emulator.driver())), policy: .exact)
@@ -20,8 +20,8 @@ enum Faulty {
   /// Runs a kernel on y and x.
   ///
   /// - Parameters:
-  ///   - numbers: how many y and x have
-  ///   - count: whether the kernel takes that number
+  ///   - numbers: the number of elements of y and x
+  ///   - count: whether the kernel takes that number as an argument
   ///   - dynamicBytes: shared memory given at launch.
   /// - Returns: y
   static func run(
@@ -37,7 +37,7 @@ enum Faulty {
     return try read(y, count: count, pool)
   }
 
-  /// What the emulator says about a kernel that takes y, x if asked for, and a count if it is given.
+  /// The emulator's report on a kernel that takes y, x if requested, and a count if given.
   static func report(
     _ kernel: String, x takesX: Bool? = nil, count: Int? = nil, threads: Int = 256, dynamicBytes: Int = 0,
     schedule: UInt32 = 0
@@ -70,14 +70,14 @@ enum Faulty {
     try module.kernel(kernel).launch(on: pool.stream, shape, arguments)
   }
 
-  /// The numbers of a buffer.
+  /// The values in a buffer.
   static func read(_ buffer: CUDABuffer, count: Int, _ pool: DeviceMemoryPool) throws -> [Float] {
     var numbers = [Float](repeating: 0, count: count)
     try numbers.withUnsafeMutableBytes { try pool.stream.download(buffer, into: $0) }
     return numbers
   }
 
-  /// The emulator's sentence about what a piece of code does wrong, with an issue where it does nothing wrong.
+  /// The emulator's message about what a piece of code does wrong, with an issue if it does nothing wrong.
   static func message(_ body: () throws -> Void) -> String {
     guard cudaError(body) != nil else { return "" }
     return String(cString: cudaemu_error())

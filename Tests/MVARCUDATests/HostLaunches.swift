@@ -1,16 +1,16 @@
-// Counts what this process gives the emulated device to do: launches of single kernels, and of whole graphs.
+// Counts what this process submits to the emulated device: launches of single kernels, and of whole graphs.
 
 import CUDAEmulator
 import Synchronization
 
 /// How often this process has launched something.
 struct HostLaunches: Equatable {
-  /// Kernels, given to the device or recorded.
+  /// Kernels, launched or recorded.
   var kernels: Int
   /// Graphs.
   var graphs: Int
 
-  /// Those that happen while a piece of code runs.
+  /// The counts for a piece of code.
   static func during(_ body: () throws -> Void) rethrows -> HostLaunches {
     let (kernels, graphs) = (kernelCount.load(ordering: .relaxed), graphCount.load(ordering: .relaxed))
     try body()
@@ -18,7 +18,7 @@ struct HostLaunches: Equatable {
       kernels: kernelCount.load(ordering: .relaxed) - kernels, graphs: graphCount.load(ordering: .relaxed) - graphs)
   }
 
-  /// A function of the driver that counts its calls, in the place of one of the emulator's.
+  /// A function of the driver that counts its calls, in place of one of the emulator's.
   static func counting(_ name: String) -> UnsafeMutableRawPointer? {
     switch name {
     case "cuLaunchKernel": unsafeBitCast(kernel, to: UnsafeMutableRawPointer.self)

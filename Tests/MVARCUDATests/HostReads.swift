@@ -1,4 +1,4 @@
-// Counts what makes the processor wait for the emulated device: copies to the host, and synchronizations.
+// Counts the calls that make the processor wait for the emulated device: copies to the host, and synchronizations.
 
 import CUDAEmulator
 import Synchronization
@@ -10,13 +10,13 @@ struct HostReads: Equatable {
   /// Synchronizations of a stream; every copy has one.
   var synchronizations: Int
 
-  /// Since the process began.
+  /// The counts since the process started.
   static var sinceStart: HostReads {
     HostReads(
       copies: copyCount.load(ordering: .relaxed), synchronizations: synchronizationCount.load(ordering: .relaxed))
   }
 
-  /// Those that happen while a piece of code runs.
+  /// The counts for a piece of code.
   static func during(_ body: () throws -> Void) rethrows -> HostReads {
     let before = sinceStart
     try body()
@@ -25,7 +25,7 @@ struct HostReads: Equatable {
       copies: after.copies - before.copies, synchronizations: after.synchronizations - before.synchronizations)
   }
 
-  /// A function of the driver that counts its calls, in the place of one of the emulator's.
+  /// A function of the driver that counts its calls, in place of one of the emulator's.
   static func counting(_ name: String) -> UnsafeMutableRawPointer? {
     switch name {
     case "cuMemcpyDtoHAsync_v2": unsafeBitCast(copy, to: UnsafeMutableRawPointer.self)

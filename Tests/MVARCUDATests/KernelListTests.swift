@@ -1,5 +1,5 @@
-// The list of kernels, the files of kernels and the emulator agree: nothing is listed that no file defines, no file defines
-// what is not listed, and operators launch by names of the list only, which the compiler sees to.
+// The list of kernels, the files of kernels and the emulator agree: nothing is listed that no file defines, no file
+// defines an unlisted kernel, and operators launch only names in the list, which the compiler ensures.
 
 import CUDAEmulator
 import Foundation
@@ -13,7 +13,7 @@ import Testing
   private func definitions(_ text: String) -> [String] {
     var macros: [String: (parameter: String, body: String)] = [:]
     var names: [String] = []
-    // A line that ends with a backslash goes on.
+    // A line that ends with a backslash continues.
     for line in text.replacing(/\\\n/, with: " ").split(separator: "\n") {
       if let macro = line.firstMatch(of: /^#define (\w+)\((\w+)\) +(.*)/) {
         macros[String(macro.1)] = (String(macro.2), String(macro.3))
@@ -33,7 +33,8 @@ import Testing
 
   private let emulatedFiles = (0...).lazy.map { cudaemu_file_at($0) }.prefix { $0 != nil }.map { String(cString: $0!) }
 
-  /// The list has the files of the folder, and so has the emulator; the headers that they include are embedded as well.
+  /// The list has the files of the folder, and so does the emulator; the headers that they include are embedded as
+  /// well.
   @Test func files() throws {
     let listed = KernelFile.all.map(\.name)
     let folder = Fixtures.root.deletingLastPathComponent().appending(path: "Sources/MVARCUDA/Kernels")
@@ -52,7 +53,7 @@ import Testing
     let listed = file.kernels.map(\.name)
     #expect(!listed.isEmpty && definitions(file.text.text).sorted() == listed.sorted())
     #expect(Emulator.kernels(of: name) == Set(listed))
-    // There is no other way to define one.
+    // There is no other way to define a kernel.
     #expect(!file.text.text.contains("__global__"))
   }
 
@@ -70,10 +71,10 @@ import Testing
     }
   }
 
-  /// What the comparison relies on: every way to define a kernel is seen.
+  /// The comparison relies on this: every way to define a kernel is recognized.
   @Test func definitionsAreSeen() {
     let text = """
-      /// KERNEL(comment, float *y) is none.
+      /// KERNEL(comment, float *y) is not one.
       KERNEL(plain, float *y) {
       RESIDENT_KERNEL(6, resident, float *y,
              int count) {

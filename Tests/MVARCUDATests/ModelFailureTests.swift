@@ -1,5 +1,5 @@
-// A device that fails while a model is at work: the reason is the device's, not that weights are damaged, whether it is
-// found when a result is read or when a loss is.
+// A device that fails while a model is running: the reported reason is the device's, not damaged weights, whether the
+// failure is noticed when reading a result or a loss.
 
 import CUDAEmulator
 import MVAR
@@ -8,7 +8,7 @@ import MVARTraining
 import TensorCore
 import Testing
 
-/// Device memory that runs out when a test says so; the tests of the device run one after another.
+/// Device memory that runs out on a test's request; the tests of the device run one after another.
 private enum Shortage {
   nonisolated(unsafe) static var hasBegun = false
 
@@ -45,7 +45,7 @@ extension EmulatedDevice {
         SeededSource(seed: 4, .tokenizer, on: engine), parts: [.encoder], on: engine)
     }
 
-    /// Runs what must fail for want of memory.
+    /// Runs code that must fail for lack of memory.
     private func expectShortage(_ body: () throws -> Void) throws {
       try engine.freeIdleMemory()
       Shortage.hasBegun = true
@@ -65,7 +65,7 @@ extension EmulatedDevice {
       try expectShortage { _ = try sampler.sample(labels: [1], streams: streams, options) }
     }
 
-    /// What is idle is not for recordings: they need memory of their own.
+    /// Idle memory is not used for recordings: they need memory of their own.
     @Test func recordedSampling() throws {
       let graphs = cudaemu_live_graphs()
       let sampler = try Sampler(transformer, tokenizer.quantizer)

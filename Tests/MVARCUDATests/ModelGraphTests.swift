@@ -1,5 +1,5 @@
-// Sampling runs whose launches are recorded: the same tokens as without and as on the processor, whatever comes in between,
-// with a fraction of the launches.
+// Sampling runs whose launches are recorded: the same tokens as without and as on the processor, whatever happens in
+// between, with a fraction of the launches.
 
 import CUDAEmulator
 import MVAR
@@ -8,19 +8,19 @@ import MVARTestSupport
 import TensorCore
 import Testing
 
-/// One sampling of several.
+/// One sampling run of several.
 private struct Sampling: Sendable {
   let labels: [Int]
   let seed: UInt64
 
-  /// Different labels and seeds, and other numbers of images in between.
+  /// Different labels and seeds, with other batch sizes in between.
   static let all = [
     Sampling(labels: [0, 3, 4], seed: 1), Sampling(labels: [2, 2, 1], seed: 2), Sampling(labels: [1], seed: 3),
     Sampling(labels: [4, 0, 2], seed: 4), Sampling(labels: [3], seed: 5), Sampling(labels: [0], seed: 6),
     Sampling(labels: [0, 3, 4], seed: 1),
   ]
 
-  /// What a sampling run gives: tokens of every scale, guided logits, f̂.
+  /// The result of a sampling run: tokens of every scale, guided logits, f̂.
   struct Result<B: Backend> {
     var tokens: [Indices<B>] = []
     var logits: [Tensor<B>] = []
@@ -66,7 +66,7 @@ private enum Way: CaseIterable {
 
 extension EmulatedDevice {
   @Suite struct ModelGraphTests {
-    /// All results are kept until the end, so that what a later sampling overwrites shows.
+    /// All results are kept until the end, so that anything that a later run overwrites shows up.
     @Test(
       "Recorded sampling runs are those that are computed",
       arguments: Way.allCases.map { ($0, 0) } + [(.guided, 3)] as [(Way, UInt32)])
@@ -129,12 +129,12 @@ extension EmulatedDevice {
       #expect(recorded[0].0 == HostLaunches(kernels: all, graphs: 0))
       #expect(recorded[1].0 == HostLaunches(kernels: all, graphs: 5))
       for sampling in recorded[2...] {
-        // What is left is embedding, guidance, filtering, sampling and the sum of maps.
+        // What remains is embedding, guidance, filtering, sampling and the sum of maps.
         #expect(sampling.0.graphs == 5 && 2 * sampling.0.kernels < all, "\(sampling.0) of \(computed.0)")
       }
     }
 
-    /// The inner sampling is of the same shape: it must not get the memory that the outer one works in.
+    /// The inner sampling run has the same shape: it must not get the memory that the outer one uses.
     @Test func runsInsideRuns() throws {
       let engine = try Emulator.engine(memory: .recycled)
       let (sampler, options) = (try Way.guided.sampler(CUDA.self, on: engine), try Way.guided.options())
@@ -153,7 +153,7 @@ extension EmulatedDevice {
       }
     }
 
-    /// A sampling that its caller ends leaves recordings of its first scales behind.
+    /// A sampling run that its caller stops leaves recordings of its first scales.
     @Test func runsThatEndEarly() throws {
       struct Enough: Error {}
       let engine = try Emulator.engine(memory: .recycled)
@@ -180,7 +180,7 @@ extension EmulatedDevice {
         let (sampler, options) = (try Way.plain.sampler(CUDA.self, on: engine), try Way.plain.options())
         let recordings = SamplingRecordings(sampler)
         func sampleAll() throws {
-          // More numbers of images than are recorded.
+          // More batch sizes than are recorded.
           for count in 1...SamplingRecordings<CUDA>.capacity + 2 {
             let sampling = Sampling(labels: [Int](repeating: 1, count: count), seed: 9)
             let found = try sampling.run(sampler, options, recordings).tokens.map { try $0.values() }

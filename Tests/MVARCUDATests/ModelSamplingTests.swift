@@ -1,5 +1,5 @@
-// Whole tiny models on the emulated device: they sample the same tokens as on the other engines, without ever being waited
-// for between two scales, and say so when their logits are no numbers.
+// Whole tiny models on the emulated device: they sample the same tokens as on the other engines, without any wait
+// between two scales, and report logits that are not finite.
 
 import CUDAEmulator
 import MVAR
@@ -24,7 +24,7 @@ private struct Sampling: CustomTestStringConvertible, Sendable {
     Sampling(testDescription: "VAR with its cache", attention: .blockCausal, guidance: 2, topP: 0.95),
   ]
 
-  /// Samples three images; gives the tokens of each scale, and f̂.
+  /// Samples three images; returns the tokens of each scale, and f̂.
   func run<B: Backend>(
     on engine: B.Type, device: B.Device, damage: ((MarkovianTransformer<B>) throws -> Void)? = nil
   ) throws -> (tokens: [Indices<B>], sum: Tensor<B>) {
@@ -79,7 +79,7 @@ extension EmulatedDevice {
       }
     }
 
-    /// Rows of more codes than shared memory has room for, and more rows than are filtered at once.
+    /// Rows with more codes than fit in shared memory, and more rows than are filtered at once.
     @Test func wideRows() throws {
       var random = RandomValues(seed: 14)
       let logits = random.normal([1, 37, 13_000], deviation: 3)
@@ -93,7 +93,7 @@ extension EmulatedDevice {
     @Test("Logits that are no numbers end the sampling", arguments: [Float.nan, .infinity])
     func damagedWeights(value: Float) throws {
       for sampling in Sampling.all {
-        // The level of scale 2 is added to its tokens alone.
+        // The level embedding of scale 2 is added to its tokens only.
         let error = #expect(throws: NotANumberError.self) {
           _ = try sampling.run(on: CUDA.self, device: Emulator.shared) { model in
             let levels = try #require(model.parameters.first { $0.name == "levelEmbedding.weight" })

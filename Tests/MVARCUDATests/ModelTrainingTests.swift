@@ -1,5 +1,5 @@
-// Training steps of tiny models on the emulated device: losses, every gradient, and the parameters after AdamW err as
-// little as on plain loops; and how often a step waits for the device.
+// Training steps of tiny models on the emulated device: losses, every gradient, and the parameters after AdamW are as
+// accurate as with plain loops; and how often a step waits for the device.
 
 import CUDAEmulator
 import MVAR
@@ -9,7 +9,7 @@ import MVARTraining
 import TensorCore
 import Testing
 
-/// A training step as a case: nothing goes in; the loss, all gradients and all new parameters come out.
+/// A training step as a case: it has no inputs; its outputs are the loss, all gradients and all new parameters.
 private struct StepCase: OperatorCase {
   let operatorName = "training step"
   let name: String

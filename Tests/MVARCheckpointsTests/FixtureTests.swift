@@ -1,4 +1,4 @@
-// Every value in the checkpoints PyTorch wrote, against the formula they were filled with.
+// Every value in the checkpoints that PyTorch wrote, against the formula that they were filled with.
 //
 // The formula (name hash, splitmix fill, rounding) is the one of the golden files' README, written out here again.
 
@@ -8,7 +8,7 @@ import MVARFiles
 import MVARTestSupport
 import Testing
 
-/// The values the golden files' README prescribes for a parameter.
+/// The values that the golden files' README prescribes for a parameter.
 enum Formula {
   static let notFilled = ["zero_k_bias", "lvl_1L", "attn_bias_for_masking", "ema_vocab_hit_SV"]
 
@@ -45,7 +45,7 @@ enum Formula {
     return units(name, count: shape.reduce(1, *)).map { Float(center + bound * $0) }
   }
 
-  /// What a file of this type holds of a float32 value, rounded to nearest even.
+  /// What a file of this type stores for a float32 value, rounded to nearest even.
   static func rounded(_ value: Float, to type: ScalarType) -> Float {
     switch type {
     case .float16: return Float(Float16(value))

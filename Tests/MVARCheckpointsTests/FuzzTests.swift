@@ -1,7 +1,7 @@
-// Thousands of damaged files per format: each must load or give a FileError, quickly and without great memory.
+// Thousands of damaged files per format: each must load or give a FileError, quickly and without using much memory.
 //
-// Seeds are fixed. Files that load are also used: every tensor is converted and the weights are looked for. Pickles
-// and headers are also damaged inside an otherwise sound file, because damage rarely gets past an outer layer.
+// Seeds are fixed. Files that load are also used: every tensor is converted and the weights are searched for. Pickles
+// and headers are also damaged inside an otherwise sound file, because damage rarely gets past the outer layer.
 
 import Foundation
 import MVARCheckpoints
@@ -34,7 +34,7 @@ struct FuzzTests {
       var mutator = FuzzMutator(seed: seed)
       var loaded = 0
       for _ in 0..<rounds where try exercise(try make(&mutator), in: folder) { loaded += 1 }
-      // Some mutants must survive and some must fail, or the test tests nothing.
+      // Some mutants must load and some must fail, or the test tests nothing.
       #expect(loaded > 0 && loaded < rounds, "\(loaded) of \(rounds) loaded")
     }
   }

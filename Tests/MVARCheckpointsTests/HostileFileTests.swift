@@ -51,7 +51,7 @@ struct HostileFileTests {
       torch(Pickle.text("builtins"), Pickle.text("eval"), [0x93])),
     Case(
       "the pickle names __builtin__.eval, which is not a tensor-rebuilding function; nothing was executed",
-      // Named, dropped and never called.
+      // Named, discarded and never called.
       torch(Pickle.global("__builtin__", "eval"), [0x30, 0x4e])),
     Case(
       "the pickle names posix.system, which is not a tensor-rebuilding function; nothing was executed",

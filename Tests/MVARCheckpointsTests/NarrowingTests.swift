@@ -1,5 +1,5 @@
-// Rounding to half and bfloat16: every half there is survives the way to Float and back, ties go to even, and numbers that
-// do not fit are refused by name.
+// Rounding to half and bfloat16: every half value survives the conversion to Float and back, ties go to even, and
+// values that do not fit are refused with the tensor's name.
 
 import MVARCheckpoints
 import MVARFiles

@@ -34,7 +34,7 @@ struct NumPyTests {
   }
 
   @Test func deflateBlocksThatAreStoredAreCopied() throws {
-    // Two stored blocks, the first of them not the last, around an array of one number.
+    // Two stored blocks, the first of them not the last, around an array of one element.
     let file = NumPy.file("{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }", data: [0, 0, 0x80, 0x3f])
     func block(_ bytes: ArraySlice<UInt8>, isLast: Bool) -> [UInt8] {
       [isLast ? 1 : 0] + le(UInt16(bytes.count)) + le(~UInt16(bytes.count)) + bytes

@@ -1,4 +1,5 @@
-// Text made printable: what of Unicode is escaped, and where long text is cut; and the sentence of an error made of it.
+// Text made printable: which Unicode characters are escaped, and where long text is cut; and the sentence of an error
+// made from it.
 
 import Foundation
 import MVARFiles
@@ -8,12 +9,12 @@ import Testing
 struct PrintableTests {
   typealias Category = Unicode.GeneralCategory
 
-  /// The categories that a terminal may obey or that no reader sees.
+  /// The categories that a terminal may act on or that are invisible.
   private static let escaped: Set<Category> = [
     .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse,
   ]
 
-  /// A scalar of every category but surrogates, which no text holds.
+  /// A scalar of every category except surrogates, which no text contains.
   static let samples: [(scalar: Unicode.Scalar, category: Category)] = [
     ("A", .uppercaseLetter), ("é", .lowercaseLetter), ("ǅ", .titlecaseLetter), ("ʰ", .modifierLetter),
     ("漢", .otherLetter), ("\u{301}", .nonspacingMark), ("\u{903}", .spacingMark), ("\u{20dd}", .enclosingMark),

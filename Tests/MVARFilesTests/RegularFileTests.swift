@@ -1,4 +1,4 @@
-// Opening what is and what is no regular file, for every purpose: never a wait, always a sentence.
+// Opening regular and other files, for every purpose: it never blocks, and always explains.
 
 import Foundation
 import MVARFiles
@@ -25,7 +25,7 @@ struct RegularFileTests {
     try withTemporaryFolder { folder in
       #expect(mkfifo("\(folder)/pipe", 0o600) == 0)
       try makeSocket("\(folder)/socket")
-      // What may not exist yet is refused for existing, whatever it is; there too the kind is told.
+      // A path that must not exist yet is refused if it exists, whatever it is; the message names the kind there too.
       #expect(reason(folder, purpose) == "is a folder, not a file")
       #expect(reason("\(folder)/pipe", purpose) == "is a pipe, not a regular file")
       #expect(reason("\(folder)/socket", purpose) == "is a socket, not a regular file")

@@ -25,7 +25,7 @@ struct FuzzTests {
     return file
   }
 
-  /// Writes the right checksum behind every chunk that lies within the file.
+  /// Writes the correct checksum after every chunk that lies within the file.
   private func repaired(_ file: [UInt8]) -> [UInt8] {
     var file = file
     var position = 8

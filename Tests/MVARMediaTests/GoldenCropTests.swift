@@ -1,5 +1,5 @@
 // Photographs decoded and cropped must equal Pillow's results byte for byte: recorded digests of all of them, and the
-// images themselves for some, which then show where a difference lies.
+// images themselves for some, which then show where a difference is.
 
 import Foundation
 import MVARMedia

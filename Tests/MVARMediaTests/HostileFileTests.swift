@@ -1,4 +1,4 @@
-// Files that are not what they claim, and places that cannot be written: each gives one sentence with the name.
+// Files that are not what they claim, and paths that cannot be written: each gives one sentence with the name.
 
 import Foundation
 import MVARFiles
@@ -8,7 +8,7 @@ import Testing
 
 @Suite("Hostile files")
 struct HostileFileTests {
-  /// The sentence an attempt fails with.
+  /// The sentence that an attempt fails with.
   private func sentence(_ attempt: () throws -> Void) throws -> String {
     let error = try #require(throws: FileError.self) { try attempt() }
     let text = error.description
@@ -84,7 +84,7 @@ struct HostileFileTests {
     for (size, reason) in [([0xFF, 0xFF, 0xFF, 0xFF], "65535 × 65535"), ([0x20, 0, 0x20, 0], "cannot hold them")] {
       file.replaceSubrange((frame + 5)..<(frame + 9), with: size.map { UInt8($0) })
       let text = try sentence { _ = try PixelImage(decoding: file) }
-      // The library's own limit of 65 500 a side may speak first.
+      // The library's own limit of 65 500 per side may apply first.
       #expect(text.contains(reason) || text.contains("65500"), "\(text)")
     }
   }

@@ -1,5 +1,5 @@
-// JPEG kinds that the golden photograph does not cover: gray, CMYK, progressive, tiny sizes, damaged endings.
-// Exactness for RGB is the golden test's business; here the bounds are those of the format.
+// JPEG kinds that the golden photograph does not cover: gray, CMYK, progressive, tiny sizes, damaged endings. The
+// golden test checks exactness for RGB; here the bounds are those of the format.
 
 import MVARFiles
 import MVARMedia
@@ -7,7 +7,7 @@ import Testing
 
 @Suite("JPEG")
 struct JPEGTests {
-  /// A smooth image, which the format keeps nearly as it is.
+  /// A smooth image, which the format keeps nearly unchanged.
   private func ramp(_ width: Int, _ height: Int) throws -> PixelImage {
     var image = try PixelImage(width: width, height: height, filledWith: .black)
     for row in 0..<height {

@@ -1,4 +1,4 @@
-// Bytes to model numbers and back, and images laid out in grids and rows.
+// Bytes to model values and back, and images laid out in grids and rows.
 
 import MVARFiles
 import MVARMedia

@@ -1,4 +1,5 @@
-// Properties every resize must have, a plain second implementation to compare with, and sizes chosen to hurt.
+// Properties that every resize must have, a plain second implementation to compare with, and sizes chosen to be
+// difficult.
 
 import MVARFiles
 import MVARMedia
@@ -108,7 +109,7 @@ struct ResamplingTests {
     for (width, height) in [(0, 5), (5, -1), (70_000, 5), (60_000, 60_000), (Int.max, Int.max)] {
       #expect(throws: FileError.self) { try image.resized(width: width, height: height, filter: .box) }
     }
-    // The image between the two passes counts too.
+    // The intermediate image counts too.
     #expect(throws: FileError.self) {
       try image.resized(width: 60_000, height: 1, filter: .box, order: .horizontalFirst)
     }

@@ -27,13 +27,13 @@ struct Numbers: RandomNumberGenerator {
   }
 }
 
-/// A PNG file in the making.
+/// A PNG file under construction.
 struct PNGSample {
   var width: Int
   var height: Int
   var bitDepth = 8
   var colorType = 2
-  /// The unfiltered rows, packed as the file format wants them, without filter bytes.
+  /// The unfiltered rows, packed as the file format requires, without filter bytes.
   var rows: [[UInt8]] = []
   var palette: [UInt8] = []
   /// Chunks between the header and the palette.
@@ -110,7 +110,7 @@ enum JPEGSample {
       quality: quality, progressive: progressive)
   }
 
-  /// A JPEG file of four bytes a pixel: cyan, magenta, yellow, key, stored as given.
+  /// A JPEG file with four bytes per pixel: cyan, magenta, yellow, key, stored as given.
   static func file(cmyk: [UInt8], width: Int, height: Int) -> [UInt8] {
     compress(
       cmyk, width: width, height: height, format: TJPF_CMYK, subsampling: 0, quality: 100, progressive: false)

@@ -1,4 +1,4 @@
-// Figures as SVG files: what stands around the panels, texts that try to break the XML, numbers, and how files are written.
+// Figures as SVG files: what surrounds the panels, texts that try to break the XML, numbers, and how files are written.
 
 import Foundation
 import MVARFiles

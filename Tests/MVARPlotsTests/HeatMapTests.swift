@@ -1,5 +1,5 @@
-// Tables as colored cells and rasters as panels, read back from the SVG: the embedded images decode to the colors of their
-// numbers, names and scales stand where they belong, and impossible ones are refused.
+// Tables as colored cells and rasters as panels, read back from the SVG: the embedded images decode to the colors of
+// their values, names and scales are where they belong, and impossible ones are refused.
 
 import MVARFiles
 import MVARMedia
@@ -66,7 +66,7 @@ struct HeatMapTests {
     #expect(bar[row: 0, column: 0] == HeatMap.color(of: 1))
     #expect(bar[row: bar.height - 1, column: 0] == HeatMap.color(of: 0))
     for number in ["0", "20", "40", "60", "80", "100"] { #expect(document.texts.contains(number), "\(number)") }
-    // 0 stands at the bar's lower end, 100 at its upper one.
+    // 0 is at the bar's lower end, 100 at its upper one.
     let node = try #require(document.all("image").last)
     let (top, height) = (try #require(node.numbers("y").first), try #require(node.numbers("height").first))
     func y(_ text: String) -> Double { document.all("text").first { $0.text == text }?.numbers("y").first ?? 0 }
@@ -81,7 +81,7 @@ struct HeatMapTests {
     #expect(map.color(of: 0) == HeatMap.color(of: 0) && map.color(of: 3) == HeatMap.color(of: 1))
     #expect(map.color(of: 1.5) == HeatMap.color(of: 0.5))
     #expect(map.color(of: .infinity) == HeatMap.emptyColor && map.color(of: nil) == HeatMap.emptyColor)
-    // Without a range: from 0 to the largest number, and to 1 where there is none.
+    // Without a range: from 0 to the largest value, and to 1 if there is none.
     #expect(self.map([[1, 3], [nil, .infinity]]).range == 0...3)
     #expect(self.map([[0, nil]]).range == 0...1)
   }
@@ -150,7 +150,7 @@ struct RasterPanelTests {
     }
     #expect(image[row: 0, column: 1] == RasterPanel.dark && image[row: 1, column: 1] == RasterPanel.light)
     #expect(node.attributes["width"] == node.attributes["height"])
-    // More pixels than room: leaving some out would show false patterns.
+    // More pixels than fit: leaving some out would show false patterns.
     let fine = self.panel(side: 400, [Double](repeating: 1, count: 160_000))
     #expect(try read(fine).all("image").first?.attributes["style"] == "image-rendering:auto")
   }

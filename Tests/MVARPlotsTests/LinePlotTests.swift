@@ -1,5 +1,5 @@
-// Line plots: axes and their ticks against numbers worked out by hand, and the SVG as an XML parser reads it: where marks
-// and lines lie, what is labelled, gaps, and nothing to draw.
+// Line plots: axes and their ticks against values computed by hand, and the SVG as an XML parser reads it: where marks
+// and lines lie, labels, gaps, and empty plots.
 
 import MVARMedia
 import MVARPlots
@@ -23,7 +23,7 @@ struct LinePlotTests {
     return (numbers[0], numbers[1], numbers[2], numbers[3])
   }
 
-  /// Where a point must lie on axes that run from 0 to 10, four hundredths of which are free at both ends.
+  /// Where a point must be on axes that run from 0 to 10, with a margin of four hundredths at both ends.
   private func place(_ x: Double, _ y: Double, _ document: XMLNode) throws -> Point {
     let frame = try frame(document)
     return (
@@ -52,7 +52,7 @@ struct LinePlotTests {
 
     let ticks = PlotAxis([0, 10], .linear).ticks(6).map(\.value)
     #expect(ticks == [0, 2, 4, 6, 8, 10])
-    // Whatever the span: evenly spaced, inside it, neither crowded nor missing.
+    // For any span: evenly spaced, inside it, neither crowded nor missing.
     for exponent in -20...20 {
       for factor in [1.0, 1.7, 3.3, 6.1, 9.9] {
         var span = factor
@@ -80,7 +80,7 @@ struct LinePlotTests {
       #expect(abs(found - place) < 1e-12)
     }
     #expect(axis.place(.nan) == nil && axis.place(-.infinity) == nil && axis.place(1e301) == nil)
-    // A single number lies in the middle.
+    // A single value is in the middle.
     for value in [5.0, 0, -1e6, 1e-9] {
       let found = try #require(PlotAxis([value, value], .linear).place(value))
       #expect(abs(found - 0.5) < 1e-6)
@@ -91,7 +91,7 @@ struct LinePlotTests {
   func zeroAndMargins() {
     #expect(PlotAxis([2, 10], .linear, startsAtZero: true).place(0) == 0)
     #expect(PlotAxis([2, 10], .linear, startsAtZero: true).ticks(6).map(\.label) == ["0", "2", "4", "6", "8", "10"])
-    // Numbers below 0, or none that is above, stay in the plot.
+    // Values below 0, or only such values, stay in the plot.
     #expect(PlotAxis([-2, 10], .linear, startsAtZero: true).place(-2)! > 0)
     #expect(PlotAxis([0, 0], .linear, startsAtZero: true).place(0) == 0.5)
     // A logarithmic axis has no 0.
@@ -107,7 +107,7 @@ struct LinePlotTests {
     #expect(axis.isLogarithmic)
     #expect(axis.ticks(8).map(\.label) == ["0.001", "0.01", "0.1", "1", "10", "100", "1000"])
     #expect(axis.ticks(6).map(\.label) == ["0.001", "0.1", "10", "1000"])
-    // With room, 2 and 5 times the decades.
+    // With enough room, also 2 and 5 times the decades.
     let roomy = PlotAxis([256, 16384], .logarithmic)
     #expect(roomy.ticks(8).map(\.label) == ["500", "1000", "2000", "5000", "10k"])
     #expect(PlotAxis([0.3, 6], .logarithmic).ticks(8).map(\.label) == ["0.5", "1", "2", "5"])
@@ -116,7 +116,7 @@ struct LinePlotTests {
       #expect(abs(found - place) < 1e-12)
     }
     #expect(axis.place(0) == nil && axis.place(-5) == nil && axis.place(.nan) == nil)
-    // Less than two decades: round numbers, not decades, but places stay logarithmic.
+    // Less than two decades: round numbers, not decades, but positions stay logarithmic.
     let narrow = PlotAxis([1, 10], .logarithmic)
     #expect(narrow.ticks(6).map(\.label) == ["1", "2", "5", "10"])
     #expect(PlotAxis([2, 9], .logarithmic).ticks(6).map(\.label) == ["2", "4", "6", "8"])
@@ -155,7 +155,7 @@ struct LinePlotTests {
       #expect(texts.filter { $0 == words }.count == 1, "\(words)")
     }
     #expect(texts.filter { ["0", "2", "4", "6", "8", "10"].contains($0) }.count == 12)
-    // A tick's label stands at its number.
+    // A tick's label is at its value.
     let four = document.all("text").filter { $0.text == "4" }
     let center = try place(4, 4, document)
     #expect(four.contains { $0.attributes["text-anchor"] == "middle" && near($0.numbers("x").first, center.x) })
@@ -178,7 +178,7 @@ struct LinePlotTests {
     let document = try read(chart)
     #expect(document.texts.contains("tokens (logarithmic)") && document.texts.contains("ms (logarithmic)"))
     #expect(document.texts.contains("1000"))
-    // Equal ratios are equally far apart: the second point lies in the middle.
+    // Equal ratios are equally far apart: the second point is in the middle.
     let frame = try frame(document)
     #expect(near(marks(document)[1].numbers("cx").first, frame.left + frame.width / 2))
     #expect(near(marks(document)[1].numbers("cy").first, frame.top + frame.height / 2))
@@ -207,7 +207,7 @@ struct LinePlotTests {
     for text in try [Figure(.lines(plot([.init("", points)]))).svg()] {
       #expect(!text.contains("nan") && !text.contains("inf"))
     }
-    // On a logarithmic axis so does what is not positive.
+    // On a logarithmic axis so do values that are not positive.
     var decades = plot([.init("", [(0, 1), (4, 10), (5, 0), (6, 10), (10, 100), (11, -1)])])
     decades.yScale = .logarithmic
     #expect(try read(decades).all("polyline").count == 2 && marks(try read(decades)).count == 4)

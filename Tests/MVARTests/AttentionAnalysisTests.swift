@@ -1,5 +1,5 @@
-// Who sees whom and where queries look, against masks and softmaxes written out here the long way: an L × L table of
-// booleans, and weights over all keys with −∞ where the table says no.
+// Which tokens see which and where queries attend, against masks and softmaxes computed here naively: an L × L table of
+// booleans, and weights over all keys with −∞ where the table is false.
 
 import MVAR
 import MVARTestSupport
@@ -23,14 +23,15 @@ import Testing
     }
   }
 
-  /// Odd and even windows, windows of one token and as large as the map, equal neighbors, no windows, only windows.
+  /// Odd and even windows, windows of one token and as large as the map, equal adjacent sides, no windows, only
+  /// windows.
   static let cases = [
     Case(sides: [1, 2, 3, 4], window: 3, refineStep: 2), Case(sides: [1, 2, 5], window: 2, refineStep: 1),
     Case(sides: [1, 3, 3, 6], window: 1, refineStep: 0), Case(sides: [1, 2, 4], window: 4, refineStep: 2),
     Case(sides: [1, 2, 3], window: 7, refineStep: 3), Case(sides: [1, 4, 7], window: 4, refineStep: 1),
   ]
 
-  /// The mask the long way, [L][L].
+  /// The mask computed naively, [L][L].
   static func table(_ item: Case, _ pattern: AttentionPattern) -> [[Bool]] {
     let places = item.sides.enumerated().flatMap { scale, side in
       (0..<side * side).map { (scale: scale, row: $0 / side, column: $0 % side) }
@@ -95,7 +96,7 @@ import Testing
     let mask = AttentionMask(try item.trajectory(pattern))
     let table = Self.table(item, pattern)
     let length = table.count
-    // One cell or two for each token, and nothing to round.
+    // One cell or two per token, and no rounding.
     for factor in 1...2 {
       let side = factor * length
       let expected = (0..<side * side).map { table[$0 / side / factor][$0 % side / factor] ? 1.0 : 0 }
@@ -111,7 +112,7 @@ import Testing
 
   // MARK: Statistics
 
-  /// What the statistics should say, found the long way.
+  /// The expected statistics, computed naively.
   private struct Expected {
     var weights: [[Double]]
     var queries: [Double]
@@ -119,7 +120,7 @@ import Testing
     var pairs: [[Double]]
   }
 
-  /// All blocks of a tiny model, run by run, with the scaled logits of all keys and −∞ where the mask says no.
+  /// All blocks of a tiny model, run by run, with the scaled logits of all keys and −∞ where the mask is false.
   private func longWay(
     _ model: MarkovianTransformer<CPU<Double>>, labels: [Int], inputs: Tensor<CPU<Double>>, softmaxScale: Double
   ) throws -> Expected {
@@ -248,7 +249,7 @@ import Testing
       for distance in 0..<scaleList.sides[scale] {
         if let weight = statistics.relativeWeight(of: scale, at: distance) { #expect(abs(weight - 1) < 1e-12) }
       }
-      // A window of 3 shifted inward at the border reaches 2 tokens far.
+      // A window of 3 shifted inward at the border reaches a distance of 2 tokens.
       let farthest = statistics.relativeWeight(of: scale, at: scaleList.sides[scale] - 1)
       #expect((farthest == nil) == trajectory.isWindowed(scale))
       #expect(abs(statistics.meanDistance(of: scale) - statistics.evenDistance(of: scale)) < 1e-12)

@@ -1,4 +1,5 @@
-// The baseline VAR and the ablation beside MVAR: what they share, where they differ, and that a cache changes nothing.
+// The baseline VAR and the ablation compared with MVAR: what they share, where they differ, and that a cache changes
+// nothing.
 
 import MVAR
 import MVARCheckpoints
@@ -37,11 +38,11 @@ import Testing
         let both = Variable.concatenated([next, next], axis: 0)
         inputs = inputs.map { Variable.concatenated([$0, both], axis: 1) } ?? both
       }
-      // 2 · tokens so far · C numbers per block and row.
+      // 2 · tokens so far · C values per block and row.
       let tokens = scaleList.tokens(of: 0..<sampled.scale + 1).count
       #expect(sampled.cacheByteCount == 2 * tokens * 32 * 2 * rows.count * MemoryLayout<B.Scalar>.stride)
     }
-    // Logits are of order 1; the two ways add the same numbers in other orders.
+    // Logits are of order 1; the two ways add the same values in different orders.
     #expect(largest < (B.Scalar.self == Float.self ? 2e-5 : 1e-13))
   }
 
@@ -51,7 +52,7 @@ import Testing
       let model = try TinyModels.transformer(CPU<Double>.self, on: HostDevice(), attention: attention)
       var random = RandomValues(seed: 2)
       var inputs = try random.normal([1, 29, 8]).tensor(CPU<Double>.self).scalars()
-      // One number of scale 1's input, the first of the four tokens.
+      // One value of scale 1's input, the first of the four tokens.
       if changing { inputs[3] += 1 }
       let condition = model.condition(labels: try Indices([2], shape: [1], on: device))
       let runs = model.trajectory.independentRuns
@@ -191,7 +192,8 @@ import Testing
     #expect(throws: FileError.self) { try attention(mask: .blockCausal, metadata: ["attention": "all"]) }
   }
 
-  /// The file as PyTorch writes it when MVAR was fine-tuned from VAR's checkpoint, and the same weights bare.
+  /// The file as PyTorch writes it when MVAR was fine-tuned from VAR's checkpoint, and the same weights without the
+  /// wrapper.
   @Test func `a fine-tuned MVAR file with VAR's mask is MVAR`() throws {
     func configuration(_ name: String) throws -> TransformerConfiguration {
       try TransformerConfiguration(

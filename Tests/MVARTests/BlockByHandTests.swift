@@ -1,6 +1,6 @@
 // The block by hand against the block on the tape: output and every gradient, bit for bit, since both run the same
-// operators in the same order and add where a value is used twice in the same order. Finite differences judge the tape in
-// DirectionalDerivativeTests.swift; here the lesson is only held to say the same.
+// operators in the same order and accumulate the gradients of values used twice in the same order. Finite differences
+// check the tape in DirectionalDerivativeTests.swift; here the lesson is only checked against the tape.
 
 import MVAR
 import MVARTestSupport

@@ -1,4 +1,4 @@
-// The costs of cost against three witnesses: the paper's tables, PyTorch's own counter, and the models as they are built.
+// Computed costs against three references: the paper's tables, PyTorch's own counter, and the models as they are built.
 
 import MVAR
 import MVARTestSupport
@@ -9,8 +9,9 @@ import Testing
   /// The paper's table 2 (arXiv 2505.12742), "GFLOPs in attention blocks", with two digits.
   ///
   /// Computed by hand (Python, the same formulas): d16 43.6114, 37.8453, 35.4444; d20 81.5121, 68.7512; d24 136.6293,
-  /// 118.2535. The paper cuts off 37.8453 to 37.84, where rounding gives 37.85. Its 81.52 for VAR-d20 is one more in the
-  /// last place than the formula's 81.51, which neither rounding nor cutting off explains: all else agrees to the digit.
+  /// 118.2535. The paper truncates 37.8453 to 37.84, where rounding gives 37.85. Its 81.52 for VAR-d20 is one unit in
+  /// the last place above the formula's 81.51, which neither rounding nor truncation explains; everything else agrees
+  /// to the digit.
   @Test(arguments: [
     (16, AttentionPattern.blockCausal, 4361, 4361), (16, .scaleMarkov, 3784, 3785), (16, .mvar, 3544, 3544),
     (20, .blockCausal, 8152, 8151), (20, .mvar, 6875, 6875),
@@ -24,8 +25,8 @@ import Testing
     #expect(abs(printed - rounded) <= 1)
   }
 
-  /// The same table, batch 32 with guidance and 32-bit numbers: 5704 (10⁶ bytes) for d16, 8500 and 12240 (2²⁰) for d20 and
-  /// d24; the paper mixes the two units.
+  /// The same table, batch 32 with guidance and 32-bit values: 5704 (10⁶ bytes) for d16, 8500 and 12240 (2²⁰) for d20
+  /// and d24; the paper mixes the two units.
   @Test(arguments: [(16, 1e6, 5704), (20, 0x1p20, 8500), (24, 0x1p20, 12240)])
   func `the cache is as large as the paper says`(depth: Int, unit: Double, printed: Int) {
     for attention in AttentionPattern.allCases {
@@ -36,9 +37,10 @@ import Testing
     }
   }
 
-  /// Made with Fixtures/reference on PyTorch's meta device: half of FlopCounterMode().get_total_flops() (it counts two per
-  /// multiply-accumulate) of MVAR(Config(4096, 32, patch_nums, 1000, 16, 1024, 16)) called scale by scale, VAR with its
-  /// caches (markov=False), scale-Markov with refine=10. Every call computes AdaLN again, and so does `products(scales:)`.
+  /// Computed with Fixtures/reference on PyTorch's meta device: half of FlopCounterMode().get_total_flops() (it counts
+  /// two per multiply-accumulate) of MVAR(Config(4096, 32, patch_nums, 1000, 16, 1024, 16)) called scale by scale, VAR
+  /// with its caches (markov=False), scale-Markov with refine=10. Every call recomputes AdaLN, and so does
+  /// `products(scales:)`.
   @Test(arguments: [
     (
       AttentionPattern.blockCausal,
@@ -74,8 +76,8 @@ import Testing
     #expect(cost.parameters == 310_283_520)
   }
 
-  /// Made alike, with Tokenizer(4096, 32, 160, patch_nums) and one image of 256 × 256 pixels: encoder, decoder, quant_conv,
-  /// and quantize.encode, which is the search and ten Φ.
+  /// Computed in the same way, with Tokenizer(4096, 32, 160, patch_nums) and one image of 256 × 256 pixels: encoder,
+  /// decoder, quant_conv, and quantize.encode, which is the search and ten Φ.
   @Test func `the published tokenizer costs what PyTorch counts`() {
     let cost = TokenizerCost(TokenizerConfiguration())
     #expect(cost.encoder.products == 107_562_926_080)
@@ -159,7 +161,7 @@ import Testing
     #expect(cost.parameters == count(""))
   }
 
-  /// Counted by hand for a model of one block whose numbers are small: see the comments in TransformerCost+Memory.swift.
+  /// Counted by hand for a small model of one block: see the comments in TransformerCost+Memory.swift.
   @Test func `activations by hand`() throws {
     let configuration = TransformerConfiguration(
       depth: 1, scaleList: try ScaleList([1, 2]), vocabulary: 10, codeWidth: 3, classes: 2, width: 8, heads: 2,
@@ -177,7 +179,8 @@ import Testing
     // All of scale 1: heads 4·64, x_1 4·3, condition 9·8.
     #expect(cost.forwardBytes(batch: 2) == Double(4 * 2 * (256 + 12 + 72)))
     #expect(cost.optimizedBytes() == 16 * cost.parameters)
-    // Word embedding of four tokens, twelve C² a token in the block, head, AdaLN; 1·1 + 4·4 pairs, for QKᵀ and for AV.
+    // Word embedding of four tokens, twelve C² per token in the block, head, AdaLN; 1·1 + 4·4 pairs, for QKᵀ and for
+    // AV.
     let linear = 4 * 3 * 8 + 5 * 12 * 64 + 5 * 8 * 10 + 8 * 64
     #expect(cost.products == Double(linear + 2 * (1 + 16) * 8))
     #expect(cost.trainingProducts(scales: 0..<2) == Double(3 * linear + 7 * (1 + 16) * 8))

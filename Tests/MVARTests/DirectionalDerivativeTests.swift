@@ -1,8 +1,8 @@
 // The gradient of the whole transformer, from the loss of a training step to every parameter, against slopes measured in
 // double precision: each segment, each variant of the model, label smoothing and DropPath.
 //
-// Operators have their own finite differences in TensorCoreTests; this is about how the model's text strings them together.
-// The tokenizer's gradients, which the straight-through rule makes a case of their own, are in TokenizerDerivativeTests.swift.
+// Operators have their own finite differences in TensorCoreTests; this is about how the model's code composes them. The
+// tokenizer's gradients, which the straight-through rule makes a special case, are in TokenizerDerivativeTests.swift.
 
 import MVAR
 import MVARTestSupport
@@ -47,7 +47,7 @@ struct TransformerVariant: Sendable, CustomTestStringConvertible {
       let tape = Tape<B>()
       let loss = try variant.step.loss(model, scales: scales, tape: tape)
       let gradients = tape.gradients(of: loss, seed: Tensor(repeating: 1, shape: [1], on: HostDevice()))
-      // One by one on the faster engine only; the plain loops take seconds for it.
+      // One by one on the faster engine only; the plain loops take seconds.
       let each = B.self == CPU<Double>.self
       try checkSlopes("scales \(scales)", model.parameters, gradients, step: SlopeStep.transformer, each: each) {
         Double(try variant.step.loss(model, scales: scales, tape: nil).value.scalars()[0])
@@ -56,7 +56,7 @@ struct TransformerVariant: Sendable, CustomTestStringConvertible {
   }
 
   @Test func aWrongGradientIsNoticed() throws {
-    // The gradient of another loss (no label smoothing), which differs by a percent, must not pass.
+    // The gradient of another loss (no label smoothing), which differs by one percent, must not pass.
     let model = try TinyModels.transformer(CPU<Double>.self, on: HostDevice())
     let tape = Tape<CPU<Double>>()
     let loss = try TrainingStep().loss(model, scales: 2..<3, tape: tape)

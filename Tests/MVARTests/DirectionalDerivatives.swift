@@ -3,8 +3,8 @@
 //     measured   (8·(f(θ + h·d) − f(θ − h·d)) − (f(θ + 2h·d) − f(θ − 2h·d))) / 12h
 //     predicted  ⟨∇f, d⟩, the gradients of the tape
 //
-// Double precision only. d has, for every parameter, normal numbers of the parameter's own size, so that one unit of it
-// replaces a model by another of its kind and every parameter has its share in the slope.
+// Double precision only. d has, for every parameter, normally distributed values of the parameter's own scale, so that
+// one unit of it replaces a model by another of its kind and every parameter contributes to the slope.
 
 import MVAR
 import MVARTestSupport
@@ -13,16 +13,17 @@ import Testing
 
 /// The step h. The formula errs by h⁴/30 of the fifth derivative, and rounding adds about 1e-15 of f over h.
 ///
-/// A unit of d replaces the whole model, so each derivative of f is several times the one before, the more the deeper the
-/// model. For the transformer's two blocks 2⁻¹² leaves errors of 1e-11 from both sources. The tokenizer has some thirty
-/// convolutions with norms between them, and its fifth derivative reaches 4e7: at 2⁻¹² the formula still errs by 3e-7 of a
-/// small slope, sixteen times less at each halving, and at 2⁻¹⁴ it has come down to 1e-9, where rounding begins.
+/// A unit of d replaces the whole model, so each derivative of f is several times the previous one, and more so the
+/// deeper the model. For the transformer's two blocks 2⁻¹² leaves errors of 1e-11 from both sources. The tokenizer has
+/// some thirty convolutions with norms between them, and its fifth derivative reaches 4e7: at 2⁻¹² the formula still
+/// errs by 3e-7 of a small slope, sixteen times less with each halving, and at 2⁻¹⁴ the error is down to 1e-9, where
+/// rounding dominates.
 enum SlopeStep {
   static let transformer = 0x1p-12
   static let tokenizer = 0x1p-14
 }
 
-/// The bar, relative to the slope: a wrong term in a formula errs by far more.
+/// The tolerance, relative to the slope: a wrong term in a formula errs by far more.
 private let relativeBar = 1e-7
 /// What rounding may add where the slope along one parameter is small, in units of f/h.
 private let roundingBar = 32 * Double.ulpOfOne
@@ -31,9 +32,9 @@ private let roundingBar = 32 * Double.ulpOfOne
 struct Slope {
   /// The parameter that was moved; empty for all of them.
   let name: String
-  /// By differences.
+  /// From differences.
   let measured: Double
-  /// By the gradients.
+  /// From the gradients.
   let predicted: Double
 
   /// The difference relative to the prediction.
@@ -43,7 +44,7 @@ struct Slope {
 /// Slopes of f along two random directions that move all parameters, and on demand along one for each parameter.
 ///
 /// - Parameters:
-///   - parameters: what is moved.
+///   - parameters: the parameters to move.
 ///   - gradients: of f at the present values.
 ///   - step: h, see `SlopeStep`.
 ///   - each: whether parameters are also moved one by one, so that a failure has a name.

@@ -1,8 +1,8 @@
-// Every parameter gets a gradient: in each segment of the transformer's training and in the tokenizer's training pass, every
-// parameter has one, finite and not all zero, except exactly those that a segment does not use, which are named here.
+// Every parameter gets a gradient: in each segment of the transformer's training and in the tokenizer's training pass,
+// it is finite and not all zero, except for exactly those parameters that a segment does not use, which are named here.
 //
-// Whether the numbers are right is for DirectionalDerivativeTests.swift to say; this finds what is not connected. Widths are
-// above 32, because a group norm whose groups are single channels takes away what the bias before it adds.
+// DirectionalDerivativeTests.swift checks whether the values are right; this finds parameters that are not connected.
+// Widths are above 32, because a group norm whose groups are single channels cancels the bias before it.
 
 import MVAR
 import MVARTestSupport
@@ -69,7 +69,7 @@ private func rowsInUse<B: HostBackend>(_ gradient: Tensor<B>?, width: Int) throw
   }
 
   @Test func aSegmentOfScaleZeroAloneHasNoMapToEmbed() throws {
-    // R = 1: the first segment is one token, whose class is all it knows, and which attends to itself alone.
+    // R = 1: the first segment is one token, whose only input is the class, and which attends only to itself.
     let configuration = TransformerConfiguration(
       depth: 2, scaleList: try ScaleList([1, 2, 3, 4]), vocabulary: 32, codeWidth: 8, classes: 5, width: 32,
       heads: 4, window: 2, refineStep: 1)
@@ -80,7 +80,7 @@ private func rowsInUse<B: HostBackend>(_ gradient: Tensor<B>?, width: Int) throw
     let gradients = tape.gradients(of: loss, seed: Tensor(repeating: 1, shape: [1], on: HostDevice()))
     let unused: Set<String> = ["wordEmbedding.weight", "wordEmbedding.bias"]
     #expect(gradientProblems(try named(model.parameters, gradients), unused: unused) == [])
-    // Softmax over one key is 1 whatever the query: what makes queries has a gradient of zero, up to rounding.
+    // Softmax over one key is 1 whatever the query: the gradient of whatever produces queries is zero, up to rounding.
     for parameter in model.parameters where parameter.name.contains(/logitScale|queryBias/) {
       let largest = try Values(try #require(gradients[parameter])).largest
       #expect(largest < 1e-15, "\(parameter.name)")

@@ -24,7 +24,7 @@ where B.Device == HostDevice {
 }
 
 @Suite struct GoldenTests {
-  /// An empty list of arguments is no failure by itself.
+  /// An empty list of arguments is not a failure by itself.
   @Test func allFilesAreThere() {
     #expect(goldenFiles("").count == 22)
     #expect(goldenFiles("tiny").count == 19)
@@ -53,7 +53,7 @@ where B.Device == HostDevice {
     try expectAllRowsPass(name, on: Reference<Double>.self, atLeast: 20)
   }
 
-  // One tokenizer is enough for the plain loops: two hundred gigaflop of them would take minutes.
+  // One tokenizer is enough for the plain loops: two hundred gigaflop would take minutes.
   @Test func tokenizerOnReference() throws {
     try expectAllRowsPass("tiny_znorm.vqvae.safetensors", on: Reference<Float>.self, atLeast: 300)
   }

@@ -1,4 +1,4 @@
-// Facts of the models that no golden file pins, or that deserve a test of their own.
+// Properties of the models that no golden file covers, or that deserve a test of their own.
 
 import MVAR
 import MVARTestSupport
@@ -84,7 +84,7 @@ import Testing
       _ = try MarkovianTransformer<Reference<Float>>(
         configuration, CheckpointSource(weights, .transformer, on: HostDevice()), on: HostDevice())
     }
-    // 12 parameters of the block that is not there, and the two of the head.
+    // 12 parameters of the missing block, and two of the head.
     #expect(problems?.problems.count == 14)
     #expect(
       problems?.problems.contains { $0.hasSuffix("head.weight has shape [64, 64], the model needs [65, 64]") } == true)

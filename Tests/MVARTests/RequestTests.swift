@@ -1,4 +1,4 @@
-// What somebody can ask a model for and not get: each is an error with one sentence, and the next request is served.
+// Requests that a model cannot fulfill: each is an error with one sentence, and the next request succeeds.
 
 import MVAR
 import TensorCore

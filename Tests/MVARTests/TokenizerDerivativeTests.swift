@@ -1,12 +1,13 @@
 // The tokenizer's gradients against slopes measured in double precision.
 //
-// The total loss of a training pass has no slope to compare with, on purpose: the search for the nearest code jumps, the
-// decoder's gradient goes straight past it, and each half of the quantizer's loss holds the other's operand still. What the
-// gradient is the gradient of is a surrogate in which those things are constants, written down in `Surrogate`:
+// The total loss of a training pass deliberately has no slope to compare with: the search for the nearest code is
+// discontinuous, the decoder's gradient bypasses it, and each half of the quantizer's loss treats the other's operand
+// as a constant. The gradient is that of a surrogate in which those things are constants, defined in `Surrogate`:
 //
 //     decoder(f(θ) + [f̂ − f]) for the reconstruction,  mean over s of ¼·mse([f̂_s], f(θ)) + mse(f̂_s(θ), [f])
 //
-// with [·] held at the values of the unmoved model and f̂_s(θ) summed from held tokens. Its own derivative is well defined.
+// with [·] fixed at the values of the unmoved model and f̂_s(θ) summed from fixed tokens. Its derivative is well
+// defined.
 
 import MVAR
 import MVARTestSupport
@@ -22,9 +23,9 @@ private struct Surrogate<B: HostBackend> {
   let tokens: [Indices<B>]
   /// [f̂_s]
   let sums: [Tensor<B>]
-  /// What the reconstruction is compared with. |x| has a kink at 0, where one side of a difference quotient sees one slope
-  /// and the other side another. So this is not the image: every pixel lies at least ½ away from the unmoved model's, and
-  /// no residual changes its sign when parameters move by a thousandth.
+  /// The target of the reconstruction. |x| has a kink at 0, where the two sides of a difference quotient have different
+  /// slopes. So this is not the image: every pixel is at least ½ away from the unmoved model's, and no residual changes
+  /// its sign when parameters move by a thousandth.
   let target: Tensor<B>
 
   init(_: B.Type) throws {
@@ -77,7 +78,8 @@ private struct Surrogate<B: HostBackend> {
   @Test(arguments: Engine.double)
   func fromTokensToTheImage(engine: Engine) throws { try decoderPath(engine.type) }
 
-  /// Decoder, Φ and codebook, from held tokens through f̂ to the reconstruction loss: nothing is straight-through here.
+  /// Decoder, Φ and codebook, from fixed tokens through f̂ to the reconstruction loss: nothing here is
+  /// straight-through.
   private func decoderPath<B: HostBackend>(_: B.Type) throws {
     let surrogate = try Surrogate(B.self)
     let model = surrogate.model

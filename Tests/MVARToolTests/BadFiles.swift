@@ -1,4 +1,4 @@
-// Damaged, hostile and mistaken files for the program to refuse, made byte by byte or from the tiny models.
+// Damaged, hostile and unsuitable files for the program to refuse, built byte by byte or from the tiny models.
 
 import Foundation
 import MVAR
@@ -33,7 +33,7 @@ enum BadFiles {
     try SafetensorsWriter.write(weights, to: path)
   }
 
-  /// Replaces one tensor by another of the caller's making.
+  /// Replaces one tensor by one that the caller supplies.
   static func replace(
     _ name: String, in weights: inout [(name: String, tensor: StoredTensor)],
     _ make: (StoredTensor) throws -> StoredTensor

@@ -1,5 +1,5 @@
-// Commands with `--device cuda` on an emulated GPU: the emulator is loaded as a library in the place of NVIDIA's driver
-// and compiler, so the program is the one that users have. And what every command says first where there is no GPU.
+// Commands with `--device cuda` on an emulated GPU: the emulator is loaded as a library in place of NVIDIA's driver and
+// compiler, so the program is the one that users have. Also what every command reports first when there is no GPU.
 
 import Foundation
 import MVARMedia
@@ -8,7 +8,7 @@ import TensorCore
 import Testing
 
 @Suite struct CUDACommandTests {
-  /// The emulator, which lies beside the program.
+  /// The emulator, which is located beside the program.
   private static let library: String = {
     #if os(macOS)
       let name = "libcuda-emulator.dylib"
@@ -18,7 +18,7 @@ import Testing
     return URL(filePath: Tool.program).deletingLastPathComponent().appending(path: name).path(percentEncoded: false)
   }()
 
-  /// Runs the program with libraries of CUDA.
+  /// Runs the program with CUDA libraries.
   private static func run(
     _ arguments: [String], in folder: String = "/", library: String = library, cuBLAS: String = library
   ) throws -> Tool.Result {
@@ -58,7 +58,7 @@ import Testing
     #expect(
       result.errors == "mvar: --device cuda: cuBLAS could not be loaded; tried \(absent) "
         + "(cannot open shared object file: No such file or directory)\n")
-    // Nothing needs it unless it is asked for.
+    // Nothing needs it unless it is requested.
     let own = try Self.run(
       ["verify", Fixtures.path("golden/ops.safetensors"), "--device", "cuda", "--products", "own", "--summary"],
       cuBLAS: absent)
@@ -70,7 +70,7 @@ import Testing
     let single = try Self.run(["verify", file, "--device", "cuda", "--quiet"])
     #expect(single.code == 0, "\(single.output)")
     let half = try Self.run(["verify", file, "--device", "cuda", "--precision", "bf16", "--quiet"])
-    // Products in bf16 are not what single precision promises; nothing else changes.
+    // Products in bf16 do not meet the tolerances of single precision; nothing else changes.
     #expect(half.code == 1 && half.output.contains("FAIL  linear.out"))
     #expect(!half.output.contains("FAIL  softmax"))
   }
@@ -86,7 +86,7 @@ import Testing
         [Measurement].self, from: Data(contentsOf: URL(filePath: "\(folder)/out.json")))
       #expect(measurements.count == 3)
       for measurement in measurements {
-        // The weights are on the device when sampling begins.
+        // The weights are already on the device when sampling begins.
         #expect(measurement.deviceBefore >= measurement.weights && measurement.devicePeak > measurement.deviceBefore)
       }
     }
@@ -133,7 +133,7 @@ import Testing
     }
   }
 
-  /// Two classes of four little images of noise each, in `data`.
+  /// Two classes of four small noise images each, in `data`.
   private func writeImages(_ folder: String) throws {
     for (label, name) in ["a", "b"].enumerated() {
       try FileManager.default.createDirectory(atPath: "\(folder)/data/\(name)", withIntermediateDirectories: true)

@@ -1,5 +1,5 @@
-// Processes that the tool starts end with it, and one that a signal ends is reported with the signal. Linux only: that is where
-// a process's children stand in a file.
+// Processes that the tool starts end with it, and one that a signal ends is reported with the signal. Linux only, where
+// a file lists a process's children.
 
 #if os(Linux)
   import MVARTestSupport

@@ -1,4 +1,5 @@
-// `mvar compare` on the small model that ships: one line per pattern, a cache for VAR alone, the same numbers in the file.
+// `mvar compare` on the small model that ships: one line per pattern, a cache only for VAR, the same numbers in the
+// file.
 
 import Foundation
 import MVARTestSupport

@@ -1,5 +1,5 @@
-// Tokenizers whose weights are not numbers, on the way from images to tokens: the search for the nearest code must not
-// trip over them, and no file may come of it.
+// Tokenizers whose weights are NaN, on the way from images to tokens: the search for the nearest code must handle them,
+// and no file may be produced.
 
 import Foundation
 import MVAR

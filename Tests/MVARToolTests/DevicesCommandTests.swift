@@ -1,4 +1,4 @@
-// `mvar devices`, and what is said where a GPU is asked for and there is none.
+// `mvar devices`, and the error when a GPU is requested and there is none.
 
 import Foundation
 import MVARTestSupport

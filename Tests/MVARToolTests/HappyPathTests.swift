@@ -1,5 +1,5 @@
-// What the program does when all is well, on the tiny models: repeatable images, one image out of a longer run, tokens
-// and images there and back, conversions without loss, and verification that also notices a wrong value.
+// What the program does when all is well, on the tiny models: repeatable images, one image from a longer run, round
+// trips between tokens and images, lossless conversions, and verification that also notices a wrong value.
 
 import Foundation
 import MVAR
@@ -202,7 +202,7 @@ struct HappyPathTests {
       #expect(bad.output.contains(" at 10: "))
       #expect(bad.output.hasSuffix("4 passed, 1 failed, 0 not checked in 1 file\n"))
 
-      // Nothing compared is no success.
+      // Comparing nothing is not a success.
       let gradient = ("an_operator_of_the_future.grad_out", try StoredTensor([Float(1)], shape: [1]))
       try SafetensorsWriter.write(
         [gradient], metadata: ["kind": "ops", "ops": "{\"an_operator_of_the_future\": {}}"],

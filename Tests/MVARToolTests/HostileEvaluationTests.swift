@@ -1,5 +1,5 @@
-// Mistaken inputs of `mvar evaluate`, each with its sentence: models and data that do not belong together, files that are
-// not there, numbers out of range, outputs that cannot be written. Nothing is left behind.
+// Invalid inputs of `mvar evaluate`, each with its sentence: models and data that do not belong together, missing
+// files, numbers out of range, outputs that cannot be written. Nothing is left behind.
 
 import Foundation
 import MVAR
@@ -30,7 +30,7 @@ struct HostileEvaluationTests {
       + (model.map { ["--model", $0, "--window", "3", "--refine-step", "4"] } ?? [])
   }
 
-  /// Writes a set of classes with so many images each.
+  /// Writes a set of classes with the given number of images each.
   private func write(_ folder: String, _ names: [String] = ["a", "b"], count: Int) throws {
     for name in names {
       try FileManager.default.createDirectory(atPath: "\(folder)/\(name)", withIntermediateDirectories: true)

@@ -1,5 +1,5 @@
-// Hostile and mistaken inputs, each with the sentence it must produce. Whatever comes in, the program ends by itself with
-// status 1, 2 or 64 and one line on standard error, and leaves no file behind.
+// Hostile and invalid inputs, each with the sentence it must produce. Whatever the input, the program exits by itself
+// with status 1, 2 or 64 and one line on standard error, and leaves no file behind.
 
 import Foundation
 import MVARCheckpoints
@@ -93,7 +93,7 @@ struct HostileInputTests {
       { try prepare("\($0)/bad.png") })
   }
 
-  /// Samples with mistaken arguments.
+  /// Samples with invalid arguments.
   private static func mistake(_ more: [String], _ sentence: String, code: Int32 = 64) -> Case {
     let named = more.contains("--class") ? more : more + ["--class", "1"]
     return Case(more.joined(separator: " "), Tool.sample(named + ["-o", "out.png"]), code, sentence)

@@ -1,4 +1,4 @@
-// Outputs that cannot be written. Each is found out before anything is computed.
+// Outputs that cannot be written. Each is detected before anything is computed.
 
 import Foundation
 import MVARTestSupport

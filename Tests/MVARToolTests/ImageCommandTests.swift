@@ -21,7 +21,7 @@ import Testing
       #expect(figure.children[0].text == "Which tokens see which")
       let rasters = try figure.all("image").map { try PixelImage(decoding: #require($0.embeddedPNG)) }
       #expect(rasters.map(\.width) == [680, 680, 680])
-      // A pixel is a pair: a dark one is seen.
+      // A pixel is a pair of tokens: dark means visible.
       let seen = rasters.map { image in
         (0..<680).reduce(0) { sum, row in
           sum + (0..<680).count { image[row: row, column: $0].red < 100 }
@@ -55,7 +55,7 @@ import Testing
       #expect(figure.texts.contains("weight, multiple of the mean (logarithmic)"))
       #expect(figure.texts.contains("even: 1") && figure.texts.contains("mean share of attention, %"))
       guard pattern == "var" else { return }
-      // The share of an even attention: 256 and 169 of 680 keys; measured shares add up to 100 % as well.
+      // The fractions of a uniform attention: 256 and 169 of 680 keys; measured fractions add up to 100 % as well.
       let notes = figure.all("g")[1].all("circle").compactMap { $0.children.first?.text }
       func shares(_ name: String) -> [Double] {
         notes.filter { $0.hasPrefix("\(name): ") }.compactMap { Double($0.split(separator: " ").last ?? "") }
@@ -70,7 +70,7 @@ import Testing
   @Test func flopsPrintsThePapersNumbers() throws {
     try withTemporaryFolder { folder in
       let output = try succeed(["flops", "--batch", "32", "-o", "out.svg", "--json", "out.json"], in: folder)
-      // The paper cuts 37.845 off to 37.84; here it is rounded.
+      // The paper truncates 37.845 to 37.84; here it is rounded.
       for number in ["43.61", "37.85", "35.44", "5704"] { #expect(output.contains(number), "\(output)") }
       let plot = try XMLNode.load("\(folder)/out.svg")
       let notes = plot.all("circle").compactMap { $0.children.first?.text }

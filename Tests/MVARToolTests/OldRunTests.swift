@@ -1,5 +1,6 @@
-// Checkpoints of version 0.1 held their settings as texts by option. Runs that such a checkpoint was made of still resume, and
-// a setting that differs is still named. The texts below were written by that version, for the very commands of the tests.
+// Checkpoints of version 0.1 stored their settings as texts by option. Runs with such a checkpoint still resume, and a
+// setting that differs is still named. The texts below were written by that version, for exactly the commands of the
+// tests.
 
 import Foundation
 import MVARCheckpoints
@@ -45,7 +46,7 @@ struct OldRunTests {
     }
   }
 
-  /// Replaces the settings in a checkpoint.
+  /// Replaces the settings in a checkpoint with old ones.
   private func replaceSettings(of path: String, by settings: String) throws {
     let source = try Checkpoint.open(path)
     var metadata = source.metadata
@@ -69,7 +70,7 @@ struct OldRunTests {
     #expect(new.contains("\"version\":2"))
     try replaceSettings(of: path, by: settings)
     try run(arguments + ["--resume"], in: folder)
-    // Every setting of old still counts, under its old name.
+    // Every old setting still counts, under its old name.
     let texts = try JSONDecoder().decode([String: String].self, from: Data(settings.utf8))
     for (name, text) in texts {
       var changed = texts

@@ -1,5 +1,5 @@
-// The model that ships with the package: it is found without being named, knows its classes by name, samples and reconstructs
-// in no time, and with its data stays small. Whether its images are good is for `mvar evaluate` to say.
+// The model that ships with the package: it is found without being named, knows its classes by name, samples and
+// reconstructs quickly, and is small, including its data. `mvar evaluate` measures whether its images are good.
 
 import Foundation
 import MVAR
@@ -51,7 +51,7 @@ import Testing
       let sums = try model.encode(Variable(input)).sums
       quality.add(originals, try model.decode(sums[sums.count - 1]).value.scalars(), images: 19)
     }
-    // 26.36 dB when it was trained; other processors round otherwise, which moves single codes.
+    // 26.36 dB when it was trained; other processors round differently, which changes a few codes.
     #expect(quality.psnr > 26)
   }
 
@@ -67,7 +67,7 @@ import Testing
     let batch = try Tensor<CPU<Float>>(
       part.flatMap { $0.image.planarFloats() }, shape: [48, 3, 64, 64], on: HostDevice())
     try trainer.validate(try TokenBatch(codes, images: batch, labels: part.map(\.label)), into: &sums)
-    // ln 512 = 6.24 knows nothing.
+    // ln 512 = 6.24 is chance level.
     #expect(sums.loss(of: 0..<10) < 2.6)
   }
 

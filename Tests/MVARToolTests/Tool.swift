@@ -1,5 +1,6 @@
-// Runs the built program `mvar` as a process of its own, the way a user does, and provides the tiny models that the tests
-// run it on: the one-block transformer among the golden files, and a tokenizer with deterministic pseudo-random weights that fits it.
+// Runs the built program `mvar` as a separate process, as a user does, and provides the tiny models that the tests run
+// it on: the one-block transformer among the golden files, and a tokenizer with deterministic pseudo-random weights
+// that fits it.
 
 import Foundation
 import MVAR
@@ -10,7 +11,7 @@ import Testing
 
 /// The program and its models.
 enum Tool {
-  /// What a run of the program left behind.
+  /// The result of a run of the program.
   typealias Result = BuiltProgram.Result
 
   /// The program.
@@ -34,12 +35,12 @@ enum Tool {
 
   /// The one-block transformer.
   static let model = Fixtures.path("golden/files/checkpoint_published.pth")
-  /// What the transformer's file does not tell.
+  /// The settings that the transformer's file does not contain.
   static let hints = ["--window", "3", "--refine-step", "4"]
-  /// The list of scales, which a tokenizer's file does not tell.
+  /// The list of scales, which a tokenizer's file does not contain.
   static let scales = ["--patch-nums", "1,2,3,4,6,8"]
 
-  /// A tokenizer for the transformer, written once; images have 128 pixels a side.
+  /// A tokenizer for the transformer, written once; images have 128 pixels per side.
   static let tokenizer: String = {
     let path = FileManager.default.temporaryDirectory
       .appending(path: "mvar-tiny-tokenizer-\(ProcessInfo.processInfo.processIdentifier).safetensors")

@@ -20,7 +20,7 @@ struct TrainingCommandTests {
     + ["--heads", "2", "--batch", "4"]
   private static let windows = ["--window", "3", "--refine-step", "3"]
 
-  /// Two classes of ten little images of noise each, in `data`.
+  /// Two classes of ten small noise images each, in `data`.
   private func writeImages(_ folder: String) throws {
     for (label, name) in ["a", "b"].enumerated() {
       try FileManager.default.createDirectory(atPath: "\(folder)/data/\(name)", withIntermediateDirectories: true)
@@ -34,12 +34,12 @@ struct TrainingCommandTests {
 
   private func bytes(_ path: String) throws -> Data { try Data(contentsOf: URL(filePath: path)) }
 
-  /// Runs a training in one go and, in another folder, killed again and again, and compares what is left.
+  /// Runs a training without interruption and, in another folder, with repeated kills, and compares the results.
   private func compareWithKilled(_ arguments: [String], result: String, in folder: String) throws {
     let line = arguments.joined(separator: " ")
     let whole = try Tool.shell("\"$MVAR\" \(line) -o whole", in: folder)
     #expect(whole.code == 0, "\(whole.errors)")
-    // Delays grow, so that some kills come while data are read, some in the middle of steps and checkpoints.
+    // Delays grow, so that some kills come while data are read, some in the middle of steps or checkpoints.
     for delay in ["0.05", "0.2", "0.3", "0.4", "0.5", "0.6", "0.35", "0.45", "0.55", "0.65"] {
       let killed = try Tool.shell("timeout -s KILL \(delay) \"$MVAR\" \(line) --resume -o killed", in: folder)
       #expect(killed.code == 137 || killed.wasKilled || killed.code == 0, "\(killed.errors)")
@@ -49,7 +49,7 @@ struct TrainingCommandTests {
     for name in [result, "checkpoint.safetensors", "metrics.jsonl"] {
       #expect(try bytes("\(folder)/whole/\(name)") == bytes("\(folder)/killed/\(name)"), "\(name)")
     }
-    // The next run takes away what the killed ones had half written.
+    // The next run removes what the killed ones left half written.
     let left = try FileManager.default.contentsOfDirectory(atPath: "\(folder)/killed").filter { $0.hasSuffix(".tmp") }
     #expect(left.isEmpty)
   }
@@ -89,10 +89,10 @@ struct TrainingCommandTests {
   struct Mistake: CustomTestStringConvertible, Sendable {
     let testDescription: String
     let arguments: [String]
-    /// What is said; only its beginning where it ends with an ellipsis.
+    /// The expected message; only its beginning if it ends with an ellipsis.
     let sentence: String
     let code: Int32
-    /// Makes what the mistake needs beside the usual files.
+    /// Creates what the mistake needs in addition to the usual files.
     let prepare: @Sendable (String) throws -> Void
 
     init(
@@ -224,7 +224,7 @@ struct TrainingCommandTests {
     }
   }
 
-  // The run's folder has a name of one letter throughout: such names once were too short.
+  // The run's folder always has a one-letter name: such names were once too short.
   static let mistakes: [Mistake] = [
     Mistake(
       "data that do not exist", ["train-tokenizer", "--data", "none"] + sizes + ["-o", "r"], "none: does not exist"),
@@ -256,7 +256,7 @@ struct TrainingCommandTests {
     Mistake("an output that is a file", tokenizer + ["-o", "file"], "file: is not a folder"),
   ]
 
-  /// A training that is over after a step, in `old`.
+  /// A training that finishes after one step, in `old`.
   private static let finished =
     tokenizer + ["--steps", "1", "--image-every", "0", "--validate-every", "0", "-o", "old"]
 
@@ -274,7 +274,7 @@ struct TrainingCommandTests {
     }
   }
 
-  /// Folders that a run cannot go on in.
+  /// Folders in which a run cannot be resumed.
   static let resumptions: [Mistake] = [
     Mistake(
       "a folder that holds a run", finished,
@@ -358,7 +358,7 @@ struct TrainingCommandTests {
     }
   }
 
-  /// Data, models, places and numbers that are refused before anything is written.
+  /// Data, models, paths and numbers that are refused before anything is written.
   static let refusals: [Mistake] = [
     Mistake(
       "a class without images", tokenizer + ["--data", "empty", "-o", "r"],
@@ -438,6 +438,6 @@ struct TrainingCommandTests {
   private static let oneBlock: [String] =
     transformer + hintsForTool + ["--depth", "1", "--width", "64", "--heads", "4", "--data", "ten"]
 
-  /// The shared tokenizer's list of scales, which its file does not tell.
+  /// The shared tokenizer's list of scales, which its file does not contain.
   private static var hintsForTool: [String] { Tool.scales }
 }

@@ -1,5 +1,6 @@
-// `mvar verify` on golden files that once misled it: numbers that are not finite, bounds of zero, several cases of one
-// operator, files without gradients, and cases that cannot be judged. Status 0, 1 or 2, and every other row still there.
+// `mvar verify` on golden files that once misled it: values that are not finite, bounds of zero, several cases of one
+// operator, files without gradients, and cases that cannot be judged. Status 0, 1 or 2, and every other row is still
+// present.
 
 import Foundation
 import MVARCheckpoints
@@ -149,7 +150,7 @@ struct VerifyCommandTests {
       #expect(try row("segment.0.loss", result).hasPrefix("pass "))
       #expect(try row("segment.0.grad.*", result) == "---- segment.0.grad.* not in the file")
 
-      // The parts without the norms are still compared, and a golden one that is not finite is its row's fault alone.
+      // The parts without the norms are still compared, and a golden norm that is not finite fails only its own row.
       var changed = source.tensors
       let name = try #require(changed.first { $0.name.contains(".grad.") }).name
       try BadFiles.replace(name, in: &changed) {
@@ -166,7 +167,7 @@ struct VerifyCommandTests {
   @Test("probabilities that were cut off or are wrong by a third fail")
   func probabilities() throws {
     try withTemporaryFolder { folder in
-      // 4096 codes: an even share is 2.4e-4, close to the absolute tolerance of other values.
+      // 4096 codes: a uniform fraction is 2.4e-4, close to the absolute tolerance of other values.
       let logits = (0..<4096).map { Float(2.5 * sin(Double($0) * 12.9898)) }
       let powers = logits.map { exp(Double($0)) }
       let sum = powers.reduce(0, +)

@@ -1,5 +1,5 @@
-// Which codes count as used, and what becomes of those that are not: the exponential average of MVAR's section on the
-// tokenizer number by number, and revivals, which may touch nothing but dead codes and their moments.
+// Which codes count as used, and what happens to those that do not: the exponential average of MVAR's section on the
+// tokenizer, value by value, and revivals, which may change only dead codes and their moments.
 
 import MVAR
 import MVARTraining

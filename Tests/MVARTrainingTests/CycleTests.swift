@@ -1,5 +1,5 @@
-// Which scales an iteration trains, and what is dropped at random: the published cycle of segments, label dropping, and
-// drop-path, whose decisions must be functions of the sample and the segment alone and right on average.
+// Which scales an iteration trains on, and what is dropped at random: the published cycle of segments, label dropping,
+// and drop-path, whose decisions must be functions of only the sample and the segment, and correct on average.
 
 import MVAR
 import MVARTraining
@@ -32,7 +32,7 @@ struct CycleTests {
     #expect(once.length == 4)
     #expect((0..<5).map { once.segments(at: $0) } == [[0..<7], [7..<8], [8..<9], [9..<10], [0..<7]])
     #expect(cycle(refineStep: 8, ratio: 0).ratio == 1)
-    // Without dense scales the first scale alone takes the place of their segment.
+    // Without dense scales, the first scale alone replaces their segment.
     let windowed = cycle(refineStep: 0)
     #expect(windowed.length == 17)
     #expect((0..<17).map { windowed.segments(at: $0)[0].lowerBound } == [Int](repeating: 0, count: 8) + Array(1...9))
@@ -52,12 +52,12 @@ struct CycleTests {
     let labels = streams.indices.map { $0 % 10 }
     let dropped = Regularization(labelDrop: 0.1).dropped(labels, nullClass: 10, streams)
     let share = Double(dropped.count { $0 == 10 }) / Double(labels.count)
-    // Four standard deviations of a share of 20 000: √(0.1·0.9/20000) = 0.0021.
+    // Four standard deviations of a fraction of 20 000: √(0.1·0.9/20000) = 0.0021.
     #expect(abs(share - 0.1) < 0.0085)
     #expect(zip(dropped, labels).allSatisfy { $0 == 10 || $0 == $1 })
     #expect(dropped == Regularization(labelDrop: 0.1).dropped(labels, nullClass: 10, streams))
     #expect(Regularization(labelDrop: 0).dropped(labels, nullClass: 10, streams) == labels)
-    // Whoever is dropped at a low rate is dropped at a higher one: one number decides.
+    // A sample dropped at a low rate is also dropped at a higher one: the same random number decides.
     let more = Regularization(labelDrop: 0.2).dropped(labels, nullClass: 10, streams)
     #expect(zip(dropped, more).allSatisfy { $0 != 10 || $1 == 10 })
   }

@@ -1,5 +1,5 @@
-// Flips and shifts: what moves where, that borders repeat, that protected labels stay, and that numbers come from the
-// places of the stream that belong to them. Then the batches made of such images.
+// Flips and shifts: what moves where, that borders repeat, that protected labels stay, and that random numbers come
+// from their own positions in the stream. Then the batches made from such images.
 
 import Dispatch
 import MVARMedia

@@ -1,4 +1,4 @@
-// Sets of images in class folders: which files count, what becomes of them, and what is refused with which sentence.
+// Sets of images in class folders: which files count, how they are read, and what is refused with which sentence.
 
 import Foundation
 import MVARMedia

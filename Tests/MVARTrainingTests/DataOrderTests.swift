@@ -1,4 +1,5 @@
-// The order of examples: epochs are permutations, batches are pure functions of their number, weights are as promised.
+// The order of examples: epochs are permutations, batches are pure functions of their number, weights are as
+// documented.
 
 import Dispatch
 import MVARTraining

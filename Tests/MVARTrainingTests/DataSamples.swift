@@ -1,4 +1,4 @@
-// Small files and folders for the tests of data sets, and the sentence of an error with the folder's name cut off.
+// Small files and folders for the tests of data sets, and the sentence of an error without the folder's name.
 
 import Foundation
 import MVARFiles
@@ -12,29 +12,29 @@ struct SampleFolder {
   /// The path of something in the folder.
   func at(_ name: String) -> String { "\(path)/\(name)" }
 
-  /// Makes a folder and those above it.
+  /// Creates a folder and those above it.
   func makeFolder(_ name: String) throws {
     try FileManager.default.createDirectory(atPath: at(name), withIntermediateDirectories: true)
   }
 
-  /// Writes a file and makes its folder.
+  /// Writes a file and creates its folder.
   func write(_ bytes: [UInt8], _ name: String) throws {
     try makeFolder((name as NSString).deletingLastPathComponent)
     try Data(bytes).write(to: URL(filePath: at(name)))
   }
 
-  /// Writes a text and makes its folder.
+  /// Writes a text and creates its folder.
   func write(_ text: String, _ name: String) throws { try write(Array(text.utf8), name) }
 
-  /// Writes a PNG file and makes its folder.
+  /// Writes a PNG file and creates its folder.
   func write(_ image: PixelImage, _ name: String) throws { try write(image.pngBytes(), name) }
 
-  /// Makes a symbolic link.
+  /// Creates a symbolic link.
   func link(_ name: String, to target: String) throws {
     try FileManager.default.createSymbolicLink(atPath: at(name), withDestinationPath: target)
   }
 
-  /// The sentence of the error that `body` throws, the folder's path replaced by a full stop.
+  /// The sentence of the error that `body` throws, with the folder's path replaced by a period.
   func sentence(_ body: () throws -> Void) -> String {
     do {
       try body()
@@ -60,7 +60,7 @@ let grayPNG = [UInt8](
       "iVBORw0KGgoAAAANSUhEUgAAAAQAAAAECAAAAACMmsGiAAAADklEQVR4nGNIAQIGVAIAPpQGQcvovXgAAAAASUVORK5CYII="
   )!)
 
-/// Sixteen half transparent pixels (10, 20, 30), as an 8-bit RGBA PNG.
+/// Sixteen semitransparent pixels (10, 20, 30), as an 8-bit RGBA PNG.
 let transparentPNG = [UInt8](
   Data(
     base64Encoded:

@@ -1,4 +1,4 @@
-// Which examples are held out: always the same, at least one of five, never all, and little moved by a new file.
+// Which examples are held out: always the same, at least one in five, never all, and barely affected by a new file.
 
 import MVARTestSupport
 import MVARTraining
@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Held-out examples")
 struct DataSplitTests {
-  /// A folder of one class with so many images.
+  /// A folder of one class with the given number of images.
   private func split(_ count: Int, heldOut: Int, leavingOut missing: Int? = nil) throws -> (Set<String>, Set<String>) {
     try withTemporaryFolder { path in
       let folder = SampleFolder(path: path)

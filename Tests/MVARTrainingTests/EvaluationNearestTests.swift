@@ -21,7 +21,7 @@ struct EvaluationNearestTests {
     Augmentation.moved(image, side: side, flip: true, dx: 0, dy: 0)
   }
 
-  /// The smallest distance by trying everything, for images whose side is 32 or a multiple of it.
+  /// The smallest distance by brute force, for images whose side is 32 or a multiple of it.
   private func bruteForce(_ query: [UInt8], _ set: [[UInt8]], side: Int) -> Double {
     func shrunk(_ image: [UInt8]) -> [Double] {
       let factor = side / 32
@@ -60,14 +60,14 @@ struct EvaluationNearestTests {
 
   @Test("as near as trying everything, whatever rounding hides", arguments: [32, 64], [255, 4, 1.5])
   func exact(_ side: Int, _ spread: Double) throws {
-    // A small spread makes all images nearly alike: the matrix product alone could not tell them apart.
+    // A small spread makes all images nearly alike: the matrix product alone could not distinguish them.
     let set = images(12, side: side, seed: 2, spread: spread)
     let queries = images(5, side: side, seed: 3, spread: spread)
     let matches = try Nearest(set, side: side, on: HostDevice()).matches(for: queries)
     for (query, match) in zip(queries, matches) {
       let found = match.isMirrored ? mirrored(set[match.index], side: side) : set[match.index]
       let best = bruteForce(query, set, side: side)
-      // Both work with numbers in −½ … ½ of single precision: 2⁻²⁵ each at most.
+      // Both work with single-precision values in −½ … ½: 2⁻²⁵ each at most.
       #expect(abs(match.distance - best) < 1.2e-7, "\(match) instead of \(best)")
       #expect(abs(bruteForce(query, [found], side: side) - best) < 1.2e-7)
     }

@@ -43,7 +43,7 @@ struct EvaluationReportTests {
   @Test("near samples and copies")
   func novelty() throws {
     let novelty = try #require(report.novelty)
-    // The 5th percentile of the held-out ones is 0.11.
+    // The 5th percentile of the held-out images is 0.11.
     #expect(novelty.nearShare == 0.5)
     #expect(novelty.copies == 1)
     let none = EvaluationReport.Novelty(
@@ -96,7 +96,7 @@ struct EvaluationReportTests {
     #expect(shown == singles)
     #expect(apart.isUsed == together.isUsed)
     #expect(quality.psnr > 0)
-    // One token an image at the first scale.
+    // One token per image at the first scale.
     #expect((1...3).contains(together.isUsed[0].count { $0 }))
     #expect(together.totalShare >= together.shares.max()!)
     #expect(shown.allSatisfy { $0.count == 3 * 16 * 16 })

@@ -1,5 +1,5 @@
-// A model on an engine of another package: a training step gives the base's bits, an operator that the engine has itself is
-// called, and gradients are found by name.
+// A model on an engine of another package: a training step gives the base's bits, the engine's own operator is called,
+// and gradients are found by name.
 
 import MVAR
 import MVARTestSupport

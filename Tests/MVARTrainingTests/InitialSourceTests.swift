@@ -1,5 +1,6 @@
-// First weights against the published recipe: the deviation of every kind of weight as far as the number of its values
-// tells, the rows of AdaLN apart, what is constant, and that a weight depends on the seed and its own name alone.
+// Initial weights against the published recipe: the standard deviation of every kind of weight, as far as the number of
+// its values allows, the rows of AdaLN separately, constants, and that a weight depends only on the seed and its own
+// name.
 
 import Foundation
 import MVAR
@@ -27,7 +28,7 @@ struct InitialSourceTests {
       })
   }
 
-  /// Checks mean and deviation within five standard errors of normally distributed numbers.
+  /// Checks mean and deviation within five standard errors of normally distributed values.
   private func expectNormal(_ values: some Collection<Float>, _ deviation: Double, _ name: String) {
     let count = Double(values.count)
     let mean = values.reduce(0.0) { $0 + Double($1) } / count
@@ -110,7 +111,8 @@ struct InitialSourceTests {
         #expect(values.allSatisfy { abs(Double($0)) <= bound * 1.000001 }, "\(key)")
         #expect(values.contains { abs(Double($0)) > 0.95 * bound }, "\(key)")
         let deviation = (values.reduce(0.0) { $0 + Double($1 * $1) } / Double(values.count)).squareRoot()
-        // Even numbers: √(1/5)·σ² is the deviation of a square, so 0.45/√n that of the mean square's root, relatively.
+        // Uniform values: √(4/5)·σ² is the deviation of a square, so 0.45/√n is the relative deviation of the root mean
+        // square.
         let error = abs(deviation * 3.0.squareRoot() / bound - 1)
         #expect(error < 5 * 0.45 / Double(values.count).squareRoot(), "\(key): \(error)")
       }

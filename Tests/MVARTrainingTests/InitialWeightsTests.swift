@@ -1,5 +1,5 @@
-// Initial weights keep their bits: digests of all weights of small models, recorded when streams were first tied to names.
-// A change here changes every training that was begun with a seed.
+// Initial weights keep their bits: digests of all weights of small models, recorded when streams were first derived
+// from names. A change here changes every training started with a seed.
 
 import MVAR
 import MVARTraining

@@ -1,5 +1,5 @@
-// The cache of tokens as a whole: what is written is what the tokenizer says of an image and of its mirror image, bad
-// files are named, and a training on the cache sees the same numbers as one on the images.
+// The cache of tokens as a whole: it contains the tokenizer's output for an image and for its mirror image, bad files
+// are named, and a training on the cache sees the same values as one on the images.
 
 import Foundation
 import MVAR
@@ -83,7 +83,7 @@ struct LatentCacheTests {
     }
   }
 
-  /// An image's tokens and inputs, encoded alone.
+  /// An image's tokens and inputs, encoded individually.
   private func moments(of image: PixelImage, _ tokenizer: VQVAE<CPU<Float>>) throws -> LatentFile.Moments {
     let input = try Tensor<CPU<Float>>(image.planarFloats(), shape: [1, 3, 8, 8], on: HostDevice())
     let quantized = try tokenizer.encode(Variable(input))
@@ -114,7 +114,7 @@ struct LatentCacheTests {
       #expect(
         folder.sentence { _ = try open(folder) }
           == "./cache/train/cat/1.npz: holds moments_gt of shape [5], and the model needs [21]")
-      // The opening does not read numbers; reading them does.
+      // Opening does not read values; reading the samples does.
       var tokens = zeros.tokens
       tokens[20] = 16
       let outside = LatentFile.Moments(tokens: tokens, inputs: zeros.inputs)
@@ -142,7 +142,7 @@ struct LatentCacheTests {
         guard FileManager.default.fileExists(atPath: folder.at("cache")) else { return [] }
         return try FileManager.default.subpathsOfDirectory(atPath: folder.at("cache")).filter { $0.contains(".") }
       }
-      // Two images of a class with one name and two endings.
+      // Two images of a class with the same name and different extensions.
       try folder.write(try pattern(8, 8, seed: 99), "pictures/cat/3.jpg")
       let twice = try LabeledImages(path: folder.at("pictures"), side: 8, heldOut: 0)
       #expect(
@@ -157,7 +157,7 @@ struct LatentCacheTests {
         folder.sentence { try cache.write(images, to: folder.at("file")) }
           == "./file/train/cat: cannot be created: Not a directory")
 
-      // NaN in the encoder gives codes all the same, and NaN in the codebook gives inputs.
+      // NaN in the encoder still gives codes, and NaN in the codebook still gives inputs.
       for key in ["encoder.conv_in.bias", "quantize.embedding.weight"] {
         let parameter = try #require(
           tokenizer.parameters.first(where: { CheckpointNames.key(of: $0.name, in: .tokenizer) == key }))
@@ -194,7 +194,7 @@ struct LatentCacheTests {
       #expect(encoded.validationCount == 2 && cached.validationCount == 2)
       try expectSame(encoded.validation(0..<2), cached.validation(0..<2))
       var (flipped, visiblyFlipped) = ([0, 0], 0)
-      // More than an epoch of ten images.
+      // More than one epoch of ten images.
       for iteration in 0..<5 {
         let found = try cached.batch(iteration)
         try expectSame(encoded.batch(iteration), found)
@@ -229,7 +229,7 @@ struct LatentCacheTests {
     #expect(try a.inputs.scalars() == b.inputs.scalars(), sourceLocation: location)
   }
 
-  /// One step of a new transformer: the losses of its segments and the weights afterwards.
+  /// One step of a new transformer: the losses of its segments and the weights afterward.
   private func step<B: Backend>(on batch: TokenBatch<B>) throws -> (losses: [Double], weights: [[B.Scalar]])
   where B.Device == HostDevice {
     let model = try MarkovianTransformer<B>(

@@ -1,5 +1,5 @@
-// A tiny training that must learn: a tokenizer of colored shapes, then a transformer of its tokens, in some seconds. It
-// finds what finite differences cannot: a sign, a schedule, an order of things that trains but does not get better.
+// A tiny training that must learn: a tokenizer of colored shapes, then a transformer on its tokens, in some seconds. It
+// finds what finite differences cannot: a wrong sign, schedule or order of steps that trains without improving.
 
 import Foundation
 import MVAR
@@ -26,7 +26,7 @@ struct LearningTests {
     losses = try (0..<steps).map { try second.step($0).value("loss") }
     let transformerLoss = losses.suffix(5).reduce(0, +) / 5
     let heldOut = try second.validate()
-    // ln 32 = 3.47: nothing is known yet. Measured at the end: 1.68, and 2.09 on held-out images.
+    // ln 32 = 3.47: chance level. Measured at the end: 1.68, and 2.09 on held-out images.
     #expect(abs(losses[0] - log(32)) < 0.05)
     #expect(transformerLoss < 1.95)
     #expect(heldOut.value("val_loss") < 2.4)

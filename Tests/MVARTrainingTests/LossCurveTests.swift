@@ -1,5 +1,5 @@
-// The plot of a run's metrics: which points it shows, a line per segment, the moving average against a plain one, and logs
-// with gaps, with a half-written last line, and without any number.
+// The plot of a run's metrics: which points it shows, a line per segment, the moving average against a plain one, and
+// logs with gaps, with a half-written last line, and without any values.
 
 import Foundation
 import MVARFiles
@@ -28,7 +28,7 @@ struct LossCurveTests {
       let shown = try String(contentsOfFile: file, encoding: .utf8)
       #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["loss.svg", "metrics.jsonl"])
 
-      // The same file from the numbers that the log holds, by hand.
+      // The same file, computed by hand from the numbers in the log.
       let records: [(step: Int, values: [String: Double])] = [
         (1, ["loss": 4.5]), (2, ["loss": .nan, "val_loss": 4]), (3, ["loss": 3.5, "other": 1e300]),
         (4, ["val_loss": 3.25]),
@@ -38,12 +38,12 @@ struct LossCurveTests {
       #expect(plot.series.map(\.name) == ["loss", "val_loss"])
       #expect(plot.series[0].points.map(\.x) == [1, 2, 3] && plot.series[1].points.map(\.x) == [2, 4])
       #expect(plot.series[0].points[1].y.isNaN && plot.series[0].points[2].y == 3.5)
-      // Both curves are there, with their marks and their names.
+      // Both curves are present, with their marks and names.
       let document = try XMLNode.parse(shown)
       let notes = document.all("circle").compactMap { $0.children.first?.text }
       #expect(notes == ["loss: 1, 4.5", "loss: 3, 3.5", "val_loss: 2, 4", "val_loss: 4, 3.25"])
       for words in ["training", "optimizer step", "loss", "val_loss"] { #expect(document.texts.contains(words)) }
-      // The half-written line counts for nothing, the same line whole does.
+      // The half-written line is ignored; the complete line counts.
       try write(whole, log)
       try LossCurve.write(metrics: log, keys: ["loss", "val_loss"], title: "training", to: file)
       #expect(try String(contentsOfFile: file, encoding: .utf8) == shown)
@@ -70,7 +70,7 @@ struct LossCurveTests {
     }
     #expect(plot.series[0].points.count == 800 && plot.series[2].points.map(\.x).prefix(2) == [10, 20])
     #expect(plot.yLabel == "loss, nats per token")
-    // What else is asked for keeps its place; segments are numbers of scales, not texts: 10 comes behind 9.
+    // Everything else requested keeps its position; segments are sorted as numbers, not as text: 10 comes after 9.
     let many: [(step: Int, values: [String: Double])] = [
       (1, ["loss": 1, "loss_scales_10_10": 1, "loss_scales_9_9": 2, "loss_scales_0_8": 3, "val_loss": 4])
     ]
@@ -126,12 +126,12 @@ struct LossCurveTests {
     #expect(LossCurve.movingAverage([], window: 3).isEmpty)
     #expect(LossCurve.movingAverage([2], window: 100) == [2])
 
-    // A wide window has no mean of a few numbers at the ends: a quarter of it is left out.
+    // A wide window does not average just a few values at the ends: a quarter of it is left out.
     #expect(
       LossCurve.movingAverage([9, 1, 2, 3, 4, 5, 9], window: 4).map(\.isNaN) == [true]
         + [Bool](repeating: false, count: 5) + [true])
 
-    // Against plain sums, on numbers that binary fractions hold exactly.
+    // Against plain sums, on values that binary fractions represent exactly.
     let values = (0..<200).map { Double(($0 * 73) % 101) / 8 }
     let means = LossCurve.movingAverage(values, window: 9)
     for index in values.indices {
@@ -143,7 +143,7 @@ struct LossCurveTests {
         #expect(means[index] == part.reduce(0, +) / Double(2 * side + 1))
       }
     }
-    // A straight line keeps its place, up to its ends.
+    // A straight line stays unchanged, up to its ends.
     let line = (0..<50).map { 100 - 2 * Double($0) }
     #expect(LossCurve.movingAverage(line, window: 7)[1..<49] == line[1..<49])
   }

@@ -1,5 +1,5 @@
-// The optimizer around AdamW (whose arithmetic the golden files check): gradients add up, the clip covers all parameters
-// together, what has no gradient is left alone, and gradients that are no numbers change nothing.
+// The optimizer around AdamW (whose arithmetic the golden files check): gradients accumulate, clipping covers all
+// parameters together, parameters without a gradient are left alone, and gradients that are NaN change nothing.
 
 import Foundation
 import MVAR
@@ -15,7 +15,7 @@ struct OptimizerTests {
     Parameter(name: name, value: try Tensor(values, shape: shape, on: HostDevice()))
   }
 
-  /// Adds the gradient that is `factor` for every number of a parameter.
+  /// Adds a gradient that is `factor` for every element of a parameter.
   private func add(_ factor: Double, of parameter: Parameter<Engine>, to optimizer: Optimizer<Engine>) {
     let tape = Tape<Engine>()
     let loss = parameter.variable(tape).sum(times: factor)
@@ -72,7 +72,7 @@ struct OptimizerTests {
     add(1, of: second, to: optimizer)
     try optimizer.step(rate: 0.1, decay: 0.5)
     #expect(optimizer.moments[0]?.steps == 2 && optimizer.moments[1]?.steps == 1)
-    // Without any gradient nothing at all happens.
+    // Without any gradient, nothing happens.
     let before = try (first.value.scalars(), second.value.scalars())
     #expect(try optimizer.step(rate: 0.1, decay: 0.5) == 0)
     #expect(try first.value.scalars() == before.0 && second.value.scalars() == before.1)
@@ -90,7 +90,7 @@ struct OptimizerTests {
     #expect(try !optimizer.step(rate: 0.1, decay: 0.5).isFinite)
     #expect(try first.value.scalars() == before && second.value.scalars() == [5, 6, 7, 8])
     #expect(optimizer.moments[0]?.steps == 1 && optimizer.moments[1] == nil)
-    // They are forgotten: the next step is an ordinary one.
+    // They are discarded: the next step is an ordinary one.
     add(1, of: second, to: optimizer)
     #expect(try optimizer.step(rate: 0.1, decay: 0) == 2)
   }

@@ -1,6 +1,6 @@
-// A training that is interrupted and resumed must be the training that was not: the checkpoint (weights, both moments,
-// step counts, usage of codes) and the log come out byte for byte the same, whether the run was asked to stop, which
-// saves, or failed, which repeats the steps since the last checkpoint.
+// A training that is interrupted and resumed must equal one that was not: the checkpoint (weights, both moments, step
+// counts, usage of codes) and the log are the same byte for byte, whether the run was asked to stop, which saves, or
+// failed, which repeats the steps since the last checkpoint.
 
 import Foundation
 import MVAR
@@ -11,7 +11,7 @@ import MVARTraining
 import TensorCore
 import Testing
 
-/// A session that fails before an iteration, as if the process had been killed there.
+/// A session that fails before an iteration, as if the process had been killed at that point.
 private struct Failing<Session: TrainingSession>: TrainingSession {
   struct Failure: Error {}
   var session: Session
@@ -33,7 +33,8 @@ struct ResumeTests {
 
   private func bytes(_ path: String) throws -> Data { try Data(contentsOf: URL(filePath: path)) }
 
-  /// Runs a training in one go, in pieces of 1, 2, 5 and the other steps, and with failures, and compares what is left.
+  /// Runs a training without interruption, in pieces of 1, 2, 5 and the remaining steps, and with failures, and
+  /// compares the results.
   private func compare<Session: TrainingSession>(
     make: () throws -> Session, restore: (inout Session, String) throws -> Int
   ) throws {
@@ -42,7 +43,7 @@ struct ResumeTests {
       let wholeFolder = try RunFolder("\(folder)/whole", resuming: false)
       _ = try TrainingLoop(wholeFolder, plan).run(&whole, from: 0)
 
-      // Asked to stop after so many steps of each process.
+      // Asked to stop after these numbers of steps per process.
       for (name, pieces) in [("stopped", [1, 2, 5]), ("always", [Int](repeating: 1, count: 13))] {
         for (part, steps) in (pieces + [Int.max]).enumerated() {
           let run = try RunFolder("\(folder)/\(name)", resuming: part > 0)
@@ -61,7 +62,7 @@ struct ResumeTests {
         try expectSame("\(folder)/\(name)", "\(folder)/whole")
       }
 
-      // Killed before these iterations; the checkpoints before them are of 0, 3, 3, 9 and 12 iterations.
+      // Killed before these iterations; the checkpoints before them are those of 0, 3, 3, 9 and 12 iterations.
       for (part, iteration) in [0, 4, 5, 11, 13, Int.max].enumerated() {
         let run = try RunFolder("\(folder)/killed", resuming: part > 0)
         var session = Failing(session: try make(), iteration: iteration)
@@ -79,7 +80,7 @@ struct ResumeTests {
     for name in ["checkpoint.safetensors", "metrics.jsonl", "samples/step-000007.png", "samples/step-000014.png"] {
       #expect(try bytes("\(folder)/\(name)") == bytes("\(whole)/\(name)"), "\(folder): \(name)")
     }
-    // One line a step, and after steps 4, 8, 12 and 14 one of the validation.
+    // One line per step, and a validation line after steps 4, 8, 12 and 14.
     let steps = try MetricsLog.read("\(folder)/metrics.jsonl").map(\.step)
     #expect(steps == [1, 2, 3, 4, 4, 5, 6, 7, 8, 8, 9, 10, 11, 12, 12, 13, 14, 14])
   }

@@ -1,5 +1,5 @@
-// The settings of a run in its checkpoint: whatever they are they come back the same, the first that differs is named by its
-// option, and the texts of checkpoints of version 1 still count.
+// The settings of a run in its checkpoint: any settings survive a round trip, the first that differs is named by its
+// option, and the texts in checkpoints of version 1 still count.
 
 import MVARCheckpoints
 import MVARFiles
@@ -54,14 +54,14 @@ struct RunSettingsTests {
     }
   }
 
-  /// What a checkpoint of version 1 held, as it stood there.
+  /// What a checkpoint of version 1 contained, verbatim.
   private static let versionOne = """
     {"--batch":"4","--beginning":"","--choice":"the-second","--clip":"2.0","--flip":"true","--lr":"0.1",\
     "--never-flip":"a, b c","--patch-nums":"1,2,16","--seed":"18446744073709551615","--wd-end":"1e-05",\
     "data":"5 pictures, ab","tokenizer":"cd"}
     """
 
-  /// What a resumed run says about settings that it begins with; nil when it agrees.
+  /// A resumed run's complaint about the settings it begins with; nil if they agree.
   private func refusal(_ stored: StoredSettings, _ change: (inout Settings) -> Void = { _ in }) -> String? {
     var wanted = Settings()
     change(&wanted)
@@ -96,7 +96,7 @@ struct RunSettingsTests {
       refusal(stored) { $0.fingerprints.data = "6 images, ab" } == Self.sentence("data", "5 images, ab", "6 images, ab")
     )
     #expect(refusal(stored) { $0.fingerprints.tokenizer = "ef" } == Self.sentence("tokenizer", "cd", "ef"))
-    // Of several the first by name.
+    // Of several, the first by name.
     #expect(refusal(stored) { ($0.lr, $0.group.batch) = (1, 1) } == Self.sentence("--batch", "4", "1"))
   }
 

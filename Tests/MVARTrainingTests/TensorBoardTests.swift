@@ -1,5 +1,6 @@
-// Event files read back by a reader written here from the format's description: records with masked CRC-32C, protobuf's
-// wire format, and the fields of an Event. Nothing of TensorFlow or Python is needed, and nothing of the writer is used.
+// Event files read back with a reader written here from the format's specification: records with masked CRC-32C,
+// protobuf's wire format, and the fields of an Event. Neither TensorFlow nor Python is needed, and no code of the
+// writer is used.
 
 import Foundation
 import MVARTestSupport
@@ -10,7 +11,7 @@ import Testing
 struct TensorBoardTests {
   // MARK: An independent reader
 
-  /// Why a file is no event file.
+  /// Why a file is not an event file.
   private struct Broken: Error, CustomStringConvertible {
     let description: String
   }
@@ -21,7 +22,7 @@ struct TensorBoardTests {
     case bytes([UInt8])
   }
 
-  /// What one record says.
+  /// The contents of one record.
   private struct Event {
     var wallTime: Double?
     var step: Int64?
@@ -29,8 +30,8 @@ struct TensorBoardTests {
     var values: [(tag: String, value: Float)] = []
   }
 
-  /// CRC-32C bit by bit, most significant bit first with the polynomial as it is printed, 0x1EDC6F41: another way than the
-  /// table of reflected bytes.
+  /// CRC-32C bit by bit, most significant bit first with the polynomial as it is printed, 0x1EDC6F41: unlike the table
+  /// of reflected bytes.
   private static func checksum(_ bytes: [UInt8]) -> UInt32 {
     var remainder: UInt32 = 0xFFFF_FFFF
     for byte in bytes {
@@ -46,7 +47,7 @@ struct TensorBoardTests {
     return ~reflected
   }
 
-  /// The checksum that a masked one stands for.
+  /// The unmasked checksum.
   private static func unmasked(_ value: UInt32) -> UInt32 {
     let rotated = value &- 0xA282_EAD8
     return rotated << 15 | rotated >> 17
@@ -56,7 +57,7 @@ struct TensorBoardTests {
     bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }
   }
 
-  /// The messages of a file, after every length and checksum was checked.
+  /// The messages of a file, after checking every length and checksum.
   private static func records(_ file: [UInt8]) throws -> [[UInt8]] {
     var rest = file[...]
     var records: [[UInt8]] = []
@@ -145,7 +146,7 @@ struct TensorBoardTests {
 
   @Test("CRC-32C against published values")
   func publishedChecksums() {
-    // The usual check value, and RFC 3720, section B.4: zeros, ones, rising and falling bytes.
+    // The usual check value, and RFC 3720, section B.4: zeros, ones, ascending and descending bytes.
     let cases: [([UInt8], UInt32)] = [
       (Array("123456789".utf8), 0xE306_9283), ([], 0), ([UInt8](repeating: 0, count: 32), 0x8A91_36AA),
       ([UInt8](repeating: 0xFF, count: 32), 0x62A8_AB43), (Array(0..<32), 0x46DD_794E),
@@ -174,7 +175,7 @@ struct TensorBoardTests {
       let after = Date().timeIntervalSince1970
       #expect((writer.path as NSString).lastPathComponent.hasPrefix("events.out.tfevents."))
 
-      // The writer is still open: whoever looks on sees whole records.
+      // The writer is still open: a concurrent reader sees whole records.
       let file = [UInt8](try Data(contentsOf: URL(filePath: writer.path)))
       let found = try Self.records(file).map(Self.event)
       #expect(found.count == 1 + values.count)
@@ -194,7 +195,7 @@ struct TensorBoardTests {
       }
       #expect(found[2].values[0].value == Float(0.1) && found[2].values[2].value == .infinity)
 
-      // Every byte is under a checksum: each single changed bit is noticed.
+      // Every byte is covered by a checksum: any single changed bit is detected.
       for place in stride(from: 0, to: file.count, by: 3) {
         var damaged = file
         damaged[place] ^= 1 << UInt8(place % 8)

@@ -113,7 +113,7 @@ enum TinyTraining {
   }
 }
 
-/// The settings of the little trainings.
+/// The settings of the small trainings.
 struct TinySettings: RunSettings {
   var steps = "few"
 
@@ -123,6 +123,6 @@ struct TinySettings: RunSettings {
 }
 
 extension [(String, Double)] {
-  /// The measure of a name; NaN when there is none.
+  /// The measure with a name; NaN if there is none.
   func value(_ name: String) -> Double { first { $0.0 == name }?.1 ?? .nan }
 }

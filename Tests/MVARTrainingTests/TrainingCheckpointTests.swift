@@ -1,5 +1,6 @@
-// The state of a training as a file: it is refused when it belongs to something else or is damaged, and is at the same time
-// a model that can be used as it is, with what its metadata say. What of its settings differs is in RunSettingsTests.swift.
+// The state of a training as a file: it is refused when it belongs to something else or is damaged, and is at the same
+// time a model that can be used directly, together with its metadata. Differing settings are tested in
+// RunSettingsTests.swift.
 
 import Foundation
 import MVAR
@@ -57,7 +58,7 @@ struct TrainingCheckpointTests {
         reason { _ = try TrainingCheckpoint<Engine>(reading: "\(folder)/model.safetensors", .tokenizer) }
           == "is no checkpoint of a training: it does not say how far it got")
 
-      // Without one tensor, and cut short.
+      // Without one tensor, and truncated.
       let source = try Checkpoint.open(second)
       let fewer = source.tensors.filter { $0.name != "mvar_wo_ddp.head.bias" }
       try SafetensorsWriter.write(fewer, metadata: source.metadata, to: "\(folder)/fewer.safetensors")

@@ -1,4 +1,4 @@
-// Every operator of the contract, handed on to the plain engine.
+// Every operator of the contract, forwarded to the plain engine.
 
 import TensorCore
 

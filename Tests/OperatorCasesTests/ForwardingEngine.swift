@@ -1,5 +1,5 @@
-// An engine that has `Reference<Float>` compute everything, notes which functions of the contract were called, and spoils one
-// of their results if it is told to. Its device travels with every tensor, as that of any engine does.
+// An engine that has `Reference<Float>` compute everything, records which functions of the contract were called, and
+// corrupts one of their results on request. Its device is carried by every tensor, like that of any engine.
 
 import Synchronization
 import TensorCore
@@ -100,7 +100,7 @@ enum Forwarding: BackendTypes {
 
   // MARK: Forwarding
 
-  /// A tensor as the plain engine takes it.
+  /// A tensor for the plain engine.
   static func plain(_ x: Tensor<Self>) -> Tensor<Plain> { Tensor(shape: x.shape, storage: x.storage.numbers) }
   static func plain(_ x: Tensor<Self>?) -> Tensor<Plain>? { x.map { plain($0) as Tensor<Plain> } }
   static func plain(_ x: Indices<Self>) -> Indices<Plain> { Indices(shape: x.shape, storage: x.storage.integers) }
@@ -108,7 +108,7 @@ enum Forwarding: BackendTypes {
     Heads(queries: plain(x.queries), keys: plain(x.keys), values: plain(x.values))
   }
 
-  /// What a function gives back: noted, and spoiled if that is wanted.
+  /// A function's result: recorded, and corrupted if requested.
   static func give(_ y: Tensor<Plain>, like x: Tensor<Self>, part: Int = 0, from function: String = #function)
     -> Tensor<Self>
   {

@@ -1,4 +1,4 @@
-// The registry itself: nothing is missing from it or in it twice, what it says of a case is there, and what it tells an engine
+// The registry itself: nothing is missing or duplicated, its statements about a case are true, and it reports an engine
 // that computes something wrong.
 
 import Foundation
@@ -22,7 +22,7 @@ import Testing
     }
   }
 
-  /// A forgotten operator fails here: the cases are run on an engine that notes what it was asked for.
+  /// A forgotten operator fails here: the cases are run on an engine that records which operators were called.
   @Test func everyFunctionOfTheContractIsCalled() throws {
     let device = ForwardingDevice()
     for operatorCase in OperatorCases.all { _ = try operatorCase.run(on: Forwarding.self, device: device) }
@@ -70,7 +70,7 @@ import Testing
     #expect(cost.forward.bytesRead == 4 * Double(inputs + integers))
     #expect((cost.backward != nil) == !expectation.gradients.isEmpty)
     let outputs = expectation.outputs.reduce(0) { $0 + $1.values.shape.count }
-    // Losses and sums leave something for the backward; norms of tensors are counted once.
+    // Losses and sums save something for the backward; norms of tensors are counted once.
     if !["crossEntropy", "sumOfSquares"].contains(operatorCase.operatorName) {
       #expect(cost.forward.bytesWritten == 4 * Double(outputs))
     }
@@ -92,7 +92,7 @@ import Testing
     try operatorCase.check(on: CPU<Float>.self, device: HostDevice())
   }
 
-  // MARK: Engines that are wrong
+  // MARK: Faulty engines
 
   @Test func aRightEngineHasNoFindings() throws {
     let device = ForwardingDevice()
@@ -101,7 +101,7 @@ import Testing
     }
   }
 
-  /// Names the tensor, the place, both values, and the bar with its reason.
+  /// Names the tensor, the index, both values, and the tolerance with its reason.
   @Test(
     "A planted fault is found and named",
     arguments: [

@@ -33,7 +33,7 @@ import Testing
               * (z.numbers[n * width + c] - e.numbers[v * width + c])
           }
         }
-        // Distances closer than single precision resolves may go either way.
+        // Distances too close for single precision may go either way.
         #expect(distances[found[n]] <= (distances.min() ?? 0) + 1e-5, "width \(width), vector \(n) on \(engine)")
       }
     }
@@ -116,12 +116,12 @@ import Testing
   }
 
   private func checkValues<B: HostBackend>(_ engine: B.Type) throws {
-    // In single precision 1e20² would be infinite and 1 would vanish beside 2²⁶.
+    // In single precision 1e20² would be infinite and 1 would vanish next to 2²⁶.
     #expect(B.sumOfSquares(try Values([8192, 1, -1], shape: [3]).tensor(engine)) == 67_108_866)
     #expect(B.sumOfSquares(try Values([1e20], shape: [1]).tensor(engine)).isFinite)
     #expect(B.sumOfSquares(Tensor<B>(repeating: 0, shape: [0], on: HostDevice())) == 0)
 
-    // Operators that may reuse their input must not when somebody else still holds it.
+    // Operators that may reuse their input must not do so while another reference exists.
     let x = try Values([1, -2, 3], shape: [1, 3]).tensor(engine)
     let other = x
     _ = (B.silu(x), B.geluTanh(x), B.softmax(x), B.multiply(x, by: 3), B.combine(x, times: 2, other, times: 2))

@@ -1,4 +1,4 @@
-// The pool of memory blocks: alignment and extent around every threshold, reuse, and a bound on what lies idle.
+// The pool of memory blocks: alignment and extent around every threshold, reuse, and a bound on idle memory.
 
 import TensorCore
 import Testing
@@ -36,7 +36,7 @@ import Testing
     #expect(pool.byteCounts == (0, 0))
   }
 
-  /// Arrays of the same large size do not lie a power of two apart.
+  /// Arrays of the same large size are not a power of two apart.
   @Test func `large neighbors have a gap between them`() {
     let pool = BufferPool()
     let (first, second) = (pool.allocate(byteCount: 4 << 20), pool.allocate(byteCount: 4 << 20))
@@ -59,7 +59,8 @@ import Testing
     pool.free(again)
   }
 
-  /// A step's activations are given back while gradients of other sizes are taken: together never much more than the peak.
+  /// A step's activations are freed while gradients of other sizes are allocated: together they never take much more
+  /// than the peak.
   @Test func `in use and idle together stay near the most that was in use`() {
     let pool = BufferPool()
     let activations = (0..<100).map { _ in pool.allocate(byteCount: 4 << 20) }

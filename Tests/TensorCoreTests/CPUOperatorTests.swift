@@ -1,6 +1,6 @@
 // The light operators of the CPU engine: against plain loops, against finite differences in double precision, and on
-// the inputs that usually break such code. Float is compared with Double on the same numbers, with a bound of a few units
-// in the last place stated beside the case. Speed is not tested here.
+// the inputs that usually break such code. Float is compared with Double on the same values, with a bound of a few
+// units in the last place, stated next to the case. Speed is not tested here.
 
 import TensorCore
 import Testing
@@ -8,7 +8,7 @@ import Testing
 private typealias Single = CPU<Float>
 private typealias Exact = CPU<Double>
 
-/// Numbers in −1 ..< 1, the same in every run.
+/// Values in −1 ..< 1, the same in every run.
 private func numbers(_ count: Int, _ stream: UInt64 = 0, scale: Double = 1) -> [Double] {
   let source = RandomStream(seed: 7, stream: stream)
   return (0..<count).map { (2 * source.uniform($0, purpose: .initialization) - 1) * scale }
@@ -19,14 +19,14 @@ private func exact(_ shape: Shape, _ stream: UInt64 = 0, scale: Double = 1) thro
 private func single(_ x: Tensor<Exact>) throws -> Tensor<Single> {
   try Tensor(try x.scalars().map { Float($0) }, shape: x.shape, on: HostDevice())
 }
-/// The largest difference, relative to the largest number.
+/// The largest difference, relative to the largest value.
 private func distance<A: BinaryFloatingPoint, B: BinaryFloatingPoint>(_ a: [A], _ b: [B]) -> Double {
   #expect(a.count == b.count)
   let size = b.map { abs(Double($0)) }.max() ?? 1
   return (zip(a, b).map { abs(Double($0) - Double($1)) }.max() ?? 0) / max(size, 1e-30)
 }
 
-/// Compares a backward with central differences along a random cotangent, at up to 40 places of every input.
+/// Compares a backward with central differences along a random cotangent, at up to 40 elements of every input.
 private func checkGradient(
   _ inputs: [Tensor<Exact>], forward: ([Tensor<Exact>]) -> Tensor<Exact>,
   backward: (Tensor<Exact>, [Tensor<Exact>]) -> [Tensor<Exact>], location: SourceLocation = #_sourceLocation
@@ -93,7 +93,7 @@ private func checkGradient(
         let gradients = Exact.dAdaptiveLayerNorm($0, scale: $1[1], saved)
         return [gradients.x, gradients.scale, gradients.shift]
       })
-    // Away from zero, where one number has a norm with a corner.
+    // Away from zero, where the norm of one value has a kink.
     try checkGradient(
       [Exact.addRows(x, rows: Tensor(repeating: 3, shape: [5, channels], on: HostDevice()))],
       forward: { Exact.l2Normalize($0[0]) }, backward: { [Exact.dL2Normalize($0, x: $1[0])] })
@@ -167,7 +167,7 @@ private func checkGradient(
     #expect(distance(try Single.softmax(xs).scalars(), try Exact.softmax(wide).scalars()) < 2e-6)
     #expect(distance(try Single.l2Normalize(xs).scalars(), try Exact.l2Normalize(wide).scalars()) < 4e-7)
     if channels > 1 {
-      // A mean a hundred times the deviation must not cost the variance its digits.
+      // A mean a hundred times the deviation must not cost the variance precision.
       let (near, wideNear) = (
         Single.addRows(xs, rows: Tensor(repeating: 1024, shape: [3, channels], on: HostDevice())),
         Exact.addRows(wide, rows: Tensor(repeating: 1024, shape: [3, channels], on: HostDevice()))
@@ -220,7 +220,7 @@ private func checkGradient(
     #expect(try Single.sampleTokens(kept, streams: stream, firstPosition: 0).values() == [4])
   }
 
-  /// The filter by a full sort.
+  /// The filter computed with a full sort.
   private func plainFilter(_ row: [Float], _ k: Int, _ p: Double) -> [Float] {
     var row = row
     if k > 0 {
@@ -287,7 +287,7 @@ private func checkGradient(
   func nearestCodeIsThePlainOne(codes: Int, width: Int) throws {
     let rows = codes == 4096 ? 37 : 11
     var table = numbers(codes * width, 1).map { Float($0) }
-    // The last code repeats the first: the first must win.
+    // The last code equals the first: the first must win.
     table.replaceSubrange((codes - 1) * width..<codes * width, with: table[..<width])
     let z = numbers(rows * width, 2).map { Float($0) }
     let vectors: Tensor<Single> = try Tensor(Array(table[..<width]) + z, shape: [rows + 1, width], on: HostDevice())

@@ -1,12 +1,12 @@
-// How the CPU engine cuts its work must not show: an image's bits depend neither on the batch nor on the threads, and code
-// that is generic over the engine reaches the forms specialized for a number type.
+// How the CPU engine splits its work must not affect results: an image's bits depend neither on the batch nor on the
+// threads. Code that is generic over the engine must reach the specializations for a scalar type.
 //
-// Values and gradients are the business of the tests that run on every engine; only bits and speed are looked at here.
+// Values and gradients are checked by the tests that run on every engine; only bits and speed are checked here.
 
 import TensorCore
 import Testing
 
-/// Numbers in (−1, 1), the same for the same seed.
+/// Values in (−1, 1), the same for the same seed.
 private func random(_ shape: Shape, _ seed: UInt64) -> Tensor<CPU<Float>> {
   let stream = RandomStream(seed: seed, stream: 0)
   let values = (0..<shape.count).map { Float(stream.uniform($0, purpose: .initialization) * 2 - 1) }
@@ -96,7 +96,7 @@ private func bits(_ t: Tensor<CPU<Float>>) -> [UInt32] { CPU.scalars(t.storage).
     }
   }
 
-  /// Called from generic code of another module an operator runs its specialized form, not the slow generic one.
+  /// Called from generic code in another module, an operator runs its specialized form, not the slow generic one.
   @Test func genericCallersReachTheSpecializedForms() {
     let (x, w): (Tensor<CPU<Float>>, Tensor<CPU<Float>>) = (random([1, 4, 1024], 1), random([256, 1024], 2))
     let qkv: Tensor<CPU<Float>> = random([1, 100, 3 * 256], 3)

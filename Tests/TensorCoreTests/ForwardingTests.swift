@@ -52,7 +52,7 @@ import Testing
     let first = address(x)
     let other: Tensor<Base> = x.rewrapped()
     #expect(address(other) == first)
-    // Two references: the result lies elsewhere, and the input stays.
+    // Two references: the result is stored elsewhere, and the input is kept.
     #expect(address(Forwarded.multiply(x, by: 3)) != first)
     #expect(try x.scalars()[0] == 2)
 

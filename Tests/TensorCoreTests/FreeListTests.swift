@@ -1,4 +1,4 @@
-// Free parts of a span: best fit, joining, and a long random history that must never hand a byte out twice.
+// Free parts of a span: best fit, joining, and a long random history that must never allocate a byte twice.
 
 import TensorCore
 import Testing

@@ -1,4 +1,4 @@
-// Every backward of the contract is the gradient of its forward, by finite differences in double precision.
+// Every backward of the contract is the gradient of its forward, checked with finite differences in double precision.
 
 import MVARTestSupport
 import Testing

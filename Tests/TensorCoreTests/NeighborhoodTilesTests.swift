@@ -1,5 +1,5 @@
-// Neighborhood attention by tiles against the plain loops, in double precision on shapes made to hurt tiles of 4 × 4 queries
-// and groups of keys; single precision is the business of `TwinTests`.
+// Neighborhood attention by tiles against the plain loops, in double precision on shapes that are difficult for tiles
+// of 4 × 4 queries and groups of keys; `TwinTests` checks single precision.
 
 import MVARTestSupport
 import TensorCore
@@ -30,7 +30,7 @@ import Testing
       ]
     }
     for (found, expected) in zip(try results(CPU<Double>.self), try results(Reference<Double>.self)) {
-      // 1e-13: some hundred roundings of the largest value.
+      // 1e-13: a few hundred roundings of the largest value.
       expectClose(
         found.values, expected.values, Tolerance(absolute: 1e-13 * max(expected.values.largest, 1)), found.name)
     }

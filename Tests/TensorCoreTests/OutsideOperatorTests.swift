@@ -1,5 +1,5 @@
-// Differentiable operators of another package, so with a plain `import TensorCore`: with one output and with two, some of
-// which nobody uses, against finite differences.
+// Differentiable operators of another package, so with a plain `import TensorCore`: with one output and with two, some
+// of them unused, against finite differences.
 
 import TensorCore
 import Testing
@@ -10,7 +10,7 @@ private typealias Engine = CPU<Double>
 private final class Key {}
 
 extension Variable where B == CPU<Double> {
-  /// x², element by element: the example of the documentation.
+  /// x², element by element: the example in the documentation.
   fileprivate func squared() -> Variable {
     let x = value
     let output = Tensor<B>(unsafeUninitializedShape: x.shape, on: x.device) { y in

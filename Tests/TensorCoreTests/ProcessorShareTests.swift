@@ -1,4 +1,4 @@
-// What control groups say about processor time, read as the number of threads that makes sense.
+// The processor time limits of control groups, converted to a sensible number of threads.
 
 import TensorCore
 import Testing

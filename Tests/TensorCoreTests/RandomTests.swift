@@ -1,4 +1,4 @@
-// The random generator: the published answers of Philox 4×32-10, and what our streams promise.
+// The random generator: the published test vectors of Philox 4×32-10, and the guarantees of our streams.
 
 import TensorCore
 import Testing
@@ -28,7 +28,7 @@ import Testing
     let stream = RandomStream(seed: 3, stream: 4)
     let numbers = (0..<40_000).map { stream.uniform($0, purpose: .token) }
     #expect(numbers.allSatisfy { $0 > 0 && $0 < 1 })
-    // The mean of 40 000 uniform numbers deviates by 0.0014 (one standard deviation).
+    // The mean of 40 000 uniform numbers has a standard deviation of 0.0014.
     #expect(abs(numbers.reduce(0, +) / 40_000 - 0.5) < 0.006)
   }
 

@@ -1,4 +1,4 @@
-// Sampling and filtering: which tokens can come out, how often, and that an image's tokens are its own.
+// Sampling and filtering: which tokens can come out, how often, and that an image's tokens do not depend on the batch.
 
 import Foundation
 import MVARTestSupport
@@ -17,11 +17,11 @@ private let infinity = Double.infinity
     let row: [Double] = [1, 3, 2, 3, 0]
     let cases: [(k: Int, p: Double, kept: [Int])] = [
       (0, 0, [0, 1, 2, 3, 4]),
-      // Ties with the k-th largest stay.
+      // Ties with the k-th largest are kept.
       (1, 0, [1, 3]), (2, 0, [1, 3]), (3, 0, [1, 2, 3]),
-      // More than there are.
+      // More than there are logits.
       (99, 0, [0, 1, 2, 3, 4]),
-      // The largest always stays: of equal ones, the later in ascending order of value, then index.
+      // The largest is always kept: of equal ones, the last in ascending order of value, then index.
       (0, 1e-9, [3]), (2, 1e-9, [3]),
       (0, 1, [0, 1, 2, 3, 4]),
       // The probabilities of 3, 3, 2, 1, 0 are 0.392, 0.392, 0.144, 0.0530, 0.0195.
@@ -76,7 +76,7 @@ private let infinity = Double.infinity
         #expect(tokens[n] == Int(place) || abs(place - place.rounded()) < 1e-9)
       }
     }
-    // One possible token, wherever it stands, and one that dwarfs the others.
+    // One possible token, at any index, and one that dwarfs the others.
     for v in [0, 8, 16] {
       var row = [Double](repeating: -infinity, count: 17)
       row[v] = -80
@@ -108,7 +108,7 @@ private let infinity = Double.infinity
     let together = try sample([0, 1, 2])
     #expect(try sample([2, 0, 1]) == [together[2], together[0], together[1]])
     #expect(try sample([1]) == [together[1]])
-    // Sampled in parts: position n uses number firstPosition + n.
+    // Sampled in parts: position n uses random number firstPosition + n.
     #expect(try sample([1], first: 3, from: 3) == [Array(together[1][3...])])
 
     func smooth(_ order: [Int]) throws -> [Double] {

@@ -1,5 +1,5 @@
-// A tensor's memory as other packages see it, so with a plain `import TensorCore`: no copy, whose memory is written, and how
-// long it lives.
+// A tensor's memory as other packages see it, so with a plain `import TensorCore`: when it is not copied, whose memory
+// is written, and how long it lives.
 
 import TensorCore
 import Testing
@@ -78,7 +78,7 @@ import Testing
       try Fast((0..<100_000).map(Float.init), shape: [10, 10_000], on: HostDevice()).rows(9..<10)
     }
     let last = try part()
-    // Memory that was given back would be used for these.
+    // Freed memory would be used for these.
     let others = (0..<20).map { Fast(repeating: Float($0), shape: [100_000], on: HostDevice()) }
     #expect(
       last.withUnsafeBufferPointer { elements in elements.indices.allSatisfy { elements[$0] == Float(90_000 + $0) } })

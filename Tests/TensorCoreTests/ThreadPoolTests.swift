@@ -7,7 +7,7 @@ import TensorCore
 import Testing
 
 @Suite struct ThreadPoolTests {
-  /// Does `count` pieces on a pool; how often each was done.
+  /// Runs `count` pieces on a pool; returns how often each was done.
   private func timesDone(_ count: Int, helpers: Int, by pool: ThreadPool) -> [Int] {
     let done = Mutex([Int](repeating: 0, count: count))
     let next = Atomic<Int>(0)
@@ -22,7 +22,7 @@ import Testing
     return done.withLock { $0 }
   }
 
-  /// Pauses around the time after which a thread falls asleep: it must not miss work that comes just then.
+  /// Pauses around the time after which a thread falls asleep: it must not miss work that arrives just then.
   @Test(arguments: [1, 3, 7])
   func everyPieceIsDoneOnce(_ helpers: Int) {
     let pool = ThreadPool()
@@ -33,7 +33,7 @@ import Testing
     }
   }
 
-  /// `run` returns only when the others have left the work too.
+  /// `run` returns only when the other threads have left the work too.
   @Test func nobodyIsAtWorkAfterwards() {
     let pool = ThreadPool()
     for _ in 0..<1000 {
@@ -47,7 +47,7 @@ import Testing
     }
   }
 
-  /// Two threads come together within a piece, so another one must have joined.
+  /// Two threads meet within a piece, so a second one must have joined.
   @Test func othersJoinIn() {
     let pool = ThreadPool()
     for pause in [0, 1000, 0, 1000] as [UInt32] {
@@ -73,7 +73,7 @@ import Testing
     #expect(hasRun && refused.load(ordering: .relaxed) == runs.load(ordering: .relaxed))
   }
 
-  /// Operators that several threads call at a time share one pool; the results are those of one after the other.
+  /// Operators called by several threads at the same time share one pool; the results are those of sequential calls.
   @Test func operatorsMayRunAtTheSameTime() throws {
     let x = try Tensor<CPU<Float>>([Float](repeating: 0.5, count: 40 * 256), shape: [1, 40, 256], on: HostDevice())
     let w = try Tensor<CPU<Float>>((0..<512 * 256).map { Float($0 % 101) / 101 }, shape: [512, 256], on: HostDevice())

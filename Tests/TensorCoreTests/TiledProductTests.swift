@@ -1,9 +1,9 @@
-// Matrix products in tiles: against sums in double precision, and bit by bit wherever a row and a column lie.
+// Matrix products in tiles: against sums in double precision, and bit by bit wherever a row and a column are.
 
 import TensorCore
 import Testing
 
-/// Numbers in (−1, 1), the same for the same seed.
+/// Values in (−1, 1), the same for the same seed.
 private func random(_ count: Int, _ seed: UInt64) -> [Float] {
   let stream = RandomStream(seed: seed, stream: 0)
   return (0..<count).map { Float(stream.uniform($0, purpose: .initialization) * 2 - 1) }
@@ -82,7 +82,7 @@ private func product(
     #expect(wrong == 0, "of \(size.rows * size.columns)")
   }
 
-  /// A row and a column give the same bits alone, elsewhere in a tile, and with one thread.
+  /// A row and a column give the same bits on their own, elsewhere in a tile, and with one thread.
   @Test func bitsDoNotDependOnThePlace() {
     let (rows, depth, columns) = (61, 520, 85)
     let a = Factor(rows, depth, isTransposed: false, seed: 3)
@@ -100,7 +100,7 @@ private func product(
     }
   }
 
-  /// The transposed result, with a number added per row of the product.
+  /// The transposed result, with a value added per row of the product.
   @Test(arguments: [(1, 1), (7, 9), (8, 16), (61, 85)])
   func blocksAreTransposed(_ rows: Int, _ columns: Int) {
     let depth = 40

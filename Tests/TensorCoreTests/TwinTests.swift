@@ -1,6 +1,6 @@
 // A fast engine against the plain one: the same case, forward and backward, on three engines.
 //
-// The bars of both precisions are the registry's, with their reasons.
+// The tolerances of both precisions are the registry's, with their reasons.
 
 import MVARTestSupport
 import TensorCore

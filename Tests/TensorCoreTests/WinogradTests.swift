@@ -1,5 +1,6 @@
-// 3 × 3 convolution in tiles against the same by patches, on maps that are not multiples of a tile, and on inputs whose
-// mean or size makes roundings large. The bar is that of `TwinTests`: the error may be four times that of plain loops.
+// 3 × 3 convolution by tiles against the same by patches, on maps that are not multiples of a tile, and on inputs whose
+// mean or magnitude makes rounding errors large. The tolerance is that of `TwinTests`: the error may be four times that
+// of plain loops.
 
 import MVARTestSupport
 import TensorCore

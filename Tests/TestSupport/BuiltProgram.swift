@@ -1,10 +1,10 @@
-// The programs of this package as a user runs them: processes of their own.
+// The programs of this package as a user runs them: as separate processes.
 
 import Foundation
 
 /// A program that was built with the tests.
 package enum BuiltProgram {
-  /// The path of a program, which lies beside the bundle of tests.
+  /// The path of a program, which is located beside the test bundle.
   package static func path(_ name: String) -> String {
     var places = [CommandLine.arguments[0], Bundle.main.bundlePath, Bundle.main.executablePath ?? ""]
     places += Bundle.allBundles.map(\.bundlePath)
@@ -23,7 +23,7 @@ package enum BuiltProgram {
     fatalError("the program \(name) was not found beside the tests: \(places)")
   }
 
-  /// What a run of a program left behind.
+  /// The result of a run of a program.
   package struct Result {
     package let code: Int32
     package let wasKilled: Bool
@@ -31,12 +31,12 @@ package enum BuiltProgram {
     package let errors: String
   }
 
-  /// Runs a program to its end.
+  /// Runs a program to completion.
   ///
   /// - Parameters:
   ///   - program: its path
   ///   - folder: where it runs
-  ///   - environment: all variables that it gets.
+  ///   - environment: all environment variables that it gets.
   package static func run(
     _ program: String, _ arguments: [String], in folder: String, environment: [String: String]
   ) throws -> Result {

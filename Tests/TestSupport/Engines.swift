@@ -1,13 +1,13 @@
 // The engines under test, in one place: add an engine here and every golden, finite-difference and twin test runs on it.
 //
-// Tests are generic over `HostBackend`, the whole contract in this process's memory. A test takes its engines from one
+// Tests are generic over `HostBackend`, the whole contract in this process's memory. A test gets its engines from one
 // of the lists, and the compiler opens the metatype at the call.
 
 @_exported import OperatorCases
 import TensorCore
 import Testing
 
-/// An engine with every operator whose memory is this process's.
+/// An engine with every operator, whose memory is this process's.
 package protocol HostBackend: LinearAlgebraOps, ElementwiseOps, NormalizationOps, AttentionOps, ConvolutionOps,
   ResamplingOps, CodebookOps, LossOps, OptimizerOps, SamplingOps, RecordingOps
 where Device == HostDevice {}
@@ -16,13 +16,13 @@ extension Reference: HostBackend {}
 extension CPU: HostBackend {}
 
 extension Values {
-  /// The numbers in this process's memory.
+  /// The values in this process's memory.
   package func tensor<B: HostBackend>(_ engine: B.Type) throws -> Tensor<B> { try tensor(engine, on: HostDevice()) }
 }
 
 /// An engine in a list of test arguments.
 package struct Engine: CustomTestStringConvertible, Sendable {
-  /// What a report calls it.
+  /// Its name in reports.
   package let testDescription: String
   /// The engine.
   package let type: any HostBackend.Type

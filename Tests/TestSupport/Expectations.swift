@@ -1,13 +1,13 @@
-// Expectations about numbers. A failure says where to look: the worst index, both values, the absolute and relative
-// difference, and how much of the tolerance it used, at the caller's line.
+// Expectations about values. A failure says where to look: the worst index, both values, the absolute and relative
+// difference, and the fraction of the tolerance used, at the caller's line.
 
 import OperatorCases
 import TensorCore
 import Testing
 
-/// Records an issue where `actual` is not within the tolerance of `expected`.
+/// Records an issue if `actual` is not within the tolerance of `expected`.
 ///
-/// - Returns: the largest share of the tolerance that any number used.
+/// - Returns: the largest fraction of the tolerance that any value used.
 @discardableResult
 package func expectClose<Actual: BinaryFloatingPoint, Expected: BinaryFloatingPoint>(
   _ actual: [Actual], _ expected: [Expected], _ tolerance: Tolerance, _ name: String,
@@ -34,7 +34,7 @@ package func expectClose<Actual: BinaryFloatingPoint, Expected: BinaryFloatingPo
   return worst.share
 }
 
-/// Records an issue where shapes or numbers of two sets of values differ.
+/// Records an issue if the shapes or elements of two sets of values differ.
 @discardableResult
 package func expectClose(
   _ actual: Values, _ expected: Values, _ tolerance: Tolerance, _ name: String,
@@ -47,7 +47,7 @@ package func expectClose(
   return expectClose(actual.numbers, expected.numbers, tolerance, name, sourceLocation: sourceLocation)
 }
 
-/// Records an issue where an engine's results of a case err by more than plain loops would let expect.
+/// Records an issue if an engine's results for a case have larger errors than plain loops would suggest.
 ///
 /// - Parameter found: the outputs and gradients of the case on the engine.
 package func expectSinglePrecision(

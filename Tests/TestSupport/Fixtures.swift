@@ -1,4 +1,4 @@
-// Where the test data lies: `Fixtures/` at the root of the package, found from this source file's own place.
+// Where the test data is: `Fixtures/` at the root of the package, located relative to this source file.
 
 import Foundation
 import OperatorCases
@@ -28,7 +28,7 @@ extension GoldenValues {
   package init(_ name: String) throws { try self.init(path: Fixtures.path("golden/\(name)")) }
 }
 
-/// A folder of its own for one test, removed afterwards.
+/// A separate folder for one test, removed afterward.
 ///
 /// - Parameter body: receives the folder's path, without a trailing slash.
 package func withTemporaryFolder<Result>(_ body: (String) throws -> Result) throws -> Result {

@@ -1,21 +1,21 @@
-// Engines as another package would write them: one that hands everything on, one with a kernel of its own.
+// Engines as another package would write them: one that forwards everything, one with its own kernel.
 
 import OperatorCases
 import Synchronization
 import TensorCore
 
-/// `CPU<Float>` behind another name.
+/// `CPU<Float>` under another name.
 package enum ForwardedCPU: ForwardingBackend {
   package typealias Base = CPU<Float>
 }
 
 extension ForwardedCPU: HostBackend {}
 
-/// `CPU<Float>` with its own attention within windows, which counts how often it is called.
+/// `CPU<Float>` with its own windowed attention, which counts its calls.
 package enum CountingCPU: ForwardingBackend {
   package typealias Base = CPU<Float>
 
-  /// How often attention within windows was computed here.
+  /// How often windowed attention was computed here.
   package static let calls = Atomic<Int>(0)
 
   package static func neighborhoodAttention(_ heads: Heads<CountingCPU>, window: Int, softmaxScale: Float)

@@ -1,7 +1,7 @@
 // Damages files in reproducible ways: flipped bits, extreme lengths, cuts, splices and repeated chunks.
 //
-// The random numbers are a plain splitmix generator, so that a seed and an index name one mutant for ever. It knows no
-// format; tests that want damage in a certain place mutate that part and wrap it again.
+// The random numbers are a plain splitmix generator, so that a seed and an index always identify the same mutant. It
+// knows no format; tests that need damage in a certain part mutate that part and wrap it again.
 
 /// A source of mutated versions of a file.
 package struct FuzzMutator {
@@ -18,7 +18,7 @@ package struct FuzzMutator {
     return z ^ (z >> 31)
   }
 
-  /// A number from 0 up to, not including, a bound.
+  /// A number from 0 up to but not including a bound.
   package mutating func number(below bound: Int) -> Int {
     bound <= 1 ? 0 : Int(next() % UInt64(bound))
   }

@@ -1,4 +1,4 @@
-// The tensors of a file of golden values, as numbers that no engine owns yet.
+// The tensors of a file of golden values, not yet owned by an engine.
 
 import MVARCheckpoints
 import OperatorCases

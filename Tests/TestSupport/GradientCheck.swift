@@ -1,4 +1,4 @@
-// Finite differences: a backward is right when it predicts how a random combination of the outputs changes.
+// Finite differences: a backward is correct if it predicts how a random combination of the outputs changes.
 //
 // With f = Σ cotangent·output, every small input is moved element by element by ±step and the slope (f₊ − f₋)/2·step
 // compared with the gradient; larger inputs are moved along random directions of ±1 instead. Use double precision only:
@@ -17,7 +17,7 @@ private let roundingTolerance = 1e-9
 
 /// Compares the backward of an operator with finite differences of its forward.
 ///
-/// - Returns: the largest share of the tolerance used.
+/// - Returns: the largest fraction of the tolerance used.
 @discardableResult
 package func checkGradients<B: HostBackend>(
   of operation: some OperatorCase, on engine: B.Type, sourceLocation: SourceLocation = #_sourceLocation

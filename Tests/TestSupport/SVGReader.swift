@@ -1,5 +1,5 @@
-// Reads SVG back as the tree of elements that an XML parser finds, so that tests see what a browser sees: unescaped texts,
-// and an error where the document is not well-formed.
+// Reads SVG back as the tree of elements that an XML parser finds, so that tests see what a browser sees: unescaped
+// texts, and an error if the document is not well-formed.
 
 import Foundation
 
@@ -43,12 +43,12 @@ package final class XMLNode {
     try parse(String(contentsOfFile: path, encoding: .utf8))
   }
 
-  /// This element and all below it with a name, in the document's order.
+  /// All elements with a name, including this one and its descendants, in document order.
   package func all(_ name: String) -> [XMLNode] {
     (self.name == name ? [self] : []) + children.flatMap { $0.all(name) }
   }
 
-  /// The texts that are drawn, in the document's order.
+  /// The contents of all `text` elements, in document order.
   package var texts: [String] { all("text").map(\.text) }
 
   /// The numbers of an attribute such as `points`; empty without it.

@@ -2,8 +2,8 @@
 // width 32 with 4 heads, scales 1 2 3 4 of which the first two are dense and the third is as large as its window; a
 // tokenizer of two levels with a change of width, attention, and four Φ.
 //
-// Weights are seeded, of the size they have in a trained model, and not those of initialization, whose γ of 1e-5 would hide
-// the blocks from every check. Nothing is asserted here.
+// Weights are seeded, with the magnitude that they have in a trained model, and not those of initialization, whose γ of
+// 1e-5 would hide the blocks from every check. Nothing is asserted here.
 
 import MVAR
 import OperatorCases

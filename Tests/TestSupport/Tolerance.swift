@@ -1,7 +1,7 @@
-// How far numbers are from what they should be. Equal infinities and NaN on both sides count as equal; NaN on one side never
-// does.
+// How far values are from their expected values. Equal infinities and NaN on both sides count as equal; NaN on one side
+// never does.
 
-/// How far a number may be from the expected one: absolute + relative·|expected|.
+/// How far a value may be from the expected one: absolute + relative·|expected|.
 package struct Tolerance: Sendable {
   package var absolute: Double
   package var relative: Double
@@ -11,7 +11,7 @@ package struct Tolerance: Sendable {
     self.relative = relative
   }
 
-  /// The share of the tolerance that a number uses; beyond 1 it is too far.
+  /// The fraction of the tolerance that a value uses; above 1 it is too far off.
   package func share(_ actual: Double, _ expected: Double) -> Double {
     if actual == expected || actual.isNaN && expected.isNaN { return 0 }
     let share = abs(actual - expected) / (absolute + relative * abs(expected))
@@ -19,7 +19,7 @@ package struct Tolerance: Sendable {
   }
 }
 
-/// The largest absolute difference; infinite where one side is NaN or infinite and the other is not.
+/// The largest absolute difference; infinite if one side is NaN or infinite and the other is not.
 package func largestDifference(_ actual: [Double], _ expected: [Double]) -> Double {
   zip(actual, expected).map { Tolerance(absolute: 1).share($0, $1) }.max() ?? 0
 }

@@ -1,17 +1,17 @@
-// What is measured: the names both sides know, how much arithmetic it is, what is aimed at, and how closely the results of
-// the two sides must agree.
+// What is measured: the names that both sides know, the amount of arithmetic, the target ratio, and how closely the
+// results of the two sides must agree.
 
 import MVAR
 
-/// One piece of work.
+/// One benchmark case.
 struct Case {
-  /// The name both sides know.
+  /// The name that both sides know.
   let name: String
-  /// Multiplications and additions of the direct algorithm; nil where they say little.
+  /// Multiplications and additions of the direct algorithm; nil where they are not meaningful.
   var operations: Double?
-  /// The ratio that is aimed at.
+  /// The target ratio.
   var aim: Double?
-  /// How far the numbers that describe the results may be apart, relative to the larger.
+  /// How much the values that describe the results may differ, relative to the larger.
   var tolerance = 1e-3
 
   static let operators: [Case] =
@@ -53,15 +53,15 @@ struct Case {
 
   /// A 3 × 3 convolution that keeps the width.
   private static func convolution(_ width: Double, _ side: Double) -> Double { 2 * 9 * width * width * side * side }
-  /// QKᵀ and AV of 16 heads of 64 numbers over the eight dense scales, four images.
+  /// QKᵀ and AV for 16 heads of width 64 over the eight dense scales, four images.
   private static let dense: Double = {
     let pairs = ScaleList.pixels256.sides.prefix(8).map { Double($0 * $0 * $0 * $0) }.reduce(0, +)
     return 2 * 2 * 4 * pairs * 1024
   }()
-  /// QKᵀ and AV of 16 heads of 64 numbers, 7 × 7 keys a query. With the backward it is 3.5 times as much: QKᵀ again, and four
-  /// products of the same size.
+  /// QKᵀ and AV for 16 heads of width 64, 7 × 7 keys per query. With the backward it is 3.5 times as much: QKᵀ again,
+  /// and four products of the same size.
   private static func window(_ side: Double) -> Double { 2 * 2 * side * side * 49 * 1024 }
-  /// Multiply-accumulates of sampling some images with guidance.
+  /// Multiply-accumulates for sampling some images with guidance.
   private static func sampling(_ count: Double) -> Double {
     2 * count * TransformerCost(TransformerConfiguration(depth: 16)).products
   }

@@ -1,8 +1,9 @@
-// One of the two sides of a benchmark: a process that waits for a line, does the work it names, and answers with numbers.
+// One of the two sides of a benchmark: a process that waits for a line, does the work that it names, and answers with
+// numbers.
 
 import Foundation
 
-/// A process that works when told to.
+/// A process that works on request.
 final class Side {
   private let process = Process()
   private let input = Pipe()
@@ -35,34 +36,34 @@ final class Side {
     }
   }
 
-  /// Ends the process.
+  /// Terminates the process.
   func finish() {
     try? input.fileHandleForWriting.close()
     process.waitUntilExit()
   }
 }
 
-/// Why a benchmark could not go on.
+/// Why a benchmark could not continue.
 struct BenchError: Error, CustomStringConvertible {
   let description: String
 
   init(_ description: String) { self.description = description }
 }
 
-/// What became of a program that ran to its end.
+/// The result of a program that ran to completion.
 struct Finished {
-  /// From its start to its end.
+  /// The elapsed time.
   let seconds: Double
-  /// The most memory it took, in bytes.
+  /// Peak memory, in bytes.
   let peakMemory: Double
   /// What it printed.
   let output: String
 }
 
-/// Runs a program to its end.
+/// Runs a program to completion.
 func run(_ program: String, _ arguments: [String]) throws -> Finished {
   let failure = BenchError("\(program) \(arguments.joined(separator: " ")) failed")
-  // Foundation's Process keeps for itself what the system says about a child's memory.
+  // Foundation's Process does not expose what the system reports about a child's memory.
   var ends: [Int32] = [0, 0]
   guard pipe(&ends) == 0 else { throw failure }
   let output = FileHandle(fileDescriptor: ends[0], closeOnDealloc: true)

@@ -1,13 +1,13 @@
-// Measures this package beside PyTorch in one run.
+// Measures this package against PyTorch in one run.
 //
 //     Bench [--rounds N] [--only TEXT] [--json FILE]
 //
 // Environment: WORKLOADS and MVAR are programs of this package, PYTHON an interpreter with torch, REFERENCE the folder of
 // `workloads.py`. `Benchmarks/run` sets them.
 //
-// Both sides are processes that wait while the other works; they take turns, in alternating order, after a warm-up of each.
-// Medians are shown. Before the clock starts both results are compared: a case whose results differ fails the run. The peak
-// memory of a side is that of a process that did nothing else. Without PYTHON only this package is measured.
+// Both sides are processes that wait while the other works; they take turns, in alternating order, after a warm-up of
+// each. Medians are shown. Before timing starts, both results are compared: a case whose results differ fails the run.
+// The peak memory of a side is that of a process that did nothing else. Without PYTHON, only this package is measured.
 
 import Foundation
 
@@ -34,12 +34,12 @@ struct Options {
   }
 }
 
-/// What came out for one case.
+/// The measurements of one case.
 struct Measured: Codable {
   let name: String
-  /// Seconds, or bytes of memory, of each round here.
+  /// Seconds, or bytes of memory, for each round of this package.
   let here: [Double]
-  /// The same in PyTorch.
+  /// The same for PyTorch.
   let peer: [Double]
   let operations: Double?
   let aim: Double?
@@ -50,9 +50,9 @@ struct Measured: Codable {
     return sorted.isEmpty ? .nan : (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
   }
 
-  /// Here over PyTorch: below 1 is better.
+  /// This package over PyTorch: below 1 is better.
   var ratio: Double? { peer.isEmpty ? nil : Self.median(here) / Self.median(peer) }
-  /// 10⁹ operations a second here.
+  /// 10⁹ operations per second for this package.
   var rate: Double? { operations.map { $0 / Self.median(here) / 1e9 } }
 
   func cell(_ numbers: [Double]) -> String {
@@ -74,7 +74,7 @@ struct Measured: Codable {
   }
 }
 
-/// Runs both sides, the other one first in every other round.
+/// Runs both sides, alternating which comes first.
 func inTurn<Here, Peer>(_ round: Int, _ here: () throws -> Here, _ peer: () throws -> Peer) rethrows
   -> (here: Here, peer: Peer)
 {
@@ -176,7 +176,7 @@ func main() throws {
             round, { try run(mvar, ["inspect", "\(folder)/d16.pth"]) },
             { try run(python, [script, "load", folder]) })
           ours.append(here.seconds)
-          // Its own clock: without Python's start.
+          // Its own clock, which excludes Python's startup.
           theirs.append(Double(peer.output.split(separator: "\n").last ?? "") ?? .nan)
         case "whole-sample-4":
           let (here, peer) = try sample(4, round)
@@ -188,7 +188,7 @@ func main() throws {
           theirs.append(peer.peakMemory)
         }
       }
-      // The first time warms up.
+      // The first run is a warm-up.
       add(
         Measured(
           name: name, here: Array(ours.dropFirst()), peer: Array(theirs.dropFirst()), operations: nil,

@@ -1,4 +1,4 @@
-// Times optimizer steps of the published d16 sizes with seeded weights: every segment of the cycle, one after the other.
+// Times optimizer steps at the published d16 sizes with seeded weights: every segment of the cycle in turn.
 //
 //     TrainingStep BATCH STEPS      prints `segment FIRST LAST: SECONDS s` per step and the process's peak memory
 //
@@ -34,7 +34,7 @@ let batch = TokenBatch<Engine>(
 let streams = (0..<batchSize).map { RandomStream(seed: 0, stream: UInt64($0)) }
 let clock = ContinuousClock()
 for scales in model.trajectory.segments {
-  // The first step warms up.
+  // The first step is a warm-up.
   for step in 0...steps {
     let start = clock.now
     let (losses, norm) = try trainer.step(batch, segments: [scales], streams: streams, rate: 1e-5, decay: 0.05)

@@ -1,9 +1,9 @@
-// Times attention on square maps, within windows and dense: how cost grows with the number of tokens.
+// Times windowed and dense attention on square maps: how cost grows with the number of tokens.
 //
-//     WindowedAttention [ROUNDS [PLOT.svg]]      16 heads of 64 numbers, window 7, sides 16 … 128, batch 1
+//     WindowedAttention [ROUNDS [PLOT.svg]]      16 heads of width 64, window 7, sides 16 … 128, batch 1
 //
-// Prints a Markdown table: microseconds per query of the forward, and of forward and backward together, medians. Windowed
-// and dense measurements take turns.
+// Prints a Markdown table: median microseconds per query for the forward, and for forward and backward together.
+// Windowed and dense measurements alternate.
 
 import Foundation
 import MVARPlots
@@ -24,7 +24,7 @@ if arguments.count == 2, let path = arguments.last, !path.lowercased().hasSuffix
   exit(64)
 }
 
-/// Normal-ish numbers of order 1.
+/// Roughly normal values of order 1.
 func values(_ side: Int, _ stream: UInt64) throws -> Tensor<Engine> {
   let random = RandomStream(seed: 1, stream: stream)
   let shape: Shape = [1, side, side, heads, width]
@@ -32,7 +32,7 @@ func values(_ side: Int, _ stream: UInt64) throws -> Tensor<Engine> {
   return try Tensor(numbers, shape: shape, on: HostDevice())
 }
 
-/// Seconds that some work takes.
+/// The seconds that some work takes.
 func time(_ work: () -> Void) -> Double {
   let start = ContinuousClock.now
   work()
@@ -41,13 +41,13 @@ func time(_ work: () -> Void) -> Double {
 
 func median(_ numbers: [Double]) -> Double { numbers.sorted()[numbers.count / 2] }
 
-/// Seconds of the forward, and of forward and backward, for windowed or dense attention on one map.
+/// Seconds for the forward, and for forward and backward, of windowed or dense attention on one map.
 struct Times {
   private(set) var forward: [Double] = []
   private(set) var both: [Double] = []
 
-  /// Times each once, and keeps that unless it is a warm-up. Both are done once before, unless they take long, so that
-  /// memory is in place.
+  /// Times each once, and keeps the result unless it is a warm-up. Both are run once beforehand, unless they take long,
+  /// so that memory is already allocated.
   mutating func measure(
     _ repeats: Int, isWarmUp: Bool, _ attend: () -> AttentionSaved<Engine>,
     backward: (AttentionSaved<Engine>) -> Void
@@ -61,7 +61,7 @@ struct Times {
   }
 }
 
-/// Inputs of one side, as a map and as a list.
+/// The inputs for one side length, as a map and as a list.
 struct Inputs {
   let map: Heads<Engine>
   let list: Heads<Engine>
@@ -81,18 +81,18 @@ struct Inputs {
 let inputs = try sides.map { try Inputs(side: $0) }
 var windowed = [Times](repeating: Times(), count: sides.count)
 var dense = windowed
-// All maps in every round, so that a machine that slows down does so for all of them; the first round warms up.
+// All maps in every round, so that a slowdown of the machine affects all of them; the first round is a warm-up.
 for round in 0...rounds {
   for (i, side) in sides.enumerated() {
     let (tokens, x) = (side * side, inputs[i])
-    // As often as gives some 30 ms a measurement.
+    // Repeated so that a measurement takes some 30 ms.
     let repeats = max(1, 65536 / tokens)
     windowed[i].measure(repeats, isWarmUp: round == 0) {
       Engine.neighborhoodAttention(x.map, window: window, softmaxScale: 0.125).saved
     } backward: {
       _ = Engine.dNeighborhoodAttention(x.dMap, $0, window: window, softmaxScale: 0.125)
     }
-    // On the largest maps dense attention takes so many seconds that one measurement must do.
+    // On the largest maps dense attention takes so many seconds that one measurement must suffice.
     guard tokens <= 4096 || round == 1 else { continue }
     let spans = [AttentionSpan(queries: 0..<tokens, keys: 0..<tokens)]
     dense[i].measure(max(1, repeats / (tokens / 64)), isWarmUp: round == 0) {

@@ -1,5 +1,5 @@
-// Every piece of work by its name: operators, attention, the models. Prepared once, then run as often as asked. Single
-// operators are those that `OperatorCases` has for timing, on numbers that both sides compute from names.
+// Every workload by name: operators, attention, the models. Prepared once, then run as often as requested. Single
+// operators are those that `OperatorCases` has for timing, on values that both sides compute from names.
 
 import Dispatch
 import MVAR
@@ -11,13 +11,13 @@ typealias Engine = CPU<Float>
 let device = HostDevice()
 private let width = 1024
 
-/// Part of a result: a tensor, numbers in memory, or one number.
+/// Part of a result: a tensor, values in memory, or one number.
 enum Outcome {
   case tensor(Tensor<Engine>)
   case numbers(UnsafeMutableBufferPointer<Float>)
   case number(Double)
 
-  /// The root mean square of a tensor, or the share of finite numbers in it; a number as it is.
+  /// The root mean square of a tensor, or the fraction of finite values in it; a number unchanged.
   func check() throws -> Double {
     switch self {
     case .number(let number): return number
@@ -31,13 +31,13 @@ enum Outcome {
   }
 }
 
-/// Numbers of an interval around 0, the same on both sides.
+/// Values in an interval around 0, the same on both sides.
 func values(_ name: String, _ shape: Shape, scale: Float = 1) throws -> Tensor<Engine> {
   try Tensor(
     SeededWeights.values("\(name).pos_start", shape: shape, seed: 0).map { $0 * scale }, shape: shape, on: device)
 }
 
-/// The models with seeded weights, built when first asked for.
+/// The models with seeded weights, built on first use.
 @MainActor enum Models {
   static let tokenizer = try! VQVAE<Engine>(
     TokenizerConfiguration(), SeededSource(seed: 0, .tokenizer, on: device), on: device)
@@ -62,7 +62,7 @@ func values(_ name: String, _ shape: Shape, scale: Float = 1) throws -> Tensor<E
   "convolution-640-16": { try registered("convolution-640-16") },
   "upsampled-convolution-320-64": { try upsampledConvolution(320, 64) },
   "cross-entropy": { try registered("cross-entropy", backward: true) },
-  "adamw": { try registered("adamw") },  // it changes with every repetition, so nothing is checked
+  "adamw": { try registered("adamw") },  // the result changes with every repetition, so nothing is checked
   "filter-and-sample": {
     let logits = try values("x", [4, 256, 4096], scale: 5)
     let streams = (0..<4).map { RandomStream(seed: 1, stream: UInt64($0)) }
@@ -95,10 +95,10 @@ func values(_ name: String, _ shape: Shape, scale: Float = 1) throws -> Tensor<E
   "train-9": { try train(2) },
 ]
 
-/// What OpenBLAS reaches: a block of outputs at a time on each thread.
+/// The throughput of OpenBLAS: a block of outputs at a time on each thread.
 private func openBLAS(rows: Int, inputs: Int, outputs: Int) throws -> () throws -> [Outcome] {
   let (x, w) = (try values("x", [rows, inputs]), try values("w", [outputs, inputs], scale: 0.03))
-  // Any operator tells OpenBLAS to leave threads alone.
+  // Calling any operator makes OpenBLAS single-threaded.
   _ = Engine.sumOfSquares(x)
   let (a, b) = (try x.scalars(), try w.scalars())
   let blocks = 2 * ThreadCount.current
@@ -120,7 +120,7 @@ private func openBLAS(rows: Int, inputs: Int, outputs: Int) throws -> () throws 
   }
 }
 
-/// What the other side calls the inputs of an operator, and how large their numbers are.
+/// The other side's names for the inputs of an operator, and the scale of their values.
 private let namesOfInputs: [String: [(name: String, scale: Float)]] = [
   "linear": [("x", 1), ("w", 0.03), ("b", 1)], "convolution": [("x", 1), ("w", 0.03), ("b", 1)],
   "adaptiveLayerNorm": [("x", 1), ("s", 1), ("t", 1)], "geluTanh": [("x", 3)],
@@ -129,7 +129,7 @@ private let namesOfInputs: [String: [(name: String, scale: Float)]] = [
   "attention": [("q", 1), ("k", 1), ("v", 1)], "neighborhoodAttention": [("q", 1), ("k", 1), ("v", 1)],
 ]
 
-/// An operator of the registry; with its backward, the gradient of every output is 1/64.
+/// An operator from the registry; with its backward, the gradient of every output is 1/64.
 private func registered(_ name: String, backward: Bool = false) throws -> () throws -> [Outcome] {
   let timed = OperatorCases.timedOnProcessors.first { $0.operatorCase.name == name }!
   return try work(of: timed.operatorCase, backward: backward)
@@ -180,7 +180,7 @@ private func upsampledConvolution(_ width: Int, _ side: Int) throws -> () throws
   let streams = (0..<4).map { RandomStream(seed: 0, stream: UInt64($0)) }
   let scales = trainer.model.trajectory.segments[segment]
   return {
-    // A rate of zero leaves the weights as they are, so that every step is the same.
+    // A learning rate of zero leaves the weights unchanged, so that every step is the same.
     let (losses, norm) = try trainer.step(batch, segments: [scales], streams: streams, rate: 0, decay: 0)
     return [.number(losses[0].weighted), .number(norm)]
   }

@@ -1,11 +1,11 @@
-// This package's side of the benchmarks: does one piece of work at a time, when told to.
+// This package's side of the benchmarks: runs one workload at a time, on request.
 //
 //     Workloads [THREADS]
 //
-// Reads lines `NAME REPEATS` from standard input. For each it prepares the work if it is new, does it REPEATS times, and
-// prints `SECONDS CHECK…`: seconds for one time, and numbers that describe the result (root mean squares), which the other
-// side must agree with. `peak` prints the most memory the process ever took, in bytes. The other side is
-// `Fixtures/reference/workloads.py`; inputs and weights are computed from their names on both.
+// Reads lines `NAME REPEATS` from standard input. For each it prepares the workload if it is new, runs it REPEATS
+// times, and prints `SECONDS CHECK…`: the seconds for one run, and numbers that describe the result (root mean
+// squares), on which both sides must agree. `peak` prints the process's peak memory, in bytes. The other side is
+// `Fixtures/reference/workloads.py`; inputs and weights are computed from their names on both sides.
 
 import Foundation
 import TensorCore

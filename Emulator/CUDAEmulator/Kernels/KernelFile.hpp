@@ -1,4 +1,4 @@
-// One kernel file, in a namespace of its own, and the table of its kernels. Included by KernelList.h, once for each file.
+// One kernel file, in its own namespace, and the table of its kernels. Included by KernelList.h, once for each file.
 
 namespace kernelFiles {
 namespace KERNEL_FILE {

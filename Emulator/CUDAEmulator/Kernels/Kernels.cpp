@@ -1,5 +1,5 @@
-// The package's kernels, compiled for this machine's processors: all files of the list, one after another. Macros that a
-// file defines reach into those behind it; everything else is in a namespace of the file's own.
+// The package's kernels, compiled for this machine's processors: all files in the list, one after another. Macros that
+// a file defines remain visible in the files after it; everything else is in the file's own namespace.
 
 #include <iterator>
 

@@ -1,7 +1,6 @@
-// What stands before a kernel file: CUDA C++ for the host, and the headers of the kernels, which are read here once so
-// that the kernel file itself can lie in an unnamed namespace. Its names then belong to it alone: the same helper may
-// mean different things in two kernel files, and no kernel's plain name (`scale`, `slice`) meets one of another
-// library.
+// What precedes a kernel file: CUDA C++ for the host, and the kernels' headers, which are included here once so that
+// the kernel file itself can be in an unnamed namespace. Its names are then private: helpers of the same name may
+// differ between kernel files, and no kernel's simple name (`scale`, `slice`) collides with one from another library.
 
 #pragma once
 #include "../Device.hpp"

@@ -1,7 +1,7 @@
-// A CUDA device made of this machine's processors: the functions of the driver and of cuBLAS by name, and what tests ask
-// of it.
+// A CUDA device emulated on this machine's processors: the functions of the driver and of cuBLAS by name, and queries
+// for tests.
 //
-// The kernels' text is compiled as C++ (Kernels/), each thread of a block runs on a fiber of its own, and a driver
+// The kernels' source is compiled as C++ (Kernels/), each thread of a block runs on its own fiber, and a driver
 // function found here behaves like the one of the same name in libcuda. Memory that a kernel has not written holds NaN,
 // copies outside an allocation are refused, and a kernel that writes outside one is reported.
 
@@ -14,38 +14,38 @@
 extern "C" {
 #endif
 
-/// The emulated function of that name of the driver ("cuMemAlloc_v2", …) or of cuBLAS ("cublasGemmEx", …), or NULL: in
-/// place of dlsym(libcuda, name) and dlsym(libcublas, name).
+/// The emulated function with that name in the driver ("cuMemAlloc_v2", …) or in cuBLAS ("cublasGemmEx", …), or NULL: a
+/// substitute for dlsym(libcuda, name) and dlsym(libcublas, name).
 ///
-/// cuModuleLoadData takes the name of a kernel file ("Linear.cu") for an image. Launches run to their end before
-/// they return, so a faulty kernel is reported by cuLaunchKernel itself, or by cuGraphLaunch.
+/// cuModuleLoadData takes the name of a kernel file ("Linear.cu") as an image. Launches run to completion before they
+/// return, so a faulty kernel is reported by cuLaunchKernel itself, or by cuGraphLaunch.
 void *cudaemu_symbol(const char *name);
 
-/// In which order the threads of a block run between two places where they meet. A right kernel gives the same result
-/// under all; a missing barrier shows under one or the other.
+/// The order in which the threads of a block run between two synchronizations. A correct kernel gives the same result
+/// under every schedule; a missing barrier shows up under some.
 ///
-/// 0: each in turn, asynchronous copies arrive as late as allowed. 1: in reverse, copies arrive at once. Others shuffle
-/// the threads with that seed; if seed mod 4 is 2 or 3, whole warps run as far as they can before another moves; odd
-/// seeds copy at once. 0 and 3 together catch what is usually forgotten.
+/// 0: each in turn, asynchronous copies arrive as late as allowed. 1: in reverse, copies arrive immediately. Others
+/// shuffle the threads with that seed; if seed mod 4 is 2 or 3, whole warps run as far as they can before another runs;
+/// odd seeds copy immediately. 0 and 3 together catch the usual omissions.
 void cudaemu_set_schedule(unsigned schedule);
 
 /// How many threads of this process share the blocks of a launch; 1 unless set.
 void cudaemu_set_host_threads(unsigned count);
 
-/// Why the latest launch or memory operation of this thread failed: a sentence with kernel, block and thread.
+/// Why the latest launch or memory operation of this thread failed: a message with kernel, block and thread.
 const char *cudaemu_error(void);
 
 /// Allocations of device memory that have not been freed, and their bytes.
 size_t cudaemu_live_allocations(void);
 size_t cudaemu_live_bytes(void);
 
-/// Graphs that have not been destroyed, those that can be launched included.
+/// Graphs that have not been destroyed, including executable ones.
 size_t cudaemu_live_graphs(void);
 
-/// Kernel launches so far, those of graphs included.
+/// Kernel launches so far, including those by graphs.
 size_t cudaemu_launches(void);
 
-/// Matrix products of cuBLAS so far, and handles of it that have not been destroyed.
+/// cuBLAS matrix products so far, and cuBLAS handles that have not been destroyed.
 size_t cudaemu_blas_products(void);
 size_t cudaemu_live_blas_handles(void);
 

@@ -1,6 +1,6 @@
-// The emulated CUDA device as a library that a program loads where it would load NVIDIA's: it exports the functions of
-// the driver (Driver.cpp), of the run-time compiler (Compiler.cpp) and of cuBLAS (BLAS.cpp) under their own names, so
-// one file stands for all three.
+// The emulated CUDA device as a library that a program loads instead of NVIDIA's: it exports the functions of the
+// driver (Driver.cpp), of the run-time compiler (Compiler.cpp) and of cuBLAS (BLAS.cpp) under their own names, so one
+// file replaces all three.
 //
 //     export MVAR_CUDA_DRIVER=…/libcuda-emulator.so MVAR_NVRTC=…/libcuda-emulator.so MVAR_CUBLAS=…/libcuda-emulator.so
 //     MVAR_CUDA_CACHE= mvar devices
@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-// What it uses of the emulator. (The emulator's own header is of another module, which C++ here cannot include.)
+// What it uses from the emulator. (The emulator's own header belongs to another module, which C++ here cannot include.)
 void *cudaemu_symbol(const char *name);
 const char *cudaemu_file_at(size_t index);
 

@@ -1,10 +1,10 @@
-// A GPU: what the driver says about it, and its primary context, in which all its memory and kernels live.
+// A GPU: what the driver reports about it, and its primary context, which holds all its memory and kernels.
 
-/// What the instruction set of a GPU is called: 8.9 is the RTX 4090's.
+/// The version of a GPU's instruction set: 8.9 for the RTX 4090.
 public struct ComputeCapability: Hashable, Sendable, CustomStringConvertible {
-  /// 8 of 8.9.
+  /// 8 in 8.9.
   public let major: Int
-  /// 9 of 8.9.
+  /// 9 in 8.9.
   public let minor: Int
 
   /// The capability `major.minor`.
@@ -19,9 +19,9 @@ public struct ComputeCapability: Hashable, Sendable, CustomStringConvertible {
   public var number: Int { major * 10 + minor }
 }
 
-/// What the driver says about a device.
+/// What the driver reports about a device.
 public struct CUDADeviceProperties: Hashable, Sendable {
-  /// The driver's number for it, from 0.
+  /// The driver's index for it, from 0.
   public let ordinal: Int
   /// Its name.
   public let name: String
@@ -29,9 +29,9 @@ public struct CUDADeviceProperties: Hashable, Sendable {
   public let computeCapability: ComputeCapability
   /// Its memory in bytes.
   public let memoryBytes: Int
-  /// How many blocks of threads run truly at once, at least.
+  /// The number of blocks that run truly in parallel, at least.
   public let multiprocessorCount: Int
-  /// The most shared memory that a block can ask for, in bytes.
+  /// The most shared memory that a block can request, in bytes.
   public let sharedBytesPerBlock: Int
   let handle: Int32
 
@@ -61,15 +61,15 @@ public struct CUDADeviceProperties: Hashable, Sendable {
 
 /// A device with its primary context.
 public final class CUDADevice: Sendable {
-  /// The driver that serves it.
+  /// The driver that manages it.
   public let driver: CUDADriver
-  /// What the driver says about it.
+  /// What the driver reports about it.
   public let properties: CUDADeviceProperties
   private let context: CUDAHandle
 
   /// A device of the driver.
   ///
-  /// - Throws: `CUDAError.noDevice` if there are not so many; `failedCall` if the device has no room for a context.
+  /// - Throws: `CUDAError.noDevice` if there are not that many; `failedCall` if the device has no memory for a context.
   public init(_ driver: CUDADriver, ordinal: Int = 0) throws {
     let devices = try driver.devices()
     guard devices.indices.contains(ordinal) else { throw CUDAError.noDevice(ordinal: ordinal, count: devices.count) }
@@ -84,13 +84,13 @@ public final class CUDADevice: Sendable {
     _ = driver.functions.contextRelease(properties.handle)
   }
 
-  /// Makes this thread's calls mean this device. Whatever calls the driver does this first, because work may come from
-  /// any thread; it takes far less time than a launch.
+  /// Makes this device current for this thread's calls. Every call of the driver is preceded by this, because work may
+  /// come from any thread; it takes far less time than a launch.
   func makeCurrent() throws {
     try driver.check(driver.functions.contextSetCurrent(context), "cuCtxSetCurrent")
   }
 
-  /// The memory of the device that nobody uses, and all of it, in bytes.
+  /// The free and the total memory of the device, in bytes.
   ///
   /// - Throws: `CUDAError.failedCall`.
   public func memory() throws -> (free: Int, total: Int) {

@@ -1,14 +1,14 @@
 // The driver: its functions, its version, its devices, and its errors in words.
 //
-// The functions come from a table by name, so that the real driver or the emulator of the tests can stand behind it.
+// The functions come from a table by name, so that either the real driver or the tests' emulator can provide them.
 
 import Foundation
 
 /// A version of CUDA.
 public struct CUDAVersion: Hashable, Comparable, Sendable, CustomStringConvertible {
-  /// 12 of 12.4.
+  /// 12 in 12.4.
   public let major: Int
-  /// 4 of 12.4.
+  /// 4 in 12.4.
   public let minor: Int
 
   /// The version `major.minor`.
@@ -20,12 +20,12 @@ public struct CUDAVersion: Hashable, Comparable, Sendable, CustomStringConvertib
   /// `12.4`
   public var description: String { "\(major).\(minor)" }
 
-  /// Whether one version came before another.
+  /// Whether one version is earlier than another.
   public static func < (one: CUDAVersion, other: CUDAVersion) -> Bool {
     (one.major, one.minor) < (other.major, other.minor)
   }
 
-  /// Refuses a library of this version whose code a driver does not know; nil for no driver.
+  /// Refuses a library of this version if a driver does not support its code; nil for no driver.
   ///
   /// - Throws: `CUDAError.unsuitableLibrary`.
   func check(isKnownTo driver: CUDAVersion?) throws {
@@ -37,16 +37,16 @@ public struct CUDAVersion: Hashable, Comparable, Sendable, CustomStringConvertib
 
 /// A CUDA driver.
 public final class CUDADriver: Sendable {
-  /// What the driver was loaded as.
+  /// The name or path that the driver was loaded by.
   public let name: String
-  /// The newest CUDA that it knows.
+  /// The newest CUDA version that it supports.
   public let version: CUDAVersion
   let functions: DriverFunctions
 
-  /// A driver whose functions stand in a table.
+  /// A driver whose functions come from a table.
   ///
   /// - Parameters:
-  ///   - name: what it is called in errors
+  ///   - name: its name in errors
   ///   - symbols: the address of a function by its name in the driver API, such as `cuMemAlloc_v2`.
   /// - Throws: `CUDAError` if a function is missing or the driver does not start, for example without a device.
   package init(name: String, symbols: (String) -> UnsafeMutableRawPointer?) throws {
@@ -63,7 +63,7 @@ public final class CUDADriver: Sendable {
 
   /// The driver of this machine.
   ///
-  /// - Throws: `CUDAError.libraryNotFound` where there is none, or none that starts, with every place that was tried.
+  /// - Throws: `CUDAError.libraryNotFound` when there is none, or none that starts, with every location that was tried.
   public static func system() throws -> CUDADriver { try system(LibrarySearch()) }
 
   /// The driver that a search finds.
@@ -76,7 +76,7 @@ public final class CUDADriver: Sendable {
     }
   }
 
-  /// What the driver says about its devices.
+  /// What the driver reports about its devices.
   ///
   /// - Throws: `CUDAError.failedCall`.
   public func devices() throws -> [CUDADeviceProperties] {
@@ -87,7 +87,7 @@ public final class CUDADriver: Sendable {
 
   /// Turns a status into an error.
   ///
-  /// - Parameter function: whose status it is.
+  /// - Parameter function: the function that returned the status.
   /// - Throws: `CUDAError.failedCall` unless the status is 0.
   func check(_ status: Int32, _ function: String) throws {
     try Self.check(status, function, functions)

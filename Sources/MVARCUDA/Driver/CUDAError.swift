@@ -1,32 +1,32 @@
-// What can go wrong between this process and a GPU, each as one sentence. Nothing here is an error of the caller's
-// program: wrong shapes stop with a precondition, as in the other engines.
+// What can go wrong between this process and a GPU, each as one sentence. None of these are programming errors: wrong
+// shapes fail a precondition, as in the other engines.
 
-/// Why something of CUDA could not be had or did not work.
+/// Why something in CUDA was not available or did not work.
 public enum CUDAError: Error, Equatable, CustomStringConvertible {
-  /// A library could not be loaded from any of the places where it may be.
+  /// A library could not be loaded from any of the locations where it may be.
   case libraryNotFound(String, attempts: [LibraryAttempt])
-  /// A library lacks a function: it is too old, or something else of the same name.
+  /// A library lacks a function: it is too old, or a different library of the same name.
   case functionMissing(String, library: String)
-  /// A library that cannot serve the driver or the device, with the reason.
+  /// A library that does not suit the driver or the device, with the reason.
   case unsuitableLibrary(String)
-  /// A function of a library returned an error, with the library's own name and words for it.
+  /// A function of a library returned an error, with the library's own name and message for it.
   case failedCall(function: String, code: Int32, name: String, text: String)
-  /// A device was asked for that does not exist.
+  /// A device was requested that does not exist.
   case noDevice(ordinal: Int, count: Int)
-  /// The device has no room, even after idle memory was given back.
+  /// The device has no free memory, even after idle memory was freed.
   case outOfMemory(byteCount: Int, used: Int, device: String)
-  /// A copy that is not inside a buffer; all numbers in bytes.
+  /// A copy that is not inside a buffer; all values in bytes.
   case outOfBounds(offset: Int, byteCount: Int, bufferBytes: Int)
-  /// A kernel's file does not compile, with what the compiler said.
+  /// A kernel's file does not compile, with the compiler's log.
   case compilation(file: String, architecture: String, log: String)
   /// No embedded file holds a kernel, or there is no such file.
   case noKernel(String)
   /// A kernel cannot be launched with these sizes.
   case unlaunchable(kernel: String, reason: String)
-  /// Something was to be part of a launch graph that cannot be, in words that begin a sentence.
+  /// An operation that cannot be part of a launch graph, in words that begin a sentence.
   case unrecordable(String)
 
-  /// One sentence without a full stop.
+  /// One sentence without a period.
   public var description: String {
     switch self {
     case .libraryNotFound(let library, let attempts):
@@ -56,11 +56,11 @@ public enum CUDAError: Error, Equatable, CustomStringConvertible {
   }
 }
 
-/// One place where a library was looked for in vain.
+/// One location where a library was looked for without success.
 public struct LibraryAttempt: Hashable, Sendable {
   /// A name, a file or a folder.
   public let place: String
-  /// Why nothing came of it.
+  /// Why it failed.
   public let reason: String
 
   /// An attempt and why it failed.

@@ -1,19 +1,18 @@
-// A launch graph: work of a stream that was recorded instead of done, and that one call gives to the stream as a whole.
-// It does the same as the calls that it was recorded from, with the same arguments in the same memory.
+// A launch graph: work of a stream that was recorded instead of executed, and that one call submits to the stream as a
+// whole. It does the same as the calls that it was recorded from, with the same arguments in the same memory.
 //
 // While a stream is recorded (captured, in the driver's words), nothing can be copied to or from this process, and
-// nothing can be waited for. A graph keeps the buffers alive that its work was given. Those that were made while it was
-// recorded are not among them, or no memory would ever be used twice within a graph: their pool has to keep their
-// blocks.
+// nothing can be waited for. A graph keeps the buffers alive that its work uses. Buffers created during the recording
+// are not among them, or no memory could be reused within a graph: their pool has to keep their blocks.
 
 import Synchronization
 
-/// What is being recorded of a stream's work.
+/// The recording of a stream's work in progress.
 struct StreamCapture {
   private static let count = Atomic(0)
-  /// A number that no other has.
+  /// A unique number.
   let number = StreamCapture.count.add(1, ordering: .relaxed).newValue
-  /// The buffers that the work uses and that were there before.
+  /// The buffers that the work uses and that existed before.
   var buffers: [ObjectIdentifier: CUDABuffer] = [:]
 }
 
@@ -23,7 +22,7 @@ package final class CUDAGraph: Sendable {
   private let handle: CUDAHandle
   private let buffers: [CUDABuffer]
 
-  /// What a stream was captured as, made ready to be launched.
+  /// The graph captured from a stream, instantiated for launching.
   fileprivate init(_ captured: CUDAHandle, of stream: CUDAStream, using buffers: [CUDABuffer]) throws {
     self.stream = stream
     self.buffers = buffers
@@ -31,7 +30,7 @@ package final class CUDAGraph: Sendable {
     let instantiated = Result {
       try stream.call("cuGraphInstantiateWithFlags") { $0.graphInstantiate(&handle, captured, 0) }
     }
-    // What is launched is a copy.
+    // The instance that is launched is a copy.
     let destroyed = Result { try stream.call("cuGraphDestroy") { $0.graphDestroy(captured) } }
     try instantiated.get()
     self.handle = handle
@@ -43,7 +42,7 @@ package final class CUDAGraph: Sendable {
     _ = stream.device.driver.functions.graphExecutableDestroy(handle)
   }
 
-  /// Gives the work to its stream.
+  /// Submits the work to its stream.
   ///
   /// - Throws: `CUDAError.failedCall`, `unrecordable`.
   package func launch() throws {
@@ -53,17 +52,18 @@ package final class CUDAGraph: Sendable {
 }
 
 extension CUDAStream {
-  /// Records the work that follows instead of doing it, until `endCapture`.
+  /// Records the work that follows instead of executing it, until `endCapture`.
   ///
-  /// - Throws: `CUDAError.failedCall`; `unrecordable` where that is happening already.
+  /// - Throws: `CUDAError.failedCall`; `unrecordable` if the stream is already being recorded.
   package func beginCapture() throws {
     try refuseToRecord("recording another graph")
-    // CU_STREAM_CAPTURE_MODE_RELAXED: the others forbid this thread to ask for memory, which a pool may have to.
+    // CU_STREAM_CAPTURE_MODE_RELAXED: the other modes forbid this thread to allocate memory, which a pool may have to
+    // do.
     try call("cuStreamBeginCapture_v2") { $0.captureBegin(handle, 2) }
     capture.withLock { $0 = StreamCapture() }
   }
 
-  /// Ends what `beginCapture` began, whatever has happened since.
+  /// Ends the recording that `beginCapture` started, whatever has happened since.
   ///
   /// - Throws: `CUDAError.failedCall`.
   package func endCapture() throws -> CUDAGraph {
@@ -81,10 +81,10 @@ extension CUDAStream {
     if captureNumber != nil { throw CUDAError.unrecordable(operation) }
   }
 
-  /// The number of the recording at work.
+  /// The number of the recording in progress.
   var captureNumber: Int? { capture.withLock { $0?.number } }
 
-  /// Keeps buffers that work was given for as long as the graph that it becomes part of, if any.
+  /// Keeps the buffers that work uses alive as long as the graph that it becomes part of, if any.
   func keep(_ buffers: some Sequence<CUDABuffer>) {
     capture.withLock { capture in
       guard let number = capture?.number else { return }

@@ -1,4 +1,4 @@
-// Compiled kernels on a device, and launching them.
+// Compiled kernels on a device, and their launch.
 
 /// The kernels of one compiled file, loaded onto a device.
 package final class CUDAModule: Sendable {
@@ -9,7 +9,7 @@ package final class CUDAModule: Sendable {
   /// Loads a compiled file.
   ///
   /// - Parameter image: CUBIN, or PTX with a zero at its end.
-  /// - Throws: `CUDAError.failedCall`, for example where the image is for another device.
+  /// - Throws: `CUDAError.failedCall`, for example when the image is for another device.
   package init(_ image: [UInt8], on device: CUDADevice) throws {
     self.device = device
     try device.makeCurrent()
@@ -26,7 +26,7 @@ package final class CUDAModule: Sendable {
     _ = device.driver.functions.moduleUnload(handle)
   }
 
-  /// The kernel of a name.
+  /// The kernel with a name.
   ///
   /// - Throws: `CUDAError.failedCall` if the file has none.
   package func kernel(_ name: String) throws -> CUDAKernel {
@@ -38,7 +38,7 @@ package final class CUDAModule: Sendable {
   }
 }
 
-/// How many blocks a launch has, and how many threads each.
+/// How many blocks a launch has, and how many threads each block has.
 package struct LaunchShape: Hashable, Sendable {
   /// Blocks along x (below 2³¹), y and z (below 2¹⁶).
   package var grid: SIMD3<Int>
@@ -58,14 +58,14 @@ package struct LaunchShape: Hashable, Sendable {
   var isEmpty: Bool { grid.x == 0 || grid.y == 0 || grid.z == 0 }
 }
 
-/// What a kernel is given: each case is a type of C.
+/// An argument of a kernel: each case is a C type.
 package enum KernelArgument: Sendable {
-  /// A pointer into a buffer, some bytes from its start. The buffer lives at least until the kernel is launched,
-  /// and as long as a graph that the launch becomes part of.
+  /// A pointer into a buffer, at an offset in bytes. The buffer lives at least until the kernel is launched, and as
+  /// long as a graph that the launch becomes part of.
   case pointer(CUDABuffer, offset: Int)
-  /// A pointer to nothing.
+  /// A null pointer.
   case null
-  /// `int`. The number is checked.
+  /// `int`. The range is checked.
   case int(Int)
   /// `long long`
   case long(Int)
@@ -79,7 +79,7 @@ package enum KernelArgument: Sendable {
     if case .pointer(let buffer, _) = self { buffer } else { nil }
   }
 
-  /// The argument's bits in the low end of a word; nil where they do not fit the type.
+  /// The argument's bits in the low end of a word; nil if the value does not fit the type.
   var word: UInt64? {
     switch self {
     case .pointer(let buffer, let offset): buffer.address + UInt64(offset)
@@ -118,7 +118,7 @@ package struct CUDAKernel: Sendable {
     self.function = function
   }
 
-  /// Gives the kernel to a stream of its device; nothing happens where the grid is empty.
+  /// Launches the kernel on a stream of its device; does nothing if the grid is empty.
   ///
   /// - Parameter arguments: exactly what the kernel declares. The driver cannot check them.
   /// - Throws: `CUDAError.unlaunchable` for sizes that do not fit; `failedCall`, also for work that failed earlier.
@@ -129,7 +129,7 @@ package struct CUDAKernel: Sendable {
     else { throw CUDAError.unlaunchable(kernel: name, reason: "a grid of \(shape.grid) blocks is too large") }
     let functions = module.device.driver.functions
     if shape.sharedBytes > 48 << 10 {
-      // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: more than this must be asked for.
+      // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: more than this must be requested.
       try stream.call("cuFuncSetAttribute of \(name)") {
         $0.functionSetAttribute(function, 8, Int32(clamping: shape.sharedBytes))
       }
@@ -141,7 +141,7 @@ package struct CUDAKernel: Sendable {
           guard let word = argument.word else {
             throw CUDAError.unlaunchable(kernel: name, reason: "argument \(index), \(argument), does not fit an int")
           }
-          // Both kinds of machine that have GPUs store the low end first, where the driver reads shorter types.
+          // Both kinds of machines that have GPUs are little-endian; the driver reads shorter types from the low end.
           words.initializeElement(at: index, to: word.littleEndian)
           pointers.initializeElement(at: index, to: words.baseAddress.map { UnsafeMutableRawPointer($0 + index) })
         }

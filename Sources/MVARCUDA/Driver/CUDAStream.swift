@@ -1,7 +1,7 @@
-// A stream: work that the device does in the order in which it was given, while this process goes on.
+// A stream: work that the device executes in the order in which it was submitted, while this process continues.
 //
-// A stream is used by one thread at a time. Nothing breaks when threads take turns without waiting, but the order of the
-// work is then the order of their calls. Recording work as a graph is in CUDAGraph.swift.
+// A stream is used by one thread at a time. Nothing breaks when threads take turns without waiting, but the order of
+// the work is then that of their calls. Recording work as a graph is in CUDAGraph.swift.
 
 import Synchronization
 
@@ -10,10 +10,10 @@ public final class CUDAStream: Sendable {
   /// The device that does the work.
   public let device: CUDADevice
   let handle: CUDAHandle
-  /// What is being recorded of its work.
+  /// The recording of its work in progress, if any.
   let capture = Mutex<StreamCapture?>(nil)
 
-  /// An empty stream that waits for no other.
+  /// An empty stream that does not wait for any other.
   ///
   /// - Throws: `CUDAError.failedCall`.
   public init(_ device: CUDADevice) throws {
@@ -32,13 +32,13 @@ public final class CUDAStream: Sendable {
 
   /// Waits until all work is done.
   ///
-  /// - Throws: `CUDAError.failedCall`, also for work that failed since it was given; `unrecordable`.
+  /// - Throws: `CUDAError.failedCall`, also for work that failed since it was submitted; `unrecordable`.
   public func synchronize() throws {
     try refuseToRecord("waiting for the device")
     try call("cuStreamSynchronize") { $0.streamSynchronize(handle) }
   }
 
-  /// A mark behind the work given so far.
+  /// An event after the work submitted so far.
   ///
   /// - Throws: `CUDAError.failedCall`, `unrecordable`.
   public func mark() throws -> CUDAEvent {
@@ -59,11 +59,11 @@ extension CUDAStream {
   /// - Parameter offset: where they go, in bytes from the buffer's start.
   /// - Throws: `CUDAError.outOfBounds` if they do not fit the buffer, `failedCall`, `unrecordable`.
   package func upload(_ bytes: UnsafeRawBufferPointer, to buffer: CUDABuffer, at offset: Int = 0) throws {
-    // A graph would copy from this place whenever it is launched, and by then something else may be there.
+    // A graph would copy from this address whenever it is launched, and by then it may hold something else.
     try refuseToRecord("copying numbers to the device")
     try buffer.check(offset: offset, byteCount: bytes.count)
     guard let start = bytes.baseAddress, !bytes.isEmpty else { return }
-    // Pageable memory is staged before the call returns, which makes the promise above.
+    // Pageable memory is staged before the call returns, which guarantees what is documented above.
     try call("cuMemcpyHtoDAsync_v2") {
       $0.copyToDevice(buffer.address + UInt64(offset), start, bytes.count, handle)
     }
@@ -71,7 +71,7 @@ extension CUDAStream {
 
   /// Copies bytes from the device, and waits for them.
   ///
-  /// - Parameter offset: where they lie, in bytes from the buffer's start.
+  /// - Parameter offset: where they are, in bytes from the buffer's start.
   /// - Throws: `CUDAError.outOfBounds` if the buffer does not hold them, `failedCall`, `unrecordable`.
   package func download(_ buffer: CUDABuffer, from offset: Int = 0, into bytes: UnsafeMutableRawBufferPointer) throws {
     try refuseToRecord("copying numbers from the device")
@@ -87,8 +87,8 @@ extension CUDAStream {
   /// Copies bytes from one buffer to another.
   ///
   /// - Parameters:
-  ///   - sourceOffset: where they lie, in bytes from the start of `source`
-  ///   - offset: where they go, in bytes from the start of `buffer`; the two places do not overlap.
+  ///   - sourceOffset: where they are, in bytes from the start of `source`
+  ///   - offset: where they go, in bytes from the start of `buffer`; the two ranges must not overlap.
   /// - Throws: `CUDAError.outOfBounds` if a buffer is too small, `failedCall`.
   package func copy(
     _ byteCount: Int, from source: CUDABuffer, at sourceOffset: Int = 0, to buffer: CUDABuffer, at offset: Int = 0
@@ -106,7 +106,7 @@ extension CUDAStream {
   ///
   /// - Parameters:
   ///   - offset: where the words go, in bytes from the buffer's start; a multiple of 4
-  ///   - count: how many words.
+  ///   - count: the number of words.
   /// - Throws: `CUDAError.outOfBounds` if they do not fit the buffer, `failedCall`.
   package func fill(_ buffer: CUDABuffer, at offset: Int = 0, word: UInt32, count: Int) throws {
     try buffer.check(offset: offset, byteCount: count * 4)
@@ -116,7 +116,7 @@ extension CUDAStream {
   }
 }
 
-/// A mark in a stream, with the time at which the device reached it.
+/// An event in a stream, with the time at which the device reached it.
 public final class CUDAEvent: Sendable {
   private let stream: CUDAStream
   private let handle: CUDAHandle
@@ -134,7 +134,7 @@ public final class CUDAEvent: Sendable {
     _ = stream.device.driver.functions.eventDestroy(handle)
   }
 
-  /// The seconds that the device took from an earlier mark to this one; waits until it is reached.
+  /// The seconds that the device took from an earlier event to this one; waits until this one is reached.
   ///
   /// - Throws: `CUDAError.failedCall`.
   public func seconds(since earlier: CUDAEvent) throws -> Double {

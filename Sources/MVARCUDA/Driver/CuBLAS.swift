@@ -1,19 +1,19 @@
-// NVIDIA's library of matrix products, which may compute those of linear layers in the place of our own kernels
-// (CUDAEngine.Products). Nothing needs it.
+// NVIDIA's library of matrix products, which may compute those of linear layers instead of our own kernels
+// (CUDAEngine.Products). Nothing requires it.
 
 /// The library.
 package final class CuBLAS: Sendable {
-  /// What it was loaded as.
+  /// The name or path that it was loaded by.
   package let name: String
-  /// Its version, which is that of the CUDA that it belongs to.
+  /// Its version, which is that of the CUDA release that it belongs to.
   package let version: CUDAVersion
   let functions: Functions
 
-  /// A library whose functions stand in a table.
+  /// A library whose functions come from a table.
   ///
   /// - Parameters:
-  ///   - name: what it is called in errors
-  ///   - driver: the driver that it will work with, which knows no code of a later major version; nil for none
+  ///   - name: its name in errors
+  ///   - driver: the driver that it will work with, which does not support code of a later major version; nil for none
   ///   - symbols: the address of a function by its name in the library, such as `cublasGemmEx`.
   /// - Throws: `CUDAError` if a function is missing or the driver is too old for the library.
   package init(name: String, for driver: CUDAVersion? = nil, symbols: (String) -> UnsafeMutableRawPointer?) throws {
@@ -30,14 +30,14 @@ package final class CuBLAS: Sendable {
     // MAJOR_VERSION and MINOR_VERSION
     version = CUDAVersion(major: try property(0), minor: try property(1))
     try version.check(isKnownTo: driver)
-    // Before, the number that says what products are computed in meant something else.
+    // In earlier versions, the number for the compute type had a different meaning.
     guard version.major >= 11 else { throw CUDAError.unsuitableLibrary("version \(version) is older than 11.0") }
   }
 
   /// The library that a search finds.
   ///
   /// - Parameter driver: as for a table.
-  /// - Throws: `CUDAError.libraryNotFound` with every place that was tried.
+  /// - Throws: `CUDAError.libraryNotFound` with every location that was tried.
   package static func find(_ search: LibrarySearch = LibrarySearch(), for driver: CUDAVersion?) throws -> CuBLAS {
     try search.load(.cublas) { path in
       let library = try DynamicLibrary(path)
@@ -49,15 +49,15 @@ package final class CuBLAS: Sendable {
 extension CuBLAS {
   /// The library's functions. Most return a status, 0 for success.
   struct Functions: Sendable {
-    /// → handle, for the context that is current
+    /// → handle, for the current context
     let create: @convention(c) (UnsafeMutablePointer<CUDAHandle>) -> Int32
     /// (handle)
     let destroy: @convention(c) (CUDAHandle) -> Int32
-    /// (which number of the version) → that number
+    /// (which component of the version) → that component
     let property: @convention(c) (Int32, UnsafeMutablePointer<Int32>) -> Int32
     /// (status) → its name
     let statusName: @convention(c) (Int32) -> UnsafePointer<CChar>?
-    /// (status) → the library's words for it
+    /// (status) → the library's message for it
     let statusText: @convention(c) (Int32) -> UnsafePointer<CChar>?
     /// (handle, stream)
     let setStream: @convention(c) (CUDAHandle, CUDAHandle) -> Int32
@@ -65,8 +65,8 @@ extension CuBLAS {
     let setWorkspace: @convention(c) (CUDAHandle, DeviceAddress, Int) -> Int32
     /// (handle, mode)
     let setMathMode: @convention(c) (CUDAHandle, Int32) -> Int32
-    /// (handle; whether A and B are transposed; rows and columns of C, depth; α; A, its type, from column to column; the
-    /// same of B; β; the same of C; what it is computed in, algorithm): C = α·op(A)·op(B) + β·C, stored by columns
+    /// (handle; whether A and B are transposed; rows and columns of C, depth; α; A, its type, its column stride; the
+    /// same for B; β; the same for C; compute type, algorithm): C = α·op(A)·op(B) + β·C, stored by columns
     let multiply:
       @convention(c) (
         CUDAHandle, Int32, Int32, Int32, Int32, Int32, UnsafePointer<Float>, DeviceAddress, Int32, Int32,

@@ -1,55 +1,57 @@
 // Products on a stream by cuBLAS.
 //
-// The library stores matrices by columns, this package by rows. Rows that are read as columns are the transpose, so for
-// C = A·B it is asked for Cᵀ = Bᵀ·Aᵀ: the operands change places, and nothing is moved.
+// The library stores matrices by columns, this package by rows. A matrix read by columns instead of by rows is its
+// transpose, so for C = A·B it computes Cᵀ = Bᵀ·Aᵀ: the operands are swapped, and nothing is moved.
 //
-// What repeats: NVIDIA's manual promises the same bits from run to run for one version of the library on GPUs of one
-// architecture with as many multiprocessors, while no second stream is at work; with a workspace of the caller's, which
-// the handle of each stream has here, also beside others. It promises nothing from one number of rows to another: the
-// library chooses how to add up by the shape, where our own kernels always add in the same order.
+// Reproducibility: NVIDIA's manual guarantees the same bits from run to run for one version of the library on GPUs of
+// one architecture with the same number of multiprocessors, while no second stream is active; with a workspace provided
+// by the caller, as the handle of each stream has here, also while others are. It guarantees nothing across different
+// numbers of rows: the library chooses the order of summation by the shape, whereas our own kernels always add in the
+// same order.
 
-/// The sizes of a product C = op(A)·op(B) of matrices that lie row after row, where op is the matrix or its transpose.
+/// The sizes of a product C = op(A)·op(B) of row-major matrices, where op is the matrix or its transpose.
 struct MatrixProduct: Hashable, Sendable {
   /// Rows and columns of C.
   var rows, columns: Int
-  /// How many products each number of C is the sum of.
+  /// The number of products that are summed for each element of C.
   var depth: Int
   /// Whether A is stored as [depth, rows] instead of [rows, depth].
   var transposesLeft = false
   /// Whether B is stored as [columns, depth] instead of [depth, columns].
   var transposesRight = false
 
-  /// How many numbers C has.
+  /// The number of elements of C.
   var count: Int { rows * columns }
 }
 
-/// What cuBLAS keeps for a stream: its products are work of that stream like any other.
+/// A cuBLAS handle for a stream; its products are work of that stream like any other.
 final class CuBLASHandle: Sendable {
   private let library: CuBLAS
   private let stream: CUDAStream
   private let workspace: CUDABuffer
   private let handle: CUDAHandle
 
-  /// What the manual recommends for the GPUs that want most; the same everywhere, since algorithms are chosen by it.
+  /// What the manual recommends for the GPUs that need most; the same everywhere, since it affects the choice of
+  /// algorithms.
   private static let workspaceBytes = 32 << 20
 
-  /// A handle whose products are given to a stream.
+  /// A handle whose products are submitted to a stream.
   ///
   /// - Throws: `CUDAError.failedCall`, `outOfMemory`.
   init(_ library: CuBLAS, _ stream: CUDAStream) throws {
     self.library = library
     self.stream = stream
-    // No tensor's memory: a pool of its own keeps it out of the cost of those.
+    // Not a tensor's memory: a separate pool keeps it out of the tensors' memory use.
     workspace = try DeviceMemoryPool(stream).makeBuffer(byteCount: Self.workspaceBytes)
     try stream.device.makeCurrent()
     var handle: CUDAHandle = 0
     try library.functions.check(library.functions.create(&handle), "cublasCreate_v2")
     self.handle = handle
-    // The stream first: setting it takes the workspace away.
+    // The stream is set first: setting it resets the workspace.
     try call("cublasSetStream_v2") { $0.setStream(handle, stream.handle) }
     try call("cublasSetWorkspace_v2") { $0.setWorkspace(handle, workspace.address, Self.workspaceBytes) }
-    // CUBLAS_DEFAULT_MATH and CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION: float32 is not rounded unasked, and parts
-    // of sums are float32 too.
+    // CUBLAS_DEFAULT_MATH and CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION: float32 is not rounded unless
+    // requested, and partial sums are float32 too.
     try call("cublasSetMathMode") { $0.setMathMode(handle, 16) }
   }
 
@@ -58,7 +60,7 @@ final class CuBLASHandle: Sendable {
     _ = library.functions.destroy(handle)
   }
 
-  /// Gives C = op(A)·op(B) to the stream; nothing may be of size 0.
+  /// Submits C = op(A)·op(B) to the stream; no size may be 0.
   ///
   /// - Parameters:
   ///   - c: [rows, columns], float32
@@ -97,7 +99,7 @@ final class CuBLASHandle: Sendable {
 }
 
 extension CUDAEngine.Precision {
-  /// What the library calls the type of the operands (`CUDA_R_32F`, `CUDA_R_16BF`) and the way to compute
+  /// The library's names for the type of the operands (`CUDA_R_32F`, `CUDA_R_16BF`) and for the compute type
   /// (`CUBLAS_COMPUTE_32F`, `CUBLAS_COMPUTE_32F_FAST_TF32`).
   fileprivate var cublasTypes: (operands: Int32, sums: Int32) {
     switch self {

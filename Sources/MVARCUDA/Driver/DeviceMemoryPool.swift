@@ -1,8 +1,8 @@
-// Blocks of device memory that are used again: asking the driver for one makes the device wait, a block that is idle here
-// costs nothing.
+// Device memory blocks that are reused: an allocation by the driver makes the device wait; reusing an idle block costs
+// nothing.
 //
-// A pool belongs to a stream. A block comes back when its last user on this side is gone; the device may still be busy
-// with it, but whoever takes it next gives its work to the same stream, behind.
+// A pool belongs to a stream. A block is returned when its last reference in this process is released. The device may
+// still be using it, but the work of its next user goes to the same stream, after that work.
 
 import Synchronization
 
@@ -14,29 +14,30 @@ struct DeviceBlock: Sendable {
 
 /// How much device memory a pool holds, in bytes.
 public struct DeviceMemoryUse: Hashable, Sendable {
-  /// In tensors.
+  /// Used by tensors.
   public internal(set) var used = 0
   /// Idle.
   public internal(set) var idle = 0
-  /// The most that was in tensors at a time.
+  /// The most that tensors used at any one time.
   public internal(set) var peak = 0
 }
 
-/// The blocks of a stream.
+/// The memory blocks of a stream.
 package final class DeviceMemoryPool: Sendable {
-  /// Whose work uses the blocks.
+  /// The stream whose work uses the blocks.
   package let stream: CUDAStream
   private let policy: Policy
 
-  /// How a pool makes buffers.
+  /// How a pool allocates buffers.
   package enum Policy: Sendable {
-    /// Of blocks whose sizes recur, which are kept when nobody uses them.
+    /// From blocks of recurring sizes, which are kept while unused.
     case recycled
-    /// Each an allocation of its own, of exactly its size, which is freed with its last user: a device that watches its
-    /// memory then sees everything that happens outside a buffer, and everything that reads one before it is written.
+    /// Each as an allocation of its own, of exactly its size, which is freed with its last reference: a device that
+    /// checks memory accesses then detects every access outside a buffer, and every read of a buffer before it is
+    /// written.
     case exact
-    /// Of blocks whose sizes recur, which stay with this pool as long as there is one: launch graphs work with them,
-    /// whether a buffer refers to them or not. All count as used memory of another pool.
+    /// From blocks of recurring sizes, which this pool keeps as long as it exists: launch graphs use them, whether or
+    /// not a buffer refers to them. All count as used memory of another pool.
     case kept(for: DeviceMemoryPool)
   }
 
@@ -45,7 +46,7 @@ package final class DeviceMemoryPool: Sendable {
     var idle: [DeviceBlock] = []
     var use = DeviceMemoryUse()
 
-    /// Counts memory as used, part of which may have been idle.
+    /// Counts memory as used; part of it may have been idle.
     mutating func count(_ used: Int, outOfIdle idle: Int = 0) {
       use.used += used
       use.idle -= idle
@@ -66,15 +67,16 @@ package final class DeviceMemoryPool: Sendable {
     if case .kept(let ledger) = policy { ledger.state.withLock { $0.count(-bytes) } }
   }
 
-  /// How much memory the pool holds.
+  /// The memory that the pool holds.
   package var use: DeviceMemoryUse { state.withLock { $0.use } }
 
-  /// Starts the count of the most that was in use anew.
+  /// Restarts the count of peak use.
   package func resetPeak() { state.withLock { $0.use.peak = $0.use.used } }
 
-  /// Memory for as many bytes.
+  /// Memory for the given number of bytes.
   ///
-  /// - Throws: `CUDAError.outOfMemory` where the device has no room, even without the idle blocks; `failedCall`.
+  /// - Throws: `CUDAError.outOfMemory` when the device has no free memory, even after the idle blocks were freed;
+  ///   `failedCall`.
   package func makeBuffer(byteCount: Int) throws -> CUDABuffer {
     let block = try allocate(byteCount: byteCount)
     return CUDABuffer(block, byteCount: byteCount, pool: self, captureNumber: stream.captureNumber)
@@ -97,7 +99,7 @@ package final class DeviceMemoryPool: Sendable {
       return state.idle
     }
     if blocks.isEmpty { return }
-    // The device may be busy with a block; a failure of its work must not keep the memory.
+    // The device may be busy with a block; a failure of its work must not prevent the memory from being freed.
     let finished = Result { try stream.synchronize() }
     for block in blocks {
       try? stream.call("cuMemFree_v2") { $0.memoryFree(block.address) }
@@ -118,7 +120,7 @@ package final class DeviceMemoryPool: Sendable {
     if let found { return found }
     var address = try allocate(size)
     if address == nil {
-      // Nothing where the pool keeps its blocks: a stream that is being recorded cannot be waited for either.
+      // This does nothing if the pool keeps its blocks: a stream that is being recorded cannot be waited for either.
       try drain()
       address = try allocate(size)
     }
@@ -143,12 +145,12 @@ package final class DeviceMemoryPool: Sendable {
 
   private var keepsBlocks: Bool { ledger !== self }
 
-  /// The pool whose ledger says what this one uses.
+  /// The pool that accounts for this one's memory.
   private var ledger: DeviceMemoryPool {
     if case .kept(let ledger) = policy { ledger } else { self }
   }
 
-  /// New memory, or nil where there is no room.
+  /// New memory, or nil if there is none.
   private func allocate(_ byteCount: Int) throws -> DeviceAddress? {
     var address: DeviceAddress = 0
     let outOfMemory: Int32 = 2  // CUDA_ERROR_OUT_OF_MEMORY
@@ -160,7 +162,7 @@ package final class DeviceMemoryPool: Sendable {
     return status == outOfMemory ? nil : address
   }
 
-  /// Sizes that recur: multiples of 512 bytes, of 64 KiB from 1 MiB on.
+  /// Recurring sizes: multiples of 512 bytes, or of 64 KiB from 1 MiB up.
   private func blockSize(_ byteCount: Int) -> Int {
     if case .exact = policy { return max(byteCount, 1) }
     let step = byteCount < 1 << 20 ? 512 : 1 << 16
@@ -177,15 +179,15 @@ package final class DeviceMemoryPool: Sendable {
   }
 }
 
-/// Memory of a device, which goes back to its pool with the last reference.
+/// Device memory, which returns to its pool when the last reference is released.
 public final class CUDABuffer: Sendable {
-  /// How many bytes it holds.
+  /// The number of bytes it holds.
   public let byteCount: Int
-  /// Where they lie; 0 for a buffer without memory.
+  /// Their address; 0 for a buffer without memory.
   let address: DeviceAddress
   private let block: DeviceBlock?
   private let pool: DeviceMemoryPool?
-  /// The recording of the stream in which it was made.
+  /// The stream's recording during which it was created.
   let captureNumber: Int?
 
   fileprivate init(_ block: DeviceBlock, byteCount: Int, pool: DeviceMemoryPool, captureNumber: Int?) {
@@ -196,7 +198,7 @@ public final class CUDABuffer: Sendable {
     address = block.address
   }
 
-  /// A buffer that nothing can be copied to or from: what an engine that has failed gives out.
+  /// A buffer that nothing can be copied to or from: what a failed engine returns.
   init() {
     byteCount = 0
     address = 0
@@ -209,7 +211,7 @@ public final class CUDABuffer: Sendable {
     if let block { pool?.free(block) }
   }
 
-  /// Throws `CUDAError.outOfBounds` unless so many bytes at an offset lie inside.
+  /// Throws `CUDAError.outOfBounds` unless that many bytes at an offset lie inside the buffer.
   func check(offset: Int, byteCount: Int) throws {
     guard offset >= 0, byteCount >= 0, byteCount <= self.byteCount, offset <= self.byteCount - byteCount else {
       throw CUDAError.outOfBounds(offset: offset, byteCount: byteCount, bufferBytes: self.byteCount)

@@ -1,29 +1,30 @@
 // The functions of the driver API that the engine calls, by the names under which the driver exports them.
 //
-// Contexts, modules, functions, streams, graphs and events are opaque addresses that nobody here follows; they are kept as
-// numbers (`CUDAHandle`), which C passes the same way, and which may go from thread to thread like any number.
+// Contexts, modules, functions, streams, graphs and events are opaque addresses that are never dereferenced here; they
+// are stored as integers (`CUDAHandle`), which C passes the same way, and which may be sent between threads like any
+// integer.
 
-/// An object of the driver; 0 is none.
+/// A driver object; 0 means none.
 typealias CUDAHandle = UInt
 /// An address in device memory.
 package typealias DeviceAddress = UInt64
 
 /// The driver's functions. Each returns a status, 0 for success.
 struct DriverFunctions: Sendable {
-  /// (what must be 0)
+  /// (flags, which must be 0)
   let initialize: @convention(c) (UInt32) -> Int32
-  /// → 1000·major + 10·minor of the newest CUDA that the driver knows
+  /// → 1000·major + 10·minor of the newest CUDA version that the driver supports
   let driverVersion: @convention(c) (UnsafeMutablePointer<Int32>) -> Int32
   /// (error) → its name
   let errorName: @convention(c) (Int32, UnsafeMutablePointer<UnsafePointer<CChar>?>) -> Int32
-  /// (error) → the driver's words for it
+  /// (error) → the driver's message for it
   let errorText: @convention(c) (Int32, UnsafeMutablePointer<UnsafePointer<CChar>?>) -> Int32
 
-  /// → how many devices there are
+  /// → the number of devices
   let deviceCount: @convention(c) (UnsafeMutablePointer<Int32>) -> Int32
   /// (ordinal) → device
   let deviceGet: @convention(c) (UnsafeMutablePointer<Int32>, Int32) -> Int32
-  /// (room for the name, its length, device)
+  /// (buffer for the name, its length, device)
   let deviceName: @convention(c) (UnsafeMutablePointer<CChar>, Int32, Int32) -> Int32
   /// (device) → bytes of memory
   let deviceMemory: @convention(c) (UnsafeMutablePointer<Int>, Int32) -> Int32
@@ -33,10 +34,10 @@ struct DriverFunctions: Sendable {
   let contextRetain: @convention(c) (UnsafeMutablePointer<CUDAHandle>, Int32) -> Int32
   /// (device)
   let contextRelease: @convention(c) (Int32) -> Int32
-  /// (context): what the calls of this thread mean from now on
+  /// (context): makes it current for this thread's calls
   let contextSetCurrent: @convention(c) (CUDAHandle) -> Int32
 
-  /// → bytes that are free, bytes in all
+  /// → free bytes, total bytes
   let memoryInformation: @convention(c) (UnsafeMutablePointer<Int>, UnsafeMutablePointer<Int>) -> Int32
   /// (bytes) → address
   let memoryAllocate: @convention(c) (UnsafeMutablePointer<DeviceAddress>, Int) -> Int32
@@ -48,7 +49,7 @@ struct DriverFunctions: Sendable {
   let copyToHost: @convention(c) (UnsafeMutableRawPointer, DeviceAddress, Int, CUDAHandle) -> Int32
   /// (to, from, bytes, stream)
   let copyOnDevice: @convention(c) (DeviceAddress, DeviceAddress, Int, CUDAHandle) -> Int32
-  /// (to, word, how many words, stream)
+  /// (to, word, number of words, stream)
   let fillWords: @convention(c) (DeviceAddress, UInt32, Int, CUDAHandle) -> Int32
 
   /// (image) → module
@@ -59,7 +60,7 @@ struct DriverFunctions: Sendable {
   let moduleFunction: @convention(c) (UnsafeMutablePointer<CUDAHandle>, CUDAHandle, UnsafePointer<CChar>) -> Int32
   /// (function, attribute, value)
   let functionSetAttribute: @convention(c) (CUDAHandle, Int32, Int32) -> Int32
-  /// (function, grid, block, bytes of shared memory, stream, addresses of the arguments, nothing)
+  /// (function, grid, block, bytes of shared memory, stream, addresses of the arguments, null)
   let launch:
     @convention(c) (
       CUDAHandle, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, CUDAHandle,
@@ -72,15 +73,15 @@ struct DriverFunctions: Sendable {
   let streamDestroy: @convention(c) (CUDAHandle) -> Int32
   /// (stream): waits until all its work is done
   let streamSynchronize: @convention(c) (CUDAHandle) -> Int32
-  /// (stream, mode): its work is written down from now on instead of done
+  /// (stream, mode): from now on its work is recorded instead of executed
   let captureBegin: @convention(c) (CUDAHandle, Int32) -> Int32
-  /// (stream) → graph of what was written down, 0 if a rule was broken
+  /// (stream) → graph of what was recorded, 0 if a rule was broken
   let captureEnd: @convention(c) (CUDAHandle, UnsafeMutablePointer<CUDAHandle>) -> Int32
-  /// (graph, flags) → graph that can be launched
+  /// (graph, flags) → executable graph
   let graphInstantiate: @convention(c) (UnsafeMutablePointer<CUDAHandle>, CUDAHandle, UInt64) -> Int32
-  /// (graph that can be launched, stream)
+  /// (executable graph, stream)
   let graphLaunch: @convention(c) (CUDAHandle, CUDAHandle) -> Int32
-  /// (graph that can be launched)
+  /// (executable graph)
   let graphExecutableDestroy: @convention(c) (CUDAHandle) -> Int32
   /// (graph)
   let graphDestroy: @convention(c) (CUDAHandle) -> Int32
@@ -97,7 +98,7 @@ struct DriverFunctions: Sendable {
 
   /// Finds all of them.
   ///
-  /// - Throws: `CUDAError.functionMissing` for the first that is not there.
+  /// - Throws: `CUDAError.functionMissing` for the first that is missing.
   init(_ table: SymbolTable) throws {
     initialize = try table.function("cuInit")
     driverVersion = try table.function("cuDriverGetVersion")

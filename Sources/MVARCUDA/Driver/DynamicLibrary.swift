@@ -1,23 +1,23 @@
-// Libraries that are found while the program runs. They are never closed: the driver and the compiler register things
-// that outlive every use of theirs.
+// Libraries that are loaded at run time. They are never closed: the driver and the compiler register things that
+// outlive their last use.
 
 import Foundation
 
 /// A loaded shared library.
 package struct DynamicLibrary: Sendable {
-  /// What it was loaded as: a name that the system looked up, or a file.
+  /// What it was loaded by: a name that the system looked up, or a file.
   package let name: String
-  /// The system's handle, as a number: the library never goes away, so it may be used from anywhere.
+  /// The system's handle, as an integer: the library is never unloaded, so it may be used from anywhere.
   private let handle: UInt
 
   /// Loads a library by name or path.
   ///
   /// - Parameter isGlobal: whether libraries loaded later may use its symbols.
-  /// - Throws: `DynamicLibraryError` with the system's words.
+  /// - Throws: `DynamicLibraryError` with the system's message.
   package init(_ name: String, isGlobal: Bool = false) throws {
     guard let handle = dlopen(name, RTLD_NOW | (isGlobal ? RTLD_GLOBAL : RTLD_LOCAL)) else {
       var reason = dlerror().map { String(cString: $0) } ?? "no reason was given"
-      // The system repeats the name in front.
+      // The system puts the name first.
       if reason.hasPrefix("\(name): ") { reason.removeFirst(name.count + 2) }
       throw DynamicLibraryError(description: reason)
     }
@@ -30,10 +30,10 @@ package struct DynamicLibrary: Sendable {
     dlsym(UnsafeMutableRawPointer(bitPattern: handle), name)
   }
 
-  /// The folder of the file that holds a symbol, with its slash; nil where the system does not tell.
+  /// The folder of the file that contains a symbol, with a trailing slash; nil if the system does not report it.
   package func folder(of symbol: String) -> String? {
-    // dladdr(address, room for four pointers, the first of which becomes the file's name), which Swift's module of the C
-    // library does not show.
+    // dladdr(address, room for four pointers, the first of which is set to the file's name), which Swift's module for
+    // the C library does not expose.
     typealias Locate = @convention(c) (UnsafeRawPointer, UnsafeMutablePointer<UnsafePointer<CChar>?>) -> Int32
     guard let address = self.symbol(symbol), let process = dlopen(nil, RTLD_NOW), let dladdr = dlsym(process, "dladdr")
     else { return nil }
@@ -46,19 +46,20 @@ package struct DynamicLibrary: Sendable {
   }
 }
 
-/// The system's words about a library that it did not load.
+/// The system's message about a library that it could not load.
 package struct DynamicLibraryError: Error, CustomStringConvertible {
   package let description: String
 }
 
 /// Functions of a library by name, as C function pointers.
 struct SymbolTable {
-  /// What the library is called in errors.
+  /// The library's name in errors.
   let library: String
   /// The address of a symbol, or nil.
   let symbols: (String) -> UnsafeMutableRawPointer?
 
-  /// The function of a name; its type is what the context wants, and must be the one that the library's header declares.
+  /// The function with a name; its type is inferred from the context, and must be the one that the library's header
+  /// declares.
   ///
   /// - Throws: `CUDAError.functionMissing`.
   func function<Function>(_ name: String, as type: Function.Type = Function.self) throws -> Function {

@@ -1,9 +1,10 @@
-// Compiled kernels on disk, so that a kernel is compiled once for a machine and not once for every run.
+// Compiled kernels on disk, so that a kernel is compiled once per machine and not once per run.
 //
-// An entry is a file named by a hash of everything that goes into it. In front stands a hash of its contents, checked
-// when it is read: a damaged entry is as good as none. Entries are written under a temporary name and then renamed, so
-// that programs that write the same one at the same time cannot disturb each other or a reader. Without a folder to write
-// to, nothing is kept, and nobody is told: the kernels are compiled again next time.
+// An entry is a file named by a hash of everything that determines its contents. It begins with a hash of the contents,
+// which is checked on reading: a damaged entry is treated as missing. Entries are written under a temporary name and
+// then renamed, so that programs that write the same one at the same time cannot interfere with each other or with a
+// reader. Without a folder to write to, nothing is kept and nothing is reported: the kernels are compiled again next
+// time.
 
 import Foundation
 
@@ -15,7 +16,7 @@ package struct KernelCache: Sendable {
   /// A cache in a folder, which need not exist.
   package init(folder: String?) { self.folder = folder }
 
-  /// The cache of the user: `MVAR_CUDA_CACHE` (empty for none), or `mvar/kernels` in the system's folder for caches.
+  /// The user's cache: `MVAR_CUDA_CACHE` (empty for none), or `mvar/kernels` in the system's cache folder.
   package init(
     environment: [String: String] = ProcessInfo.processInfo.environment, home: String = NSHomeDirectory()
   ) {
@@ -28,13 +29,13 @@ package struct KernelCache: Sendable {
     }
   }
 
-  /// How many entries stay: those of all kernel files for three kinds of device.
+  /// How many entries are kept: those of all kernel files for three kinds of devices.
   private static let mostEntries = 64
-  /// What stands in front of an entry before the hash of its contents.
+  /// What an entry begins with, before the hash of its contents.
   private static let signature = Array("MVARCUDA".utf8)
   private static let headerCount = 24
 
-  /// The name of the entry for texts; each text counts, and so does where one ends and the next begins.
+  /// The name of the entry for texts; it depends on each text and on where one ends and the next begins.
   package static func key(_ texts: [String]) -> String {
     var hash = ContentHash()
     for text in texts {
@@ -45,10 +46,10 @@ package struct KernelCache: Sendable {
     return hash.bytes.map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
   }
 
-  /// The file of a key.
+  /// The file for a key.
   package func path(_ key: String) -> String? { folder.map { "\($0)/\(key).kernels" } }
 
-  /// The entry of a key; nil where there is none, or a damaged one.
+  /// The entry for a key; nil if there is none, or it is damaged.
   package func read(_ key: String) -> [UInt8]? {
     guard let path = path(key), let data = FileManager.default.contents(atPath: path),
       data.count > Self.headerCount
@@ -59,7 +60,7 @@ package struct KernelCache: Sendable {
     return contents
   }
 
-  /// Keeps an entry, if the disk allows.
+  /// Stores an entry if possible.
   package func write(_ contents: [UInt8], _ key: String) {
     guard let folder, let path = path(key) else { return }
     try? FileManager.default.createDirectory(
@@ -69,7 +70,7 @@ package struct KernelCache: Sendable {
     removeOldest(in: URL(filePath: folder))
   }
 
-  /// Removes the entries beyond those that stay, as far as the disk allows.
+  /// Removes the entries beyond those that are kept, as far as possible.
   private func removeOldest(in folder: URL) {
     let entries =
       (try? FileManager.default.contentsOfDirectory(
@@ -91,7 +92,7 @@ package struct KernelCache: Sendable {
   }
 }
 
-/// The FNV-1a hash of 128 bits: it tells different contents apart, and does not stand up to an enemy.
+/// The 128-bit FNV-1a hash: it distinguishes different contents, but does not resist an attacker.
 private struct ContentHash {
   private var state: UInt128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d
 

@@ -1,20 +1,20 @@
-// Compiling the kernels for the device at hand, through the cache on disk.
+// Compiling the kernels for the device present, through the cache on disk.
 
 /// Compiles kernels for one kind of device.
 package struct KernelCompiler: Sendable {
   /// The run-time compiler.
   package let compiler: NVRTC
-  /// What is compiled for: `sm_89`, or `compute_90` where the compiler does not know the device itself.
+  /// The target architecture: `sm_89`, or `compute_90` if the compiler does not support the device itself.
   package let architecture: String
   /// Where compiled kernels are kept.
   package let cache: KernelCache
 
   /// A compiler for devices of a capability.
   ///
-  /// Machine code is asked for where the compiler knows the device. A later device gets PTX of the latest architecture that
-  /// the compiler knows, which the driver translates.
+  /// Machine code is generated if the compiler supports the device. A newer device gets PTX for the latest architecture
+  /// that the compiler supports, which the driver translates.
   ///
-  /// - Throws: `CUDAError.unsuitableLibrary` for a device older than anything that the compiler knows.
+  /// - Throws: `CUDAError.unsuitableLibrary` for a device older than any that the compiler supports.
   package init(_ compiler: NVRTC, for capability: ComputeCapability, cache: KernelCache) throws {
     if compiler.architectures.contains(capability.number) {
       self.init(compiler, architecture: "sm_\(capability.number)", cache: cache)
@@ -36,10 +36,10 @@ package struct KernelCompiler: Sendable {
   /// A compiled file: from the cache, or compiled now and kept there.
   ///
   /// - Parameters:
-  ///   - headers: what it may include
-  ///   - options: more options of the compiler, such as `-Xptxas=-v` for registers and spills in the log.
-  /// - Returns: the image, and what the compiler said if it was needed.
-  /// - Throws: `CUDAError.compilation` with what the compiler said.
+  ///   - headers: the files that it may include
+  ///   - options: additional compiler options, such as `-Xptxas=-v` for registers and spills in the log.
+  /// - Returns: the image, and the compiler's log if compilation was needed.
+  /// - Throws: `CUDAError.compilation` with the compiler's log.
   package func compile(_ source: NVRTC.Text, headers: [NVRTC.Text], options: [String] = []) throws
     -> (image: [UInt8], log: String?)
   {

@@ -1,25 +1,25 @@
 // Where an engine gets its kernels from: compiled in advance, or by the run-time compiler.
 //
-// A machine with nothing but a driver runs kernels that another machine has compiled. They lie in a folder, in files named
-// by a hash of the kernels' text: those of another version of the package are not found, whatever they are called.
+// A machine with nothing but a driver runs kernels that another machine has compiled. They are in a folder, in files
+// named by a hash of the kernels' text, so those of another version of the package are never used.
 
 import Foundation
 
 /// The compiled kernels of one kind of device.
 package struct KernelImages: Sendable {
-  /// What images in the folder may be compiled for, the best first.
+  /// The architectures that images in the folder may be compiled for, best first.
   private let architectures: [String]
   private let prepared: KernelCache
   private let compiler: KernelCompiler?
 
-  /// What every device that the package is meant for can translate for itself: PTX.
+  /// PTX that every supported device can translate for itself.
   package static let commonArchitecture = "compute_80"
 
   /// The kernels for a device.
   ///
   /// - Parameters:
   ///   - prepared: the folder of kernels that were compiled in advance
-  ///   - compiler: finds the compiler; not called where the folder has all kernels.
+  ///   - compiler: finds the compiler; not called if the folder has all kernels.
   /// - Throws: what finding the compiler throws.
   package init(
     for capability: ComputeCapability, prepared: KernelCache, compiler: () throws -> KernelCompiler
@@ -31,10 +31,10 @@ package struct KernelImages: Sendable {
     self.compiler = isComplete ? nil : try compiler()
   }
 
-  /// The kernels for a device of this machine: of the folder that `MVAR_CUDA_KERNELS` names, or compiled by the run-time
-  /// compiler, for whom the user's cache remembers them.
+  /// The kernels for a device of this machine: from the folder that `MVAR_CUDA_KERNELS` names, or compiled by the
+  /// run-time compiler and kept in the user's cache.
   ///
-  /// - Throws: `CUDAError` where there is neither.
+  /// - Throws: `CUDAError` when there is neither.
   package init(for device: CUDADevice, environment: [String: String] = ProcessInfo.processInfo.environment) throws {
     let capability = device.properties.computeCapability
     try self.init(for: capability, prepared: KernelCache(folder: Self.preparedFolder(environment))) {
@@ -57,9 +57,9 @@ package struct KernelImages: Sendable {
     return try compiler.compile(source, headers: KernelTexts.headers).image
   }
 
-  /// Puts a compiled file into a folder for machines without a compiler.
+  /// Stores a compiled file in a folder for machines without a compiler.
   ///
-  /// - Parameter architecture: what it is compiled for.
+  /// - Parameter architecture: the architecture that it is compiled for.
   package static func prepare(_ image: [UInt8], of source: NVRTC.Text, for architecture: String, in folder: KernelCache)
   {
     folder.write(image, key(source, architecture))

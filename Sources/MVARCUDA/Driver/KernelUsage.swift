@@ -1,19 +1,19 @@
-// What a kernel needs of a multiprocessor, as the compiler tells it in its log (option `-Xptxas=-v`).
+// The multiprocessor resources that a kernel uses, as the compiler reports them in its log (option `-Xptxas=-v`).
 
-/// What one kernel needs.
+/// The resources that one kernel uses.
 package struct KernelUsage: Hashable, Sendable {
   /// The kernel's name.
   package let kernel: String
-  /// Registers of a thread.
+  /// Registers per thread.
   package var registers: Int
   /// Shared memory that the kernel declares, in bytes.
   package var sharedBytes: Int
-  /// The stack of a thread, in bytes.
+  /// Stack bytes per thread.
   package var stackBytes: Int
-  /// What a thread writes to memory and reads again for want of registers, in bytes.
+  /// Bytes that a thread writes to memory and reads back for lack of registers.
   package var spilledBytes: Int
 
-  /// What a kernel needs.
+  /// The resources that a kernel uses.
   package init(kernel: String, registers: Int = 0, sharedBytes: Int = 0, stackBytes: Int = 0, spilledBytes: Int = 0) {
     self.kernel = kernel
     self.registers = registers
@@ -22,9 +22,9 @@ package struct KernelUsage: Hashable, Sendable {
     self.spilledBytes = spilledBytes
   }
 
-  /// The kernels of a log, in its order.
+  /// The kernels in a log, in the log's order.
   ///
-  /// It has lines such as these for each, in this order:
+  /// The log has lines such as these for each kernel, in this order:
   ///
   ///     ptxas info    : Compiling entry function 'softmax' for 'sm_89'
   ///     ptxas         .     8 bytes stack frame, 8 bytes spill stores, 16 bytes spill loads
@@ -47,7 +47,7 @@ package struct KernelUsage: Hashable, Sendable {
     return kernels
   }
 
-  /// The number that stands before some words.
+  /// The number before the given words.
   private static func number(before words: String, in line: Substring) -> Int? {
     guard let place = line.firstRange(of: words) else { return nil }
     return line[..<place.lowerBound].split(separator: " ").last.flatMap { Int($0) }

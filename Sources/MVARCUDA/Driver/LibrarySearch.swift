@@ -1,18 +1,19 @@
-// Where the libraries of CUDA may lie: what an environment variable says; else whatever the system finds by name, the
-// folders of Python packages (a PyTorch environment brings the compiler and cuBLAS), and the folders of a CUDA toolkit.
+// Where CUDA's libraries may be: the file that an environment variable names; otherwise whatever the system finds by
+// name, the folders of Python packages (a PyTorch environment brings the compiler and cuBLAS), and the folders of a
+// CUDA toolkit.
 
 import Foundation
 
-/// A library of CUDA.
+/// A CUDA library.
 package enum CUDALibrary: String, Sendable, CaseIterable {
   /// The driver, which comes with the GPU.
   case driver = "the CUDA driver"
   /// The run-time compiler.
   case nvrtc = "the CUDA run-time compiler (NVRTC)"
-  /// The library of matrix products, which nothing needs.
+  /// The library of matrix products, which is optional.
   case cublas = "cuBLAS"
 
-  /// The environment variable that names the library's file; nothing else is tried then.
+  /// The environment variable that names the library's file; if it is set, nothing else is tried.
   package var variable: String {
     switch self {
     case .driver: "MVAR_CUDA_DRIVER"
@@ -21,7 +22,7 @@ package enum CUDALibrary: String, Sendable, CaseIterable {
     }
   }
 
-  /// The library's names, the best first.
+  /// The library's names, best first.
   package var names: [String] {
     switch self {
     case .driver: ["libcuda.so.1"]
@@ -30,7 +31,7 @@ package enum CUDALibrary: String, Sendable, CaseIterable {
     }
   }
 
-  /// The folders of Python packages that hold it, below `site-packages`.
+  /// The folders of Python packages that contain it, below `site-packages`.
   var packageFolders: [String] {
     switch self {
     case .driver: []
@@ -40,13 +41,13 @@ package enum CUDALibrary: String, Sendable, CaseIterable {
   }
 }
 
-/// The places where libraries are looked for.
+/// The locations where libraries are looked for.
 package struct LibrarySearch: Sendable {
-  /// The variables that count.
+  /// The environment variables that are used.
   package var environment: [String: String]
-  /// The user's folder.
+  /// The user's home folder.
   package var home: String
-  /// What stands before the names of system folders; empty but in tests.
+  /// A prefix for the names of system folders; empty except in tests.
   package var root: String
 
   /// The search of this process.
@@ -59,15 +60,15 @@ package struct LibrarySearch: Sendable {
     self.root = root
   }
 
-  /// A place to try.
+  /// A location to try.
   package enum Candidate: Hashable, Sendable {
-    /// Something that the system may load: a name or a path.
+    /// A name or path that the system may load.
     case library(String)
-    /// A folder that holds no such library.
+    /// A folder that contains no such library.
     case emptyFolder(String)
   }
 
-  /// The places of a library in the order in which they are tried.
+  /// The locations of a library in the order in which they are tried.
   package func candidates(for library: CUDALibrary) -> [Candidate] {
     if let path = environment[library.variable], !path.isEmpty { return [.library(path)] }
     var candidates = library.names.map { Candidate.library($0) }
@@ -78,10 +79,10 @@ package struct LibrarySearch: Sendable {
     return candidates
   }
 
-  /// Loads a library from the first place that serves.
+  /// Loads a library from the first location that works.
   ///
-  /// - Parameter open: loads it from a name or path, and throws where that fails or the library does not serve.
-  /// - Throws: `CUDAError.libraryNotFound` with every place and what `open` said about it.
+  /// - Parameter open: loads it from a name or path, and throws when that fails or the library is not suitable.
+  /// - Throws: `CUDAError.libraryNotFound` with every location and the error that `open` threw for it.
   package func load<Loaded>(_ library: CUDALibrary, _ open: (String) throws -> Loaded) throws -> Loaded {
     var attempts: [LibraryAttempt] = []
     for candidate in candidates(for: library) {
@@ -99,7 +100,7 @@ package struct LibrarySearch: Sendable {
     throw CUDAError.libraryNotFound(library.rawValue, attempts: attempts)
   }
 
-  /// The folders that may hold a library.
+  /// The folders that may contain a library.
   private func folders(of library: CUDALibrary) -> [String] {
     if library == .driver { return ["\(root)/usr/lib/wsl/lib"] }
     var folders: [String] = []
@@ -122,7 +123,7 @@ package struct LibrarySearch: Sendable {
     return folders + toolkits.map { "\($0)/lib64" }
   }
 
-  /// What a folder holds with a prefix, the highest version first.
+  /// The entries of a folder that start with a prefix, highest version first.
   private func names(in folder: String, startingWith prefix: String) -> [String] {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
     return names.filter { $0.hasPrefix(prefix) }.sorted { $0.compare($1, options: .numeric) == .orderedDescending }

@@ -1,19 +1,19 @@
 // NVIDIA's run-time compiler: CUDA C++ text in, machine code for one kind of GPU out. It needs no GPU and, because the
-// kernels include nothing but each other, no header of the toolkit.
+// kernels include nothing but each other, no header from the toolkit.
 
 import Foundation
 
 /// The run-time compiler.
 package final class NVRTC: Sendable {
-  /// What it was loaded as.
+  /// The name or path that it was loaded by.
   package let name: String
   /// Its version.
   package let version: CUDAVersion
-  /// The architectures it knows, in ascending order: 89 is `sm_89`.
+  /// The architectures that it supports, in ascending order: 89 is `sm_89`.
   package let architectures: [Int]
   private let functions: Functions
 
-  /// A text and the name under which it is known to the compiler.
+  /// A source text and the name by which the compiler knows it.
   package struct Text: Hashable, Sendable {
     package let name: String
     package let text: String
@@ -29,7 +29,8 @@ package final class NVRTC: Sendable {
   ///
   /// - Parameters:
   ///   - path: its file, or a name that the system looks up
-  ///   - driver: the driver that will load what is compiled, which knows no code of a later major version; nil for none.
+  ///   - driver: the driver that will load what is compiled, which does not support code of a later major version; nil
+  ///     for none.
   /// - Throws: `DynamicLibraryError`, `CUDAError`.
   package init(_ path: String, for driver: CUDAVersion? = nil) throws {
     let library = try DynamicLibrary(path)
@@ -39,8 +40,8 @@ package final class NVRTC: Sendable {
     version = CUDAVersion(major: Int(major), minor: Int(minor))
     try version.check(isKnownTo: driver)
     guard version.major >= 12 else { throw CUDAError.unsuitableLibrary("version \(version) is older than 12.0") }
-    // Some versions do not look for this part of theirs beside themselves. Loaded already, it is found by its name; where
-    // it is missing, the first compilation says so.
+    // Some versions do not look for this component in their own folder. If it is already loaded, it is found by its
+    // name; if it is missing, the first compilation reports that.
     if let folder = library.folder(of: "nvrtcVersion") {
       _ = try? DynamicLibrary("\(folder)libnvrtc-builtins.so.\(version)", isGlobal: true)
     }
@@ -56,7 +57,7 @@ package final class NVRTC: Sendable {
   /// The compiler that a search finds.
   ///
   /// - Parameter driver: as for a file.
-  /// - Throws: `CUDAError.libraryNotFound` with every place that was tried.
+  /// - Throws: `CUDAError.libraryNotFound` with every location that was tried.
   package static func find(_ search: LibrarySearch = LibrarySearch(), for driver: CUDAVersion?) throws -> NVRTC {
     try search.load(.nvrtc) { try NVRTC($0, for: driver) }
   }
@@ -64,10 +65,10 @@ package final class NVRTC: Sendable {
   /// Compiles a text.
   ///
   /// - Parameters:
-  ///   - headers: what the text may include, by name
-  ///   - options: as on the compiler's command line; `--gpu-architecture=sm_89` asks for CUBIN, `compute_89` for PTX.
-  /// - Returns: CUBIN, or PTX with a zero at its end; and what the compiler said.
-  /// - Throws: `CUDAError.compilation` with what it said.
+  ///   - headers: the files that the text may include, by name
+  ///   - options: as on the compiler's command line; `--gpu-architecture=sm_89` produces CUBIN, `compute_89` PTX.
+  /// - Returns: CUBIN, or PTX with a zero at its end; and the compiler's log.
+  /// - Throws: `CUDAError.compilation` with the log.
   package func compile(_ source: Text, headers: [Text], options: [String]) throws -> (image: [UInt8], log: String) {
     let architecture = options.first { $0.hasPrefix("--gpu-architecture=") }?.drop { $0 != "=" }.dropFirst() ?? ""
     var program: CUDAHandle = 0
@@ -93,7 +94,7 @@ package final class NVRTC: Sendable {
     return (image, log)
   }
 
-  /// Something of a program whose length another function tells.
+  /// An output of a program, whose length another function returns.
   private func bytes(_ size: Functions.Size, _ contents: Functions.Contents, of program: CUDAHandle) throws -> [UInt8] {
     var count = 0
     try functions.check(size(program, &count), "the size of a compiled program")
@@ -102,7 +103,7 @@ package final class NVRTC: Sendable {
     return Array(bytes.prefix(count))
   }
 
-  /// Texts as C has them.
+  /// Texts as C strings.
   private func withCStrings<Result>(
     _ texts: [String], _ body: (UnsafeMutablePointer<UnsafePointer<CChar>?>?) throws -> Result
   ) rethrows -> Result {
@@ -124,13 +125,13 @@ extension NVRTC {
     let errorText: @convention(c) (Int32) -> UnsafePointer<CChar>?
     let architectureCount: @convention(c) (UnsafeMutablePointer<Int32>) -> Int32
     let architectures: @convention(c) (UnsafeMutablePointer<Int32>) -> Int32
-    /// (text, name, how many headers, their texts, their names) → program
+    /// (text, name, number of headers, their texts, their names) → program
     let create:
       @convention(c) (
         UnsafeMutablePointer<CUDAHandle>, UnsafePointer<CChar>, UnsafePointer<CChar>, Int32, CStrings?, CStrings?
       ) -> Int32
     let destroy: @convention(c) (UnsafeMutablePointer<CUDAHandle>) -> Int32
-    /// (program, how many options, the options)
+    /// (program, number of options, the options)
     let compile: @convention(c) (CUDAHandle, Int32, CStrings?) -> Int32
     let logSize: Size
     let log: Contents
@@ -155,7 +156,7 @@ extension NVRTC {
       ptx = try table.function("nvrtcGetPTX")
     }
 
-    /// The compiler's words for a status.
+    /// The compiler's message for a status.
     func text(_ status: Int32) -> String { errorText(status).map { String(cString: $0) } ?? "an unknown error" }
 
     func check(_ status: Int32, _ function: String) throws {

@@ -1,12 +1,12 @@
-// Dense attention within spans: runs of queries that each see one run of keys.
+// Dense attention within spans: runs of consecutive queries that each see one run of keys.
 //
-// Tensors are [batch, positions, heads, width]. A block takes 64 queries of a span (16 in the kernels for few tokens),
-// one sample and head, and 64 channels of the result. See attention.cuh for the algorithm.
+// Tensors are [batch, positions, heads, width]. A block processes 64 queries of a span (16 in the kernels for few
+// tokens), for one sample and head and 64 channels of the result. See attention.cuh for the algorithm.
 
 #include "attention.cuh"
 #include "reductions.cuh"
 
-/// A run of keys as what a tile of queries walks over: every key is seen.
+/// A run of keys that a tile of queries iterates over: every key is visible.
 struct KeyRun {
   struct Query {};
   struct Key {};
@@ -18,7 +18,7 @@ struct KeyRun {
   static __device__ __forceinline__ bool sees(const Query &, const Key &) { return true; }
 };
 
-/// A run of queries as what a tile of keys walks over: each sees the keys from `firstKey` to before `endKey`.
+/// A run of queries that a tile of keys iterates over: each sees the keys `firstKey` ..< `endKey`.
 struct QueryRun {
   struct Query {
     int firstKey, endKey;
@@ -43,7 +43,7 @@ static __device__ __forceinline__ HeadRows headRows(const float *x, int position
   return {x + (sample * positions * heads + head) * width, heads * width};
 }
 
-/// The rows of a tile, in shared memory: from `first` to before `end`, NO_ROW beyond.
+/// The rows of a tile, in shared memory: `first` ..< `end`, then NO_ROW.
 template <int side> static __device__ __forceinline__ void listTile(int *rows, int first, int end) {
   if (threadIdx.x < 16 * side) {
     const int row = first + static_cast<int>(threadIdx.x);
@@ -89,11 +89,11 @@ RESIDENT_KERNEL(6, attentionSmall, float *output, float *logSumExps, const float
   attend<1>(output, logSumExps, queries, keys, values, tiles, queryCount, keyCount, heads, width, scale);
 }
 
-/// means[row] = Σ_c dy[row, c]·y[row, c]: do·o of every query and head, which both kernels of the backward need.
+/// means[row] = Σ_c dy[row, c]·y[row, c]: do·o for every query and head, which both backward kernels need.
 ///
 /// - means [rows], rows = batch·queryCount·heads
 /// - dOutput, output [rows, width]
-/// - grid ⌈rows/8⌉; block 256: a warp takes a row
+/// - grid ⌈rows/8⌉; block 256: one warp per row
 KERNEL(dAttentionMeans, float *means, const float *dOutput, const float *output, long long rows, int width) {
   const long long row = static_cast<long long>(blockIdx.x) * (BLOCK / 32) + threadIdx.x / 32;
   if (row >= rows) return;
@@ -126,7 +126,8 @@ KERNEL(dAttentionQueries, float *dQueries, const float *dOutput, const float *qu
 
 /// The gradients of `attention` with respect to keys and values; zero for keys that no query sees.
 ///
-/// A block takes 64 keys and goes through all spans in order, so the sums have one order whatever else runs.
+/// A block processes 64 keys and iterates over all spans in order, so the order of summation is fixed whatever else
+/// runs.
 ///
 /// - dKeys, dValues, keys, values [batch, keyCount, heads, width]
 /// - dOutput, queries [batch, queryCount, heads, width]

@@ -19,14 +19,13 @@ KERNEL(embedding, float *y, const float *table, const int *indices, int channels
 
 /// dTable[v] = Σ dy[n] over the n with indices[n] = v, in the order of n
 ///
-/// A block has one row of the table and looks through all indices, 256 at a time; the matches of a warp come as the
-/// bits of a ballot. That reads every index once per row, but needs no atomics, and the order of the additions is
-/// fixed.
+/// A block handles one row of the table and searches all indices, 256 at a time; a warp's matches are the bits of a
+/// ballot. This reads every index once per row, but needs no atomics, and the order of the additions is fixed.
 ///
 /// - dTable [rows, channels]
 /// - dy [count, channels]
 /// - indices [count] int
-/// - grid (rows, ⌈channels/256⌉); block 256: a thread has one channel
+/// - grid (rows, ⌈channels/256⌉); block 256: one channel per thread
 KERNEL(dEmbedding, float *dTable, const float *dy, const int *indices, int channels, int count) {
   SHARED_ARRAY(unsigned, matches, [BLOCK / 32]);
   const int row = blockIdx.x, channel = blockIdx.y * BLOCK + threadIdx.x;
@@ -34,7 +33,7 @@ KERNEL(dEmbedding, float *dTable, const float *dy, const int *indices, int chann
   for (int first = 0; first < count; first += BLOCK) {
     const int n = first + static_cast<int>(threadIdx.x);
     const unsigned ballot = __ballot_sync(ALL_LANES, n < count && indices[n] == row);
-    __syncthreads();  // The ballots before have been read.
+    __syncthreads();  // The previous ballots have been read.
     if (threadIdx.x % 32 == 0) matches[threadIdx.x / 32] = ballot;
     __syncthreads();
     for (int warp = 0; warp < BLOCK / 32; ++warp) {
@@ -51,7 +50,7 @@ KERNEL(dEmbedding, float *dTable, const float *dy, const int *indices, int chann
 ///
 /// - squares [rows]
 /// - x [rows, channels]
-/// - grid ⌈rows/8⌉; block 256: a warp takes a row
+/// - grid ⌈rows/8⌉; block 256: one warp per row
 KERNEL(squaredNorms, float *squares, const float *x, long long rows, int channels) {
   const long long row = static_cast<long long>(blockIdx.x) * (BLOCK / 32) + threadIdx.x / 32;
   if (row >= rows) return;
@@ -74,10 +73,10 @@ struct Nearest {
   }
 };
 
-/// argmin ‖z‖² + ‖e‖² − 2 z·e over the rows e of the codebook, the first of equal ones; without norms argmax z·e, which
-/// is the largest cosine once both sides are normalized (`l2Normalize`).
+/// argmin ‖z‖² + ‖e‖² − 2 z·e over the rows e of the codebook, the first one in case of a tie; without norms argmax
+/// z·e, which is the largest cosine if both sides are normalized (`l2Normalize`).
 ///
-/// A block takes 64 vectors and walks over the codes in tiles of 64.
+/// A block processes 64 vectors and iterates over the codes in tiles of 64.
 ///
 /// - nearest [count] int
 /// - vectors [count, channels]
@@ -94,7 +93,7 @@ KERNEL(nearestCode, int *nearest, const float *vectors, const float *codebook, c
     const int row = firstVector + static_cast<int>(threadIdx.x);
     vectorRows[threadIdx.x] = row < count ? row : NO_ROW;
   }
-  // A vector of NaNs is nearest to code 0: no comparison with its distances holds.
+  // A vector of NaNs is nearest to code 0: every comparison with its distances is false.
   Nearest found[4];
   float norms[4];
   for (int i = 0; i < 4; ++i) {

@@ -1,18 +1,17 @@
-// Two-dimensional convolution as in PyTorch: channels first, weight [out, in, height, width], zeros around the map.
+// Two-dimensional convolution as in PyTorch: channels first, weight [out, in, height, width], zero padding.
 //
-// Each of its three products is a matrix product whose one operand is a weight and whose other is gathered from a map
-// as it is needed: the patches are never unfolded in memory. The tiles are those of product.cuh, in three precisions:
-// `Float32`, and on tensor cores `TF32` and `BF16`.
+// Forward and both gradients are matrix products in which at least one operand is gathered from a map as it is needed:
+// the patches are never unfolded in memory. The tiles are those of product.cuh, in three precisions: `Float32`, and on
+// tensor cores `TF32` and `BF16`.
 //
-// Sizes come as the numbers of one struct-like run of parameters, the same for all kernels here:
-// batch, inputs (I), height (H), width (W), outputs (O), kernelHeight (h), kernelWidth (w), outputHeight (H'),
-// outputWidth (W'), stride, top, left. B·max(I, O)·max(H·W, H'·W') may exceed 32 bits; B·H·W, B·H'·W', I·h·w and O·h·w
-// may not.
+// Sizes are passed as one list of integer parameters, the same for all kernels here: batch, inputs (I), height (H),
+// width (W), outputs (O), kernelHeight (h), kernelWidth (w), outputHeight (H'), outputWidth (W'), stride, top, left.
+// B·max(I, O)·max(H·W, H'·W') may exceed 32 bits; B·H·W, B·H'·W', I·h·w and O·h·w may not.
 
 #include "product.cuh"
 #include "reductions.cuh"
 
-/// Division by a number that stays the same, as a multiplication and a shift: for 0 ≤ n < 2³¹ and s = ⌈log₂ d⌉,
+/// Division by an invariant divisor, as a multiplication and a shift: for 0 ≤ n < 2³¹ and s = ⌈log₂ d⌉,
 /// ⌊n/d⌋ = (⌊n·m/2³²⌋ + n) >> s with m = ⌊2³²·(2ˢ − d)/d⌋ + 1 (Granlund and Montgomery, PLDI 1994).
 struct Divisor {
   unsigned divisor, multiplier, shift;
@@ -75,7 +74,7 @@ struct Patches {
     const int channel = taps.divide(k, tap);
     const int u = kernelWidth.divide(tap, v);
     const int i = row.i + u, j = row.j + v;
-    // As unsigned numbers, those below zero are too large as well.
+    // Reinterpreted as unsigned, negative values are too large as well.
     if (static_cast<unsigned>(i) >= static_cast<unsigned>(sizes.height) ||
         static_cast<unsigned>(j) >= static_cast<unsigned>(sizes.width)) {
       return 0;
@@ -84,7 +83,7 @@ struct Patches {
   }
 };
 
-/// The patches again, the other way round: row n is (c, u, v), depth k is the output position (b, i, j).
+/// The patches transposed: row n is (c, u, v), depth k is the output position (b, i, j).
 struct PatchesByTap {
   static constexpr bool depthIsContiguous = true;
   struct Row {
@@ -116,8 +115,8 @@ struct GradientByChannel {
   }
 };
 
-/// What flows back to an input: row n is input position (b, y, x), depth k is (o, u, v); at = dy[b, o, i, j] where
-/// i·stride + u − top = y and j·stride + v − left = x for some output (i, j), else 0.
+/// The gradient that reaches an input: row n is input position (b, y, x), depth k is (o, u, v); at = dy[b, o, i, j]
+/// where i·stride + u − top = y and j·stride + v − left = x for some output (i, j), else 0.
 struct GradientPatches {
   static constexpr bool depthIsContiguous = false;
   struct Row {
@@ -247,7 +246,7 @@ static __device__ __forceinline__ void weightGradient(float *parts, const float 
 /// dConvolutionWeight…: dWeight[o, c, u, v] = Σ dy[b, o, i, j]·x[b, c, i·stride + u − top, j·stride + v − left], in
 /// parts.
 ///
-/// The sum is long and the result small, so the positions (b, i, j) are cut into parts, each with a result of its own;
+/// The sum is long and the result small, so the positions (b, i, j) are split into parts, each with its own result;
 /// `columnSums` (Elementwise.cu) adds them up in order.
 ///
 /// - dWeightParts [parts, O, I, h, w], parts = ⌈B·H'·W'/positionsPerPart⌉ ≤ 65535
@@ -274,7 +273,7 @@ DCONVOLUTION_WEIGHT(BF16)
 ///
 /// - sums [planes], planes = batch·channels
 /// - x [planes, positions]
-/// - grid: planes; block 256, which shares a plane
+/// - grid: planes; block 256: one block per plane
 KERNEL(planeSums, float *sums, const float *x, int positions) {
   const long long plane = blockIdx.x;
   float sum = 0;

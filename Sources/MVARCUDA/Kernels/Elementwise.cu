@@ -1,8 +1,8 @@
-// Operators that treat every element alike: sums, gated residuals, activations, softmax; and sums over rows.
+// Element-wise operators: sums, gated residuals, activations, softmax; and sums over rows.
 //
-// Unless a kernel says otherwise, the grid is one-dimensional with 256 threads a block, and any number of blocks gives
-// the same result: the threads share the elements in strides of the whole grid. ⌈count/256⌉ blocks, up to a few per
-// multiprocessor, are right.
+// Unless a kernel says otherwise, the grid is one-dimensional with 256 threads per block, and any number of blocks
+// gives the same result: the threads divide the elements in grid-sized strides. Use ⌈count/256⌉ blocks, up to a few per
+// multiprocessor.
 
 #include "reductions.cuh"
 
@@ -27,7 +27,7 @@ KERNEL(scale, float *y, const float *x, float alpha, long long count) {
   for (long long i = GRID_FIRST; i < count; i += GRID_STEP) y[i] = alpha * x[i];
 }
 
-/// y[i] = α·x[0]: one number from device memory everywhere; the gradient of a sum.
+/// y[i] = α·x[0]: one value from device memory, broadcast; the gradient of a sum.
 ///
 /// - y [count]
 /// - x [1]
@@ -47,8 +47,9 @@ KERNEL(addRows, float *y, const float *x, const float *rows, long long inner, lo
 
 /// Sums of columns, in parts: sums[part, c] = Σ x[r, c] over rows part·rowsPerPart ≤ r < (part + 1)·rowsPerPart.
 ///
-/// This is the gradient of everything that is added to every row. One launch with a single part adds each column in a
-/// few dozen places; for many rows and few columns, launch it for parts of some hundred rows, then again for the sums.
+/// This is the gradient of everything that is added to every row. One launch with a single part uses only a few threads
+/// per column; for many rows and few columns, launch it for parts of a few hundred rows, then again for the partial
+/// sums.
 ///
 /// - sums [parts, columns]
 /// - x [rows, columns]
@@ -163,7 +164,7 @@ KERNEL(dGeluTanh, float *dx, const float *dy, const float *x, long long count) {
 /// y[r, v] = exp(x[r, v] − max)/Σ exp(x[r, w] − max)
 ///
 /// - y, x [rows, width]; y may be x
-/// - grid: rows; block 256, which shares a row
+/// - grid: rows; block 256: one block per row
 KERNEL(softmax, float *y, const float *x, int width) {
   x += static_cast<long long>(blockIdx.x) * width;
   y += static_cast<long long>(blockIdx.x) * width;
@@ -179,7 +180,7 @@ KERNEL(softmax, float *y, const float *x, int width) {
 /// dx[r, v] = y[r, v]·(dy[r, v] − Σ y[r, w]·dy[r, w])
 ///
 /// - dx, dy, y [rows, width]; dx may be dy
-/// - grid: rows; block 256, which shares a row
+/// - grid: rows; block 256: one block per row
 KERNEL(dSoftmax, float *dx, const float *dy, const float *y, int width) {
   const long long start = static_cast<long long>(blockIdx.x) * width;
   float projection = 0;

@@ -1,4 +1,4 @@
-// One file of the list with its text: an element of the table in KernelText.c. Included by KernelList.h, once for each
+// One file in the list with its text: an element of the table in KernelText.c. Included by KernelList.h, once for each
 // file.
 
 {KERNEL_FILE_NAME, (const char[]){

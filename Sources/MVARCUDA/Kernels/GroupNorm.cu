@@ -1,16 +1,16 @@
 // Group norm with the activation that follows it in the tokenizer.
 //
-// A group is some consecutive channels of one sample with all their positions; in [B, C, H, W] its numbers are
-// neighbors, so the statistics are those of one run of memory. A run may be long and the groups few, so it is cut into
-// chunks, each block measures one (`groupNormChunks`), and the means and sums of squared differences of the chunks
-// are joined (`groupNormStatistics`); then every number is normalized (`groupNorm`).
+// A group consists of consecutive channels of one sample with all their positions; in [B, C, H, W] its elements are
+// contiguous, so the statistics are those of one run of memory. A run may be long and the groups few, so it is split
+// into chunks. Each block processes one chunk (`groupNormChunks`), the means and sums of squared differences of the
+// chunks are combined (`groupNormStatistics`), and then every element is normalized (`groupNorm`).
 
 #include "reductions.cuh"
 
-/// Numbers in a chunk: 32 for each thread.
+/// Elements in a chunk: 32 per thread.
 #define CHUNK 8192
 
-/// The mean m and Σ (x − m)² of every chunk of every group; both sums stay near the mean, so nothing cancels.
+/// The mean m and Σ (x − m)² of every chunk of every group; differences are taken from the mean, so nothing cancels.
 ///
 /// - chunkMeans, chunkSquares [batch·groups, chunks], chunks = ⌈count/8192⌉
 /// - x [batch·groups, count]
@@ -39,8 +39,8 @@ KERNEL(groupNormChunks, float *chunkMeans, float *chunkSquares, const float *x, 
 ///
 /// - means, reciprocalDeviations [groups]
 /// - chunkMeans, chunkSquares [groups, chunks]
-/// - count: numbers of a group; groups: batch·groups
-/// - grid ⌈groups/8⌉; block 256: a warp takes a group
+/// - count: elements of a group; groups: batch·groups
+/// - grid ⌈groups/8⌉; block 256: one warp per group
 KERNEL(groupNormStatistics, float *means, float *reciprocalDeviations, const float *chunkMeans,
        const float *chunkSquares, long long count, int chunks, int groups, float epsilon) {
   const int group = blockIdx.x * (BLOCK / 32) + threadIdx.x / 32, lane = threadIdx.x % 32;
@@ -91,7 +91,7 @@ KERNEL(groupNorm, float *y, const float *x, const float *means, const float *rec
   }
 }
 
-/// What the activation leaves of a gradient at z = x̂·weight + bias.
+/// The gradient before the activation, at z = x̂·weight + bias.
 static __device__ __forceinline__ float beforeActivation(float dy, float normalized, float weight, float bias,
                                                          int useSilu) {
   return useSilu ? dy * siluSlope(normalized * weight + bias) : dy;
@@ -104,7 +104,7 @@ static __device__ __forceinline__ float beforeActivation(float dy, float normali
 /// - dy, x [batch, channels, positions]
 /// - means, reciprocalDeviations [batch, channels/groupChannels]
 /// - weights, biases [channels]
-/// - grid: batch·channels; block 256, which shares a plane
+/// - grid: batch·channels; block 256: one block per plane
 KERNEL(dGroupNormTerms, float *dWeightTerms, float *dBiasTerms, const float *dy, const float *x, const float *means,
        const float *reciprocalDeviations, const float *weights, const float *biases, int useSilu, int channels,
        int groupChannels, int positions) {
@@ -142,7 +142,7 @@ KERNEL(dGroupNorm, float *dx, const float *dy, const float *x, const float *dWei
   for (long long plane = blockIdx.y; plane < planes; plane += gridDim.y) {
     const int channel = static_cast<int>(plane % channels);
     const long long group = plane / groupChannels;
-    // A group has a handful of channels; every thread adds them up for itself, in order.
+    // A group has a handful of channels; every thread sums them itself, in order.
     float sum = 0, projection = 0;
     for (int j = 0; j < groupChannels; ++j) {
       const float weight = weights[channel / groupChannels * groupChannels + j];

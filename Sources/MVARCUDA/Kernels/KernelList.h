@@ -1,15 +1,15 @@
 // Every file of CUDA kernels and every kernel in it, listed once: the embedded text (KernelText.c), the names that
-// operators launch by (include/KernelText.h, which Swift imports) and the emulator all read this list. A kernel that is not
-// here cannot be launched; one that is here and in no file, or the other way round, does not compile for the emulator.
+// operators launch by (include/KernelText.h, which Swift imports) and the emulator all read this list. A kernel that is
+// not here cannot be launched; one that is here but in no file, or vice versa, does not compile for the emulator.
 //
-// For each file the list includes EACH_KERNEL_FILE, a header of whoever reads the list, with these macros, two of which
-// that header undefines:
+// For each file the list includes EACH_KERNEL_FILE, a header provided by the includer of the list, with these macros,
+// two of which that header undefines:
 //
-// - KERNEL_FILE: the file's name without its end
+// - KERNEL_FILE: the file's name without its extension
 // - KERNELS(EACH): EACH(name) for every kernel of the file; kernels for several precisions are listed one by one
 // - KERNEL_FILE_NAME: the file's name as a string, which #include and #embed take
 //
-// Where EACH_KERNEL_FILE is not defined, it is KernelListEntry.h, which expands a macro.
+// If EACH_KERNEL_FILE is not defined, it is KernelListEntry.h, which expands a macro.
 
 #ifndef EACH_KERNEL_FILE
 #define EACH_KERNEL_FILE "KernelListEntry.h"

@@ -1,5 +1,5 @@
-// The text of the CUDA kernels, embedded: the compiler copies the files themselves, so there is nothing to keep in step
-// but the list of kernels (KernelList.h) and that of the headers, which stands here.
+// The text of the CUDA kernels, embedded: the compiler copies the files themselves, so only the list of kernels
+// (KernelList.h) and the list of headers, which is here, have to be kept up to date.
 
 #include "KernelText.h"
 

@@ -1,10 +1,10 @@
-// Rows divided by their length. Where that is clamped it is a constant, and the gradient is divided by it as well.
+// Rows divided by their length. If the length is clamped, it is a constant, and the gradient is divided by it as well.
 //
-// A warp takes a row, as in LayerNorm.cu: grid ⌈rows/8⌉, block 256 (8 rows).
+// One warp per row, as in LayerNorm.cu: grid ⌈rows/8⌉, block 256 (8 rows).
 
 #include "reductions.cuh"
 
-/// The smallest norm that is divided by.
+/// The smallest divisor.
 #define SMALLEST_NORM 1e-12f
 
 /// y[r] = x[r]/max(‖x[r]‖, 10⁻¹²)

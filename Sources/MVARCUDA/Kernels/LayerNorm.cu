@@ -1,8 +1,8 @@
 // Layer and adaptive layer normalization of rows. Variances are biased (divided by the count) and computed from the
 // differences to the mean rather than from a sum of squares, which would cancel.
 //
-// A warp takes a row, so lanes read neighboring numbers and no barrier is needed; the row is read again from the
-// cache for each step. Grid ⌈rows/8⌉, block 256 (8 rows), unless a kernel says otherwise.
+// Each row has one warp, so lanes read adjacent elements and no barrier is needed; the row is read again from the cache
+// for each step. Grid ⌈rows/8⌉, block 256 (8 rows), unless a kernel says otherwise.
 
 #include "reductions.cuh"
 
@@ -43,7 +43,7 @@ KERNEL(layerNorm, float *y, float *means, float *reciprocalDeviations, const flo
 /// y[b, n, c] = x̂[b, n, c]·(1 + scale[b, c]) + shift[b, c]
 ///
 /// - y, x [batch, tokens, channels]; y may be x
-/// - means, reciprocalDeviations [batch·tokens]: what x̂ is made with
+/// - means, reciprocalDeviations [batch·tokens]: the statistics that x̂ is computed with
 /// - scales, shifts [batch, channels]
 /// - rows: batch·tokens
 KERNEL(adaptiveLayerNorm, float *y, float *means, float *reciprocalDeviations, const float *x, const float *scales,
@@ -65,8 +65,8 @@ KERNEL(adaptiveLayerNorm, float *y, float *means, float *reciprocalDeviations, c
   }
 }
 
-/// One row of dx = (dx̂ − mean(dx̂) − x̂·mean(dx̂·x̂))·ρ with dx̂[c] = dy[c]·(1 + scales[c]), or dy where scales is
-/// null: the two means are what flows through μ and through ρ.
+/// One row of dx = (dx̂ − mean(dx̂) − x̂·mean(dx̂·x̂))·ρ with dx̂[c] = dy[c]·(1 + scales[c]), or dy if scales is null:
+/// the two means are the contributions through μ and ρ.
 static __device__ __forceinline__ void writeRowGradient(float *dx, const float *dy, const float *x, const float *scales,
                                                         float mean, float reciprocalDeviation, int channels) {
   const int lane = threadIdx.x % 32;
@@ -97,10 +97,10 @@ KERNEL(dLayerNorm, float *dx, const float *dy, const float *x, const float *mean
   writeRowGradient(dx + start, dy + start, x + start, nullptr, means[row], reciprocalDeviations[row], channels);
 }
 
-/// The gradient of `adaptiveLayerNorm` with respect to x: as `dLayerNorm` from dx̂ = dy·(1 + scale). Those of the
-/// vectors are `dAdaptiveLayerNormVectors`.
+/// The gradient of `adaptiveLayerNorm` with respect to x: as in `dLayerNorm` from dx̂ = dy·(1 + scale).
+/// `dAdaptiveLayerNormVectors` computes those of the vectors.
 ///
-/// - dx, dy, x [batch, tokens, channels]; dx may be dy, if the vectors' gradients have been taken
+/// - dx, dy, x [batch, tokens, channels]; dx may be dy, if the vectors' gradients have already been computed
 /// - scales [batch, channels]
 /// - means, reciprocalDeviations [batch·tokens]
 /// - rows: batch·tokens

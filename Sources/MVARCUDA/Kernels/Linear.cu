@@ -1,14 +1,15 @@
 // The linear layer y = x Wᵀ + b and its gradients: three matrix products that differ in which sides are transposed.
 //
-// Each exists in four precisions, told apart by the end of the name: `Float32` with tiles of 128 × 128, `Float32Small`
-// with tiles of 64 × 64 for few rows or columns, and on tensor cores `TF32` and `BF16` with tiles of 128 × 128, whose
-// operands are rounded and whose sums are float32. All take and give float32.
+// Each exists in four variants, distinguished by the suffix of the name: `Float32` with tiles of 128 × 128,
+// `Float32Small` with tiles of 64 × 64 for few rows or columns, and on tensor cores `TF32` and `BF16` with tiles of
+// 128 × 128, whose operands are rounded and whose sums are float32. Inputs and outputs are always float32.
 //
 // - grid (⌈columns/tile⌉, ⌈rows/tile⌉, batch) for a result [rows, columns]; block 256
 //
 // `roundToBF16` prepares operands for a library that computes the products instead.
 //
-// `batch` products lie at fixed distances (`…Step` numbers; 0 for an operand that all share); a layer has one.
+// The operands of `batch` products are at fixed distances (the `…Step` parameters; 0 for an operand that all share); a
+// layer has one product.
 
 #include "product.cuh"
 
@@ -101,9 +102,9 @@ DLINEAR_WEIGHT(Float32Small)
 DLINEAR_WEIGHT(TF32)
 DLINEAR_WEIGHT(BF16)
 
-/// words[i] = x[2i] and x[2i + 1] rounded to bfloat16, the first in the low half: the numbers in their order.
+/// words[i] = x[2i] and x[2i + 1] rounded to bfloat16, the first in the low half: the values in order.
 ///
-/// - words [⌈count/2⌉]; behind an odd number of numbers is a zero
+/// - words [⌈count/2⌉]; an odd count is padded with a zero
 /// - x [count]
 /// - any one-dimensional grid; block 256
 KERNEL(roundToBF16, unsigned *words, const float *x, long long count) {

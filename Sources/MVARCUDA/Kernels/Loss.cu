@@ -1,4 +1,4 @@
-// Cross-entropy per row, and the sums that make one number of many: of values, squares, squared and absolute
+// Cross-entropy per row, and the sums that reduce many values to one: of values, squares, squared and absolute
 // differences.
 
 #include "reductions.cuh"
@@ -8,7 +8,7 @@
 /// - losses, logSumExps (ℓ) [rows]
 /// - logits [rows, width]
 /// - targets [rows] int, each below width
-/// - grid: rows; block 256, which shares a row
+/// - grid: rows; block 256: one block per row
 KERNEL(crossEntropy, float *losses, float *logSumExps, const float *logits, const int *targets, float labelSmoothing,
        int width) {
   const float *x = logits + static_cast<long long>(blockIdx.x) * width;
@@ -18,7 +18,7 @@ KERNEL(crossEntropy, float *losses, float *logSumExps, const float *logits, cons
   float total = 0, sum = 0;
   for (int v = threadIdx.x; v < width; v += BLOCK) {
     total += expf(x[v] - largest);
-    // Relative to the largest, so that the sum of many logits does not lose its digits.
+    // Relative to the largest, so that the sum of many logits does not lose digits.
     sum += x[v] - largest;
   }
   total = reduceBlock<Sum>(total);
@@ -38,7 +38,7 @@ KERNEL(crossEntropy, float *losses, float *logSumExps, const float *logits, cons
 /// - dLogits, logits [rows, width]; dLogits may be logits
 /// - dLosses, logSumExps [rows]
 /// - targets [rows] int
-/// - grid: rows; block 256, which shares a row
+/// - grid: rows; block 256: one block per row
 KERNEL(dCrossEntropy, float *dLogits, const float *dLosses, const float *logits, const int *targets,
        const float *logSumExps, float labelSmoothing, int width) {
   const long long start = static_cast<long long>(blockIdx.x) * width;
@@ -50,7 +50,7 @@ KERNEL(dCrossEntropy, float *dLogits, const float *dLosses, const float *logits,
   }
 }
 
-/// What is added up.
+/// The terms that are summed.
 struct Value {
   static __device__ __forceinline__ double of(float x, float) { return x; }
 };
@@ -76,7 +76,7 @@ static __device__ __forceinline__ void sumTerms(double *partials, const float *x
   if (threadIdx.x == 0) partials[blockIdx.x] = sum;
 }
 
-/// sum: Σ x, in parts that `finishSum` adds up. The same grid gives the same bits.
+/// sum: Σ x, in parts that `finishSum` adds. The same grid gives the same bits.
 ///
 /// - partials [blocks] double
 /// - x [count]

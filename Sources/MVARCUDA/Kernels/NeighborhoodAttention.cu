@@ -1,10 +1,10 @@
 // Attention within a window on a map: query (i, j) sees keys [w(i), w(i) + window) × [w(j), w(j) + window) with
 // w(i) = clamp(i − ⌊window/2⌋, 0, side − window), so every query has window² keys.
 //
-// A block takes a square of 8 × 8 queries, one sample and head, and 64 channels of the result. The windows of a square
-// overlap: together they cover a rectangle of at most (7 + window)² keys, which the block walks over in tiles of 64,
-// leaving out for each query what lies outside its own window. The same holds the other way round, because w grows with
-// i: the queries that see any key of a square form a rectangle too. See attention.cuh for the algorithm.
+// A block processes a square of 8 × 8 queries, for one sample and head and 64 channels of the result. The windows of a
+// square overlap: together they cover a rectangle of at most (7 + window)² keys, which the block iterates over in tiles
+// of 64, masking for each query the keys outside its own window. The reverse also holds, because w is monotonic in i:
+// the queries that see any key of a square form a rectangle too. See attention.cuh for the algorithm.
 //
 // Tensors are [batch, height, width, heads, headWidth]; a grid's first extent is ⌈height/8⌉·⌈width/8⌉.
 
@@ -13,12 +13,12 @@
 /// The side of a block's square.
 #define SQUARE 8
 
-/// The first row (or column) of the window of a query: centerd where it fits, shifted inward at the border.
+/// The first row (or column) of the window of a query: centered if it fits, shifted inward at the border.
 static __device__ __forceinline__ int windowStart(int position, int window, int side) {
   return min(max(position - window / 2, 0), side - window);
 }
 
-/// A map, and a rectangle of it that is walked over.
+/// A map, and a rectangle of it to iterate over.
 struct MapGeometry {
   struct Query {
     int top, left, window;
@@ -30,7 +30,7 @@ struct MapGeometry {
   int top, left, rectangleWidth;
   int height, width, window;
 
-  /// A rectangle from (top, left) to before (bottom, right).
+  /// The rectangle from (top, left) inclusive to (bottom, right) exclusive.
   __device__ __forceinline__ MapGeometry(int height, int width, int window, int top, int left, int bottom, int right)
       : count((bottom - top) * (right - left)), top(top), left(left), rectangleWidth(right - left), height(height),
         width(width), window(window) {}
@@ -44,7 +44,7 @@ struct MapGeometry {
   }
   __device__ __forceinline__ Key key(int row) const { return {row / width, row % width}; }
   static __device__ __forceinline__ bool sees(const Query &query, const Key &key) {
-    // As unsigned numbers, differences below zero are too large as well.
+    // Reinterpreted as unsigned, negative differences are too large as well.
     return static_cast<unsigned>(key.i - query.top) < static_cast<unsigned>(query.window) &&
            static_cast<unsigned>(key.j - query.left) < static_cast<unsigned>(query.window);
   }
@@ -61,7 +61,7 @@ struct Square {
     bottom = min(top + SQUARE, height);
     right = min(left + SQUARE, width);
   }
-  /// Writes the positions of the square to shared memory; meets at a barrier.
+  /// Writes the positions of the square to shared memory; ends with a barrier.
   __device__ __forceinline__ void list(int *rows, int width) const {
     if (threadIdx.x < SQUARE * SQUARE) {
       const int i = top + static_cast<int>(threadIdx.x) / SQUARE, j = left + static_cast<int>(threadIdx.x) % SQUARE;
@@ -82,17 +82,17 @@ struct Square {
   }
 
  private:
-  /// The first query whose window ends behind a key: w(i) + window > key.
+  /// The first query whose window ends after a key: w(i) + window > key.
   static __device__ __forceinline__ int firstSeeing(int key, int window) {
     return key < window ? 0 : key - window + 1 + window / 2;
   }
-  /// Behind the last query whose window begins at or before a key: w(i) ≤ key.
+  /// One past the last query whose window begins at or before a key: w(i) ≤ key.
   static __device__ __forceinline__ int endSeeing(int key, int window, int side) {
     return key >= side - window ? side : key + window / 2 + 1;
   }
 };
 
-/// The number of the first row of this block's sample and head; rows are `heads` apart.
+/// The index of the first row of this block's sample and head; rows are `heads` apart.
 static __device__ __forceinline__ long long firstHeadRow(int positions, int heads) {
   return static_cast<long long>(blockIdx.y / heads) * positions * heads + blockIdx.y % heads;
 }

@@ -2,10 +2,10 @@
 
 #include "portable.cuh"
 
-/// m ← β₁m + (1 − β₁)g,  v ← β₂v + (1 − β₂)g²,  w ← w·kept − rate·m/(√v/correction + ε),  g being factor·gradient
+/// m ← β₁m + (1 − β₁)g,  v ← β₂v + (1 − β₂)g²,  w ← w·kept − rate·m/(√v/correction + ε),  where g = factor·gradient
 ///
-/// What depends only on the settings is computed by the caller in double precision and rounded once, so that 1 − β₂
-/// keeps its digits.
+/// Values that depend only on the settings are computed by the caller in double precision and rounded once, so that
+/// 1 − β₂ does not lose digits.
 ///
 /// - parameter, firstMoment, secondMoment [count], changed in place
 /// - gradient [count]

@@ -1,18 +1,18 @@
-// Moving numbers without changing them: the exchange of two axes, and parts of an axis.
+// Rearranging elements without changing them: swapping two axes, and slices of an axis.
 //
-// An axis is seen as `outer` blocks of `length` entries of `inner` neighboring numbers, so a part of it is `outer`
-// runs of memory at equal distances, and all that differs between the operators is on which side the runs are apart.
+// An axis is treated as `outer` blocks of `length` entries of `inner` contiguous elements, so a slice of it is `outer`
+// runs of memory at equal distances. The operators differ only in the side on which the runs are strided.
 
 #include "portable.cuh"
 
 /// y[m, s, r] = x[m, r, s]
 ///
-/// A block moves 32 × 32 numbers through shared memory, so that both its reads and its writes are whole rows. The 33rd
-/// column of the tile, which is not used, spreads a column of it over all banks.
+/// A block moves 32 × 32 elements through shared memory, so that both its reads and its writes are whole rows. The
+/// unused 33rd column of the tile spreads each column over all banks.
 ///
 /// - y [matrices, columns, rows]
 /// - x [matrices, rows, columns]
-/// - grid (⌈columns/32⌉, ⌈rows/32⌉, matrices), the last two up to 65535 (blocks stride over what is beyond); block 256
+/// - grid (⌈columns/32⌉, ⌈rows/32⌉, matrices), the last two up to 65535 (blocks stride over the rest); block 256
 KERNEL(transpose, float *y, const float *x, long long matrices, int rows, int columns) {
   SHARED_ARRAY(float, tile, [32][33]);
   const int lane = threadIdx.x % 32, line = threadIdx.x / 32;
@@ -36,10 +36,10 @@ KERNEL(transpose, float *y, const float *x, long long matrices, int rows, int co
   }
 }
 
-/// y[o, i] = x[o·stride + start + i]: what `range` of an axis holds.
+/// y[o, i] = x[o·stride + start + i]: the entries of an axis in `range`.
 ///
 /// - y [outer, block], block = range.count·inner
-/// - x: `outer` blocks of `stride` = length·inner numbers; `start` = range.lowerBound·inner
+/// - x: `outer` blocks of `stride` = length·inner elements; `start` = range.lowerBound·inner
 /// - count: outer·block
 /// - grid ⌈count/256⌉ or fewer; block 256
 KERNEL(slice, float *y, const float *x, long long block, long long stride, long long start, long long count) {
@@ -49,9 +49,9 @@ KERNEL(slice, float *y, const float *x, long long block, long long stride, long 
   }
 }
 
-/// y[o·stride + start + i] = x[o, i]: one part of what is joined along an axis; the rest of y is left alone.
+/// y[o·stride + start + i] = x[o, i]: one part of a concatenation along an axis; the rest of y is unchanged.
 ///
-/// - y: `outer` blocks of `stride` numbers
+/// - y: `outer` blocks of `stride` elements
 /// - x [outer, block]
 /// - count: outer·block
 /// - grid ⌈count/256⌉ or fewer; block 256

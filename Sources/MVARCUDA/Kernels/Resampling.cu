@@ -1,14 +1,14 @@
-// Maps of other sizes. Area and bicubic resizing are linear: output (i, j) is a sum over a few rows and columns of the
-// input, and the backward sends each gradient back with the same weights. Here the backward gathers: an input looks for
-// the outputs that read it, so every number is written by one thread and sums have one order.
+// Resizing maps. Area and bicubic resizing are linear: output (i, j) is a weighted sum over a few rows and columns of
+// the input, and the backward distributes each gradient with the same weights. Here the backward gathers: each input
+// finds the outputs that read it, so every element is written by one thread and the order of summation is fixed.
 //
-// A thread computes one number of the result; grid ⌈count/256⌉ or fewer, block 256. Maps are [planes, height, width]
+// A thread computes one element of the result; grid ⌈count/256⌉ or fewer, block 256. Maps are [planes, height, width]
 // with planes = batch·channels.
 
 #include "portable.cuh"
 
 /// Inputs first …< end of an axis that output i of adaptive average pooling from `size` to `newSize` averages:
-/// ⌊i·size/newSize⌋ … ⌈(i + 1)·size/newSize⌉ − 1. (Sides are below 2¹⁵, so products fit 32 bits.)
+/// ⌊i·size/newSize⌋ … ⌈(i + 1)·size/newSize⌉ − 1. (Sides are below 2¹⁵, so products fit in 32 bits.)
 struct AreaRange {
   int first, end;
 
@@ -37,7 +37,7 @@ KERNEL(areaResize, float *y, const float *x, int height, int width, int newHeigh
   }
 }
 
-/// The outputs whose range may hold an input: a few too many, which the caller checks.
+/// The outputs whose range may contain an input; the range may include a few too many, so the caller checks.
 static __device__ __forceinline__ AreaRange outputsNear(int place, int size, int newSize) {
   AreaRange outputs(place, newSize, size);
   outputs.first = max(outputs.first - 1, 0);
@@ -70,7 +70,7 @@ KERNEL(dAreaResize, float *dx, const float *dy, int height, int width, int newHe
 }
 
 /// The four inputs of an axis that output i of bicubic interpolation reads, and their weights: a = −0.75, half-pixel
-/// centers, places beyond the border moved onto it.
+/// centers, positions beyond the border clamped to it.
 struct CubicTaps {
   double weights[4];
   int first, last;
@@ -84,7 +84,7 @@ struct CubicTaps {
     weights[0] = far(t + 1), weights[1] = near(t), weights[2] = near(1 - t), weights[3] = far(2 - t);
     first = static_cast<int>(below) - 1;
   }
-  /// Input u of the four. (Found when it is needed: as an array beside the weights, places would cost registers.)
+  /// Input u of the four. (Computed when needed: an array of positions beside the weights would cost registers.)
   __device__ __forceinline__ int place(int u) const { return min(max(first + u, 0), last); }
 };
 
@@ -109,7 +109,8 @@ KERNEL(bicubicResize, float *y, const float *x, int height, int width, int newHe
   }
 }
 
-/// The outputs that may read an input: those whose source lies within two inputs of it, and at a border all beyond.
+/// The outputs that may read an input: those whose source lies within two inputs of it, and at a border all those
+/// beyond it.
 struct CubicReach {
   int first, end;
 

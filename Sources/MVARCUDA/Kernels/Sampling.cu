@@ -2,7 +2,7 @@
 //
 // Probabilities are summed in double precision, so that the same logits and the same random number give the same token
 // as on the other engines. Random numbers are a function of seed, stream, purpose and index (Philox 4×32 with ten
-// rounds, Salmon et al., SC 2011), never "the next one".
+// rounds, Salmon et al., SC 2011), never of a sequential state.
 
 #include "reductions.cuh"
 
@@ -19,19 +19,20 @@ KERNEL(guide, float *guided, const float *logits, float strength, long long coun
 
 // MARK: Filtering
 
-/// A number as an unsigned integer in the same order, −0 and +0 being one; −∞ is the smallest.
+/// A float as an unsigned integer with the same order, −0 and +0 being equal; −∞ is the smallest.
 static __device__ __forceinline__ unsigned orderKey(float x) {
   const unsigned bits = __float_as_uint(x + 0.0f);
   return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
 }
 
-/// exp(x − largest) in double precision; also for +∞, whose difference to itself is no number.
+/// exp(x − largest) in double precision; also for +∞, whose difference from itself is NaN.
 static __device__ __forceinline__ double weightOf(float x, float largest) {
   return x == largest ? 1.0 : exp(static_cast<double>(x) - static_cast<double>(largest));
 }
 
-/// The largest key t such that `holds(t)`, which must hold for 0 and for no key beyond one that it fails for. Found bit
-/// by bit from the highest; all threads of the block take part, and get the same.
+/// The largest key t such that `holds(t)`, which must be true for 0 and must be monotonic: false for every key above
+/// one for which it is false. Found bit by bit from the highest; all threads of the block take part and get the same
+/// result.
 template <class Predicate> static __device__ __forceinline__ unsigned largestKey(const Predicate &holds) {
   unsigned key = 0;
   for (unsigned bit = 0x80000000u; bit != 0; bit >>= 1) {
@@ -40,18 +41,18 @@ template <class Predicate> static __device__ __forceinline__ unsigned largestKey
   return key;
 }
 
-/// Logits below the k-th largest become −∞, ties with it stay; then, in ascending order (of value, then index), those
-/// whose cumulative probability is at most 1 − p, except the last. A row that holds a NaN stays as it is.
+/// Logits below the k-th largest become −∞, ties with it are kept; then, in ascending order (of value, then index), so
+/// do those whose cumulative probability is at most 1 − p, except the last. A row that contains a NaN is unchanged.
 ///
-/// Nothing is sorted. The k-th largest is the largest number that at least k entries reach: its bits are found one by
-/// one, counting. In the same way the mass below a number tells where 1 − p falls; only among entries equal to that one
-/// does the index decide.
+/// Nothing is sorted. The k-th largest is the largest value that at least k entries reach: its bits are found one by
+/// one, by counting. In the same way the mass below a value determines where 1 − p falls; only among entries equal to
+/// that value does the index decide.
 ///
 /// - kept, logits [rows, width]; kept may be logits
-/// - room [rows, width], for rows that are too wide for shared memory; or null
+/// - room [rows, width], scratch memory for rows that are too wide for shared memory; or null
 /// - topK: 0 for no limit; topP: 0 for no limit
-/// - grid: rows; block 256, which shares a row; dynamic shared memory 8·width bytes with top-p and without room (0
-///   otherwise), which above 46 KiB has to be asked for (cuFuncSetAttribute)
+/// - grid: rows; block 256: one block per row; dynamic shared memory 8·width bytes with top-p and without room (0
+///   otherwise), which above 46 KiB has to be requested (cuFuncSetAttribute)
 KERNEL(filterLogits, float *kept, const float *logits, double *room, int topK, double topP, int width) {
   DYNAMIC_SHARED(double, shared);
   double *const weights = room ? room + static_cast<long long>(blockIdx.x) * width : shared;
@@ -68,7 +69,7 @@ KERNEL(filterLogits, float *kept, const float *logits, double *room, int topK, d
   largest = reduceBlock<Maximum>(largest);
   const bool isUsable = nans == 0 && largest != -INFINITE;
 
-  unsigned threshold = 0;  // Entries with a smaller key go.
+  unsigned threshold = 0;  // Entries with a smaller key are removed.
   if (isUsable && topK > 0) {
     const int k = min(topK, width);
     threshold = largestKey([&](unsigned key) {
@@ -90,21 +91,22 @@ KERNEL(filterLogits, float *kept, const float *logits, double *room, int topK, d
     total += weights[v];
   }
   total = reduceBlock<Sum>(total);
-  // The probability of all entries below a key. Additions of fixed shape never shrink when an entry is added, so this
-  // grows with the key, rounding or not.
+  // The probability of all entries below a key. With a fixed order of summation, adding an entry never makes the sum
+  // smaller, so this is monotonic in the key even with rounding.
   const auto probabilityBelow = [&](unsigned key) {
     double mass = 0;
     for (int v = threadIdx.x; v < width; v += BLOCK) mass += orderKey(x[v]) < key ? weights[v] : 0.0;
     return reduceBlock<Sum>(mass) / total;
   };
-  // Everything below `cut` goes; those equal to it go as long as the mass allows; everything above stays.
+  // Everything below `cut` is removed; entries equal to it are removed as far as the mass allows; everything above is
+  // kept.
   const double removable = 1 - topP;
   const unsigned largestOfAll = orderKey(largest);
   const unsigned cut = min(largestKey([&](unsigned key) { return probabilityBelow(key) <= removable; }), largestOfAll);
   double cumulative = probabilityBelow(cut);
 
-  // Entries equal to `cut` have one weight. How many of them the mass still takes, counted in the order of the index;
-  // of those equal to the largest of all, the last stays.
+  // Entries equal to `cut` have the same weight. Computes how many of them the mass still covers, in index order; of
+  // those equal to the overall maximum, the last is kept.
   int equal = 0;
   for (int v = threadIdx.x; v < width; v += BLOCK) equal += orderKey(x[v]) == cut;
   equal = reduceBlock<Sum>(equal);
@@ -138,8 +140,8 @@ KERNEL(filterLogits, float *kept, const float *logits, double *room, int topK, d
     }
   }
 
-  // The place of an entry among its equals: how many come before it. Threads take runs of neighbors, so that a sum
-  // over the threads before gives the count.
+  // The rank of an entry among its equals: how many precede it. Each thread takes a run of consecutive entries, so that
+  // a sum over the preceding threads gives the count.
   SHARED_ARRAY(int, before, [BLOCK]);
   const int run = (width + BLOCK - 1) / BLOCK, start = min(static_cast<int>(threadIdx.x) * run, width);
   const int end = min(start + run, width);
@@ -159,7 +161,7 @@ KERNEL(filterLogits, float *kept, const float *logits, double *room, int topK, d
 
 // MARK: Random numbers
 
-/// What a number is used for; different purposes never share numbers.
+/// What a random number is used for; different purposes never share random numbers.
 #define PURPOSE_TOKEN 0u
 #define PURPOSE_SMOOTH 1u
 
@@ -179,7 +181,7 @@ static __device__ __forceinline__ Words philox(Words counter, unsigned key0, uns
   return counter;
 }
 
-/// A number in (0, 1), (word + ½)·2⁻³², of an image's stream: {seed, stream}.
+/// A random number in (0, 1), (word + ½)·2⁻³², from an image's stream: {seed, stream}.
 static __device__ __forceinline__ double uniform(const unsigned long long *stream, long long index, unsigned purpose) {
   const Words four = philox({{static_cast<unsigned>(index >> 2), purpose, static_cast<unsigned>(stream[1]),
                               static_cast<unsigned>(stream[1] >> 32)}},
@@ -190,18 +192,18 @@ static __device__ __forceinline__ double uniform(const unsigned long long *strea
 
 // MARK: Sampling
 
-/// One token per position: the first v whose cumulative weight exp(x[v] − max) exceeds u·total, u being the position's
-/// random number; where rounding leaves none, the last v of nonzero weight; 0 for a row of nothing but −∞ or with a
+/// One token per position: the first v whose cumulative weight exp(x[v] − max) exceeds u·total, where u is the
+/// position's random number; if rounding leaves none, the last v with nonzero weight; 0 for a row of only −∞ or with a
 /// NaN.
 ///
-/// Each thread adds up a run of neighboring codes; then the run that u·total falls into is known, and only its thread
-/// looks at single codes.
+/// Each thread sums a run of consecutive codes; then the run that contains u·total is known, and only its thread
+/// examines individual codes.
 ///
 /// - sampled [batch, tokens] int
 /// - logits [batch, tokens, width]
 /// - streams [batch, 2] unsigned 64-bit: seed and stream of every image
 /// - firstPosition: position n uses the random number firstPosition + n
-/// - grid: batch·tokens; block 256, which shares a row
+/// - grid: batch·tokens; block 256: one block per row
 KERNEL(sampleTokens, int *sampled, const float *logits, const unsigned long long *streams, long long firstPosition,
        int tokens, int width) {
   SHARED_ARRAY(double, sums, [BLOCK]);
@@ -224,7 +226,7 @@ KERNEL(sampleTokens, int *sampled, const float *logits, const unsigned long long
   sums[thread] = sum;
   lasts[thread] = last;
   __syncthreads();
-  // Every thread adds in the same order, so all agree where one run ends and the next begins.
+  // Every thread adds in the same order, so all agree on where one run ends and the next begins.
   double total = 0, before = 0;
   for (int other = 0; other < BLOCK; ++other) {
     if (other == thread) before = total;
@@ -236,7 +238,7 @@ KERNEL(sampleTokens, int *sampled, const float *logits, const unsigned long long
   if (!(total > 0)) {  // Also where a NaN has reached the total.
     if (thread == 0) sampled[blockIdx.x] = 0;
   } else if (before <= mark && before + sum > mark) {
-    // The code of this run at which the sum goes past the mark; rounding may leave the mark just behind all of them.
+    // The code of this run at which the sum exceeds the target; rounding may leave the target just beyond all of them.
     double cumulative = before;
     int token = last;
     for (int v = start; v < end; ++v) {
@@ -256,8 +258,8 @@ KERNEL(sampleTokens, int *sampled, const float *logits, const unsigned long long
 ///
 /// - y, logits [batch, tokens, width]; y may be logits
 /// - streams [batch, 2] unsigned 64-bit: seed and stream of every image
-/// - firstPosition: position n and code v use the number (firstPosition + n)·width + v
-/// - grid: batch·tokens; block 256, which shares a row
+/// - firstPosition: position n and code v use the random number (firstPosition + n)·width + v
+/// - grid: batch·tokens; block 256: one block per row
 KERNEL(gumbelSoftmax, float *y, const float *logits, const unsigned long long *streams, float factor, float temperature,
        long long firstPosition, int tokens, int width) {
   const long long start = static_cast<long long>(blockIdx.x) * width;

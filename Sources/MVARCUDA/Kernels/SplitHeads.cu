@@ -1,15 +1,15 @@
-// The qkv projection cut into queries, keys and values per head; with a logit scale, queries and keys are normalized
+// The qkv projection split into queries, keys and values per head; with a logit scale, queries and keys are normalized
 // (cosine attention) and the learned temperature of the head multiplies the queries.
 //
-// A warp takes one head of one token: width neighboring numbers of q, of k and of v.
+// A warp processes one head of one token: `width` contiguous elements each of q, k and v.
 
 #include "reductions.cuh"
 
-/// The smallest norm that is divided by, and the largest logit scale, ln 100.
+/// The smallest divisor, and the largest logit scale, ln 100.
 #define SMALLEST_NORM 1e-12f
 #define LARGEST_LOGIT_SCALE 4.605170185988092f
 
-/// The head of a token that this thread's warp takes, counted over all tokens; may be past the last.
+/// The head of a token that this thread's warp processes, counted over all tokens; may be past the last.
 #define WARP_ITEM (static_cast<long long>(blockIdx.x) * (BLOCK / 32) + threadIdx.x / 32)
 
 /// x·y over the head's width, in every lane.
@@ -47,13 +47,13 @@ KERNEL(splitHeads, float *queries, float *keys, float *values, const float *qkv,
 }
 
 /// The gradients of `splitHeads`. With x̂ = x/‖x‖ and g = exp(min(s, ln 100)) for queries, 1 for keys:
-/// dx = g·(dq − x̂·(x̂·dq))/‖x‖; where the norm is clamped, dx = g·dq/10⁻¹². Values pass their gradient on.
+/// dx = g·(dq − x̂·(x̂·dq))/‖x‖; where the norm is clamped, dx = g·dq/10⁻¹². For values, dx = dv.
 ///
 /// The logit scale's gradient is Σ q·dq over all tokens, 0 where s > ln 100; this kernel writes the terms, and
 /// `columnSums` (Elementwise.cu) adds them.
 ///
 /// - dQKV, qkv [rows, 3, heads, width]
-/// - dLogitScaleTerms [rows, heads]; not touched without logit scales
+/// - dLogitScaleTerms [rows, heads]; not written without logit scales
 /// - dQueries, dKeys, dValues [rows, heads, width]
 /// - logitScales [heads], or null
 /// - grid ⌈rows·heads/8⌉; block 256
@@ -70,7 +70,7 @@ KERNEL(dSplitHeads, float *dQKV, float *dLogitScaleTerms, const float *dQueries,
   for (int which = 0; which < 2; ++which) {
     const float *x = qkv + first + which * part;
     const float *dy = (which == 0 ? dQueries : dKeys) + start;
-    // How much of the gradient points along x: the normalization removes it, unless the norm is clamped.
+    // The component of the gradient along x: the normalization removes it, unless the norm is clamped.
     float factor = 1, along = 0;
     if (logitScales) {
       const float gain = which == 0 ? expf(fminf(logitScales[head], LARGEST_LOGIT_SCALE)) : 1.0f;

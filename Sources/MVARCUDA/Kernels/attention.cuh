@@ -1,43 +1,43 @@
-// Attention in tiles, forward and backward, for whatever tells which query sees which key.
+// Attention in tiles, forward and backward, for any rule that determines which query sees which key.
 //
-// A block holds a tile of queries and walks over the keys in tiles, keeping of every query only the largest logit so
-// far, the sum of exponentials relative to it, and the weighted sum of values (Milakov and Gimelshein, arXiv
-// 1805.02867; Dao et al., arXiv 2205.14135). No matrix of probabilities exists. The backward recomputes them from ln Σ
-// exp.
+// A block holds a tile of queries and iterates over the keys in tiles, keeping for every query only the largest logit
+// so far, the sum of exponentials relative to it, and the weighted sum of values (Milakov and Gimelshein, arXiv
+// 1805.02867; Dao et al., arXiv 2205.14135). The matrix of probabilities is never stored. The backward recomputes them
+// from ln Σ exp.
 //
-// Which keys a tile of queries needs, and which queries a tile of keys, is answered by a geometry:
+// A geometry determines which keys a tile of queries needs, and which queries a tile of keys needs:
 //
 //     struct Geometry {
-//       struct Query;  struct Key;        // what visibility is decided from
-//       int count;                        // how many on the other side the walk has to visit
+//       struct Query;  struct Key;        // what visibility depends on
+//       int count;                        // how many rows of the other side to visit
 //       int row(int index) const;         // the position of the index-th of them
 //       Key key(int row) const;  Query query(int row) const;
 //       static bool sees(const Query &, const Key &);
 //     };
 //
 // The width of a head may be anything: products over it are taken 32 channels at a time, and a block writes 64 channels
-// of the result (blockIdx.z says which), so wider heads compute their logits again for every 64.
+// of the result (blockIdx.z selects them), so wider heads recompute their logits for every 64.
 //
-// All tiles are of 16·side rows by 16·other columns for 256 threads: a thread has rows threadRow + 16i and columns
-// threadColumn + 16j. The 16 threads that share rows are neighbors in a warp.
+// All tiles have 16·side rows by 16·other columns for 256 threads: a thread has rows threadRow + 16i and columns
+// threadColumn + 16j. The 16 threads that share rows are adjacent lanes of a warp.
 
 #pragma once
 #include "portable.cuh"
 
-/// Channels of a result that a block writes, and channels of a product that are in shared memory at once.
+/// Channels of a result that a block writes, and channels of a product that are in shared memory at a time.
 #define OUTPUT_CHANNELS 64
 #define PRODUCT_CHANNELS 32
 
 /// A row that does not exist.
 #define NO_ROW (-1)
 
-/// Where rows of one head lie: row r of this sample and head starts at start + r·stride.
+/// Where the rows of one head are: row r of this sample and head starts at start + r·stride.
 struct HeadRows {
   const float *start;
   int stride;
 };
 
-/// Shared memory for the numbers that are being multiplied: slabs of two tiles of rows, or 64 channels of one.
+/// Shared memory for the operands being multiplied: slabs of two tiles of rows, or 64 channels of one.
 template <int side, int other> __device__ __forceinline__ float *productSlabs() {
   constexpr int forProducts = 16 * (side + other) * (PRODUCT_CHANNELS + 1);
   constexpr int forWeighted = 16 * other * (OUTPUT_CHANNELS + 1);
@@ -47,7 +47,7 @@ template <int side, int other> __device__ __forceinline__ float *productSlabs() 
 }
 
 /// products[i][j] = Σ_c x[xRows[·]][c]·y[yRows[·]][c] for a tile of rows of x by a tile of rows of y; rows that do not
-/// exist are zero. `xRows` and `yRows` are in shared memory; barriers inside.
+/// exist are zero. `xRows` and `yRows` are in shared memory; contains barriers.
 template <int side, int other>
 __device__ __forceinline__ void rowProducts(float (&products)[side][other], const HeadRows &x, const int *xRows,
                                             const HeadRows &y, const int *yRows, int width) {
@@ -62,7 +62,7 @@ __device__ __forceinline__ void rowProducts(float (&products)[side][other], cons
   }
   for (int first = 0; first < width; first += PRODUCT_CHANNELS) {
     const int channel = first + lane;
-    __syncthreads();  // What was in the slabs has been read.
+    __syncthreads();  // The previous slabs have been read.
     for (int r = line; r < 16 * side; r += BLOCK / PRODUCT_CHANNELS) {
       slabX[r * pitch + lane] =
           xRows[r] != NO_ROW && channel < width ? x.start[static_cast<long long>(xRows[r]) * x.stride + channel] : 0.0f;
@@ -88,8 +88,8 @@ __device__ __forceinline__ void rowProducts(float (&products)[side][other], cons
   }
 }
 
-/// sums[i][j] += Σ_m weights[row][m]·x[xRows[m]][channel], the channels being 64 from `firstChannel`. `weights` is a
-/// tile in shared memory that the threads have written just before; barriers inside.
+/// sums[i][j] += Σ_m weights[row][m]·x[xRows[m]][channel], for 64 channels from `firstChannel`. `weights` is a tile in
+/// shared memory that the threads have just written; contains barriers.
 template <int side, int other>
 __device__ __forceinline__ void addWeightedRows(float (&sums)[side][OUTPUT_CHANNELS / 16],
                                                 const float (*weights)[16 * other + 1], const HeadRows &x,
@@ -99,7 +99,7 @@ __device__ __forceinline__ void addWeightedRows(float (&sums)[side][OUTPUT_CHANN
   const int threadRow = threadIdx.x / 16, threadColumn = threadIdx.x % 16;
   const int lane = threadIdx.x % OUTPUT_CHANNELS, line = threadIdx.x / OUTPUT_CHANNELS;
   const int channel = firstChannel + lane;
-  __syncthreads();  // What was in the slab has been read, and the weights are written.
+  __syncthreads();  // The previous slab has been read, and the weights have been written.
   for (int m = line; m < 16 * other; m += BLOCK / OUTPUT_CHANNELS) {
     slab[m * pitch + lane] =
         xRows[m] != NO_ROW && channel < width ? x.start[static_cast<long long>(xRows[m]) * x.stride + channel] : 0.0f;
@@ -146,10 +146,10 @@ __device__ __forceinline__ void writeRows(float *y, int stride, const int *rows,
   }
 }
 
-/// Makes `rows` (shared memory, 16·other entries) the rows that the walk visits from `first` on.
+/// Sets `rows` (shared memory, 16·other entries) to the rows to visit from `first` on.
 template <int other, class Geometry>
 __device__ __forceinline__ void listRows(int *rows, const Geometry &geometry, int first) {
-  __syncthreads();  // The list before has been read.
+  __syncthreads();  // The previous list has been read.
   if (threadIdx.x < 16 * other) {
     const int index = first + static_cast<int>(threadIdx.x);
     rows[threadIdx.x] = index < geometry.count ? geometry.row(index) : NO_ROW;
@@ -181,7 +181,7 @@ __device__ __forceinline__ void findVisible(bool (&visible)[side][other], const 
 /// The forward of a tile of queries: with aₘ = scale·q·kₘ, o = Σ exp(aₘ − max)·vₘ/Σ exp(aₘ − max) and
 /// ℓ = max + ln Σ exp(aₘ − max).
 ///
-/// - queryRows: the tile's rows, 16·side in shared memory, written and met at a barrier
+/// - queryRows: the tile's rows, 16·side in shared memory, written and followed by a barrier
 /// - output, logSumExps: those of this sample and head; query row r is at output + r·outputStride, logSumExps +
 ///   r·logStride
 template <int side, int other, class Geometry>
@@ -214,7 +214,7 @@ __device__ __forceinline__ void attendTile(float *output, int outputStride, floa
         most = fmaxf(most, logits[i][j]);
       }
       most = fmaxf(largest[i], reduceSixteen(most, larger));
-      // What has been added up is relative to the old maximum. Before the first visible key there is neither.
+      // The sums so far are relative to the old maximum. Before the first visible key there are none.
       const float correction = largest[i] == -INFINITE ? 0.0f : expf(largest[i] - most);
       float sum = 0;
 #pragma unroll
@@ -242,7 +242,7 @@ __device__ __forceinline__ void attendTile(float *output, int outputStride, floa
   writeRows(output, outputStride, queryRows, firstChannel, width, sums, factors);
 }
 
-/// What the backward needs to know about a query again and again: ℓ, and do·o, which is Σ p·dp.
+/// What the backward needs repeatedly for a query: ℓ, and do·o, which is Σ p·dp.
 struct QueryTerms {
   const float *logSumExps, *means;
   int stride;
@@ -287,7 +287,7 @@ __device__ __forceinline__ void dQueryTile(float *dQueries, int outputStride, co
   writeRows(dQueries, outputStride, queryRows, firstChannel, width, sums, factors);
 }
 
-/// Adds to the gradients of a tile of keys and values what the queries of a walk give:
+/// Adds the contributions of the visited queries to the gradients of a tile of keys and values:
 /// dv += Σ p·do,  dk += Σ scale·p·(dp − do·o)·q
 template <int side, int other, class Geometry>
 __device__ __forceinline__ void addKeyTile(float (&dKeySums)[side][OUTPUT_CHANNELS / 16],
@@ -301,7 +301,7 @@ __device__ __forceinline__ void addKeyTile(float (&dKeySums)[side][OUTPUT_CHANNE
   const int firstChannel = blockIdx.z * OUTPUT_CHANNELS;
   for (int first = 0; first < geometry.count; first += 16 * other) {
     listRows<other>(queryRows, geometry, first);
-    // Keys are the rows of the tile here and queries its columns.
+    // Here keys are the rows of the tile and queries its columns.
     float products[side][other], dProbabilities[side][other];
     rowProducts(products, keys, keyRows, queries, queryRows, width);
     rowProducts(dProbabilities, values, keyRows, dOutput, queryRows, width);

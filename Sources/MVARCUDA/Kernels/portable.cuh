@@ -1,10 +1,10 @@
-// Everything the kernels need that plain CUDA C++ without headers does not give: shared memory with a name, tensor-core
-// products, asynchronous copies, and number types of 16 bits.
+// Everything that the kernels need beyond plain CUDA C++ without headers: named shared memory, tensor-core products,
+// asynchronous copies, and 16-bit number types.
 //
-// A kernel file includes this one and nothing else from outside. Two compilers read it: the run-time compiler of a GPU
-// (NVRTC, no header of the toolkit needed), for which the functions are single PTX instructions; and the C++ compiler
-// of the emulator, which defines the same names (CUDAEmulator/Device.hpp) before it reads a kernel. A kernel never asks
-// which of the two it is.
+// A kernel file includes this one and nothing from outside the folder. Two compilers read it: the run-time compiler of
+// a GPU (NVRTC, no header of the toolkit needed), for which the functions are single PTX instructions; and the C++
+// compiler of the emulator, which defines the same names (CUDAEmulator/Device.hpp) before it reads a kernel. A kernel
+// never depends on which of the two compiles it.
 
 #pragma once
 
@@ -12,37 +12,37 @@
 
 /// A kernel for blocks of 256 threads: `KERNEL(name, float *y, int count) { … }`. The emulator also lists it.
 #define KERNEL(name, ...) extern "C" __global__ void __launch_bounds__(BLOCK) name(__VA_ARGS__)
-/// The same, and at least so many blocks find room on a multiprocessor at a time: that many threads hide what each of
-/// them waits for, and the compiler gives each the registers that are left, no fewer.
+/// The same, with at least `blocks` blocks resident on a multiprocessor at a time: that many threads hide each other's
+/// latency, and the compiler limits the registers per thread accordingly.
 #define RESIDENT_KERNEL(blocks, name, ...)                                                                             \
   extern "C" __global__ void __launch_bounds__(BLOCK, blocks) name(__VA_ARGS__)
-/// An array in shared memory whose size is known when compiling.
+/// An array in shared memory whose size is known at compile time.
 #define SHARED_ARRAY(type, name, ...) __shared__ __align__(16) type name __VA_ARGS__
 /// The shared memory whose size is given at launch.
 #define DYNAMIC_SHARED(type, name)                                                                                     \
   extern __shared__ __align__(16) unsigned char name##Bytes[];                                                         \
   type *const name = reinterpret_cast<type *>(name##Bytes)
 
-/// The address of shared memory as PTX instructions want it.
+/// The address in shared memory as PTX instructions need it.
 __device__ __forceinline__ unsigned sharedAddress(const void *pointer) {
   return static_cast<unsigned>(__cvta_generic_to_shared(pointer));
 }
 
-/// Two numbers rounded to bfloat16 (nearest, ties to even), the first in the low half.
+/// Two floats rounded to bfloat16 (nearest, ties to even), the first in the low half.
 __device__ __forceinline__ unsigned packBF16(float low, float high) {
   unsigned packed;
   asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(high), "f"(low));
   return packed;
 }
 
-/// A number rounded to the 10 bits of mantissa that TF32 keeps (nearest, ties away from zero), as its 32 bits.
+/// A float rounded to the 10 mantissa bits that TF32 keeps (nearest, ties away from zero), as its 32 bits.
 __device__ __forceinline__ unsigned roundTF32(float value) {
   unsigned rounded;
   asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(rounded) : "f"(value));
   return rounded;
 }
 
-/// Four 8 × 8 matrices of 16-bit numbers (or 8 × 4 of 32 bits) from shared memory into the fragments of a warp.
+/// Four 8 × 8 matrices of 16-bit elements (or 8 × 4 of 32 bits) from shared memory into the fragments of a warp.
 ///
 /// Lane l gives the address of row l mod 8 of matrix l/8: 16 bytes, aligned. It receives in word j the 32 bits at row
 /// l/4, column word l mod 4 of matrix j.
@@ -53,7 +53,7 @@ __device__ __forceinline__ void loadMatrices(unsigned (&words)[4], const void *r
                : "memory");
 }
 
-/// d += a·b, with a of 16 × 16 and b of 16 × 8 bfloat16 numbers, summed in float32.
+/// d += a·b, with 16 × 16 and 16 × 8 bfloat16 matrices a and b, accumulated in float32.
 ///
 /// With g = lane/4 and t = lane mod 4: a = rows g and g + 8 at k = 2t, 2t + 1, then the same at k + 8; b = column g at
 /// k = 2t, 2t + 1 and at k + 8; d = (g, 2t), (g, 2t + 1), (g + 8, 2t), (g + 8, 2t + 1).
@@ -64,7 +64,7 @@ __device__ __forceinline__ void multiplyBF16(float (&d)[4], const unsigned (&a)[
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
-/// d += a·b, with a of 16 × 8 and b of 8 × 8 TF32 numbers, summed in float32.
+/// d += a·b, with 16 × 8 and 8 × 8 TF32 matrices a and b, accumulated in float32.
 ///
 /// With g = lane/4 and t = lane mod 4: a = (g, t), (g + 8, t), (g, t + 4), (g + 8, t + 4); b = (t, g), (t + 4, g); d as
 /// in `multiplyBF16`.
@@ -75,7 +75,7 @@ __device__ __forceinline__ void multiplyTF32(float (&d)[4], const unsigned (&a)[
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
-/// Starts copying 16 aligned bytes to shared memory without passing through registers; zeros where not `valid`.
+/// Starts copying 16 aligned bytes to shared memory without passing through registers; zeros if not `valid`.
 __device__ __forceinline__ void copyAsync(void *shared, const void *source, bool valid) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(sharedAddress(shared)), "l"(source),
                "r"(valid ? 16 : 0)
@@ -85,7 +85,7 @@ __device__ __forceinline__ void copyAsync(void *shared, const void *source, bool
 /// Ends a group of copies.
 __device__ __forceinline__ void commitCopies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 
-/// Waits until at most `pending` of the latest groups of this thread's copies are under way.
+/// Waits until at most `pending` of this thread's latest groups of copies are in flight.
 template <int pending> __device__ __forceinline__ void awaitCopies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(pending) : "memory");
 }
@@ -94,16 +94,16 @@ template <int pending> __device__ __forceinline__ void awaitCopies() {
 #error "on a host, kernels are compiled by the emulator, which includes Device.hpp first"
 #endif
 
-/// All 32 lanes of a warp take part.
+/// The mask of all 32 lanes of a warp.
 #define ALL_LANES 0xffffffffu
 
-/// −∞ and +∞, which have no literal.
+/// +∞ and −∞, which have no literal.
 #define INFINITE __int_as_float(0x7f800000)
 
 /// Threads of a block, unless a kernel says otherwise.
 #define BLOCK 256
 
-/// The first element of a thread that shares a loop over all elements with every thread of the grid, and the step.
+/// The first element of a thread in a grid-stride loop over all elements, and the stride.
 #define GRID_FIRST (static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x)
 #define GRID_STEP (static_cast<long long>(gridDim.x) * blockDim.x)
 

@@ -1,21 +1,21 @@
-// Matrix products C = A·B in tiles, for whatever A and B are.
+// Tiled matrix products C = A·B for any kinds of A and B.
 //
-// Every product of the model is Σₖ A(m, k)·B(n, k): both operands are seen as rows of a depth k. An operand is a type
-// that says where its numbers come from: a matrix, or for a convolution the patches of an image, which never exist in
-// memory.
+// Every product of the model is Σₖ A(m, k)·B(n, k): both operands are treated as rows of depth k. An operand is a type
+// that determines where its elements come from: a matrix, or for a convolution the patches of an image, which are never
+// stored in memory.
 //
 //     struct Operand {
-//       static constexpr bool depthIsContiguous;  // neighbors in memory: k and k + 1, or row and row + 1
-//       struct Row;                               // what can be worked out once for a row
+//       static constexpr bool depthIsContiguous;  // adjacent in memory: k and k + 1, or row and row + 1
+//       struct Row;                               // what can be computed once per row
 //       Row row(int index) const;
 //       float at(const Row &row, int k) const;    // never called outside the sizes
 //     };
 //
-// A block computes one tile of C. It walks along k in short steps; in each, all threads fetch a slab of A and of B into
-// registers while the slab before is being multiplied from shared memory, then store what they fetched into the other
-// of two buffers. So a number is read from device memory once per tile, not once per product.
+// A block computes one tile of C. It advances along k in short steps; in each, all threads fetch a slab of A and of B
+// into registers while the previous slab is multiplied from shared memory, then store the fetched values into the other
+// of two buffers. So an element is read from device memory once per tile, not once per product.
 //
-// What lies outside the sizes is fetched as zero, which adds nothing.
+// Elements outside the sizes are fetched as zero, which adds nothing.
 
 #pragma once
 #include "portable.cuh"
@@ -26,7 +26,8 @@ struct ProductSizes {
   int firstDepth, endDepth;
 };
 
-/// A matrix as an operand: at(r, k) = start[r·rowStride + k], or with `depthIsContiguous` false start[k·rowStride + r].
+/// A matrix as an operand: at(r, k) = start[r·rowStride + k], or start[k·rowStride + r] if `depthIsContiguous` is
+/// false.
 template <bool contiguous> struct MatrixOperand {
   static constexpr bool depthIsContiguous = contiguous;
   struct Row {
@@ -43,8 +44,8 @@ template <bool contiguous> struct MatrixOperand {
   }
 };
 
-/// The numbers of one thread's share of a slab of `tile` rows and `depth` steps of k, for 256 threads: slot i is at
-/// (slotRow(i), slotDepth(i)). Neighboring threads take what is neighboring in memory.
+/// One thread's elements of a slab of `tile` rows and `depth` steps of k, for 256 threads: slot i is at (slotRow(i),
+/// slotDepth(i)). Adjacent threads take adjacent elements in memory.
 template <class Operand, int tile, int depth> struct SlabShare {
   static constexpr int slots = tile * depth / BLOCK;
   const Operand &operand;
@@ -54,7 +55,7 @@ template <class Operand, int tile, int depth> struct SlabShare {
 
   __device__ __forceinline__ SlabShare(const Operand &operand, int firstRow, int rowLimit)
       : operand(operand), rowLimit(rowLimit), firstRow(firstRow) {
-    // Where rows are neighbors, a thread has the same row in every slot (256 is a multiple of the tile).
+    // If rows are adjacent in memory, a thread has the same row in every slot (256 is a multiple of the tile).
     if (!Operand::depthIsContiguous) onlyRow = operand.row(min(firstRow + slotRow(0), rowLimit - 1));
   }
 
@@ -65,7 +66,7 @@ template <class Operand, int tile, int depth> struct SlabShare {
     return Operand::depthIsContiguous ? threadIdx.x % depth : threadIdx.x / tile + i * (BLOCK / tile);
   }
 
-  /// The number at k of the row of slot i; zero outside.
+  /// The element at k of the row of slot i; zero outside.
   __device__ __forceinline__ float fetch(int i, int k, int endDepth) const {
     const int row = firstRow + slotRow(i);
     if (row >= rowLimit || k >= endDepth) return 0;
@@ -74,13 +75,14 @@ template <class Operand, int tile, int depth> struct SlabShare {
   }
 };
 
-/// A tile in float32 arithmetic: 16·side × 16·side numbers of C, side² of them in the registers of each of 256 threads.
+/// A tile in float32 arithmetic: 16·side × 16·side elements of C, side² of them in the registers of each of 256
+/// threads.
 ///
-/// A thread has rows in runs of four, 64 apart, and columns likewise: it then reads four neighbors at a time from
-/// shared memory, and the threads of a warp between them read without bank conflicts. Each number that is read is used
-/// `side` times, which is what lets the multiplications, not the reads, set the pace.
+/// A thread has rows in runs of four, 64 apart, and columns likewise: it then reads four adjacent elements at a time
+/// from shared memory, and the threads of a warp together read without bank conflicts. Each element read is used `side`
+/// times, so that the multiplications, not the reads, are the bottleneck.
 ///
-/// - output(row, column, value) is called once for every number of the tile.
+/// - output(row, column, value) is called once for every element of the tile.
 template <int side, class A, class B, class Output>
 __device__ __forceinline__ void productFloat32(const A &a, const B &b, const ProductSizes &sizes,
                                                const Output &output) {
@@ -133,7 +135,7 @@ __device__ __forceinline__ void productFloat32(const A &a, const B &b, const Pro
         for (int j = 0; j < side; ++j) sums[i][j] += rows[i] * columns[j];
       }
     }
-    // The other buffer was last read before the barrier that ended the step before this one.
+    // The other buffer was last read before the barrier that ended the previous step.
     if (more) store(buffer ^ 1);
     __syncthreads();
     buffer ^= 1;
@@ -149,7 +151,7 @@ __device__ __forceinline__ void productFloat32(const A &a, const B &b, const Pro
   }
 }
 
-/// Numbers as tensor cores take them in words of 32 bits: two of bfloat16.
+/// Operands as tensor cores take them, in 32-bit words: two bfloat16 values per word.
 struct BFloat16Words {
   static constexpr int numbers = 2;
   static __device__ __forceinline__ unsigned pack(const float (&values)[2]) { return packBF16(values[0], values[1]); }
@@ -158,7 +160,7 @@ struct BFloat16Words {
   }
 };
 
-/// Numbers as tensor cores take them in words of 32 bits: one of TF32.
+/// Operands as tensor cores take them, in 32-bit words: one TF32 value per word.
 struct TF32Words {
   static constexpr int numbers = 1;
   static __device__ __forceinline__ unsigned pack(const float (&values)[1]) { return roundTF32(values[0]); }
@@ -169,12 +171,12 @@ struct TF32Words {
 
 /// A tile of 128 × 128 on tensor cores: operands rounded to `Words`, sums in float32.
 ///
-/// A slab is 16 words deep (32 bfloat16 or 16 TF32 numbers) and lies in shared memory as words [row][k]; in words, the
-/// fragments of both kinds of number look the same, 16 × 8 of A and 8 × 8 of B. Rows are 20 words apart: eight of them,
-/// read at once by a lane group of ldmatrix, then fall into different banks. Each of the 8 warps computes 64 × 32
-/// numbers as 4 × 4 products of 16 × 8.
+/// A slab is 16 words deep (32 bfloat16 or 16 TF32 values) and is stored in shared memory as words [row][k]; in words,
+/// the fragments of both types look the same, 16 × 8 of A and 8 × 8 of B. Rows are 20 words apart: eight of them, read
+/// at once by a lane group of ldmatrix, then fall into different banks. Each of the 8 warps computes 64 × 32 elements
+/// as 4 × 4 products of 16 × 8.
 ///
-/// - output(row, column, value) is called once for every number of the tile.
+/// - output(row, column, value) is called once for every element of the tile.
 template <class Words, class A, class B, class Output>
 __device__ __forceinline__ void productTensorCores(const A &a, const B &b, const ProductSizes &sizes,
                                                    const Output &output) {
@@ -228,14 +230,14 @@ __device__ __forceinline__ void productTensorCores(const A &a, const B &b, const
 #pragma unroll
     for (int step = 0; step < words; step += 8) {
       unsigned fragmentsA[4][4], fragmentsB[4][2];
-      // Of the four 8 × 4-word pieces of A: upper left, lower left, upper right, lower right; a lane names a row of
-      // one.
+      // Of the four 8 × 4-word pieces of A: upper left, lower left, upper right, lower right; each lane gives the
+      // address of a row of one.
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         loadMatrices(fragmentsA[i],
                      &slabsA[buffer][warpRow + 16 * i + lane / 8 % 2 * 8 + lane % 8][step + lane / 16 * 4]);
       }
-      // Of B, two fragments at once: lower and upper k of eight columns, then of the next eight.
+      // Two fragments of B at once: lower and upper k of eight columns, then of the next eight.
 #pragma unroll
       for (int j = 0; j < 4; j += 2) {
         unsigned pieces[4];
@@ -267,7 +269,7 @@ __device__ __forceinline__ void productTensorCores(const A &a, const B &b, const
   }
 }
 
-/// The ways to compute a tile, for kernels that exist in each.
+/// The ways to compute a tile, for kernels that exist in every precision.
 struct Float32 {
   template <class A, class B, class Output>
   static __device__ __forceinline__ void run(const A &a, const B &b, const ProductSizes &sizes, const Output &output) {

@@ -1,5 +1,5 @@
-// Sums and maxima over the 32 lanes of a warp and over a block. The order of the additions depends on nothing but the
-// shape of the block, so a result is the same in every run.
+// Sums and maxima over the 32 lanes of a warp and over a block. The order of the additions depends only on the shape of
+// the block, so a result is the same in every run.
 
 #pragma once
 #include "portable.cuh"
@@ -16,10 +16,10 @@ struct Maximum {
   template <class T> static __device__ __forceinline__ T neutral() { return -INFINITE; }
 };
 
-/// The row of this thread's warp where each warp of a block of 256 threads takes one; may be past the last.
+/// The row of this thread's warp if each warp of a block of 256 threads processes one; may be past the last.
 #define WARP_ROW (static_cast<long long>(blockIdx.x) * (BLOCK / 32) + threadIdx.x / 32)
 
-/// The reduction of one value per lane, in every lane: partners at distance 16, 8, 4, 2, 1 exchange what they have.
+/// The reduction of one value per lane, in every lane: lanes at distance 16, 8, 4, 2, 1 exchange their partial results.
 template <class Operation, class T> __device__ __forceinline__ T reduceWarp(T value) {
   for (int distance = 16; distance > 0; distance /= 2) {
     value = Operation::of(value, __shfl_xor_sync(ALL_LANES, value, distance));
@@ -33,7 +33,7 @@ template <class Operation, class T> __device__ __forceinline__ T reduceBlock(T v
   SHARED_ARRAY(T, partial, [32]);
   const unsigned lane = threadIdx.x % 32;
   value = reduceWarp<Operation>(value);
-  __syncthreads();  // An earlier call's readers are done with `partial`.
+  __syncthreads();  // The readers of an earlier call are done with `partial`.
   if (lane == 0) partial[threadIdx.x / 32] = value;
   __syncthreads();
   return reduceWarp<Operation>(lane < blockDim.x / 32 ? partial[lane] : Operation::template neutral<T>());

@@ -4,7 +4,7 @@
 import TensorCore
 
 extension CUDA: AttentionOps {
-  /// softmax(softmaxScale·q kᵀ) v, each span of queries seeing its span of keys.
+  /// softmax(softmaxScale·q kᵀ) v, where each span of queries sees its span of keys.
   public static func attention(_ heads: Heads<CUDA>, spans: [AttentionSpan], softmaxScale: Float)
     -> (output: Tensor<CUDA>, saved: AttentionSaved<CUDA>)
   {
@@ -12,7 +12,7 @@ extension CUDA: AttentionOps {
     let engine = heads.queries.device
     let output = empty(heads.queries.shape, on: engine)
     let logSumExp = empty([sizes.batch, sizes.queries, sizes.heads], on: engine)
-    // A tile of 64 queries would be mostly empty in a span of few.
+    // A tile of 64 queries would be mostly empty for a short span.
     let groups = [
       (kernel: Kernel.attention, side: 64, spans: spans.filter { $0.queries.count > 16 }),
       (kernel: Kernel.attentionSmall, side: 16, spans: spans.filter { $0.queries.count <= 16 }),
@@ -62,14 +62,14 @@ extension CUDA: AttentionOps {
     return gradients
   }
 
-  // MARK: What attention on maps shares
+  // MARK: Shared with attention on maps
 
   /// The launch of a kernel whose blocks take a tile of a sample and head, and 64 channels.
   static func headTiles(_ tiles: Int, _ samplesAndHeads: Int, width: Int) -> LaunchShape {
     LaunchShape(tiles, samplesAndHeads, width.dividedUp(by: 64))
   }
 
-  /// Room for the gradients of queries, keys and values.
+  /// Uninitialized gradients of queries, keys and values.
   static func emptyGradients(_ heads: Heads<CUDA>) -> Heads<CUDA> {
     let engine = heads.queries.device
     return Heads(

@@ -1,4 +1,5 @@
-// Rows of a table by index, and the index of the row nearest to a vector. The formulas stand at the kernels in Codebook.cu.
+// Rows of a table by index, and the index of the row nearest to a vector. The formulas are documented at the kernels in
+// Codebook.cu.
 
 import TensorCore
 
@@ -16,7 +17,7 @@ extension CUDA: CodebookOps {
     return y  // [..., C]
   }
 
-  /// Rows of dOutput added where they came from.
+  /// Rows of dOutput added to the rows that they were read from.
   public static func dEmbedding(_ dOutput: Tensor<CUDA>, _ indices: Indices<CUDA>, rows: Int) -> Tensor<CUDA> {
     precondition(
       dOutput.shape.dimensions.dropLast().elementsEqual(indices.shape.dimensions),
@@ -30,7 +31,7 @@ extension CUDA: CodebookOps {
     return dTable  // [V, C]
   }
 
-  /// The codebook row nearest to each vector; the first of equal ones.
+  /// The codebook row nearest to each vector; the first one in case of a tie.
   public static func nearestCode(_ vectors: Tensor<CUDA>, codebook: Tensor<CUDA>, metric: CodeMetric) -> Indices<CUDA> {
     precondition(
       codebook.shape.rank == 2 && codebook.shape[0] > 0 && vectors.shape.rank >= 1

@@ -47,7 +47,7 @@ extension CUDA: ConvolutionOps {
     let columns = sizes.inputs * sizes.kernelHeight * sizes.kernelWidth
     let (across, down) = (columns.dividedUp(by: 128), sizes.outputs.dividedUp(by: 128))
     let wanted = (2 * engine.multiprocessors).dividedUp(by: max(across * down, 1))
-    // A part of fewer positions than this takes longer to add up than to compute.
+    // With fewer positions than this, a part takes longer to sum than to compute.
     let partPositions = max(positions.dividedUp(by: wanted), 256)
     let parts = max(positions.dividedUp(by: partPositions), 1)
     let partialSums = empty([parts, shape.count], on: engine)
@@ -66,7 +66,7 @@ extension CUDA: ConvolutionOps {
     return columnSums(sums, rows: sizes.batch, as: [sizes.outputs])
   }
 
-  /// The sizes as all kernels of the file take them.
+  /// The sizes as arguments, in the order of all kernels of the file.
   private static func arguments(_ sizes: ConvolutionSizes, _ parameters: ConvolutionParameters) -> [KernelArgument] {
     [
       sizes.batch, sizes.inputs, sizes.height, sizes.width, sizes.outputs, sizes.kernelHeight, sizes.kernelWidth,

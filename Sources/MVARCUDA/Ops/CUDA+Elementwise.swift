@@ -1,5 +1,5 @@
-// Operators that treat every element alike: sums, gated residuals, activations and softmax. The formulas stand at the
-// kernels in Elementwise.cu. Results are written over an input that nobody else refers to. Rearrangements are in
+// Element-wise operators: sums, gated residuals, activations and softmax. The formulas are documented at the kernels in
+// Elementwise.cu. Results overwrite an input to which no other reference exists. Rearrangements are in
 // CUDA+Rearrange.swift.
 
 import TensorCore
@@ -48,9 +48,9 @@ extension CUDA: ElementwiseOps {
     return columnSums(dOutput, rows: dOutput.shape[0], as: shape)
   }
 
-  /// The sums of the columns of a matrix [rows, columns], as a tensor of the given shape with so many elements.
+  /// The sums of the columns of a matrix [rows, columns], as a tensor of the given shape, which has that many elements.
   ///
-  /// Many rows are summed in parts of some hundred first, so that there is work for the whole device.
+  /// Many rows are first summed in parts of a few hundred, so that there is work for the whole device.
   static func columnSums(_ x: Tensor<CUDA>, rows: Int, as shape: Shape) -> Tensor<CUDA> {
     let columns = shape.count
     let partRows = max(256, rows.dividedUp(by: 256))
@@ -100,7 +100,7 @@ extension CUDA: ElementwiseOps {
     return GatedResidualGradients(branch: dBranch, gain: dGain)
   }
 
-  /// A factor for every sample, as a kernel gets them; a null pointer for none.
+  /// A factor per sample, as a kernel argument; a null pointer for none.
   private static func factors(_ keep: [Float]?, on engine: CUDAEngine) -> KernelArgument {
     guard let keep else { return .null }
     return engine.attempt { try DeviceArray(keep, on: engine).argument } ?? .null
@@ -141,10 +141,10 @@ extension CUDA: ElementwiseOps {
     return dx
   }
 
-  /// A block for every row; none where the rows are empty.
+  /// A block for every row; none if the rows are empty.
   private static func rowsOf(_ x: Tensor<CUDA>) -> LaunchShape { LaunchShape(x.shape.count == 0 ? 0 : x.shape.rows) }
 
-  /// An element-wise kernel of one input.
+  /// Launches an element-wise kernel with one input.
   private static func map(_ kernel: Kernel, _ x: consuming Tensor<CUDA>) -> Tensor<CUDA> {
     reusing(x) { x, result in
       let count = x.shape.count
@@ -152,7 +152,7 @@ extension CUDA: ElementwiseOps {
     }
   }
 
-  /// The gradient of an element-wise kernel of one input.
+  /// Launches the gradient of an element-wise kernel with one input.
   private static func slope(_ kernel: Kernel, _ dOutput: Tensor<CUDA>, _ x: Tensor<CUDA>) -> Tensor<CUDA> {
     precondition(dOutput.shape == x.shape, "\(kernel.name): gradient \(dOutput.shape), x \(x.shape)")
     let dx = empty(x.shape, on: x.device)

@@ -1,4 +1,4 @@
-// Group normalization with the activation that follows it. The formulas stand at the kernels in GroupNorm.cu.
+// Group normalization with the activation that follows it. The formulas are documented at the kernels in GroupNorm.cu.
 
 import TensorCore
 
@@ -67,7 +67,7 @@ extension CUDA: NormalizationOps {
       bias: columnSums(biasTerms, rows: sizes.batch, as: bias.shape))
   }
 
-  /// The launch of a kernel whose blocks take 1024 positions of a plane.
+  /// The launch of a kernel whose blocks process 1024 positions of a plane each.
   private static func planes(_ sizes: GroupNormSizes) -> LaunchShape {
     LaunchShape(sizes.positions.dividedUp(by: 1024), min(sizes.batch * sizes.channels, 65_535))
   }

@@ -1,4 +1,4 @@
-// Rows divided by their length. The formulas stand at the kernels in L2Normalize.cu.
+// Rows divided by their length. The formulas are documented at the kernels in L2Normalize.cu.
 
 import TensorCore
 

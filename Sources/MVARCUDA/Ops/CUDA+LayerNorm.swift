@@ -1,4 +1,4 @@
-// Layer and adaptive layer normalization. The formulas stand at the kernels in LayerNorm.cu; group and L2
+// Layer and adaptive layer normalization. The formulas are documented at the kernels in LayerNorm.cu; group and L2
 // normalization, which complete the family, are in CUDA+GroupNorm.swift and CUDA+L2Normalize.swift.
 
 import TensorCore
@@ -34,7 +34,7 @@ extension CUDA {
     return dx
   }
 
-  /// LN(x)·(1 + scale) + shift, the vectors being those of the sample.
+  /// LN(x)·(1 + scale) + shift, with the sample's vectors.
   public static func adaptiveLayerNorm(
     _ x: Tensor<CUDA>, scale: Tensor<CUDA>, shift: Tensor<CUDA>, epsilon: Float
   ) -> (output: Tensor<CUDA>, saved: LayerNormSaved<CUDA>) {
@@ -76,10 +76,10 @@ extension CUDA {
     return AdaptiveLayerNormGradients(x: dx, scale: dScale, shift: dShift)
   }
 
-  /// The launch of a kernel in which each of the 8 warps of a block takes a row.
+  /// The launch of a kernel in which each of the 8 warps of a block processes a row.
   static func warpRows(_ rows: Int) -> LaunchShape { LaunchShape(rows.dividedUp(by: 8)) }
 
-  /// Room for the mean and reciprocal deviation of every row.
+  /// Uninitialized memory for the mean and reciprocal deviation of every row.
   private static func emptyStatistics(_ x: Tensor<CUDA>) -> LayerNormSaved<CUDA> {
     let shape: Shape = [x.shape.rows]
     return LayerNormSaved(

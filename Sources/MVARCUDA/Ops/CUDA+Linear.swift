@@ -1,5 +1,5 @@
-// The linear layer y = x Wᵀ + b and its gradients. The kernels are in Linear.cu, one for each precision; the engine
-// may leave the products to cuBLAS instead.
+// The linear layer y = x Wᵀ + b and its gradients. The kernels are in Linear.cu, one for each precision; the engine can
+// have cuBLAS compute the products instead.
 
 import TensorCore
 
@@ -47,9 +47,9 @@ extension CUDA: LinearAlgebraOps {
       bias: hasBias ? columnSums(dOutput, rows: sizes.rows, as: [sizes.outputs]) : nil)
   }
 
-  // MARK: By our own kernels
+  // MARK: With our own kernels
 
-  /// Gives a product to the device: one, with α = 1.
+  /// Launches a single product, with α = 1.
   private static func launch(
     _ kernels: ProductKernels, _ product: MatrixProduct, on engine: CUDAEngine, _ operands: [KernelArgument]
   ) {
@@ -57,7 +57,7 @@ extension CUDA: LinearAlgebraOps {
       (product.columns.dividedUp(by: side), product.rows.dividedUp(by: side))
     }
     let large = tiles(128)
-    // Small tiles read more, but large ones that leave half of the device idle take longer.
+    // Small tiles read more, but large ones that leave half the device idle take longer.
     let isSmall = engine.precision == .float32 && large.across * large.down < engine.multiprocessors
     let (across, down) = isSmall ? tiles(64) : large
     engine.launch(
@@ -66,9 +66,9 @@ extension CUDA: LinearAlgebraOps {
         + [.long(0), .long(0), .long(0)])
   }
 
-  // MARK: By cuBLAS
+  // MARK: With cuBLAS
 
-  /// Gives a product to the library.
+  /// Has the library compute a product.
   private static func multiply(
     _ product: MatrixProduct, into c: Tensor<CUDA>, _ a: KernelArgument, _ b: KernelArgument,
     by library: CuBLASHandle
@@ -76,7 +76,7 @@ extension CUDA: LinearAlgebraOps {
     let engine = c.device
     if product.count == 0 { return }
     if product.depth == 0 {
-      // Sums of nothing; a matrix without columns has no address.
+      // Empty sums; a matrix without columns has no address.
       engine.launch(
         .fill, elements: product.count, [c.argument, .float(0), .long(product.count)])
       return
@@ -84,7 +84,7 @@ extension CUDA: LinearAlgebraOps {
     engine.attempt { try library.multiply(product, into: c.argument, a, b, in: engine.precision) }
   }
 
-  /// A matrix as the library takes it: its numbers, or a copy of them that is rounded to bfloat16.
+  /// A matrix as the library's operand: its elements, or a copy of them rounded to bfloat16.
   private static func operand(_ x: Tensor<CUDA>) -> KernelArgument {
     let engine = x.device
     guard engine.precision == .bfloat16 else { return x.argument }
@@ -96,13 +96,13 @@ extension CUDA: LinearAlgebraOps {
   }
 }
 
-/// Kernels that compute the same in different precisions.
+/// Kernels that compute the same result in different precisions.
 struct PrecisionKernels {
   let float32: Kernel
   let tf32: Kernel
   let bfloat16: Kernel
 
-  /// The kernel of a precision.
+  /// The kernel for a precision.
   subscript(precision: CUDAEngine.Precision) -> Kernel {
     switch precision {
     case .float32: float32
@@ -112,7 +112,7 @@ struct PrecisionKernels {
   }
 }
 
-/// The kernels of one of the products of a linear layer.
+/// The kernels for one of the products of a linear layer.
 private struct ProductKernels {
   /// With tiles of 128 × 128.
   let large: PrecisionKernels

@@ -1,9 +1,9 @@
-// Cross-entropy, mean squared and absolute errors, and sums. The formulas stand at the kernels in Loss.cu.
+// Cross-entropy, mean squared and absolute errors, and sums. The formulas are documented at the kernels in Loss.cu.
 
 import TensorCore
 
 extension CUDA: LossOps {
-  /// (1 − ls)·(ℓ − x[t]) + ls·(ℓ − mean(x)) of every row, and ℓ = ln Σ exp x.
+  /// (1 − ls)·(ℓ − x[t]) + ls·(ℓ − mean(x)) for every row, and ℓ = ln Σ exp x.
   public static func crossEntropy(_ logits: Tensor<CUDA>, targets: Indices<CUDA>, labelSmoothing: Float)
     -> (losses: Tensor<CUDA>, logSumExp: Tensor<CUDA>)
   {
@@ -87,7 +87,7 @@ extension CUDA: LossOps {
     return dx
   }
 
-  /// factor·Σ of what a kernel adds up of every element, rounded once.
+  /// factor·Σ of the terms that a kernel computes for every element, rounded once.
   private static func total(_ kernel: Kernel, _ x: Tensor<CUDA>, _ y: Tensor<CUDA>?, times factor: Double)
     -> Tensor<CUDA>
   {
@@ -96,8 +96,8 @@ extension CUDA: LossOps {
     return result  // [1]
   }
 
-  /// Adds something up in double precision: in parts by `kernel`, whose number depends on nothing but the count, and
-  /// the parts by `finishSum`.
+  /// Sums in double precision: `kernel` computes partial sums, whose number depends only on the count, and `finishSum`
+  /// adds them.
   ///
   /// - Parameters:
   ///   - result: where the sum goes in single precision, or a null pointer

@@ -3,7 +3,7 @@
 import TensorCore
 
 extension CUDA {
-  /// softmax(softmaxScale·q kᵀ) v, each query seeing the window around it.
+  /// softmax(softmaxScale·q kᵀ) v, where each query sees the window around it.
   public static func neighborhoodAttention(_ heads: Heads<CUDA>, window: Int, softmaxScale: Float)
     -> (output: Tensor<CUDA>, saved: AttentionSaved<CUDA>)
   {

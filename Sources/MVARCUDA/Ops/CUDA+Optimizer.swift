@@ -1,20 +1,20 @@
-// AdamW and the norm of gradients. The formulas stand at the kernels in Optimizer.cu and Loss.cu.
+// AdamW and the norm of gradients. The formulas are documented at the kernels in Optimizer.cu and Loss.cu.
 
 import Foundation
 import TensorCore
 
 extension CUDA: OptimizerOps {
-  /// Σx² in double precision. It waits for the device, and is NaN after a failure of the engine, which the next transfer
-  /// throws.
+  /// Σx² in double precision. Waits for the device; the result is NaN after a failure of the engine, which the next
+  /// transfer throws.
   public static func sumOfSquares(_ x: Tensor<CUDA>) -> Double {
     let sum = DeviceArray<Double>(count: 1, on: x.device)
     launchSum(.sumOfSquares, x, nil, times: 1, result: .null, precise: sum.argument)
     return x.device.attempt { try sum.values()[0] } ?? .nan
   }
 
-  /// Σx² of each tensor in double precision. It waits for the device once.
+  /// Σx² of each tensor in double precision. Waits for the device once.
   ///
-  /// - Throws: whatever made the engine fail.
+  /// - Throws: the error that made the engine fail.
   public static func sumsOfSquares(_ tensors: [Tensor<CUDA>]) throws -> [Double] {
     guard let engine = tensors.first?.device else { return [] }
     let sums = DeviceArray<Double>(count: tensors.count, on: engine)
@@ -40,7 +40,7 @@ extension CUDA: OptimizerOps {
     makeOwned(&secondMoment)
     let step = Double(settings.step)
     let (first, second) = (settings.betas[0], settings.betas[1])
-    // Combined in double precision and rounded once, so that 1 − β₂ keeps its digits.
+    // Combined in double precision and rounded once, so that 1 − β₂ does not lose digits.
     let numbers = [
       first, 1 - first, second, 1 - second, settings.learningRate / (1 - pow(first, step)),
       (1 - pow(second, step)).squareRoot(), 1 - settings.learningRate * settings.decay, settings.epsilon,
@@ -52,7 +52,7 @@ extension CUDA: OptimizerOps {
         + numbers.map { .float(Float($0)) } + [.long(shape.count)])
   }
 
-  /// Makes a tensor's memory its own: copied if anybody else refers to it.
+  /// Makes a tensor the sole owner of its memory: copies it if other references exist.
   private static func makeOwned(_ x: inout Tensor<CUDA>) {
     if isKnownUniquelyReferenced(&x.storage.buffer) { return }
     let shared = x.storage

@@ -1,10 +1,10 @@
-// Moving numbers without changing them: exchanging two axes, joining along an axis, taking part of one. The formulas
-// stand at the kernels in Rearrange.cu.
+// Rearranging elements without changing them: swapping two axes, joining along an axis, slicing one. The formulas are
+// documented at the kernels in Rearrange.cu.
 
 import TensorCore
 
 extension CUDA {
-  /// The last two axes exchanged.
+  /// The last two axes swapped.
   public static func transpose(_ x: Tensor<CUDA>) -> Tensor<CUDA> {
     precondition(x.shape.rank >= 2, "transpose: x \(x.shape)")
     let (rows, columns) = (x.shape[-2], x.shape[-1])
@@ -17,7 +17,7 @@ extension CUDA {
     return y  // [..., S, R]
   }
 
-  /// The parts behind one another along an axis.
+  /// The parts joined along an axis.
   public static func concatenate(_ parts: [Tensor<CUDA>], axis: Int) -> Tensor<CUDA> {
     let shape = Shape.concatenated(parts.map(\.shape), axis: axis)
     let sizes = AxisSizes(shape, axis: axis)
@@ -48,7 +48,7 @@ extension CUDA {
     return y
   }
 
-  /// dOutput in place, zeros elsewhere.
+  /// dOutput at its position, zeros elsewhere.
   public static func dSlice(_ dOutput: Tensor<CUDA>, shape: Shape, axis: Int, _ range: Range<Int>) -> Tensor<CUDA> {
     let sizes = AxisSizes(shape, axis: axis, range: range)
     precondition(

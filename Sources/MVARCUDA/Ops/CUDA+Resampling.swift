@@ -1,4 +1,5 @@
-// Maps of other sizes: area, bicubic, and doubling by repetition. The formulas stand at the kernels in Resampling.cu.
+// Resizing maps: area, bicubic, and doubling by repetition. The formulas are documented at the kernels in
+// Resampling.cu.
 
 import TensorCore
 
@@ -18,7 +19,7 @@ extension CUDA: ResamplingOps {
     resize(.bicubicResize, x, height: height, width: width)
   }
 
-  /// Each gradient sent to its 4 × 4 inputs with the same weights.
+  /// Each gradient distributed to its 4 × 4 inputs with the same weights.
   public static func dBicubicResize(_ dOutput: Tensor<CUDA>, height: Int, width: Int) -> Tensor<CUDA> {
     dResize(.dBicubicResize, dOutput, height: height, width: width)
   }
@@ -59,7 +60,7 @@ extension CUDA: ResamplingOps {
     return y
   }
 
-  /// - Parameter height: of the input of the forward, like `width`.
+  /// - Parameter height: the height of the forward pass's input, like `width`.
   private static func dResize(_ kernel: Kernel, _ dOutput: Tensor<CUDA>, height: Int, width: Int) -> Tensor<CUDA> {
     let shape = dOutput.shape
     precondition(shape.rank == 4 && height > 0 && width > 0, "\(kernel.name): gradient \(shape), \(height) × \(width)")

@@ -1,5 +1,5 @@
-// From logits to tokens: guidance, top-k and top-p, sampling, and the Gumbel softmax. The formulas stand at the kernels in
-// Sampling.cu.
+// From logits to tokens: guidance, top-k and top-p, sampling, and the Gumbel softmax. The formulas are documented at
+// the kernels in Sampling.cu.
 
 import TensorCore
 
@@ -30,7 +30,7 @@ extension CUDA: SamplingOps {
             .int(min(topK, width)), .double(topP), .int(width),
           ])
       }
-      // With top-p, a block keeps the weights of its row: beside itself, or in device memory where they do not fit.
+      // With top-p, a block keeps the weights of its row: in shared memory, or in device memory if they do not fit.
       let weightBytes = topP > 0 ? 8 * width : 0
       if weightBytes <= engine.dynamicSharedBytes {
         launch(0..<rows, room: .null, sharedBytes: weightBytes)
@@ -82,7 +82,7 @@ extension CUDA: SamplingOps {
     }
   }
 
-  /// Seed and stream of every image as a kernel gets them.
+  /// The seed and stream of every image as a kernel argument.
   private static func argument(_ streams: [RandomStream], on engine: CUDAEngine) -> KernelArgument {
     let words = streams.flatMap { [$0.seed, $0.stream] }
     return engine.attempt { try DeviceArray(words, on: engine).argument } ?? .null

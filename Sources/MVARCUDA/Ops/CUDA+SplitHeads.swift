@@ -1,9 +1,10 @@
-// The qkv projection cut into queries, keys and values per head. The formulas stand at the kernels in SplitHeads.cu.
+// The qkv projection split into queries, keys and values per head. The formulas are documented at the kernels in
+// SplitHeads.cu.
 
 import TensorCore
 
 extension CUDA {
-  /// q, k and v of every head; normalized, and queries scaled, with a logit scale.
+  /// q, k and v of every head; with a logit scale, q and k are normalized and q is scaled.
   public static func splitHeads(_ qkv: Tensor<CUDA>, heads: Int, logitScale: Tensor<CUDA>?) -> Heads<CUDA> {
     let sizes = SplitHeadsSizes(qkv: qkv.shape, heads: heads, logitScale: logitScale?.shape)
     let engine = qkv.device

@@ -1,14 +1,14 @@
 // Reads little-endian integers, text and runs of bytes from a region, one after the other.
 //
-// Every read is checked; running off the end is an error that says what was being read. It does not interpret
-// anything: the formats do.
+// Every read is checked; running off the end is an error that says what was being read. It interprets nothing; the
+// formats do.
 
 import MVARFiles
 
 /// A position that moves through a region of bytes.
 struct ByteCursor {
   let region: ByteRegion
-  /// Where the bytes stand, in words that complete "the … ends in the middle of".
+  /// Where the bytes are, in words that complete "the … ends in the middle of".
   let subject: String
   private(set) var position: Int
 
@@ -65,7 +65,7 @@ struct ByteCursor {
     return text
   }
 
-  /// Text up to the next line feed, which is read and dropped.
+  /// Text up to the next line feed, which is read and discarded.
   mutating func readLine(limit: Int = 4096) throws -> String {
     var bytes: [UInt8] = []
     while true {

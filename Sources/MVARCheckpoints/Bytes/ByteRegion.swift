@@ -1,7 +1,7 @@
-// A run of bytes that either lies in a mapped file (nothing is copied) or is owned (an inflated zip entry).
+// A run of bytes that is either in a mapped file (nothing is copied) or owned (an inflated zip entry).
 //
-// The range is checked once, when the region is made; slices are checked against the region. Parsers see only
-// regions, so they neither know nor care whether the bytes came from the disk or from the inflater.
+// The range is checked once, when the region is created; slices are checked against the region. Parsers see only
+// regions, so it does not matter to them whether the bytes came from the disk or from the inflater.
 
 /// Bytes in a mapped file or in memory.
 package struct ByteRegion: Sendable {

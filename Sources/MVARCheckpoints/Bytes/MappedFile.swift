@@ -1,7 +1,8 @@
 // A file mapped read-only into memory: opening costs the same for a kilobyte and for ten gigabytes.
 //
-// Every access is checked against the length the file had when it was opened. Only regular files are mapped. A file that another process shortens while it is mapped
-// cannot be protected completely, but `checkStillWhole` notices it before a bulk read.
+// Every access is checked against the length of the file when it was opened. Only regular files are mapped. There is no
+// complete protection against another process shortening a mapped file, but `checkStillWhole` notices it before a bulk
+// read.
 
 import Foundation
 import MVARFiles
@@ -55,7 +56,7 @@ public final class MappedFile: Sendable {
   /// - Parameters:
   ///   - range: a range inside `0 ..< count`.
   ///   - body: receives the bytes, which are valid only during the call.
-  /// - Throws: `FileError` if the range leaves the file; whatever `body` throws.
+  /// - Throws: `FileError` if the range extends beyond the file; anything that `body` throws.
   public func withBytes<Result>(
     in range: Range<Int>, _ body: (UnsafeRawBufferPointer) throws -> Result
   ) throws -> Result {
@@ -65,7 +66,7 @@ public final class MappedFile: Sendable {
     return try body(validated(range))
   }
 
-  /// A range that was checked when a `ByteRegion` was made of it.
+  /// A range that was checked when its `ByteRegion` was created.
   func validated(_ range: Range<Int>) -> UnsafeRawBufferPointer {
     precondition(range.lowerBound >= 0 && range.upperBound <= count, "a byte region lies inside its file")
     guard let base else { return UnsafeRawBufferPointer(start: nil, count: 0) }

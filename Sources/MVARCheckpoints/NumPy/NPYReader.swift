@@ -2,8 +2,8 @@
 //
 //   \x93NUMPY | version 1, 2 or 3 | header length | {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), } | data
 //
-// Row- and column-major arrays of plain little-endian numbers. Python objects (which would need unpickling), records,
-// text and big-endian numbers are refused. The data must end with the file.
+// Reads row- and column-major arrays of plain little-endian values. Python objects (which would need unpickling),
+// records, text and big-endian values are refused. The data must end where the file ends.
 
 import MVARFiles
 
@@ -41,7 +41,7 @@ enum NPYReader {
       throw FileError(
         "a \(scalarType) array of shape \(header.shape) takes \(count * scalarType.byteWidth) bytes, not \(data.count)")
     }
-    // The products are parts of one that was just checked.
+    // These are partial products of one that was just checked.
     var strides: [Int] = []
     var stride = 1
     for size in header.shape {
@@ -103,7 +103,7 @@ struct NPYHeader {
   }
 }
 
-/// Reads the few kinds of Python literal that occur in NumPy headers.
+/// Reads the few kinds of Python literals that occur in NumPy headers.
 private struct LiteralScanner {
   static let malformed = FileError("the NumPy header is malformed")
 

@@ -1,7 +1,7 @@
 // Writes NumPy arrays: one to a `.npy` file, several to a stored `.npz` archive (as `numpy.savez` does).
 //
-// Elements start at multiples of 64 bytes. Types NumPy lacks (bfloat16, 8-bit floats) are refused rather than
-// converted: convert them first. Nothing is compressed.
+// Elements start at multiples of 64 bytes. Types that NumPy lacks (bfloat16, 8-bit floats) are refused rather than
+// converted; convert them first. Nothing is compressed.
 
 import MVARFiles
 
@@ -64,9 +64,9 @@ public enum NPZWriter {
   /// - Parameters:
   ///   - name: the array's name without `.npy`.
   ///   - path: the file to write.
-  ///   - body: writes all elements, row-major and little endian.
+  ///   - body: writes all elements, row-major and little-endian.
   /// - Throws: `FileError` if `body` writes too much or too little, NumPy lacks the type, or the file cannot be
-  ///   written; whatever `body` throws.
+  ///   written; anything that `body` throws.
   public static func write(
     _ name: String, scalarType: ScalarType, shape: [Int], to path: String,
     _ body: (inout FileOutput) throws -> Void

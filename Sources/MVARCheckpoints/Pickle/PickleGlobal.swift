@@ -1,12 +1,12 @@
-// The names a pickle may use, all of them harmless, and what each stands for here.
+// The names that a pickle may use, all of them harmless, and what each means here.
 //
-// A pickle is a program that can name any Python function. Whatever is not in this list is an error as soon as it is
-// named, even if it would never be called; and the ones in the list are not called either, they select a few lines of
+// A pickle is a program that can name any Python function. Any name that is not in this list is an error as soon as it
+// appears, even if it would never be called; the names in the list are not called either: they select a few lines of
 // Swift in `PickleMachine+Calls.swift`.
 
 import MVARFiles
 
-/// A name this module understands.
+/// A name that this module understands.
 enum PickleGlobal: Equatable, Sendable {
   case rebuildTensor, rebuildTensorVersion2, rebuildTensorVersion3
   case rebuildParameter, rebuildParameterWithState, rebuildFromType

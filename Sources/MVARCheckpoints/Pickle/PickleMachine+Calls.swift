@@ -1,7 +1,7 @@
 // What the few permitted names do when a pickle "calls" them: describe a tensor, or make a plain container.
 //
-// The argument lists are those PyTorch, collections, argparse and NumPy write; anything else is an error. Gradients,
-// hooks and attributes attached to tensors are dropped.
+// The argument lists are those that PyTorch, collections, argparse and NumPy write; anything else is an error.
+// Gradients, hooks and attributes attached to tensors are discarded.
 
 import MVARFiles
 
@@ -21,7 +21,7 @@ extension PickleMachine {
 
   // MARK: Calls
 
-  /// The value a permitted name makes of its arguments.
+  /// The value that a permitted name makes from its arguments.
   mutating func call(_ callee: PickleItem, _ arguments: PickleItem, isNew: Bool) throws -> PickleItem {
     guard case .global(let global, let name) = callee else {
       throw FileError("the pickle calls something that is not a function")
@@ -81,7 +81,7 @@ extension PickleMachine {
     }
   }
 
-  /// Keys and values in turn, from a dictionary or a list of pairs.
+  /// Alternating keys and values, from a dictionary or a list of pairs.
   private mutating func pairs(_ item: PickleItem) throws -> [PickleItem] {
     if let items = elements(item, [.dictionary, .orderedDictionary]) {
       try charge(items.count)
@@ -153,7 +153,7 @@ extension PickleMachine {
     return TensorReference(storage: storage, scalarType: scalarType, offset: offset, shape: shape, strides: strides)
   }
 
-  /// Reads `("storage", class, key, device, count)`; the old format adds a view, which must be None.
+  /// Reads `("storage", class, key, device, count)`; the old format adds a view, which must be `None`.
   mutating func storageReference(_ item: PickleItem) throws -> PickleItem {
     guard let parts = elements(item, [.tuple]), parts.count == 5 || parts.count == 6,
       case .string("storage") = parts[0], case .global(let type, _) = parts[1], case .string(let key) = parts[2],

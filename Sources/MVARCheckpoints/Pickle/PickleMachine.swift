@@ -1,8 +1,8 @@
 // Runs the stack language of Python pickles (protocols 0 to 5) far enough to rebuild plain values and tensors.
 //
-// Objects live in one flat array and refer to each other by index, so neither nesting nor cycles can exhaust the
-// stack while they are built or released. Every instruction and every copied item is charged to a budget, so a small
-// file cannot make it work for long. It calls nothing, imports nothing, and knows only the names in `PickleGlobal`.
+// Objects live in one flat array and refer to each other by index, so neither nesting nor cycles can exhaust the stack
+// while they are built or released. Every instruction and every copied item is charged to a budget, so a small file
+// cannot keep it busy for long. It calls nothing, imports nothing, and knows only the names in `PickleGlobal`.
 
 import MVARFiles
 
@@ -28,11 +28,11 @@ enum PickleItem {
 struct PickleObject {
   enum Kind { case list, tuple, set, dictionary, orderedDictionary, namespace, numpyType }
   var kind: Kind
-  /// Elements; of dictionaries, keys and values in turn.
+  /// The elements; for dictionaries, alternating keys and values.
   var items: [PickleItem]
 }
 
-/// A storage the pickle refers to; its bytes lie elsewhere in the file.
+/// A storage that the pickle refers to; its bytes are elsewhere in the file.
 struct StorageReference {
   let key: String
   /// Nil for an untyped storage, whose count is in bytes.
@@ -40,7 +40,7 @@ struct StorageReference {
   let count: Int
 }
 
-/// A tensor the pickle describes.
+/// A tensor that the pickle describes.
 struct TensorReference {
   let storage: StorageReference
   let scalarType: ScalarType
@@ -62,9 +62,9 @@ struct PickleMachine {
   private var memo: [Int: PickleItem] = [:]
   private var budget = largestBudget
 
-  /// Runs the pickle at the cursor, which then stands behind it.
+  /// Runs the pickle at the cursor, which is then just past it.
   ///
-  /// - Returns: the value the pickle leaves.
+  /// - Returns: the value that the pickle produces.
   /// - Throws: `FileError` if the pickle is malformed, too large, or names anything but tensor rebuilding.
   mutating func run(_ cursor: inout ByteCursor) throws -> PickleItem {
     while true {
@@ -80,7 +80,7 @@ struct PickleMachine {
 
   // MARK: Budget and stack
 
-  /// Counts work done; a file that asks for too much is refused.
+  /// Counts work done; a file that requires too much is refused.
   mutating func charge(_ amount: Int) throws {
     guard amount <= budget else {
       throw FileError("the pickle takes more than \(Self.largestBudget) steps, far more than any checkpoint")
@@ -154,7 +154,7 @@ struct PickleMachine {
     switch opcode {
     case UInt8(ascii: "("): marks.append(stack.count)
     case UInt8(ascii: "0"):
-      // A mark on top counts as a value to be dropped.
+      // A mark on top counts as a value to discard.
       if let mark = marks.last, mark == stack.count { marks.removeLast() } else { _ = try pop() }
     case UInt8(ascii: "1"): _ = try popToMark()
     case UInt8(ascii: "2"):
@@ -294,7 +294,7 @@ struct PickleMachine {
     let isNegative = text.hasPrefix("-")
     let digits = text.utf8.dropFirst(isNegative ? 1 : 0)
     guard !digits.isEmpty, digits.count <= 100, digits.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
-    // A hundred digits and the sign fit 43 bytes.
+    // A hundred digits and the sign fit in 43 bytes.
     var bytes = [UInt8](repeating: 0, count: 43)
     for digit in digits {
       var carry = Int(digit - 0x30)

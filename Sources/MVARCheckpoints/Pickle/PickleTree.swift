@@ -16,7 +16,7 @@ struct PickleTree {
   private var finished: [Int: (value: PickleValue, height: Int)] = [:]
   private var finishedTensors: [Int: StoredTensor] = [:]
   private var unfinished: Set<Int> = []
-  /// Elements that views may repeat beyond what their storages hold, over the whole file.
+  /// The number of elements that views may repeat beyond what their storages hold, over the whole file.
   private var repeatBudget = 1 << 26
   /// Bytes of dictionary keys that may be compared, over the whole file.
   private var keyBudget = 1 << 28
@@ -92,7 +92,7 @@ struct PickleTree {
     }
   }
 
-  /// A simple key as part of a name, and a label that keeps text and numbers apart; nil for other keys.
+  /// A simple key as part of a name, and a label that distinguishes text from numbers; nil for other keys.
   private static func text(_ key: PickleValue) -> (shown: String, label: String)? {
     switch key {
     case .string(let text): (text, "s" + text)
@@ -118,7 +118,7 @@ struct PickleTree {
 }
 
 extension PickleTree {
-  /// A tensor and the keys and positions that lead to it.
+  /// A tensor, and the keys and positions that lead to it.
   typealias Leaf = (path: [String], tensor: StoredTensor)
 
   /// All tensors in a tree, in file order.

@@ -1,7 +1,7 @@
 // What a pickle holds once it has been read: plain values and tensors, as a tree.
 //
-// Classes are reduced to what they contain (an `OrderedDict` or a `Namespace` is a dictionary, a `torch.Size` a
-// tuple). Names such as `torch.float32` stay names. There is nothing here that could be called.
+// Classes are reduced to what they contain (an `OrderedDict` or a `Namespace` is a dictionary, a `torch.Size` a tuple).
+// Names such as `torch.float32` stay names. Nothing here can be called.
 
 /// A value in a Python object tree.
 public enum PickleValue: Sendable {
@@ -9,9 +9,9 @@ public enum PickleValue: Sendable {
   case none
   /// `True` or `False`.
   case bool(Bool)
-  /// An integer that fits 64 bits.
+  /// An integer that fits in 64 bits.
   case int(Int)
-  /// An integer that does not fit 64 bits: little-endian two's complement.
+  /// An integer that does not fit in 64 bits: little-endian two's complement.
   case bigInteger([UInt8])
   /// A floating-point number.
   case double(Double)
@@ -42,7 +42,7 @@ public enum PickleValue: Sendable {
     if case .int(let value) = self { value } else { nil }
   }
 
-  /// The number, whole or not, if this is one.
+  /// The number, integer or not, if this is one.
   public var double: Double? {
     switch self {
     case .double(let value): value
@@ -84,14 +84,14 @@ public enum PickleValue: Sendable {
     pairs?.first { $0.key.string == key }?.value
   }
 
-  /// The value under a whole-number key of a dictionary, or at a position of a list or tuple.
+  /// The value under an integer key of a dictionary, or at a position of a list or tuple.
   public subscript(index: Int) -> PickleValue? {
     if let pairs { return pairs.first { $0.key.int == index }?.value }
     guard let elements, elements.indices.contains(index) else { return nil }
     return elements[index]
   }
 
-  /// The word for this kind of value in messages.
+  /// The word used for this kind of value in messages.
   var kindName: String {
     switch self {
     case .none: "None"

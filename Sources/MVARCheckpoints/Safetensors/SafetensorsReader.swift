@@ -2,16 +2,16 @@
 //
 //   8 bytes little-endian N | N bytes {"name": {"dtype", "shape", "data_offsets": [begin, end]}, …} | data
 //
-// As strict as the format's definition: ranges must fill the data exactly, without holes or overlaps, and agree with
-// type and shape. Data are used in place.
+// It is as strict as the format's definition: ranges must fill the data exactly, without holes or overlaps, and agree
+// with type and shape. The data are used in place.
 
 import MVARFiles
 
 enum SafetensorsReader {
-  /// The limit the format's own library sets.
+  /// The limit that the format's own library sets.
   static let longestHeader = 100_000_000
 
-  /// Whether a file looks like safetensors: a JSON object begins behind the length.
+  /// Whether a file looks like safetensors: a JSON object begins after the length.
   static func matches(_ file: ByteRegion) -> Bool { file[8] == UInt8(ascii: "{") }
 
   /// The tensors in header order, and the metadata.

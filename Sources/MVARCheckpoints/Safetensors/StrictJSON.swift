@@ -1,7 +1,8 @@
 // A small strict JSON parser for headers of binary files.
 //
-// It keeps the order of keys, refuses a key that occurs twice, nesting beyond 16 levels, more than 2^22 values, numbers that are not whole
-// or do not fit 64 bits, and everything RFC 8259 refuses. It is not meant for documents written by people.
+// It keeps the order of keys. It refuses a key that occurs twice, nesting beyond 16 levels, more than 2^22 values,
+// numbers that are not integers or do not fit in 64 bits, and everything that RFC 8259 refuses. It is not meant for
+// documents written by people.
 
 import MVARFiles
 

@@ -1,8 +1,8 @@
-// Which elements of a storage a tensor consists of: shape, strides and offset, all checked before anything is read.
+// Which elements of a storage make up a tensor: shape, strides and offset, all checked before anything is read.
 //
-// A file can claim any numbers here, so every product and sum reports overflow. Rules beyond "inside the storage":
-// at most 64 dimensions, no negative strides, and a view may repeat elements (stride 0) only up to 2^24 elements or
-// the size of its storage, whichever is larger: a file of a few bytes must not unfold into terabytes.
+// A file can claim any numbers here, so every product and sum reports overflow. Rules beyond "inside the storage": at
+// most 64 dimensions, no negative strides, and a view may repeat elements (stride 0) only up to 2^24 elements or the
+// size of its storage, whichever is larger: a file of a few bytes must not expand into terabytes.
 
 import MVARFiles
 
@@ -14,9 +14,9 @@ package struct Layout: Sendable, Equatable {
   package let shape: [Int]
   /// The number of elements.
   package let count: Int
-  /// The first element, counted in elements from the start of the storage.
+  /// The index of the first element, counted from the start of the storage.
   package let offset: Int
-  /// Distance between neighbors along each dimension, in elements; nil if the elements lie in row-major order.
+  /// Distance between neighbors along each dimension, in elements; nil if the elements are in row-major order.
   package let strides: [Int]?
 
   /// Row-major elements without gaps.
@@ -64,8 +64,8 @@ package struct Layout: Sendable, Equatable {
 
   /// The product of the dimensions.
   ///
-  /// - Throws: `FileError` if a dimension is negative, there are too many, or the bytes cannot be counted; also
-  ///   if that is so once the zeros are left out, so that later arithmetic on parts of the shape is safe.
+  /// - Throws: `FileError` if a dimension is negative, there are too many, or the byte count overflows; also if that is
+  ///   so once zero dimensions are left out, so that later arithmetic on parts of the shape is safe.
   package static func elementCount(of shape: [Int], width: Int) throws -> Int {
     guard shape.count <= largestRank else {
       throw FileError("a tensor has \(shape.count) dimensions; at most \(largestRank) are supported")

@@ -1,7 +1,7 @@
-// The kinds of number a stored tensor can hold, and what each file format calls them.
+// The types of elements that a stored tensor can hold, and what each file format calls them.
 //
-// Complex, quantized and sub-byte types are deliberately absent: no image generator's weights use them, and a file
-// that does is refused by name.
+// Complex, quantized and sub-byte types are deliberately absent: no image generator's weights use them, and a file that
+// uses one is refused with the type's name.
 
 /// The type of a stored tensor's elements.
 public enum ScalarType: String, CaseIterable, Sendable {

@@ -2,9 +2,9 @@
 //
 //   value = (−1)^sign · 2^(exponent − bias) · 1.mantissa,   subnormal: (−1)^sign · 2^(1 − bias) · 0.mantissa
 //
-// Integer arithmetic and one exact subtraction, no branches, so that the loops around it become vector code; the
-// language's own half type is converted by a library call per element on processors without the instruction.
-// Narrowing, for half and bfloat16 only, rounds to nearest, ties to even.
+// Integer arithmetic and one exact subtraction, no branches, so that the loops around it are vectorized; the language's
+// own half type is converted by a library call per element on processors without the instruction. Narrowing, for half
+// and bfloat16 only, rounds to nearest, ties to even.
 
 /// Widens an IEEE half-precision number; NaN keeps its payload.
 @inline(__always)
@@ -32,7 +32,7 @@ func floatFromFloat8e5m2(_ bits: UInt8) -> Float {
   floatFromHalf(UInt16(bits) << 8)
 }
 
-/// Widens the 8-bit format with 4 exponent bits (bias 7), whose only special values are two NaN.
+/// Widens the 8-bit format with 4 exponent bits (bias 7), whose only special values are two NaNs.
 @inline(__always)
 func floatFromFloat8e4m3(_ bits: UInt8) -> Float {
   let sign = UInt32(bits & 0x80) << 24
@@ -51,7 +51,7 @@ package func halfFromFloat(_ value: Float) -> UInt16 {
   let sign = UInt16(truncatingIfNeeded: value.bitPattern >> 16) & 0x8000
   let magnitude = value.bitPattern & 0x7fff_ffff
   if magnitude > 0x7f80_0000 { return sign | 0x7e00 }
-  // 65520 and more round to infinity.
+  // Values of 65520 and more round to infinity.
   if magnitude >= 0x477f_f000 { return sign | 0x7c00 }
   if magnitude < 0x3880_0000 {
     // Subnormal: adding ½ aligns the last bit with 2⁻²⁴, and the addition itself rounds to nearest even.

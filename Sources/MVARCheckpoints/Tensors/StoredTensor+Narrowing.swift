@@ -3,10 +3,10 @@
 import MVARFiles
 
 extension StoredTensor {
-  /// The same numbers as another type.
+  /// The same values as another type.
   ///
   /// - Parameter type: float32, float16 or bfloat16.
-  /// - Throws: `FileError` when a finite number is too large for the type, the type is none of the three, or the
+  /// - Throws: `FileError` when a finite value is too large for the type, the type is none of the three, or the
   ///   tensor's file was shortened.
   public func converted(to type: ScalarType) throws -> StoredTensor {
     if type == scalarType { return self }

@@ -9,7 +9,7 @@ import MVARFiles
 extension StoredTensor {
   /// The elements as Float, rounded to nearest where Float cannot hold them.
   ///
-  /// - Throws: `FileError` if the file was shortened since it was opened, or the result exceeds the memory.
+  /// - Throws: `FileError` if the file was shortened since it was opened, or the result is larger than memory.
   public func floats() throws -> [Float] {
     try checkConvertible(width: 4)
     return withContiguousBytes { bytes in
@@ -35,7 +35,7 @@ extension StoredTensor {
 
   /// The elements as Double; only integers above 2^53 are rounded.
   ///
-  /// - Throws: `FileError` if the file was shortened since it was opened, or the result exceeds the memory.
+  /// - Throws: `FileError` if the file was shortened since it was opened, or the result is larger than memory.
   public func doubles() throws -> [Double] {
     try checkConvertible(width: 8)
     return withContiguousBytes { bytes in
@@ -84,7 +84,7 @@ extension StoredTensor {
 
   /// One element, without reading the others.
   ///
-  /// - Parameter place: its index along each dimension, inside the shape.
+  /// - Parameter place: its index along each dimension, within the shape.
   /// - Throws: `FileError` if the file was shortened since it was opened.
   public func element(_ place: [Int]) throws -> Double {
     precondition(zip(place, shape).allSatisfy { (0..<$1).contains($0) } && place.count == shape.count)
@@ -94,7 +94,8 @@ extension StoredTensor {
       .doubles()[0]
   }
 
-  /// Fails if the conversion cannot work: the file was shortened, or the result is larger than this machine's memory.
+  /// Fails if the conversion is not possible: the file was shortened, or the result is larger than this machine's
+  /// memory.
   private func checkConvertible(width: Int) throws {
     try checkReadable()
     let (size, overflow) = count.multipliedReportingOverflow(by: width)

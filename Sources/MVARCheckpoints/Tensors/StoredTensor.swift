@@ -1,7 +1,7 @@
-// A tensor as a file holds it: a type, a shape and bytes, which usually stay where they are in the mapped file.
+// A tensor as a file holds it: a type, a shape and bytes, which usually remain in the mapped file.
 //
-// It computes nothing. `StoredTensor+Values.swift` converts elements to Swift numbers. Views that are not contiguous
-// (a transposed weight, a slice of a shared storage) keep their strides and are gathered when they are read.
+// It computes nothing. `StoredTensor+Values.swift` converts elements to Swift's number types. Views that are not
+// contiguous (a transposed weight, a slice of a shared storage) keep their strides and are gathered when they are read.
 
 import MVARFiles
 
@@ -9,7 +9,7 @@ import MVARFiles
 public struct StoredTensor: Sendable {
   /// The type of the elements.
   public let scalarType: ScalarType
-  /// The whole storage, of which the tensor may be a part.
+  /// The whole storage; the tensor may be a part of it.
   package let storage: ByteRegion
   package let layout: Layout
 
@@ -19,10 +19,10 @@ public struct StoredTensor: Sendable {
   /// The number of elements.
   public var count: Int { layout.count }
 
-  /// The number of bytes the elements take in row-major order.
+  /// The number of bytes that the elements take in row-major order.
   public var byteCount: Int { layout.count * scalarType.byteWidth }
 
-  /// Whether the elements lie in row-major order without gaps.
+  /// Whether the elements are in row-major order without gaps.
   public var isContiguous: Bool { layout.strides == nil }
 
   /// A tensor of row-major elements that fill `bytes` exactly.
@@ -95,7 +95,7 @@ public struct StoredTensor: Sendable {
     return storage.slice(at: layout.offset * scalarType.byteWidth, count: byteCount)
   }
 
-  /// Where the elements lie in the mapped file, row-major and little endian, for use without a copy.
+  /// Where the elements are in the mapped file, row-major and little-endian, for use without a copy.
   ///
   /// - Returns: nil for a strided view and for a tensor that is not in a mapped file. The offset may be unaligned.
   public func contiguousBytes() -> (owner: MappedFile, offset: Int, count: Int)? {
@@ -103,9 +103,9 @@ public struct StoredTensor: Sendable {
     return (file, region.start, region.count)
   }
 
-  /// Calls `body` with the elements in row-major order, little endian; copies only if the tensor is a strided view.
+  /// Calls `body` with the elements in row-major order, little-endian; copies only if the tensor is a strided view.
   ///
-  /// - Parameter body: receives the bytes, possibly unaligned, valid only during the call.
+  /// - Parameter body: receives the bytes, which may be unaligned and are valid only during the call.
   public func withContiguousBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
     if let region = contiguousRegion { return try region.withUnsafeBytes(body) }
     let gathered = [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, initializedCount in

@@ -54,7 +54,7 @@ enum TorchLegacy {
     }
   }
 
-  /// Walks over the storages behind the pickles; the bytes of each by its key.
+  /// Walks over the storages that follow the pickles; returns the bytes of each by key.
   private static func locateStorages(
     _ machine: PickleMachine, _ file: ByteRegion, _ cursor: inout ByteCursor
   ) throws -> [String: ByteRegion] {

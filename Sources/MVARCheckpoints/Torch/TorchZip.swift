@@ -1,4 +1,4 @@
-// Reads a PyTorch checkpoint in today's format: a zip archive of a pickle and one entry per storage.
+// Reads a PyTorch checkpoint in the current format: a zip archive of a pickle and one entry per storage.
 //
 //   name/data.pkl   the object tree        name/byteorder   "little"        name/data/N   storage N
 //
@@ -38,7 +38,7 @@ enum TorchZip {
     guard region.count <= longestPickle else {
       throw FileError("the pickle of \(region.count) bytes is larger than any checkpoint's")
     }
-    // PyTorch can be told to leave checksums out; they are 0 then.
+    // PyTorch has an option to omit checksums; they are then 0.
     guard pickle.checksum == 0 || Zlib.checksum(region) == pickle.checksum else {
       throw FileError("the pickle does not match its checksum; the file is damaged")
     }
@@ -57,9 +57,9 @@ enum TorchZip {
 }
 
 extension StoredTensor {
-  /// The tensor a pickle describes, given the bytes of its storage.
+  /// The tensor that a pickle describes, given the bytes of its storage.
   ///
-  /// - Throws: `FileError` if the storage is too short, or the view reaches outside it.
+  /// - Throws: `FileError` if the storage is too short, or the view extends outside it.
   init(_ reference: TensorReference, storageBytes: ByteRegion) throws {
     let width = reference.storage.scalarType?.byteWidth ?? 1
     // The machine has checked that the product does not overflow.

@@ -1,17 +1,17 @@
 // Writes a file so that readers see either the old contents or the complete new ones, never a part: `FileReplacement`
-// with a buffer before the system and, on request, a checksum of what goes through.
+// with a buffer in front of the system calls and, on request, a checksum of the bytes written.
 
 import Foundation
 import MVARFiles
 
 /// Replaces files in one step.
 public enum AtomicFile {
-  /// Writes a file; at the path appears the complete file or, after an error, whatever was there before.
+  /// Writes a file; the path holds the complete file or, after an error, what was there before.
   ///
   /// - Parameters:
   ///   - path: the file to create or replace; a symbolic link is followed, and an existing file's permissions are kept.
   ///   - body: writes the contents.
-  /// - Throws: `FileError` if the folder or file cannot be written or the disk is full; whatever `body` throws.
+  /// - Throws: `FileError` if the folder or file cannot be written or the disk is full; anything that `body` throws.
   public static func write(to path: String, _ body: (inout FileOutput) throws -> Void) throws {
     try FileReplacement.write(to: path) { descriptor in
       var output = FileOutput(descriptor: descriptor, path: path)
@@ -21,7 +21,7 @@ public enum AtomicFile {
   }
 }
 
-/// Where `AtomicFile` lets its caller write: a buffered, append-only file.
+/// What `AtomicFile`'s caller writes to: a buffered, append-only file.
 public struct FileOutput: ~Copyable {
   /// The number of bytes written so far.
   public private(set) var position = 0
@@ -90,6 +90,6 @@ public struct FileOutput: ~Copyable {
     }
   }
 
-  /// Hands everything to the system.
+  /// Passes everything to the system.
   package mutating func finish() throws { try flush() }
 }

@@ -1,7 +1,7 @@
-// Text as a string of JSON, for the headers and logs that are written by hand so that their bytes are known.
-// Only what the format demands is escaped; everything else stays as it is, in UTF-8.
+// Text as a JSON string, for the headers and logs that are written by hand so that their exact bytes are known. Only
+// what the format requires is escaped; everything else stays as it is, in UTF-8.
 
-/// Strings of JSON.
+/// JSON strings.
 package enum JSONString {
   /// The text in quotation marks, with quotation marks, backslashes and control characters escaped.
   package static func quoted(_ text: String) -> String {

@@ -1,6 +1,6 @@
 // Writes a safetensors file that any reader of the format accepts.
 //
-// The header lists the tensors in the order given and ends on a multiple of 8 bytes; the data are laid out by falling
+// The header lists the tensors in the order given and ends on a multiple of 8 bytes; the data are ordered by decreasing
 // element size, so that every tensor is aligned and can be used in place. Tensors are streamed, one at a time.
 
 import MVARFiles

@@ -1,7 +1,8 @@
-// Writes a PyTorch checkpoint: a bare state dictionary that `torch.load` reads, also with `weights_only=True`.
+// Writes a PyTorch checkpoint: a bare state dictionary that `torch.load` reads, even with `weights_only=True`.
 //
 // The pickle is written as a fixed pattern per tensor (protocol 2), each tensor gets a storage of its own, and the
-// entries are those PyTorch's zip format expects. Types PyTorch keeps in untyped storages use its third pattern.
+// entries are those that PyTorch's zip format expects. Types that PyTorch keeps in untyped storages use its third
+// pattern.
 
 import MVARFiles
 
@@ -77,7 +78,7 @@ public enum TorchWriter {
   }
 }
 
-/// Emits the few pickle instructions a state dictionary needs.
+/// Emits the few pickle instructions that a state dictionary needs.
 private struct PickleWriter {
   private var bytes: [UInt8] = [0x80, 2]
 

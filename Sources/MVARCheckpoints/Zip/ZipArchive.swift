@@ -1,4 +1,4 @@
-// Reads the directory of a zip archive (with ZIP64) and finds where each entry's bytes lie.
+// Reads the directory of a zip archive (with ZIP64) and locates each entry's bytes.
 //
 // The central directory is the only authority; local headers must agree with it. Stored entries are used in place,
 // deflated ones are inflated on request, under a limit for the whole archive. Encrypted, multi-disk, overlapping and
@@ -13,7 +13,7 @@ struct ZipEntry {
   /// 0 for stored, 8 for deflated; others are kept so that an error can name them.
   let method: UInt16
   let checksum: UInt32
-  /// The bytes as they lie in the archive, still compressed if the entry is.
+  /// The bytes as stored in the archive, compressed if the entry is.
   let compressed: ByteRegion
   /// The size after decompression, as declared.
   let size: Int
@@ -83,7 +83,7 @@ struct ZipArchive {
     return entry.compressed
   }
 
-  /// Refuses an archive that would unfold to far more than a real one: 64 MiB and 256 times its own size.
+  /// Refuses an archive that would expand far more than a real one: 64 MiB and 256 times its own size.
   func checkExpansion() throws {
     guard archiveSize < Int.max / 512 else { throw FileError("the zip archive is too large") }
     let limit = archiveSize * 256 + (64 << 20)

@@ -5,7 +5,7 @@
 
 import MVARFiles
 
-/// Where the central directory lies, from the records at the end of the archive.
+/// Where the central directory is, from the records at the end of the archive.
 struct ZipEnd {
   let entryCount: Int
   let directoryOffset: Int
@@ -161,7 +161,7 @@ struct ZipDirectoryRecord {
     return ByteCursor(ByteRegion([]), subject: "ZIP64 field of a zip entry")
   }
 
-  /// Where the entry's bytes begin, behind its local header, which must bear the same name.
+  /// Where the entry's bytes begin, after its local header, which must have the same name.
   func dataOffset(in archive: ByteRegion) throws -> Int {
     guard headerOffset <= archive.count,
       ByteCursor.signature(in: archive, at: headerOffset) == 0x0403_4b50
@@ -180,7 +180,7 @@ struct ZipDirectoryRecord {
 }
 
 extension ByteCursor {
-  /// Four bytes at a position; 0 if they reach outside.
+  /// Four bytes at a position; 0 if they extend outside.
   static func signature(in region: ByteRegion, at position: Int) -> UInt32 {
     guard let slice = region.slice(at: position, count: 4) else { return 0 }
     return slice.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) }

@@ -1,7 +1,7 @@
 // Writes a zip archive of stored entries, streamed, with ZIP64 fields where sizes or offsets need them.
 //
 // Contents begin at multiples of 64 bytes (padded with an extra field, as PyTorch does), so that the archive can be
-// used in place. Times are fixed at the zip format's first day: the same contents give the same bytes.
+// used in place. Times are fixed at the zip format's earliest date, so the same contents give the same bytes.
 
 import MVARFiles
 
@@ -18,9 +18,9 @@ struct ZipWriter {
   private static let date: UInt16 = 0x0021
   private var records: [Record] = []
 
-  /// Appends an entry whose contents `body` writes; the checksum is put into the header afterwards.
+  /// Appends an entry whose contents `body` writes; the checksum is written into the header afterward.
   ///
-  /// - Throws: `FileError` if `body` writes another number of bytes than `size`; whatever it throws.
+  /// - Throws: `FileError` if `body` does not write exactly `size` bytes; anything that it throws.
   mutating func add(
     _ name: String, size: Int, to output: inout FileOutput, body: (inout FileOutput) throws -> Void
   ) throws {
@@ -111,7 +111,7 @@ struct ZipWriter {
 }
 
 extension ZipWriter {
-  /// Appends an entry of a short beginning and a tensor's elements.
+  /// Appends an entry that consists of a short header and a tensor's elements.
   mutating func add(_ name: String, header: [UInt8] = [], _ tensor: StoredTensor, to output: inout FileOutput) throws {
     try add(name, size: header.count + tensor.byteCount, to: &output) { output in
       try output.write(header)

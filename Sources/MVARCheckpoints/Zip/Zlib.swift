@@ -1,7 +1,7 @@
 // What zip archives need of zlib: raw DEFLATE data (RFC 1951) decompressed, and CRC-32.
 //
-// The output is limited to the size the archive declares: data that wants to produce more, or less, is an error, and
-// memory grows only as bytes really appear. Nothing is compressed here, and there is no zlib or gzip framing.
+// The output is limited to the size the archive declares: data that would produce more, or less, is an error, and
+// memory grows only as bytes are produced. Nothing is compressed here, and there is no zlib or gzip framing.
 
 import CMVARZlib
 import MVARFiles
@@ -12,11 +12,11 @@ enum Zlib {
 
   /// Decompresses all of a region into exactly `outputCount` bytes.
   ///
-  /// - Throws: `FileError` if the stream is malformed, has another length or ends before the region does.
+  /// - Throws: `FileError` if the stream is malformed, has a different length, or ends before the region does.
   static func inflate(_ region: ByteRegion, outputCount: Int) throws -> [UInt8] {
     var stream = z_stream()
     return try region.withUnsafeBytes { input in
-      // zlib notes where the stream lies, so it stays in one place from the beginning to the end.
+      // zlib stores the stream's address, so it stays at one address from beginning to end.
       try withUnsafeMutablePointer(to: &stream) { stream in
         let isReady = inflateInit2_(stream, -MAX_WBITS, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK
         guard isReady else { throw FileError("cannot be decompressed: zlib does not start") }
@@ -35,7 +35,7 @@ enum Zlib {
     var piece = [UInt8](repeating: 0, count: min(outputCount, 1 << 18 - 1) + 1)
     while true {
       let given = UnsafeRawBufferPointer(rebasing: rest.prefix(1 << 30))
-      // One byte more than may come, so that an excess shows.
+      // One byte more than is allowed, so that an excess is detected.
       let room = min(piece.count, outputCount - output.count + 1)
       stream.pointee.next_in = given.baseAddress?.assumingMemoryBound(to: UInt8.self)
       stream.pointee.avail_in = UInt32(given.count)
@@ -48,16 +48,16 @@ enum Zlib {
       output += piece[..<(room - Int(stream.pointee.avail_out))]
       guard output.count <= outputCount else { throw wrongLength }
       if status == Z_STREAM_END { break }
-      // Neither input that could be used nor output that could be made is `Z_BUF_ERROR`: the end is missing.
+      // `Z_BUF_ERROR` means that no input could be consumed and no output produced: the end is missing.
       guard status == Z_OK else { throw malformed }
     }
     guard output.count == outputCount, rest.isEmpty else { throw wrongLength }
     return output
   }
 
-  /// The CRC-32 of bytes, or of what came before and these bytes.
+  /// The CRC-32 of these bytes, or of earlier bytes followed by these.
   static func checksum(_ bytes: UnsafeRawBufferPointer, after previous: UInt32 = 0) -> UInt32 {
-    // Without bytes, zlib would start again.
+    // Without bytes, zlib would restart the checksum.
     guard let base = bytes.baseAddress else { return previous }
     return UInt32(crc32_z(uLong(previous), base.assumingMemoryBound(to: UInt8.self), bytes.count))
   }

@@ -1,4 +1,4 @@
-// Kernels with a mistake each, for tests of the emulator: does it find what it promises to find?
+// Kernels with one mistake each, for tests of the emulator: does it detect what it promises to detect?
 
 #ifndef FAULTY_KERNELS_H
 #define FAULTY_KERNELS_H
@@ -7,7 +7,7 @@
 extern "C" {
 #endif
 
-/// Makes the file "Faulty.cu" known to the emulated driver; calls after the first do nothing.
+/// Registers the file "Faulty.cu" with the emulated driver; calls after the first do nothing.
 void faulty_kernels_add(void);
 
 #ifdef __cplusplus

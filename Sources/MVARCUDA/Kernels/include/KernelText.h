@@ -9,16 +9,16 @@
 typedef struct {
   /// The file's name, such as `LayerNorm.cu`.
   const char *name;
-  /// Its text, with a zero at the end.
+  /// Its text, terminated by a zero byte.
   const char *text;
-  /// The names of its kernels, with a null pointer behind the last; null for a header.
+  /// The names of its kernels, with a null pointer after the last; null for a header.
   const char *const *kernels;
 } kernel_file;
 
-/// The file of kernels at an index, in the order of the list; null behind the last.
+/// The file of kernels at an index, in the order of the list; null past the last.
 const kernel_file *kernel_file_at(size_t index);
 
-/// The header at an index, which kernels include by its name; null behind the last.
+/// The header at an index, which kernels include by its name; null past the last.
 const kernel_file *kernel_header_at(size_t index);
 
 /// Every kernel by name, in the order of the list: all of the first file, then all of the second, and so on.

@@ -3,8 +3,8 @@
 // the vector width of this machine.
 //
 // Sizes are those of one image or of one piece of work, never of the batch. A row's bits are the same in any batch and
-// with any number of threads: OpenBLAS adds in the order of k whatever the sizes of a block, except in its path for
-// small matrices, which the rule for few rows avoids. Whether a convolution becomes products of patches or of Winograd
+// with any number of threads: OpenBLAS gets the rows of one image at a time, and the rule for few rows avoids its path
+// for small matrices. Whether a convolution becomes products of patches or of Winograd
 // tiles is decided in the convolution.
 
 /// Products of matrices stored row by row, each in the fastest of three ways.
@@ -67,13 +67,17 @@ enum MatrixProduct {
         rows: outputs, depth: inputs, columns: rows
       ) { $0.transpose(to: floats(y), stride: outputs, bias: bias.map { floats($0) }) }
     case .blas:
-      forEachBlock(rows: rows, columns: outputs) { rows, range in
-        let y = y + rows.lowerBound * outputs + range.lowerBound
-        fillRows(y, bias.map { $0 + range.lowerBound }, rows: rows.count, count: range.count, stride: outputs)
-        S.matrixProduct(
-          transposeA: false, transposeB: true, m: rows.count, n: range.count, k: inputs, alpha: 1,
-          x + rows.lowerBound * inputs, lda: inputs, weight + range.lowerBound * inputs, ldb: inputs,
-          beta: bias == nil ? 0 : 1, y, ldc: outputs)
+      // An image at a time: OpenBLAS adds in another order in the last rows of a product than in those before, so that
+      // a row's bits would depend on the number of images.
+      forEachBlock(rows: rows, unit: rowsPerImage, columns: outputs) { rows, range in
+        for first in stride(from: rows.lowerBound, to: rows.upperBound, by: rowsPerImage) {
+          let y = y + first * outputs + range.lowerBound
+          fillRows(y, bias.map { $0 + range.lowerBound }, rows: rowsPerImage, count: range.count, stride: outputs)
+          S.matrixProduct(
+            transposeA: false, transposeB: true, m: rowsPerImage, n: range.count, k: inputs, alpha: 1,
+            x + first * inputs, lda: inputs, weight + range.lowerBound * inputs, ldb: inputs,
+            beta: bias == nil ? 0 : 1, y, ldc: outputs)
+        }
       }
     }
   }
@@ -146,17 +150,18 @@ private let (usualOutputs, fewestOutputs) = (512, 320)
 /// The larger a block, the less OpenBLAS copies for each product: blocks of 1024 × 1024 were a tenth faster than blocks
 /// of 512 × 512. Columns are cut first, so that every weight is read by one thread.
 @inline(__always)
-private func forEachBlock(rows: Int, columns: Int, _ body: (Range<Int>, Range<Int>) -> Void) {
+private func forEachBlock(rows: Int, unit: Int = 1, columns: Int, _ body: (Range<Int>, Range<Int>) -> Void) {
   let threads = ThreadCount.current
   let mostColumnBlocks = max(1, (columns + usualOutputs - 128) / usualOutputs)
   let columnBlocks = min(mostColumnBlocks, 2 * threads)
-  let rowBlocks = max(1, rows / (columnBlocks < threads ? 512 : 1024))
+  let units = rows / unit
+  let rowBlocks = max(1, min(units, rows / (columnBlocks < threads ? 512 : 1024)))
   let width = columnBlocks == 1 ? columns : columns / columnBlocks & ~15
   parallel(rowBlocks * columnBlocks) { piece in
     let (rowBlock, columnBlock) = (piece % rowBlocks, piece / rowBlocks)
     let column = columnBlock * width
     body(
-      rows * rowBlock / rowBlocks..<rows * (rowBlock + 1) / rowBlocks,
+      units * rowBlock / rowBlocks * unit..<units * (rowBlock + 1) / rowBlocks * unit,
       column..<(columnBlock == columnBlocks - 1 ? columns : column + width))
   }
 }
