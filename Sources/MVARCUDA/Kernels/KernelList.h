@@ -1,6 +1,6 @@
 // Every file of CUDA kernels and every kernel in it, listed once: the embedded text (KernelText.c), the names that
-// operators launch by (include/KernelText.h, which Swift imports) and the emulator all read this list. A kernel that is not
-// here cannot be launched; one that is here and in no file, or the other way round, does not compile for the emulator.
+// operators launch by (include/KernelText.h, which Swift imports) and the emulator all read this list. A kernel that is
+// not here cannot be launched; one that is here and in no file, or the other way round, does not compile for the emulator.
 //
 // For each file the list includes EACH_KERNEL_FILE, a header of whoever reads the list, with these macros, two of which
 // that header undefines:
