@@ -74,7 +74,7 @@ template <class... Parameters, void (*function)(Parameters...)> struct Unpacked<
 #define LISTED_KERNEL(name) name,
 
 /// A kernel, which is in the list of its file.
-#define KERNEL(name, ...)                                          \
+#define KERNEL(name, ...)                                                 \
   [[maybe_unused]] static constexpr Listed name##IsListed = Listed::name; \
   static void name(__VA_ARGS__)
 #define RESIDENT_KERNEL(blocks, name, ...) KERNEL(name, __VA_ARGS__)

@@ -22,7 +22,7 @@
 #endif
 
 #define KERNEL_FILE Attention
-#define KERNELS(EACH) \
+#define KERNELS(EACH)                                                                                      \
   EACH(attention) EACH(attentionSmall) EACH(dAttentionMeans) EACH(dAttentionQueries) EACH(dAttentionKeys)
 #include EACH_KERNEL_FILE
 
@@ -31,22 +31,22 @@
 #include EACH_KERNEL_FILE
 
 #define KERNEL_FILE Convolution
-#define KERNELS(EACH)                                                                           \
-  EACH(convolutionFloat32) EACH(convolutionTF32) EACH(convolutionBF16)                          \
-  EACH(dConvolutionInputFloat32) EACH(dConvolutionInputTF32) EACH(dConvolutionInputBF16)        \
-  EACH(dConvolutionWeightFloat32) EACH(dConvolutionWeightTF32) EACH(dConvolutionWeightBF16)     \
+#define KERNELS(EACH)                                                                                      \
+  EACH(convolutionFloat32) EACH(convolutionTF32) EACH(convolutionBF16)                                     \
+  EACH(dConvolutionInputFloat32) EACH(dConvolutionInputTF32) EACH(dConvolutionInputBF16)                   \
+  EACH(dConvolutionWeightFloat32) EACH(dConvolutionWeightTF32) EACH(dConvolutionWeightBF16)                \
   EACH(planeSums)
 #include EACH_KERNEL_FILE
 
 #define KERNEL_FILE Elementwise
-#define KERNELS(EACH)                                                                           \
-  EACH(fill) EACH(combine) EACH(scale) EACH(dSum) EACH(addRows) EACH(columnSums)                \
-  EACH(gatedResidual) EACH(dGatedResidual)                                                      \
+#define KERNELS(EACH)                                                                                      \
+  EACH(fill) EACH(combine) EACH(scale) EACH(dSum) EACH(addRows) EACH(columnSums)                           \
+  EACH(gatedResidual) EACH(dGatedResidual)                                                                 \
   EACH(silu) EACH(dSilu) EACH(geluTanh) EACH(dGeluTanh) EACH(softmax) EACH(dSoftmax)
 #include EACH_KERNEL_FILE
 
 #define KERNEL_FILE GroupNorm
-#define KERNELS(EACH) \
+#define KERNELS(EACH)                                                                                      \
   EACH(groupNormChunks) EACH(groupNormStatistics) EACH(groupNorm) EACH(dGroupNormTerms) EACH(dGroupNorm)
 #include EACH_KERNEL_FILE
 
@@ -55,28 +55,28 @@
 #include EACH_KERNEL_FILE
 
 #define KERNEL_FILE LayerNorm
-#define KERNELS(EACH)                                                                           \
-  EACH(layerNorm) EACH(adaptiveLayerNorm) EACH(dLayerNorm) EACH(dAdaptiveLayerNorm)             \
+#define KERNELS(EACH)                                                                                      \
+  EACH(layerNorm) EACH(adaptiveLayerNorm) EACH(dLayerNorm) EACH(dAdaptiveLayerNorm)                        \
   EACH(dAdaptiveLayerNormVectors)
 #include EACH_KERNEL_FILE
 
 #define KERNEL_FILE Linear
-#define KERNELS(EACH)                                                                           \
-  EACH(linearFloat32) EACH(linearFloat32Small) EACH(linearTF32) EACH(linearBF16)                \
-  EACH(dLinearInputFloat32) EACH(dLinearInputFloat32Small) EACH(dLinearInputTF32) EACH(dLinearInputBF16)     \
-  EACH(dLinearWeightFloat32) EACH(dLinearWeightFloat32Small) EACH(dLinearWeightTF32) EACH(dLinearWeightBF16) \
+#define KERNELS(EACH)                                                                                      \
+  EACH(linearFloat32) EACH(linearFloat32Small) EACH(linearTF32) EACH(linearBF16)                           \
+  EACH(dLinearInputFloat32) EACH(dLinearInputFloat32Small) EACH(dLinearInputTF32) EACH(dLinearInputBF16)   \
+  EACH(dLinearWeightFloat32) EACH(dLinearWeightFloat32Small) EACH(dLinearWeightTF32) EACH(dLinearWeightBF16)\
   EACH(roundToBF16)
 #include EACH_KERNEL_FILE
 
 #define KERNEL_FILE Loss
-#define KERNELS(EACH)                                                                           \
-  EACH(crossEntropy) EACH(dCrossEntropy)                                                        \
-  EACH(sum) EACH(sumOfSquares) EACH(meanSquaredError) EACH(meanAbsoluteError) EACH(finishSum)   \
+#define KERNELS(EACH)                                                                                      \
+  EACH(crossEntropy) EACH(dCrossEntropy)                                                                   \
+  EACH(sum) EACH(sumOfSquares) EACH(meanSquaredError) EACH(meanAbsoluteError) EACH(finishSum)              \
   EACH(dMeanSquaredError) EACH(dMeanAbsoluteError)
 #include EACH_KERNEL_FILE
 
 #define KERNEL_FILE NeighborhoodAttention
-#define KERNELS(EACH) \
+#define KERNELS(EACH)                                                                                      \
   EACH(neighborhoodAttention) EACH(dNeighborhoodAttentionQueries) EACH(dNeighborhoodAttentionKeys)
 #include EACH_KERNEL_FILE
 
@@ -89,8 +89,8 @@
 #include EACH_KERNEL_FILE
 
 #define KERNEL_FILE Resampling
-#define KERNELS(EACH)                                                                           \
-  EACH(areaResize) EACH(dAreaResize) EACH(bicubicResize) EACH(dBicubicResize)                   \
+#define KERNELS(EACH)                                                                                      \
+  EACH(areaResize) EACH(dAreaResize) EACH(bicubicResize) EACH(dBicubicResize)                              \
   EACH(upsampleNearest) EACH(dUpsampleNearest)
 #include EACH_KERNEL_FILE
 

@@ -10,7 +10,7 @@
 
 #if defined(__CUDACC__)
 
-/// A kernel for blocks of 256 threads: `KERNEL(name, float *y, int count) { … }`. The emulator also lists it.
+/// A kernel for blocks of 256 threads: `KERNEL(name, float *y, int count) { … }`. Its name stands in KernelList.h.
 #define KERNEL(name, ...) extern "C" __global__ void __launch_bounds__(BLOCK) name(__VA_ARGS__)
 /// The same, with at least `blocks` blocks resident on a multiprocessor at a time: that many threads hide each other's
 /// latency, and the compiler limits the registers per thread accordingly.
