@@ -168,8 +168,10 @@ struct HostileFileTests {
   // MARK: Archives
 
   private static let npy = Zip.Entry(name: "a.npy", bytes: NumPy.sample)
-  private static func deflated(size: UInt32, checksum: UInt32 = Deflated.checksum) -> [UInt8] {
-    Zip.archive([Zip.Entry(name: "z.npy", bytes: Deflated.stream, method: 8, size: size, checksum: checksum)])
+  private static func deflated(
+    _ stream: [UInt8] = Deflated.stream, size: UInt32, checksum: UInt32 = Deflated.checksum
+  ) -> [UInt8] {
+    Zip.archive([Zip.Entry(name: "z.npy", bytes: stream, method: 8, size: size, checksum: checksum)])
   }
 
   /// The second entry's bytes hold a local header of their own, to which the directory points as a third entry.
@@ -224,6 +226,12 @@ struct HostileFileTests {
       deflated(size: 0xffff_fffe)),
     Case("zip entry \"z.npy\": the compressed data do not have the declared length", deflated(size: 60_000_000)),
     Case("zip entry \"z.npy\": the compressed data do not have the declared length", deflated(size: 100)),
+    Case(
+      "zip entry \"z.npy\": the compressed data do not have the declared length",
+      deflated(Deflated.stream + [0], size: 5128)),
+    Case(
+      "zip entry \"z.npy\": the compressed data are damaged", deflated(Array(Deflated.stream.dropLast()), size: 5128)),
+    Case("zip entry \"z.npy\": the compressed data are damaged", deflated([], size: 5128)),
     Case("zip entry \"z.npy\": the contents do not match their checksum", deflated(size: 5128, checksum: 1)),
     Case(
       "is a zip archive without its directory; the file is truncated or damaged",
