@@ -59,11 +59,12 @@ public struct Checkpoint: Sendable {
       }
     } else if NPYReader.matches(file) {
       try self.init(path: path, format: .npy, tensors: [("array", try NPYReader.read(file))])
-    } else if file.count > 2, start[0] == 0x80, start[1] <= 5 {
-      try self.init(path: path, format: .torchLegacy, root: try TorchLegacy.read(file))
     } else if SafetensorsReader.matches(file) {
+      // Before pickles: the length of a header may begin with the bytes that a pickle begins with.
       let (tensors, metadata) = try SafetensorsReader.read(file)
       try self.init(path: path, format: .safetensors, tensors: tensors, metadata: metadata)
+    } else if file.count > 2, start[0] == 0x80, start[1] <= 5 {
+      try self.init(path: path, format: .torchLegacy, root: try TorchLegacy.read(file))
     } else {
       throw FileError(FileSignature.describe(file))
     }

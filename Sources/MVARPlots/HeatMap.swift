@@ -100,7 +100,7 @@ public struct HeatMap: Sendable {
       left: nameWidth + (yLabel.isEmpty ? 0 : 22) + 14, top: 34, right: Double(width) - 84,
       bottom: Double(height) - 26 - (xLabel.isEmpty ? 0 : 20))
     guard area.width >= 40, area.height >= 40 else {
-      throw FileError("the heat map", "of \(width) × \(height) pixels is too small for its labels")
+      throw FileError("the heat map of \(width) × \(height) pixels", "is too small for its labels")
     }
     var cells = try PixelImage(width: columnCount, height: rowCount, filledWith: HeatMap.emptyColor)
     for (row, line) in values.enumerated() {

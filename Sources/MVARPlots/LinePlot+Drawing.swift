@@ -68,7 +68,7 @@ extension LinePlot {
     let top = 34 + (legend.isEmpty ? 0 : Double(line + 1) * LinePlot.legendLine + 4)
     let bottom = Double(height) - 24 - (xAxisLabel.isEmpty ? 4 : 20)
     guard right - left >= 60, bottom - top >= 60 else {
-      throw FileError("the plot", "of \(width) × \(height) pixels is too small for its labels")
+      throw FileError("the plot of \(width) × \(height) pixels", "is too small for its labels")
     }
     return Frame(
       left: left, right: right, top: top, bottom: bottom, xAxis: xAxis, yAxis: yAxis,

@@ -22,7 +22,7 @@ struct FigureTests {
     #expect(document.attributes["width"] == "780" && document.attributes["height"] == "460")
     #expect(document.attributes["font-family"] == "system-ui, sans-serif" && document.attributes["role"] == "img")
     #expect(document.children.map(\.name) == ["title", "desc", "rect", "g"])
-    let labels = document.attributes["aria-labeledby"]?.split(separator: " ").map(String.init)
+    let labels = document.attributes["aria-labelledby"]?.split(separator: " ").map(String.init)
     #expect(labels == document.children.prefix(2).map { $0.attributes["id"] ?? "" })
     let ground = document.children[2].attributes
     #expect(ground["width"] == "780" && ground["height"] == "460" && ground["fill"] == "#ffffff")

@@ -58,7 +58,7 @@ struct TrainingCommandTests {
   func killed() throws {
     try withTemporaryFolder { folder in
       try writeImages(folder)
-      let often = ["--save-every", "3", "--validate-every", "20", "--image-every", "0"]
+      let often = ["--save-every", "3", "--validate-every", "20", "--picture-every", "0"]
       try compareWithKilled(
         Self.tokenizer + often + ["--steps", "60", "--quantize-after", "8", "--revive-every", "5", "--shift", "1"],
         result: "tokenizer.safetensors", in: folder)
@@ -75,7 +75,7 @@ struct TrainingCommandTests {
   func interrupted() throws {
     try withTemporaryFolder { folder in
       try writeImages(folder)
-      let line = Self.tokenizer.joined(separator: " ") + " --steps 100000 --image-every 0 -o r"
+      let line = Self.tokenizer.joined(separator: " ") + " --steps 100000 --picture-every 0 -o r"
       // Not SIGINT, which a shell's background processes ignore.
       let script = "\"$MVAR\" \(line) & p=$!; sleep 2; kill -TERM $p; wait $p"
       let result = try Tool.shell(script, in: folder)
@@ -182,7 +182,7 @@ struct TrainingCommandTests {
           == ["train/a/0.npz", "train/b/0.npz"])
       let again = try Tool.run(
         ["train", "--data", "l", "--cached", "--tokenizer", "r/tokenizer.safetensors", "--depth", "1", "--width", "32"]
-          + ["--heads", "2", "--batch", "3", "--steps", "2", "--image-every", "0", "-o", "s"], in: folder)
+          + ["--heads", "2", "--batch", "3", "--steps", "2", "--picture-every", "0", "-o", "s"], in: folder)
       #expect(again.code == 0, "\(again.errors)")
     }
   }
@@ -258,7 +258,7 @@ struct TrainingCommandTests {
 
   /// A training that finishes after one step, in `old`.
   private static let finished =
-    tokenizer + ["--steps", "1", "--image-every", "0", "--validate-every", "0", "-o", "old"]
+    tokenizer + ["--steps", "1", "--picture-every", "0", "--validate-every", "0", "-o", "old"]
 
   private static func run(_ folder: String) throws {
     let result = try Tool.run(finished, in: folder)

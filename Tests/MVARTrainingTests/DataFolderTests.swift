@@ -176,10 +176,10 @@ struct DataFolderTests {
         _ = try CachedLatents(path: folder.path, length: 3, codeWidth: 2, vocabulary: 7)
       }
       #expect(latents == "./cat/1.npz: is a pipe, not a regular file")
-      try folder.write("x", "odd/ca\nt/1\u{1b}.png")
+      try folder.write("x", "odd/cat/1\u{1b}.png")
       #expect(
         folder.sentence { _ = try LabeledImages(path: folder.at("odd"), side: 4) }
-          == "./odd/ca\\u{a}t/1\\u{1b}.png: is not an image: it begins like neither PNG nor JPEG")
+          == "./odd/cat/1\\u{1b}.png: is not an image: it begins like neither PNG nor JPEG")
     }
   }
 

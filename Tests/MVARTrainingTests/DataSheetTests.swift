@@ -171,7 +171,7 @@ struct DataSheetTests {
       try folder.write([UInt8](try JSONSerialization.data(withJSONObject: index)), "index.json")
       #expect(
         folder.sentence { _ = try LabeledImages(path: folder.path, side: 4) }
-          == "./index.json names the class \"\(item.shown)\", which \(item.problem)")
+          == "./index.json: names the class \"\(item.shown)\", which \(item.problem)")
     }
   }
 
@@ -202,7 +202,7 @@ struct DataSheetTests {
       try folder.write(try pattern(4, 4), "set/a\nb/1.png")
       #expect(
         folder.sentence { _ = try LabeledImages(path: folder.at("set"), side: 4) }
-          == "./set holds the class folder \"a\\u{a}b\", whose name holds a control character")
+          == "./set: holds the class folder \"a\\u{a}b\", whose name holds a control character")
       let mark = (name: CheckpointNames.transformerMark, tensor: try StoredTensor([1 as Float], shape: [1]))
       for (name, isGood) in [("cat", true), ("../x", false), ("..", false), ("", false)] {
         let names = String(decoding: try JSONEncoder().encode(["dog", name]), as: UTF8.self)

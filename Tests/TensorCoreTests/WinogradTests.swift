@@ -69,7 +69,10 @@ import Testing
     let twin = try tiledGradients(dOutput, x, weight, on: Double.self)
     for (i, name) in ["input", "weight"].enumerated() {
       let floor = 4 * Double(Float.ulpOfOne) * truth[i].largest
-      let bar = 4 * largestDifference(plain[i].numbers, truth[i].numbers) + floor
+      // The transforms of dW multiply roundings: of maps that end within a tile by 6.1 times those of plain loops where
+      // OpenBLAS has 256-bit vectors, and by less than 4 times with 512 bits.
+      let factor = name == "weight" ? 8.0 : 4
+      let bar = factor * largestDifference(plain[i].numbers, truth[i].numbers) + floor
       expectClose(found[i], truth[i], Tolerance(absolute: bar), "gradient of the \(name)")
       expectClose(twin[i], truth[i], Tolerance(absolute: 1e-12 * truth[i].largest), "gradient of the \(name), double")
     }

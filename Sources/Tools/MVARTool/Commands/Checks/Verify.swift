@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Foundation
+import MVAR
 import MVARFiles
 import MVARVerification
 import TensorCore
@@ -95,7 +96,9 @@ struct Verify: ParsableCommand {
     do {
       record = VerificationRecord(try engine.runAsTruth(Verification(file: file, photos: photos)))
     } catch {
-      try Console.print(VerificationResult.unusable(sentence: MVARTool.describe(error)).json())
+      // A model says what it cannot do, and not which file asked for it.
+      let sentence = error is RequestError ? "\(file): \(error)" : MVARTool.describe(error)
+      try Console.print(VerificationResult.unusable(sentence: sentence).json())
       throw Self.notJudged
     }
     try Console.print(VerificationResult.judged(record: record).json())
