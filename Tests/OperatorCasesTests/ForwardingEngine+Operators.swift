@@ -183,7 +183,9 @@ extension Forwarding: AttentionOps {
     -> (output: Tensor<Self>, saved: AttentionSaved<Self>)
   { keep(Plain.attention(plain(heads), spans: spans, softmaxScale: softmaxScale), heads) }
 
-  static func dAttention(_ dOutput: Tensor<Self>, _ saved: AttentionSaved<Self>, spans: [AttentionSpan], softmaxScale: Float)
+  static func dAttention(
+    _ dOutput: Tensor<Self>, _ saved: AttentionSaved<Self>, spans: [AttentionSpan], softmaxScale: Float
+  )
     -> Heads<Self>
   { give(Plain.dAttention(plain(dOutput), plain(saved), spans: spans, softmaxScale: softmaxScale), like: dOutput) }
 
@@ -191,9 +193,15 @@ extension Forwarding: AttentionOps {
     -> (output: Tensor<Self>, saved: AttentionSaved<Self>)
   { keep(Plain.neighborhoodAttention(plain(heads), window: window, softmaxScale: softmaxScale), heads) }
 
-  static func dNeighborhoodAttention(_ dOutput: Tensor<Self>, _ saved: AttentionSaved<Self>, window: Int, softmaxScale: Float)
+  static func dNeighborhoodAttention(
+    _ dOutput: Tensor<Self>, _ saved: AttentionSaved<Self>, window: Int, softmaxScale: Float
+  )
     -> Heads<Self>
-  { give(Plain.dNeighborhoodAttention(plain(dOutput), plain(saved), window: window, softmaxScale: softmaxScale), like: dOutput) }
+  {
+    give(
+      Plain.dNeighborhoodAttention(plain(dOutput), plain(saved), window: window, softmaxScale: softmaxScale),
+      like: dOutput)
+  }
 
   private static func keep(
     _ result: (output: Tensor<Plain>, saved: AttentionSaved<Plain>), _ heads: Heads<Self>,

@@ -51,7 +51,8 @@ extension CUDA {
 
   private static func arguments(_ sizes: NeighborhoodSizes, _ window: Int, _ softmaxScale: Float) -> [KernelArgument] {
     [
-      .int(sizes.height), .int(sizes.width), .int(sizes.heads), .int(sizes.headWidth), .int(window), .float(softmaxScale),
+      .int(sizes.height), .int(sizes.width), .int(sizes.heads), .int(sizes.headWidth), .int(window),
+      .float(softmaxScale),
     ]
   }
 }

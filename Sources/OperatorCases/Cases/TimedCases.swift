@@ -108,10 +108,12 @@ extension OperatorCases {
     let everything = [AttentionSpan(queries: 0..<n, keys: 0..<n)]
     return [
       TimedCase(
-        AttentionCase("dense attention", Self.heads([b, n, h, c]), spans: everything, softmaxScale: 0.125), backward: true),
+        AttentionCase("dense attention", Self.heads([b, n, h, c]), spans: everything, softmaxScale: 0.125),
+        backward: true),
       TimedCase(
         NeighborhoodAttentionCase(
-          "windowed attention", Self.heads([b, sizes.side, sizes.side, h, c]), window: min(7, sizes.side), softmaxScale: 0.125),
+          "windowed attention", Self.heads([b, sizes.side, sizes.side, h, c]), window: min(7, sizes.side),
+          softmaxScale: 0.125),
         backward: true),
     ]
   }
