@@ -198,11 +198,11 @@ struct RowCollector {
     }
     if let first = broken.first {
       let (our, their) = (ours[first], golden[first])
-      let side = our.isFinite ? "golden is" : their.isFinite ? "ours is" : "both are"
+      let side = our.isFinite ? "golden is not" : their.isFinite ? "ours is not" : "neither is"
       rows.append(
         VerificationRow(
           name: name, outcome: .failed, absolute: .infinity, relative: .infinity,
-          place: "at \(Self.coordinates(of: first, in: shape)): \(our), golden \(their): \(side) not a finite number, "
+          place: "at \(Self.coordinates(of: first, in: shape)): \(our), golden \(their): \(side) a finite number, "
             + "\(broken.count) of \(golden.count) not finite", tolerance: tolerance))
       return
     }
