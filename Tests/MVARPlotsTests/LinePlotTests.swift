@@ -286,8 +286,8 @@ struct LinePlotTests {
       }
     }
     #expect(problem(900, 560) == "none")
-    #expect(problem(60, 560) == "the plot of 60 × 560 pixels is too small for its labels")
-    #expect(problem(900, 100) == "the plot of 900 × 100 pixels is too small for its labels")
+    #expect(problem(60, 560) == "the plot of 60 × 560 pixels: is too small for its labels")
+    #expect(problem(900, 100) == "the plot of 900 × 100 pixels: is too small for its labels")
     #expect(problem(0, 560) == "the plot: is 0 × 560 pixels, and a side cannot be below 1")
     #expect(problem(1 << 20, 560) == "the plot: is 1048576 × 560 pixels, and the limit is 65535 a side")
   }

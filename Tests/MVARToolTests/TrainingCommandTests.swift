@@ -217,7 +217,7 @@ struct TrainingCommandTests {
         ] {
           let result = try Tool.run(command, in: "\(folder)/deep")
           #expect(result.code == 1)
-          #expect(result.errors == "mvar: data/index.json names the class \"\(shown)\", which \(problem)\n")
+          #expect(result.errors == "mvar: data/index.json: names the class \"\(shown)\", which \(problem)\n")
           #expect(try files.subpathsOfDirectory(atPath: folder).sorted() == before)
         }
       }
