@@ -83,12 +83,12 @@ func values(_ name: String, _ shape: Shape, scale: Float = 1) throws -> Tensor<E
   "decode-1": {
     let tokenizer = Models.tokenizer
     let sum = try values("f", [1, 32, 16, 16])
-    return { [.tensor(tokenizer.decode(Variable(sum)).value)] }
+    return { [.tensor(try tokenizer.decode(Variable(sum)).value)] }
   },
   "encode-1": {
     let tokenizer = Models.tokenizer
     let image = try values("i", [1, 3, 256, 256])
-    return { [.tensor(tokenizer.encode(Variable(image)).sums[0].value)] }
+    return { [.tensor(try tokenizer.encode(Variable(image)).sums[0].value)] }
   },
   "train-dense": { try train(0) },
   "train-8": { try train(1) },
