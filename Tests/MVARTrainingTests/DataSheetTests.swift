@@ -189,8 +189,8 @@ struct DataSheetTests {
         for third in parts {
           let name = first + second + third
           guard ClassNameRule.problem(with: name) == nil else { continue }
-          let path = URL(filePath: "/root/train").appending(path: name).standardizedFileURL.path(percentEncoded: false)
-          #expect(path == "/root/train/\(name)", "\(name.debugDescription)")
+          let path = URL(filePath: "/data/train").appending(path: name).standardizedFileURL.path(percentEncoded: false)
+          #expect(path == "/data/train/\(name)", "\(name.debugDescription)")
         }
       }
     }
