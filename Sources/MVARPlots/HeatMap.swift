@@ -94,7 +94,7 @@ public struct HeatMap: Sendable {
   ///   size is outside ``ImageLimits`` or too small for the labels.
   func draw() throws(FileError) -> [SVGElement] {
     let (rowCount, columnCount) = try checkTable()
-    var nameWidth = names.rows.map { PlotStyle.width(of: XMLText.printable($0), size: PlotStyle.tick) }.max() ?? 0
+    var nameWidth = names.rows.map { PlotStyle.width(of: printable($0), size: PlotStyle.tick) }.max() ?? 0
     nameWidth = min(nameWidth, Double(width) / 3)
     let area = RasterArea(
       left: nameWidth + (yLabel.isEmpty ? 0 : 22) + 14, top: 34, right: Double(width) - 84,
@@ -150,7 +150,7 @@ public struct HeatMap: Sendable {
 
   /// Writes the cells' texts in the largest font size in which all of them fit, or not at all.
   private func drawTexts(_ drawing: inout SVGDrawing, _ area: RasterArea, _ cell: (width: Double, height: Double)) {
-    let widest = texts.joined().map { PlotStyle.width(of: XMLText.printable($0), size: 1) }.max() ?? 0
+    let widest = texts.joined().map { PlotStyle.width(of: printable($0), size: 1) }.max() ?? 0
     let sizes = stride(from: PlotStyle.label, through: 8, by: -0.5)
     guard widest > 0, let size = sizes.first(where: { widest * $0 + 4 <= cell.width && $0 + 4 <= cell.height })
     else { return }

@@ -51,7 +51,7 @@ public struct RasterPanel: Sendable {
   public static let dark = PixelImage.Color(red: 16, green: 52, blue: 100)
 
   private var area: RasterArea {
-    let names = parts.map { PlotStyle.width(of: XMLText.printable($0.name), size: PlotStyle.tick) }.max() ?? 0
+    let names = parts.map { PlotStyle.width(of: printable($0.name), size: PlotStyle.tick) }.max() ?? 0
     let left = min(names, Double(width) / 3) + (yLabel.isEmpty ? 0 : 22) + 14
     return RasterArea(left: left, top: 34, right: Double(width) - 6, bottom: 34 + Double(width) - 6 - left)
   }

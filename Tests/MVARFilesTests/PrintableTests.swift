@@ -44,7 +44,8 @@ struct PrintableTests {
       let category = scalar.properties.generalCategory
       categories.insert(category)
       let isKept = printable(String(scalar)).unicodeScalars.elementsEqual([scalar])
-      if isKept == Self.escaped.contains(category) { wrong.append(value) }
+      let isEscaped = Self.escaped.contains(category) || scalar.properties.isNoncharacterCodePoint
+      if isKept == isEscaped { wrong.append(value) }
     }
     #expect(wrong.isEmpty, "\(wrong.prefix(5))")
     #expect(categories == Set(Self.samples.map(\.category)))
@@ -55,6 +56,8 @@ struct PrintableTests {
     #expect(printable("a\nb\r\n\tc\u{7f}\u{85}\u{200b}") == "a\\u{a}b\\u{d}\\u{a}\\u{9}c\\u{7f}\\u{85}\\u{200b}")
     #expect(printable(printable("a\u{1b}[2K")) == "a\\u{1b}[2K")
     #expect(printable("") == "")
+    #expect(printable("👩🏽‍🔬 🏳️‍🌈") == "👩🏽‍🔬 🏳️‍🌈")
+    #expect(printable("a\u{200d}b 1\u{200d} \u{200d}") == "a\\u{200d}b 1\\u{200d} \\u{200d}")
   }
 
   @Test("the limit counts scalars of the text, and only what is longer is cut")

@@ -69,7 +69,7 @@ struct EvaluationReportTests {
     for part in [
       "20.12 dB on held-out", "| 0     | 1 × 1 | 25.0 %     |", "| red\\|wine | 1 of 2   |",
       "| blue\\u{a} | 1 of 1   |",
-      "| none      | –        |", "| all       | 66.7 %   |", "sampled with cfg 2.0, count 4.",
+      "| none      | –        |", "| all       | 66.7 %   |", "Sampling options: cfg 2.0, count 4.",
       "50.0 % of the samples", "1 of 4 are nearly",
     ] {
       #expect(text.contains(part), "\(part) in \(text)")

@@ -3,6 +3,7 @@
 // The viewer's own font is used, so widths are estimates, taken from DejaVu Sans, which is wider than most: a label may
 // have more room than it needs, and hardly ever less.
 
+import MVARFiles
 import MVARMedia
 
 /// Font sizes in the plots' units, which are pixels where a plot is not scaled.
@@ -22,7 +23,7 @@ enum PlotStyle {
 
   /// The text, with its middle left out where it would be wider than the available room.
   static func shortened(_ text: String, size: Double, room: Double) -> String {
-    let text = XMLText.printable(text)
+    let text = printable(text)
     let needed = width(of: text, size: size)
     guard needed > room else { return text }
     var count = Int(Double(text.count) * max(room, 0) / needed)

@@ -42,8 +42,8 @@ extension EvaluationReport {
     return """
       ## Classes
 
-      How many images a small classifier, trained on the training images, names right. \
-      Samples were sampled with \(sampled).
+      How many images a small classifier, trained on the training images, classifies correctly. \
+      Sampling options: \(sampled).
 
       \(Self.table(["class", "training", "held out", "their reconstructions", "samples"], rows))
 
@@ -63,7 +63,7 @@ extension EvaluationReport {
 
       Root mean square difference of brightness 0 … 1 at 32 × 32 pixels, mirror images included.
 
-      \(Self.table(["pictures", "count", "5th percentile", "median", "mean"], rows))
+      \(Self.table(["images", "count", "5th percentile", "median", "mean"], rows))
 
       \(Self.percent(novelty.nearShare)) of the samples are nearer than the 5th percentile of held-out images; \
       \(novelty.copies) of \(novelty.samples.count) are nearly the reconstruction of a training image \

@@ -52,7 +52,7 @@ struct FlopsReport {
 
   private var samplingRows: [[String]] {
     [
-      row("drawing \(images)") { _ in "" },
+      row("sampling \(images)") { _ in "" },
       row("  rows in the transformer") { "\($0.rows(batch: batch, guided: isGuided))" },
       row("  transformer, GMAC") { giga(Double($0.rows(batch: batch, guided: isGuided)) * $0.products) },
       row("  key/value cache") { bytes($0.cacheBytes(batch: batch, guided: isGuided)) },
