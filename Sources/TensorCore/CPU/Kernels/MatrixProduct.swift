@@ -3,9 +3,8 @@
 // the vector width of this machine.
 //
 // Sizes are those of one image or of one piece of work, never of the batch. A row's bits are the same in any batch and
-// with any number of threads: OpenBLAS gets the rows of one image at a time, and the rule for few rows avoids its path
-// for small matrices. Whether a convolution becomes products of patches or of Winograd
-// tiles is decided in the convolution.
+// with any number of threads: OpenBLAS gets whole groups of rows, and the rule for few rows avoids its path for small
+// matrices. Whether a convolution becomes products of patches or of Winograd tiles is decided in the convolution.
 
 /// Products of matrices stored row by row, each in the fastest of three ways.
 enum MatrixProduct {
@@ -67,17 +66,11 @@ enum MatrixProduct {
         rows: outputs, depth: inputs, columns: rows
       ) { $0.transpose(to: floats(y), stride: outputs, bias: bias.map { floats($0) }) }
     case .blas:
-      // An image at a time: OpenBLAS adds in another order in the last rows of a product than in those before, so that
-      // a row's bits would depend on the number of images.
-      forEachBlock(rows: rows, unit: rowsPerImage, columns: outputs) { rows, range in
-        for first in stride(from: rows.lowerBound, to: rows.upperBound, by: rowsPerImage) {
-          let y = y + first * outputs + range.lowerBound
-          fillRows(y, bias.map { $0 + range.lowerBound }, rows: rowsPerImage, count: range.count, stride: outputs)
-          S.matrixProduct(
-            transposeA: false, transposeB: true, m: rowsPerImage, n: range.count, k: inputs, alpha: 1,
-            x + first * inputs, lda: inputs, weight + range.lowerBound * inputs, ldb: inputs,
-            beta: bias == nil ? 0 : 1, y, ldc: outputs)
-        }
+      forEachBlock(rows: rows, unit: rowGroup, columns: outputs) { rows, columns in
+        multiplyGroups(
+          x + rows.lowerBound * inputs, weight + columns.lowerBound * inputs, bias.map { $0 + columns.lowerBound },
+          y + rows.lowerBound * outputs + columns.lowerBound, rows: rows.count, inputs: inputs, outputs: columns.count,
+          stride: outputs)
       }
     }
   }
@@ -145,7 +138,36 @@ enum MatrixProduct {
 /// The approximate number of outputs of a block; the fewest that a cut leaves.
 private let (usualOutputs, fewestOutputs) = (512, 320)
 
-/// Runs `body` on blocks that together cover rows × columns, a few for each thread.
+/// OpenBLAS adds in another order in the rows that are left over when it has multiplied by twelve at a time (measured
+/// with its kernels for Haswell and Zen; those for Arm work on four rows).
+private let rowGroup = 12
+
+/// y = x Wᵀ + b on one thread, where every row is part of a whole group: the last group is filled with zeros.
+@inline(__always)
+private func multiplyGroups<S: TensorScalar>(
+  _ x: UnsafePointer<S>, _ weight: UnsafePointer<S>, _ bias: UnsafePointer<S>?, _ y: UnsafeMutablePointer<S>,
+  rows: Int, inputs: Int, outputs: Int, stride: Int
+) {
+  func multiply(_ x: UnsafePointer<S>, _ y: UnsafeMutablePointer<S>, rows: Int, stride: Int) {
+    fillRows(y, bias, rows: rows, count: outputs, stride: stride)
+    S.matrixProduct(
+      transposeA: false, transposeB: true, m: rows, n: outputs, k: inputs, alpha: 1, x, lda: inputs, weight,
+      ldb: inputs, beta: bias == nil ? 0 : 1, y, ldc: stride)
+  }
+  let padding = (rowGroup - rows % rowGroup) % rowGroup
+  guard padding > 0 else { return multiply(x, y, rows: rows, stride: stride) }
+  withScratch((rows + padding) * inputs) { (filled: UnsafeMutablePointer<S>) in
+    filled.update(from: x, count: rows * inputs)
+    (filled + rows * inputs).update(repeating: 0, count: padding * inputs)
+    withScratch((rows + padding) * outputs) { (product: UnsafeMutablePointer<S>) in
+      multiply(filled, product, rows: rows + padding, stride: outputs)
+      for row in 0..<rows { (y + row * stride).update(from: product + row * outputs, count: outputs) }
+    }
+  }
+}
+
+/// Runs `body` on blocks that together cover rows × columns, a few for each thread; blocks begin at multiples of `unit`
+/// rows.
 ///
 /// The larger a block, the less OpenBLAS copies for each product: blocks of 1024 × 1024 were a tenth faster than blocks
 /// of 512 × 512. Columns are cut first, so that every weight is read by one thread.
@@ -154,14 +176,14 @@ private func forEachBlock(rows: Int, unit: Int = 1, columns: Int, _ body: (Range
   let threads = ThreadCount.current
   let mostColumnBlocks = max(1, (columns + usualOutputs - 128) / usualOutputs)
   let columnBlocks = min(mostColumnBlocks, 2 * threads)
-  let units = rows / unit
+  let units = (rows + unit - 1) / unit
   let rowBlocks = max(1, min(units, rows / (columnBlocks < threads ? 512 : 1024)))
   let width = columnBlocks == 1 ? columns : columns / columnBlocks & ~15
   parallel(rowBlocks * columnBlocks) { piece in
     let (rowBlock, columnBlock) = (piece % rowBlocks, piece / rowBlocks)
     let column = columnBlock * width
     body(
-      units * rowBlock / rowBlocks * unit..<units * (rowBlock + 1) / rowBlocks * unit,
+      units * rowBlock / rowBlocks * unit..<min(units * (rowBlock + 1) / rowBlocks * unit, rows),
       column..<(columnBlock == columnBlocks - 1 ? columns : column + width))
   }
 }
