@@ -3,6 +3,7 @@
 import ArgumentParser
 import Foundation
 import MVARCUDA
+import MVARTool
 
 struct Kernels: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -14,12 +14,3 @@ enum Markdown {
     return line(head) + line(rule) + rows.dropFirst().map(line).joined()
   }
 }
-
-/// Why a check failed.
-struct Failure: Error, CustomStringConvertible {
-  /// One sentence without a full stop.
-  let description: String
-
-  /// A failure with its sentence.
-  init(_ description: String) { self.description = description }
-}

@@ -5,6 +5,7 @@
 
 import ArgumentParser
 import MVARCUDA
+import MVARTool
 import MVARVerification
 import OperatorCases
 import TensorCore

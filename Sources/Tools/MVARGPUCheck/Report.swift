@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Foundation
+import MVARTool
 
 struct Report: ParsableCommand {
   static let configuration = CommandConfiguration(

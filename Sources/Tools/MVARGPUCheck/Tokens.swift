@@ -6,6 +6,7 @@
 import ArgumentParser
 import MVAR
 import MVARCUDA
+import MVARTool
 import TensorCore
 
 struct Tokens: ParsableCommand {

@@ -89,11 +89,11 @@ func naming<Result>(_ files: String, _ body: () throws -> Result) throws -> Resu
   }
 }
 
-/// Why a subcommand failed.
-struct Failure: Error, CustomStringConvertible {
+/// Why a subcommand or a check failed.
+package struct Failure: Error, CustomStringConvertible {
   /// One sentence without a full stop.
-  let description: String
+  package let description: String
 
   /// A failure with its sentence.
-  init(_ description: String) { self.description = description }
+  package init(_ description: String) { self.description = description }
 }

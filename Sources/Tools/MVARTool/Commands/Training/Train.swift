@@ -138,7 +138,7 @@ struct Train: EngineCommand {
       "\(set.labels.count) images of \(set.classNames.count) classes, \(set.heldOut) held out; "
         + "\(model.parameters.reduce(0) { $0 + $1.value.shape.count }) parameters")
     let isFinished = try runOptions.run(
-      &session, folder: folder, from: first, steps: optimizer.steps, curves: ["loss"])
+      &session, folder: folder, from: first, steps: optimizer.steps, curves: ["loss", "val_loss"])
     guard isFinished else { throw ExitCode(130) }
     let path = "\(folder.path)/\(Self.result)"
     try ModelFile.write(
