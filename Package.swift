@@ -8,6 +8,7 @@ let package = Package(
   products: [
     .library(name: "TensorCore", targets: ["TensorCore"]),
     .library(name: "MVARFiles", targets: ["MVARFiles"]),
+    .library(name: "MVARComparison", targets: ["MVARComparison"]),
     .library(name: "OperatorCases", targets: ["OperatorCases"]),
     .library(name: "MVAR", targets: ["MVAR"]),
     .library(name: "MVARCheckpoints", targets: ["MVARCheckpoints"]),
@@ -48,15 +49,19 @@ let package = Package(
     .target(name: "MVARCheckpoints", dependencies: ["MVARFiles", "CMVARZlib"]),
     .target(name: "MVARMedia", dependencies: ["MVARFiles", "CMVARPNG", "CMVARTurboJPEG"]),
     .target(name: "MVARPlots", dependencies: ["MVARFiles", "MVARMedia"]),
+    // What passes and what does not, and the reports of it.
+    .target(name: "MVARComparison"),
     // Every operator with inputs chosen to hurt, and what it should compute.
-    .target(name: "OperatorCases", dependencies: ["TensorCore"]),
+    .target(name: "OperatorCases", dependencies: ["TensorCore", "MVARComparison"]),
     .target(name: "MVAR", dependencies: ["TensorCore", "MVARFiles", "MVARCheckpoints"]),
     .target(
       name: "MVARTraining",
       dependencies: ["TensorCore", "MVAR", "MVARFiles", "MVARCheckpoints", "MVARMedia", "MVARPlots"]),
     .target(
       name: "MVARVerification",
-      dependencies: ["OperatorCases", "MVAR", "MVARTraining", "MVARFiles", "MVARCheckpoints", "MVARMedia"]),
+      dependencies: [
+        "MVARComparison", "OperatorCases", "MVAR", "MVARTraining", "MVARFiles", "MVARCheckpoints", "MVARMedia",
+      ]),
 
     // The shipped model's files lie where scripts and readers name them; here they become resources.
     .target(
@@ -82,13 +87,13 @@ let package = Package(
       name: "MVARTool",
       dependencies: [
         "MVAR", "TensorCore", "MVARFiles", "MVARCheckpoints", "MVARMedia", "MVARPlots", "MVARTraining",
-        "MVARVerification", "MVARPipeline", "MVARCUDA",
+        "MVARComparison", "OperatorCases", "MVARVerification", "MVARPipeline", "MVARCUDA",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Sources/Tools/MVARTool"),
     .target(
       name: "MVARGPUCheck",
       dependencies: [
-        "MVARTool", "MVARCUDA", "OperatorCases", "MVARVerification", "MVAR", "MVARTraining",
+        "MVARTool", "MVARCUDA", "MVARComparison", "OperatorCases", "MVARVerification", "MVAR", "MVARTraining",
         "TensorCore",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Sources/Tools/MVARGPUCheck"),
@@ -115,6 +120,7 @@ let package = Package(
       dependencies: ["OperatorCases", "TensorCore", "MVAR", "MVARCheckpoints", "MVARVerification"],
       path: "Tests/TestSupport"),
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "MVARTestSupport"]),
+    .testTarget(name: "MVARComparisonTests", dependencies: ["MVARComparison"]),
     .testTarget(name: "OperatorCasesTests", dependencies: ["OperatorCases", "TensorCore", "MVARTestSupport"]),
     .testTarget(
       name: "MVARCUDATests",

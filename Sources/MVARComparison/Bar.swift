@@ -1,0 +1,61 @@
+// The tolerance of a comparison, which always states its reason.
+
+/// How far a value may be from the expected one: |found − expected| ≤ absolute + relative · |expected|.
+public struct Bar: Hashable, Sendable, Codable, CustomStringConvertible {
+  /// The part that does not depend on the value.
+  public let absolute: Double
+  /// The part that grows with the expected value's magnitude.
+  public let relative: Double
+  /// The reason for the limit, in words.
+  public let reason: String
+
+  /// A tolerance with its reason.
+  public init(absolute: Double = 0, relative: Double = 0, _ reason: String) {
+    self.absolute = absolute
+    self.relative = relative
+    self.reason = reason
+  }
+
+  /// Equality, as integers and copies require it.
+  public static func exact(_ reason: String) -> Bar { Bar(reason) }
+
+  /// The largest distance from this expected value that passes; 0 requires equality.
+  public func limit(at expected: Double) -> Double {
+    relative == 0 ? absolute : absolute + relative * abs(expected)
+  }
+
+  /// `1.2e-06 + 0.0001·|expected|: four times …`
+  public var description: String { "\(limit): \(reason)" }
+
+  /// The limit as a formula: `equal`, `1e-05`, `1e-08 + 0.0001·|expected|`.
+  public var limit: String {
+    switch (absolute, relative) {
+    case (0, 0): "equal"
+    case (_, 0): "\(absolute)"
+    case (0, _): "\(relative)·|expected|"
+    default: "\(absolute) + \(relative)·|expected|"
+    }
+  }
+}
+
+/// The values of a tensor in row-major order.
+public struct ComparedValues: Sendable {
+  /// The side lengths, slowest-varying first; empty for a single number.
+  public let shape: [Int]
+  /// The values in row-major order.
+  public let numbers: [Double]
+
+  /// Values that fill a shape.
+  ///
+  /// - Precondition: there are as many values as the shape has elements.
+  public init(_ numbers: [Double], shape: [Int]) {
+    precondition(numbers.count == shape.reduce(1, *), "\(numbers.count) numbers for shape \(shape)")
+    self.shape = shape
+    self.numbers = numbers
+  }
+
+  /// The largest magnitude of a finite value; 0 if there is none.
+  public var largest: Double {
+    numbers.reduce(0) { $1.isFinite ? max($0, abs($1)) : $0 }
+  }
+}

@@ -1,0 +1,181 @@
+// Probabilities after top-k and top-p. An absolute tolerance is blind here: of thousands of tokens each has a few times
+// 1e-4, so losing most of them changes no probability by much. What is compared instead:
+//
+// - the support, the tokens with a probability above zero. A token may be kept on one side only if rounding decides:
+//   its logit is equal to the k-th largest within rounding, or the mass below it is equal to 1 − p within rounding;
+// - the sum of every row, which is 1;
+// - the probabilities that are kept, each relative to its expected value.
+
+import Foundation
+
+/// How logits were filtered; decides which differences of the support rounding explains.
+public struct FilterSettings: Sendable {
+  /// The logits before the filter, in the shape of the probabilities.
+  public let logits: ComparedValues
+  /// How many of the largest logits are kept; 0 keeps all.
+  public let topK: Int
+  /// The probability mass that is kept; 0 or at least 1 keeps all.
+  public let topP: Double
+
+  /// The settings of a filter.
+  public init(logits: ComparedValues, topK: Int, topP: Double) {
+    self.logits = logits
+    self.topK = topK
+    self.topP = topP
+  }
+}
+
+extension Comparator {
+  /// Compares rows of probabilities after a filter.
+  ///
+  /// - Parameters:
+  ///   - filter: how they came about; nil if that is not known, and then the support must be the same.
+  ///   - rounding: half the distance between 1 and the next number in the precision of the values found.
+  public static func probabilities(
+    _ name: String, found: ComparedValues, expected: ComparedValues, filter: FilterSettings? = nil,
+    rounding: Double = 0x1p-24
+  ) -> Comparison {
+    let relative = max(1e-4, 16 * rounding)
+    let bar = Bar(
+      relative: relative, "of each probability that is kept; the same tokens are kept, and every row's sum is 1")
+    guard found.shape == expected.shape else {
+      return .failed(name, "shape \(found.shape), expected \(expected.shape)", bar: bar)
+    }
+    if let filter, filter.logits.shape != expected.shape {
+      return .notJudged(name, "the logits have shape \(filter.logits.shape), the probabilities \(expected.shape)")
+    }
+    guard let width = expected.shape.last, !expected.numbers.isEmpty else {
+      return Comparison(name, .passed, bar: bar, cause: "empty")
+    }
+    // What is not finite, or negative, is a matter of single values.
+    let values = Comparator.values(name, found: found, expected: expected, bar: bar)
+    if values.notFinite != nil { return values }
+    var rows = RowsOfProbabilities(relative: relative, sumTolerance: max(1e-5, Double(width).squareRoot() * rounding))
+    for start in stride(from: 0, to: expected.numbers.count, by: width) {
+      let range = start..<start + width
+      rows.add(
+        found.numbers[range], expected.numbers[range],
+        filter.map { FilterThresholds($0.logits.numbers[range], topK: $0.topK, topP: $0.topP, rounding: rounding) })
+    }
+    let place = rows.worst.place
+    let (ours, right) = (found.numbers[place], expected.numbers[place])
+    return Comparison(
+      name, rows.exceeding == 0 ? .passed : .failed, coordinates: coordinates(of: place, in: expected.shape),
+      found: ours, expected: right, absolute: abs(ours - right), relative: values.relative, share: rows.worst.share,
+      exceeding: rows.exceeding, count: expected.numbers.count, bar: bar, remarks: rows.remarks + values.remarks)
+  }
+}
+
+/// Collects the findings of all rows.
+private struct RowsOfProbabilities {
+  let relative: Double
+  let sumTolerance: Double
+  private(set) var worst = (place: 0, share: -1.0)
+  private(set) var exceeding = 0
+  private var lost = 0
+  private var added = 0
+  private var excused = 0
+  private var negative = 0
+  private var worstSum = (row: 0, sum: 1.0)
+  private var wrongSums = 0
+  private var row = 0
+
+  init(relative: Double, sumTolerance: Double) {
+    self.relative = relative
+    self.sumTolerance = sumTolerance
+  }
+
+  mutating func add(_ found: ArraySlice<Double>, _ expected: ArraySlice<Double>, _ thresholds: FilterThresholds?) {
+    var excusedMass = 0.0
+    var isExcused: Set<Int> = []
+    for place in expected.indices where (found[place] > 0) != (expected[place] > 0) && found[place] >= 0 {
+      if let thresholds, thresholds.roundingDecides(place) {
+        isExcused.insert(place)
+        excusedMass += max(found[place], expected[place])
+      }
+    }
+    excused += isExcused.count
+    var sum = 0.0
+    for place in expected.indices {
+      let (ours, right) = (found[place], expected[place])
+      sum += ours
+      if isExcused.contains(place) { continue }
+      if ours < 0 {
+        negative += 1
+        take(place, share: .infinity)
+      } else if (ours > 0) != (right > 0) {
+        if right > 0 { lost += 1 } else { added += 1 }
+        take(place, share: .infinity)
+      } else if ours == right {
+        take(place, share: 0)
+      } else {
+        // Tokens that rounding kept or dropped share their mass among all others.
+        take(place, share: abs(ours - right) / (right * (relative + 2 * excusedMass)))
+      }
+    }
+    if !(abs(sum - 1) <= sumTolerance) {
+      wrongSums += 1
+      if abs(sum - 1) > abs(worstSum.sum - 1) || sum.isNaN { worstSum = (row, sum) }
+      if exceeding == 0 { worst = (expected.startIndex, .infinity) }
+      exceeding += 1
+    }
+    row += 1
+  }
+
+  private mutating func take(_ place: Int, share: Double) {
+    if !(share <= 1) { exceeding += 1 }
+    if share > worst.share { worst = (place, share) }
+  }
+
+  var remarks: [String] {
+    var remarks: [String] = []
+    if lost > 0 { remarks.append("\(lost) tokens are lost") }
+    if added > 0 { remarks.append("\(added) tokens are kept that the filter removes") }
+    if negative > 0 { remarks.append("\(negative) probabilities are negative") }
+    if wrongSums > 0 {
+      remarks.append("\(wrongSums) of \(row) rows do not sum to 1, row \(worstSum.row) to \(worstSum.sum)")
+    }
+    if excused > 0 { remarks.append("\(excused) tokens at a threshold, where rounding decides, differ") }
+    return remarks
+  }
+}
+
+/// The thresholds of a filter for one row, in double precision.
+private struct FilterThresholds {
+  private let logits: ArraySlice<Double>
+  /// The k-th largest logit; nil if all are kept.
+  private let kth: Double?
+  /// For each token the mass of the tokens that are not more likely, itself included; nil if top-p is off.
+  private var mass: [Int: Double]?
+  private let dropped: Double
+  private let rounding: Double
+  private let massRounding: Double
+
+  init(_ logits: ArraySlice<Double>, topK: Int, topP: Double, rounding: Double) {
+    self.logits = logits
+    self.rounding = rounding
+    dropped = 1 - topP
+    massRounding = 4 * rounding * (1 + Double(logits.count).squareRoot())
+    let ascending = logits.indices.sorted { logits[$0] < logits[$1] }
+    kth = topK > 0 && topK < logits.count ? logits[ascending[logits.count - topK]] : nil
+    guard topP > 0, topP < 1, let last = ascending.last else { return }
+    let (largest, kth) = (logits[last], kth ?? -.infinity)
+    let weights = ascending.map { logits[$0] < kth ? 0 : exp(logits[$0] - largest) }
+    let total = weights.reduce(0, +)
+    var (sum, mass) = (0.0, [Int: Double](minimumCapacity: logits.count))
+    for (place, weight) in zip(ascending, weights) {
+      sum += weight / total
+      mass[place] = sum
+    }
+    self.mass = mass
+  }
+
+  /// Whether a token is so close to a threshold that rounding decides whether it is kept.
+  func roundingDecides(_ place: Int) -> Bool {
+    if let kth, logits[place] != kth, abs(logits[place] - kth) <= 2 * rounding * max(abs(kth), abs(logits[place])) {
+      return true
+    }
+    if let mass = mass?[place], abs(mass - dropped) <= massRounding { return true }
+    return false
+  }
+}
