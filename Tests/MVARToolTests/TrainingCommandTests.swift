@@ -80,7 +80,7 @@ struct TrainingCommandTests {
       let script = "\"$MVAR\" \(line) & p=$!; sleep 2; kill -TERM $p; wait $p"
       let result = try Tool.shell(script, in: folder)
       #expect(result.code == 130)
-      #expect(result.errors.contains(" of 100000, everything is saved: go on with --resume\n"))
+      #expect(result.errors.contains(" of 100000, everything is saved: the same command with --resume continues\n"))
       #expect(FileManager.default.fileExists(atPath: "\(folder)/r/checkpoint.safetensors"))
     }
   }

@@ -1,7 +1,7 @@
 // Turns Ctrl-C into a flag that a training loop checks between two steps, so that it can write a checkpoint first.
 //
-// The signal handler only sets a bit in an atomic integer, which is all that a handler may safely do; a second SIGINT
-// ends the process at once, with status 130. It stops nothing itself.
+// The signal handler sets a bit in an atomic integer and says that the step is being finished, with `write`, one of the
+// few functions that a handler may call; a second SIGINT ends the process at once, with status 130. It stops nothing itself.
 
 import Foundation
 import Synchronization
@@ -12,7 +12,11 @@ private let arrived = Atomic<UInt64>(0)
 private func noteSignal(_ signal: Int32) {
   let bit = UInt64(1) << UInt64(signal & 63)
   let before = arrived.bitwiseOr(bit, ordering: .relaxed).oldValue
-  if signal == SIGINT && before & bit != 0 { _exit(130) }
+  guard signal == SIGINT else { return }
+  if before & bit != 0 { _exit(130) }
+  // The string is a constant in the program; nothing is allocated.
+  let note: StaticString = "\nfinishing this step to save it; Ctrl-C again quits without saving\n"
+  _ = write(STDERR_FILENO, note.utf8Start, note.utf8CodeUnitCount)
 }
 
 /// An external request to end the run.

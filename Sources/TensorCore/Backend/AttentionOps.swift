@@ -84,7 +84,7 @@ public struct AttentionSaved<B: BackendTypes>: Sendable {
   public let heads: Heads<B>
   /// The output, the shape of the queries.
   public let output: Tensor<B>
-  /// ln Σ exp of the scaled logits of every query and head [B, N, H].
+  /// ln Σ exp of the scaled logits of every query and head [B, N, H]; on a map, N = h·w.
   public let logSumExp: Tensor<B>
 
   /// Bundles what is kept.

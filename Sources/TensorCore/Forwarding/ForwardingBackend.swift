@@ -7,6 +7,9 @@
 
 /// An engine that forwards operators to another one unless it has its own.
 ///
+/// A function replaces an operator only if its name, labels and types are exactly the operator's; Swift accepts others
+/// as further functions, which nothing calls. So a test of a kernel should also check that the kernel ran.
+///
 /// This engine computes attention within windows itself and everything else as `CPU<Float>` does; a model runs on it as
 /// on any other engine, `MarkovianTransformer<MyEngine>`:
 ///

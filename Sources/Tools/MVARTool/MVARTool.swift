@@ -14,13 +14,13 @@ package struct MVARTool: ParsableCommand {
     commandName: "mvar",
     abstract: "Sample images with MVAR, train it, and inspect the files it works with.",
     discussion: """
-      Sample eight animals with the small model that ships with the package:
+      Sample eight faces with the small model that ships with the package:
 
-        mvar sample --class animal --count 8 -o animals.png
+        mvar sample --class face --count 8 -o faces.png
 
       Sample four images of class 207 with the published checkpoints:
 
-        mvar sample --model mvar_d16.pth --tokenizer vae_ch160v4096z32.pth --class 207 --count 4 -o out.png
+        mvar sample --model mvar-d16.pth --tokenizer vae_ch160v4096z32.pth --class 207 --count 4 -o out.png
 
       Without checkpoints, `--model seeded:d16` has the published sizes with deterministic pseudo-random weights: \
       useful for checking speed and correctness, not for images.

@@ -2,6 +2,7 @@
 
 import DependantParts
 import OperatorCases
+import Synchronization
 import TensorCore
 import Testing
 
@@ -28,5 +29,16 @@ import Testing
   @Test func otherOperatorsAreUnaffectedByTheFault() throws {
     let found = try findings("geluTanh", on: FaultyEngine.self, device: HostDevice())
     #expect(found.cases > 0 && found.findings.isEmpty)
+  }
+}
+
+/// A kernel for one operator, against all of that operator's cases, forward and backward.
+@Suite struct OwnWindowedAttentionTests {
+  @Test(arguments: OperatorCases.all.filter { $0.operatorName == "neighborhoodAttention" })
+  func isRight(operatorCase: any OperatorCase) throws {
+    // A function whose name or labels differ from the operator's compiles as well, and is never called.
+    let before = OwnWindowEngine.calls.load(ordering: .relaxed)
+    try operatorCase.check(on: OwnWindowEngine.self, device: HostDevice())
+    #expect(OwnWindowEngine.calls.load(ordering: .relaxed) > before)
   }
 }

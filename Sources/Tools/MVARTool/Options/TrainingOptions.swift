@@ -197,7 +197,8 @@ struct RunOptions: ParsableArguments {
     switch end {
     case .finished: return true
     case .interrupted(let done):
-      Console.note("stopped after step \(done) of \(steps), everything is saved: go on with --resume")
+      Console.note(
+        "stopped after step \(done) of \(steps), everything is saved: the same command with --resume continues")
       return false
     }
   }

@@ -19,15 +19,15 @@ struct Sample: EngineCommand {
   static let configuration = CommandConfiguration(
     abstract: "Sample images of the given classes.",
     discussion: """
-      Eight animals from the small model that ships with the package, whose classes are face, hand, person, animal, \
+      Eight faces from the small model that ships with the package, whose classes are face, hand, person, animal, \
       plant, fruit, food, vehicle, building, clothing, clock and flag:
 
-        mvar sample --class animal --count 8 -o animals.png
+        mvar sample --class face --count 8 -o faces.png
 
-      Four images of class 207 in one image, with the authors' settings:
+      Four images of class 207 in one image, with the authors' settings for this model:
 
-        mvar sample --model mvar_d16.pth --tokenizer vae_ch160v4096z32.pth --class 207 --count 4 \
-      --cfg 2.7 --top-k 900 --top-p 0.96 --seed 1 -o out.png
+        mvar sample --model mvar-d16.pth --tokenizer vae_ch160v4096z32.pth --class 207 --count 4 \
+      --cfg 2.7 --top-k 1200 --top-p 0.99 --seed 1 -o out.png
 
       The third of these four alone: add --first 2 --count 1.
       """)

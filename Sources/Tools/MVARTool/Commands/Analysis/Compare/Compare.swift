@@ -22,7 +22,8 @@ struct Compare: ParsableCommand {
     abstract: "Measure VAR, scale-Markov and MVAR side by side with the same weights.",
     discussion: """
       Samples images with each attention pattern, each in a process of its own, and prints medians and ratios. Only \
-      the attention differs; weights, guidance, filters and seeds are the same. About an hour on a laptop:
+      the attention differs; weights, guidance, filters and seeds are the same. Ten minutes to an hour, \
+      depending on the machine:
 
         mvar compare --model seeded:d16 --batch 1,4,8 --rounds 3 -o compare.svg
       """)
