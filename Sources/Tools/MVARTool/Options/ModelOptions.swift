@@ -45,14 +45,17 @@ extension AttentionPattern: ExpressibleByArgument {}
 /// Which tokenizer to use.
 struct TokenizerOptions: ParsableArguments {
   @Option(
-    parsing: .unconditional,
+    name: .customLong("tokenizer"), parsing: .unconditional,
     help:
       """
       The tokenizer: a checkpoint file, or seeded:d16 for deterministic pseudo-random weights of the published sizes \
       (default: the small one that ships with the package).
       """
   )
-  var tokenizer: String = ShippedModel.tokenizer ?? ""
+  var givenTokenizer: String?
+
+  /// The tokenizer's name, that of the shipped one if none is given.
+  var tokenizer: String { givenTokenizer ?? ShippedModel.tokenizer ?? "" }
 
   @OptionGroup(title: "Settings a checkpoint may lack")
   var hints: HintOptions
