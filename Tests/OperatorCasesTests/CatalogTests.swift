@@ -37,6 +37,14 @@ import Testing
     #expect(OperatorCatalog.specification(of: "liner") == nil)
   }
 
+  @Test func theFormatPageListsEveryOperator() throws {
+    let page = try String(contentsOf: Fixtures.url("golden/README.md"), encoding: .utf8)
+    let lines = Set(page.split(separator: "\n").map(String.init))
+    for specification in OperatorCatalog.all {
+      #expect(lines.contains(specification.documentation), "\(specification.documentation)")
+    }
+  }
+
   @Test("A case survives the way through names and values", arguments: cases)
   func roundTrip(operatorCase: any OperatorCase) throws {
     let made = try OperatorCatalog.replacingInputs(of: operatorCase, with: operatorCase.inputs)
