@@ -168,10 +168,10 @@ package struct GoldenOperator {
   private func bar(_ golden: Values, _ precision: ComputedPrecision, isGradient: Bool) -> Bar {
     // A gradient whose true value is zero is rounding on both sides.
     if isGradient, golden.numbers.allSatisfy({ abs($0) < 1e-6 }) { return Bar(1e-5, "below 1e-5 (true zero)") }
-    let rounding = operatorCase.isProduct ? 16 * precision.rounding : 0
+    let rounding = operatorCase.isProduct ? 8 * precision.rounding : 0
     return Bar(
       (1e-5 + rounding) * golden.largest,
-      "1e-5 of the largest magnitude" + (rounding > 0 ? ", and 16 roundings to \(precision.rawValue)" : ""))
+      "1e-5 of the largest magnitude" + (rounding > 0 ? ", and 8 roundings to \(precision.rawValue)" : ""))
   }
 }
 

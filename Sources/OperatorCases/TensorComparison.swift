@@ -81,15 +81,17 @@ public struct TensorComparison: Sendable, CustomStringConvertible {
     var worst = broken.first ?? 0
     var distance = broken.isEmpty ? 0 : Double.infinity
     if broken.isEmpty {
-      for place in right.indices where ours[place] != right[place] && abs(ours[place] - right[place]) > distance {
-        (worst, distance) = (place, abs(ours[place] - right[place]))
+      var largest = 0.0
+      for place in right.indices where ours[place] != right[place] {
+        let share = abs(ours[place] - right[place]) / bar.limit(at: right[place])
+        if share > largest { (worst, distance, largest) = (place, abs(ours[place] - right[place]), share) }
       }
     }
     coordinates = right.isEmpty ? [] : Self.coordinates(of: worst, in: found.shape)
     (self.found, self.expected) = right.isEmpty ? (0, 0) : (ours[worst], right[worst])
     absolute = distance
     relative = distance == 0 ? 0 : distance / max(size ?? expected.largest, Double(Float.leastNormalMagnitude))
-    share = distance == 0 ? 0 : distance / bar.absolute
+    share = distance == 0 ? 0 : distance / bar.limit(at: self.expected)
     problem = nil
     notFinite = broken.first.map {
       let side: NotFinite.Side = ours[$0].isFinite ? .expected : right[$0].isFinite ? .found : .both

@@ -21,9 +21,9 @@ package struct ElementwiseCase: OperatorCase {
   /// The gradient of a softmax over one entry is a difference of equal terms.
   package var cancellation: Double { operation == .softmax && inputs[0].shape[-1] == 1 ? 4 : 0 }
   /// The factors of the samples of `gatedResidualKept`: dropped, scaled, unchanged.
-  private let keep: [Double] = [0, 1.25, 1]
+  let keep: [Double] = [0, 1.25, 1]
   /// The factors of `combine`, and the factor of `scale`.
-  private static let (factors, factor) = ((0.75, -2.5), -1.5)
+  static let (factors, factor) = ((0.75, -2.5), -1.5)
 
   package init(
     _ operation: ElementwiseOperator, _ inputs: [Values], _ remark: String = "", axis: Int = 0,
