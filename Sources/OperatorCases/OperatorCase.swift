@@ -18,6 +18,8 @@ public protocol OperatorCase: Sendable, CustomStringConvertible {
   var inputNames: [String] { get }
   /// The integer tensors the operator is applied to: targets, table rows.
   var indices: [IndexValues] { get }
+  /// The names of those, in their order.
+  var indexNames: [String] { get }
   /// The names of the outputs, in their order.
   var outputNames: [String] { get }
   /// The operator's arguments besides tensors: window, heads, scale, epsilon, groups, spans.
@@ -48,6 +50,9 @@ extension OperatorCase {
   /// No integers.
   public var indices: [IndexValues] { [] }
 
+  /// No integers.
+  public var indexNames: [String] { [] }
+
   /// A single output.
   public var outputNames: [String] { ["output"] }
 
@@ -70,6 +75,11 @@ extension OperatorCase {
   ///
   /// - Throws: what the engine throws when it cannot allocate them.
   public func load<B: Backend>(_ engine: B.Type, on device: B.Device) throws -> OperatorInputs<B> {
+    try load(engine, on: device, inputs: inputs)
+  }
+
+  /// Other inputs of the same shapes in the memory of a device.
+  func load<B: Backend>(_ engine: B.Type, on device: B.Device, inputs: [Values]) throws -> OperatorInputs<B> {
     OperatorInputs(
       try inputs.map { try $0.tensor(engine, on: device) },
       indices: try indices.map { try $0.load(engine, on: device) }, on: device)
