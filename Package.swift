@@ -117,11 +117,12 @@ let package = Package(
       ]),
     .target(
       name: "MVARTestSupport",
-      dependencies: ["OperatorCases", "TensorCore", "MVAR", "MVARCheckpoints", "MVARVerification"],
+      dependencies: ["OperatorCases", "MVARComparison", "TensorCore", "MVAR", "MVARCheckpoints", "MVARVerification"],
       path: "Tests/TestSupport"),
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "MVARTestSupport"]),
     .testTarget(name: "MVARComparisonTests", dependencies: ["MVARComparison"]),
-    .testTarget(name: "OperatorCasesTests", dependencies: ["OperatorCases", "TensorCore", "MVARTestSupport"]),
+    .testTarget(
+      name: "OperatorCasesTests", dependencies: ["OperatorCases", "MVARComparison", "TensorCore", "MVARTestSupport"]),
     .testTarget(
       name: "MVARCUDATests",
       dependencies: [
@@ -138,6 +139,12 @@ let package = Package(
     .testTarget(
       name: "MVARTests", dependencies: ["MVAR", "MVARVerification", "MVARCheckpoints", "MVARFiles", "MVARTestSupport"]),
     .testTarget(
+      name: "MVARVerificationTests",
+      dependencies: [
+        "MVARVerification", "MVARComparison", "OperatorCases", "MVARCheckpoints", "MVARFiles", "TensorCore",
+        "MVARTestSupport",
+      ]),
+    .testTarget(
       name: "MVARTrainingTests",
       dependencies: [
         "MVARTraining", "MVARVerification", "MVAR", "TensorCore", "MVARMedia", "MVARCheckpoints", "MVARFiles",
@@ -146,7 +153,9 @@ let package = Package(
     .testTarget(name: "MVARPipelineTests", dependencies: ["MVARPipeline", "MVARMedia", "MVARTestSupport"]),
     .testTarget(
       name: "MVARToolTests",
-      dependencies: ["MVARTool", "MVAR", "TensorCore", "MVARMedia", "MVARCheckpoints", "MVARTestSupport"]),
+      dependencies: [
+        "MVARTool", "MVAR", "TensorCore", "OperatorCases", "MVARMedia", "MVARCheckpoints", "MVARTestSupport",
+      ]),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx20

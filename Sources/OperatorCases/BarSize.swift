@@ -12,6 +12,7 @@
 // error analysis (Storage/Inexact.swift), every rounding at its worst. So a kernel that rounds no more than the table
 // says passes whatever the signs of its roundings are, and nothing is added for safety.
 
+import MVARComparison
 import TensorCore
 
 extension OperatorCase {
@@ -24,7 +25,7 @@ extension OperatorCase {
   {
     let values = exact.outputs + exact.gradients
     if precision == .double { return (values.map { doubleBar(size($0)) }, nil) }
-    let plain = try run(on: Reference<Float>.self, device: HostDevice(), inputs: inputs, in: precision)
+    let plain = try run(on: Reference<Float>.self, device: HostDevice(), inputs: inputs, cotangents: cotangents)
     let single = zip(plain.outputs + plain.gradients, values).map { singleBar($0, $1) }
     if let format = precision.storage { return storedBars(single, inputs, cotangents, exact, format) }
     guard isProduct, precision.rounding > 0 else { return (single, nil) }
@@ -37,7 +38,7 @@ extension OperatorCase {
   }
 
   private func doubleBar(_ size: Double) -> Bar {
-    Bar(1e-12 * size + 1e-300, "1e-12 of the largest value: a thousand roundings of double precision")
+    Bar(absolute: 1e-12 * size + 1e-300, "1e-12 of the largest value: a thousand roundings of double precision")
   }
 
   private func singleBar(_ plain: Values, _ exact: Values) -> Bar {
@@ -46,7 +47,7 @@ extension OperatorCase {
     let error = errors.filter(\.isFinite).max() ?? 0
     let floor = 4 * Double(Float.ulpOfOne) * size(exact) + Double(Float.leastNormalMagnitude)
     return Bar(
-      4 * error + floor,
+      absolute: 4 * error + floor,
       "four times the error of plain loops in single precision, and four roundings of the largest value")
   }
 
@@ -54,7 +55,7 @@ extension OperatorCase {
   private func factorBar(_ single: Bar, _ magnitude: Double, _ precision: ComputedPrecision) -> Bar {
     let share = precision.rounding * (2 + precision.rounding)
     return Bar(
-      single.absolute + share * magnitude,
+      absolute: single.absolute + share * magnitude,
       "\(single.reason), and both factors of every product rounded to \(precision.rawValue): "
         + "\(Float(share)) of the largest sum of magnitudes")
   }

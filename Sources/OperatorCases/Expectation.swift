@@ -57,14 +57,6 @@ public enum ComputedPrecision: String, Hashable, Sendable, CaseIterable {
   }
 }
 
-/// How far a value may be from the expected one.
-public typealias Bar = MVARComparison.Bar
-
-extension Bar {
-  /// A tolerance that is the same for every element.
-  public init(_ absolute: Double, _ reason: String) { self.init(absolute: absolute, reason) }
-}
-
 /// A tensor that an operator should return.
 public struct ExpectedTensor: Sendable {
   /// `output`, `gradient of weight`
@@ -110,17 +102,21 @@ extension OperatorCase {
 
   /// What the operator should compute, by plain loops in double precision, and how close an engine must get.
   ///
+  /// - Parameter cotangents: the gradients of the outputs; random ones with a fixed seed if none are given.
   /// - Throws: what an operator throws; no engine of this package does here.
-  public func expectation(_ precision: ComputedPrecision = .float32) throws -> OperatorExpectation {
-    let given = inputs(in: precision)
-    let exact = try run(on: Reference<Double>.self, device: HostDevice(), inputs: given, in: precision)
-    let cotangents = cotangents(exact.outputs.map(\.shape), in: precision)
-    let (bars, obstacle) = try bars(precision, given, cotangents, exact)
+  public func expectation(_ precision: ComputedPrecision = .float32, cotangents given: [Values]? = nil) throws
+    -> OperatorExpectation
+  {
+    let inputs = inputs(in: precision)
+    let exact = try run(
+      on: Reference<Double>.self, device: HostDevice(), inputs: inputs, cotangents: given, in: precision)
+    let cotangents = given ?? cotangents(exact.outputs.map(\.shape), in: precision)
+    let (bars, obstacle) = try bars(precision, inputs, cotangents, exact)
     func expected(_ name: String, _ values: Values, _ bar: Bar) -> ExpectedTensor {
       ExpectedTensor(name: name, values: values, size: size(values), bar: bar)
     }
     return OperatorExpectation(
-      inputs: given, cotangents: cotangents,
+      inputs: inputs, cotangents: cotangents,
       outputs: exact.outputs.indices.map {
         expected(
           outputNames.indices.contains($0) ? outputNames[$0] : "output \($0)", exact.outputs[$0], bars[$0])

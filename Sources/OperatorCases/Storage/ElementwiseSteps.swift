@@ -9,7 +9,7 @@ extension ElementwiseCase: StoringCase {
     switch operation {
     case .softmax: "the output that the backward reads"
     case .combine: "both products"
-    case .gatedResidual, .gatedResidualKept: "gain·keep, its product with the branch, and dy·branch"
+    case .gatedResidual: "gain·keep, its product with the branch, and dy·branch"
     default: nil
     }
   }
@@ -21,11 +21,10 @@ extension ElementwiseCase: StoringCase {
     switch operation {
     case .softmax: results.gradients = [softmaxGradient(results.outputs[0], dy[0], &store)]
     case .combine:
-      let (alpha, beta) = Self.factors
       results.outputs = [
         zip(x[0], x[1]).map { store(Inexact(alpha * $0), .product) + store(Inexact(beta * $1), .product) }
       ]
-    case .gatedResidual, .gatedResidualKept: return gatedResidual(x, dy, &store)
+    case .gatedResidual: return gatedResidual(x, dy, &store)
     default: break
     }
     return results
@@ -47,7 +46,7 @@ extension ElementwiseCase: StoringCase {
     var dGain = [Inexact](repeating: 0.0, count: x[2].count)
     for i in x[0].indices {
       let b = i / (tokens * channels)
-      let kept = operation == .gatedResidual ? 1 : keep[b]
+      let kept = keep?[b] ?? 1
       let place = b * channels + i % channels
       let gain = store(Inexact(x[2][place] * kept), .factor)
       y.append(store(gain * x[1][i], .product) + x[0][i])

@@ -1,0 +1,37 @@
+// The tensors of a golden file, and which of them were looked up: what nothing has asked for was not judged.
+
+import MVARCheckpoints
+import Synchronization
+
+/// The tensors and the metadata of a golden file.
+struct GoldenTensors: Sendable {
+  /// All tensors in file order.
+  let tensors: [(name: String, tensor: StoredTensor)]
+  /// Text by key.
+  let metadata: [String: String]
+
+  private let checkpoint: Checkpoint
+  private let lookups = Lookups()
+
+  /// - Throws: `FileError` if its metadata cannot be used.
+  init(_ checkpoint: Checkpoint) throws {
+    self.checkpoint = checkpoint
+    metadata = try checkpoint.goldenMetadata()
+    tensors = checkpoint.tensors.filter { $0.name != Checkpoint.metadataMember }
+  }
+
+  /// The tensor with a name, if there is one.
+  subscript(name: String) -> StoredTensor? {
+    lookups.names.withLock { _ = $0.insert(name) }
+    return checkpoint[name]
+  }
+
+  /// The names of tensors that were never looked up, in file order.
+  var unused: [String] {
+    lookups.names.withLock { names in tensors.map(\.name).filter { !names.contains($0) } }
+  }
+
+  private final class Lookups: Sendable {
+    let names = Mutex<Set<String>>([])
+  }
+}
