@@ -61,13 +61,7 @@ extension Verifier {
   }
 
   private func tokens(_ quantized: Quantized<B>, _ file: GoldenFile, _ rows: inout RowCollector) throws {
-    let perScale = try quantized.tokens.map { try $0.values() }
-    let batch = max(perScale[0].count, 1)  // scale 0 is one token per image
-    // [S][B, p²] → [B, L]
-    let ours = (0..<batch).flatMap { b in
-      perScale.flatMap { values in values[b * (values.count / batch)..<(b + 1) * (values.count / batch)] }
-    }
-    try rows.tokens("indices", ours, file.tensor("indices").integers())
+    try rows.tokens("indices", quantized.tokensByImage(), file.tensor("indices").integers())
   }
 
   private func reconstruction(
