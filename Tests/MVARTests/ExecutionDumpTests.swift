@@ -86,9 +86,10 @@ struct ExecutionDumpTests {
     let block = [
       "norm1", "qkv", "q", "k", "v", "attention", "proj", "residual1", "norm2", "fc1", "gelu", "fc2", "residual2",
     ]
-    let scale = ["input", "embedded"] + (0..<2).flatMap { i in block.map { "blocks.\(i).\($0)" } } + [
-      "head_nm", "logits", "guided", "filtered", "tokens", "codes", "phi", "f_hat",
-    ]
+    let scale =
+      ["input", "embedded"] + (0..<2).flatMap { i in block.map { "blocks.\(i).\($0)" } } + [
+        "head_nm", "logits", "guided", "filtered", "tokens", "codes", "phi", "f_hat",
+      ]
     #expect(names.filter { $0.hasPrefix("scale.2.") } == scale.map { "scale.2.\($0)" })
     #expect(names.first == "class_emb" && names.contains("blocks.1.ada.shift2") && names.contains("head_nm.shift"))
     #expect(names.contains("decoder.up.0.block.2") && names.contains("image01"))

@@ -65,7 +65,8 @@ public struct ResidualQuantizer<B: Backend>: Sendable {
 
   private func added(by scale: Int, codes: Variable<B>, trace: Trace<B>? = nil) -> Variable<B> {
     let side = scaleList.sides[scale]
-    var h = codes.traced(trace, "codes").transposed().reshaped([codes.shape[0], configuration.codeWidth, side, side])  // [B, Z, p, p]
+    // [B, Z, p, p]
+    var h = codes.traced(trace, "codes").transposed().reshaped([codes.shape[0], configuration.codeWidth, side, side])
     if scale != scaleList.count - 1 {
       h = h.bicubicResized(height: scaleList.lastSide, width: scaleList.lastSide)  // [B, Z, P, P]
     }

@@ -2,11 +2,13 @@
 
 import MVAR
 import MVARCheckpoints
+import MVARComparison
 import TensorCore
 
 /// The values of a dump so far.
 final class DumpCollector<B: Backend> {
   private var tensors: [(name: String, tensor: StoredTensor)] = []
+  private var bars: [String: Bar] = [:]
   private var failure: (any Error)?
 
   /// A trace that adds what it receives.
@@ -27,6 +29,13 @@ final class DumpCollector<B: Backend> {
   /// Adds values.
   func add(_ name: String, _ values: [B.Scalar], shape: [Int]) throws {
     tensors.append((name, try StoredTensor(numbers: values, shape: shape)))
+    bars[name] = Self.bar(values)
+  }
+
+  /// How much another implementation's values may differ: by what the depth of the model makes of float32's rounding.
+  private static func bar(_ values: [B.Scalar]) -> Bar {
+    let largest = values.reduce(0.0) { $1.isFinite ? max($0, abs(Double($1))) : $0 }
+    return Bar(absolute: 1e-4 * largest, "1e-4 of the largest magnitude: a whole model in float32")
   }
 
   private func add(_ name: String, _ value: TracedValue<B>) throws {
@@ -43,6 +52,7 @@ final class DumpCollector<B: Backend> {
     var draft = GoldenDraft(metadata: ["format": "2", "kind": "dump", "producer": producer])
     for (name, tensor) in tensors { draft.add(name, stored: tensor) }
     try draft.set("order", json: tensors.map(\.name))
+    try draft.set("bars", json: bars)
     return draft
   }
 }
