@@ -5,5 +5,5 @@ import ArgumentParser
 struct Golden: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Golden values: judge engines and kernels by them, and compare files.",
-    subcommands: [Dump.self])
+    subcommands: [Make.self, Check.self, Diff.self, Dump.self])
 }
