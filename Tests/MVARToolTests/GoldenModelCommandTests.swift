@@ -38,7 +38,8 @@ struct GoldenModelCommandTests {
   func mistakes() throws {
     try withTemporaryFolder { folder in
       for (arguments, code) in [
-        (["--model", "mvar", "--heads", "5"], 1), (["--model", "mvar", "--window", "4", "--patch-nums", "1,2,3"], 1),
+        (["--model", "mvar", "--heads", "5"], 1),
+        (["--model", "mvar", "--window", "4", "--patch-nums", "1,2,3", "--refine-step", "2"], 1),
         (["--model", "mvar", "--depth", "0"], 64), (["--model", "nothing"], 64), (["--depth", "3"], 64),
         (["--like", "a.safetensors", "--depth", "2"], 64), (["--like", "missing.safetensors"], 1),
         (["--like", Fixtures.path("golden/ops.safetensors")], 1), (["--model", "mvar", "--patch-nums", "3,2"], 64),

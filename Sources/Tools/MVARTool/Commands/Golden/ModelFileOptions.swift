@@ -39,7 +39,7 @@ struct ModelFileOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: "The first windowed scale, counted from 0 (default: the first dense ones as in tiny, 4).")
+    help: "The first windowed scale, counted from 0 (default: 4, or the number of scales for none).")
   var refineStep: Int?
 
   @Option(
