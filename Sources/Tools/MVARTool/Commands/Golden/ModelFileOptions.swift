@@ -119,7 +119,7 @@ struct ModelFileOptions: ParsableArguments {
     sizes.heads = heads ?? sizes.heads
     sizes.kernel = window ?? sizes.kernel
     sizes.patchNums = try patchNums.map(ScaleListOptions.sides) ?? sizes.patchNums
-    sizes.refine = min(refineStep ?? 4, sizes.patchNums.count)
+    sizes.refine = refineStep ?? min(4, sizes.patchNums.count)
     sizes.shareQuantResi = phi ?? sizes.shareQuantResi
     sizes.znorm = normalizesCodes ? true : nil
     sizes.sharedAln = sharesModulation
