@@ -43,6 +43,12 @@ extension Golden {
           operators.isWanted
             ? "a file holds operators or models, not both" : "use --operator, --all-cases, --model or --like")
       }
+      if models.isWanted, let option = operators.detail {
+        throw ValidationError("\(option) is for operators, and the file is to hold models")
+      }
+      guard models.like == nil || operators.seed == nil else {
+        throw ValidationError("--like takes the seed of the file; --seed cannot change it")
+      }
     }
 
     func run() throws {
@@ -95,6 +101,15 @@ struct MakeOperatorOptions: ParsableArguments {
 
   /// Whether a file of operators is wanted, and not one of models.
   var isWanted: Bool { operatorName != nil || allCases }
+
+  /// An option that only operators have, if one is given.
+  var detail: String? {
+    let details = [
+      ("--shape", !shape.isEmpty), ("--without", !without.isEmpty), ("--attribute", !attribute.isEmpty),
+      ("--count", count != nil), ("--dtype", dtype != .float32),
+    ]
+    return details.first { $0.1 }?.0
+  }
 
   func validate() throws {
     if let operatorName { _ = try OperatorArgument.specification(operatorName) }

@@ -76,8 +76,8 @@ struct ModelFileOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: "The engine that computes the values in double precision: reference (plain loops, slow) or cpu.")
-  var device = MakingDevice.reference
+    help: "The engine that computes in double precision: reference (plain loops, slow; the default) or cpu.")
+  var device: MakingDevice?
 
   /// Whether a file of models is wanted, and not one of operators.
   var isWanted: Bool { model != nil || like != nil }
@@ -95,7 +95,10 @@ struct ModelFileOptions: ParsableArguments {
     try Arguments.check("--phi", phi, in: 0...64)
     try Arguments.check("--refine-step", refineStep, in: 0...64)
     guard isWanted || !hasSizes else {
-      throw ValidationError("the sizes of a model need --model: vqvae, mvar, sample, filter, train or var")
+      throw ValidationError("the options of a model need --model: vqvae, mvar, sample, filter, train or var")
+    }
+    guard isWanted || device == nil else {
+      throw ValidationError("--device is for files of models; operators are computed by the reference engine")
     }
     guard like == nil || !hasSizes else {
       throw ValidationError("--like takes the sizes and inputs of a file; no other option can change them")
@@ -133,7 +136,7 @@ struct ModelFileOptions: ParsableArguments {
 
   /// Makes the file.
   func make(seed: UInt64) throws -> GoldenDraft {
-    switch device {
+    switch device ?? .reference {
     case .reference: try make(GoldenMaker<Reference<Double>>(on: HostDevice(), producer: Version.producer), seed)
     case .cpu: try make(GoldenMaker<CPU<Double>>(on: HostDevice(), producer: Version.producer), seed)
     }
