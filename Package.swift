@@ -137,7 +137,10 @@ let package = Package(
       name: "MVARMediaTests", dependencies: ["MVARMedia", "MVARFiles", "MVARVerification", "MVARTestSupport"]),
     .testTarget(name: "MVARPlotsTests", dependencies: ["MVARPlots", "MVARMedia", "MVARFiles", "MVARTestSupport"]),
     .testTarget(
-      name: "MVARTests", dependencies: ["MVAR", "MVARVerification", "MVARCheckpoints", "MVARFiles", "MVARTestSupport"]),
+      name: "MVARTests",
+      dependencies: [
+        "MVAR", "MVARComparison", "MVARVerification", "MVARCheckpoints", "MVARFiles", "MVARTestSupport",
+      ]),
     .testTarget(
       name: "MVARVerificationTests",
       dependencies: [

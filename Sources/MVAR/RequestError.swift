@@ -27,7 +27,7 @@ extension ScaleList {
   /// Checks a run of scales.
   ///
   /// - Throws: `RequestError` when it is empty or extends beyond the list.
-  func check(_ scales: Range<Int>) throws {
+  package func check(_ scales: Range<Int>) throws {
     guard !scales.isEmpty, scales.lowerBound >= 0, scales.upperBound <= count else {
       throw RequestError("scales \(scales) were asked for, the list has 0..<\(count)")
     }

@@ -16,48 +16,6 @@ public struct GoldenError: Error, CustomStringConvertible {
   init(_ path: String, _ reason: String) { (self.path, self.reason) = (path, reason) }
 }
 
-/// The `config` of a golden file.
-struct GoldenConfiguration: Decodable {
-  let seed: UInt64
-  let vocab: Int
-  let z: Int
-  let ch: Int
-  let patchNums: [Int]
-  let shareQuantResi: Int
-  let classes: Int
-  let depth: Int
-  let embed: Int
-  let heads: Int
-  let sharedAln: Bool
-  let l2: Bool
-  let kernel: Int?
-  let refine: Int?
-  let znorm: Bool?
-
-  enum CodingKeys: String, CodingKey {
-    case seed, vocab, z, ch, classes, depth, embed, heads, l2, kernel, refine, znorm
-    case patchNums = "patch_nums"
-    case shareQuantResi = "share_quant_resi"
-    case sharedAln = "shared_aln"
-  }
-
-  /// The transformer it describes.
-  func transformer(_ attention: AttentionPattern) throws -> TransformerConfiguration {
-    TransformerConfiguration(
-      depth: depth, scaleList: try ScaleList(patchNums), vocabulary: vocab, codeWidth: z, classes: classes,
-      width: embed, heads: heads, sharesModulation: sharedAln, normalizesAttention: l2, attention: attention,
-      window: kernel ?? 7, refineStep: refine)
-  }
-
-  /// The tokenizer it describes.
-  func tokenizer() throws -> TokenizerConfiguration {
-    TokenizerConfiguration(
-      vocabulary: vocab, codeWidth: z, channels: ch, scaleList: try ScaleList(patchNums),
-      phiSharing: shareQuantResi == 0 ? .none : shareQuantResi == 1 ? .full : .partial(shareQuantResi),
-      normalizesCodes: znorm ?? false)
-  }
-}
-
 /// A golden file.
 struct GoldenFile {
   let path: String

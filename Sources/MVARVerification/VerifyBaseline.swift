@@ -1,7 +1,6 @@
 // Kind `var`: the baseline VAR with the same weights: teacher forcing over all scales at once with every gradient, and
-// greedy sampling with a key/value cache. Tokens and inputs are those of the `mvar` file of the same name.
+// greedy sampling with a key/value cache. Tokens and inputs are in the file, or in the `mvar` file of the same name.
 
-import Foundation
 import MVAR
 import TensorCore
 
@@ -9,7 +8,7 @@ extension Verifier {
   func baseline(_ file: GoldenFile, _ rows: inout RowCollector) throws {
     let model: MarkovianTransformer<B> = try file.transformer(.blockCausal, on: device)
     let scaleList = model.configuration.scaleList
-    let batch = try ForcedBatch<B>(sibling(of: file), model.configuration, on: device)
+    let batch = try ForcedBatch<B>(file.fileOfBatch(), model.configuration, on: device)
     let (logits, loss, gradients) = try batch.pass(model, 0..<scaleList.count)
     try self.logits(logits, "logits", file, &rows)
     rows.judging("loss") { rows in
@@ -28,20 +27,5 @@ extension Verifier {
     let sampler = try Sampler<B>(model, tokenizer.quantizer)
     try sample(
       "sample", sampler, tokenizer, guidance: file.metadata("sample_cfg", as: Double.self), file, &rows)
-  }
-
-  /// The `mvar` file whose batch a `var` file was made with: `NAME.mvar.…` next to `NAME.var.…`.
-  private func sibling(of file: GoldenFile) throws -> GoldenFile {
-    let url = URL(filePath: file.path)
-    let name = url.lastPathComponent
-    guard let part = name.range(of: ".var.") else {
-      throw GoldenError(file.path, "is of kind var, whose name must contain .var. to find the mvar file it belongs to")
-    }
-    let path = url.deletingLastPathComponent().appending(path: name.replacingCharacters(in: part, with: ".mvar."))
-      .path(percentEncoded: false)
-    guard FileManager.default.fileExists(atPath: path) else {
-      throw GoldenError(file.path, "needs the tokens in \(path), which does not exist")
-    }
-    return try GoldenFile(path: path)
   }
 }

@@ -64,12 +64,7 @@ extension Verifier {
   private func tokens(
     _ quantized: Quantized<B>, _ model: VQVAE<B>, _ file: GoldenFile, _ rows: inout RowCollector
   ) throws {
-    let perScale = try quantized.tokens.map { try $0.values() }
-    let batch = max(perScale[0].count, 1)  // scale 0 is one token per image
-    // [S][B, p²] → [B, L]
-    let ours = (0..<batch).flatMap { b in
-      perScale.flatMap { values in values[b * (values.count / batch)..<(b + 1) * (values.count / batch)] }
-    }
+    let ours = try quantized.tokensByImage()
     let margins = try CodeMargins(file, model.quantizer.configuration, codebook: model.quantizer.codebook.weight.value)
     rows.tokens("indices", ours, try file.tensor("indices")) { place, found, golden in
       margins.margin(at: place, found: found, golden: golden, allFound: ours)

@@ -7,43 +7,6 @@ import MVARComparison
 import MVARTraining
 import TensorCore
 
-/// The optimizer settings of a `train` file.
-private struct GoldenOptimizer: Decodable {
-  let betas: [Double]
-  let eps: Double
-  let peakLR: Double
-  let wd: Double
-  let wdEnd: Double
-  let schedule: String
-  let warmup: Int
-  let total: Int
-  let wp0: Double
-  let wpe: Double
-  let clip: Double
-  let ratioK: Int
-
-  enum CodingKeys: String, CodingKey {
-    case betas, eps, wd, schedule, warmup, total, wp0, wpe, clip
-    case peakLR = "peak_lr"
-    case wdEnd = "wd_end"
-    case ratioK = "ratio_k"
-  }
-}
-
-/// One step of a `train` file.
-private struct GoldenStep: Decodable {
-  let it: Int
-  let segment: [Int]
-  let loss: Double
-  let gradNorm: Double
-  let lr: Double
-
-  enum CodingKeys: String, CodingKey {
-    case it, segment, loss, lr
-    case gradNorm = "grad_norm"
-  }
-}
-
 /// One schedule of `schedules.json`.
 private struct GoldenSchedule: Decodable {
   let schedule: String
@@ -69,36 +32,23 @@ extension Verifier {
   /// Losses, norms and rates agree to a relative 1e-5, parameters to an absolute one: see the table of tolerances.
   func optimizerSteps(_ file: GoldenFile, _ rows: inout RowCollector) throws {
     let golden = try file.metadata("optimizer", as: GoldenOptimizer.self)
-    guard golden.betas.count == 2, golden.total >= 1, golden.warmup >= 0 else {
+    guard golden.isPossible else {
       throw GoldenError(file.path, "describes an optimizer that cannot be")
     }
     let model: MarkovianTransformer<B> = try file.transformer(on: device)
-    let batch = try trainingBatch(for: file, model.configuration)
-    let trainer = TransformerTrainer(
-      model, OptimizerSettings(betas: [golden.betas[0], golden.betas[1]], epsilon: golden.eps, clip: golden.clip),
-      regularization: Regularization(labelDrop: 0))
+    let batch = try ForcedBatch<B>(file.fileOfBatch(), model.configuration, on: device)
+    let training = try GoldenTraining(model, golden, try batch.ofTrainer())
     let undecayed = try file.metadata("no_weight_decay", as: [String].self)
-    let ours = zip(trainer.optimizer.parameters, trainer.optimizer.decays).filter { !$0.1 }
-      .map { CheckpointNames.key(of: $0.0.name, in: .transformer) }
-    rows.check("parameters without decay", ours == undecayed, "in the order of a checkpoint")
-    let cycle = SegmentCycle(model.trajectory, ratio: golden.ratioK)
-    let rate = LearningRateSchedule(
-      peak: golden.peakLR, decay: try .init(golden.schedule), warmup: golden.warmup, total: golden.total,
-      start: golden.wp0, end: golden.wpe)
-    let decay = WeightDecaySchedule(golden.wd, end: golden.wdEnd, total: golden.total)
-    let streams = batch.labels.indices.map { RandomStream(seed: 0, stream: UInt64($0)) }
+    rows.check("parameters without decay", training.undecayed == undecayed, "in the order of a checkpoint")
     for expected in try file.metadata("steps", as: [GoldenStep].self) {
       guard (0..<1_000_000).contains(expected.it) else { throw GoldenError(file.path, "has a step \(expected.it)") }
-      let segments = cycle.segments(at: expected.it)
-      let tokens = model.configuration.scaleList.tokens(of: segments[0])
+      let step = try training.step(at: expected.it)
       rows.check(
-        "step.\(expected.it).segment", [tokens.lowerBound, tokens.upperBound] == expected.segment, "tokens \(tokens)")
-      let learning = rate.rate(at: expected.it)
-      let (losses, norm) = try trainer.step(
-        batch, segments: segments, streams: streams, rate: learning, decay: decay.decay(at: expected.it))
-      rows.measure("step.\(expected.it).lr", learning, expected.lr)
-      rows.measure("step.\(expected.it).loss", losses[0].weighted, expected.loss)
-      rows.measure("step.\(expected.it).grad_norm", norm, expected.gradNorm)
+        "step.\(expected.it).segment", step.segment == expected.segment,
+        "tokens \(step.segment[0])..<\(step.segment[1])")
+      rows.measure("step.\(expected.it).lr", step.lr, expected.lr)
+      rows.measure("step.\(expected.it).loss", step.loss, expected.loss)
+      rows.measure("step.\(expected.it).grad_norm", step.gradNorm, expected.gradNorm)
     }
     for parameter in model.parameters {
       let name = "param.\(CheckpointNames.key(of: parameter.name, in: .transformer))"
@@ -109,26 +59,6 @@ extension Verifier {
         try rows.parameter(whole == nil ? "\(name).head" : name, values, stored, isPart: whole == nil)
       }
     }
-  }
-
-  /// The batch of the `mvar` file of the same name.
-  private func trainingBatch(
-    for file: GoldenFile, _ configuration: TransformerConfiguration
-  ) throws -> TokenBatch<B> {
-    let path = file.path.replacingOccurrences(of: ".train.", with: ".mvar.")
-    guard path != file.path, FileManager.default.fileExists(atPath: path) else {
-      throw GoldenError(file.path, "needs the mvar file of the same name beside it, and there is none")
-    }
-    let source = try GoldenFile(path: path)
-    let labels: Indices<B> = try source.loadIndices("labels", below: configuration.classes + 1, on: device)
-    let tokens: Indices<B> = try source.loadIndices("tokens", below: configuration.vocabulary, on: device)
-    let inputs: Tensor<B> = try source.load("mvar_input", on: device)
-    let (batch, length) = (labels.shape.count, configuration.scaleList.length)
-    guard tokens.shape.count == batch * length, inputs.shape == [batch, length - 1, configuration.codeWidth] else {
-      throw GoldenError(path, "holds no batch for this configuration")
-    }
-    return TokenBatch(
-      labels: try labels.values(), tokens: try B.indices(tokens.storage), inputs: inputs)
   }
 
   func verifySchedules(_ path: String, _ data: Data) throws -> ComparisonReport {

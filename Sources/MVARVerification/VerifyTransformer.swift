@@ -18,45 +18,6 @@ private struct GoldenSegment: Decodable {
   }
 }
 
-/// Tokens of images with everything that teacher forcing needs, as stored in an `mvar` file.
-struct ForcedBatch<B: Backend> {
-  let labels: Indices<B>
-  /// B·L tokens.
-  let tokens: [Int]
-  /// x_1 … x_(S−1) [B, L − 1, Z]
-  let inputs: Tensor<B>
-
-  init(_ file: GoldenFile, _ configuration: TransformerConfiguration, on device: B.Device) throws {
-    labels = try file.loadIndices("labels", below: configuration.classes + 1, on: device)
-    tokens = try file.tensor("tokens").integers()
-    inputs = try file.load("mvar_input", on: device)
-    let (batch, length) = (labels.shape.count, configuration.scaleList.length)
-    guard tokens.count == batch * length, tokens.allSatisfy({ (0..<configuration.vocabulary).contains($0) }) else {
-      throw GoldenError(file.path, "tokens do not fit the configuration")
-    }
-    guard inputs.shape == [batch, length - 1, configuration.codeWidth] else {
-      throw GoldenError(file.path, "mvar_input has shape \(inputs.shape), which does not fit the configuration")
-    }
-  }
-
-  /// Logits [B, N, V], loss and gradients of some scales.
-  func pass(_ model: MarkovianTransformer<B>, _ scales: Range<Int>) throws -> (
-    logits: Tensor<B>, loss: Double, gradients: Gradients<B>
-  ) {
-    let (device, length, batch) = (inputs.device, model.configuration.scaleList.length, labels.shape.count)
-    let range = model.configuration.scaleList.tokens(of: scales)
-    let tape = Tape<B>()
-    let part = B.slice(inputs, axis: 1, model.trajectory.inputRows(of: scales))
-    let logits = try model.logits(model.condition(labels: labels, tape: tape), inputs: Variable(part), scales: scales)
-    let targets = try Indices<B>(
-      (0..<batch).flatMap { tokens[$0 * length + range.lowerBound..<$0 * length + range.upperBound] },
-      shape: [batch, range.count], on: device)
-    let loss = logits.crossEntropy(targets: targets).sum(times: 1 / B.Scalar(length * batch))
-    let value = try Double(loss.value.scalars()[0])
-    return (logits.value, value, tape.gradients(of: loss, seed: Tensor(repeating: 1, shape: [1], on: device)))
-  }
-}
-
 extension Verifier {
   func teacherForcing(_ file: GoldenFile, _ rows: inout RowCollector) throws {
     let model: MarkovianTransformer<B> = try file.transformer(on: device)

@@ -26,6 +26,21 @@ public enum SeededWeights {
     return (0, (3 / Double(shape.dimensions.dropFirst().reduce(1, *))).squareRoot())
   }
 
+  /// Element i of a sequence, 24 bits.
+  @inline(__always)
+  private static func word(_ i: Int, _ base: UInt64) -> UInt64 {
+    var z = base &+ (UInt64(truncatingIfNeeded: i) &+ 1) &* goldenRatio
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return (z ^ (z >> 31)) >> 40
+  }
+
+  /// The beginning of the sequence of a name, as 24-bit integers; u = word/2²³ − 1.
+  package static func words(_ name: String, count: Int, seed: UInt64) -> [UInt64] {
+    let base = hash(name) ^ (seed &* goldenRatio)
+    return (0..<count).map { word($0, base) }
+  }
+
   /// All values of a parameter in row-major order, each rounded once to single precision.
   public static func values(_ key: String, shape: Shape, seed: UInt64) -> [Float] {
     let base = hash(key) ^ (seed &* goldenRatio)
@@ -35,11 +50,7 @@ public enum SeededWeights {
       nonisolated(unsafe) let buffer = buffer
       DispatchQueue.concurrentPerform(iterations: (shape.count + grain - 1) / grain) { piece in
         for i in piece * grain..<min((piece + 1) * grain, shape.count) {
-          var z = base &+ (UInt64(truncatingIfNeeded: i) &+ 1) &* goldenRatio
-          z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-          z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-          z ^= z >> 31
-          let u = Double(z >> 40) * 0x1p-23 - 1
+          let u = Double(word(i, base)) * 0x1p-23 - 1
           buffer[i] = Float(center + bound * u)
         }
       }

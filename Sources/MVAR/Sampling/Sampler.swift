@@ -91,6 +91,7 @@ public struct Sampler<B: Backend>: Sendable {
   ///   - labels: the class of each image, or the null class.
   ///   - streams: the random numbers of each image.
   ///   - recordings: this sampler's recordings from earlier runs, reused by later ones; nil to compute everything.
+  ///   - trace: receives the result of every step that is computed and not replayed.
   ///   - onScale: called after each scale; if it throws, sampling ends. A device may still be computing the scale;
   ///     reading its tensors waits for them.
   /// - Returns: f̂ of all scales [B, Z, P, P]: the decoder makes the images.
@@ -98,7 +99,7 @@ public struct Sampler<B: Backend>: Sendable {
   ///   `NotANumberError` when the logits of any scale are not finite; the sampled tokens are then meaningless.
   public func sample(
     labels: [Int], streams: [RandomStream], _ options: SamplingOptions, recordings: SamplingRecordings<B>? = nil,
-    onScale: (SampledScale<B>) throws -> Void = { _ in }
+    trace: Trace<B>? = nil, onScale: (SampledScale<B>) throws -> Void = { _ in }
   ) throws -> Tensor<B> {
     let configuration = transformer.configuration
     try configuration.check(labels: labels)
@@ -108,7 +109,7 @@ public struct Sampler<B: Backend>: Sendable {
     let guided = options.guidance != 1 || configuration.attention.seesEarlierScales
     let rows = guided ? labels + labels.map { _ in configuration.classes } : labels
     func sample(_ parts: SamplingRecordings<B>.Parts) throws -> Tensor<B> {
-      try self.sample(rows: rows, isGuided: guided, streams: streams, options, parts, onScale: onScale)
+      try self.sample(rows: rows, isGuided: guided, streams: streams, options, parts, trace: trace, onScale: onScale)
     }
     guard let recordings else { return try sample(.init(nil, scales: configuration.scaleList.count)) }
     return try recordings.withParts(rows: rows.count, of: transformer, sample)
@@ -117,7 +118,7 @@ public struct Sampler<B: Backend>: Sendable {
   /// Samples the images of some rows of the batch, with guidance the null class in the second half.
   private func sample(
     rows: [Int], isGuided guided: Bool, streams: [RandomStream], _ options: SamplingOptions,
-    _ parts: SamplingRecordings<B>.Parts, onScale: (SampledScale<B>) throws -> Void
+    _ parts: SamplingRecordings<B>.Parts, trace: Trace<B>?, onScale: (SampledScale<B>) throws -> Void
   ) throws -> Tensor<B> {
     let configuration = transformer.configuration
     let scaleList = configuration.scaleList
@@ -126,19 +127,24 @@ public struct Sampler<B: Backend>: Sendable {
     let labels = try Indices<B>(rows, shape: [rows.count], on: device)
     let classVector = transformer.classEmbedding(labels, tape: nil).value  // [B or 2B, C]
     let condition = parts.condition(consume classVector) { transformer.condition(classVector: Variable($0)) }
+    if let trace { condition.report(to: trace) }
     var sum: Variable<B>?
     var input: Variable<B>?
     var finiteness: [Tensor<B>] = []  // each [1]
     for scale in 0..<scaleList.count {
       let ratio = scaleList.ratio(of: scale)
       let scales = scale..<scale + 1
-      let embedded = try transformer.embed(condition, inputs: input, scales: scales).value  // [B or 2B, p², C]
+      let trace = trace?.inside("scale.\(scale)")
+      // [B or 2B, p², C]
+      let embedded = try transformer.embed(condition, inputs: input?.traced(trace, "input"), scales: scales)
+        .traced(trace, "embedded").value
       // [B or 2B, p², V]
       var logits = parts.logits[scale](consume embedded) {
-        transformer.logits(tokens: Variable($0), condition, scales: scales, cache: cache).value
+        transformer.logits(tokens: Variable($0), condition, scales: scales, cache: cache, trace: trace).value
       }
       if guided {
         logits = B.guide(logits, strength: B.Scalar(options.guidance * ratio))  // [B, p², V]
+        trace?.note("guided", .tensor(logits))
       } else if parts.isRecorded {
         // A copy, since the next sampling run overwrites a recording's results.
         logits = B.multiply(logits, by: 1)
@@ -147,12 +153,14 @@ public struct Sampler<B: Backend>: Sendable {
       let kept = B.filterLogits(logits, topK: options.topK, topP: options.topP)
       let first = scaleList.tokens(of: scale).lowerBound
       let tokens = B.sampleTokens(kept, streams: streams, firstPosition: first)  // [B, p²]
+      trace?.note("filtered", .tensor(kept))
+      trace?.note("tokens", .indices(tokens))
       let h: Variable<B> =
         options.smooth
         ? try quantizer.contribution(
-          of: scale, codes: smoothCodes(kept, ratio: ratio, streams: streams, firstPosition: first))
-        : try quantizer.contribution(of: scale, tokens: tokens)
-      let newSum = sum.map { $0 + h } ?? h  // [B, Z, P, P]
+          of: scale, codes: smoothCodes(kept, ratio: ratio, streams: streams, firstPosition: first), trace: trace)
+        : try quantizer.contribution(of: scale, tokens: tokens, trace: trace)
+      let newSum = (sum.map { $0 + h } ?? h).traced(trace, "f_hat")  // [B, Z, P, P]
       sum = newSum
       try onScale(
         SampledScale(

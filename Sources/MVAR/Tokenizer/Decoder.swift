@@ -36,12 +36,14 @@ struct Decoder<B: Backend>: Sendable {
     outputConvolution = Convolution2D(builder, "\(name).outputConvolution", from: widths[0], to: 3)
   }
 
-  func callAsFunction(_ features: Variable<B>) -> Variable<B> {
-    var x = middle(inputConvolution(features))  // [B, 4ch, P, P]
-    for (level, upsample) in zip(levels, upsamples).reversed() {
-      x = level(x)
-      if let upsample { x = upsample(x.upsampledNearest()) }  // [B, width, 2H, 2W]
+  func callAsFunction(_ features: Variable<B>, trace: Trace<B>? = nil) -> Variable<B> {
+    var x = middle(inputConvolution(features).traced(trace, "conv_in"), trace: trace?.inside("mid"))  // [B, 4ch, P, P]
+    for (index, level) in levels.enumerated().reversed() {
+      let part = trace?.inside("up.\(index)")
+      x = level(x, trace: part)
+      // [B, width, 2H, 2W]
+      if let upsample = upsamples[index] { x = upsample(x.upsampledNearest()).traced(part, "upsample") }
     }
-    return outputConvolution(outputNorm(x))  // [B, 3, 16P, 16P]
+    return outputConvolution(outputNorm(x).traced(trace, "norm_out")).traced(trace, "conv_out")  // [B, 3, 16P, 16P]
   }
 }

@@ -40,12 +40,14 @@ struct Encoder<B: Backend>: Sendable {
       builder, "\(name).outputConvolution", from: widths[coarsest], to: configuration.codeWidth)
   }
 
-  func callAsFunction(_ image: Variable<B>) -> Variable<B> {
-    var x = inputConvolution(image)  // [B, ch, H, W]
+  func callAsFunction(_ image: Variable<B>, trace: Trace<B>? = nil) -> Variable<B> {
+    var x = inputConvolution(image).traced(trace, "conv_in")  // [B, ch, H, W]
     for (index, level) in levels.enumerated() {
-      x = level(x)
-      if index < downsamples.count { x = downsamples[index](x) }  // [B, width, H/2, W/2]
+      let part = trace?.inside("down.\(index)")
+      x = level(x, trace: part)
+      if index < downsamples.count { x = downsamples[index](x).traced(part, "downsample") }  // [B, width, H/2, W/2]
     }
-    return outputConvolution(outputNorm(middle(x)))  // [B, Z, P, P]
+    return outputConvolution(outputNorm(middle(x, trace: trace?.inside("mid"))).traced(trace, "norm_out"))
+      .traced(trace, "conv_out")  // [B, Z, P, P]
   }
 }

@@ -21,11 +21,15 @@ struct Level<B: Backend>: Sendable {
   }
 
   /// [B, inputs, H, W] → [B, outputs, H, W]
-  func callAsFunction(_ x: Variable<B>) -> Variable<B> {
+  func callAsFunction(_ x: Variable<B>, trace: Trace<B>? = nil) -> Variable<B> {
     var x = x
     for (index, block) in blocks.enumerated() {
       x = block(x)
-      if !attentions.isEmpty { x = attentions[index](x) }
+      trace?.note("block.\(index)", .tensor(x.value))
+      if !attentions.isEmpty {
+        x = attentions[index](x)
+        trace?.note("attn.\(index)", .tensor(x.value))
+      }
     }
     return x
   }
@@ -44,7 +48,7 @@ struct Middle<B: Backend>: Sendable {
   }
 
   /// [B, W, H, W'] → the same shape
-  func callAsFunction(_ x: Variable<B>) -> Variable<B> {
-    secondBlock(attention(firstBlock(x)))
+  func callAsFunction(_ x: Variable<B>, trace: Trace<B>? = nil) -> Variable<B> {
+    secondBlock(attention(firstBlock(x).traced(trace, "block_1")).traced(trace, "attn_1")).traced(trace, "block_2")
   }
 }

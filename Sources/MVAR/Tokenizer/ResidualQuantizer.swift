@@ -39,18 +39,20 @@ public struct ResidualQuantizer<B: Backend>: Sendable {
   /// What a scale adds to f̂, from its codes [B, p_s², Z] → [B, Z, P, P].
   ///
   /// - Throws: `RequestError` when there is no such scale, or its number of codes is wrong.
-  public func contribution(of scale: Int, codes: Variable<B>) throws -> Variable<B> {
+  public func contribution(of scale: Int, codes: Variable<B>, trace: Trace<B>? = nil) throws -> Variable<B> {
     try check(scale, codes.shape, rest: [configuration.codeWidth])
-    return added(by: scale, codes: codes)
+    return added(by: scale, codes: codes, trace: trace)
   }
 
   /// What a scale adds to f̂, from its tokens [B, p_s²] → [B, Z, P, P].
   ///
   /// - Parameter tokens: each below V; that is not checked.
   /// - Throws: `RequestError` when there is no such scale, or its number of tokens is wrong.
-  public func contribution(of scale: Int, tokens: Indices<B>, tape: Tape<B>? = nil) throws -> Variable<B> {
+  public func contribution(
+    of scale: Int, tokens: Indices<B>, tape: Tape<B>? = nil, trace: Trace<B>? = nil
+  ) throws -> Variable<B> {
     try check(scale, tokens.shape, rest: [])
-    return added(by: scale, codes: codebook(tokens, tape: tape))
+    return added(by: scale, codes: codebook(tokens, tape: tape), trace: trace)
   }
 
   private func check(_ scale: Int, _ shape: Shape, rest: [Int]) throws {
@@ -61,13 +63,14 @@ public struct ResidualQuantizer<B: Backend>: Sendable {
     }
   }
 
-  private func added(by scale: Int, codes: Variable<B>) -> Variable<B> {
+  private func added(by scale: Int, codes: Variable<B>, trace: Trace<B>? = nil) -> Variable<B> {
     let side = scaleList.sides[scale]
-    var h = codes.transposed().reshaped([codes.shape[0], configuration.codeWidth, side, side])  // [B, Z, p, p]
+    // [B, Z, p, p]
+    var h = codes.traced(trace, "codes").transposed().reshaped([codes.shape[0], configuration.codeWidth, side, side])
     if scale != scaleList.count - 1 {
       h = h.bicubicResized(height: scaleList.lastSide, width: scaleList.lastSide)  // [B, Z, P, P]
     }
-    return phi(of: scale)(h)
+    return phi(of: scale)(h).traced(trace, "phi")
   }
 
   /// The transformer's input x_s from the sum of the earlier scales → [B, p_s², Z].
@@ -92,19 +95,24 @@ public struct ResidualQuantizer<B: Backend>: Sendable {
 
   /// The tokens of a feature map, scale by scale, and f̂ after each scale.
   ///
-  /// - Parameter features: f [B, Z, P, P]; no gradient reaches it from here, since the search has none.
-  public func encode(_ features: Variable<B>) -> Quantized<B> {
+  /// - Parameters:
+  ///   - features: f [B, Z, P, P]; no gradient reaches it from here, since the search has none.
+  ///   - trace: receives what is quantized at each scale [B, p_s², Z], its tokens, their codes, Φ's result and f̂.
+  public func encode(_ features: Variable<B>, trace: Trace<B>? = nil) -> Quantized<B> {
     var rest = features.detached.value
     var sum: Variable<B>?
     var result = Quantized<B>(tokens: [], sums: [])
     for (scale, side) in scaleList.sides.enumerated() {
+      let trace = trace?.inside("quantize.\(scale)")
       let small = scale == scaleList.count - 1 ? rest : B.areaResize(rest, height: side, width: side)  // [B, Z, p, p]
       let vectors = B.transpose(small.reshaped([small.shape[0], small.shape[1], side * side]))  // [B, p², Z]
       let tokens = B.nearestCode(
         vectors, codebook: codebook.weight.value, metric: configuration.normalizesCodes ? .cosine : .euclidean)
-      let h = added(by: scale, codes: codebook(tokens, tape: features.tape))
+      trace?.note("residual", .tensor(vectors))
+      trace?.note("tokens", .indices(tokens))
+      let h = added(by: scale, codes: codebook(tokens, tape: features.tape), trace: trace)
       rest = B.combine(rest, times: 1, h.value, times: -1)
-      sum = sum.map { $0 + h } ?? h
+      sum = (sum.map { $0 + h } ?? h).traced(trace, "f_hat")
       result.tokens.append(tokens)
       result.sums.append(sum!)
     }

@@ -55,39 +55,43 @@ public struct VQVAE<B: Backend>: Sendable {
 
   /// The output of the encoder alone [B, Z, P, P].
   ///
+  /// - Parameter trace: receives the result of every stage.
   /// - Throws: `RequestError` when the encoder was not loaded, or the shape is not that of images.
-  public func encoderOutput(_ image: Variable<B>) throws -> Variable<B> {
+  public func encoderOutput(_ image: Variable<B>, trace: Trace<B>? = nil) throws -> Variable<B> {
     guard let encoder else { throw Self.missing("encoder") }
     let (shape, smallest) = (image.shape, configuration.downsampling)
     guard shape.rank == 4, shape[1] == 3, min(shape[2], shape[3]) >= smallest else {
       throw RequestError("images are [B, 3, H, W] of at least \(smallest) pixels a side, not \(shape)")
     }
-    return encoder(image)
+    return encoder(image, trace: trace?.inside("encoder"))
   }
 
   /// f, what is quantized: quant_conv(encoder(image)) [B, Z, P, P].
   ///
   /// - Throws: `RequestError` when the encoder was not loaded, or the shape is not that of images.
-  public func features(_ image: Variable<B>) throws -> Variable<B> {
+  public func features(_ image: Variable<B>, trace: Trace<B>? = nil) throws -> Variable<B> {
     guard let convolutionToCodes else { throw Self.missing("encoder") }
-    return convolutionToCodes(try encoderOutput(image))
+    return convolutionToCodes(try encoderOutput(image, trace: trace)).traced(trace, "quant_conv")
   }
 
   /// The tokens of images, and f̂ after each scale.
   ///
   /// - Throws: `RequestError` when the encoder was not loaded, or the shape is not that of images of the tokenizer's
   ///   size.
-  public func encode(_ image: Variable<B>) throws -> Quantized<B> { quantizer.encode(try mapFeatures(image)) }
+  public func encode(_ image: Variable<B>, trace: Trace<B>? = nil) throws -> Quantized<B> {
+    quantizer.encode(try mapFeatures(image, trace: trace), trace: trace)
+  }
 
   /// The image of f̂ before clamping to −1 … 1 [B, 3, H, W].
   ///
   /// - Throws: `RequestError` when the decoder was not loaded, or the shape is not that of f̂.
-  public func decode(_ sum: Variable<B>) throws -> Variable<B> {
+  public func decode(_ sum: Variable<B>, trace: Trace<B>? = nil) throws -> Variable<B> {
     guard let decoder, let convolutionFromCodes else { throw Self.missing("decoder") }
     guard sum.shape.rank == 4, sum.shape[1] == configuration.codeWidth, sum.shape[2] > 0, sum.shape[3] > 0 else {
       throw RequestError("an image is decoded from [B, \(configuration.codeWidth), P, P], not \(sum.shape)")
     }
-    return decoder(convolutionFromCodes(sum))
+    return decoder(
+      convolutionFromCodes(sum).traced(trace, "post_quant_conv"), trace: trace?.inside("decoder"))
   }
 
   /// A training pass: the unclamped reconstruction, whose gradient reaches the encoder straight through the codebook,
@@ -103,8 +107,8 @@ public struct VQVAE<B: Backend>: Sendable {
   }
 
   /// f of images whose feature maps have the side of the last scale.
-  private func mapFeatures(_ image: Variable<B>) throws -> Variable<B> {
-    let f = try features(image)
+  private func mapFeatures(_ image: Variable<B>, trace: Trace<B>? = nil) throws -> Variable<B> {
+    let f = try features(image, trace: trace)
     let side = configuration.scaleList.lastSide
     guard f.shape[2] == side, f.shape[3] == side else {
       throw RequestError(

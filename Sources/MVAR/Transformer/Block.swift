@@ -51,18 +51,23 @@ package struct Block<B: Backend>: Sendable {
   ///   - keep: DropPath's factor per sample, for each of the two branches; nil for none.
   ///   - cache: the keys and values of earlier scales, which VAR's later scales need.
   ///   - observe: receives the queries, and the keys and values they attend to.
+  ///   - trace: receives the result of every step.
   package func callAsFunction(
     _ x: consuming Variable<B>, _ vectors: BlockModulation<B>, scales: Range<Int>,
     keep: (attention: [B.Scalar], feedForward: [B.Scalar])? = nil, cache: KeyValueCache<B>.BlockCache? = nil,
-    observe: ((VariableHeads<B>) -> Void)? = nil
+    observe: ((VariableHeads<B>) -> Void)? = nil, trace: Trace<B>? = nil
   ) -> Variable<B> {
     let epsilon = B.Scalar(layerNormEpsilon)
     let mixed = attention(
-      x.adaptiveLayerNorm(scale: vectors.attentionScale, shift: vectors.attentionShift, epsilon: epsilon),
-      bias: vectors.qkvBias, scales: scales, cache: cache, observe: observe)
+      x.adaptiveLayerNorm(scale: vectors.attentionScale, shift: vectors.attentionShift, epsilon: epsilon)
+        .traced(trace, "norm1"),
+      bias: vectors.qkvBias, scales: scales, cache: cache, observe: observe, trace: trace)
     let middle = x.gatedResidual(branch: mixed, gain: vectors.attentionGain, keep: keep?.attention)
+      .traced(trace, "residual1")
     let ffn = feedForward(
-      middle.adaptiveLayerNorm(scale: vectors.feedForwardScale, shift: vectors.feedForwardShift, epsilon: epsilon))
+      middle.adaptiveLayerNorm(scale: vectors.feedForwardScale, shift: vectors.feedForwardShift, epsilon: epsilon)
+        .traced(trace, "norm2"), trace: trace)
     return middle.gatedResidual(branch: ffn, gain: vectors.feedForwardGain, keep: keep?.feedForward)
+      .traced(trace, "residual2")
   }
 }

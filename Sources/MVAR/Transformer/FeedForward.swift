@@ -21,7 +21,7 @@ struct FeedForward<B: Backend>: Sendable {
   }
 
   /// [B, N, C] → [B, N, C]
-  func callAsFunction(_ x: Variable<B>) -> Variable<B> {
-    fc2(fc1(x).geluTanh())
+  func callAsFunction(_ x: Variable<B>, trace: Trace<B>? = nil) -> Variable<B> {
+    fc2(fc1(x).traced(trace, "fc1").geluTanh().traced(trace, "gelu")).traced(trace, "fc2")
   }
 }

@@ -91,17 +91,18 @@ public struct MarkovianTransformer<B: Backend>: Sendable {
   ///   - keep: DropPath's factors per block, see `Block`.
   ///   - cache: the cache of the earlier scales, when VAR computes scale by scale; these scales are added to it.
   ///   - observe: receives each block's index and its queries, with the keys and values they attend to.
+  ///   - trace: receives the result of every step.
   /// - Throws: `RequestError` when there are no such scales, earlier scales they see are missing, or the inputs do not
   ///   fit.
   public func logits(
     _ condition: Condition<B>, inputs: Variable<B>?, scales: Range<Int>,
     keep: ((Int) -> (attention: [B.Scalar], feedForward: [B.Scalar])?)? = nil, cache: KeyValueCache<B>? = nil,
-    observe: ((Int, VariableHeads<B>) -> Void)? = nil
+    observe: ((Int, VariableHeads<B>) -> Void)? = nil, trace: Trace<B>? = nil
   ) throws -> Variable<B> {
     try check(condition, inputs: inputs?.shape, scales: scales, hasCache: cache != nil)
     return logits(
-      tokens: try embed(condition, inputs: inputs, scales: scales), condition, scales: scales, keep: keep, cache: cache,
-      observe: observe)
+      tokens: try embed(condition, inputs: inputs, scales: scales).traced(trace, "embedded"), condition, scales: scales,
+      keep: keep, cache: cache, observe: observe, trace: trace)
   }
 
   private func check(_ condition: Condition<B>, inputs: Shape?, scales: Range<Int>, hasCache: Bool) throws {
@@ -120,7 +121,7 @@ public struct MarkovianTransformer<B: Backend>: Sendable {
   func logits(
     tokens x: consuming Variable<B>, _ condition: Condition<B>, scales: Range<Int>,
     keep: ((Int) -> (attention: [B.Scalar], feedForward: [B.Scalar])?)? = nil, cache: KeyValueCache<B>? = nil,
-    observe: ((Int, VariableHeads<B>) -> Void)? = nil
+    observe: ((Int, VariableHeads<B>) -> Void)? = nil, trace: Trace<B>? = nil
   ) -> Variable<B> {
     precondition(
       cache != nil || !trajectory.pattern.seesEarlierScales || scales.lowerBound == 0,
@@ -128,11 +129,12 @@ public struct MarkovianTransformer<B: Backend>: Sendable {
     for (index, block) in blocks.enumerated() {
       x = block(
         x, condition.blocks[index], scales: scales, keep: keep?(index), cache: cache?.blocks[index],
-        observe: observe.map { observe in { observe(index, $0) } })
+        observe: observe.map { observe in { observe(index, $0) } }, trace: trace?.inside("blocks.\(index)"))
     }
     let normed = x.adaptiveLayerNorm(
-      scale: condition.headScale, shift: condition.headShift, epsilon: B.Scalar(layerNormEpsilon))
-    return head(normed)  // [B, N, V]
+      scale: condition.headScale, shift: condition.headShift, epsilon: B.Scalar(layerNormEpsilon)
+    ).traced(trace, "head_nm")
+    return head(normed).traced(trace, "logits")  // [B, N, V]
   }
 
   /// The tokens before the first block [B, N, C]: class or embedded map, plus level and position.

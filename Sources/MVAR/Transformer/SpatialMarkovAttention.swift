@@ -46,13 +46,16 @@ struct SpatialMarkovAttention<B: Backend>: Sendable {
   ///   - bias: the qkv bias, if already assembled.
   ///   - cache: the keys and values of earlier scales, which VAR's later scales need.
   ///   - observe: receives the queries and all keys and values they attend to.
+  ///   - trace: receives the result of every step.
   func callAsFunction(
     _ x: Variable<B>, bias: Variable<B>? = nil, scales: Range<Int>, cache: KeyValueCache<B>.BlockCache? = nil,
-    observe: ((VariableHeads<B>) -> Void)? = nil
+    observe: ((VariableHeads<B>) -> Void)? = nil, trace: Trace<B>? = nil
   ) -> Variable<B> {
-    let qkv = x.linear(weight: qkvWeight.variable(x.tape), bias: bias ?? qkvBias(x.tape))  // [B, N, 3C]
+    let qkv = x.linear(weight: qkvWeight.variable(x.tape), bias: bias ?? qkvBias(x.tape))
+      .traced(trace, "qkv")  // [B, N, 3C]
     var parts = qkv.splitHeads(
-      heads, logitScale: logitScale.map { $0.variable(x.tape).reshaped([heads]) })  // each [B, N, H, c]
+      heads, logitScale: logitScale.map { $0.variable(x.tape).reshaped([heads]) }
+    ).traced(trace)  // each [B, N, H, c]
     if let cache { parts = cache.extended(by: parts) }  // keys and values [B, M, H, c], M ≥ N
     observe?(parts)
     let groups = trajectory.attentionGroups(of: scales)
@@ -62,7 +65,8 @@ struct SpatialMarkovAttention<B: Backend>: Sendable {
       let range = tokens.lowerBound - first..<tokens.upperBound - first
       return attend(groups.count == 1 ? parts : parts.slice(range), group)
     }
-    return projection(Variable.concatenated(mixed, axis: 1).reshaped(x.shape))  // [B, N, C]
+    return projection(Variable.concatenated(mixed, axis: 1).reshaped(x.shape).traced(trace, "attention"))
+      .traced(trace, "proj")  // [B, N, C]
   }
 
   /// One attention call → [B, N, H, c]

@@ -1,4 +1,4 @@
-// `mvar golden make`: golden files of operators, of any size and type, or of all cases of the registry.
+// `mvar golden make`: golden files of operators, of any size and type, or of all cases of the registry; and of models.
 
 import ArgumentParser
 import Foundation
@@ -12,7 +12,7 @@ extension KernelPrecision: ExpressibleByArgument {}
 extension Golden {
   struct Make: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Write golden files of operators: inputs, results in double precision, gradients, bars.",
+      abstract: "Write golden files of operators or models: inputs, results in double precision, gradients, bars.",
       discussion: """
         Either random inputs for one operator, in shapes of your choice, or the cases of the registry, which are chosen \
         to be difficult. The inputs are rounded to the type first; everything else is computed from them in double \
@@ -22,6 +22,10 @@ extension Golden {
           mvar golden make -o attention.safetensors --operator neighborhoodAttention \
         --shape queries=1,32,32,4,64 --attribute window=7 --attribute softmaxScale=0.125
           mvar golden make -o norm.npz --operator layerNorm --shape x=64,1000 --count 5
+
+        Or a whole model of any size, whose weights follow from the seed:
+
+          mvar golden make -o small.mvar.safetensors --model mvar --depth 4 --width 128 --seed 1
         """)
 
     @Option(name: [.short, .long], parsing: .unconditional, help: "The file to write (.safetensors or .npz).")
@@ -30,7 +34,25 @@ extension Golden {
     @OptionGroup(title: "Operators")
     var operators: MakeOperatorOptions
 
+    @OptionGroup(title: "Models")
+    var models: ModelFileOptions
+
+    func validate() throws {
+      guard operators.isWanted != models.isWanted else {
+        throw ValidationError(
+          operators.isWanted
+            ? "a file holds operators or models, not both" : "use --operator, --all-cases, --model or --like")
+      }
+      if models.isWanted, let option = operators.detail {
+        throw ValidationError("\(option) is for operators, and the file is to hold models")
+      }
+      guard models.like == nil || operators.seed == nil else {
+        throw ValidationError("--like takes the seed of the file; --seed cannot change it")
+      }
+    }
+
     func run() throws {
+      if models.isWanted { return try models.run(seed: operators.seed ?? 0, output: output) }
       try OutputFile.check(output, endings: [".safetensors", ".npz"])
       try operators.write(to: output)
     }
@@ -77,9 +99,20 @@ struct MakeOperatorOptions: ParsableArguments {
   @Option(parsing: .unconditional, help: "How many cases; each has the next seed (default: 1).")
   var count: Int?
 
+  /// Whether a file of operators is wanted, and not one of models.
+  var isWanted: Bool { operatorName != nil || allCases }
+
+  /// An option that only operators have, if one is given.
+  var detail: String? {
+    let details = [
+      ("--shape", !shape.isEmpty), ("--without", !without.isEmpty), ("--attribute", !attribute.isEmpty),
+      ("--count", count != nil), ("--dtype", dtype != .float32),
+    ]
+    return details.first { $0.1 }?.0
+  }
+
   func validate() throws {
     if let operatorName { _ = try OperatorArgument.specification(operatorName) }
-    guard operatorName != nil || allCases else { throw ValidationError("use --operator or --all-cases") }
     try Arguments.check("--count", count, in: 1...10_000)
     let others = [
       ("--shape", !shape.isEmpty), ("--without", !without.isEmpty), ("--attribute", !attribute.isEmpty),
