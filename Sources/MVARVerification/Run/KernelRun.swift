@@ -1,0 +1,83 @@
+// Cases through a kernel: a request file each, the kernel's answer, and for each operator a report with a row per tensor.
+// A case that fails in whatever way never takes another one down.
+
+import Foundation
+import MVARComparison
+import MVARFiles
+
+/// A run of cases through a kernel.
+package struct KernelRun {
+  /// What is run: consecutive cases of one operator become one report.
+  package let cases: [KernelCase]
+  /// How answers are judged.
+  package var judgment = KernelJudgment()
+  /// Which rows are wanted, by name. A case without such a row is not run.
+  package var isWanted: (String) -> Bool = { _ in true }
+
+  /// A run of cases.
+  package init(_ cases: [KernelCase]) { self.cases = cases }
+
+  /// Runs the cases one after the other.
+  ///
+  /// - Parameters:
+  ///   - progress: called with the name of each case before it is run.
+  ///   - show: called with the report of each operator, the operator being its subject.
+  /// - Throws: `KernelRunError` when the kernel cannot be started or the run was interrupted; `FileError` when the
+  ///   temporary files cannot be written; what `progress` and `show` throw.
+  package func run(
+    _ kernel: any Kernel, progress: (String) throws -> Void = { _ in }, show: (ComparisonReport) throws -> Void
+  ) throws {
+    let folder = try PrivateFolder()
+    defer { kernel.forget() }
+    for group in cases.filter({ $0.rowNames.contains(where: isWanted) }).byOperator {
+      var rows: [[Comparison]] = []
+      for kernelCase in group {
+        try progress(kernelCase.name)
+        rows.append(try self.rows(kernelCase, kernel, in: folder))
+      }
+      try show(
+        ComparisonReport(
+          subject: group[0].operatorName, kind: "kernel, \(group[0].dtype)", rows: Self.merged(rows, group)))
+    }
+  }
+
+  /// The rows of one case.
+  private func rows(_ kernelCase: KernelCase, _ kernel: any Kernel, in folder: PrivateFolder) throws -> [Comparison] {
+    let (request, answer) = ("\(folder.path)/in.safetensors", folder.newName("out.safetensors"))
+    defer { try? FileManager.default.removeItem(atPath: answer) }
+    try kernelCase.writeRequest(to: request)
+    switch try kernel.run(request: request, answer: answer) {
+    case .notSupported(let why): return [.notSupported(kernelCase.name, why)]
+    case .failed(let cause):
+      kernel.forget()
+      return [.failed(kernelCase.name, cause)]
+    case .answered:
+      let (rows, isTrusted) = judgment.rows(kernelCase, answer: answer)
+      if !isTrusted { kernel.forget() }
+      // What is wrong as a whole is always told.
+      let parts = Set(kernelCase.rowNames)
+      return rows.filter { isWanted($0.name) || !parts.contains($0.name) }
+    }
+  }
+
+  /// The rows of all cases of an operator; a single one if not a single case is supported.
+  private static func merged(_ rows: [[Comparison]], _ cases: [KernelCase]) -> [Comparison] {
+    let all = rows.flatMap { $0 }
+    guard all.count > 1, all.allSatisfy({ $0.verdict == .notSupported }) else { return all }
+    let why = all[0].cause.map { ": \($0)" } ?? ""
+    return [.notSupported(cases[0].operatorName, "\(cases.count) cases\(why)")]
+  }
+}
+
+extension [KernelCase] {
+  /// Consecutive cases of one operator together.
+  fileprivate var byOperator: [[KernelCase]] {
+    reduce(into: []) { groups, kernelCase in
+      if groups.last?.last?.operatorName == kernelCase.operatorName {
+        groups[groups.count - 1].append(kernelCase)
+      } else {
+        groups.append([kernelCase])
+      }
+    }
+  }
+}
