@@ -78,15 +78,17 @@ struct KernelCommandTests {
   @Test(
     "mistakes on the command line",
     arguments: [
-      (["--", "/no/such/program"], Int32(1), "the command /no/such/program was not found"),
+      (["--", "/no/such/program"], Int32(2), "/no/such/program: the command /no/such/program was not found"),
       ([], 64, "no kernel is given"),
-      (["--library", "missing.so"], 1, "missing.so: the file does not exist"),
-      (["--library", "kernel.txt"], 1, "kernel.txt: cannot be loaded"),
+      (["--library", "missing.so"], 2, "missing.so: the file does not exist"),
+      (["--library", "kernel.txt"], 2, "kernel.txt: cannot be loaded"),
       (["--library", "x.so", "--", "true"], 64, "not both"),
       (["--operator", "softmin", "--", "true"], 64, "which is no operator"),
       (["--dtype", "int4", "--", "true"], 64, "--dtype is \"int4\""),
       (["--timeout", "0", "--", "true"], 64, "--timeout is 0"),
       (["--serve", "--library", "x.so"], 64, "--serve is for commands"),
+      (["--only", "nothing", "--", "true"], 2, "the registry: it has no case"),
+      (["--only", "(", "--", "true"], 64, "--only is \"(\""),
       (["missing.safetensors", "--", "true"], 2, "missing.safetensors: the file does not exist"),
     ])
   func mistakes(_ arguments: [String], _ code: Int32, _ sentence: String) throws {

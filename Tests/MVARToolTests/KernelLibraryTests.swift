@@ -95,7 +95,7 @@ struct KernelLibraryTests {
     try withTemporaryFolder { folder in
       try "int other;".write(toFile: "\(folder)/other.c", atomically: true, encoding: .utf8)
       let outcome = try KernelTool.library(["other.c"], in: folder)
-      #expect(outcome.result.code == 1)
+      #expect(outcome.result.code == 2)
       #expect(outcome.result.errors == "mvar: kernel.so: has no function mvar_kernel; see mvar_kernel.h\n")
     }
   }

@@ -17,6 +17,11 @@ package struct KernelRun {
   /// A run of cases.
   package init(_ cases: [KernelCase]) { self.cases = cases }
 
+  /// Whether there is anything to run.
+  package var hasWork: Bool { !wanted.isEmpty }
+
+  private var wanted: [KernelCase] { cases.filter { $0.rowNames.contains(where: isWanted) } }
+
   /// Runs the cases one after the other.
   ///
   /// - Parameters:
@@ -29,7 +34,7 @@ package struct KernelRun {
   ) throws {
     let folder = try PrivateFolder()
     defer { kernel.forget() }
-    for group in cases.filter({ $0.rowNames.contains(where: isWanted) }).byOperator {
+    for group in wanted.byOperator {
       var rows: [[Comparison]] = []
       for kernelCase in group {
         try progress(kernelCase.name)

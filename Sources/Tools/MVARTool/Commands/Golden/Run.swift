@@ -37,7 +37,7 @@ extension Golden {
     var files: [String] = []
 
     @Option(
-      name: .customLong("operator"), parsing: .unconditional,
+      name: .customLong("operator"), parsing: .unconditionalSingleValue,
       help: ArgumentHelp("Only this operator; may be given several times.", valueName: "name"))
     var operators: [String] = []
 
@@ -94,34 +94,40 @@ extension Golden {
         comparison, title: "mvar golden run", counting: "operator", keeping: files + (library.map { [$0] } ?? []))
       let interruption = Interruption(signals: [SIGINT, SIGTERM, SIGHUP])
       interruption.install()
-      let kernel = try kernel(interruption)
       let progress = Progress()
       do {
-        if files.isEmpty {
-          try judge(
-            try KernelCases.registry(dtype: dtype ?? "float32", isWanted: isWanted), kernel, "", progress, &printer)
-        }
-        for file in files {
-          do {
-            let cases = try KernelCases.file(file, dtype: dtype, isWanted: isWanted)
-            try judge(cases, kernel, "\(file), ", progress, &printer)
-          } catch let error where error is GoldenError || error is FileError {
-            try printer.show(ComparisonReport(subject: file, problem: Self.reason(error, file)))
-          }
-        }
+        try judge(try kernel(interruption), progress, &printer)
       } catch KernelRunError.interrupted {
         progress.finish()
         throw ExitCode(130)
+      } catch KernelRunError.unusable(let sentence) {
+        progress.finish()
+        try printer.show(ComparisonReport(subject: library ?? command.joined(separator: " "), problem: sentence))
       }
       progress.finish()
       try printer.finish()
     }
 
-    private func isWanted(_ operatorName: String) -> Bool { operators.isEmpty || operators.contains(operatorName) }
+    /// Runs the cases of the registry or of all files.
+    private func judge(_ kernel: any Kernel, _ progress: Progress, _ printer: inout ComparisonPrinter) throws {
+      func isWanted(_ operatorName: String) -> Bool { operators.isEmpty || operators.contains(operatorName) }
+      if files.isEmpty {
+        let cases = try KernelCases.registry(dtype: dtype ?? "float32", isWanted: isWanted)
+        try judge(cases, of: nil, kernel, progress, &printer)
+      }
+      for file in files {
+        do {
+          let cases = try KernelCases.file(file, dtype: dtype, isWanted: isWanted)
+          try judge(cases, of: file, kernel, progress, &printer)
+        } catch let error where error is GoldenError || error is FileError {
+          try printer.show(ComparisonReport(subject: file, problem: Self.reason(error, file)))
+        }
+      }
+    }
 
     /// Runs the cases of the registry or of one file.
     private func judge(
-      _ cases: [KernelCase], _ kernel: any Kernel, _ origin: String, _ progress: Progress,
+      _ cases: [KernelCase], of file: String?, _ kernel: any Kernel, _ progress: Progress,
       _ printer: inout ComparisonPrinter
     ) throws {
       var run = KernelRun(cases)
@@ -129,13 +135,18 @@ extension Golden {
       run.judgment.isForwardOnly = forwardOnly
       let limits = comparison.limits
       run.judgment.bar = { limits.bar(insteadOf: $0) }
+      guard run.hasWork else {
+        let problem = "it has no case that --operator, --dtype and --only choose"
+        return try printer.show(ComparisonReport(subject: file ?? "the registry", problem: problem))
+      }
       try run.run(kernel) {
         progress.report($0)
       } show: { report in
         progress.finish()
         // The rows were chosen before the kernel ran; that it crashed must not be left out now.
+        let subject = (file.map { "\($0), " } ?? "") + report.subject
         try printer.show(
-          ComparisonReport(subject: origin + report.subject, kind: report.kind, rows: report.rows), isFiltered: true)
+          ComparisonReport(subject: subject, kind: report.kind, rows: report.rows), isFiltered: true)
       }
     }
 
@@ -175,14 +186,17 @@ extension Golden {
 
     /// The command that serves a library.
     ///
-    /// - Throws: `Failure` when it cannot be loaded.
+    /// - Throws: `KernelRunError` when it cannot be loaded.
     static func command(_ library: String) throws -> [String] {
       let subcommand = ["golden", configuration.commandName ?? "", "--", library]
       let result = try ChildProcess.run(subcommand.dropLast(2) + ["--check"] + subcommand.suffix(2))
       switch result.end {
       case .status(0): break
-      case .status: throw Failure(result.sentence("\(library): cannot be loaded"))
-      case .signal(let signal): throw Failure("\(library): loading it was ended by \(Signal.name(signal))")
+      case .status:
+        let sentence = result.sentence("cannot be loaded")
+        throw KernelRunError.unusable(String(sentence.trimmingPrefix("\(library): ")))
+      case .signal(let signal):
+        throw KernelRunError.unusable("the process that loaded it was ended by \(Signal.name(signal))")
       }
       return [try ChildProcess.location().path(percentEncoded: false)] + ChildProcess.leadingWords.withLock(\.self)
         + subcommand
