@@ -122,3 +122,56 @@ struct KernelLibraryTests {
     }
   }
 }
+
+@Suite("The header of kernels")
+struct KernelHeaderTests {
+  @Test(
+    "it is clean C and C++",
+    arguments: [("cc", "c", "-std=c99"), ("cc", "c", "-std=c17"), ("c++", "c++", "-std=c++11")])
+  func clean(_ compiler: String, _ language: String, _ standard: String) throws {
+    try withTemporaryFolder { folder in
+      let header = "\(KernelTool.package)/Sources/MVARKernelABI/include/mvar_kernel.h"
+      try "#include \"\(header)\"\n".write(toFile: "\(folder)/kernel.c", atomically: true, encoding: .utf8)
+      let warnings = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wcast-qual", "-Werror"]
+      let result = try BuiltProgram.run(
+        "/usr/bin/env", [compiler, "-x", language, standard, "-fsyntax-only"] + warnings + ["kernel.c"], in: folder,
+        environment: ["PATH": ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"])
+      #expect(result.code == 0, "\(result.errors)")
+    }
+  }
+
+  @Test("its half types are those of the processor or the compiler, for every bit pattern")
+  func halfTypes() throws {
+    try withTemporaryFolder { folder in
+      let body = """
+        for (uint32_t half = 0; half < 65536; half++) {
+          mvar_tensor tensor = {"", MVAR_FLOAT16, 0, 0, 0};
+          for (tensor.dtype = MVAR_BFLOAT16; tensor.dtype <= MVAR_FLOAT16; tensor.dtype++) {
+            uint16_t bits = (uint16_t)half, back = 0;
+            tensor.data = &bits;
+            double value = mvar_get(&tensor, 0);
+            int sign = half >> 15, wide = tensor.dtype == MVAR_FLOAT16 ? 10 : 7;
+            int exponent = (half & 0x7fff) >> wide, fraction = half & ((1 << wide) - 1);
+            int top = tensor.dtype == MVAR_FLOAT16 ? 31 : 255, bias = top / 2;
+            double size = exponent ? ldexp((1 << wide) + fraction, exponent - bias - wide) : ldexp(fraction, 1 - bias - wide);
+            if (exponent == top) { if (fraction ? value == value : value != (sign ? -INFINITY : INFINITY)) return 3; continue; }
+            if (value != (sign ? -size : size)) return 4;
+            tensor.data = &back;
+            mvar_set(&tensor, 0, value);
+            if (back != bits) return 5;
+            // Half way to the next number: to the even one.
+            double next = ldexp(size + ldexp(1, (exponent ? exponent : 1) - bias - wide - 1), 0);
+            mvar_set(&tensor, 0, next);
+            if (back != ((half & 0x7fff) + (half & 1))) return 6;
+          }
+        }
+        return MVAR_NOT_SUPPORTED;
+        """
+      let source = try KernelTool.source(body, in: folder)
+      let text = try String(contentsOfFile: "\(folder)/\(source)", encoding: .utf8)
+      try "#include <math.h>\n\(text)".write(toFile: "\(folder)/\(source)", atomically: true, encoding: .utf8)
+      let outcome = try KernelTool.library([source], ["--only", #"\[1, 1, 7\]"#], in: folder)
+      #expect(outcome.rows.map(\.verdict) == ["notSupported"], "\(outcome.failures)")
+    }
+  }
+}

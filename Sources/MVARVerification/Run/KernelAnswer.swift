@@ -18,8 +18,8 @@ enum KernelNote {
 package struct KernelJudgment: Sendable {
   /// Whether gradients may be missing.
   package var isForwardOnly = false
-  /// The bar of a tensor, given the one of the case.
-  package var bar: @Sendable (MVARComparison.Bar) -> MVARComparison.Bar = { $0 }
+  /// Limits in the place of the bars' own.
+  package var limits = BarOverride()
 
   /// The usual rules.
   package init() {}
@@ -27,69 +27,61 @@ package struct KernelJudgment: Sendable {
   /// The rows of an answer.
   ///
   /// - Parameter path: the file that the kernel wrote.
-  func rows(_ kernelCase: KernelCase, answer path: String) -> (rows: [Comparison], isTrusted: Bool) {
+  func rows(_ golden: GoldenCase, answer path: String) -> (rows: [Comparison], isTrusted: Bool) {
     let answer: Checkpoint
     do {
       guard FileManager.default.fileExists(atPath: path) else {
-        return ([.failed(kernelCase.name, "the kernel reported success and wrote no file")], false)
+        return ([.failed(golden.name, "the kernel reported success and wrote no file")], false)
       }
       answer = try Checkpoint.open(path)
     } catch {
-      return ([.failed(kernelCase.name, "the file that the kernel wrote cannot be used: \(reason(error))")], false)
+      return ([.failed(golden.name, "the file that the kernel wrote cannot be used: \(reason(error))")], false)
     }
-    var rows = kernelCase.expected.map { row($0, kernelCase, answer) }
-    let known = Set(kernelCase.expected.map(\.name))
+    var rows = golden.parts.map { row($0, golden, answer) }
+    let known = Set(golden.parts.map(\.name))
     for (name, _) in answer.tensors where !known.contains(name) {
-      rows.append(.failed(kernelCase.row(printable(name, limit: 200)), "the case has no such tensor"))
+      rows.append(.failed(golden.row(printable(name, limit: 200)), "the case has no such tensor"))
     }
     var hasProblem = false
     for (key, text) in answer.metadata.sorted(by: { $0.key < $1.key }) where key.hasPrefix(KernelNote.problem) {
       hasProblem = true
       let name = String(key.dropFirst(KernelNote.problem.count))
       if !known.contains(name) {
-        rows.append(.failed(kernelCase.row(printable(name, limit: 200)), printable(text, limit: 400)))
+        rows.append(.failed(golden.row(printable(name, limit: 200)), printable(text, limit: 400)))
       }
     }
     return (rows, !hasProblem)
   }
 
-  private func row(_ expected: KernelCase.Expected, _ kernelCase: KernelCase, _ answer: Checkpoint) -> Comparison {
-    let name = kernelCase.row(expected.name)
-    if let problem = answer.metadata[KernelNote.problem + expected.name] {
+  private func row(_ part: GoldenCase.Part, _ golden: GoldenCase, _ answer: Checkpoint) -> Comparison {
+    let name = golden.row(part.name)
+    if let problem = answer.metadata[KernelNote.problem + part.name] {
       return .failed(name, printable(problem, limit: 400))
     }
-    guard let found = answer[expected.name] else {
-      if expected.isGradient, isForwardOnly { return .notInFile(name) }
-      let remark = answer.metadata[KernelNote.remark + expected.name].map { printable($0, limit: 400) }
+    let remark = answer.metadata[KernelNote.remark + part.name].map { printable($0, limit: 400) }
+    guard let found = answer[part.name] else {
+      if part.isGradient, isForwardOnly { return .notInFile(name) }
       return .failed(name, remark ?? "the kernel did not return it")
     }
     do {
-      var comparison = try compare(name, found, expected)
-      if let remark = answer.metadata[KernelNote.remark + expected.name] {
-        comparison.remarks.append(printable(remark, limit: 400))
-      }
+      var comparison = try compare(found, with: part, of: golden)
+      if let remark { comparison.remarks.append(remark) }
       return comparison
     } catch {
       return .failed(name, "cannot be read: \(reason(error))")
     }
   }
 
-  private func compare(_ name: String, _ found: StoredTensor, _ expected: KernelCase.Expected) throws -> Comparison {
+  private func compare(_ found: StoredTensor, with part: GoldenCase.Part, of golden: GoldenCase) throws -> Comparison {
     // The shape first: a file may claim any.
-    guard found.shape == expected.shape else {
-      return .failed(name, "shape \(found.shape), expected \(expected.shape)")
+    guard found.shape == part.shape else {
+      return .failed(golden.row(part.name), "shape \(found.shape), expected \(part.shape)")
     }
-    switch expected.numbers {
-    case .integers(let integers):
-      return Comparator.integers(name, found: try found.integers(), expected: integers, shape: expected.shape)
-    case .real(let numbers):
-      guard found.scalarType.isFloatingPoint else {
-        return .failed(name, "is stored as \(found.scalarType.rawValue), and must be of a floating-point type")
-      }
-      return Comparator.values(
-        name, found: ComparedValues(try found.doubles(), shape: found.shape),
-        expected: ComparedValues(numbers, shape: expected.shape), bar: bar(expected.bar))
+    guard part.isInteger || found.scalarType.isFloatingPoint else {
+      return .failed(
+        golden.row(part.name), "is stored as \(found.scalarType.rawValue), and must be of a floating-point type")
     }
+    return golden.row(part, found: ComparedValues(try found.doubles(), shape: found.shape), limits: limits)
   }
 
   /// The sentence without the temporary file's name.

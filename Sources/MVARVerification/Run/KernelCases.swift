@@ -1,87 +1,62 @@
 // Where the cases for kernels come from: the registry, or golden files of operators.
 
-import MVARCheckpoints
 import MVARComparison
 import MVARFiles
 import OperatorCases
-import TensorCore
 
-/// Cases for kernels.
-package enum KernelCases {
-  /// The types of tensors that kernels are judged with.
-  package static let dtypes = ["float64", "float32", "tf32", "bfloat16", "float16"]
+/// Cases for a kernel, and those that cannot be run.
+package struct KernelCases {
+  /// What can be run.
+  package private(set) var cases: [GoldenCase] = []
+  /// Cases that cannot be run, and why.
+  package private(set) var others: [Comparison] = []
 
-  /// The cases of the registry, except those that a type cannot represent.
+  /// The cases of the registry; those that the precision cannot represent are not supported.
+  ///
+  /// - Parameter isWanted: whether an operator is wanted.
+  /// - Throws: what the reference engine throws.
+  package init(ofRegistry precision: KernelPrecision, isWanted: (String) -> Bool) throws {
+    for operatorCase in OperatorCases.all
+    where isWanted(operatorCase.operatorName) && OperatorCatalog.specification(of: operatorCase.operatorName) != nil {
+      try add(operatorCase, precision)
+    }
+  }
+
+  /// The cases of a golden file; those that cannot be read are not judged.
   ///
   /// - Parameters:
-  ///   - dtype: the type of the tensors.
+  ///   - precision: what kernels receive, if not what the file says: expected values and bars are then computed anew.
   ///   - isWanted: whether an operator is wanted.
-  /// - Throws: what the reference engine throws.
-  package static func registry(dtype: String, isWanted: (String) -> Bool) throws -> [KernelCase] {
-    try OperatorCases.all.filter { isWanted($0.operatorName) }.compactMap { operatorCase in
-      guard let specification = OperatorCatalog.specification(of: operatorCase.operatorName) else { return nil }
-      return try KernelCase(operatorCase, specification, dtype: dtype)
+  /// - Throws: `FileError` or `GoldenError` when the file is no golden file of operators, format 2.
+  package init(ofFile path: String, in precision: KernelPrecision?, isWanted: (String) -> Bool) throws {
+    let file = try GoldenFile(path: path)
+    guard file.kind == "ops", file.checkpoint.metadata["format"] == "2" else {
+      throw GoldenError(path, "is no golden file of operators of format 2, as `mvar golden make` writes them")
+    }
+    let dtype = file.checkpoint.metadata["dtype"] ?? ""
+    guard let stored = KernelPrecision(rawValue: dtype) else {
+      throw GoldenError(path, "has the dtype \"\(printable(dtype, limit: 60))\", which this version does not know")
+    }
+    for (name, description) in try file.metadata("ops", as: [String: JSONValue].self).sorted(by: { $0.key < $1.key }) {
+      if let operatorName = description.object?["operator"]?.string, !isWanted(operatorName) { continue }
+      do {
+        let golden = try GoldenCase(name, description, stored, file)
+        if let precision, precision != stored {
+          try add(golden.operatorCase, precision)
+        } else {
+          cases.append(golden)
+        }
+      } catch {
+        others.append(.notJudged(printable(name, limit: 200), file.reason(error)))
+      }
     }
   }
 
-  /// The cases of a golden file.
-  package static func file(_ path: String, dtype: String?, isWanted: (String) -> Bool) throws -> [KernelCase] {
-    _ = try Checkpoint.open(path)
-    throw GoldenError(path, "later")
-  }
-}
-
-extension KernelCase {
-  /// A case of the registry in a type.
-  init(_ given: any OperatorCase, _ specification: OperatorSpecification, dtype: String) throws {
-    let precision = ComputedPrecision.of(dtype: dtype)
-    let type = Self.storedType(dtype) ?? .float32
-    func stored(_ values: Values) throws -> StoredTensor {
-      type == .float64
-        ? try StoredTensor(values.numbers, shape: values.shape.dimensions)
-        : try StoredTensor(values.numbers.map { Float($0) }, shape: values.shape.dimensions).converted(to: type)
-    }
-    func rounded(_ values: Values) throws -> Values { Values(try stored(values).doubles(), shape: values.shape) }
-    let operatorCase = try OperatorCatalog.replacingInputs(of: given, with: try given.inputs.map(rounded))
-    let shapes = try OperatorCatalog.outputShapes(of: operatorCase)
-    let cotangents = try operatorCase.cotangents(shapes).map(rounded)
-    let expectation = try operatorCase.expectation(precision, cotangents: cotangents)
-    func names(_ prefix: String) -> [String] {
-      specification.outputs.count == 1 ? [prefix] : specification.outputs.map { "\(prefix).\($0.name)" }
-    }
-    var tensors = try zip(operatorCase.inputNames, operatorCase.inputs).map { ("in.\($0)", try stored($1)) }
-    tensors += try zip(operatorCase.indexNames, operatorCase.indices).map {
-      ("in.\($0)", try StoredTensor($1.integers, shape: $1.shape.dimensions))
-    }
-    if !expectation.gradients.isEmpty {
-      tensors += try zip(names("grad_out"), cotangents).map { ($0, try stored($1)) }
-    }
-    let outputs = zip(names("out"), zip(specification.outputs, expectation.outputs)).map { name, output in
-      Expected(
-        name, shape: output.1.values.shape.dimensions,
-        numbers: output.0.isInteger
-          ? .integers(output.1.values.numbers.map { Int($0) }) : .real(output.1.values.numbers),
-        bar: MVARComparison.Bar(absolute: output.1.bar.absolute, output.1.bar.reason))
-    }
-    let gradients = zip(operatorCase.inputNames, expectation.gradients).map {
-      Expected(
-        "grad.\($0)", shape: $1.values.shape.dimensions, numbers: .real($1.values.numbers),
-        bar: MVARComparison.Bar(absolute: $1.bar.absolute, $1.bar.reason))
-    }
-    self.init(
-      name: operatorCase.name, operatorName: operatorCase.operatorName, attributes: operatorCase.attributes,
-      dtype: dtype, tensors: tensors, expected: outputs + gradients)
-  }
-}
-
-extension ComputedPrecision {
-  /// What a kernel of this type computes in.
-  static func of(dtype: String) -> ComputedPrecision {
-    switch dtype {
-    case "float64": .double
-    case "tf32": .tf32
-    case "bfloat16", "float16": .bfloat16
-    default: .float32
+  private mutating func add(_ operatorCase: any OperatorCase, _ precision: KernelPrecision) throws {
+    do {
+      cases.append(try GoldenCase(computing: operatorCase, in: precision))
+    } catch let error as OperatorCaseError {
+      others.append(.notSupported(operatorCase.name, "\(precision.rawValue): \(error)"))
     }
   }
 }

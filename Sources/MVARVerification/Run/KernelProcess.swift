@@ -232,22 +232,26 @@ final class KernelProcess {
 struct RecentText {
   private static let limit = 1 << 16
   private var bytes: [UInt8] = []
+  /// Where the lines begin that have not been taken.
+  private var start = 0
 
   mutating func append(_ more: ArraySlice<UInt8>) {
+    bytes.removeFirst(start)
+    start = 0
     bytes += more
     if bytes.count > Self.limit { bytes.removeFirst(bytes.count - Self.limit) }
   }
 
   /// Removes and returns the first line that is complete.
   mutating func takeLine() -> String? {
-    guard let end = bytes.firstIndex(of: UInt8(ascii: "\n")) else { return nil }
-    defer { bytes.removeFirst(end + 1) }
-    return String(decoding: bytes[..<end], as: UTF8.self)
+    guard let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) else { return nil }
+    defer { start = end + 1 }
+    return String(decoding: bytes[start..<end], as: UTF8.self)
   }
 
   /// The last line that is not blank, safe to show.
   var lastLine: String? {
-    String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline)
+    String(decoding: bytes[start...], as: UTF8.self).split(whereSeparator: \.isNewline)
       .last { !$0.allSatisfy(\.isWhitespace) }.map { printable($0.trimmingCharacters(in: .whitespaces), limit: 400) }
   }
 }

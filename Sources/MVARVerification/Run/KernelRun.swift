@@ -8,19 +8,19 @@ import MVARFiles
 /// A run of cases through a kernel.
 package struct KernelRun {
   /// What is run: consecutive cases of one operator become one report.
-  package let cases: [KernelCase]
+  package let cases: [GoldenCase]
   /// How answers are judged.
   package var judgment = KernelJudgment()
   /// Which rows are wanted, by name. A case without such a row is not run.
   package var isWanted: (String) -> Bool = { _ in true }
 
   /// A run of cases.
-  package init(_ cases: [KernelCase]) { self.cases = cases }
+  package init(_ cases: [GoldenCase]) { self.cases = cases }
 
   /// Whether there is anything to run.
   package var hasWork: Bool { !wanted.isEmpty }
 
-  private var wanted: [KernelCase] { cases.filter { $0.rowNames.contains(where: isWanted) } }
+  private var wanted: [GoldenCase] { cases.filter { $0.rowNames.contains(where: isWanted) } }
 
   /// Runs the cases one after the other.
   ///
@@ -36,52 +36,53 @@ package struct KernelRun {
     defer { kernel.forget() }
     for group in wanted.byOperator {
       var rows: [[Comparison]] = []
-      for kernelCase in group {
-        try progress(kernelCase.name)
-        rows.append(try self.rows(kernelCase, kernel, in: folder))
+      for golden in group {
+        try progress(golden.name)
+        rows.append(try self.rows(golden, kernel, in: folder))
       }
       try show(
         ComparisonReport(
-          subject: group[0].operatorName, kind: "kernel, \(group[0].dtype)", rows: Self.merged(rows, group)))
+          subject: group[0].specification.name, kind: "kernel, \(group[0].precision.rawValue)",
+          rows: Self.merged(rows, group)))
     }
   }
 
   /// The rows of one case.
-  private func rows(_ kernelCase: KernelCase, _ kernel: any Kernel, in folder: PrivateFolder) throws -> [Comparison] {
+  private func rows(_ golden: GoldenCase, _ kernel: any Kernel, in folder: PrivateFolder) throws -> [Comparison] {
     let (request, answer) = ("\(folder.path)/in.safetensors", folder.newName("out.safetensors"))
     defer { try? FileManager.default.removeItem(atPath: answer) }
-    try kernelCase.writeRequest(to: request)
+    try golden.writeRequest(to: request)
     switch try kernel.run(request: request, answer: answer) {
-    case .notSupported(let why): return [.notSupported(kernelCase.name, why)]
+    case .notSupported(let why): return [.notSupported(golden.name, why)]
     case .failed(let cause):
       kernel.forget()
-      return [.failed(kernelCase.name, cause)]
+      return [.failed(golden.name, cause)]
     case .answered:
-      let (rows, isTrusted) = judgment.rows(kernelCase, answer: answer)
+      let (rows, isTrusted) = judgment.rows(golden, answer: answer)
       if !isTrusted { kernel.forget() }
       // What is wrong as a whole is always told.
-      let parts = Set(kernelCase.rowNames)
+      let parts = Set(golden.rowNames)
       return rows.filter { isWanted($0.name) || !parts.contains($0.name) }
     }
   }
 
   /// The rows of all cases of an operator; a single one if not a single case is supported.
-  private static func merged(_ rows: [[Comparison]], _ cases: [KernelCase]) -> [Comparison] {
+  private static func merged(_ rows: [[Comparison]], _ cases: [GoldenCase]) -> [Comparison] {
     let all = rows.flatMap { $0 }
     guard all.count > 1, all.allSatisfy({ $0.verdict == .notSupported }) else { return all }
     let why = all[0].cause.map { ": \($0)" } ?? ""
-    return [.notSupported(cases[0].operatorName, "\(cases.count) cases\(why)")]
+    return [.notSupported(cases[0].specification.name, "\(cases.count) cases\(why)")]
   }
 }
 
-extension [KernelCase] {
+extension [GoldenCase] {
   /// Consecutive cases of one operator together.
-  fileprivate var byOperator: [[KernelCase]] {
-    reduce(into: []) { groups, kernelCase in
-      if groups.last?.last?.operatorName == kernelCase.operatorName {
-        groups[groups.count - 1].append(kernelCase)
+  fileprivate var byOperator: [[GoldenCase]] {
+    reduce(into: []) { groups, golden in
+      if groups.last?.last?.specification.name == golden.specification.name {
+        groups[groups.count - 1].append(golden)
       } else {
-        groups.append([kernelCase])
+        groups.append([golden])
       }
     }
   }

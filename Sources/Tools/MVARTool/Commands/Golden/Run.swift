@@ -44,10 +44,10 @@ extension Golden {
     @Option(
       parsing: .unconditional,
       help: """
-        The type of the tensors: \(KernelCases.dtypes.joined(separator: ", ")). By default that of each file, and \
+        The type of the tensors: \(KernelPrecision.allCases.map(\.rawValue).joined(separator: ", ")). By default that of each file, and \
         float32 for the registry.
         """)
-    var dtype: String?
+    var dtype: KernelPrecision?
 
     @Option(
       parsing: .unconditional, help: ArgumentHelp("The seconds that a case may take.", valueName: "seconds"))
@@ -79,10 +79,6 @@ extension Golden {
       guard timeout > 0, timeout <= 1e6 else {
         throw ValidationError("--timeout is \(timeout); use a number of seconds above 0")
       }
-      if let dtype, !KernelCases.dtypes.contains(dtype) {
-        throw ValidationError(
-          "--dtype is \"\(printable(dtype, limit: 60))\"; use \(KernelCases.dtypes.joined(separator: ", "))")
-      }
       for name in operators where OperatorCatalog.specification(of: name) == nil {
         throw ValidationError(
           "--operator is \"\(printable(name, limit: 60))\", which is no operator; `mvar golden list` lists them")
@@ -112,12 +108,12 @@ extension Golden {
     private func judge(_ kernel: any Kernel, _ progress: Progress, _ printer: inout ComparisonPrinter) throws {
       func isWanted(_ operatorName: String) -> Bool { operators.isEmpty || operators.contains(operatorName) }
       if files.isEmpty {
-        let cases = try KernelCases.registry(dtype: dtype ?? "float32", isWanted: isWanted)
+        let cases = try KernelCases(ofRegistry: dtype ?? .float32, isWanted: isWanted)
         try judge(cases, of: nil, kernel, progress, &printer)
       }
       for file in files {
         do {
-          let cases = try KernelCases.file(file, dtype: dtype, isWanted: isWanted)
+          let cases = try KernelCases(ofFile: file, in: dtype, isWanted: isWanted)
           try judge(cases, of: file, kernel, progress, &printer)
         } catch let error where error is GoldenError || error is FileError {
           try printer.show(ComparisonReport(subject: file, problem: Self.reason(error, file)))
@@ -127,15 +123,18 @@ extension Golden {
 
     /// Runs the cases of the registry or of one file.
     private func judge(
-      _ cases: [KernelCase], of file: String?, _ kernel: any Kernel, _ progress: Progress,
+      _ cases: KernelCases, of file: String?, _ kernel: any Kernel, _ progress: Progress,
       _ printer: inout ComparisonPrinter
     ) throws {
-      var run = KernelRun(cases)
+      var run = KernelRun(cases.cases)
       run.isWanted = printer.includes
       run.judgment.isForwardOnly = forwardOnly
-      let limits = comparison.limits
-      run.judgment.bar = { limits.bar(insteadOf: $0) }
-      guard run.hasWork else {
+      run.judgment.limits = comparison.limits
+      let others = cases.others.filter { printer.includes($0.name) }
+      if !others.isEmpty {
+        try printer.show(ComparisonReport(subject: file ?? "the registry", kind: "not run", rows: others))
+      }
+      guard run.hasWork || !others.isEmpty else {
         let problem = "it has no case that --operator, --dtype and --only choose"
         return try printer.show(ComparisonReport(subject: file ?? "the registry", problem: problem))
       }
@@ -203,3 +202,5 @@ extension Golden {
     }
   }
 }
+
+extension KernelPrecision: ExpressibleByArgument {}
