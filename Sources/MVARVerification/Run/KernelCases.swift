@@ -29,18 +29,13 @@ package struct KernelCases {
   ///   - isWanted: whether an operator is wanted.
   /// - Throws: `FileError` or `GoldenError` when the file is no golden file of operators, format 2.
   package init(ofFile path: String, in precision: KernelPrecision?, isWanted: (String) -> Bool) throws {
-    let file = try GoldenFile(path: path)
-    guard file.kind == "ops", file.checkpoint.metadata["format"] == "2" else {
-      throw GoldenError(path, "is no golden file of operators of format 2, as `mvar golden make` writes them")
+    let file = try GoldenOperators(path: path)
+    guard let stored = file.precision else {
+      throw GoldenError(path, "is of format 1, which does not say what a kernel must get right; see `mvar golden make`")
     }
-    let dtype = file.checkpoint.metadata["dtype"] ?? ""
-    guard let stored = KernelPrecision(rawValue: dtype) else {
-      throw GoldenError(path, "has the dtype \"\(printable(dtype, limit: 60))\", which this version does not know")
-    }
-    for (name, description) in try file.metadata("ops", as: [String: JSONValue].self).sorted(by: { $0.key < $1.key }) {
-      if let operatorName = description.object?["operator"]?.string, !isWanted(operatorName) { continue }
+    for name in file.names where file.operatorName(of: name).map(isWanted) ?? true {
       do {
-        let golden = try GoldenCase(name, description, stored, file)
+        guard case .computed(let golden) = try file[name] else { continue }
         if let precision, precision != stored {
           try add(golden.operatorCase, precision)
         } else {

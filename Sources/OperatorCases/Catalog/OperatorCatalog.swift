@@ -98,7 +98,7 @@ extension OperatorSpecification {
 
 extension OperatorCatalog {
   /// Whether a tensor of this shape may be made.
-  static func isSmallEnough(_ shape: [Int]) -> Bool {
+  package static func isSmallEnough(_ shape: [Int]) -> Bool {
     var count = 1
     for side in shape {
       guard side >= 0, side <= mostElements else { return false }

@@ -202,5 +202,3 @@ extension Golden {
     }
   }
 }
-
-extension KernelPrecision: ExpressibleByArgument {}
