@@ -47,7 +47,7 @@ final class GuardedBuffer {
       parts.append("\(early.count) bytes before its start, the nearest \(before.count - nearest) bytes before it")
     }
     if let nearest = late.first {
-      parts.append("\(late.count) bytes behind its end, the first \(nearest) bytes behind it")
+      parts.append("\(late.count) bytes behind its end, beginning at byte \(nearest)")
     }
     return parts.isEmpty ? nil : "the kernel wrote outside of it: \(parts.joined(separator: ", and "))"
   }

@@ -82,7 +82,9 @@ package struct KernelJudgment: Sendable {
       return .failed(
         golden.row(part.name), "is stored as \(found.scalarType.rawValue), and must be of a floating-point type")
     }
-    return golden.row(part, found: ComparedValues(try found.doubles(), shape: found.shape), limits: limits)
+    // A NaN has many forms, and one is enough to read.
+    let numbers = try found.doubles().map { $0.isNaN ? .nan : $0 }
+    return golden.row(part, found: ComparedValues(numbers, shape: found.shape), limits: limits)
   }
 
   /// The sentence without the temporary file's name.

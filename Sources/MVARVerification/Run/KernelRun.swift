@@ -7,7 +7,7 @@ import MVARFiles
 
 /// A run of cases through a kernel.
 package struct KernelRun {
-  /// What is run: consecutive cases of one operator become one report.
+  /// What is run; the cases of one operator become one report.
   package let cases: [GoldenCase]
   /// How answers are judged.
   package var judgment = KernelJudgment()
@@ -76,14 +76,10 @@ package struct KernelRun {
 }
 
 extension [GoldenCase] {
-  /// Consecutive cases of one operator together.
+  /// The cases of each operator together, in the order of their first ones.
   fileprivate var byOperator: [[GoldenCase]] {
-    reduce(into: []) { groups, golden in
-      if groups.last?.last?.specification.name == golden.specification.name {
-        groups[groups.count - 1].append(golden)
-      } else {
-        groups.append([golden])
-      }
-    }
+    let groups = Dictionary(grouping: self, by: \.specification.name)
+    var isTaken: Set<String> = []
+    return compactMap { isTaken.insert($0.specification.name).inserted ? groups[$0.specification.name] : nil }
   }
 }
