@@ -49,7 +49,7 @@ struct KernelLibraryTests {
       (
         "((float *)call->outputs[0].data)[-2] = 1; return 0;", "4 bytes before its start, the nearest 5 bytes before it"
       ),
-      ("((char *)call->outputs[0].data)[30] = 1; return 0;", "1 bytes behind its end, beginning at byte 2"),
+      ("((char *)call->outputs[0].data)[30] = 1; return 0;", "1 byte behind its end, beginning at byte 2"),
       ("((char *)call->inputs[1].data)[-1] = 1; return 9;", "returned 9, and in.scale: the kernel wrote outside of it"),
       ("((char *)call->grad_outputs[0].data)[5] ^= 1; return 0;", "only to be read, first at [0, 0, 1]"),
       ("return 0;", "the kernel never wrote to it"),

@@ -44,13 +44,15 @@ final class GuardedBuffer {
     let (early, late) = (Self.written(before), Self.written(after))
     var parts: [String] = []
     if let nearest = early.last {
-      parts.append("\(early.count) bytes before its start, the nearest \(before.count - nearest) bytes before it")
+      parts.append("\(Self.bytes(early.count)) before its start, the nearest \(before.count - nearest) bytes before it")
     }
     if let nearest = late.first {
-      parts.append("\(late.count) bytes behind its end, beginning at byte \(nearest)")
+      parts.append("\(Self.bytes(late.count)) behind its end, beginning at byte \(nearest)")
     }
     return parts.isEmpty ? nil : "the kernel wrote outside of it: \(parts.joined(separator: ", and "))"
   }
+
+  private static func bytes(_ count: Int) -> String { count == 1 ? "1 byte" : "\(count) bytes" }
 
   private static func written(_ memory: UnsafeRawBufferPointer) -> [Int] {
     memory.indices.filter { memory[$0] != filling }
