@@ -82,6 +82,7 @@ extension GoldenCase {
     let shapes = try OperatorCatalog.outputShapes(of: operatorCase)
     let rounded = operatorCase.cotangents(shapes).map { $0.map(precision.rounded) }
     let expectation = try operatorCase.expectation(precision.computed, cotangents: rounded)
+    if let obstacle = expectation.obstacle { throw OperatorCaseError(obstacle) }
     cotangents = specification.hasBackward ? rounded : []
     let outputs = zip(specification.partNames("out"), zip(specification.outputs, expectation.outputs))
     parts =
