@@ -13,6 +13,10 @@ final class PrivateFolder {
   /// - Throws: `FileError` when the system refuses it.
   init() throws {
     let folder = FileManager.default.temporaryDirectory.path(percentEncoded: false)
+    // A request line names files, separated by a tab.
+    guard !folder.contains(where: { $0 == "\t" || $0.isNewline }) else {
+      throw FileError(folder, "no temporary folder can be made where a name has a tab or a line break")
+    }
     var template = Array("\(folder.hasSuffix("/") ? folder : folder + "/")mvar-kernel-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else {
       throw FileError(folder, "no temporary folder can be made", system: errno)
