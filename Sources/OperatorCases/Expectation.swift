@@ -102,22 +102,21 @@ extension OperatorCase {
 
   /// What the operator should compute, by plain loops in double precision, and how close an engine must get.
   ///
-  /// - Parameter cotangents: the gradients of the outputs, representable in the precision; random ones with a fixed seed
-  ///   if none are given.
+  /// - Parameter cotangents: the gradients of the outputs; random ones with a fixed seed if none are given.
   /// - Throws: what an operator throws; no engine of this package does here.
-  public func expectation(_ precision: ComputedPrecision = .float32, cotangents chosen: [Values]? = nil) throws
+  public func expectation(_ precision: ComputedPrecision = .float32, cotangents given: [Values]? = nil) throws
     -> OperatorExpectation
   {
-    let given = inputs(in: precision)
+    let inputs = inputs(in: precision)
     let exact = try run(
-      on: Reference<Double>.self, device: HostDevice(), inputs: given, cotangents: chosen, in: precision)
-    let cotangents = chosen ?? cotangents(exact.outputs.map(\.shape), in: precision)
-    let (bars, obstacle) = try bars(precision, given, cotangents, exact)
+      on: Reference<Double>.self, device: HostDevice(), inputs: inputs, cotangents: given, in: precision)
+    let cotangents = given ?? cotangents(exact.outputs.map(\.shape), in: precision)
+    let (bars, obstacle) = try bars(precision, inputs, cotangents, exact)
     func expected(_ name: String, _ values: Values, _ bar: Bar) -> ExpectedTensor {
       ExpectedTensor(name: name, values: values, size: size(values), bar: bar)
     }
     return OperatorExpectation(
-      inputs: given, cotangents: cotangents,
+      inputs: inputs, cotangents: cotangents,
       outputs: exact.outputs.indices.map {
         expected(
           outputNames.indices.contains($0) ? outputNames[$0] : "output \($0)", exact.outputs[$0], bars[$0])

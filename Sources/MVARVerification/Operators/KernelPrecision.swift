@@ -39,7 +39,7 @@ public enum KernelPrecision: String, CaseIterable, Sendable, Codable {
     }
   }
 
-  /// The precision of the registry whose tolerances apply.
+  /// The precision of the registry whose tolerances apply: half types are stored ones.
   package var computed: ComputedPrecision {
     switch self {
     case .float64: .double

@@ -164,7 +164,7 @@ extension OperatorCases {
     let y = Values(small.reversed(), shape: [1, 7])
     return [
       ElementwiseCase(.silu, [x], "denormal"), ElementwiseCase(.geluTanh, [x], "denormal"),
-      ElementwiseCase(.multiply, [x], "denormal"), ElementwiseCase(.combine, [x, y], "denormal"),
+      ElementwiseCase(.multiply, [x], "denormal"), ElementwiseCase(.combine, [x, y], "denormal", alpha: 0.75),
       ElementwiseCase(.softmax, [x], "denormal"), ElementwiseCase(.transpose, [x], "denormal"),
       LinearCase("linear [1, 7] → 2, denormal", [x, Values((1...14).map { Double($0) / 4 }, shape: [2, 7])]),
       L2NormalizeCase(

@@ -56,8 +56,7 @@ struct MakeOperatorOptions: ParsableArguments {
   var shape: [String] = []
 
   @Option(
-    parsing: .unconditionalSingleValue,
-    help: ArgumentHelp("An optional input that is left out.", valueName: "input"))
+    parsing: .unconditionalSingleValue, help: ArgumentHelp("An optional input that is left out.", valueName: "input"))
   var without: [String] = []
 
   @Option(
