@@ -11,7 +11,7 @@ struct KernelLibraryTests {
 
   @Test(
     "the kernels of the example are right", arguments: ["neighborhoodAttention", "adaptiveLayerNorm", "filterLogits"],
-    ["float32", "tf32"])
+    ["float32", "tf32", "bfloat16", "float16"])
   func example(_ name: String, _ dtype: String) throws {
     try withTemporaryFolder { folder in
       let outcome = try KernelTool.library(
