@@ -85,7 +85,7 @@ struct KernelCommandTests {
       (["--library", "kernel.txt"], 2, "kernel.txt: cannot be loaded"),
       (["--library", "x.so", "--", "true"], 64, "not both"),
       (["--operator", "softmin", "--", "true"], 64, "which is no operator"),
-      (["--dtype", "int4", "--", "true"], 64, "--dtype is \"int4\""),
+      (["--dtype", "int4", "--", "true"], 64, "The value 'int4' is invalid for '--dtype"),
       (["--timeout", "0", "--", "true"], 64, "--timeout is 0"),
       (["--serve", "--library", "x.so"], 64, "--serve is for commands"),
       (["--only", "nothing", "--", "true"], 2, "the registry: it has no case"),
