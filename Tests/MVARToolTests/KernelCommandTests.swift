@@ -68,6 +68,15 @@ struct KernelCommandTests {
     }
   }
 
+  @Test("a kernel that removes the judge's folder costs its own case")
+  func removedFolder() throws {
+    try withTemporaryFolder { folder in
+      let script = "case $(cat \"$1\") in *'[1, 1, 7]'*) rm -r \"$(dirname \"$1\")\"; exit 0 ;; esac; exit 77"
+      let outcome = try KernelTool.shell(script, ["--only", #"\[(1, 1, 7|3, 2, 17)\]"#], in: folder)
+      #expect(outcome.rows.map(\.verdict) == ["failed", "notSupported"], "\(outcome.result.errors)")
+    }
+  }
+
   @Test("a kernel writes to standard output whatever it likes")
   func chatter() throws {
     try withTemporaryFolder { folder in

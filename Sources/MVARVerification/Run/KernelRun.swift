@@ -32,13 +32,13 @@ package struct KernelRun {
   package func run(
     _ kernel: any Kernel, progress: (String) throws -> Void = { _ in }, show: (ComparisonReport) throws -> Void
   ) throws {
-    let folder = try PrivateFolder()
+    var folder = try PrivateFolder()
     defer { kernel.forget() }
     for group in wanted.byOperator {
       var rows: [[Comparison]] = []
       for golden in group {
         try progress(golden.name)
-        rows.append(try self.rows(golden, kernel, in: folder))
+        rows.append(try self.rows(golden, kernel, in: &folder))
       }
       try show(
         ComparisonReport(
@@ -48,7 +48,9 @@ package struct KernelRun {
   }
 
   /// The rows of one case.
-  private func rows(_ golden: GoldenCase, _ kernel: any Kernel, in folder: PrivateFolder) throws -> [Comparison] {
+  private func rows(_ golden: GoldenCase, _ kernel: any Kernel, in folder: inout PrivateFolder) throws -> [Comparison] {
+    // A kernel may have removed it.
+    if !folder.exists { folder = try PrivateFolder() }
     let (request, answer) = ("\(folder.path)/in.safetensors", folder.newName("out.safetensors"))
     defer { try? FileManager.default.removeItem(atPath: answer) }
     try golden.writeRequest(to: request)

@@ -24,6 +24,9 @@ final class PrivateFolder {
     path = template.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
   }
 
+  /// Whether it is still there.
+  var exists: Bool { FileManager.default.isWritableFile(atPath: path) }
+
   /// A path in the folder that was never used before.
   func newName(_ ending: String) -> String {
     count += 1
