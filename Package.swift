@@ -57,10 +57,13 @@ let package = Package(
     .target(
       name: "MVARTraining",
       dependencies: ["TensorCore", "MVAR", "MVARFiles", "MVARCheckpoints", "MVARMedia", "MVARPlots"]),
+    // The C interface of kernels that are judged: a header.
+    .target(name: "MVARKernelABI"),
     .target(
       name: "MVARVerification",
       dependencies: [
         "MVARComparison", "OperatorCases", "MVAR", "MVARTraining", "MVARFiles", "MVARCheckpoints", "MVARMedia",
+        "MVARKernelABI",
       ]),
 
     // The shipped model's files lie where scripts and readers name them; here they become resources.

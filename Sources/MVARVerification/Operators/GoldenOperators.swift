@@ -56,6 +56,9 @@ package struct GoldenOperators {
   /// The names of the cases in the file.
   package var names: [String] { descriptions.keys.sorted() }
 
+  /// The operator of a case of format 2; nil where the file does not say it.
+  package func operatorName(of name: String) -> String? { descriptions[name]?.object?["operator"]?.string }
+
   /// A case of the file.
   ///
   /// - Throws: `GoldenOperatorError`, `OperatorCaseError`, or what the file throws, when the case cannot be judged.

@@ -4,6 +4,7 @@
 // which the system closes when the parent is gone.
 
 import Foundation
+import MVARFiles
 import Synchronization
 
 /// The file of the running program.
@@ -91,10 +92,4 @@ enum ChildProcess {
 }
 
 /// Signals as text for sentences.
-enum Signal {
-  /// `signal 9 (Killed)`
-  static func name(_ number: Int32) -> String {
-    guard let text = strsignal(number) else { return "signal \(number)" }
-    return "signal \(number) (\(String(cString: text)))"
-  }
-}
+typealias Signal = MVARFiles.Signal

@@ -10,15 +10,19 @@ import MVARFiles
 struct ComparisonPrinter {
   private let options: ComparisonOptions
   private let title: String
+  private let unit: String
   private let pattern: Regex<AnyRegexOutput>?
   private var reports: [ComparisonReport] = []
 
   /// - Parameters:
   ///   - title: the command, as the name of all results.
+  ///   - unit: what a report is about, for the last line.
   ///   - inputs: files that must not be replaced.
   /// - Throws: what is wrong with the files that will be written.
-  init(_ options: ComparisonOptions, title: String, keeping inputs: [String] = []) throws {
-    (self.options, self.title) = (options, title)
+  init(
+    _ options: ComparisonOptions, title: String, counting unit: String = "file", keeping inputs: [String] = []
+  ) throws {
+    (self.options, self.title, self.unit) = (options, title, unit)
     pattern = try options.pattern()
     if let json = options.json { try OutputFile.check(json, endings: [".json"], keeping: inputs) }
     if let junit = options.junit { try OutputFile.check(junit, endings: [".xml"], keeping: inputs) }
@@ -29,10 +33,12 @@ struct ComparisonPrinter {
 
   /// Prints a report, or the sentence why there is none.
   ///
-  /// - Parameter detail: how much is printed, if not what the options say.
-  mutating func show(_ report: ComparisonReport, _ detail: ComparisonDetail? = nil) throws {
+  /// - Parameters:
+  ///   - detail: how much is printed, if not what the options say.
+  ///   - isFiltered: whether the report has only rows that count.
+  mutating func show(_ report: ComparisonReport, _ detail: ComparisonDetail? = nil, isFiltered: Bool = false) throws {
     var report = report
-    report.rows.removeAll { !includes($0.name) }
+    if !isFiltered { report.rows.removeAll { !includes($0.name) } }
     reports.append(report)
     if let problem = report.problem { return Console.complain("\(report.subject): \(problem)") }
     if report.rows.isEmpty, pattern != nil { return }
@@ -81,7 +87,7 @@ struct ComparisonPrinter {
       let counts = ComparisonCounts(usable)
       let unusable = reports.count - usable.count
       try Console.print(
-        "\(counts) in \(reports.count) file" + (reports.count == 1 ? "" : "s")
+        "\(counts) in \(reports.count) \(unit)" + (reports.count == 1 ? "" : "s")
           + (unusable > 0 ? ", \(unusable) of them unusable" : "") + (counts.rest.map { "; \($0)" } ?? ""))
     }
     if let json = options.json {

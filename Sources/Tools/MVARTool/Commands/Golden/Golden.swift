@@ -5,5 +5,5 @@ import ArgumentParser
 struct Golden: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Golden values: judge engines and kernels by them, and compare files.",
-    subcommands: [List.self, Make.self, Check.self, Diff.self, Dump.self])
+    subcommands: [List.self, Make.self, Check.self, Diff.self, Run.self, Dump.self, KernelHost.self])
 }
