@@ -117,11 +117,12 @@ let package = Package(
       ]),
     .target(
       name: "MVARTestSupport",
-      dependencies: ["OperatorCases", "TensorCore", "MVAR", "MVARCheckpoints", "MVARVerification"],
+      dependencies: ["OperatorCases", "MVARComparison", "TensorCore", "MVAR", "MVARCheckpoints", "MVARVerification"],
       path: "Tests/TestSupport"),
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "MVARTestSupport"]),
     .testTarget(name: "MVARComparisonTests", dependencies: ["MVARComparison"]),
-    .testTarget(name: "OperatorCasesTests", dependencies: ["OperatorCases", "TensorCore", "MVARTestSupport"]),
+    .testTarget(
+      name: "OperatorCasesTests", dependencies: ["OperatorCases", "MVARComparison", "TensorCore", "MVARTestSupport"]),
     .testTarget(
       name: "MVARCUDATests",
       dependencies: [
@@ -137,6 +138,11 @@ let package = Package(
     .testTarget(name: "MVARPlotsTests", dependencies: ["MVARPlots", "MVARMedia", "MVARFiles", "MVARTestSupport"]),
     .testTarget(
       name: "MVARTests", dependencies: ["MVAR", "MVARVerification", "MVARCheckpoints", "MVARFiles", "MVARTestSupport"]),
+    .testTarget(
+      name: "MVARVerificationTests",
+      dependencies: [
+        "MVARVerification", "MVARComparison", "MVARCheckpoints", "MVARFiles", "TensorCore", "MVARTestSupport",
+      ]),
     .testTarget(
       name: "MVARTrainingTests",
       dependencies: [

@@ -26,6 +26,7 @@ let package = Package(
         .product(name: "MVAR", package: "MVAR"),
         .product(name: "MVARMedia", package: "MVAR"),
         .product(name: "MVARTraining", package: "MVAR"),
+        .product(name: "MVARComparison", package: "MVAR"),
         .product(name: "OperatorCases", package: "MVAR"),
         .product(name: "TensorCore", package: "MVAR"),
       ]),

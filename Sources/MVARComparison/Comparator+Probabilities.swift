@@ -30,14 +30,13 @@ extension Comparator {
   ///
   /// - Parameters:
   ///   - filter: how they came about; nil if that is not known, and then the support must be the same.
+  ///   - bar: the limit of each probability that is kept; by default a part of itself.
   ///   - rounding: half the distance between 1 and the next number in the precision of the values found.
   public static func probabilities(
     _ name: String, found: ComparedValues, expected: ComparedValues, filter: FilterSettings? = nil,
-    rounding: Double = 0x1p-24
+    bar: Bar? = nil, rounding: Double = 0x1p-24
   ) -> Comparison {
-    let relative = max(1e-4, 16 * rounding)
-    let bar = Bar(
-      relative: relative, "of each probability that is kept; the same tokens are kept, and every row's sum is 1")
+    let bar = bar ?? probabilityBar(rounding: rounding)
     guard found.shape == expected.shape else {
       return .failed(name, "shape \(found.shape), expected \(expected.shape)", bar: bar)
     }
@@ -50,7 +49,7 @@ extension Comparator {
     // What is not finite, or negative, is a matter of single values.
     let values = Comparator.values(name, found: found, expected: expected, bar: bar)
     if values.notFinite != nil { return values }
-    var rows = RowsOfProbabilities(relative: relative, sumTolerance: max(1e-5, Double(width).squareRoot() * rounding))
+    var rows = RowsOfProbabilities(bar: bar, sumTolerance: max(1e-5, Double(width).squareRoot() * rounding))
     for start in stride(from: 0, to: expected.numbers.count, by: width) {
       let range = start..<start + width
       rows.add(
@@ -64,11 +63,20 @@ extension Comparator {
       found: ours, expected: right, absolute: abs(ours - right), relative: values.relative, share: rows.worst.share,
       exceeding: rows.exceeding, count: expected.numbers.count, bar: bar, remarks: rows.remarks + values.remarks)
   }
+
+  /// The limit of a probability: a part of itself, since most are far below any absolute limit.
+  ///
+  /// - Parameter rounding: half the distance between 1 and the next number in the precision of the values found.
+  public static func probabilityBar(rounding: Double = 0x1p-24) -> Bar {
+    Bar(
+      relative: max(1e-4, 16 * rounding),
+      "of each probability that is kept; the same tokens are kept, and every row's sum is 1")
+  }
 }
 
 /// Collects the findings of all rows.
 private struct RowsOfProbabilities {
-  let relative: Double
+  let bar: Bar
   let sumTolerance: Double
   private(set) var worst = (place: 0, share: -1.0)
   private(set) var exceeding = 0
@@ -80,37 +88,33 @@ private struct RowsOfProbabilities {
   private var wrongSums = 0
   private var row = 0
 
-  init(relative: Double, sumTolerance: Double) {
-    self.relative = relative
+  init(bar: Bar, sumTolerance: Double) {
+    self.bar = bar
     self.sumTolerance = sumTolerance
   }
 
   mutating func add(_ found: ArraySlice<Double>, _ expected: ArraySlice<Double>, _ thresholds: FilterThresholds?) {
-    var excusedMass = 0.0
-    var isExcused: Set<Int> = []
-    for place in expected.indices where (found[place] > 0) != (expected[place] > 0) && found[place] >= 0 {
-      if let thresholds, thresholds.roundingDecides(place) {
-        isExcused.insert(place)
-        excusedMass += max(found[place], expected[place])
-      }
-    }
+    let isExcused = Set(
+      expected.indices.filter { place in
+        (found[place] > 0) != (expected[place] > 0) && found[place] >= 0 && thresholds?.roundingDecides(place) ?? false
+      })
     excused += isExcused.count
+    let support = isExcused.isEmpty ? nil : thresholds.map { SupportOfRow(found, expected, $0) }
     var sum = 0.0
     for place in expected.indices {
-      let (ours, right) = (found[place], expected[place])
+      let ours = found[place]
+      let right = ours > 0 ? support?.probability(of: place, expected[place]) ?? expected[place] : expected[place]
       sum += ours
-      if isExcused.contains(place) { continue }
       if ours < 0 {
         negative += 1
         take(place, share: .infinity)
-      } else if (ours > 0) != (right > 0) {
+      } else if (ours > 0) != (expected[place] > 0), !isExcused.contains(place) {
         if right > 0 { lost += 1 } else { added += 1 }
         take(place, share: .infinity)
-      } else if ours == right {
+      } else if ours == right || (ours == 0 && isExcused.contains(place)) {
         take(place, share: 0)
       } else {
-        // Tokens that rounding kept or dropped share their mass among all others.
-        take(place, share: abs(ours - right) / (right * (relative + 2 * excusedMass)))
+        take(place, share: abs(ours - right) / bar.limit(at: right))
       }
     }
     if !(abs(sum - 1) <= sumTolerance) {
@@ -140,9 +144,33 @@ private struct RowsOfProbabilities {
   }
 }
 
+/// What a row's probabilities should be where rounding kept other tokens than expected: all that are kept share the
+/// mass of those that are not.
+private struct SupportOfRow {
+  private let thresholds: FilterThresholds
+  /// The sums of exp(logit) over the tokens found and those expected.
+  private let found: Double
+  private let expected: Double
+
+  init(_ found: ArraySlice<Double>, _ expected: ArraySlice<Double>, _ thresholds: FilterThresholds) {
+    func mass(_ row: ArraySlice<Double>) -> Double {
+      row.indices.reduce(0) { row[$1] > 0 ? $0 + thresholds.weight($1) : $0 }
+    }
+    (self.thresholds, self.found, self.expected) = (thresholds, mass(found), mass(expected))
+  }
+
+  /// The probability among the tokens that were found.
+  ///
+  /// - Parameter expected: the one among the tokens that were expected.
+  func probability(of place: Int, _ expected: Double) -> Double {
+    expected > 0 ? expected * self.expected / found : thresholds.weight(place) / found
+  }
+}
+
 /// The thresholds of a filter for one row, in double precision.
 private struct FilterThresholds {
   private let logits: ArraySlice<Double>
+  private let largest: Double
   /// The k-th largest logit; nil if all are kept.
   private let kth: Double?
   /// For each token the mass of the tokens that are not more likely, itself included; nil if top-p is off.
@@ -155,12 +183,13 @@ private struct FilterThresholds {
     self.logits = logits
     self.rounding = rounding
     dropped = 1 - topP
+    largest = logits.max() ?? 0
     massRounding = 4 * rounding * (1 + Double(logits.count).squareRoot())
     let ascending = logits.indices.sorted { logits[$0] < logits[$1] }
     kth = topK > 0 && topK < logits.count ? logits[ascending[logits.count - topK]] : nil
-    guard topP > 0, topP < 1, let last = ascending.last else { return }
-    let (largest, kth) = (logits[last], kth ?? -.infinity)
-    let weights = ascending.map { logits[$0] < kth ? 0 : exp(logits[$0] - largest) }
+    guard topP > 0, topP < 1 else { return }
+    let kept = kth ?? -.infinity
+    let weights = ascending.map { logits[$0] < kept ? 0 : weight($0) }
     let total = weights.reduce(0, +)
     var (sum, mass) = (0.0, [Int: Double](minimumCapacity: logits.count))
     for (place, weight) in zip(ascending, weights) {
@@ -169,6 +198,9 @@ private struct FilterThresholds {
     }
     self.mass = mass
   }
+
+  /// exp(logit − the largest logit)
+  func weight(_ place: Int) -> Double { exp(logits[place] - largest) }
 
   /// Whether a token is so close to a threshold that rounding decides whether it is kept.
   func roundingDecides(_ place: Int) -> Bool {

@@ -69,7 +69,7 @@ public struct Comparison: Hashable, Sendable {
   /// Whether it is within the bar.
   public var passes: Bool { verdict == .passed }
 
-  init(
+  package init(
     _ name: String, _ verdict: Verdict, coordinates: [Int] = [], found: Double = 0, expected: Double = 0,
     absolute: Double = 0, relative: Double = 0, share: Double = 0, exceeding: Int = 0, count: Int = 0,
     notFinite: NotFinite? = nil, bar: Bar? = nil, cause: String? = nil, remarks: [String] = []
@@ -128,38 +128,48 @@ extension Comparison: CustomStringConvertible {
 
   /// The row without its name: coordinates, both values, errors, the share of the bar, and its reason.
   public var details: String {
-    guard let bar, count > 0, cause == nil else { return ([cause ?? verdictInWords] + remarks).joined(separator: "; ") }
-    let place = coordinates.isEmpty ? "" : "at \(coordinates): "
-    var parts = ["\(place)\(found), expected \(expected)"]
-    if let notFinite {
-      let side =
-        switch notFinite.side {
-        case .found: "the value found is"
-        case .expected: "the expected value is"
-        case .both: "both are"
-        }
-      parts[0] += ": \(side) not finite, \(notFinite.count) of \(count) not finite"
-    }
-    if share.isFinite, share > 0 { parts.append("\(Self.percent(share)) of the bar") }
+    guard let bar, let worst else { return ([statement] + remarks).joined(separator: "; ") }
+    var parts = [worst]
+    if share.isFinite, share > 0 { parts.append("\(shareInWords) of the bar") }
     if exceeding > 0 { parts.append("\(exceeding) of \(count) outside it") }
     return (parts + remarks + ["bar \(bar)"]).joined(separator: "; ")
   }
 
-  private var verdictInWords: String {
-    switch verdict {
-    case .passed: count == 0 ? "empty" : "passed"
-    case .failed: "failed"
-    case .notJudged: "not judged"
-    case .notInFile: "not in the file"
-    case .notSupported: "not supported"
+  /// `at [1, 2]: 0.25, expected nan: the expected value is not finite, 1 of 21 not finite`; nil if the row has no
+  /// numbers.
+  public var worst: String? {
+    guard bar != nil, count > 0, cause == nil else { return nil }
+    let place = coordinates.isEmpty ? "" : "at \(coordinates): "
+    let values = "\(place)\(found), expected \(expected)"
+    guard let notFinite else { return values }
+    let side =
+      switch notFinite.side {
+      case .found: "the value found is"
+      case .expected: "the expected value is"
+      case .both: "both are"
+      }
+    return "\(values): \(side) not finite, \(notFinite.count) of \(count) not finite"
+  }
+
+  /// What a row without numbers says: why it failed, or why nothing was compared.
+  public var statement: String {
+    switch (verdict, cause) {
+    case (.notJudged, let cause): "not checked" + (cause.map { ": \($0)" } ?? "")
+    case (.notSupported, let cause): "not supported" + (cause.map { ": \($0)" } ?? "")
+    case (_, let cause?): cause
+    case (.passed, nil): "passed"
+    case (.failed, nil): "failed"
+    case (.notInFile, nil): "not in the file"
     }
   }
 
-  /// `93 %`, `2.4 ×` beyond ten times the bar, for people.
-  static func percent(_ share: Double) -> String {
-    if share < 0.01 { return "less than 1 %" }
+  /// The share of the bar for people: `93 %`, `24 ×` from ten times the bar on.
+  public var shareInWords: String {
+    if share.isNaN || share == .infinity { return "∞" }
+    if share == 0 { return "0" }
+    if share < 0.01 { return "below 1 %" }
     if share < 10 { return "\(Int(share * 100)) %" }
-    return share < 1e12 ? "\(Int(share)) ×" : "more than 10¹² ×"
+    return share < 1e12 ? "\(Int(share)) ×" : "above 10¹² ×"
   }
 }
 

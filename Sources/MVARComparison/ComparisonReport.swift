@@ -23,6 +23,9 @@ public struct ComparisonReport: Hashable, Sendable, Codable {
     (self.subject, kind, rows, self.problem) = (subject, "", [], problem)
   }
 
+  /// How many rows are within their bar.
+  public var passed: Int { count(.passed) }
+
   /// How many rows there are of a verdict.
   public func count(_ verdict: Comparison.Verdict) -> Int { rows.count { $0.verdict == verdict } }
 }
@@ -61,11 +64,13 @@ public struct ComparisonCounts: Hashable, Sendable, Codable, CustomStringConvert
   /// 0 if everything passed, 1 if something differs, 2 if something could not be judged or nothing was compared.
   public var exitStatus: Int32 { failed > 0 ? 1 : notJudged > 0 || passed == 0 ? 2 : 0 }
 
-  /// `3 passed, 0 failed, 1 not judged`, and what else there was.
-  public var description: String {
+  /// `3 passed, 0 failed, 1 not checked`
+  public var description: String { "\(passed) passed, \(failed) failed, \(notJudged) not checked" }
+
+  /// `2 not in the file`, and what else does not count; nil if there is nothing of it.
+  public var rest: String? {
     let rest = [(notSupported, "not supported"), (notInFile, "not in the file")].filter { $0.0 > 0 }
-    return (["\(passed) passed, \(failed) failed, \(notJudged) not judged"] + rest.map { "\($0.0) \($0.1)" })
-      .joined(separator: ", ")
+    return rest.isEmpty ? nil : rest.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
   }
 }
 

@@ -61,13 +61,13 @@ struct GoldenConfiguration: Decodable {
 /// A golden file.
 struct GoldenFile {
   let path: String
-  let checkpoint: Checkpoint
+  let checkpoint: GoldenTensors
   /// What to run.
   let kind: String
 
   init(path: String) throws {
     self.path = path
-    checkpoint = try Checkpoint.open(path)
+    checkpoint = GoldenTensors(try Checkpoint.open(path))
     guard let kind = checkpoint.metadata["kind"] else {
       throw GoldenError(path, "has no `kind` in its metadata, so it is no file of golden values")
     }

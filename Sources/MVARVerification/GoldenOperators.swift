@@ -7,6 +7,7 @@
 
 import Foundation
 import MVARCheckpoints
+import MVARComparison
 import MVARFiles
 import OperatorCases
 import TensorCore
@@ -48,22 +49,14 @@ package struct GoldenOperators {
 
 /// An operator of a golden file: its inputs, and the results of PyTorch.
 package struct GoldenOperator {
-  /// A tensor of the file beside the one that an engine computed.
-  package enum Judgment {
-    /// How far apart the two are.
-    case compared(TensorComparison)
-    /// The file does not contain it, and need not.
-    case notInFile
-    /// The file contains something that cannot be read, or lacks something required; the reason.
-    case notJudged(String)
-  }
-
   /// Its name in the file.
   package let name: String
   /// The operator with the inputs of the file.
   package let operatorCase: any OperatorCase
   /// The gradient of the output, if the file contains it.
   private let cotangent: Values?
+  /// Whether the file contains a gradient of any input.
+  private let hasGradients: Bool
   private let letters: [String]
   private let preScale: Double
   private let file: GoldenFile
@@ -72,7 +65,7 @@ package struct GoldenOperator {
     self.name = name
     self.file = file
     let letters = ["x", "w", "b", "q", "k", "v"].filter { file.checkpoint["\(name).in.\($0)"] != nil }
-    let hasGradients = letters.contains { file.checkpoint["\(name).grad.\($0)"] != nil }
+    hasGradients = letters.contains { file.checkpoint["\(name).grad.\($0)"] != nil }
     let hasCotangent = file.checkpoint["\(name).grad_out"] != nil
     let wanted = try file.tensor(hasCotangent ? "\(name).grad_out" : "\(name).out").shape
     let shape = try OperatorShapes(file, name, attributes).output(like: wanted)
@@ -138,40 +131,52 @@ package struct GoldenOperator {
 
   /// Runs an engine forward and backward, and judges the output and then every gradient, in alphabetical order.
   ///
+  /// A gradient that the file need not contain has a row that says so; what it lacks beside others, or what cannot be
+  /// read, is not judged.
+  ///
+  /// - Parameter limits: limits in the place of the bars' own.
   /// - Throws: what the engine throws when a transfer fails.
-  package func compare<B: Backend>(on engine: B.Type, device: B.Device, precision: ComputedPrecision? = nil) throws
-    -> [(tensor: String, judgment: Judgment)]
-  {
+  package func compare<B: Backend>(
+    on engine: B.Type, device: B.Device, precision: ComputedPrecision? = nil, limits: BarOverride = BarOverride()
+  ) throws -> [Comparison] {
     let results = try operatorCase.run(on: engine, device: device, cotangents: cotangent.map { [$0] })
     let precision = precision ?? ComputedPrecision.of(engine)
-    var rows = [("\(name).out", judge("\(name).out", results.outputs[0], precision, isGradient: false))]
+    func judge(_ tensor: String, _ found: Values, isGradient: Bool) -> Comparison {
+      self.judge(tensor, found, isGradient: isGradient) {
+        limits.bar(insteadOf: bar($0, precision, isGradient: isGradient))
+      }
+    }
+    var rows = [judge("\(name).out", results.outputs[0], isGradient: false)]
     for (letter, gradient) in zip(letters, results.gradients).sorted(by: { $0.0 < $1.0 }) {
       let tensor = "\(name).grad.\(letter)"
       // The gradient with respect to the input before it was multiplied.
       let found = letter == "x" ? gradient.scaled(by: preScale) : gradient
-      rows.append((tensor, judge(tensor, found, precision, isGradient: true)))
+      rows.append(judge(tensor, found, isGradient: true))
     }
     return rows
   }
 
-  private func judge(_ tensor: String, _ found: Values, _ precision: ComputedPrecision, isGradient: Bool) -> Judgment {
-    if isGradient, file.checkpoint[tensor] == nil { return .notInFile }
+  private func judge(
+    _ tensor: String, _ found: Values, isGradient: Bool, bar: (ComparedValues) -> Bar
+  ) -> Comparison {
+    if isGradient, !hasGradients, cotangent == nil { return .notInFile(tensor) }
     do {
-      let golden = try file.values(tensor)
-      return .compared(
-        TensorComparison(tensor, found: found, expected: golden, bar: bar(golden, precision, isGradient: isGradient)))
+      // As stored: rounding to single precision could turn a large number into an infinity.
+      let golden = try ComparedValues(file.tensor(tensor))
+      return Comparator.values(tensor, found: ComparedValues(found), expected: golden, bar: bar(golden))
     } catch {
-      return .notJudged(file.reason(error))
+      return .notJudged(tensor, file.reason(error))
     }
   }
 
-  private func bar(_ golden: Values, _ precision: ComputedPrecision, isGradient: Bool) -> Bar {
+  private func bar(_ golden: ComparedValues, _ precision: ComputedPrecision, isGradient: Bool) -> Bar {
     // A gradient whose true value is zero is rounding on both sides.
-    if isGradient, golden.numbers.allSatisfy({ abs($0) < 1e-6 }) { return Bar(1e-5, "below 1e-5 (true zero)") }
+    if isGradient, golden.numbers.allSatisfy({ abs($0) < GoldenBar.noise }) { return GoldenBar.trueZero }
     let rounding = operatorCase.isProduct ? 16 * precision.rounding : 0
     return Bar(
-      (1e-5 + rounding) * golden.largest,
-      "1e-5 of the largest magnitude" + (rounding > 0 ? ", and 16 roundings to \(precision.rawValue)" : ""))
+      absolute: (1e-5 + rounding) * golden.largest,
+      "1e-5 of the largest magnitude: five times the rounding of the program that computed the golden values"
+        + (rounding > 0 ? ", and 16 roundings to \(precision.rawValue)" : ""))
   }
 }
 

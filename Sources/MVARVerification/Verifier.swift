@@ -3,28 +3,8 @@
 
 import MVAR
 import MVARCheckpoints
+import MVARComparison
 import TensorCore
-
-/// The rows of one file.
-public struct VerificationReport: Sendable {
-  /// The file.
-  public let path: String
-  /// What was run.
-  public let kind: String
-  /// One row per tensor.
-  public let rows: [VerificationRow]
-
-  /// How many rows passed.
-  public var passed: Int { rows.count { $0.outcome == .passed } }
-  /// How many rows failed.
-  public var failed: Int { rows.count { $0.outcome == .failed } }
-  /// How many parts were not checked.
-  public var notChecked: Int { rows.count - passed - failed }
-  /// Whether something that the file contains could not be judged.
-  public var hasUnjudged: Bool {
-    rows.contains { if case .notChecked = $0.outcome { true } else { false } }
-  }
-}
 
 /// Compares an engine with golden values.
 public struct Verifier<B: Backend> where B.Device: Sendable {
@@ -32,24 +12,27 @@ public struct Verifier<B: Backend> where B.Device: Sendable {
   public let device: B.Device
   /// The folder of the photographs that `vqvae-photo` files name; nil for the one next to the golden files.
   public let photos: String?
+  /// Limits in the place of the bars' own.
+  public let limits: BarOverride
 
   /// A verifier.
-  public init(on device: B.Device, photos: String? = nil) {
+  public init(on device: B.Device, photos: String? = nil, limits: BarOverride = BarOverride()) {
     self.device = device
     self.photos = photos
+    self.limits = limits
   }
 
   /// Runs one file.
   ///
   /// - Throws: when the file cannot be read or does not match its kind; a wrong value is a failed row.
-  public func verify(_ path: String) throws -> VerificationReport {
+  public func verify(_ path: String) throws -> ComparisonReport {
     if path.hasSuffix(".json") {
       return try verifyJSON(path)
     }
     let file = try GoldenFile(path: path)
-    var rows = RowCollector()
+    var rows = RowCollector(limits)
     switch file.kind {
-    case "ops": return VerificationReport(path: path, kind: file.kind, rows: try operators(file))
+    case "ops": try operators(file, &rows)
     case "vqvae": try tokenizer(file, &rows)
     case "vqvae-photo": try photograph(file, &rows)
     case "mvar": try teacherForcing(file, &rows)
@@ -59,7 +42,8 @@ public struct Verifier<B: Backend> where B.Device: Sendable {
     case "var": try baseline(file, &rows)
     default: throw GoldenError(path, "is of kind \(file.kind), which this version does not know")
     }
-    return VerificationReport(path: path, kind: file.kind, rows: rows.rows)
+    for name in file.checkpoint.unused { rows.notJudged(name, "files of kind \(file.kind) have no such tensor") }
+    return ComparisonReport(subject: path, kind: file.kind, rows: rows.rows)
   }
 
   /// The gradients of all parameters against a file's norms and stored parts, as far as the file contains them.
@@ -76,17 +60,21 @@ public struct Verifier<B: Backend> where B.Device: Sendable {
     }
     for (key, gradient, shape) in parameters {
       let values =
-        try gradient?.scalars().map(Double.init) ?? [Double](repeating: 0, count: shape.reduce(1, *))
+        try gradient.map { try ComparedValues($0) }
+        ?? ComparedValues([Double](repeating: 0, count: shape.reduce(1, *)), shape: shape)
       if let norms {
         guard let norm = norms[key] else {
           rows.check("\(prefix)\(key)", false, "the file has no such gradient")
           continue
         }
-        rows.norm("|\(prefix)\(key)|", values.reduce(0) { $0 + $1 * $1 }.squareRoot(), norm)
+        rows.norm("|\(prefix)\(key)|", values.numbers.reduce(0) { $0 + $1 * $1 }.squareRoot(), norm)
       }
-      if let whole = file.checkpoint[prefix + key] { rows.gradient(prefix + key, values, shape, whole) }
-      if let head = file.checkpoint["\(prefix)\(key).head"] {
-        rows.gradient(prefix + key, values, shape, head, isPart: true, norm: norms?[key])
+      let (whole, head) = (file.checkpoint[prefix + key], file.checkpoint["\(prefix)\(key).head"])
+      if let whole { rows.gradient(prefix + key, values, whole) }
+      if let head { rows.gradient("\(prefix)\(key).head", values, head, isPart: true, norm: norms?[key]) }
+      // Every gradient is judged by its norm or by its elements; where neither is there, others are.
+      if norms == nil, whole == nil, head == nil {
+        rows.notJudged(prefix + key, "has neither this gradient nor its norm, but others")
       }
     }
     if let norms {

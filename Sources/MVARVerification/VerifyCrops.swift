@@ -2,6 +2,7 @@
 
 import Foundation
 import MVAR
+import MVARComparison
 import MVARFiles
 import MVARMedia
 
@@ -16,7 +17,7 @@ private struct GoldenCrops: Decodable {
 
 extension Verifier {
   /// A list of crops or of schedules.
-  func verifyJSON(_ path: String) throws -> VerificationReport {
+  func verifyJSON(_ path: String) throws -> ComparisonReport {
     let data = Data(try RegularFile.contents(of: path))
     if let crops = try? JSONDecoder().decode(GoldenCrops.self, from: data).crops {
       return try verify(crops, of: path)
@@ -24,9 +25,9 @@ extension Verifier {
     return try verifySchedules(path, data)
   }
 
-  private func verify(_ crops: [String: GoldenCrops.Crop], of path: String) throws -> VerificationReport {
+  private func verify(_ crops: [String: GoldenCrops.Crop], of path: String) throws -> ComparisonReport {
     let golden = URL(filePath: path).deletingLastPathComponent().deletingLastPathComponent()
-    var rows = RowCollector()
+    var rows = RowCollector(limits)
     for (name, expected) in crops.sorted(by: { $0.key < $1.key }) {
       do {
         guard let dot = name.lastIndex(of: ".") else { throw GoldenError(path, "names no photograph") }
@@ -41,9 +42,9 @@ extension Verifier {
         let ours = SHA256.hexDigest(image.pixels)
         rows.check(name, ours == expected.sha256, "sha256 \(ours.prefix(16))…")
       } catch {
-        rows.notChecked(name, reasonOf(error))
+        rows.notJudged(name, reasonOf(error))
       }
     }
-    return VerificationReport(path: path, kind: "crops", rows: rows.rows)
+    return ComparisonReport(subject: path, kind: "crops", rows: rows.rows)
   }
 }

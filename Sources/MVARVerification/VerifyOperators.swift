@@ -6,53 +6,19 @@ import MVARFiles
 import OperatorCases
 
 extension Verifier {
-  func operators(_ file: GoldenFile) throws -> [VerificationRow] {
+  func operators(_ file: GoldenFile, _ rows: inout RowCollector) throws {
     let operators = try GoldenOperators(file)
-    return try operators.names.flatMap { name in
+    for name in operators.names {
       let golden: GoldenOperator
       do {
         golden = try operators[name]
       } catch  where error is GoldenOperatorError || error is GoldenError || error is FileError {
-        return [VerificationRow(name, .notChecked(file.reason(error)))]
+        rows.notJudged(name, file.reason(error))
+        // Its tensors have no rows of their own.
+        for (tensor, _) in file.checkpoint.tensors where tensor.hasPrefix("\(name).") { _ = file.checkpoint[tensor] }
+        continue
       }
-      return try golden.compare(on: B.self, device: device).map { tensor, judgment in
-        switch judgment {
-        case .compared(let comparison): VerificationRow(tensor, comparison)
-        case .notInFile: VerificationRow(tensor, .notInFile)
-        case .notJudged(let why): VerificationRow(tensor, .notChecked(why))
-        }
-      }
+      for row in try golden.compare(on: B.self, device: device, limits: limits) { rows.append(row) }
     }
-  }
-}
-
-extension VerificationRow {
-  /// A row without numbers.
-  fileprivate init(_ name: String, _ outcome: Outcome) {
-    self.init(name: name, outcome: outcome, absolute: 0, relative: 0, place: "", tolerance: "")
-  }
-
-  /// The row of a comparison.
-  fileprivate init(_ name: String, _ comparison: TensorComparison) {
-    self.init(
-      name: name, outcome: comparison.passes ? .passed : .failed, absolute: comparison.absolute,
-      relative: comparison.relative, place: Self.place(comparison), tolerance: comparison.bar.reason)
-  }
-
-  /// The position of the largest error, and both values.
-  private static func place(_ comparison: TensorComparison) -> String {
-    guard !comparison.coordinates.isEmpty else { return comparison.problem ?? "empty" }
-    let values = "at \(comparison.coordinates): \(comparison.found), golden \(comparison.expected)"
-    if let problem = comparison.notFinite {
-      let side =
-        switch problem.side {
-        case .expected: "golden is"
-        case .found: "ours is"
-        case .both: "both are"
-        }
-      return "\(values): \(side) not a finite number, \(problem.count) of \(problem.total) not finite"
-    }
-    let share = comparison.share < 1e12 ? "\(Int(comparison.share * 100)) % of the" : "far outside the"
-    return "\(values), \(share) tolerance" + (!comparison.passes && comparison.foundIsZero ? "; ours is all zero" : "")
   }
 }

@@ -3,6 +3,8 @@
 
 import Foundation
 import MVAR
+import MVARCheckpoints
+import MVARComparison
 import TensorCore
 
 extension Verifier {
@@ -17,7 +19,10 @@ extension Verifier {
       })
     rows.check("guidances", !guidances.isEmpty, guidances.sorted().joined(separator: ", "))
     for text in guidances.sorted() {
-      guard let guidance = Double(text) else { throw GoldenError(file.path, "cfg\(text) is no number") }
+      guard let guidance = Double(text), guidance.isFinite else {
+        rows.notJudged("cfg\(text)", "is no guidance")
+        continue
+      }
       try sample("cfg\(text)", sampler, tokenizer, guidance: guidance, file, &rows)
     }
   }
@@ -32,32 +37,51 @@ extension Verifier {
       throw GoldenError(file.path, "labels \(labels) do not fit the configuration")
     }
     let streams = labels.indices.map { RandomStream(seed: 0, stream: UInt64($0)) }
+    rows.undecided = nil
+    var isSame = true
     let sum = try sampler.sample(
       labels: labels, streams: streams, SamplingOptions(guidance: guidance, topK: 1)
     ) { sampled in
       let name = "\(prefix).scale\(sampled.scale)"
       try rows.value("\(name).logits", sampled.logits, file.tensor("\(name).logits"))
-      try rows.tokens("\(name).tokens", sampled.tokens.values(), file.tensor("\(name).tokens").integers())
+      let found = try sampled.tokens.values()
+      // Only the first scale that differs can be explained by its logits; those after it had other inputs.
+      let logits = isSame ? file.checkpoint["\(name).logits"].flatMap { LogitMargins($0) } : nil
+      let agrees = rows.tokens("\(name).tokens", found, try file.tensor("\(name).tokens")) {
+        logits?.margin(at: $0, found: $1, golden: $2)
+      }
+      isSame = isSame && agrees
     }
-    if let stored = file.checkpoint["\(prefix).f_hat"] { try rows.value("\(prefix).f_hat", sum, stored) }
+    if let stored = file.checkpoint["\(prefix).f_hat"] {
+      try rows.value("\(prefix).f_hat", sum, stored)
+    } else {
+      rows.notInFile("\(prefix).f_hat")
+    }
     let raw = try tokenizer.decode(Variable(sum)).value
     let ours = try raw.scalars().map { (min(max(Double($0), -1), 1) + 1) / 2 }
     rows.judging("\(prefix).image01") { rows in
-      let golden = try file.tensor("\(prefix).image01")
-      rows.value("\(prefix).image01", ours, raw.shape.dimensions, try golden.doubles(), golden.shape)
+      try rows.value(
+        "\(prefix).image01", ComparedValues(ours, shape: raw.shape.dimensions), file.tensor("\(prefix).image01"))
     }
+    rows.undecided = nil
   }
 
   func filter(_ file: GoldenFile, _ rows: inout RowCollector) throws {
+    let stored = try file.tensor("logits")
+    guard stored.shape.last ?? 0 > 0 else { throw GoldenError(file.path, "logits have shape \(stored.shape)") }
     let logits: Tensor<B> = try file.load("logits", on: device)
-    for (name, stored) in file.checkpoint.tensors where name != "logits" {
+    let golden = try ComparedValues(stored)
+    for (name, _) in file.checkpoint.tensors where name != "logits" {
+      let probabilities = file.checkpoint[name]
       guard let match = name.wholeMatch(of: #/topk(\d+)\.topp([\d.]+)\.probs/#), let k = Int(match.1),
-        let p = Double(match.2)
+        let p = Double(match.2), let probabilities
       else {
-        rows.notChecked(name, "is no name of filtered probabilities")
+        rows.notJudged(name, "is no name of filtered probabilities")
         continue
       }
-      try rows.probabilities(name, B.softmax(B.filterLogits(logits, topK: k, topP: p)), stored)
+      try rows.probabilities(
+        name, B.softmax(B.filterLogits(logits, topK: k, topP: p)), probabilities,
+        FilterSettings(logits: golden, topK: k, topP: p))
     }
   }
 }

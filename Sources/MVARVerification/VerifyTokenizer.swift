@@ -3,6 +3,7 @@
 
 import Foundation
 import MVAR
+import MVARComparison
 import MVARMedia
 import TensorCore
 
@@ -16,7 +17,7 @@ extension Verifier {
     let features = try model.features(Variable(image))
     try rows.value("f", features.value, file.tensor("f"))
     let quantized = model.quantizer.encode(features)
-    try tokens(quantized, file, &rows)
+    try tokens(quantized, model, file, &rows)
     for (scale, sum) in quantized.sums.enumerated() {
       try rows.value("f_hat.\(scale)", sum.value, file.tensor("f_hat.\(scale)"))
     }
@@ -25,8 +26,8 @@ extension Verifier {
     try rows.value("decoder_raw", raw.value, file.tensor("decoder_raw"))
     let clamped = try raw.value.scalars().map { min(max(Double($0), -1), 1) }
     rows.judging("reconstruction") { rows in
-      let golden = try file.tensor("reconstruction")
-      rows.value("reconstruction", clamped, raw.value.shape.dimensions, try golden.doubles(), golden.shape)
+      try rows.value(
+        "reconstruction", ComparedValues(clamped, shape: raw.value.shape.dimensions), file.tensor("reconstruction"))
     }
     try trainingStep(model, image, file, &rows)
   }
@@ -40,11 +41,11 @@ extension Verifier {
     let features = try model.features(Variable(image))
     try rows.value("f", features.value, file.tensor("f"))
     let quantized = model.quantizer.encode(features)
-    try tokens(quantized, file, &rows)
+    try tokens(quantized, model, file, &rows)
     try reconstruction(model, quantized, file, &rows)
     let raw = try model.decode(quantized.sums.last!).value
     guard let golden = file.checkpoint["decoder_raw.crop"] else {
-      rows.notChecked("decoder_raw.crop", "has no tensor decoder_raw.crop")
+      rows.notJudged("decoder_raw.crop", "has no tensor decoder_raw.crop")
       return
     }
     let crop = golden.shape.last ?? 0
@@ -52,7 +53,7 @@ extension Verifier {
     let text = file.checkpoint.metadata["decoder_raw.crop"] ?? ""
     let first = text.firstMatch(of: #/(\d+)\.\.</#).flatMap { Int($0.1) } ?? (side - crop) / 2
     guard crop > 0, first <= side - crop else {
-      rows.notChecked("decoder_raw.crop", "has shape \(golden.shape), which does not fit \(side) pixels")
+      rows.notJudged("decoder_raw.crop", "has shape \(golden.shape), which does not fit \(side) pixels")
       return
     }
     let part = B.slice(
@@ -60,14 +61,19 @@ extension Verifier {
     try rows.value("decoder_raw.crop", part, golden)
   }
 
-  private func tokens(_ quantized: Quantized<B>, _ file: GoldenFile, _ rows: inout RowCollector) throws {
+  private func tokens(
+    _ quantized: Quantized<B>, _ model: VQVAE<B>, _ file: GoldenFile, _ rows: inout RowCollector
+  ) throws {
     let perScale = try quantized.tokens.map { try $0.values() }
     let batch = max(perScale[0].count, 1)  // scale 0 is one token per image
     // [S][B, p²] → [B, L]
     let ours = (0..<batch).flatMap { b in
       perScale.flatMap { values in values[b * (values.count / batch)..<(b + 1) * (values.count / batch)] }
     }
-    try rows.tokens("indices", ours, file.tensor("indices").integers())
+    let margins = try CodeMargins(file, model.quantizer.configuration, codebook: model.quantizer.codebook.weight.value)
+    rows.tokens("indices", ours, try file.tensor("indices")) { place, found, golden in
+      margins.margin(at: place, found: found, golden: golden, allFound: ours)
+    }
   }
 
   private func reconstruction(

@@ -3,6 +3,7 @@
 
 import Foundation
 import MVAR
+import MVARComparison
 import MVARTraining
 import TensorCore
 
@@ -100,12 +101,12 @@ extension Verifier {
       rows.measure("step.\(expected.it).grad_norm", norm, expected.gradNorm)
     }
     for parameter in model.parameters {
-      let key = CheckpointNames.key(of: parameter.name, in: .transformer)
-      let values = try parameter.value.scalars().map { Double($0) }
-      guard let stored = file.checkpoint["param.\(key)"] ?? file.checkpoint["param.\(key).head"] else { continue }
-      rows.judging("param.\(key)") { rows in
-        let expected = try stored.doubles()
-        rows.parameter("param.\(key)", Array(values.prefix(expected.count)), expected)
+      let name = "param.\(CheckpointNames.key(of: parameter.name, in: .transformer))"
+      let values = try ComparedValues(parameter.value)
+      let (whole, head) = (file.checkpoint[name], file.checkpoint["\(name).head"])
+      rows.judging(whole == nil && head != nil ? "\(name).head" : name) { rows in
+        guard let stored = whole ?? head else { throw GoldenError(file.path, "has no tensor \(name)") }
+        try rows.parameter(whole == nil ? "\(name).head" : name, values, stored, isPart: whole == nil)
       }
     }
   }
@@ -130,14 +131,14 @@ extension Verifier {
       labels: try labels.values(), tokens: try B.indices(tokens.storage), inputs: inputs)
   }
 
-  func verifySchedules(_ path: String, _ data: Data) throws -> VerificationReport {
+  func verifySchedules(_ path: String, _ data: Data) throws -> ComparisonReport {
     guard let schedules = try? JSONDecoder().decode([GoldenSchedule].self, from: data) else {
       throw GoldenError(path, "is no list of crops or of schedules")
     }
-    var rows = RowCollector()
+    var rows = RowCollector(limits)
     for golden in schedules {
       guard let shape = try? LearningRateSchedule.Decay(golden.schedule), golden.total >= 1, golden.warmup >= 0 else {
-        rows.notChecked("\(golden.schedule).\(golden.total)", "is no schedule that this version knows")
+        rows.notJudged("\(golden.schedule).\(golden.total)", "is no schedule that this version knows")
         continue
       }
       let rate = LearningRateSchedule(
@@ -146,7 +147,7 @@ extension Verifier {
       let decay = WeightDecaySchedule(golden.weightDecay, end: golden.weightDecayEnd, total: golden.total)
       for row in golden.rows {
         guard row.count == 3, (0..<1e6).contains(row[0]) else {
-          rows.notChecked("\(golden.schedule).\(golden.total)", "\(row) is no iteration with its rate and decay")
+          rows.notJudged("\(golden.schedule).\(golden.total)", "\(row) is no iteration with its rate and decay")
           continue
         }
         let name = "\(golden.schedule).\(golden.total).\(Int(row[0]))"
@@ -154,6 +155,6 @@ extension Verifier {
         rows.measure("\(name).decay", decay.decay(at: Int(row[0])), row[2])
       }
     }
-    return VerificationReport(path: path, kind: "schedules", rows: rows.rows)
+    return ComparisonReport(subject: path, kind: "schedules", rows: rows.rows)
   }
 }

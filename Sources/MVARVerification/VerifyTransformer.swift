@@ -67,6 +67,9 @@ extension Verifier {
     let norms = try file.norms(as: [String: [Double]].self)
     let segments = model.trajectory.segments
     rows.check("number of segments", segments.count == golden.count, "\(segments.count), golden \(golden.count)")
+    if losses.count < segments.count {
+      rows.notJudged("losses", "has \(losses.count) losses for \(segments.count) segments")
+    }
     for (index, scales) in segments.enumerated() where index < golden.count && index < losses.count {
       let range = configuration.scaleList.tokens(of: scales)
       let windowed = model.trajectory.isWindowed(scales.lowerBound)
@@ -92,12 +95,12 @@ extension Verifier {
       try rows.value(name, logits, whole)
     } else {
       guard let part = file.checkpoint["\(name).first128"] else {
-        rows.notChecked(name, "has no tensor \(name)")
+        rows.notJudged(name, "has no tensor \(name)")
         return
       }
       let width = part.shape.last ?? 0
       guard (1...logits.shape[2]).contains(width) else {
-        rows.notChecked("\(name).first128", "has shape \(part.shape)")
+        rows.notJudged("\(name).first128", "has shape \(part.shape)")
         return
       }
       try rows.value("\(name).first128", B.slice(logits, axis: 2, 0..<width), part)

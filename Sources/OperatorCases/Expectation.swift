@@ -5,6 +5,7 @@
 // names them) for results that the plain engine happens to get exactly. Products of rounded factors err by more: by two
 // roundings of a sum's terms (some hundred), for which 16 roundings of the largest result are allowed.
 
+import MVARComparison
 import TensorCore
 
 /// The precision an engine computes in, which determines how accurate it must be.
@@ -31,23 +32,6 @@ public enum ComputedPrecision: String, Hashable, Sendable, CaseIterable {
   public static func of<B: Backend>(_ engine: B.Type) -> ComputedPrecision {
     B.Scalar.self == Double.self ? .double : .float32
   }
-}
-
-/// How far a value may be from the expected one.
-public struct Bar: Hashable, Sendable, CustomStringConvertible {
-  /// The largest |found − expected| that passes.
-  public let absolute: Double
-  /// The reason for the limit.
-  public let reason: String
-
-  /// A tolerance with its reason.
-  public init(_ absolute: Double, _ reason: String) {
-    self.absolute = absolute
-    self.reason = reason
-  }
-
-  /// `1.2e-06: four times …`
-  public var description: String { "\(absolute): \(reason)" }
 }
 
 /// A tensor that an operator should return.
@@ -97,7 +81,7 @@ extension OperatorCase {
   }
 
   private static func doubleBar(_ size: Double) -> Bar {
-    Bar(1e-12 * size + 1e-300, "1e-12 of the largest value: a thousand roundings of double precision")
+    Bar(absolute: 1e-12 * size + 1e-300, "1e-12 of the largest value: a thousand roundings of double precision")
   }
 
   private func singleBar(_ plain: Values, _ exact: Values, _ size: Double, _ precision: ComputedPrecision) -> Bar {
@@ -106,9 +90,9 @@ extension OperatorCase {
     let error = errors.filter(\.isFinite).max() ?? 0
     let floor = 4 * Double(Float.ulpOfOne) * size + Double(Float.leastNormalMagnitude)
     let reason = "four times the error of plain loops in single precision, and four roundings of the largest value"
-    guard isProduct, precision.rounding > 0 else { return Bar(4 * error + floor, reason) }
+    guard isProduct, precision.rounding > 0 else { return Bar(absolute: 4 * error + floor, reason) }
     return Bar(
-      4 * error + floor + 16 * precision.rounding * max(size, Double(Float.leastNormalMagnitude)),
+      absolute: 4 * error + floor + 16 * precision.rounding * max(size, Double(Float.leastNormalMagnitude)),
       "\(reason), and 16 roundings of it to \(precision.rawValue)")
   }
 }

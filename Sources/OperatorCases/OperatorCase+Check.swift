@@ -2,6 +2,7 @@
 //
 //     for operatorCase in OperatorCases.all { try operatorCase.check(on: MyEngine.self, device: device) }
 
+import MVARComparison
 import TensorCore
 
 /// What an engine computes for a case, as values independent of the engine.
@@ -21,7 +22,7 @@ public struct OperatorResults: Sendable {
 /// An engine computes something other than it should.
 public struct OperatorMismatch: Error, CustomStringConvertible {
   /// The tensors that are too far off.
-  public let findings: [TensorComparison]
+  public let findings: [Comparison]
 
   /// A line for each tensor.
   public var description: String { findings.map(\.description).joined(separator: "\n") }
@@ -48,24 +49,24 @@ extension OperatorCase {
   /// - Parameter precision: what the engine computes in; by default the precision of its number type.
   /// - Throws: what the engine throws when a transfer fails.
   public func compare<B: Backend>(on engine: B.Type, device: B.Device, precision: ComputedPrecision? = nil) throws
-    -> [TensorComparison]
+    -> [Comparison]
   {
     compare(
       try run(on: engine, device: device), with: try expectation(precision ?? ComputedPrecision.of(engine)))
   }
 
   /// Compares results with the expected ones.
-  public func compare(_ results: OperatorResults, with expectation: OperatorExpectation) -> [TensorComparison] {
+  public func compare(_ results: OperatorResults, with expectation: OperatorExpectation) -> [Comparison] {
     let expected = expectation.tensors
     let found = results.outputs + results.gradients
     guard results.outputs.count == expectation.outputs.count, found.count == expected.count else {
-      let bar = Bar(0, "every output and every gradient must be there")
+      let bar = Bar.exact("every output and every gradient must be there")
       let counts = Values([Double(results.outputs.count), Double(results.gradients.count)], shape: [2])
       let right = Values([Double(expectation.outputs.count), Double(expectation.gradients.count)], shape: [2])
-      return [TensorComparison("\(name), numbers of outputs and gradients", found: counts, expected: right, bar: bar)]
+      return [Comparator.values("\(name), numbers of outputs and gradients", found: counts, expected: right, bar: bar)]
     }
     return zip(found, expected).map { found, expected in
-      TensorComparison(
+      Comparator.values(
         "\(name), \(expected.name)", found: found, expected: expected.values, size: expected.size, bar: expected.bar)
     }
   }
@@ -74,7 +75,7 @@ extension OperatorCase {
   ///
   /// - Throws: what the engine throws when a transfer fails.
   public func findings<B: Backend>(on engine: B.Type, device: B.Device, precision: ComputedPrecision? = nil) throws
-    -> [TensorComparison]
+    -> [Comparison]
   {
     try compare(on: engine, device: device, precision: precision).filter { !$0.passes }
   }

@@ -199,7 +199,7 @@ struct HappyPathTests {
       let bad = try Tool.run(["verify", "changed.safetensors", "--quiet"], in: folder)
       #expect(bad.code == 1)
       #expect(bad.output.contains("  FAIL  \(tensors[1].name) "))
-      #expect(bad.output.contains(" at 10: "))
+      #expect(bad.output.contains(", 10]: "))
       #expect(bad.output.hasSuffix("4 passed, 1 failed, 0 not checked in 1 file\n"))
 
       // Comparing nothing is not a success.

@@ -2,6 +2,7 @@
 // that computes something wrong.
 
 import Foundation
+import MVARComparison
 import MVARTestSupport
 import OperatorCases
 import TensorCore
@@ -117,9 +118,10 @@ import Testing
       let findings = try cases.flatMap { try $0.findings(on: Forwarding.self, device: device) }
       #expect(findings.contains { $0.name.hasSuffix(", \(tensor)") }, "\(kind)")
       for finding in findings {
-        #expect(finding.share > 1 && !finding.coordinates.isEmpty && finding.absolute > finding.bar.absolute)
-        #expect(finding.bar.reason.hasPrefix("four times the error of plain loops"))
-        #expect(finding.description.contains("worst at \(finding.coordinates): \(finding.found), expected"))
+        let bar = try #require(finding.bar)
+        #expect(finding.share > 1 && !finding.coordinates.isEmpty && finding.absolute > bar.absolute)
+        #expect(bar.reason.hasPrefix("four times the error of plain loops"))
+        #expect(finding.description.contains(": at \(finding.coordinates): \(finding.found), expected"))
         #expect((finding.notFinite != nil) == !finding.found.isFinite, "\(finding)")
       }
       #expect(throws: OperatorMismatch.self) {
@@ -129,24 +131,24 @@ import Testing
   }
 
   @Test func whatIsNotFiniteNeverPasses() {
-    func compare(_ found: [Double], _ expected: [Double], bar: Double = .infinity) -> TensorComparison {
-      TensorComparison(
+    func compare(_ found: [Double], _ expected: [Double], bar: Bar = Bar(absolute: 1e300, "anything")) -> Comparison {
+      Comparator.values(
         "x", found: Values(found, shape: [found.count]), expected: Values(expected, shape: [expected.count]),
-        bar: Bar(bar, "anything"))
+        bar: bar)
     }
     #expect(compare([1, 2], [3, 4]).passes)
     #expect(!compare([1, .nan], [3, 4]).passes && !compare([1, 2], [.nan, 4]).passes)
     #expect(!compare([.nan], [.nan]).passes && !compare([.infinity], [-.infinity]).passes)
     #expect(!compare([.infinity], [1]).passes && !compare([1], [.infinity]).passes)
-    #expect(compare([.infinity, 1], [.infinity, 1], bar: 0).passes)
-    #expect(!compare([1], [1, 2]).passes && compare([1], [1, 2]).problem == "shape [1], expected [2]")
-    let finding = TensorComparison(
+    #expect(compare([.infinity, 1], [.infinity, 1], bar: .exact("the same")).passes)
+    #expect(!compare([1], [1, 2]).passes && compare([1], [1, 2]).cause == "shape [1], expected [2]")
+    let finding = Comparator.values(
       "x", found: Values([1, 2, 3, 4.5], shape: [2, 2]), expected: Values([1, 2, 3, 4], shape: [2, 2]),
-      bar: Bar(0.25, "a quarter"))
+      bar: Bar(absolute: 0.25, "a quarter"))
     #expect(
       finding.coordinates == [1, 1] && finding.absolute == 0.5 && finding.relative == 0.125 && finding.share == 2)
     let notFinite = compare([1, .nan, 3], [1, 2, .infinity])
-    #expect(notFinite.notFinite?.description == "the number found is not finite, 2 of 3 not finite")
+    #expect(notFinite.worst == "at [1]: nan, expected 2.0: the value found is not finite, 2 of 3 not finite")
     #expect(notFinite.coordinates == [1])
   }
 

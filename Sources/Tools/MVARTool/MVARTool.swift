@@ -28,6 +28,7 @@ package struct MVARTool: ParsableCommand {
     version: Version.current,
     subcommands: [
       Sample.self, Reconstruct.self, Encode.self, Decode.self, Crop.self, Inspect.self, Convert.self, Verify.self,
+      Golden.self,
       TrainTokenizer.self, Train.self, Cache.self, Evaluate.self, Flops.self,
       Mask.self, AttentionMap.self,
       Compare.self, Devices.self,

@@ -2,6 +2,7 @@
 // with a fault, which the cases of the operator must find.
 
 import Foundation
+import MVARComparison
 import OperatorCases
 import TensorCore
 
@@ -52,7 +53,7 @@ private func computed<B: ForwardingBackend>(
 /// What the cases of one operator find wrong with an engine.
 public func findings<B: Backend>(
   _ operatorName: String, on engine: B.Type, device: B.Device
-) throws -> (cases: Int, findings: [TensorComparison]) {
+) throws -> (cases: Int, findings: [Comparison]) {
   let cases = OperatorCases.all.filter { $0.operatorName == operatorName }
   return (cases.count, try cases.flatMap { try $0.findings(on: engine, device: device) })
 }

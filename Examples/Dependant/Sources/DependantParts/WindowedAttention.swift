@@ -2,6 +2,7 @@
 // single precision. Both are the same generic function; only the numbers are compared.
 
 import MVAR
+import MVARComparison
 import OperatorCases
 import TensorCore
 
@@ -24,13 +25,13 @@ public func windowedAttention<B: Backend>(on engine: B.Type, device: B.Device) t
 }
 
 /// How far `CPU<Float>` is from `Reference<Double>`: a line for the output and for each gradient.
-public func comparedWindowedAttention() throws -> [TensorComparison] {
+public func comparedWindowedAttention() throws -> [Comparison] {
   let exact = try windowedAttention(on: Reference<Double>.self, device: HostDevice())
   let fast = try windowedAttention(on: CPU<Float>.self, device: HostDevice())
   let names = ["output", "gradient of queries", "gradient of keys", "gradient of values"]
   return zip(names, zip(fast, exact)).map { name, pair in
-    TensorComparison(
+    Comparator.values(
       name, found: pair.0, expected: pair.1,
-      bar: Bar(1e-5 * pair.1.largest, "a hundred roundings of single precision, of the largest value"))
+      bar: Bar(absolute: 1e-5 * pair.1.largest, "a hundred roundings of single precision, of the largest value"))
   }
 }
