@@ -109,8 +109,12 @@ def _arrays(options: argparse.Namespace) -> ArrayKind:
 
 
 def _check(options: argparse.Namespace) -> int:
-    judge = Judge(_arrays(options), options.forward_only, options.rtol,
-                  options.atol, options.only)
+    try:
+        judge = Judge(_arrays(options), options.forward_only, options.rtol,
+                      options.atol, options.only)
+    except GoldenError as error:
+        print(f"{_PRODUCER}: {error}", file=sys.stderr)
+        return _USAGE_STATUS
     kernels = load_kernels(options.kernel, options.operator)
     files = options.file or [default_file(options.dtype or "float32")]
     reports = [_report(judge, kernels, file, options) for file in files]
@@ -119,7 +123,7 @@ def _check(options: argparse.Namespace) -> int:
         _print(report, options.quiet)
     if not counts.total:
         print("nothing was compared: no name fits --only", file=sys.stderr)
-    print(counts)
+    print(f"{counts}; {counts.rest}" if counts.rest else counts)
     if options.json:
         _write(options.json, json_text(reports, _PRODUCER))
     if options.junit:
@@ -145,28 +149,23 @@ def _report(judge: Judge, kernels: Kernels, file: str,
         file, "ops", judge_cases(judge, kernels, chosen))
 
 
-_WORDS = {
-    Verdict.PASSED: "passed", Verdict.FAILED: "FAILED",
-    Verdict.NOT_JUDGED: "not judged", Verdict.NOT_IN_FILE: "not in file",
-    Verdict.NOT_SUPPORTED: "unsupported",
-}
+_WORDS = {Verdict.PASSED: "pass", Verdict.FAILED: "FAIL"}
 
 
 def _print(report: ComparisonReport, quiet: bool) -> None:
     if report.problem is not None:
-        print(f"{'not judged':11}  {report.subject}: {report.problem}")
+        print(_printable(f"{report.subject}: {report.problem}"),
+              file=sys.stderr)
     without: Dict[str, int] = {}
     for row in report.rows:
-        word = f"{_WORDS[row.verdict]:11}"
         if row.cause is not None and row.cause.startswith(NO_KERNEL):
             without[row.cause] = without.get(row.cause, 0) + 1
-        elif not quiet or row.verdict in (
-                Verdict.FAILED, Verdict.NOT_JUDGED):
-            print(_printable(f"{word}  {row}"))
+        elif not quiet or not row.passes:
+            print(_printable(f"{_WORDS.get(row.verdict, '----')}  {row}"))
     if without and not quiet:
         operators = sorted(cause[len(NO_KERNEL):] for cause in without)
         print(_printable(
-            f"{'unsupported':11}  {sum(without.values())} cases: {NO_KERNEL}"
+            f"----  {sum(without.values())} cases: {NO_KERNEL}"
             f"{', '.join(operators)}"))
 
 

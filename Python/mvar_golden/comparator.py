@@ -62,9 +62,7 @@ def _compare(
     equal = ours == right
     broken = ~equal & ~(np.isfinite(ours) & np.isfinite(right))
     distance = np.where(equal, 0.0, np.abs(ours - right))
-    limit = np.full_like(distance, bar.absolute)
-    if bar.relative != 0:
-        limit = bar.absolute + bar.relative * np.abs(right)
+    limit = limits(bar, right)
     outside = broken | (~equal & ~(distance <= limit))
     share = np.where(equal, 0.0, distance / limit)
     distance[broken] = math.inf
@@ -83,6 +81,14 @@ def _compare(
         if not_finite else None, bar=bar,
         remarks=["every value found is zero"]
         if exceeding and not ours.any() else [])
+
+
+def limits(bar: Bar, expected: np.ndarray) -> np.ndarray:
+    """The largest distances from expected values that pass."""
+    if bar.relative == 0:
+        return np.full_like(expected, bar.absolute)
+    limit = bar.absolute + bar.relative * np.abs(expected)
+    return np.asarray(np.fmin(limit, np.finfo(np.float64).max))
 
 
 def _worst(share: np.ndarray, distance: np.ndarray) -> int:

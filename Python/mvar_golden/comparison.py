@@ -28,7 +28,7 @@ class Verdict(str, enum.Enum):
 
 _IN_WORDS = {
     Verdict.PASSED: "passed", Verdict.FAILED: "failed",
-    Verdict.NOT_JUDGED: "not judged", Verdict.NOT_IN_FILE: "not in the file",
+    Verdict.NOT_JUDGED: "not checked", Verdict.NOT_IN_FILE: "not in the file",
     Verdict.NOT_SUPPORTED: "not supported",
 }
 
@@ -54,8 +54,7 @@ class Bar:
     @property
     def limit(self) -> str:
         """The limit as a formula: ``equal``, ``1e-05``."""
-        absolute = number_text(self.absolute)
-        relative = number_text(self.relative)
+        absolute, relative = f"{self.absolute:.3g}", f"{self.relative:.3g}"
         if self.relative == 0:
             return "equal" if self.absolute == 0 else absolute
         if self.absolute == 0:
@@ -64,6 +63,21 @@ class Bar:
 
     def __str__(self) -> str:
         return f"{self.limit}: {self.reason}"
+
+    def overridden(self, rtol: Optional[float] = None,
+                   atol: Optional[float] = None) -> "Bar":
+        """The bar to use if a user sets limits in its place.
+
+        If one of the two is set, it is both of them, and the other one is 0.
+        Bars that require equality stay: no tolerance makes another token the
+        right one.
+        """
+        is_set = rtol is not None or atol is not None
+        if not is_set or (self.absolute == 0 and self.relative == 0):
+            return self
+        return Bar(
+            atol or 0.0, rtol or 0.0, "set by the user, instead of "
+            f"{self.limit} ({self.reason})")
 
 
 @dataclass(frozen=True)
@@ -123,28 +137,50 @@ class Comparison:
     @property
     def details(self) -> str:
         """The row without its name, in words."""
-        if self.bar is None or self.count == 0 or self.cause is not None:
-            return "; ".join([self._cause_in_words] + self.remarks)
-        place = f"at {self.coordinates}: " if self.coordinates else ""
-        first = (f"{place}{number_text(self.found)}, "
-                 f"expected {number_text(self.expected)}")
-        if self.not_finite is not None:
-            first += (f": {_SIDES[self.not_finite.side]} not finite, "
-                      f"{self.not_finite.count} of {self.count} not finite")
-        parts = [first]
+        worst = self.worst
+        if worst is None:
+            return "; ".join([self.statement] + self.remarks)
+        parts = [worst]
         if math.isfinite(self.share) and self.share > 0:
-            parts.append(f"{_percent(self.share)} of the bar")
+            parts.append(f"{self.share_in_words} of the bar")
         if self.exceeding > 0:
             parts.append(f"{self.exceeding} of {self.count} outside it")
         return "; ".join(parts + self.remarks + [f"bar {self.bar}"])
 
     @property
-    def _cause_in_words(self) -> str:
-        if self.cause is not None:
-            return self.cause
-        if self.verdict is Verdict.PASSED and self.count == 0:
-            return "empty"
-        return _IN_WORDS[self.verdict]
+    def worst(self) -> Optional[str]:
+        """The worst element in words; None if the row has no numbers."""
+        if self.bar is None or self.count == 0 or self.cause is not None:
+            return None
+        place = f"at {self.coordinates}: " if self.coordinates else ""
+        values = (f"{place}{number_text(self.found)}, "
+                  f"expected {number_text(self.expected)}")
+        if self.not_finite is None:
+            return values
+        return (f"{values}: {_SIDES[self.not_finite.side]} not finite, "
+                f"{self.not_finite.count} of {self.count} not finite")
+
+    @property
+    def statement(self) -> str:
+        """Why a row without numbers failed, or why nothing was compared."""
+        cause = self.cause
+        if self.verdict in (Verdict.NOT_JUDGED, Verdict.NOT_SUPPORTED):
+            words = _IN_WORDS[self.verdict]
+            return words if cause is None else f"{words}: {cause}"
+        return _IN_WORDS[self.verdict] if cause is None else cause
+
+    @property
+    def share_in_words(self) -> str:
+        """The share of the bar: ``93 %``, ``24 ×`` from ten times on."""
+        if math.isnan(self.share) or self.share == math.inf:
+            return "∞"
+        if self.share == 0:
+            return "0"
+        if self.share < 0.01:
+            return "below 1 %"
+        if self.share < 10:
+            return f"{int(self.share * 100)} %"
+        return f"{int(self.share)} ×" if self.share < 1e12 else "above 10¹² ×"
 
     def __str__(self) -> str:
         return f"{self.name}: {self.details}"
@@ -179,14 +215,6 @@ def json_number(value: float) -> Any:
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
     return value
-
-
-def _percent(share: float) -> str:
-    if share < 0.01:
-        return "less than 1 %"
-    if share < 10:
-        return f"{int(share * 100)} %"
-    return f"{int(share)} ×" if share < 1e12 else "more than 10¹² ×"
 
 
 # Rows without numbers

@@ -201,23 +201,10 @@ class Judge:
                           f"{list(tensor.shape)}", expected.bar)
         if tensor.is_integer:
             return compare_integers(name, found.array(), tensor.array())
-        bar = self._bar(expected.bar)
-        if bar is None:
+        if expected.bar is None:
             return not_judged(name, expected.problem or "has no bar")
+        bar = expected.bar.overridden(self.rtol, self.atol)
         return compare_values(name, found.numbers(), tensor.numbers(), bar)
-
-    def _bar(self, bar: Optional[Bar]) -> Optional[Bar]:
-        if self.rtol is None and self.atol is None:
-            return bar
-        return Bar(self.atol or 0.0, self.rtol or 0.0, overridden_reason(
-            self.rtol, self.atol))
-
-
-def overridden_reason(rtol: Optional[float], atol: Optional[float]) -> str:
-    """Why a bar is not that of the file."""
-    names = [name for name, value in (("--atol", atol), ("--rtol", rtol))
-             if value is not None]
-    return f"given by {' and '.join(names)}, not by the file"
 
 
 def _named(key: str) -> str:

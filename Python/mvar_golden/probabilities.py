@@ -19,7 +19,7 @@ from typing import Any, List, Optional
 
 import numpy as np
 
-from .comparator import compare_values
+from .comparator import compare_values, limits
 from .comparison import (
     Bar, Comparison, Verdict, coordinates_of, empty, failed, not_judged,
     number_text)
@@ -39,20 +39,19 @@ class FilterSettings:
 
 def compare_probabilities(
     name: str, found: Any, expected: Any,
-    filter: Optional[FilterSettings] = None, rounding: float = 2.0**-24,
+    filter: Optional[FilterSettings] = None, bar: Optional[Bar] = None,
+    rounding: float = 2.0**-24,
 ) -> Comparison:
     """Compares rows of probabilities after a filter.
 
-    Without ``filter`` the same tokens must be kept. ``rounding`` is half the
-    distance between 1 and the next number in the precision of the values
-    found.
+    Without ``filter`` the same tokens must be kept. ``bar`` is the limit of
+    each probability that is kept, by default a part of itself. ``rounding``
+    is half the distance between 1 and the next number in the precision of the
+    values found.
     """
     found = np.asarray(found, dtype=np.float64)
     expected = np.asarray(expected, dtype=np.float64)
-    relative = max(1e-4, 16 * rounding)
-    bar = Bar(relative=relative, reason=(
-        "of each probability that is kept; the same tokens are kept, and "
-        "every row's sum is 1"))
+    bar = probability_bar(rounding) if bar is None else bar
     shape = list(expected.shape)
     if found.shape != expected.shape:
         return failed(
@@ -68,7 +67,7 @@ def compare_probabilities(
     if values.not_finite is not None:
         return values
     width = shape[-1]
-    rows = _Rows(relative, max(1e-5, math.sqrt(width) * rounding))
+    rows = _Rows(bar, max(1e-5, math.sqrt(width) * rounding))
     ours, right = found.reshape(-1, width), expected.reshape(-1, width)
     thresholds: List[Optional[_Thresholds]] = [None] * len(right)
     with np.errstate(all="ignore"):
@@ -87,11 +86,19 @@ def compare_probabilities(
         exceeding=rows.exceeding, remarks=rows.remarks + values.remarks)
 
 
+def probability_bar(rounding: float = 2.0**-24) -> Bar:
+    """The limit of a probability: a part of itself, since most are far below
+    any absolute limit."""
+    return Bar(relative=max(1e-4, 16 * rounding), reason=(
+        "of each probability that is kept; the same tokens are kept, and "
+        "every row's sum is 1"))
+
+
 class _Rows:
     """Collects the findings of all rows."""
 
-    def __init__(self, relative: float, sum_tolerance: float) -> None:
-        self.relative, self.sum_tolerance = relative, sum_tolerance
+    def __init__(self, bar: Bar, sum_tolerance: float) -> None:
+        self.bar, self.sum_tolerance = bar, sum_tolerance
         self.place, self.share, self.exceeding = -1, -1.0, 0
         self.lost = self.added = self.excused = self.negative = 0
         self.row = self.start = self.wrong_sums = 0
@@ -101,21 +108,23 @@ class _Rows:
             thresholds: "Optional[_Thresholds]") -> None:
         moved = (ours > 0) != (right > 0)
         excused = np.zeros(ours.shape, dtype=bool)
+        kept = right
         if thresholds is not None:
             excused = moved & (ours >= 0) & thresholds.rounding_decides()
-        mass = float(np.maximum(ours, right)[excused].sum())
-        negative = ~excused & (ours < 0)
+            if excused.any():
+                kept = np.where(
+                    ours > 0, thresholds.probabilities(ours, right), right)
+        negative = ours < 0
         wrong = ~excused & ~negative & moved
-        # Tokens that rounding kept or dropped share their mass among all.
-        share = np.abs(ours - right) / (right * (self.relative + 2 * mass))
-        share[ours == right] = 0.0
+        share = np.abs(ours - kept) / limits(self.bar, kept)
+        share[(ours == kept) | (excused & (ours == 0))] = 0.0
         share[negative | wrong] = math.inf
         self.excused += int(excused.sum())
         self.negative += int(negative.sum())
-        self.lost += int((wrong & (right > 0)).sum())
-        self.added += int((wrong & ~(right > 0)).sum())
-        self.exceeding += int((~excused & ~(share <= 1)).sum())
-        share[excused | np.isnan(share)] = -1.0
+        self.lost += int((wrong & (kept > 0)).sum())
+        self.added += int((wrong & ~(kept > 0)).sum())
+        self.exceeding += int((~(share <= 1)).sum())
+        share[np.isnan(share)] = -1.0
         worst = int(np.argmax(share))
         if share[worst] > self.share:
             self.place, self.share = self.start + worst, float(share[worst])
@@ -165,21 +174,31 @@ class _Thresholds:
         self.mass_rounding = 4 * rounding * (1 + math.sqrt(logits.size))
         self.kth: Optional[float] = None
         self.mass: Optional[np.ndarray] = None
+        self.weights = np.exp(logits - logits.max())
         ascending = np.argsort(logits, kind="stable")
         if 0 < settings.top_k < logits.size:
             self.kth = float(logits[ascending[-settings.top_k]])
         if not 0 < settings.top_p < 1:
             return
         kth = -math.inf if self.kth is None else self.kth
-        ordered = logits[ascending]
-        weights = np.where(ordered < kth, 0, np.exp(ordered - ordered[-1]))
+        weights = np.where(logits < kth, 0, self.weights)[ascending]
         # For each token, the mass of those that are not more likely.
         self.mass = np.empty_like(logits)
         self.mass[ascending] = np.cumsum(weights / np.cumsum(weights)[-1])
 
+    def probabilities(
+        self, ours: np.ndarray, right: np.ndarray
+    ) -> np.ndarray:
+        """What probabilities should be where rounding kept other tokens than
+        expected: those that are kept share the mass of those that are not."""
+        found = np.cumsum(np.where(ours > 0, self.weights, 0))[-1]
+        expected = np.cumsum(np.where(right > 0, self.weights, 0))[-1]
+        return np.where(
+            right > 0, right * expected / found, self.weights / found)
+
     def rounding_decides(self) -> np.ndarray:
         """Where a token is so close to a threshold that rounding decides."""
-        near = np.zeros(self.logits.shape, dtype=bool)
+        near: np.ndarray = np.zeros(self.logits.shape, dtype=bool)
         if self.kth is not None:
             size = np.maximum(abs(self.kth), np.abs(self.logits))
             near = (self.logits != self.kth) & (

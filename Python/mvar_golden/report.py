@@ -69,14 +69,16 @@ class ComparisonCounts:
         return 2 if self[Verdict.NOT_JUDGED] or not self[Verdict.PASSED] else 0
 
     def __str__(self) -> str:
-        parts = [f"{self[Verdict.PASSED]} passed",
-                 f"{self[Verdict.FAILED]} failed",
-                 f"{self[Verdict.NOT_JUDGED]} not judged"]
-        if self[Verdict.NOT_SUPPORTED]:
-            parts.append(f"{self[Verdict.NOT_SUPPORTED]} not supported")
-        if self[Verdict.NOT_IN_FILE]:
-            parts.append(f"{self[Verdict.NOT_IN_FILE]} not in the file")
-        return ", ".join(parts)
+        return (f"{self[Verdict.PASSED]} passed, {self[Verdict.FAILED]} "
+                f"failed, {self[Verdict.NOT_JUDGED]} not checked")
+
+    @property
+    def rest(self) -> Optional[str]:
+        """What else does not count; None if there is nothing of it."""
+        parts = [f"{self[verdict]} {words}" for verdict, words in (
+            (Verdict.NOT_SUPPORTED, "not supported"),
+            (Verdict.NOT_IN_FILE, "not in the file")) if self[verdict]]
+        return ", ".join(parts) or None
 
     def as_json(self) -> Dict[str, int]:
         """The counts as JSON has them."""

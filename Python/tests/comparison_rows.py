@@ -115,6 +115,8 @@ def edges() -> Iterator[Dict[str, Any]]:
                  Bar(0.1, 0.01, "both"))
     yield values("first of two equal", [1.5, 2.5], [1.0, 2.0], quarter)
     yield values("among infinite shares", [1.5, 2.75], [1.0, 2.0], equal)
+    yield values("an overflowing limit", [1.7e308], [-1e308],
+                 Bar(1.7e308, 1.0, "wide"))
     yield values("relative to a size", [1.5], [1.0], quarter, size=100.0)
     yield values("an overflowing distance", [1.7e308], [-1.7e308], anything)
     yield values("a number", np.array(1.5), np.array(1.0), quarter)
@@ -211,7 +213,10 @@ def ties() -> Iterator[Dict[str, Any]]:
     mass = float(1 - everything[3] - everything[1])
     row = {"kind": "probabilities", "expected": tensor(keeping(0, 2)),
            "logits": tensor(logits)}
-    tie = {**row, "found": tensor(keeping(0, 1, 2))}
+    # An error of its own decides which element is the worst, not the rounding
+    # of exponentials.
+    found = keeping(0, 1, 2) * np.array([1 + 5.5e-6, 1, 1, 1])
+    tie = {**row, "found": tensor(found)}
     yield {**tie, "name": "tie at k", "top_k": 2, "top_p": 0.0}
     yield {**tie, "name": "tie at p", "top_k": 0, "top_p": mass + 1e-9}
     yield {**tie, "name": "no tie at p", "top_k": 0, "top_p": mass + 1e-3}
@@ -219,6 +224,13 @@ def ties() -> Iterator[Dict[str, Any]]:
            "top_k": 2, "top_p": 0.0}
     yield {**tie, "name": "half precision", "top_k": 1, "top_p": 0.0,
            "rounding": 2.0**-9}
+    wrong = keeping(0, 1, 2) * np.array([1.013, 1, 1, 1])
+    yield {**tie, "name": "tie at k, and a wrong probability", "top_k": 2,
+           "top_p": 0.0, "found": tensor(wrong)}
+    yield {**tie, "name": "another limit", "top_k": 2, "top_p": 0.0,
+           "found": tensor(wrong), "bar": Bar(0.01, 0, "wide").__dict__}
+    yield {**row, "found": tensor(keeping(0)), "name": "lost at k",
+           "top_k": 2, "top_p": 0.0}
     without = {**tie, "name": "unknown filter"}
     del without["logits"]
     yield without
@@ -262,12 +274,13 @@ def compare(row: Dict[str, Any]) -> Comparison:
         return compare_integers(
             name, found.astype(np.int64), expected.astype(np.int64),
             margins.get)
+    bar = Bar(**row["bar"]) if "bar" in row else None
     settings = None
     if "logits" in row:
         settings = FilterSettings(
             array(row["logits"]), row["top_k"], row["top_p"])
     return compare_probabilities(
-        name, found, expected, settings, row.get("rounding", 2.0**-24))
+        name, found, expected, settings, bar, row.get("rounding", 2.0**-24))
 
 
 def main() -> None:

@@ -61,9 +61,9 @@ class CommandTests(FolderTestCase):
             (2, ("--kernel", "a_module_that_is_not_there")),
             (2, ("--kernel", "none.py:f")),
             (2, ("--kernel", f"{kernels}:none")),
-            (2, ("--kernel", kernels, "--only", "(")),
-            (2, ("--kernel", kernels, "--rtol", "-1")),
-            (2, ("--kernel", kernels, "--arrays", "tensorflow")),
+            (64, ("--kernel", kernels, "--only", "(")),
+            (64, ("--kernel", kernels, "--rtol", "-1")),
+            (64, ("--kernel", kernels, "--arrays", "tensorflow")),
             (2, ("--kernel", kernels, "--json", self.path("none/a.json"))),
             (64, ()), (64, ("--kernel", kernels, "--rtol", "wide")),
             (64, ("--kernel", kernels, "--dtype", "int4")),
@@ -77,24 +77,24 @@ class CommandTests(FolderTestCase):
         result = self.run_module("check", self.file, "--kernel", "kernels")
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         self.assertTrue(result.stdout.endswith(
-            "\n10 passed, 0 failed, 0 not judged\n"))
+            "\n10 passed, 0 failed, 0 not checked\n"))
         result = self.run_module("check", "--kernel", "kernels.py", "none")
-        self.assertEqual((result.returncode, result.stderr), (2, ""))
-        self.assertIn("none: cannot be read", result.stdout)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("none: cannot be read", result.stderr)
 
     def test_what_is_printed(self) -> None:
         arguments = ("--kernel", f"{self.kernels}:wrong", "--operator",
                      "scaled")
         lines = self.check(*arguments)[1].splitlines()
         self.assertEqual(len(lines), 7)
-        self.assertEqual(lines[-1], "4 passed, 2 failed, 0 not judged")
-        self.assertTrue(lines[0].startswith("passed       scaled [3, 4].out:"))
+        self.assertEqual(lines[-1], "4 passed, 2 failed, 0 not checked")
+        self.assertTrue(lines[0].startswith("pass  scaled [3, 4].out:"))
         self.assertTrue(lines[1].startswith(
-            "FAILED       scaled [3, 4].grad.rows: at ["))
+            "FAIL  scaled [3, 4].grad.rows: at ["))
         quiet = self.check(*arguments, "--quiet")[1].splitlines()
         self.assertEqual(len(quiet), 3)
         some = self.check("--kernel", f"split={self.kernels}:split")[1]
-        self.assertIn("unsupported  3 cases: there is no kernel for largest, "
+        self.assertIn("----  3 cases: there is no kernel for largest, "
                       "scaled\n3 passed", some)
 
     def test_files_for_other_programs(self) -> None:
@@ -117,10 +117,10 @@ class CommandTests(FolderTestCase):
 
     def test_one_bad_file_leaves_the_others(self) -> None:
         bad = self.write("bad.safetensors", "nothing like it")
-        status, output, _ = self.check(bad, "--kernel", self.kernels)
+        status, output, errors = self.check(bad, "--kernel", self.kernels)
         self.assertEqual(status, 2)
-        self.assertIn(f"not judged   {bad}: claims", output)
-        self.assertIn("10 passed, 0 failed, 1 not judged", output)
+        self.assertIn(f"{bad}: claims", errors)
+        self.assertIn("10 passed, 0 failed, 1 not checked", output)
 
     def test_kernels_that_cannot_be_imported(self) -> None:
         self.write("bad.py", "import a_module_that_is_not_there")

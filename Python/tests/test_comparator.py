@@ -29,7 +29,8 @@ class SharedRowsTests(unittest.TestCase):
             ours, right = float(found.pop(key)), float(expected.pop(key))
             if not (math.isnan(ours) and math.isnan(right)):
                 self.assertTrue(
-                    ours == right or abs(ours - right) <= 1e-12 * abs(right),
+                    ours == right or
+                    abs(ours - right) <= 1e-9 + 1e-12 * abs(right),
                     f"{key}: {ours} {right}")
         self.assertEqual(found, expected)
         self.assertEqual(result.details, row["details"])

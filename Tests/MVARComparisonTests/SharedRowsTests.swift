@@ -30,9 +30,9 @@ import Testing
     }
   }
 
-  /// Equal but for rounding.
+  /// Equal but for the rounding of exponentials.
   private func isSame(_ found: Double, _ expected: Double) -> Bool {
-    found == expected || (found.isNaN && expected.isNaN) || abs(found - expected) <= 1e-12 * abs(expected)
+    found == expected || (found.isNaN && expected.isNaN) || abs(found - expected) <= 1e-9 + 1e-12 * abs(expected)
   }
 }
 
@@ -72,7 +72,7 @@ private struct SharedRow: Decodable {
         name, found: found.integers, expected: expected.integers, shape: expected.shape, margin: margin)
     case "probabilities":
       Comparator.probabilities(
-        name, found: found.values, expected: expected.values, filter: filter, rounding: rounding ?? 0x1p-24)
+        name, found: found.values, expected: expected.values, filter: filter, bar: bar, rounding: rounding ?? 0x1p-24)
     default:
       Comparator.values(
         name, found: found.values, expected: expected.values, bar: bar ?? .exact("none"), size: size)
