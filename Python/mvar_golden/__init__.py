@@ -16,10 +16,9 @@ from .comparator import Margin, compare_integers, compare_values
 from .comparison import Bar, Comparison, NotFinite, Verdict
 from .errors import GoldenError, GoldenMismatch, NotSupported
 from .golden import (
-    DTYPES, Expected, GoldenFile, OperatorCase, cases, default_file,
-    write_golden)
-from .kernels import (
-    Judge, Results, assert_close, check, make_case, raise_for_rows)
+    DTYPES, Expected, GoldenFile, OperatorCase, cases, default_file)
+from .kernels import Judge, Results, assert_close, check, raise_for_rows
+from .making import make_case, write_golden
 from .probabilities import FilterSettings, compare_probabilities
 from .report import (
     ComparisonCounts, ComparisonReport, json_text, junit_text)

@@ -9,17 +9,16 @@ both.
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, field, replace
-from typing import Any, Dict, Iterable, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional
 
 import numpy as np
 
 from .comparison import Bar
 from .errors import GoldenError
 from .safetensors import (
-    StoredTensor, TensorFile, parse_json, read_safetensors, write_safetensors)
+    StoredTensor, TensorFile, parse_json, read_safetensors)
 
 #: The types that a kernel under test can receive and return, and how they are
 #: stored.
@@ -108,6 +107,8 @@ class GoldenFile:
             raise GoldenError(f"has the unknown dtype {self.dtype!r}")
         self.producer = metadata.get("producer", "")
         self._entries = metadata_object(metadata, "ops")
+        self._bars = (metadata_object(metadata, "bars")
+                      if "bars" in metadata else {})
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -137,38 +138,114 @@ class GoldenFile:
 
     def _case(self, name: str, entry: Any,
               tensors: Mapping[str, StoredTensor]) -> OperatorCase:
-        operator = _operator_of(entry)
-        if not operator:
-            raise GoldenError("states no operator")
-        attributes = entry.get("attributes", {})
-        bars = entry.get("bars", {})
-        if not isinstance(attributes, dict) or not isinstance(bars, dict):
-            raise GoldenError("its attributes or bars are no JSON object")
+        reader = _CaseReader(name, self.dtype, tensors, self._bars)
+        return reader.case(entry)
+
+
+@dataclass(frozen=True)
+class _CaseReader:
+    """Reads a case of format 2."""
+
+    name: str
+    dtype: str
+    tensors: Mapping[str, StoredTensor]
+    #: Bars of tensors by their whole names, which come before the case's own.
+    bars: Mapping[str, Any]
+
+    def case(self, entry: Any) -> OperatorCase:
+        """The case that the metadata describe."""
+        operator, attributes, bars = _description(entry)
         case = OperatorCase(
-            name, operator, self.dtype, inputs=group(tensors, f"{name}.in"),
+            self.name, operator, self.dtype, inputs=self._given("in"),
             attributes={key: plain(attributes[key]) for key in attributes},
-            grad_outputs=group(tensors, f"{name}.grad_out"))
+            grad_outputs=self._given("grad_out"))
         for part, target in (("out", case.outputs), ("grad", case.gradients)):
-            for key, tensor in group(tensors, f"{name}.{part}").items():
-                tail = f"{part}.{key}" if key else part
-                target[key] = _expected(f"{name}.{tail}", tensor, bars, tail)
+            found = group(self.tensors, f"{self.name}.{part}")
+            for key, tensor in found.items():
+                target[key] = self._expected(part, key, tensor, bars)
         if not case.outputs:
-            raise GoldenError(f"the file has no tensor {name}.out")
-        if case.gradients and set(case.grad_outputs) != set(case.outputs):
-            raise GoldenError(f"{name}.grad_out does not fit the outputs")
-        for key, gradient in case.grad_outputs.items():
-            output = case.outputs.get(key)
-            if output is None or output.tensor is None:
-                raise GoldenError(f"{name}.grad_out does not fit the outputs")
-            if gradient.shape != output.tensor.shape:
-                raise GoldenError(
-                    f"{name}.grad_out has shape {list(gradient.shape)}, and "
-                    f"the output has {list(output.tensor.shape)}")
+            raise GoldenError(f"the file has no tensor {self.name}.out")
+        self._check_gradients(case)
         if case.has_backward:
             for key, tensor in case.inputs.items():
                 if not tensor.is_integer and key not in case.gradients:
-                    case.gradients[key] = Expected(f"{name}.grad.{key}", None)
+                    case.gradients[key] = _missing(f"{self.name}.grad.{key}")
         return case
+
+    def _given(self, part: str) -> Dict[str, StoredTensor]:
+        """What a kernel receives, in the type that it works in."""
+        head = f"{self.name}.{part}"
+        return {key: in_dtype(tensor, self.dtype, f"{head}.{key}")
+                for key, tensor in group(self.tensors, head).items()}
+
+    def _expected(self, part: str, key: str, tensor: StoredTensor,
+                  bars: Mapping[str, Any]) -> Expected:
+        tail = f"{part}.{key}" if key else part
+        name = f"{self.name}.{tail}"
+        if tensor.is_integer:
+            return Expected(name, tensor)
+        entry = self.bars.get(name, bars.get(tail))
+        if entry is None:
+            problem = "the file states no bar for it"
+            return Expected(name, tensor, problem=problem)
+        bar = _bar(entry)
+        problem = "its bar in the metadata is none"
+        return Expected(name, tensor, bar, None if bar else problem)
+
+    def _check_gradients(self, case: OperatorCase) -> None:
+        head = f"{self.name}.grad_out"
+        if case.gradients and not case.grad_outputs:
+            raise GoldenError(f"the file has no tensor {head}")
+        if case.grad_outputs and set(case.grad_outputs) != set(case.outputs):
+            raise GoldenError(f"{head} does not fit the outputs")
+        for key, gradient in case.grad_outputs.items():
+            output = case.outputs[key].tensor
+            if output is not None and gradient.shape != output.shape:
+                raise GoldenError(
+                    f"{head} has shape {list(gradient.shape)}, and the "
+                    f"output has {list(output.shape)}")
+
+
+def _description(
+    entry: Any
+) -> "tuple[str, Mapping[str, Any], Mapping[str, Any]]":
+    """The operator, the attributes and the bars of a case."""
+    if not isinstance(entry, dict):
+        raise GoldenError("its description is no dictionary")
+    for key in sorted(entry):
+        if key not in ("operator", "attributes", "bars"):
+            raise GoldenError(
+                f"its description has an unknown member `{key}`")
+    operator = _operator_of(entry)
+    if not operator:
+        raise GoldenError("its description names no `operator`")
+    attributes, bars = entry.get("attributes", {}), entry.get("bars", {})
+    if not isinstance(attributes, dict) or not isinstance(bars, dict):
+        raise GoldenError("its attributes or its bars are no dictionary")
+    return operator, attributes, bars
+
+
+def _missing(name: str) -> Expected:
+    return Expected(name, None, problem=f"the file has no tensor {name}")
+
+
+def in_dtype(tensor: StoredTensor, dtype: str, name: str) -> StoredTensor:
+    """A tensor in the type that a kernel works in, without rounding."""
+    if tensor.is_integer:
+        return tensor
+    numbers = tensor.numbers()
+    rounded = StoredTensor.of(numbers, DTYPES[dtype])
+    exact = rounded.numbers()
+    if dtype == "tf32":
+        # 13 of the fraction's 23 bits are not used.
+        lost = rounded.data.view(np.uint32) & 0x1FFF
+        exact = np.where((lost != 0) & np.isfinite(exact), np.nan, exact)
+    wrong = (numbers != exact) & ~np.isnan(numbers)
+    if wrong.any():
+        raise GoldenError(
+            f"{name.rstrip('.')} holds {numbers[wrong][0]!s}, which is no "
+            f"number of the type {dtype}")
+    return rounded
 
 
 def cases(
@@ -274,20 +351,18 @@ def group(
     return found
 
 
-def _expected(name: str, tensor: StoredTensor, bars: Mapping[str, Any],
-              tail: str) -> Expected:
-    if tensor.is_integer:
-        return Expected(name, tensor)
-    entry = bars.get(tail)
-    if entry is None:
-        return Expected(name, tensor, problem="the file states no bar for it")
-    try:
-        bar = Bar(float(entry.get("absolute", 0)),
-                  float(entry.get("relative", 0)),
-                  str(entry.get("reason", "")))
-    except (AttributeError, TypeError, ValueError):
-        return Expected(name, tensor, problem="its bar in the file is none")
-    return Expected(name, tensor, bar)
+def _bar(entry: Any) -> Optional[Bar]:
+    """A bar from its JSON; None if it is none."""
+    if not isinstance(entry, dict):
+        return None
+    limits = [plain(entry.get(key, 0)) for key in ("absolute", "relative")]
+    if any(isinstance(limit, bool) or not isinstance(limit, (int, float))
+           or not limit >= 0 for limit in limits):
+        return None
+    reason = entry.get("reason")
+    if not isinstance(reason, str):
+        reason = "stated by the file, without a reason"
+    return Bar(float(limits[0]), float(limits[1]), reason)
 
 
 def plain(value: Any) -> Any:
@@ -296,41 +371,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, list):
         return [plain(element) for element in value]
     return words.get(value, value) if isinstance(value, str) else value
-
-
-# Writing
-
-
-def write_golden(
-    path: "str | os.PathLike[str]", cases: Iterable[OperatorCase],
-    dtype: str = "float32", producer: str = "mvar_golden",
-    seed: Optional[int] = None,
-) -> None:
-    """Writes cases as a golden file of format 2."""
-    tensors: Dict[str, StoredTensor] = {}
-    entries: Dict[str, Any] = {}
-    for case in cases:
-        bars: Dict[str, Any] = {}
-        for key, tensor in case.inputs.items():
-            tensors[f"{case.name}.in.{key}"] = tensor
-        for key, tensor in case.grad_outputs.items():
-            tail = f"grad_out.{key}" if key else "grad_out"
-            tensors[f"{case.name}.{tail}"] = tensor
-        expected = list(case.outputs.values()) + list(case.gradients.values())
-        for item in expected:
-            if item.tensor is None:
-                continue
-            tensors[item.name] = item.tensor
-            if item.bar is not None:
-                bars[item.name[len(case.name) + 1:]] = {
-                    "absolute": item.bar.absolute,
-                    "relative": item.bar.relative, "reason": item.bar.reason}
-        entries[case.name] = {
-            "operator": case.operator, "attributes": case.attributes,
-            "bars": bars}
-    metadata = {
-        "format": "2", "kind": "ops", "producer": producer, "dtype": dtype,
-        "ops": json.dumps(entries, sort_keys=True, ensure_ascii=False)}
-    if seed is not None:
-        metadata["seed"] = str(seed)
-    write_safetensors(path, tensors, metadata)

@@ -27,8 +27,8 @@ from .comparator import compare_integers, compare_values
 from .comparison import (
     Bar, Comparison, Verdict, failed, not_in_file, not_judged, not_supported)
 from .errors import GoldenError, GoldenMismatch, NotSupported
-from .golden import DTYPES, Expected, OperatorCase, cases
-from .safetensors import StoredTensor
+from .golden import Expected, OperatorCase, cases
+from .margins import margins_of
 
 #: A function, or functions by the names of their operators.
 Kernel = Callable[..., Any]
@@ -65,11 +65,12 @@ class Results:
             if str(key).startswith("grad."):
                 gradients = {**(gradients or {}), str(key)[5:]: value}
             else:
-                outputs[_output_key(str(key))] = value
+                outputs[output_key(str(key))] = value
         return Results(outputs, gradients)
 
 
-def _output_key(key: str) -> str:
+def output_key(key: str) -> str:
+    """The name of an output without ``out``; empty for the only one."""
     if key in (OUTPUT, "out"):
         return ""
     return key[4:] if key.startswith("out.") else key
@@ -200,11 +201,21 @@ class Judge:
             return failed(name, f"shape {list(found.shape)}, expected "
                           f"{list(tensor.shape)}", expected.bar)
         if tensor.is_integer:
-            return compare_integers(name, found.array(), tensor.array())
+            return _integers(name, case, found.array(), tensor.array())
         if expected.bar is None:
             return not_judged(name, expected.problem or "has no bar")
         bar = expected.bar.overridden(self.rtol, self.atol)
         return compare_values(name, found.numbers(), tensor.numbers(), bar)
+
+
+def _integers(name: str, case: OperatorCase, found: np.ndarray,
+              expected: np.ndarray) -> Comparison:
+    margins = margins_of(case)
+    if margins is None or found.dtype.kind not in "iu":
+        return compare_integers(name, found, expected)
+    ours, right, of = found.ravel(), expected.ravel(), margins
+    return compare_integers(name, found, expected, lambda place: of(
+        place, int(ours[place]), int(right[place])))
 
 
 def _named(key: str) -> str:
@@ -298,54 +309,3 @@ def assert_close(
     raise_for_rows(check(
         function, operator, dtype, file, only, rtol, atol,
         forward_only=forward_only, arrays=arrays))
-
-
-def make_case(
-    name: str, operator: str, kernel: Kernel, inputs: Mapping[str, Any],
-    attributes: Mapping[str, Any], grad_outputs: Optional[Mapping[str, Any]],
-    bar: Callable[[np.ndarray], Bar], dtype: str = "float32",
-) -> OperatorCase:
-    """A case whose expected values a kernel computes in double precision,
-    from inputs rounded to ``dtype``; for golden files of operators that
-    ``mvar golden make`` does not know."""
-    tensors = {key: _rounded(value, DTYPES[dtype])
-               for key, value in inputs.items()}
-    given = {_output_key(key): _rounded(value, DTYPES[dtype])
-             for key, value in (grad_outputs or {}).items()}
-    exact = Results.of(kernel(
-        {key: _exact(tensor) for key, tensor in tensors.items()},
-        dict(attributes),
-        {key or OUTPUT: _exact(value) for key, value in given.items()}
-        or None))
-    outputs = exact.outputs
-    if len(outputs) == 1:
-        outputs = {"": next(iter(outputs.values()))}
-    case = OperatorCase(
-        name, operator, dtype, inputs=tensors, attributes=dict(attributes),
-        grad_outputs=given)
-    for part, group, values in (("out", case.outputs, outputs),
-                                ("grad", case.gradients, exact.gradients)):
-        for key, value in (values or {}).items():
-            tail = f"{part}.{key}" if key else part
-            group[key] = _made(f"{name}.{tail}", value, bar)
-    return case
-
-
-def _rounded(value: Any, dtype: str) -> StoredTensor:
-    array = np.asarray(value)
-    if array.dtype.kind in "iu":
-        return StoredTensor.of(array.astype(np.int64))
-    return StoredTensor.of(array, dtype)
-
-
-def _exact(tensor: StoredTensor) -> np.ndarray:
-    return tensor.array() if tensor.is_integer else tensor.numbers()
-
-
-def _made(name: str, value: Any, bar: Callable[[np.ndarray], Bar]
-          ) -> Expected:
-    array = np.asarray(value)
-    if array.dtype.kind in "iu":
-        return Expected(name, StoredTensor.of(array.astype(np.int64)))
-    numbers = array.astype(np.float64)
-    return Expected(name, StoredTensor.of(numbers), bar(numbers))

@@ -193,8 +193,8 @@ class _Thresholds:
         expected: those that are kept share the mass of those that are not."""
         found = np.cumsum(np.where(ours > 0, self.weights, 0))[-1]
         expected = np.cumsum(np.where(right > 0, self.weights, 0))[-1]
-        return np.where(
-            right > 0, right * expected / found, self.weights / found)
+        return np.asarray(np.where(
+            right > 0, right * expected / found, self.weights / found))
 
     def rounding_decides(self) -> np.ndarray:
         """Where a token is so close to a threshold that rounding decides."""

@@ -136,12 +136,17 @@ class GoldenFileTests(FolderTestCase):
         name = "scaled [3, 4]"
         for change, sentence in [
             (without(f"{name}.out"), "no tensor scaled [3, 4].out"),
-            (without(f"{name}.grad_out"), "grad_out does not fit"),
+            (without(f"{name}.grad_out"), "no tensor scaled [3, 4].grad_out"),
+            (without(f"{name}.grad.x"), "no tensor scaled [3, 4].grad.x"),
+            (replaced(f"{name}.grad_out.y", np.zeros(3)), "does not fit"),
             (replaced(f"{name}.grad_out", np.zeros(3)), "has shape [3]"),
-            (entry([]), "states no operator"),
-            (entry({"operator": "scaled", "attributes": []}), "no JSON obj"),
+            (entry([]), "is no dictionary"), (entry({}), "no `operator`"),
+            (entry({"operator": "scaled", "attributes": []}), "no dictionary"),
+            (entry({"operator": "scaled", "bar": {}}), "unknown member `bar`"),
             (bars({}), "states no bar"), (bars({"out": 3}), "is none"),
             (bars({"out": {"absolute": "wide"}}), "is none"),
+            (bars({"out": {"absolute": True}}), "is none"),
+            (bars({"out": {"absolute": -1}}), "is none"),
             (bars({"out": {"absolute": "inf"}}), "is no limit"),
         ]:
             file = read_safetensors(self.golden())
@@ -161,13 +166,64 @@ class GoldenFileTests(FolderTestCase):
                 self.assertIn(sentence, str(wrong[0]))
                 self.assertGreaterEqual(len(rows), 8)
 
-    def test_a_missing_gradient_need_not_be_there(self) -> None:
+    def test_missing_gradients(self) -> None:
         file = read_safetensors(self.golden())
         tensors = dict(file.tensors)
         del tensors["scaled by 2.7.grad.rows"]
+        for name in ("grad_out", "grad.x", "grad.rows"):
+            del tensors[f"scaled [3, 4].{name}"]
         path = self.path("less.safetensors")
         write_safetensors(path, tensors, file.metadata)
+
+        def kernel(inputs, attributes, grad_outputs):
+            return scaled(inputs, attributes, grad_outputs)
+
         rows = {row.name: row.verdict for row in check(
-            scaled, "scaled", file=path)}
+            kernel, "scaled", file=path)}
+        self.assertEqual(rows, {
+            "scaled [3, 4].out": Verdict.PASSED,
+            "scaled by 2.7.out": Verdict.PASSED,
+            "scaled by 2.7.grad.x": Verdict.PASSED,
+            "scaled by 2.7.grad.rows": Verdict.NOT_JUDGED})
+
+    def test_format_1_without_gradients(self) -> None:
+        x = np.float32([1, 2])
+        path = self.path("a.safetensors")
+        write_safetensors(path, {"silu.in.x": x, "silu.out": x},
+                          {"kind": "ops", "ops": '{"silu": {}}'})
+        rows = check(lambda x, a, d: x["x"], file=path)
+        self.assertEqual([row.verdict.value for row in rows],
+                         ["passed", "notInFile"])
+
+    def test_inputs_are_numbers_of_the_type(self) -> None:
+        for dtype, value in (("bfloat16", 1.001), ("tf32", 1 + 2.0**-12),
+                             ("float16", 1e5), ("float32", 1 + 2.0**-40)):
+            file = read_safetensors(self.golden(dtype))
+            tensors = dict(file.tensors)
+            numbers = tensors["split.in.x"].numbers()
+            # Stored wider, as in NumPy's files.
+            tensors["split.in.x"] = StoredTensor.of(numbers)
+            path = self.path("wide.safetensors")
+            write_safetensors(path, tensors, file.metadata)
+            self.assertTrue(all(row.passes for row in check(
+                KERNELS, "split", dtype, path)))
+            numbers[0, 0] = value
+            tensors["split.in.x"] = StoredTensor.of(numbers)
+            write_safetensors(path, tensors, file.metadata)
+            row, = check(KERNELS, "split", dtype, path)
+            self.assertEqual(row.verdict, Verdict.NOT_JUDGED)
+            self.assertEqual(
+                row.cause, f"split.in.x holds {value}, which is no number of "
+                f"the type {dtype}")
+
+    def test_bars_by_whole_names(self) -> None:
+        file = read_safetensors(self.golden())
+        path = self.path("bars.safetensors")
+        write_safetensors(path, file.tensors, {
+            **file.metadata, "bars": '{"split.out.low": {"absolute": 3}}'})
+        rows = {row.name: row.bar for row in check(
+            KERNELS, "split", file=path)}
         self.assertEqual(
-            rows["scaled by 2.7.grad.rows"], Verdict.NOT_IN_FILE)
+            str(rows["split.out.low"]),
+            "3: stated by the file, without a reason")
+        self.assertEqual(rows["split.out.high"].reason, "a few roundings")

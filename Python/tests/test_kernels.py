@@ -7,8 +7,8 @@ from unittest import mock
 import numpy as np
 
 from mvar_golden import (
-    ArrayKind, GoldenError, GoldenMismatch, NotSupported, Verdict,
-    assert_close, check)
+    ArrayKind, Bar, GoldenError, GoldenMismatch, NotSupported, Verdict,
+    assert_close, check, make_case, write_golden)
 from mvar_golden.safetensors import bfloat16_bits
 
 from .support import KERNELS, FolderTestCase, largest, scaled, split
@@ -153,6 +153,31 @@ class KernelTests(FolderTestCase):
         flat = self.wrong(lambda x, a, d: largest(x, a, d)["tokens"].ravel(),
                           "largest")
         self.assertIn("shape [10], expected [2, 5]", str(flat[0]))
+
+    def test_codes_at_almost_the_same_distance(self) -> None:
+        def nearest(inputs, attributes, grad_outputs):
+            apart = inputs["vectors"][:, None] - inputs["codebook"]
+            return np.square(apart).sum(axis=-1).argmin(axis=-1)
+
+        codebook = np.array([[0.0, 2.0], [2.0, 0.0], [-1.0, 2.0], [0.0, 2.0]])
+        vectors = np.array([[1, 1 + 1e-7], [-0.4, 2], [0, 2]])
+        path = self.path("codes.safetensors")
+        write_golden(path, [make_case(
+            "codes", "nearestCode", nearest,
+            {"vectors": vectors, "codebook": codebook},
+            {"metric": "euclidean"}, None, lambda values: Bar())])
+
+        def verdict(*codes):
+            row, = check(lambda x, a, d: np.array(codes), file=path)
+            return row
+
+        self.assertTrue(verdict(0, 0, 0).passes)
+        close = verdict(1, 0, 0)
+        self.assertTrue(close.passes)
+        self.assertIn("1 of 3 differ, each within rounding", close.remarks)
+        # Far, out of range, and at exactly the same distance.
+        for codes in ((2, 0, 0), (0, 2, 0), (9, 0, 0), (0, 0, 3)):
+            self.assertFalse(verdict(*codes).passes)
 
     def test_kernels_that_stop(self) -> None:
         def crash(inputs, attributes, grad_outputs):
