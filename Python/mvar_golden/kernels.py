@@ -25,7 +25,7 @@ import numpy as np
 from .arrays import NUMPY, ArrayKind, first_line, stored
 from .comparator import compare_integers, compare_values
 from .comparison import (
-    Bar, Comparison, Verdict, failed, not_in_file, not_judged, not_supported)
+    Comparison, Verdict, failed, not_in_file, not_judged, not_supported)
 from .errors import GoldenError, GoldenMismatch, NotSupported
 from .golden import Expected, OperatorCase, cases
 from .margins import margins_of
