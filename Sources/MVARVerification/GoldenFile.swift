@@ -67,7 +67,7 @@ struct GoldenFile {
 
   init(path: String) throws {
     self.path = path
-    checkpoint = GoldenTensors(try Checkpoint.open(path))
+    checkpoint = try GoldenTensors(try Checkpoint.open(path))
     guard let kind = checkpoint.metadata["kind"] else {
       throw GoldenError(path, "has no `kind` in its metadata, so it is no file of golden values")
     }

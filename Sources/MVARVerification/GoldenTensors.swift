@@ -6,14 +6,19 @@ import Synchronization
 /// The tensors and the metadata of a golden file.
 struct GoldenTensors: Sendable {
   /// All tensors in file order.
-  var tensors: [(name: String, tensor: StoredTensor)] { checkpoint.tensors }
+  let tensors: [(name: String, tensor: StoredTensor)]
   /// Text by key.
-  var metadata: [String: String] { checkpoint.metadata }
+  let metadata: [String: String]
 
   private let checkpoint: Checkpoint
   private let lookups = Lookups()
 
-  init(_ checkpoint: Checkpoint) { self.checkpoint = checkpoint }
+  /// - Throws: `FileError` if its metadata cannot be used.
+  init(_ checkpoint: Checkpoint) throws {
+    self.checkpoint = checkpoint
+    metadata = try checkpoint.goldenMetadata()
+    tensors = checkpoint.tensors.filter { $0.name != Checkpoint.metadataMember }
+  }
 
   /// The tensor with a name, if there is one.
   subscript(name: String) -> StoredTensor? {

@@ -12,7 +12,10 @@ extension Verifier {
       let golden: GoldenOperator
       do {
         golden = try operators[name]
-      } catch  where error is GoldenOperatorError || error is GoldenError || error is FileError {
+      } catch
+        where error is GoldenOperatorError || error is OperatorCaseError || error is GoldenError
+        || error is FileError
+      {
         rows.notJudged(name, file.reason(error))
         // Its tensors have no rows of their own.
         for (tensor, _) in file.checkpoint.tensors where tensor.hasPrefix("\(name).") { _ = file.checkpoint[tensor] }

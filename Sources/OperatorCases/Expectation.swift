@@ -61,16 +61,21 @@ public struct OperatorExpectation: Sendable {
 
 extension OperatorCase {
   /// What the operator should compute, by plain loops in double precision, and how close an engine must get.
-  public func expectation(_ precision: ComputedPrecision = .float32) throws -> OperatorExpectation {
-    let exact = try run(on: Reference<Double>.self, device: HostDevice())
-    let plain = precision == .double ? nil : try run(on: Reference<Float>.self, device: HostDevice())
+  ///
+  /// - Parameter cotangents: the gradients of the outputs; random ones with a fixed seed if none are given.
+  public func expectation(_ precision: ComputedPrecision = .float32, cotangents given: [Values]? = nil) throws
+    -> OperatorExpectation
+  {
+    let exact = try run(on: Reference<Double>.self, device: HostDevice(), cotangents: given)
+    let plain =
+      precision == .double ? nil : try run(on: Reference<Float>.self, device: HostDevice(), cotangents: given)
     func expected(_ name: String, _ values: Values, _ plain: Values?) -> ExpectedTensor {
       let size = max(values.largest, cancellation)
       let bar = plain.map { singleBar($0, values, size, precision) } ?? Self.doubleBar(size)
       return ExpectedTensor(name: name, values: values, size: size, bar: bar)
     }
     return OperatorExpectation(
-      cotangents: cotangents(exact.outputs.map(\.shape)),
+      cotangents: given ?? cotangents(exact.outputs.map(\.shape)),
       outputs: exact.outputs.indices.map {
         expected(
           outputNames.indices.contains($0) ? outputNames[$0] : "output \($0)", exact.outputs[$0], plain?.outputs[$0])

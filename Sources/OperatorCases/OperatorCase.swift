@@ -18,6 +18,8 @@ public protocol OperatorCase: Sendable, CustomStringConvertible {
   var inputNames: [String] { get }
   /// The integer tensors the operator is applied to: targets, table rows.
   var indices: [IndexValues] { get }
+  /// The names of those, in their order.
+  var indexNames: [String] { get }
   /// The names of the outputs, in their order.
   var outputNames: [String] { get }
   /// The operator's arguments besides tensors: window, heads, scale, epsilon, groups, spans.
@@ -47,6 +49,9 @@ extension OperatorCase {
 
   /// No integers.
   public var indices: [IndexValues] { [] }
+
+  /// No integers.
+  public var indexNames: [String] { [] }
 
   /// A single output.
   public var outputNames: [String] { ["output"] }

@@ -20,6 +20,15 @@ public struct Values: Sendable {
     period = numbers.map { Double(Float($0)) }
   }
 
+  /// The given values, unrounded.
+  ///
+  /// - Precondition: there are as many as the shape has elements.
+  public init(unrounded numbers: [Double], shape: Shape) {
+    precondition(numbers.count == shape.count, "\(numbers.count) numbers for shape \(shape)")
+    self.shape = shape
+    period = numbers
+  }
+
   /// The given values, repeated and rounded to single precision: random enough for timings, and quick to create.
   init(repeating period: [Double], shape: Shape) {
     self.shape = shape
@@ -46,6 +55,11 @@ public struct Values: Sendable {
     let scalars = period.map { B.Scalar($0) }
     let all = scalars.count == shape.count ? scalars : (0..<shape.count).map { scalars[$0 % scalars.count] }
     return try Tensor(all, shape: shape, on: device)
+  }
+
+  /// The same values, each changed in the same way.
+  package func map(_ change: (Double) -> Double) -> Values {
+    Values(unrounded: numbers.map(change), shape: shape)
   }
 
   /// The same values, each multiplied in single precision.

@@ -33,6 +33,9 @@ struct MetadataBars: Sendable {
 
   private var bars: [String: Entry] = [:]
 
+  /// No bars.
+  init() {}
+
   /// - Throws: `FileError` if the entries are no JSON of their kind; a single bar that is none affects its tensor only.
   init(_ metadata: [String: String], of path: String) throws {
     func decode<Value: Decodable>(_ key: String, _ type: Value.Type) throws -> Value? {

@@ -5,7 +5,7 @@ import TensorCore
 
 /// Which element-wise operator a case runs; `inputs` are its tensors in the order of its parameters.
 package enum ElementwiseOperator: String, Sendable {
-  case silu, geluTanh, softmax, transpose, combine, scale, addRows, gatedResidual, gatedResidualKept
+  case silu, geluTanh, softmax, transpose, combine, multiply, addRows, gatedResidual
   case concatenate, slice
 }
 
@@ -20,44 +20,47 @@ package struct ElementwiseCase: OperatorCase {
   var range = 0..<0
   /// The gradient of a softmax over one entry is a difference of equal terms.
   package var cancellation: Double { operation == .softmax && inputs[0].shape[-1] == 1 ? 4 : 0 }
-  /// The factors of the samples of `gatedResidualKept`: dropped, scaled, unchanged.
-  private let keep: [Double] = [0, 1.25, 1]
-  /// The factors of `combine`, and the factor of `scale`.
-  private static let (factors, factor) = ((0.75, -2.5), -1.5)
+  /// The factor of `multiply`, and the first of `combine`.
+  var alpha = -1.5
+  /// The second factor of `combine`.
+  var beta = -2.5
+  /// The factors of the samples of `gatedResidual`; nil for none.
+  var keep: [Double]?
 
   package init(
     _ operation: ElementwiseOperator, _ inputs: [Values], _ remark: String = "", axis: Int = 0,
-    range: Range<Int> = 0..<0, name: String? = nil
+    range: Range<Int> = 0..<0, alpha: Double = -1.5, beta: Double = -2.5, keep: [Double]? = nil, name: String? = nil
   ) {
     self.operation = operation
     self.inputs = inputs
     self.axis = axis
     self.range = range
+    self.alpha = alpha
+    self.beta = beta
+    self.keep = keep
     self.name =
       name
       ?? ([operation.rawValue] + inputs.map(\.shape.description) + (remark.isEmpty ? [] : [remark]))
       .joined(separator: " ")
   }
 
-  package var operatorName: String {
-    operation == .gatedResidualKept ? ElementwiseOperator.gatedResidual.rawValue : operation.rawValue
-  }
+  package var operatorName: String { operation.rawValue }
 
   package var inputNames: [String] {
     switch operation {
     case .combine: ["x", "y"]
     case .addRows: ["x", "rows"]
-    case .gatedResidual, .gatedResidualKept: ["x", "branch", "gain"]
-    case .concatenate: inputs.indices.map { "part \($0)" }
+    case .gatedResidual: ["x", "branch", "gain"]
+    case .concatenate: inputs.indices.map { "part\($0)" }
     default: ["x"]
     }
   }
 
   package var attributes: [OperatorAttribute] {
     switch operation {
-    case .combine: [.number("alpha", Self.factors.0), .number("beta", Self.factors.1)]
-    case .scale: [.number("alpha", Self.factor)]
-    case .gatedResidualKept: [OperatorAttribute("keep", .numbers(keep))]
+    case .combine: [.number("alpha", alpha), .number("beta", beta)]
+    case .multiply: [.number("alpha", alpha)]
+    case .gatedResidual: keep.map { [OperatorAttribute("keep", .numbers($0))] } ?? []
     case .concatenate: [.integer("axis", axis)]
     case .slice: [.integer("axis", axis), OperatorAttribute("range", .range(range))]
     default: []
@@ -76,11 +79,11 @@ package struct ElementwiseCase: OperatorCase {
     case .silu: return cost(4, 7, written: count, gradient: (2 * count, count))
     case .geluTanh: return cost(8, 15, written: count, gradient: (2 * count, count))
     case .softmax: return cost(5, 4, written: count, gradient: (2 * count, count))
-    case .scale: return cost(1, 1, written: count, gradient: (count, count))
+    case .multiply: return cost(1, 1, written: count, gradient: (count, count))
     case .transpose: return cost(0, 0, written: count, gradient: (count, count))
     case .combine: return cost(3, 2, written: count, gradient: (count, 2 * count))
     case .addRows: return cost(1, 1, written: count, gradient: (count, inputs[1].shape.count))
-    case .gatedResidual, .gatedResidualKept:
+    case .gatedResidual:
       let gain = inputs[2].shape.count
       return cost(2, 3, written: count, gradient: (2 * count + gain, count + gain))
     case .concatenate: return cost(0, 0, written: given, gradient: (given, given))
@@ -92,7 +95,7 @@ package struct ElementwiseCase: OperatorCase {
   }
 
   package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
-    let (alpha, beta) = (B.Scalar(Self.factors.0), B.Scalar(Self.factors.1))
+    let (alpha, beta) = (B.Scalar(alpha), B.Scalar(beta))
     switch operation {
     case .silu: return OperatorOutcome([B.silu(x[0])]) { [B.dSilu($0[0], x: x[0])] }
     case .geluTanh: return OperatorOutcome([B.geluTanh(x[0])]) { [B.dGeluTanh($0[0], x: x[0])] }
@@ -104,12 +107,11 @@ package struct ElementwiseCase: OperatorCase {
       return OperatorOutcome([B.combine(x[0], times: alpha, x[1], times: beta)]) {
         [B.multiply($0[0], by: alpha), B.multiply($0[0], by: beta)]
       }
-    case .scale:
-      let factor = B.Scalar(Self.factor)
-      return OperatorOutcome([B.multiply(x[0], by: factor)]) { [B.multiply($0[0], by: factor)] }
+    case .multiply:
+      return OperatorOutcome([B.multiply(x[0], by: alpha)]) { [B.multiply($0[0], by: alpha)] }
     case .addRows: return OperatorOutcome([B.addRows(x[0], rows: x[1])]) { [$0[0], B.dAddRows($0[0])] }
-    case .gatedResidual, .gatedResidualKept:
-      let factors = operation == .gatedResidual ? nil : keep.map { B.Scalar($0) }
+    case .gatedResidual:
+      let factors = keep?.map { B.Scalar($0) }
       return OperatorOutcome([B.gatedResidual(x[0], branch: x[1], gain: x[2], keep: factors)]) { dy in
         let d = B.dGatedResidual(dy[0], branch: x[1], gain: x[2], keep: factors)
         return [dy[0], d.branch, d.gain]
@@ -132,7 +134,7 @@ package struct ElementwiseCase: OperatorCase {
   static var all: [any OperatorCase] {
     var random = RandomValues(seed: 2)
     var cases: [ElementwiseCase] = []
-    for operation in [ElementwiseOperator.silu, .geluTanh, .scale] {
+    for operation in [ElementwiseOperator.silu, .geluTanh, .multiply] {
       cases += [[1], [7], [2, 3, 17], [33], [5, 13]].map {
         ElementwiseCase(operation, [random.normal($0, deviation: 3)])
       }
@@ -148,15 +150,18 @@ package struct ElementwiseCase: OperatorCase {
       .init(.softmax, [Values([-1e4, -1e4, -9999.5, -1e4], shape: [2, 2])], "far below zero"),
       .init(.transpose, [random.normal([1, 1])]), .init(.transpose, [random.normal([2, 3, 7, 5])]),
       .init(.transpose, [random.normal([17, 33])]),
-      .init(.combine, [random.normal([3, 11]), random.normal([3, 11])]),
-      .init(.combine, [random.normal([1]), random.normal([1])]),
+      .init(.combine, [random.normal([3, 11]), random.normal([3, 11])], alpha: 0.75),
+      .init(.combine, [random.normal([1]), random.normal([1])], alpha: 0.75),
       .init(.addRows, [random.normal([3, 5, 7]), random.normal([5, 7])]),
       .init(.addRows, [random.normal([1, 17]), random.normal([17])]),
     ]
     for channels in [1, 7, 17, 33] {
       let shape: Shape = [3, 2, channels]
       let inputs = [random.normal(shape), random.normal(shape), random.normal([3, channels])]
-      cases += [.init(.gatedResidual, inputs), .init(.gatedResidualKept, inputs, "dropped, scaled and plain samples")]
+      cases += [
+        .init(.gatedResidual, inputs),
+        .init(.gatedResidual, inputs, "dropped, scaled and plain samples", keep: [0, 1.25, 1]),
+      ]
     }
     for axis in [0, 1, 2, -1] {
       var shapes = [[2, 3, 5], [2, 3, 5], [2, 3, 5]]

@@ -114,20 +114,18 @@ package struct GumbelCase: OperatorCase {
   package let inputs: [Values]
   package let inputNames = ["logits"]
   let temperature: Double
-  private let factor = 1.5
-  private let firstPosition = 9
+  var factor = 1.5
+  var seed: UInt64 = 4
+  var firstPosition = 9
   package var attributes: [OperatorAttribute] {
-    [.number("factor", factor), .number("temperature", temperature), .integer("firstPosition", firstPosition)]
-  }
-
-  init(name: String, inputs: [Values], temperature: Double) {
-    self.name = name
-    self.inputs = inputs
-    self.temperature = temperature
+    [
+      .number("factor", factor), .number("temperature", temperature), .integer("seed", Int(seed)),
+      .integer("firstPosition", firstPosition),
+    ]
   }
 
   package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
-    let streams = (0..<x[0].shape[0]).map { RandomStream(seed: 4, stream: UInt64($0)) }
+    let streams = (0..<x[0].shape[0]).map { RandomStream(seed: seed, stream: UInt64($0)) }
     return OperatorOutcome([
       B.gumbelSoftmax(
         x[0], factor: B.Scalar(factor), temperature: B.Scalar(temperature), streams: streams,
@@ -202,7 +200,7 @@ package struct NearestCodeCase: OperatorCase {
   }
 }
 
-/// Two optimizer steps; inputs parameter, gradient, first and second moment.
+/// Optimizer steps; inputs parameter, gradient, first and second moment.
 package struct AdamWCase: OperatorCase {
   package let operatorName = "adamW"
   package let name: String
@@ -210,23 +208,25 @@ package struct AdamWCase: OperatorCase {
   package let inputNames = ["parameter", "gradient", "firstMoment", "secondMoment"]
   package let outputNames = ["parameter", "firstMoment", "secondMoment"]
   let settings: AdamWSettings
+  /// How many steps follow each other with the same gradient.
+  var steps = 1
   package var attributes: [OperatorAttribute] {
     [
       .number("learningRate", settings.learningRate),
       OperatorAttribute("betas", .numbers([settings.betas.x, settings.betas.y])), .number("epsilon", settings.epsilon),
       .number("decay", settings.decay), .integer("step", settings.step),
-      .number("gradientFactor", settings.gradientFactor),
+      .number("gradientFactor", settings.gradientFactor), .integer("steps", steps),
     ]
   }
 
   package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
-    let step = steps(x)
-    _ = step()
+    let step = step(on: x)
+    for _ in 1..<steps { _ = step() }
     return OperatorOutcome(step())
   }
 
   package func repeated<B: Backend>(_ x: OperatorInputs<B>) -> () throws -> [Tensor<B>] {
-    let step = steps(x)
+    let step = step(on: x)
     return {
       _ = step()
       return []
@@ -234,7 +234,7 @@ package struct AdamWCase: OperatorCase {
   }
 
   /// A step that changes the same three tensors every time.
-  private func steps<B: Backend>(_ x: OperatorInputs<B>) -> () -> [Tensor<B>] {
+  private func step<B: Backend>(on x: OperatorInputs<B>) -> () -> [Tensor<B>] {
     var (parameter, first, second) = (x[0], x[2], x[3])
     let gradient = x[1]
     var settings = settings
@@ -253,14 +253,14 @@ package struct AdamWCase: OperatorCase {
 
   static var all: [any OperatorCase] {
     var random = RandomValues(seed: 32)
-    return [(1, [1]), (17, [33]), (1000, [3, 7])].map { (step: Int, shape: Shape) in
+    return [(1, [1], 1), (17, [33], 1), (1000, [3, 7], 2)].map { (step: Int, shape: Shape, steps: Int) in
       AdamWCase(
-        name: "adamW \(shape), step \(step)",
+        name: "adamW \(shape), step \(step)\(steps > 1 ? " and the next" : "")",
         inputs: [
           random.normal(shape), random.normal(shape), random.normal(shape, deviation: 0.1),
           Values(random.normal(shape).numbers.map { $0 * $0 * 0.01 }, shape: shape),
         ],
-        settings: AdamWSettings(learningRate: 1e-3, decay: 0.05, step: step, gradientFactor: 0.7))
+        settings: AdamWSettings(learningRate: 1e-3, decay: 0.05, step: step, gradientFactor: 0.7), steps: steps)
     }
   }
 }

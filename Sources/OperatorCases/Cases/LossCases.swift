@@ -10,6 +10,7 @@ package struct CrossEntropyCase: OperatorCase {
   let labelSmoothing: Double
   package let operatorName = "crossEntropy"
   package let inputNames = ["logits"]
+  package let indexNames = ["targets"]
   package let outputNames = ["losses"]
   package var attributes: [OperatorAttribute] { [.number("labelSmoothing", labelSmoothing)] }
   package var indices: [IndexValues] {
@@ -74,12 +75,13 @@ enum PairLoss: String, Sendable { case meanSquaredError, meanAbsoluteError, sum 
 /// Losses that return one value; inputs x and y, or x alone for the sum.
 package struct PairLossCase: OperatorCase {
   let loss: PairLoss
+  package let name: String
   package let inputs: [Values]
   package var operatorName: String { loss.rawValue }
-  package var name: String { "\(loss.rawValue) \(inputs[0].shape)" }
   package var inputNames: [String] { ["x", "y"].dropLast(2 - inputs.count) }
-  private let factor = 0.25
-  package var attributes: [OperatorAttribute] { loss == .sum ? [.number("alpha", factor)] : [] }
+  /// The factor of the sum.
+  let alpha: Double
+  package var attributes: [OperatorAttribute] { loss == .sum ? [.number("alpha", alpha)] : [] }
   /// A sum of values of either sign.
   package var cancellation: Double { loss == .sum ? 4 : 0 }
 
@@ -96,8 +98,8 @@ package struct PairLossCase: OperatorCase {
         return [dx, B.multiply(dx, by: -1)]
       }
     case .sum:
-      let factor = B.Scalar(factor)
-      return OperatorOutcome([B.sum(x[0], times: factor)]) { [B.dSum($0[0], shape: x[0].shape, times: factor)] }
+      let alpha = B.Scalar(alpha)
+      return OperatorOutcome([B.sum(x[0], times: alpha)]) { [B.dSum($0[0], shape: x[0].shape, times: alpha)] }
     }
   }
 
@@ -109,9 +111,11 @@ package struct PairLossCase: OperatorCase {
       backward: (loss == .sum ? 1 : given, given))
   }
 
-  init(loss: PairLoss, inputs: [Values]) {
+  init(loss: PairLoss, inputs: [Values], alpha: Double = 0.25, name: String? = nil) {
     self.loss = loss
     self.inputs = inputs
+    self.alpha = alpha
+    self.name = name ?? "\(loss.rawValue) \(inputs[0].shape)"
   }
 
   static var all: [any OperatorCase] {
@@ -131,6 +135,7 @@ package struct EmbeddingCase: OperatorCase {
   package let indices: [IndexValues]
   package let operatorName = "embedding"
   package let inputNames = ["table"]
+  package let indexNames = ["indices"]
 
   init(name: String, inputs: [Values], indices: [Int], shape: Shape) {
     self.name = name

@@ -9,8 +9,8 @@ package struct SumOfSquaresCase: OperatorCase {
   package let operatorName = "sumOfSquares"
   package let name: String
   package let inputs: [Values]
-  package var inputNames: [String] { inputs.indices.map { "tensor \($0)" } }
-  package let outputNames = ["of the first", "of each"]
+  package var inputNames: [String] { inputs.indices.map { "tensor\($0)" } }
+  package let outputNames = ["first", "each"]
 
   package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
     let each = try B.sumsOfSquares(x.tensors)

@@ -50,8 +50,14 @@ package struct AdaptiveLayerNormCase: OperatorCase {
 
   package let operatorName = "adaptiveLayerNorm"
   package let inputNames = ["x", "scale", "shift"]
-  private let epsilon = 1e-6
+  let epsilon: Double
   package var attributes: [OperatorAttribute] { [.number("epsilon", epsilon)] }
+
+  init(name: String, inputs: [Values], epsilon: Double = 1e-6) {
+    self.name = name
+    self.inputs = inputs
+    self.epsilon = epsilon
+  }
 
   package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
     let (output, saved) = B.adaptiveLayerNorm(x[0], scale: x[1], shift: x[2], epsilon: B.Scalar(epsilon))

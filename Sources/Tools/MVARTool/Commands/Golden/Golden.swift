@@ -5,5 +5,5 @@ import ArgumentParser
 struct Golden: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Golden values: judge engines and kernels by them, and compare files.",
-    subcommands: [Check.self, Diff.self])
+    subcommands: [List.self, Make.self, Check.self, Diff.self])
 }
