@@ -160,7 +160,8 @@ def _print(report: ComparisonReport, quiet: bool) -> None:
     for row in report.rows:
         if row.cause is not None and row.cause.startswith(NO_KERNEL):
             without[row.cause] = without.get(row.cause, 0) + 1
-        elif not quiet or not row.passes:
+        elif not quiet or row.verdict not in (
+                Verdict.PASSED, Verdict.NOT_IN_FILE):
             print(_printable(f"{_WORDS.get(row.verdict, '----')}  {row}"))
     if without and not quiet:
         operators = sorted(cause[len(NO_KERNEL):] for cause in without)

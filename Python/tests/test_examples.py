@@ -9,7 +9,7 @@ from unittest import mock
 
 import numpy as np
 
-from mvar_golden import GoldenError, Verdict, check, default_file
+from mvar_golden import GoldenError, GoldenFile, Verdict, check, default_file
 from mvar_golden.command import load_kernels
 
 from .support import AUTHORS, EXAMPLES
@@ -39,6 +39,11 @@ class ExampleTests(unittest.TestCase):
     def test_numpy(self) -> None:
         self.check("numpy_kernels", ["softmax", "neighborhoodAttention"])
 
+    def test_numpy_operators(self) -> None:
+        operators = GoldenFile(AUTHORS).operators
+        self.assertGreater(len(operators), 10)
+        self.check("numpy_operators", operators, forward_only=True)
+
     @unittest.skipUnless(is_installed("torch"), "PyTorch is not installed")
     def test_torch(self) -> None:
         self.check("torch_kernels", ["neighborhoodAttention"], "torch")
@@ -60,6 +65,8 @@ class ExampleTests(unittest.TestCase):
                 continue
             self.check("numpy_kernels", ["softmax", "neighborhoodAttention"],
                        file=file, dtype=dtype)
+            self.check("numpy_operators", kernels("numpy_operators"),
+                       file=file, dtype=dtype, forward_only=True)
             if is_installed("torch"):
                 self.check(
                     "torch_kernels",
