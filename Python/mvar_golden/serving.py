@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, Dict, List, Optional, Sequence, TextIO, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, TextIO, Union
 
 from .arrays import NUMPY, ArrayKind, first_line, stored
 from .errors import GoldenError, NotSupported
-from .golden import OperatorCase, group, metadata_object, plain
+from .golden import Expected, OperatorCase, group, metadata_object, plain
 from .kernels import NO_KERNEL, Judge, Kernels, Results, kernel_for
-from .safetensors import StoredTensor, read_safetensors, write_safetensors
+from .safetensors import (
+    StoredTensor, parse_json, read_safetensors, write_safetensors)
 
 #: The exit status of a kernel that does not support a case.
 NOT_SUPPORTED_STATUS = 77
@@ -29,6 +30,7 @@ def read_request(path: str) -> OperatorCase:
     metadata = file.metadata
     try:
         attributes = metadata_object(metadata, "attributes")
+        outputs = _outputs(metadata)
         if "operator" not in metadata:
             raise GoldenError("has no metadata `operator`")
     except GoldenError as error:
@@ -37,7 +39,7 @@ def read_request(path: str) -> OperatorCase:
         metadata.get("case", ""), metadata["operator"],
         metadata.get("dtype", "float32"), inputs=group(file.tensors, "in"),
         attributes={key: plain(attributes[key]) for key in attributes},
-        grad_outputs=group(file.tensors, "grad_out"))
+        grad_outputs=group(file.tensors, "grad_out"), outputs=outputs)
 
 
 def answer(function: Kernels, request: str, result: str,
@@ -56,16 +58,31 @@ def answer(function: Kernels, request: str, result: str,
 
 def _tensors(case: OperatorCase, results: Results) -> Dict[str, StoredTensor]:
     tensors: Dict[str, StoredTensor] = {}
-    is_only = len(results.outputs) == 1
+    is_only = _has_one_output(case, results)
     for key, value in results.outputs.items():
-        # Whether there is one output is known from the gradients given.
-        name = "out" if not key or (
-            is_only and key not in case.grad_outputs) else f"out.{key}"
+        name = "out" if is_only or not key else f"out.{key}"
         tensors[name] = stored(value, case.dtype)
     for key, value in (results.gradients or {}).items():
         if value is not None:
             tensors[f"grad.{key}"] = stored(value, case.dtype)
     return tensors
+
+
+def _has_one_output(case: OperatorCase, results: Results) -> bool:
+    """Whether the only output that was returned is the operator's only one;
+    requests that do not list the outputs have as many gradients of them."""
+    wanted = case.outputs or case.grad_outputs
+    return len(results.outputs) == 1 and (not wanted or list(wanted) == [""])
+
+
+def _outputs(metadata: Mapping[str, str]) -> Dict[str, Expected]:
+    """The outputs that a request lists in its metadata, without values."""
+    try:
+        names = [entry["name"] for entry in
+                 parse_json(metadata.get("outputs", "[]"))]
+        return {name[4:]: Expected(name, None) for name in names}
+    except (GoldenError, KeyError, TypeError):
+        raise GoldenError("its metadata `outputs` list no outputs") from None
 
 
 def serve(function: Kernels, arguments: Optional[Sequence[str]] = None, *,

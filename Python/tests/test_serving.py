@@ -37,7 +37,7 @@ class ServingTests(FolderTestCase):
         self.x = np.float32([[1, 2], [3, 4]])
 
     def request(self, operator="scaled", gradients=True, dtype="float32",
-                **attributes):
+                outputs=None, **attributes):
         path = self.path("in.safetensors")
         attributes = {"alpha": 2.0, **attributes}
         tensors = {"in.x": self.x, "in.rows": np.float32([1, 1]),
@@ -47,8 +47,9 @@ class ServingTests(FolderTestCase):
             tensors["grad_out.high"] = self.x[:, 1:]
         elif gradients:
             tensors["grad_out"] = self.x
+        listed = {} if outputs is None else {"outputs": outputs}
         write_safetensors(path, tensors, {
-            "operator": operator, "case": "a case", "dtype": dtype,
+            **listed, "operator": operator, "case": "a case", "dtype": dtype,
             "attributes": json.dumps(attributes),
             **{f"attribute.{key}": str(value)
                for key, value in attributes.items()}})
@@ -73,6 +74,20 @@ class ServingTests(FolderTestCase):
             "grad.x": [[1, 2], [3, 4]]})
         self.once(self.request("largest", gradients=False))
         self.assertEqual(self.answer(), {"out": [4, 4]})
+
+    def test_outputs_that_are_listed(self) -> None:
+        def listed(*names):
+            return json.dumps([{"name": name, "shape": []} for name in names])
+
+        for names, expected in [(("out",), "out"), ((), "out"),
+                                (("out.tokens", "out.rest"), "out.tokens")]:
+            self.once(self.request("largest", gradients=False,
+                                   outputs=listed(*names)))
+            self.assertEqual(list(self.answer()), [expected])
+        for wrong in ("{", "3", "[3]", "[{}]"):
+            result = self.once(self.request("largest", outputs=wrong))
+            self.assertEqual(result.returncode, 1)
+            self.assertIn("list no outputs", result.stderr)
 
     def test_statuses(self) -> None:
         self.assertEqual(self.once(self.request("other")).returncode, 77)
