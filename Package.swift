@@ -141,7 +141,8 @@ let package = Package(
     .testTarget(
       name: "MVARVerificationTests",
       dependencies: [
-        "MVARVerification", "MVARComparison", "MVARCheckpoints", "MVARFiles", "TensorCore", "MVARTestSupport",
+        "MVARVerification", "MVARComparison", "OperatorCases", "MVARCheckpoints", "MVARFiles", "TensorCore",
+        "MVARTestSupport",
       ]),
     .testTarget(
       name: "MVARTrainingTests",
@@ -152,7 +153,9 @@ let package = Package(
     .testTarget(name: "MVARPipelineTests", dependencies: ["MVARPipeline", "MVARMedia", "MVARTestSupport"]),
     .testTarget(
       name: "MVARToolTests",
-      dependencies: ["MVARTool", "MVAR", "TensorCore", "MVARMedia", "MVARCheckpoints", "MVARTestSupport"]),
+      dependencies: [
+        "MVARTool", "MVAR", "TensorCore", "OperatorCases", "MVARMedia", "MVARCheckpoints", "MVARTestSupport",
+      ]),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx20

@@ -1,30 +1,53 @@
-// What an operator should compute, and the tolerance for an engine: how far it may deviate, and why.
-//
-// In single precision the error against `Reference<Double>` may be four times the error of `Reference<Float>`, whose
-// sums are in natural order, plus a floor of four roundings of the largest value (or of canceled terms, where a case
-// names them) for results that the plain engine happens to get exactly. Products of rounded factors err by more: by two
-// roundings of a sum's terms (some hundred), for which 16 roundings of the largest result are allowed.
+// What an operator should compute, and the tolerance for an engine: how far it may deviate, and why. How large the
+// tolerance is, is in BarSize.swift.
 
 import MVARComparison
 import TensorCore
 
-/// The precision an engine computes in, which determines how accurate it must be.
+/// The precision an engine computes in, or stores its tensors in, which determines how accurate it must be.
 public enum ComputedPrecision: String, Hashable, Sendable, CaseIterable {
   /// Double precision.
   case double
   /// Single precision.
   case float32
-  /// Single precision; factors of products are rounded to 10 fraction bits.
+  /// Single precision; factors of products are rounded or cut to 10 fraction bits.
   case tf32
-  /// Single precision; factors of products are rounded to 7 fraction bits.
+  /// Single precision; factors of products are rounded to 7 fraction bits, and everything is stored in single precision.
   case bfloat16
+  /// Inputs, outputs, and what lies between two kernels are stored in bfloat16; sums are single precision.
+  case bfloat16Storage
+  /// Inputs, outputs, and what lies between two kernels are stored in float16; sums are single precision.
+  case float16Storage
 
   /// The largest relative change of a product's factor by rounding; 0 for none.
   public var rounding: Double {
     switch self {
-    case .double, .float32: 0
-    case .tf32: 0x1p-11
-    case .bfloat16: 0x1p-9
+    case .double, .float32, .bfloat16Storage, .float16Storage: 0
+    // Some devices cut off the bits instead of rounding.
+    case .tf32: 0x1p-10
+    case .bfloat16: 0x1p-8
+    }
+  }
+
+  /// The format that tensors are stored in; nil where that is the number type of the engine.
+  public var storage: StorageFormat? {
+    switch self {
+    case .bfloat16Storage: .bfloat16
+    case .float16Storage: .float16
+    default: nil
+    }
+  }
+
+  /// The precision of a kernel whose tensors are of a golden file's `dtype`: `float64`, `float32`, `tf32`, `bfloat16`,
+  /// `float16`; nil for another name. Half types are then stored ones.
+  public init?(dtype: String) {
+    switch dtype {
+    case "float64": self = .double
+    case "float32": self = .float32
+    case "tf32": self = .tf32
+    case "bfloat16": self = .bfloat16Storage
+    case "float16": self = .float16Storage
+    default: return nil
     }
   }
 
@@ -48,56 +71,58 @@ public struct ExpectedTensor: Sendable {
 
 /// Everything that an operator should return.
 public struct OperatorExpectation: Sendable {
-  /// The gradients of the outputs, as passed to the backward.
+  /// The inputs, rounded to the format they are stored in.
+  public let inputs: [Values]
+  /// The gradients of the outputs, as passed to the backward; rounded likewise.
   public let cotangents: [Values]
   /// The outputs, in their order.
   public let outputs: [ExpectedTensor]
   /// The gradients of the inputs, in their order; none where the operator has no backward.
   public let gradients: [ExpectedTensor]
+  /// Why the case says nothing about a kernel of this precision, in a sentence: its values do not fit the format. Nil
+  /// where it does.
+  public let obstacle: String?
 
   /// Every output and then every gradient.
   public var tensors: [ExpectedTensor] { outputs + gradients }
 }
 
 extension OperatorCase {
+  /// The inputs as a kernel of this precision receives them: rounded to the format they are stored in.
+  public func inputs(in precision: ComputedPrecision) -> [Values] {
+    guard let format = precision.storage else { return inputs }
+    return inputs.map { $0.rounded(to: format) }
+  }
+
+  /// The gradients of the outputs as a kernel of this precision receives them.
+  public func cotangents(_ shapes: [Shape], in precision: ComputedPrecision) -> [Values] {
+    guard let format = precision.storage else { return cotangents(shapes) }
+    return cotangents(shapes).map { $0.rounded(to: format) }
+  }
+
   /// What the operator should compute, by plain loops in double precision, and how close an engine must get.
   ///
   /// - Parameter cotangents: the gradients of the outputs; random ones with a fixed seed if none are given.
+  /// - Throws: what an operator throws; no engine of this package does here.
   public func expectation(_ precision: ComputedPrecision = .float32, cotangents given: [Values]? = nil) throws
     -> OperatorExpectation
   {
-    let exact = try run(on: Reference<Double>.self, device: HostDevice(), cotangents: given)
-    let plain =
-      precision == .double ? nil : try run(on: Reference<Float>.self, device: HostDevice(), cotangents: given)
-    func expected(_ name: String, _ values: Values, _ plain: Values?) -> ExpectedTensor {
-      let size = max(values.largest, cancellation)
-      let bar = plain.map { singleBar($0, values, size, precision) } ?? Self.doubleBar(size)
-      return ExpectedTensor(name: name, values: values, size: size, bar: bar)
+    let inputs = inputs(in: precision)
+    let exact = try run(
+      on: Reference<Double>.self, device: HostDevice(), inputs: inputs, cotangents: given, in: precision)
+    let cotangents = given ?? cotangents(exact.outputs.map(\.shape), in: precision)
+    let (bars, obstacle) = try bars(precision, inputs, cotangents, exact)
+    func expected(_ name: String, _ values: Values, _ bar: Bar) -> ExpectedTensor {
+      ExpectedTensor(name: name, values: values, size: size(values), bar: bar)
     }
     return OperatorExpectation(
-      cotangents: given ?? cotangents(exact.outputs.map(\.shape)),
+      inputs: inputs, cotangents: cotangents,
       outputs: exact.outputs.indices.map {
         expected(
-          outputNames.indices.contains($0) ? outputNames[$0] : "output \($0)", exact.outputs[$0], plain?.outputs[$0])
+          outputNames.indices.contains($0) ? outputNames[$0] : "output \($0)", exact.outputs[$0], bars[$0])
       },
       gradients: exact.gradients.indices.map {
-        expected("gradient of \(inputNames[$0])", exact.gradients[$0], plain?.gradients[$0])
-      })
-  }
-
-  private static func doubleBar(_ size: Double) -> Bar {
-    Bar(absolute: 1e-12 * size + 1e-300, "1e-12 of the largest value: a thousand roundings of double precision")
-  }
-
-  private func singleBar(_ plain: Values, _ exact: Values, _ size: Double, _ precision: ComputedPrecision) -> Bar {
-    let errors = zip(plain.numbers, exact.numbers).map { $0 == $1 ? 0 : abs($0 - $1) }
-    // Where plain loops fail too, the tolerance is zero.
-    let error = errors.filter(\.isFinite).max() ?? 0
-    let floor = 4 * Double(Float.ulpOfOne) * size + Double(Float.leastNormalMagnitude)
-    let reason = "four times the error of plain loops in single precision, and four roundings of the largest value"
-    guard isProduct, precision.rounding > 0 else { return Bar(absolute: 4 * error + floor, reason) }
-    return Bar(
-      absolute: 4 * error + floor + 16 * precision.rounding * max(size, Double(Float.leastNormalMagnitude)),
-      "\(reason), and 16 roundings of it to \(precision.rawValue)")
+        expected("gradient of \(inputNames[$0])", exact.gradients[$0], bars[exact.outputs.count + $0])
+      }, obstacle: obstacle)
   }
 }

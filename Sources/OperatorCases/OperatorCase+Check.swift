@@ -36,10 +36,23 @@ extension OperatorCase {
   public func run<B: Backend>(on engine: B.Type, device: B.Device, cotangents given: [Values]? = nil) throws
     -> OperatorResults
   {
-    let outcome = try apply(load(engine, on: device))
+    try run(on: engine, device: device, inputs: inputs, cotangents: given)
+  }
+
+  /// Runs forward and backward on inputs of the same shapes.
+  ///
+  /// - Parameters:
+  ///   - cotangents: the gradients of the outputs; random ones with a fixed seed if none are given.
+  ///   - precision: what those are rounded to, if none are given.
+  /// - Throws: what the engine throws when a transfer fails.
+  package func run<B: Backend>(
+    on engine: B.Type, device: B.Device, inputs: [Values], cotangents given: [Values]? = nil,
+    in precision: ComputedPrecision = .float32
+  ) throws -> OperatorResults {
+    let outcome = try apply(load(engine, on: device, inputs: inputs))
     let outputs = try outcome.outputs.map { try Values($0) }
     guard let backward = outcome.backward else { return OperatorResults(outputs: outputs, gradients: []) }
-    let cotangents = given ?? cotangents(outputs.map(\.shape))
+    let cotangents = given ?? cotangents(outputs.map(\.shape), in: precision)
     let gradients = try backward(try cotangents.map { try $0.tensor(engine, on: device) })
     return OperatorResults(outputs: outputs, gradients: try gradients.map { try Values($0) })
   }
@@ -51,8 +64,10 @@ extension OperatorCase {
   public func compare<B: Backend>(on engine: B.Type, device: B.Device, precision: ComputedPrecision? = nil) throws
     -> [Comparison]
   {
-    compare(
-      try run(on: engine, device: device), with: try expectation(precision ?? ComputedPrecision.of(engine)))
+    let expectation = try expectation(precision ?? ComputedPrecision.of(engine))
+    return compare(
+      try run(on: engine, device: device, inputs: expectation.inputs, cotangents: expectation.cotangents),
+      with: expectation)
   }
 
   /// Compares results with the expected ones.

@@ -75,6 +75,11 @@ extension OperatorCase {
   ///
   /// - Throws: what the engine throws when it cannot allocate them.
   public func load<B: Backend>(_ engine: B.Type, on device: B.Device) throws -> OperatorInputs<B> {
+    try load(engine, on: device, inputs: inputs)
+  }
+
+  /// Other inputs of the same shapes in the memory of a device.
+  func load<B: Backend>(_ engine: B.Type, on device: B.Device, inputs: [Values]) throws -> OperatorInputs<B> {
     OperatorInputs(
       try inputs.map { try $0.tensor(engine, on: device) },
       indices: try indices.map { try $0.load(engine, on: device) }, on: device)

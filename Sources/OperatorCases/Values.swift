@@ -11,7 +11,7 @@ public struct Values: Sendable {
   /// The side lengths.
   public let shape: Shape
   /// The values, or the first of them, which then repeat.
-  private let period: [Double]
+  let period: [Double]
 
   /// The given values, rounded to single precision.
   public init(_ numbers: [Double], shape: Shape) {

@@ -95,10 +95,10 @@ package struct AuthorsCase {
   private func bar(_ golden: ComparedValues, _ precision: ComputedPrecision, isGradient: Bool) -> Bar {
     // A gradient whose true value is zero is rounding on both sides.
     if isGradient, golden.numbers.allSatisfy({ abs($0) < GoldenBar.noise }) { return GoldenBar.trueZero }
-    let rounding = operatorCase.isProduct ? 16 * precision.rounding : 0
+    let rounding = operatorCase.isProduct ? 8 * precision.rounding : 0
     return Bar(
       absolute: (1e-5 + rounding) * golden.largest,
       "1e-5 of the largest magnitude: five times the rounding of the program that computed the golden values"
-        + (rounding > 0 ? ", and 16 roundings to \(precision.rawValue)" : ""))
+        + (rounding > 0 ? ", and 8 roundings to \(precision.rawValue)" : ""))
   }
 }

@@ -77,33 +77,30 @@ extension GoldenCase {
   package init(computing given: any OperatorCase, in precision: KernelPrecision) throws {
     specification = try OperatorCatalog.known(given.operatorName)
     self.precision = precision
-    operatorCase = try OperatorCatalog.replacingInputs(
-      of: given, with: given.inputs.map { $0.map(precision.rounded) })
+    let inputs = try zip(given.inputNames, given.inputs).map { try Self.rounded($1, to: precision, name: $0) }
+    operatorCase = try OperatorCatalog.replacingInputs(of: given, with: inputs)
     let shapes = try OperatorCatalog.outputShapes(of: operatorCase)
     let rounded = operatorCase.cotangents(shapes).map { $0.map(precision.rounded) }
     let expectation = try operatorCase.expectation(precision.computed, cotangents: rounded)
+    if let obstacle = expectation.obstacle { throw OperatorCaseError(obstacle) }
     cotangents = specification.hasBackward ? rounded : []
     let outputs = zip(specification.partNames("out"), zip(specification.outputs, expectation.outputs))
     parts =
       outputs.map { Part($0, $1.1, isInteger: $1.0.isInteger) }
       + zip(operatorCase.inputNames, expectation.gradients).map { Part("grad.\($0)", $1, isInteger: false) }
-    try checkRange(given)
+    if let tensor = expectation.tensors.first(where: { $0.values.largest > precision.largest }) {
+      throw OperatorCaseError(
+        "the \(tensor.name) has values up to \(tensor.values.largest), too large for \(precision.rawValue)")
+    }
   }
 
-  /// Refuses a case whose finite values are too large for the precision.
-  private func checkRange(_ given: any OperatorCase) throws {
-    for (name, (before, after)) in zip(operatorCase.inputNames, zip(given.inputs, operatorCase.inputs))
-    where zip(before.numbers, after.numbers).contains(where: { $0.isFinite && !$1.isFinite }) {
+  private static func rounded(_ values: Values, to precision: KernelPrecision, name: String) throws -> Values {
+    let rounded = values.map(precision.rounded)
+    if zip(values.numbers, rounded.numbers).contains(where: { $0.isFinite && !$1.isFinite }) {
       throw OperatorCaseError(
-        "its input `\(name)` has values up to \(before.largest), too large for \(precision.rawValue)")
+        "its input `\(name)` has values up to \(values.largest), too large for \(precision.rawValue)")
     }
-    for part in parts {
-      guard case .real(let numbers) = part.numbers else { continue }
-      let largest = numbers.reduce(0) { $1.isFinite ? max($0, abs($1)) : $0 }
-      if largest > precision.largest {
-        throw OperatorCaseError("`\(part.name)` has values up to \(largest), too large for \(precision.rawValue)")
-      }
-    }
+    return rounded
   }
 }
 

@@ -39,14 +39,14 @@ public enum KernelPrecision: String, CaseIterable, Sendable, Codable {
     }
   }
 
-  /// The precision of the registry whose tolerances apply.
+  /// The precision of the registry whose tolerances apply: half types are stored ones.
   package var computed: ComputedPrecision {
     switch self {
     case .float64: .double
     case .float32: .float32
-    // Half precision has as many fraction bits as TF32.
-    case .tf32, .float16: .tf32
-    case .bfloat16: .bfloat16
+    case .tf32: .tf32
+    case .bfloat16: .bfloat16Storage
+    case .float16: .float16Storage
     }
   }
 

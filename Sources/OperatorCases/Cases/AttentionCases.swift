@@ -64,6 +64,7 @@ package struct AttentionCase: OperatorCase {
   }
   /// With a single key the probability is 1, and the gradients of queries and keys are differences of equal terms.
   package var cancellation: Double { spans.allSatisfy { $0.keys.count == 1 } ? 16 : 0 }
+  package let step: Double
 
   package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
     let heads = Heads(queries: x[0], keys: x[1], values: x[2])
@@ -80,8 +81,9 @@ package struct AttentionCase: OperatorCase {
     return .ofAttention(inputs, pairs: Double(queries[0] * queries[2] * pairs))
   }
 
-  init(_ name: String, _ inputs: [Values], spans: [AttentionSpan], softmaxScale: Double) {
+  init(_ name: String, _ inputs: [Values], spans: [AttentionSpan], softmaxScale: Double, step: Double = 1e-5) {
     self.name = name
+    self.step = step
     self.inputs = inputs
     self.spans = spans
     self.softmaxScale = softmaxScale
@@ -93,6 +95,7 @@ package struct AttentionCase: OperatorCase {
   ) {
     var random = RandomValues(seed: seed)
     self.name = "attention \(name)"
+    step = 1e-5
     inputs = [
       random.normal([batch, queries, heads, width], deviation: deviation),
       random.normal([batch, keys, heads, width], deviation: deviation), random.normal([batch, keys, heads, width]),
@@ -132,16 +135,18 @@ package struct AttentionCase: OperatorCase {
 package struct NeighborhoodAttentionCase: OperatorCase {
   package let name: String
   package let inputs: [Values]
-  let window: Int
+  package let window: Int
   let softmaxScale: Double
   package let operatorName = "neighborhoodAttention"
   package let inputNames = ["queries", "keys", "values"]
   package var attributes: [OperatorAttribute] { [.integer("window", window), .number("softmaxScale", softmaxScale)] }
   /// With a single key the probability is 1, and the gradients of queries and keys are differences of equal terms.
   package var cancellation: Double { window == 1 ? 16 : 0 }
+  package let step: Double
 
-  package init(_ name: String, _ inputs: [Values], window: Int, softmaxScale: Double) {
+  package init(_ name: String, _ inputs: [Values], window: Int, softmaxScale: Double, step: Double = 1e-5) {
     self.name = name
+    self.step = step
     self.inputs = inputs
     self.window = window
     self.softmaxScale = softmaxScale

@@ -37,8 +37,8 @@ package struct FilterCase: OperatorCase {
   package let name: String
   package let inputs: [Values]
   package let inputNames = ["logits"]
-  let topK: Int
-  let topP: Double
+  package let topK: Int
+  package let topP: Double
   package var attributes: [OperatorAttribute] { [.integer("topK", topK), .number("topP", topP)] }
 
   package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {

@@ -46,7 +46,10 @@ package struct CrossEntropyCase: OperatorCase {
   static var all: [any OperatorCase] {
     var random = RandomValues(seed: 20)
     return [0, 0.1].flatMap { smoothing in
-      let large = (0..<34).map { ($0 % 2 == 0 ? 1.0 : -1.0) * (80 - Double($0)) }
+      let large: [Double] = (0..<34).map { (place: Int) -> Double in
+        let magnitude = 80 - Double(place)
+        return place % 2 == 0 ? magnitude : -magnitude
+      }
       return [
         CrossEntropyCase(
           name: "crossEntropy one class, ls \(smoothing)", inputs: [random.normal([2, 1])], targets: [0, 0],

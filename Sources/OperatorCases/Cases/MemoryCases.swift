@@ -46,7 +46,7 @@ package struct MemoryCase: OperatorCase {
   package var attributes: [OperatorAttribute] { [OperatorAttribute("rows", .range(range))] }
 
   package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
-    let scalars = inputs[0].numbers.map { B.Scalar($0) }
+    let scalars = try x[0].scalars()
     let data = scalars.withUnsafeBytes { NSData(bytes: $0.baseAddress, length: $0.count) }
     let region = HostRegion(owner: data, start: data.bytes, byteCount: data.count)
     let integers = try Indices<B>(Array(range), shape: [range.count], on: x.device)

@@ -8,16 +8,18 @@ package struct LayerNormCase: OperatorCase {
   package let name: String
   package let inputs: [Values]
   let epsilon: Double
+  package let step: Double
   package let operatorName = "layerNorm"
   package let inputNames = ["x"]
   package var attributes: [OperatorAttribute] { [.number("epsilon", epsilon)] }
   /// With one channel the result is zero; the terms that cancel were multiplied by 1/√ε.
   package var cancellation: Double { inputs[0].shape[-1] == 1 ? 1e3 : 0 }
 
-  package init(name: String, inputs: [Values], epsilon: Double = 1e-6) {
+  package init(name: String, inputs: [Values], epsilon: Double = 1e-6, step: Double = 1e-5) {
     self.name = name
     self.inputs = inputs
     self.epsilon = epsilon
+    self.step = step
   }
 
   package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {

@@ -11,5 +11,5 @@ public enum OperatorCases {
     + L2NormalizeCase.all + SplitHeadsCase.all + AttentionCase.all + NeighborhoodAttentionCase.all
     + ConvolutionCase.all + ResizeCase.all + CrossEntropyCase.all + PairLossCase.all + EmbeddingCase.all
     + NearestCodeCase.all + GuideCase.all + FilterCase.all + SampleCase.all + GumbelCase.all + AdamWCase.all
-    + SumOfSquaresCase.all + MemoryCase.all + RecordingCase.all
+    + SumOfSquaresCase.all + MemoryCase.all + RecordingCase.all + difficult
 }

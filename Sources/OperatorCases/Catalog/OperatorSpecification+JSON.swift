@@ -21,6 +21,7 @@ extension OperatorSpecification.Input {
     .object([
       "name": .string(name), "shape": .array(shape.map { .string($0) }), "optional": .bool(isOptional),
       "repeated": .bool(isRepeated), "integers_below": limit.map { .string($0) } ?? .null, "note": .string(note),
+      "random": .string(distribution.description),
     ])
   }
 }

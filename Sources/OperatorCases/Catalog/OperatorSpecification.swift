@@ -87,10 +87,33 @@ extension OperatorSpecification {
   }
 
   /// How random values are distributed.
-  package enum Distribution: Sendable {
+  package enum Distribution: Sendable, CustomStringConvertible {
     case normal(mean: Double, deviation: Double)
     /// The squares of normally distributed values.
     case squares(deviation: Double)
+
+    /// `mean 1, deviation 2`; empty for mean 0 and deviation 1.
+    package var description: String {
+      switch self {
+      case .normal(0, 1): ""
+      case .normal(let mean, let deviation):
+        ((mean == 0 ? [] : ["mean \(mean)"]) + (deviation == 1 ? [] : ["deviation \(deviation)"])).joined(
+          separator: ", ")
+      case .squares(let deviation): "square of deviation \(deviation)"
+      }
+    }
+  }
+
+  /// The operator in one line of Markdown, as `Fixtures/golden/README.md` lists it.
+  package var documentation: String {
+    let inputs = inputs.map { input in
+      let random = input.distribution.description
+      return "\(input)\(random.isEmpty ? "" : " (random: \(random))")"
+    }
+    let attributes = attributes.isEmpty ? "" : " Attributes: \(attributes.map(\.description).joined(separator: " / "))."
+    return "- **`\(name)`**\(hasBackward ? "" : ", without gradients"): `\(formula)`. "
+      + "Inputs: \(inputs.joined(separator: "; ")). "
+      + "Outputs: \(outputs.map(\.description).joined(separator: "; ")).\(attributes)"
   }
 }
 

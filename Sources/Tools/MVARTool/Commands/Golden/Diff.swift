@@ -35,18 +35,22 @@ extension Golden {
 
     func run() throws {
       var printer = try ComparisonPrinter(comparison, title: "mvar golden diff", keeping: [expected, found])
-      let report: ComparisonReport
-      do {
-        let files = try TensorDiff(expected: expected, found: found, limits: comparison.limits)
-        let names = files.names.filter(printer.includes)
-        report = files.report(names, stopsAtFirst: first)
-        if first { try printer.tell(Self.sentence(report, among: names.count)) }
-      } catch {
-        report = .unusable([found, expected], error)
-      }
+      let (report, count) = compare(printer)
+      if first, report.problem == nil { try printer.tell(Self.sentence(report, among: count)) }
       // Those before the first difference agree; to list them would bury it.
       try printer.show(report, first && comparison.detail == .all ? .quiet : nil)
       try printer.finish()
+    }
+
+    /// The rows that count, and the number of tensors that they are among.
+    private func compare(_ printer: ComparisonPrinter) -> (report: ComparisonReport, count: Int) {
+      do {
+        let files = try TensorDiff(expected: expected, found: found, limits: comparison.limits)
+        let names = files.names.filter(printer.includes)
+        return (files.report(names, stopsAtFirst: first), names.count)
+      } catch {
+        return (.unusable([found, expected], error), 0)
+      }
     }
 
     /// Says which tensor is the first that differs.

@@ -48,7 +48,7 @@ struct MakeOperatorOptions: ParsableArguments {
   var allCases = false
 
   @Option(
-    parsing: .unconditional,
+    parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
       "The shape of an input, as queries=1,32,32,4,64.",
       discussion: "May be repeated; the shapes of other inputs follow, and what remains open is small.",
@@ -56,11 +56,11 @@ struct MakeOperatorOptions: ParsableArguments {
   var shape: [String] = []
 
   @Option(
-    parsing: .unconditional, help: ArgumentHelp("An optional input that is left out.", valueName: "input"))
+    parsing: .unconditionalSingleValue, help: ArgumentHelp("An optional input that is left out.", valueName: "input"))
   var without: [String] = []
 
   @Option(
-    parsing: .unconditional,
+    parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
       "An attribute, as window=7; may be repeated.",
       discussion: "Lists are written as 0.9,0.95, ranges as 1,3, spans as 0,1,0,1;1,5,1,5.", valueName: "name=value"))
