@@ -1,0 +1,7 @@
+"""``python -m mvar_golden``."""
+
+import sys
+
+from .command import main
+
+sys.exit(main())
