@@ -5,6 +5,7 @@ import Foundation
 import MVARCheckpoints
 import MVARMedia
 import TensorCore
+import Testing
 
 extension TrainingCommandTests {
   /// One mistake.
