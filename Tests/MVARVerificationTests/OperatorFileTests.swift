@@ -225,13 +225,13 @@ import Testing
     #expect(none.count == 4 && none.allSatisfy { $0.passes && $0.bar?.reason.hasPrefix("four times") ?? false })
     let zero = try bars("\"bars\":{\"out\":{\"absolute\":0}}")
     #expect(zero[0].verdict == .failed && zero[0].bar?.reason == "stated by the file, without a reason")
-    #expect(zero.dropFirst().allSatisfy(\.passes))
+    #expect(zero.dropFirst().allSatisfy { $0.passes })
     let wide = try bars("\"bars\":{\"out\":{\"absolute\":0,\"relative\":0.5,\"reason\":\"why not\"}}")
     #expect(wide[0].passes && wide[0].bar == Bar(relative: 0.5, "why not"))
     for wrong in ["{\"absolute\":-1}", "7", "{\"absolute\":\"much\"}"] {
       let rows = try bars("\"bars\":{\"out\":\(wrong)}")
       #expect(rows[0].statement == "not checked: its bar in the metadata is none", "\(rows[0])")
-      #expect(rows.dropFirst().allSatisfy(\.passes))
+      #expect(rows.dropFirst().allSatisfy { $0.passes })
     }
   }
 
