@@ -121,13 +121,17 @@ struct ExecutionDumpTests {
     let sum = try Sampler(model, tokenizer.quantizer).sample(
       labels: [3], streams: [RandomStream(seed: 5, stream: 0)], SamplingOptions(guidance: 2, topK: 1)
     ) { scale in
-      #expect(try scale.logits.scalars() == values("scale.\(scale.scale).guided"))
-      #expect(try scale.tokens.values().map(Float.init) == values("scale.\(scale.scale).tokens"))
+      let name = "scale.\(scale.scale)"
+      let (logits, tokens) = (try scale.logits.scalars(), try scale.tokens.values().map(Float.init))
+      let (dumped, chosen) = (try values("\(name).guided"), try values("\(name).tokens"))
+      #expect(logits == dumped && tokens == chosen)
     }
-    #expect(try sum.scalars() == values("scale.3.f_hat"))
+    let (last, dumped) = (try sum.scalars(), try values("scale.3.f_hat"))
+    #expect(last == dumped)
     // The gradient of an embedded token is that of its position.
     let position = try values("segment.1.grad.pos_1LC"), embedded = try values("segment.1.grad.embedded")
-    #expect(Array(position[5 * 32..<14 * 32]) == embedded)
+    let ofScale = Array(position[5 * 32..<14 * 32])
+    #expect(ofScale == embedded)
   }
 
   @Test("a wrong operator of one block is the first difference")
@@ -149,7 +153,7 @@ struct ExecutionDumpTests {
     let some = try order(try dump(CPU<Float>.self, scales: 1..<3))
     #expect(!some.contains { $0.hasPrefix("scale.0.") || $0.hasPrefix("scale.3.") || $0.hasPrefix("decoder") })
     #expect(some.contains("scale.1.input") && some.contains("scale.2.f_hat"))
-    let image = (0..<3 * 8 * 8).map { Float($0 % 7) / 4 - 0.8 }
+    let image = (0..<192).map { (pixel: Int) -> Float in Float(pixel % 7) / 4 - 0.8 }  // [3, 8, 8]
     let encoded = try order(try dump(CPU<Float>.self, scales: 0..<3, gradients: true, image: image))
     for name in ["image", "encoder.conv_in", "encoder.down.1.attn.1", "quant_conv", "quantize.3.residual"] {
       #expect(encoded.contains(name), "\(name)")

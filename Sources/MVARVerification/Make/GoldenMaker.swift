@@ -21,7 +21,7 @@ public enum GoldenModelKind: String, CaseIterable, Sendable {
 }
 
 /// Makes golden files on an engine, which should compute in double precision.
-public struct GoldenMaker<B: Backend> where B.Device: Sendable {
+public struct GoldenMaker<B: Backend>: Sendable where B.Device: Sendable {
   /// The device of the engine.
   let device: B.Device
   /// Who makes the file, for its metadata.
