@@ -63,7 +63,9 @@ package struct AttentionCase: OperatorCase {
     [OperatorAttribute("spans", .spans(spans)), .number("softmaxScale", softmaxScale)]
   }
   /// With a single key the probability is 1, and the gradients of queries and keys are differences of equal terms.
-  package var cancellation: Double { spans.allSatisfy { $0.keys.count == 1 } ? 16 : 0 }
+  package var cancellation: Double {
+    spans.allSatisfy { $0.keys.count == 1 } ? 16 : Self.roundingOfScores(inputs, softmaxScale)
+  }
   package let step: Double
 
   package func apply<B: Backend>(_ x: OperatorInputs<B>) throws -> OperatorOutcome<B> {
@@ -141,7 +143,7 @@ package struct NeighborhoodAttentionCase: OperatorCase {
   package let inputNames = ["queries", "keys", "values"]
   package var attributes: [OperatorAttribute] { [.integer("window", window), .number("softmaxScale", softmaxScale)] }
   /// With a single key the probability is 1, and the gradients of queries and keys are differences of equal terms.
-  package var cancellation: Double { window == 1 ? 16 : 0 }
+  package var cancellation: Double { window == 1 ? 16 : Self.roundingOfScores(inputs, softmaxScale) }
   package let step: Double
 
   package init(_ name: String, _ inputs: [Values], window: Int, softmaxScale: Double, step: Double = 1e-5) {
@@ -179,6 +181,25 @@ package struct NeighborhoodAttentionCase: OperatorCase {
         [random.normal(shape, deviation: deviation), random.normal(shape, deviation: deviation), random.normal(shape)],
         window: window, softmaxScale: 0.35)
     }
+  }
+}
+
+extension OperatorCase {
+  /// A probability exp(score − ln Σ exp) changes relative to itself by as much as its score is rounded: so rounding
+  /// grows with the largest score, which is at most scale·‖q‖·‖k‖; four roundings of a quarter of it are allowed.
+  fileprivate static func roundingOfScores(_ inputs: [Values], _ softmaxScale: Double) -> Double {
+    abs(softmaxScale) * inputs[0].largestNorm * inputs[1].largestNorm / 4
+  }
+}
+
+extension Values {
+  /// The largest norm of a row.
+  fileprivate var largestNorm: Double {
+    let (width, numbers) = (max(shape[-1], 1), numbers)
+    let squares = stride(from: 0, to: numbers.count, by: width).map { start in
+      numbers[start..<start + width].reduce(0) { $0 + $1 * $1 }
+    }
+    return (squares.filter(\.isFinite).max() ?? 0).squareRoot()
   }
 }
 

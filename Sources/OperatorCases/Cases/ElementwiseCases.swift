@@ -18,8 +18,18 @@ package struct ElementwiseCase: OperatorCase {
   var axis = 0
   /// The part that `slice` takes.
   var range = 0..<0
-  /// The gradient of a softmax over one entry is a difference of equal terms.
-  package var cancellation: Double { operation == .softmax && inputs[0].shape[-1] == 1 ? 4 : 0 }
+  /// The gradient of a softmax over one entry is a difference of equal terms. Far below zero, GELU's 1 + tanh u and
+  /// 1 − tanh² u are differences of almost equal numbers, and their rounding is multiplied by ½x·du/dx; beyond 5, tanh u
+  /// is 1 in single precision.
+  package var cancellation: Double {
+    switch operation {
+    case .softmax: return inputs[0].shape[-1] == 1 ? 4 : 0
+    case .geluTanh:
+      let x = min(inputs[0].largest, 5)
+      return 0.4 * x * (1 + 0.134145 * x * x)
+    default: return 0
+    }
+  }
   /// The factor of `multiply`, and the first of `combine`.
   var alpha = -1.5
   /// The second factor of `combine`.

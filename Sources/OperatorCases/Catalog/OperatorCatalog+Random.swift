@@ -9,7 +9,7 @@ extension OperatorCatalog {
     "B": 2, "N": 6, "M": 5, "C": 12, "I": 12, "O": 7, "H": 8, "W": 9, "h": 3, "w": 3, "heads": 2, "c": 8, "V": 17,
     "Z": 8, "R": 3, "S": 5,
   ]
-  private static let usualLeading = [2, 3]
+  private static let usualLeading = [4, 17]
 
   /// A case with random inputs.
   ///
