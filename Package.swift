@@ -9,6 +9,7 @@ let package = Package(
     .library(name: "TensorCore", targets: ["TensorCore"]),
     .library(name: "MVARFiles", targets: ["MVARFiles"]),
     .library(name: "MVARComparison", targets: ["MVARComparison"]),
+    .library(name: "MVARKernelABI", targets: ["MVARKernelABI"]),
     .library(name: "OperatorCases", targets: ["OperatorCases"]),
     .library(name: "MVAR", targets: ["MVAR"]),
     .library(name: "MVARCheckpoints", targets: ["MVARCheckpoints"]),
