@@ -119,22 +119,42 @@ class GoldenFile:
         """The cases in alphabetical order, of one operator if it is named."""
         from .authors import authors_case
         make = self._case if self.format == "2" else authors_case
+        tensors = self._tensors_by_case()
         cases = []
         for name in sorted(self._entries):
+            entry = self._entries[name]
+            if self.format == "2" and operator is not None \
+                    and _operator_of(entry) not in (operator, ""):
+                continue
             try:
-                case = make(name, self._entries[name], self._file.tensors)
+                case = make(name, entry, tensors[name])
             except GoldenError as error:
                 case = OperatorCase(
-                    name, _operator_of(self._entries[name]), self.dtype,
-                    problem=str(error))
+                    name, _operator_of(entry), self.dtype, problem=str(error))
             if operator is None or case.operator in (operator, ""):
                 cases.append(case)
         return cases
 
+    def _tensors_by_case(self) -> Dict[str, Dict[str, StoredTensor]]:
+        """The tensors of every case; names of cases may contain dots."""
+        tensors: Dict[str, Dict[str, StoredTensor]] = {
+            name: {} for name in self._entries}
+        for name, tensor in self._file.tensors.items():
+            parts = name.split(".")
+            for count in range(1, len(parts)):
+                case = ".".join(parts[:count])
+                if case in tensors:
+                    tensors[case][name] = tensor
+        return tensors
+
     @property
     def operators(self) -> List[str]:
         """The operators of all cases, in alphabetical order."""
-        return sorted({case.operator for case in self.cases()} - {""})
+        if self.format == "2":
+            names = {_operator_of(entry) for entry in self._entries.values()}
+        else:
+            names = {case.operator for case in self.cases()}
+        return sorted(names - {""})
 
     def _case(self, name: str, entry: Any,
               tensors: Mapping[str, StoredTensor]) -> OperatorCase:
