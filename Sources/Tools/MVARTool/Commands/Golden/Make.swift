@@ -69,6 +69,9 @@ struct MakeOperatorOptions: ParsableArguments {
   @Flag(help: "Every case of the registry.")
   var allCases = false
 
+  @Option(parsing: .unconditional, help: "With --all-cases, leave out cases whose inputs have more elements.")
+  var largest: Int?
+
   @Option(
     parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
@@ -106,7 +109,7 @@ struct MakeOperatorOptions: ParsableArguments {
   var detail: String? {
     let details = [
       ("--shape", !shape.isEmpty), ("--without", !without.isEmpty), ("--attribute", !attribute.isEmpty),
-      ("--count", count != nil), ("--dtype", dtype != .float32),
+      ("--count", count != nil), ("--dtype", dtype != .float32), ("--largest", largest != nil),
     ]
     return details.first { $0.1 }?.0
   }
@@ -114,6 +117,8 @@ struct MakeOperatorOptions: ParsableArguments {
   func validate() throws {
     if let operatorName { _ = try OperatorArgument.specification(operatorName) }
     try Arguments.check("--count", count, in: 1...10_000)
+    try Arguments.checkPositive("--largest", largest)
+    guard largest == nil || allCases else { throw ValidationError("--largest is for --all-cases") }
     let others = [
       ("--shape", !shape.isEmpty), ("--without", !without.isEmpty), ("--attribute", !attribute.isEmpty),
       ("--seed", seed != nil), ("--count", count != nil),
@@ -144,7 +149,9 @@ struct MakeOperatorOptions: ParsableArguments {
   private func cases() throws -> [() throws -> any OperatorCase] {
     if allCases {
       let wanted = operatorName.map { [$0] } ?? OperatorCatalog.all.map(\.name)
-      return OperatorCases.all.filter { wanted.contains($0.operatorName) }.map { one in { one } }
+      return OperatorCases.all.filter { one in
+        wanted.contains(one.operatorName) && one.inputs.reduce(0) { $0 + $1.shape.count } <= largest ?? .max
+      }.map { one in { one } }
     }
     let (name, shapes, attributes) = (operatorName ?? "", try shapes(), try attributes())
     return (0..<UInt64(count ?? 1)).map { number in
