@@ -275,5 +275,8 @@ import Testing
     let golden = try GoldenCase(computing: operatorCase, in: .float32)
     func row(_ code: Double) -> Comparison { golden.row(golden.parts[0], found: ComparedValues([code], shape: [1])) }
     #expect(row(0).passes && !row(1).passes && row(2).passes && !row(3).passes)
+    // A file may hold any number.
+    let wrong = GoldenCase.Part(name: "out", shape: [1], numbers: .integers([-7]), bar: .exact("integers are equal"))
+    #expect(!golden.row(wrong, found: ComparedValues([0], shape: [1])).passes)
   }
 }

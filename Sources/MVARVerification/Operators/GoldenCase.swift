@@ -30,6 +30,11 @@ package struct GoldenCase: Sendable {
     /// How close a kernel must get, and why.
     package let bar: Bar
 
+    /// An expected tensor.
+    package init(name: String, shape: [Int], numbers: Numbers, bar: Bar) {
+      (self.name, self.shape, self.numbers, self.bar) = (name, shape, numbers, bar)
+    }
+
     /// Whether it is the gradient of an input.
     package var isGradient: Bool { name.hasPrefix("grad.") }
   }

@@ -30,7 +30,9 @@ struct IntegerMargins {
     let logits = operatorCase.inputs[0]
     let (positions, width) = (logits.shape[1], logits.shape[2])
     let row = logits.numbers[place * width..<(place + 1) * width]
-    guard (0..<width).contains(found), row[row.startIndex + found] > -.infinity else { return nil }
+    guard (0..<width).contains(found), (0..<width).contains(expected), row[row.startIndex + found] > -.infinity else {
+      return nil
+    }
     let largest = row.max() ?? 0
     let weights = row.map { exp($0 - largest) }
     let total = weights.reduce(0, +)
@@ -47,7 +49,7 @@ struct IntegerMargins {
   private func distance(at place: Int, _ found: Int, _ expected: Int) -> Margin? {
     let (vectors, codebook) = (operatorCase.inputs[0], operatorCase.inputs[1])
     let (codes, width) = (codebook.shape[0], codebook.shape[1])
-    guard (0..<codes).contains(found) else { return nil }
+    guard (0..<codes).contains(found), (0..<codes).contains(expected) else { return nil }
     let z = vectors.numbers[place * width..<(place + 1) * width]
     func code(_ index: Int) -> ArraySlice<Double> { codebook.numbers[index * width..<(index + 1) * width] }
     func product(_ x: ArraySlice<Double>, _ y: ArraySlice<Double>) -> Double {
