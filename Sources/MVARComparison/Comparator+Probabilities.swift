@@ -3,6 +3,7 @@
 //
 // - the support, the tokens with a probability above zero. A token may be kept on one side only if rounding decides:
 //   its logit is equal to the k-th largest within rounding, or the mass below it is equal to 1 − p within rounding;
+//   Probabilities below the smallest normal number may be zero on one side: engines differ in whether they keep them.
 // - the sum of every row, which is 1;
 // - the probabilities that are kept, each relative to its expected value.
 
@@ -32,11 +33,12 @@ extension Comparator {
   ///   - filter: how they came about; nil if that is not known, and then the support must be the same.
   ///   - bar: the limit of each probability that is kept; by default a part of itself.
   ///   - rounding: half the distance between 1 and the next number in the precision of the values found.
+  ///   - leastNormal: the smallest normal number of that precision.
   public static func probabilities(
     _ name: String, found: ComparedValues, expected: ComparedValues, filter: FilterSettings? = nil,
-    bar: Bar? = nil, rounding: Double = 0x1p-24
+    bar: Bar? = nil, rounding: Double = 0x1p-24, leastNormal: Double = 0x1p-126
   ) -> Comparison {
-    let bar = bar ?? probabilityBar(rounding: rounding)
+    let bar = bar ?? probabilityBar(rounding: rounding, leastNormal: leastNormal)
     guard found.shape == expected.shape else {
       return .failed(name, "shape \(found.shape), expected \(expected.shape)", bar: bar)
     }
@@ -49,7 +51,8 @@ extension Comparator {
     // What is not finite, or negative, is a matter of single values.
     let values = Comparator.values(name, found: found, expected: expected, bar: bar)
     if values.notFinite != nil { return values }
-    var rows = RowsOfProbabilities(bar: bar, sumTolerance: max(1e-5, Double(width).squareRoot() * rounding))
+    var rows = RowsOfProbabilities(
+      bar: bar, leastNormal: leastNormal, sumTolerance: max(1e-5, Double(width).squareRoot() * rounding))
     for start in stride(from: 0, to: expected.numbers.count, by: width) {
       let range = start..<start + width
       rows.add(
@@ -66,10 +69,12 @@ extension Comparator {
 
   /// The limit of a probability: a part of itself, since most are far below any absolute limit.
   ///
-  /// - Parameter rounding: half the distance between 1 and the next number in the precision of the values found.
-  public static func probabilityBar(rounding: Double = 0x1p-24) -> Bar {
+  /// - Parameters:
+  ///   - rounding: half the distance between 1 and the next number in the precision of the values found.
+  ///   - leastNormal: the smallest normal number of that precision.
+  public static func probabilityBar(rounding: Double = 0x1p-24, leastNormal: Double = 0x1p-126) -> Bar {
     Bar(
-      relative: max(1e-4, 16 * rounding),
+      absolute: leastNormal, relative: max(1e-4, 16 * rounding),
       "of each probability that is kept; the same tokens are kept, and every row's sum is 1")
   }
 }
@@ -77,6 +82,7 @@ extension Comparator {
 /// Collects the findings of all rows.
 private struct RowsOfProbabilities {
   let bar: Bar
+  let leastNormal: Double
   let sumTolerance: Double
   private(set) var worst = (place: 0, share: -1.0)
   private(set) var exceeding = 0
@@ -88,15 +94,16 @@ private struct RowsOfProbabilities {
   private var wrongSums = 0
   private var row = 0
 
-  init(bar: Bar, sumTolerance: Double) {
+  init(bar: Bar, leastNormal: Double, sumTolerance: Double) {
     self.bar = bar
+    self.leastNormal = leastNormal
     self.sumTolerance = sumTolerance
   }
 
   mutating func add(_ found: ArraySlice<Double>, _ expected: ArraySlice<Double>, _ thresholds: FilterThresholds?) {
     let isExcused = Set(
       expected.indices.filter { place in
-        (found[place] > 0) != (expected[place] > 0) && found[place] >= 0 && thresholds?.roundingDecides(place) ?? false
+        isLostOrAdded(found[place], expected[place]) && thresholds?.roundingDecides(place) ?? false
       })
     excused += isExcused.count
     let support = isExcused.isEmpty ? nil : thresholds.map { SupportOfRow(found, expected, $0) }
@@ -108,7 +115,7 @@ private struct RowsOfProbabilities {
       if ours < 0 {
         negative += 1
         take(place, share: .infinity)
-      } else if (ours > 0) != (expected[place] > 0), !isExcused.contains(place) {
+      } else if isLostOrAdded(ours, expected[place]), !isExcused.contains(place) {
         if right > 0 { lost += 1 } else { added += 1 }
         take(place, share: .infinity)
       } else if ours == right || (ours == 0 && isExcused.contains(place)) {
@@ -124,6 +131,11 @@ private struct RowsOfProbabilities {
       exceeding += 1
     }
     row += 1
+  }
+
+  /// Whether a token is kept on one side only, and not just because its probability is below the normal numbers.
+  private func isLostOrAdded(_ found: Double, _ expected: Double) -> Bool {
+    (found > 0) != (expected > 0) && found >= 0 && max(found, expected) >= leastNormal
   }
 
   private mutating func take(_ place: Int, share: Double) {

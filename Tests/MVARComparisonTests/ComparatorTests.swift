@@ -135,6 +135,17 @@ import Testing
       ).exceeding >= width)
   }
 
+  /// Whether numbers below the normal ones are kept depends on the engine; a normal number is not lost with them.
+  @Test func probabilitiesThatUnderflow() {
+    let expected = [1, 0x1p-126, 0x1p-130, 0x1p-149]
+    func compare(_ found: [Double]) -> Comparison {
+      Comparator.probabilities(
+        "p", found: ComparedValues(found, shape: [4]), expected: ComparedValues(expected, shape: [4]))
+    }
+    #expect(compare(expected).passes && compare([1, 0x1p-126, 0, 0]).passes)
+    #expect(compare([1, 0, 0x1p-130, 0x1p-149]).remarks == ["1 tokens are lost"])
+  }
+
   @Test func roundingAtAThreshold() {
     let (logits, shape) = ([2, 1, 1.0000001, -3] as [Double], [4])
     func compare(_ found: [Double], topK: Int = 2, topP: Double = 0) -> Comparison {

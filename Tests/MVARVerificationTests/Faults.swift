@@ -147,7 +147,7 @@ enum Faults {
     },
     Mutation(mvar, "segment.0.logits", "the images of the batch exchanged") { $0 = rolled($0, $1, axis: 0) },
     Mutation(mvar, ["losses"], "another loss", failing: ["segment.0.loss"]) {
-      try $0.scale("losses", after: "", by: 1.01)
+      try $0.scale("losses", after: "[", by: 1.01)
     },
     Mutation(mvar, ["grad_l2_norms"], "another norm of a gradient", failing: ["|segment.0.grad.pos_1LC|"]) {
       try $0.scale("grad_l2_norms", after: "\"pos_1LC\":", by: 1.001)
@@ -180,8 +180,8 @@ enum Faults {
     Mutation(sample, "cfg1.0.scale3.tokens", "the last token") { values, _ in
       values[values.count - 1] = values[values.count - 1] == 0 ? 1 : values[values.count - 1] - 1
     },
-    Mutation(sample, ["cfg2.7.scale0.logits"], "without guidance", failing: ["cfg2.7.scale0.logits"]) {
-      $0.set("cfg2.7.scale0.logits", try $0.tensor("cfg1.0.scale0.logits"))
+    Mutation(sample, ["cfg2.7.scale3.logits"], "without guidance", failing: ["cfg2.7.scale3.logits"]) {
+      $0.set("cfg2.7.scale3.logits", try $0.tensor("cfg1.0.scale3.logits"))
     },
     Mutation(sample, "cfg2.7.f_hat", "all zero") { values, _ in values = values.map { _ in 0 } },
     Mutation(sample, "cfg1.0.image01", "in −1 … 1 instead of 0 … 1") { values, _ in values = values.map { 2 * $0 - 1 }
