@@ -55,7 +55,7 @@ struct KernelCommandTests {
   func misshapen(_ description: String, _ cause: String) throws {
     try withTemporaryFolder { folder in
       let script = """
-        h='{"out":{"dtype":\(description)}}'
+        h='{"out":{"dtype":"\(description)}}'
         printf "\\\\$(printf %03o ${#h})\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0" > "$2"
         printf %s "$h" >> "$2"
         head -c "$(echo "$h" | sed 's/.*,\\([0-9]*\\)].*/\\1/')" /dev/zero >> "$2"

@@ -1,6 +1,6 @@
 // Memory for a tensor that a kernel is given, with guards around it. Everything is filled with 0xFF: NaN in every
 // floating-point type, −1 as an integer. So what a kernel reads outside of a tensor shows in its results, and what it
-// writes there, or never writes inside, is found afterwards. Beyond the guards lie pages that nothing may touch.
+// writes there, or never writes inside, is found afterwards. Beyond the guards lies memory that nothing may touch.
 
 import Foundation
 import MVARFiles
@@ -9,6 +9,8 @@ import MVARFiles
 final class GuardedBuffer {
   /// The byte that guards and new memory hold.
   static let filling: UInt8 = 0xff
+  /// How far the memory reaches that nothing may touch: a multiple of every page size.
+  private static let distance = 1 << 20
 
   /// The tensor's bytes, aligned to a page.
   let bytes: UnsafeMutableRawBufferPointer
@@ -22,16 +24,19 @@ final class GuardedBuffer {
   init(count: Int) throws {
     let page = Int(sysconf(Int32(_SC_PAGESIZE)))
     let size = max(page, 4096)
-    // page without access | guard | bytes, rounded up to pages | guard | page without access
+    // 1 MiB without access | guard | bytes, rounded up to pages | guard | 1 MiB without access
     let inner = (count + page - 1) / page * page + 2 * size
-    guard let start = mmap(nil, inner + 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0),
+    guard let start = mmap(nil, inner + 2 * Self.distance, PROT_NONE, MAP_PRIVATE | MAP_ANON, -1, 0),
       start != MAP_FAILED
     else { throw FileError("the tensors", "do not fit in memory: \(SystemError())") }
-    memset(start + page, Int32(Self.filling), inner)
-    mprotect(start, page, PROT_NONE)
-    mprotect(start + page + inner, page, PROT_NONE)
-    whole = UnsafeMutableRawBufferPointer(start: start, count: inner + 2 * page)
-    let first = start + page + size
+    whole = UnsafeMutableRawBufferPointer(start: start, count: inner + 2 * Self.distance)
+    guard mprotect(start + Self.distance, inner, PROT_READ | PROT_WRITE) == 0 else {
+      let error = SystemError()
+      munmap(start, whole.count)
+      throw FileError("the tensors", "do not fit in memory: \(error)")
+    }
+    memset(start + Self.distance, Int32(Self.filling), inner)
+    let first = start + Self.distance + size
     bytes = UnsafeMutableRawBufferPointer(start: first, count: count)
     before = UnsafeRawBufferPointer(start: first - size, count: size)
     after = UnsafeRawBufferPointer(start: first + count, count: inner - size - count)
