@@ -6,7 +6,8 @@ compared instead:
 
 - the support, the tokens with a probability above zero. A token may be kept
   on one side only if rounding decides: its logit is equal to the k-th largest
-  within rounding, or the mass below it is equal to 1 − p within rounding;
+  within rounding, or the mass below it is equal to 1 − p within rounding.
+  Probabilities below the smallest normal number may be zero on one side;
 - the sum of every row, which is 1;
 - the probabilities that are kept, each relative to its expected value.
 """
@@ -40,18 +41,18 @@ class FilterSettings:
 def compare_probabilities(
     name: str, found: Any, expected: Any,
     filter: Optional[FilterSettings] = None, bar: Optional[Bar] = None,
-    rounding: float = 2.0**-24,
+    rounding: float = 2.0**-24, least_normal: float = 2.0**-126,
 ) -> Comparison:
     """Compares rows of probabilities after a filter.
 
     Without ``filter`` the same tokens must be kept. ``bar`` is the limit of
     each probability that is kept, by default a part of itself. ``rounding``
     is half the distance between 1 and the next number in the precision of the
-    values found.
+    values found, ``least_normal`` its smallest normal number.
     """
     found = np.asarray(found, dtype=np.float64)
     expected = np.asarray(expected, dtype=np.float64)
-    bar = probability_bar(rounding) if bar is None else bar
+    bar = probability_bar(rounding, least_normal) if bar is None else bar
     shape = list(expected.shape)
     if found.shape != expected.shape:
         return failed(
@@ -67,7 +68,7 @@ def compare_probabilities(
     if values.not_finite is not None:
         return values
     width = shape[-1]
-    rows = _Rows(bar, max(1e-5, math.sqrt(width) * rounding))
+    rows = _Rows(bar, least_normal, max(1e-5, math.sqrt(width) * rounding))
     ours, right = found.reshape(-1, width), expected.reshape(-1, width)
     thresholds: List[Optional[_Thresholds]] = [None] * len(right)
     with np.errstate(all="ignore"):
@@ -86,10 +87,12 @@ def compare_probabilities(
         exceeding=rows.exceeding, remarks=rows.remarks + values.remarks)
 
 
-def probability_bar(rounding: float = 2.0**-24) -> Bar:
+def probability_bar(
+    rounding: float = 2.0**-24, least_normal: float = 2.0**-126
+) -> Bar:
     """The limit of a probability: a part of itself, since most are far below
     any absolute limit."""
-    return Bar(relative=max(1e-4, 16 * rounding), reason=(
+    return Bar(least_normal, max(1e-4, 16 * rounding), reason=(
         "of each probability that is kept; the same tokens are kept, and "
         "every row's sum is 1"))
 
@@ -97,8 +100,10 @@ def probability_bar(rounding: float = 2.0**-24) -> Bar:
 class _Rows:
     """Collects the findings of all rows."""
 
-    def __init__(self, bar: Bar, sum_tolerance: float) -> None:
+    def __init__(self, bar: Bar, least_normal: float,
+                 sum_tolerance: float) -> None:
         self.bar, self.sum_tolerance = bar, sum_tolerance
+        self.least_normal = least_normal
         self.place, self.share, self.exceeding = -1, -1.0, 0
         self.lost = self.added = self.excused = self.negative = 0
         self.row = self.start = self.wrong_sums = 0
@@ -106,16 +111,17 @@ class _Rows:
 
     def add(self, ours: np.ndarray, right: np.ndarray,
             thresholds: "Optional[_Thresholds]") -> None:
-        moved = (ours > 0) != (right > 0)
+        moved = ((ours > 0) != (right > 0)) & (ours >= 0)
+        moved &= np.maximum(ours, right) >= self.least_normal
         excused = np.zeros(ours.shape, dtype=bool)
         kept = right
         if thresholds is not None:
-            excused = moved & (ours >= 0) & thresholds.rounding_decides()
+            excused = moved & thresholds.rounding_decides()
             if excused.any():
                 kept = np.where(
                     ours > 0, thresholds.probabilities(ours, right), right)
         negative = ours < 0
-        wrong = ~excused & ~negative & moved
+        wrong = ~excused & moved
         share = np.abs(ours - kept) / limits(self.bar, kept)
         share[(ours == kept) | (excused & (ours == 0))] = 0.0
         share[negative | wrong] = math.inf
