@@ -64,6 +64,8 @@ package struct RowsOfBatchCase: OperatorCase {
   package let name = "operators on one sample of a batch"
   package let inputs: [Values]
   package let inputNames = ["x", "dy", "vectors", "map", "planes"]
+  /// The sum cancels.
+  package let cancellation = 4.0
   package let outputNames = [
     "silu", "dSilu", "geluTanh", "softmax", "dSoftmax", "layerNorm", "dLayerNorm", "adaptiveLayerNorm",
     "dAdaptiveLayerNorm", "gatedResidual", "linear", "dLinear", "l2Normalize", "neighborhoodAttention",

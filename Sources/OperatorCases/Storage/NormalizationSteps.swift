@@ -34,7 +34,7 @@ extension LayerNormCase: StoringCase {
   {
     let channels = inputs[0].shape[-1]
     var (y, dx): ([Inexact], [Inexact]) = ([], [])
-    for start in stride(from: 0, to: x[0].count, by: channels) {
+    for start in stride(from: 0, to: x[0].count, by: max(channels, 1)) {
       let row = NormalizedRow(x[0][start..<start + channels], epsilon: epsilon)
       let normalized = [Inexact](exact: row.values)
       y += normalized
@@ -126,7 +126,7 @@ extension L2NormalizeCase: StoringCase {
   {
     let channels = inputs[0].shape[-1]
     var (y, dx): ([Inexact], [Inexact]) = ([], [])
-    for start in stride(from: 0, to: x[0].count, by: channels) {
+    for start in stride(from: 0, to: x[0].count, by: max(channels, 1)) {
       let given = dy[0][start..<start + channels]
       let row = UnitRow(x[0][start..<start + channels], &store)
       y += row.unrounded
@@ -170,7 +170,7 @@ extension SplitHeadsCase: StoringCase {
     var parts = [[Inexact]](repeating: [], count: 3)
     var dx = [Inexact](repeating: 0.0, count: x[0].count)
     var dScale = [Inexact](repeating: 0.0, count: heads)
-    for place in 0..<x[0].count / width {
+    for place in 0..<x[0].count / max(width, 1) {
       let (token, part, head) = (place / (3 * heads), place / heads % 3, place % heads)
       let from = place * width
       let to = (token * heads + head) * width

@@ -20,7 +20,7 @@
 // | meanSquaredError, meanAbsoluteError | x − y and its square | element-wise kernels in a row |
 // | adamW | the state after the first of the two steps | it is the output of that step |
 // | transpose, concatenate, slice, filterLogits, embedding, upsampleNearest | nothing; forwards are copies | |
-// | silu, geluTanh, scale, addRows, sum, sumOfSquares, gumbelSoftmax | nothing | one kernel each |
+// | silu, geluTanh, multiply, addRows, sum, sumOfSquares, gumbelSoftmax | nothing | one kernel each |
 // | nearestCode, sampleTokens | nothing: integers | |
 
 import TensorCore
