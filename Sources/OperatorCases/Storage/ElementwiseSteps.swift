@@ -223,13 +223,13 @@ extension PairLossCase: StoringCase {
 }
 
 extension AdamWCase: StoringCase {
-  package var storedBetween: String? { "the state after the first of the two steps" }
+  package var storedBetween: String? { steps > 1 ? "the state after every step but the last" : nil }
 
   package func steps(_ x: [[Double]], _ dy: [[Double]], exact: OperatorResults, _ store: inout StoredSteps)
     -> StoredResults
   {
     var state = [x[0], x[2], x[3]].map { [Inexact](exact: $0) }
-    for step in settings.step...settings.step + 1 {
+    for step in settings.step..<settings.step + steps {
       if step > settings.step { state = state.map { store($0, .state) } }
       let (beta1, beta2) = (settings.betas[0], settings.betas[1])
       let rate = settings.learningRate / (1 - pow(beta1, Double(step)))

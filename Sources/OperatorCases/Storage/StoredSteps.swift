@@ -18,7 +18,7 @@
 // | areaResize, bicubicResize | the map between the two directions | two passes |
 // | crossEntropy | ln p and p | log-softmax may be a kernel of its own |
 // | meanSquaredError, meanAbsoluteError | x − y and its square | element-wise kernels in a row |
-// | adamW | the state after the first of the two steps | it is the output of that step |
+// | adamW | the state after every step but the last | it is the output of that step |
 // | transpose, concatenate, slice, filterLogits, embedding, upsampleNearest | nothing; forwards are copies | |
 // | silu, geluTanh, multiply, addRows, sum, sumOfSquares, gumbelSoftmax | nothing | one kernel each |
 // | nearestCode, sampleTokens | nothing: integers | |
