@@ -108,7 +108,7 @@ struct GoldenMakingTests {
   private func judge<B: Backend>(_ path: String, on engine: B.Type, _ what: String) throws
   where B.Device == HostDevice {
     let report = try Verifier<B>(on: HostDevice()).verify(path)
-    for row in report.rows where !row.passes { Issue.record("\(what), \(engine): \(row)") }
+    for row in report.rows where !row.passes && row.verdict != .notInFile { Issue.record("\(what), \(engine): \(row)") }
     #expect(report.passed >= 5, "\(what) has only \(report.passed) tensors")
   }
 
@@ -116,7 +116,9 @@ struct GoldenMakingTests {
   func otherSizes(_ name: String) throws {
     let configuration = try #require(Self.configurations.first { $0.0 == name }).1
     try withTemporaryFolder { folder in
-      for kind in GoldenModelKind.allCases where kind != .vqvae {
+      // Where every token sees only itself, there is no training to compare.
+      let left: Set<GoldenModelKind> = name == "no dense scale" ? [.vqvae, .train] : [.vqvae]
+      for kind in GoldenModelKind.allCases where !left.contains(kind) {
         let path = "\(folder)/any.\(kind.rawValue)"  // it needs no other file, and thus no name
         try maker.make(kind, configuration).write(to: path)
         try judge(path, on: CPU<Float>.self, "\(name), \(kind)")
@@ -165,6 +167,8 @@ struct GoldenMakingTests {
     } catch {
       #expect("\(error)".contains("use another seed, such as --seed 2"), "\(error)")
     }
+    let alone = try #require(Self.configurations.first { $0.0 == "no dense scale" }).1
+    #expect(throws: GoldenDraftError.self) { try maker.make(.train, alone) }
     for change: (inout GoldenConfiguration) -> Void in [
       { $0.heads = 5 }, { $0.kernel = 9 }, { $0.patchNums = [2, 3] }, { $0.ch = 33 }, { $0.depth = 0 },
     ] {

@@ -46,6 +46,12 @@ extension GoldenMaker {
 
   func training(_ inputs: GoldenInputs<B>, _ draft: inout GoldenDraft) throws {
     let model = try transformer(inputs.configuration)
+    guard model.configuration.scaleList.sides.indices.contains(where: { model.trajectory.keysPerQuery(of: $0) > 1 })
+    else {
+      throw GoldenDraftError(
+        "where every token sees only itself, queries and keys have no gradient, and rounding decides how AdamW moves "
+          + "their weights; use a larger window or a later refine step")
+    }
     let batch = try inputs.forcedBatch()
     try add(batch, &draft)
     var optimizer = GoldenOptimizer()
