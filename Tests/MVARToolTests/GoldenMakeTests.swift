@@ -87,7 +87,7 @@ struct GoldenMakeTests {
   }
 
   @Test(arguments: [
-    (["-o", "a.safetensors"], "use --operator or --all-cases"),
+    (["-o", "a.safetensors"], "use --operator, --all-cases, --model or --like"),
     (["--operator", "natten", "-o", "a.npz"], "there is no operator \"natten\"; `mvar golden list` shows all of them"),
     (["--all-cases", "--seed", "1", "-o", "a.npz"], "--seed is for random inputs, and --all-cases has none"),
     (["--operator", "silu", "--shape", "x", "-o", "a.npz"], "--shape is \"x\"; write something such as x=2,3,4"),
