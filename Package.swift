@@ -134,7 +134,8 @@ let package = Package(
         "MVARTestSupport",
       ]),
     // Runs the built program.
-    .testTarget(name: "MVARGPUCheckTests", dependencies: ["MVARTestSupport"], path: "Tests/GPUCheckTests"),
+    .testTarget(
+      name: "MVARGPUCheckTests", dependencies: ["OperatorCases", "MVARTestSupport"], path: "Tests/GPUCheckTests"),
     .testTarget(name: "MVARFilesTests", dependencies: ["MVARFiles", "MVARTestSupport"]),
     .testTarget(name: "MVARCheckpointsTests", dependencies: ["MVARCheckpoints", "MVARFiles", "MVARTestSupport"]),
     .testTarget(
