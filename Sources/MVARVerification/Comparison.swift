@@ -91,7 +91,8 @@ struct RowCollector {
 
   /// A trained parameter, of which the file may contain only the first elements.
   mutating func parameter(_ name: String, _ ours: ComparedValues, _ golden: StoredTensor, isPart: Bool) throws {
-    compare(name, isPart ? ours.prefix(golden.count) : ours, try ComparedValues(golden), GoldenBar.parameters)
+    let part = try isPart ? Self.part(of: ours, golden) : ours
+    compare(name, part, try ComparedValues(golden), GoldenBar.parameters)
   }
 
   /// Probabilities after a filter of logits.
@@ -150,16 +151,25 @@ struct RowCollector {
     norm: Double? = nil
   ) {
     judging(name) { rows in
-      let golden = try ComparedValues(golden())
+      let stored = try golden()
+      let (part, golden) = (try isPart ? Self.part(of: ours, stored) : ours, try ComparedValues(stored))
       var largest = golden.largest
       if isPart, let norm, norm.isFinite {
         largest = max(largest, abs(norm) / Double(max(ours.numbers.count, 1)).squareRoot())
       }
       let isZero = largest < GoldenBar.noise && golden.numbers.allSatisfy(\.isFinite)
       rows.compare(
-        name, isPart ? ours.prefix(golden.numbers.count) : ours, golden,
+        name, part, golden,
         isZero ? GoldenBar.trueZero : GoldenBar.gradients(rows.gradientTolerance, of: largest))
     }
+  }
+
+  /// The first elements of a tensor, as many as a file stores.
+  ///
+  /// - Throws: `FileError` when it stores none.
+  private static func part(of ours: ComparedValues, _ stored: StoredTensor) throws -> ComparedValues {
+    guard stored.count > 0 || ours.numbers.isEmpty else { throw FileError("is empty") }
+    return ours.prefix(stored.count)
   }
 
   /// A gradient's norm.

@@ -3,6 +3,7 @@
 import Foundation
 import MVAR
 import MVARCheckpoints
+import MVARFiles
 import TensorCore
 
 /// Why a golden file cannot be used.
@@ -29,7 +30,7 @@ struct GoldenFile {
     guard let kind = checkpoint.metadata["kind"] else {
       throw GoldenError(path, "has no `kind` in its metadata, so it is no file of golden values")
     }
-    self.kind = kind
+    self.kind = printable(kind, limit: 80)
   }
 
   /// The tensor with a name.

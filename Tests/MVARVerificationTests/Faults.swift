@@ -81,6 +81,11 @@ enum Faults {
     Mutation(ops, ["linear.grad.q"], "an extra gradient", notJudged: ["linear.grad.q"]) {
       $0.set("linear.grad.q", try StoredTensor([Float(1)], shape: [1]))
     },
+    Mutation(
+      ops, ["conv3x3_pad1.out", "conv3x3_pad1.grad.w"], "an attribute of another operator", notJudged: ["conv3x3_pad1"]
+    ) {
+      try $0.replace("\"conv3x3_pad1\": {}", "\"conv3x3_pad1\": {\"kernel\": 3}", in: "ops")
+    },
     Mutation(ops, ["nobody.out"], "an extra case without attributes", notJudged: ["nobody.out"]) {
       $0.set("nobody.out", try StoredTensor([Float(1)], shape: [1]))
     },
@@ -144,6 +149,12 @@ enum Faults {
     },
     Mutation(mvar, "segment.1.grad.blocks.0.ffn.fc1.weight.head", "all zero") { values, _ in
       values = values.map { _ in 0 }
+    },
+    Mutation(
+      mvar, ["segment.0.grad.blocks.0.ffn.fc2.weight.head"], "a part of a gradient without elements",
+      notJudged: ["segment.0.grad.blocks.0.ffn.fc2.weight.head"]
+    ) {
+      $0.set("segment.0.grad.blocks.0.ffn.fc2.weight.head", try StoredTensor([Float](), shape: [0]))
     },
     Mutation(mvar, "segment.0.logits", "the images of the batch exchanged") { $0 = rolled($0, $1, axis: 0) },
     Mutation(mvar, ["losses"], "another loss", failing: ["segment.0.loss"]) {

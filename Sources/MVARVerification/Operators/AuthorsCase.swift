@@ -27,7 +27,7 @@ package struct AuthorsCase {
     self.name = name
     self.file = file
     let kind = try AuthorsOperator(name: name)
-    let attributes = try AuthorsAttributes(description)
+    let attributes = try AuthorsAttributes(description, known: kind.attributeNames)
     letters = kind.letters.map(\.letter)
     hasGradients = letters.contains { file.checkpoint["\(name).grad.\($0)"] != nil }
     cotangent = file.checkpoint["\(name).grad_out"] == nil ? nil : try file.values("\(name).grad_out")

@@ -53,6 +53,19 @@ struct AuthorsOperator {
     fixed = attributes.map { OperatorAttribute($0, .integer($1)) }
   }
 
+  /// The attributes that the operator has in these files; any input x may be multiplied first.
+  var attributeNames: Set<String> {
+    let own: Set<String> =
+      switch operatorName {
+      case "groupNorm": ["groups", "eps"]
+      case "layerNorm": ["eps"]
+      case "crossEntropy": ["targets", "label_smoothing"]
+      case "neighborhoodAttention": ["kernel", "scale"]
+      default: []
+      }
+    return letters.contains { $0.letter == "x" } ? own.union(["pre_scale"]) : own
+  }
+
   /// The attributes of the catalog.
   ///
   /// - Parameter output: the shape of the output in the file, which says what maps are resized to.
@@ -96,10 +109,10 @@ struct AuthorsAttributes {
   /// The attribute of norms, if it is given.
   var epsilon: [OperatorAttribute] { eps.map { [OperatorAttribute("epsilon", .number($0))] } ?? [] }
 
+  /// - Parameter known: the attributes that the operator has.
   /// - Throws: `GoldenOperatorError` for an unknown attribute or one of the wrong kind.
-  init(_ description: JSONValue) throws {
+  init(_ description: JSONValue, known: Set<String>) throws {
     guard let given = description.object else { throw GoldenOperatorError("its attributes are no dictionary") }
-    let known: Set<String> = ["eps", "groups", "pre_scale", "targets", "label_smoothing", "kernel", "scale"]
     for (key, value) in given.sorted(by: { $0.key < $1.key }) where !known.contains(key) {
       try Self.checkRemark(key, value)
     }
