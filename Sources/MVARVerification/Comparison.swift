@@ -166,9 +166,9 @@ struct RowCollector {
 
   /// The first elements of a tensor, as many as a file stores.
   ///
-  /// - Throws: `FileError` when it stores none.
+  /// - Throws: `GoldenError` when it stores none.
   private static func part(of ours: ComparedValues, _ stored: StoredTensor) throws -> ComparedValues {
-    guard stored.count > 0 || ours.numbers.isEmpty else { throw FileError("is empty") }
+    guard stored.count > 0 || ours.numbers.isEmpty else { throw GoldenError("", "is empty") }
     return ours.prefix(stored.count)
   }
 
