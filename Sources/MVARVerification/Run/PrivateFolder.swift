@@ -17,7 +17,9 @@ final class PrivateFolder {
     guard !folder.contains(where: { $0 == "\t" || $0.isNewline }) else {
       throw FileError(folder, "no temporary folder can be made where a name has a tab or a line break")
     }
-    var template = Array("\(folder.hasSuffix("/") ? folder : folder + "/")mvar-kernel-XXXXXX".utf8CString)
+    // `mkdtemp` replaces six letters X at the end.
+    let place = "\(folder.hasSuffix("/") ? folder : folder + "/")mvar-kernel-" + String(repeating: "X", count: 6)
+    var template = Array(place.utf8CString)
     guard mkdtemp(&template) != nil else {
       throw FileError(folder, "no temporary folder can be made", system: errno)
     }
