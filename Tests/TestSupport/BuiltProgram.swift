@@ -36,7 +36,8 @@ package enum BuiltProgram {
   /// - Parameters:
   ///   - program: its path
   ///   - folder: where it runs
-  ///   - environment: all environment variables that it gets.
+  ///   - environment: all environment variables that it gets, besides those that choose OpenBLAS's kernels: it uses
+  ///     those of this process, since others add in another order, and the bytes would differ.
   package static func run(
     _ program: String, _ arguments: [String], in folder: String, environment: [String: String]
   ) throws -> Result {
@@ -52,7 +53,8 @@ package enum BuiltProgram {
     process.executableURL = URL(filePath: program)
     process.arguments = arguments
     process.currentDirectoryURL = URL(filePath: folder)
-    process.environment = environment
+    let kernels = ProcessInfo.processInfo.environment.filter { $0.key.hasPrefix("OPENBLAS_") }
+    process.environment = environment.merging(kernels) { given, _ in given }
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = handles[0]
     process.standardError = handles[1]
