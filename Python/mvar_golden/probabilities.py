@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, List, Optional
+from typing import Any, List, Optional, Tuple
 
 import numpy as np
 
@@ -78,12 +78,12 @@ def compare_probabilities(
                           for row in logits.reshape(-1, width)]
         for row in range(len(right)):
             rows.add(ours[row], right[row], thresholds[row])
-    place = max(rows.place, 0)
+    place, share = rows.worst
     mine, other = float(found.flat[place]), float(expected.flat[place])
     return replace(
-        values, verdict=Verdict.FAILED if rows.exceeding else Verdict.PASSED,
+        values, verdict=Verdict.PASSED if rows.is_right else Verdict.FAILED,
         coordinates=coordinates_of(place, shape), found=mine, expected=other,
-        absolute=abs(mine - other), share=rows.share,
+        absolute=abs(mine - other), share=share,
         exceeding=rows.exceeding, remarks=rows.remarks + values.remarks)
 
 
@@ -104,10 +104,10 @@ class _Rows:
                  sum_tolerance: float) -> None:
         self.bar, self.sum_tolerance = bar, sum_tolerance
         self.least_normal = least_normal
-        self.place, self.share, self.exceeding = -1, -1.0, 0
+        self.place, self.share, self.exceeding = 0, -1.0, 0
         self.lost = self.added = self.excused = self.negative = 0
         self.row = self.start = self.wrong_sums = 0
-        self.worst_row, self.worst_sum = 0, 1.0
+        self.worst_row, self.worst_start, self.worst_sum = 0, 0, 1.0
 
     def add(self, ours: np.ndarray, right: np.ndarray,
             thresholds: "Optional[_Thresholds]") -> None:
@@ -145,9 +145,20 @@ class _Rows:
         is_worse = abs(total - 1) > abs(self.worst_sum - 1)
         if is_worse or math.isnan(total):
             self.worst_row, self.worst_sum = self.row, total
-        if self.exceeding == 0:
-            self.place, self.share = self.start, math.inf
-        self.exceeding += 1
+            self.worst_start = self.start
+
+    @property
+    def is_right(self) -> bool:
+        """Whether every probability and every sum is right."""
+        return self.exceeding == 0 and self.wrong_sums == 0
+
+    @property
+    def worst(self) -> Tuple[int, float]:
+        """The probability that uses most of its limit; where only sums are
+        wrong, the first one of the worst row."""
+        if self.exceeding == 0 and self.wrong_sums > 0:
+            return self.worst_start, math.inf
+        return self.place, self.share
 
     @property
     def remarks(self) -> List[str]:

@@ -186,6 +186,7 @@ def probabilities(generator: np.random.Generator) -> Iterator[Dict[str, Any]]:
             "one more token": filtered(logits, top_k and top_k + 1,
                                        top_p and top_p + 0.08),
             "not normalized": right * 1.01,
+            "only the sums": right * (1 + 5e-5),
             "a lost token": put(right, first, 0.0),
             "a negative one": put(right, 8 + last, -0.1),
             "NaN": put(right, 3, NAN),

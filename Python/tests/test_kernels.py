@@ -9,6 +9,7 @@ import numpy as np
 from mvar_golden import (
     ArrayKind, Bar, GoldenError, GoldenMismatch, NotSupported, Verdict,
     assert_close, check, make_case, write_golden)
+from mvar_golden.random_numbers import TOKEN, uniform
 from mvar_golden.safetensors import bfloat16_bits
 
 from .support import KERNELS, FolderTestCase, largest, scaled, split
@@ -178,6 +179,51 @@ class KernelTests(FolderTestCase):
         # Far, out of range, and at exactly the same distance.
         for codes in ((2, 0, 0), (0, 2, 0), (9, 0, 0), (0, 0, 3)):
             self.assertFalse(verdict(*codes).passes)
+
+    def test_tokens_at_the_boundary(self) -> None:
+        # Two tokens whose boundary is at the random number: once within the
+        # rounding of single precision, once two percent beside it.
+        numbers = [uniform(3, 1, TOKEN, 5 + n) for n in range(2)]
+        logits = np.array([[[0, math.log(1 / u - 1) + shift]
+                            for u, shift in zip(numbers, (0, 0.1))]] * 2)
+        logits = np.float32(logits)
+        logits[0] = [[2, -np.inf], [2, 0]]
+
+        def sample(inputs, attributes, grad_outputs):
+            x = inputs["logits"].astype(float)
+            sums = np.exp(x - x.max(axis=-1, keepdims=True)).cumsum(axis=-1)
+            r = np.array([[uniform(attributes["seed"], b, TOKEN,
+                                   attributes["firstPosition"] + n)
+                           for n in range(2)] for b in range(2)])
+            return (sums > r[..., None] * sums[..., -1:]).argmax(axis=-1)
+
+        path = self.path("tokens.safetensors")
+        write_golden(path, [make_case(
+            "tokens", "sampleTokens", sample, {"logits": logits},
+            {"seed": 3, "firstPosition": 5}, None, lambda values: Bar())])
+        right = sample({"logits": logits}, {"seed": 3, "firstPosition": 5}, 0)
+
+        def verdict(*changes):
+            tokens = right.copy()
+            for row, position, token in changes:
+                tokens[row, position] = token
+            row, = check(lambda x, a, d: tokens, file=path)
+            return row
+
+        self.assertTrue(verdict().passes)
+        close = verdict((1, 0, 1 - right[1, 0]))
+        self.assertTrue(close.passes)
+        self.assertIn("1 of 4 differ, each within rounding", close.remarks)
+        # Far, out of range, and a token of probability zero.
+        for change in ((1, 1, 1 - right[1, 1]), (1, 0, 2), (1, 0, -1),
+                       (0, 0, 1)):
+            self.assertFalse(verdict(change).passes, change)
+
+    def test_random_numbers(self) -> None:
+        # Those that the description of the format lists.
+        self.assertEqual(
+            [uniform(0, 0, 2, index) for index in range(3)],
+            [0.3476322189671919, 0.025389417191036046, 0.6686388835078105])
 
     def test_kernels_that_stop(self) -> None:
         def crash(inputs, attributes, grad_outputs):

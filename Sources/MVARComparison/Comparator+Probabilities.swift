@@ -59,11 +59,11 @@ extension Comparator {
         found.numbers[range], expected.numbers[range],
         filter.map { FilterThresholds($0.logits.numbers[range], topK: $0.topK, topP: $0.topP, rounding: rounding) })
     }
-    let place = rows.worst.place
-    let (ours, right) = (found.numbers[place], expected.numbers[place])
+    let worst = rows.worst
+    let (ours, right) = (found.numbers[worst.place], expected.numbers[worst.place])
     return Comparison(
-      name, rows.exceeding == 0 ? .passed : .failed, coordinates: coordinates(of: place, in: expected.shape),
-      found: ours, expected: right, absolute: abs(ours - right), relative: values.relative, share: rows.worst.share,
+      name, rows.isRight ? .passed : .failed, coordinates: coordinates(of: worst.place, in: expected.shape),
+      found: ours, expected: right, absolute: abs(ours - right), relative: values.relative, share: worst.share,
       exceeding: rows.exceeding, count: expected.numbers.count, bar: bar, remarks: rows.remarks + values.remarks)
   }
 
@@ -84,13 +84,14 @@ private struct RowsOfProbabilities {
   let bar: Bar
   let leastNormal: Double
   let sumTolerance: Double
-  private(set) var worst = (place: 0, share: -1.0)
+  /// How many probabilities are outside the bar.
   private(set) var exceeding = 0
+  private var worstProbability = (place: 0, share: -1.0)
   private var lost = 0
   private var added = 0
   private var excused = 0
   private var negative = 0
-  private var worstSum = (row: 0, sum: 1.0)
+  private var worstSum = (row: 0, start: 0, sum: 1.0)
   private var wrongSums = 0
   private var row = 0
 
@@ -126,11 +127,17 @@ private struct RowsOfProbabilities {
     }
     if !(abs(sum - 1) <= sumTolerance) {
       wrongSums += 1
-      if abs(sum - 1) > abs(worstSum.sum - 1) || sum.isNaN { worstSum = (row, sum) }
-      if exceeding == 0 { worst = (expected.startIndex, .infinity) }
-      exceeding += 1
+      if abs(sum - 1) > abs(worstSum.sum - 1) || sum.isNaN { worstSum = (row, expected.startIndex, sum) }
     }
     row += 1
+  }
+
+  /// Whether every probability and every sum is right.
+  var isRight: Bool { exceeding == 0 && wrongSums == 0 }
+
+  /// The probability that uses most of its limit; where only sums are wrong, the first one of the worst row.
+  var worst: (place: Int, share: Double) {
+    exceeding == 0 && wrongSums > 0 ? (worstSum.start, .infinity) : worstProbability
   }
 
   /// Whether a token is kept on one side only, and not just because its probability is below the normal numbers.
@@ -140,7 +147,7 @@ private struct RowsOfProbabilities {
 
   private mutating func take(_ place: Int, share: Double) {
     if !(share <= 1) { exceeding += 1 }
-    if share > worst.share { worst = (place, share) }
+    if share > worstProbability.share { worstProbability = (place, share) }
   }
 
   var remarks: [String] {

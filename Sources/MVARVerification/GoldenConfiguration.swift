@@ -1,5 +1,6 @@
 // The `config` of a golden file: the sizes of both models, and the seed that their weights are computed from.
 
+import Foundation
 import MVAR
 
 /// The `config` of a golden file; by default that of `tiny`.
@@ -62,6 +63,39 @@ public struct GoldenConfiguration: Codable, Hashable, Sendable {
       vocabulary: vocab, codeWidth: z, channels: ch, scaleList: try ScaleList(patchNums),
       phiSharing: shareQuantResi == 0 ? .none : shareQuantResi == 1 ? .full : .partial(shareQuantResi),
       normalizesCodes: znorm ?? false)
+  }
+
+  /// The largest value of a size; that of a depth is `greatestDepth`.
+  private static let greatestSize = 1 << 24
+  private static let greatestDepth = 1 << 12
+
+  /// Checks that models of these sizes can be built on this machine.
+  ///
+  /// - Throws: `ConfigurationError` with the first size that is out of range, or with the memory that the parameters need
+  ///   in single precision, if this machine has less.
+  func check() throws {
+    let sizes = [
+      ("vocab", vocab), ("z", z), ("ch", ch), ("classes", classes), ("embed", embed), ("heads", heads),
+      ("kernel", kernel ?? 1),
+    ]
+    for (name, value) in sizes where !(1...Self.greatestSize).contains(value) {
+      throw ConfigurationError("`\(name)` is \(value), which is not 1 to \(Self.greatestSize)")
+    }
+    guard (1...Self.greatestDepth).contains(depth) else {
+      throw ConfigurationError("`depth` is \(depth), which is not 1 to \(Self.greatestDepth)")
+    }
+    guard (0...Self.greatestSize).contains(shareQuantResi) else {
+      throw ConfigurationError("`share_quant_resi` is \(shareQuantResi), which is not 0 to \(Self.greatestSize)")
+    }
+    // The parameters do not depend on what tokens see.
+    let (transformer, tokenizer) = (try transformer(.blockCausal), try tokenizer())
+    try transformer.validate()
+    try tokenizer.validate()
+    let bytes = 4 * (TransformerCost(transformer).parameters + TokenizerCost(tokenizer).parameters)
+    guard bytes <= Double(ProcessInfo.processInfo.physicalMemory) else {
+      let gibibytes = (bytes / 0x1p30).rounded(.up)
+      throw ConfigurationError("models of these sizes have \(Int(gibibytes)) GiB of parameters, more than this machine")
+    }
   }
 
   /// The configuration as the files of the baseline state it, which has neither windows nor segments.

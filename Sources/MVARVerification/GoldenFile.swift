@@ -59,7 +59,9 @@ struct GoldenFile {
   func metadata<Value: Decodable>(_ key: String, as type: Value.Type) throws -> Value {
     guard let text = checkpoint.metadata[key] else { throw GoldenError(path, "has no `\(key)` in its metadata") }
     do {
-      return try JSONDecoder().decode(type, from: Data(text.utf8))
+      return try JSONDecoder.decodeDistinct(type, from: Data(text.utf8))
+    } catch let error as RepeatedKeyError {
+      throw GoldenError(path, "`\(key)` in its metadata \(error)")
     } catch {
       throw GoldenError(path, "`\(key)` in its metadata is not what its kind needs")
     }
@@ -71,7 +73,17 @@ struct GoldenFile {
   }
 
   /// The model's configuration.
-  func configuration() throws -> GoldenConfiguration { try metadata("config", as: GoldenConfiguration.self) }
+  ///
+  /// - Throws: `GoldenError` where there is none, or none of which models can be built here.
+  func configuration() throws -> GoldenConfiguration {
+    let configuration = try metadata("config", as: GoldenConfiguration.self)
+    do {
+      try configuration.check()
+    } catch {
+      throw GoldenError(path, "`config` in its metadata: \(error)")
+    }
+    return configuration
+  }
 
   /// The transformer of the file, with seeded weights.
   func transformer<B: Backend>(_ attention: AttentionPattern = .mvar, on device: B.Device) throws

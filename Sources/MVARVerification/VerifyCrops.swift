@@ -19,7 +19,7 @@ extension Verifier {
   /// A list of crops or of schedules.
   func verifyJSON(_ path: String) throws -> ComparisonReport {
     let data = Data(try RegularFile.contents(of: path))
-    if let crops = try? JSONDecoder().decode(GoldenCrops.self, from: data).crops {
+    if let crops = try? JSONDecoder.decodeDistinct(GoldenCrops.self, from: data).crops {
       return try verify(crops, of: path)
     }
     return try verifySchedules(path, data)

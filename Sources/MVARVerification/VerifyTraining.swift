@@ -4,6 +4,7 @@
 import Foundation
 import MVAR
 import MVARComparison
+import MVARFiles
 import MVARTraining
 import TensorCore
 
@@ -62,7 +63,12 @@ extension Verifier {
   }
 
   func verifySchedules(_ path: String, _ data: Data) throws -> ComparisonReport {
-    guard let schedules = try? JSONDecoder().decode([GoldenSchedule].self, from: data) else {
+    let schedules: [GoldenSchedule]
+    do {
+      schedules = try JSONDecoder.decodeDistinct([GoldenSchedule].self, from: data)
+    } catch let error as RepeatedKeyError {
+      throw GoldenError(path, "\(error)")
+    } catch {
       throw GoldenError(path, "is no list of crops or of schedules")
     }
     var rows = RowCollector(limits)

@@ -135,6 +135,22 @@ import Testing
       ).exceeding >= width)
   }
 
+  /// Probabilities that are each within their bar, but whose sum is not 1, are no probabilities outside the bar.
+  @Test func onlyTheSumIsWrong() {
+    let expected = [0.5, 0.25, 0.25, 0, 0.5, 0.5, 0, 0]
+    let found = expected.enumerated().map { $0 < 4 ? $1 : $1 * (1 + 5e-5) }
+    let row = Comparator.probabilities(
+      "p", found: ComparedValues(found, shape: [2, 4]), expected: ComparedValues(expected, shape: [2, 4]))
+    #expect(row.verdict == .failed && row.exceeding == 0 && row.count == 8 && row.coordinates == [1, 0])
+    #expect(row.share == .infinity && row.remarks.count == 1)
+    #expect(row.remarks.first?.hasPrefix("1 of 2 rows do not sum to 1, row 1 to 1.00005") == true)
+    // Next to a probability outside its bar, that one is shown, and it alone is counted.
+    let other = Comparator.probabilities(
+      "p", found: ComparedValues([0.4] + found.dropFirst(), shape: [2, 4]),
+      expected: ComparedValues(expected, shape: [2, 4]))
+    #expect(other.exceeding == 1 && other.coordinates == [0, 0] && other.remarks.count == 1)
+  }
+
   /// Whether numbers below the normal ones are kept depends on the engine; a normal number is not lost with them.
   @Test func probabilitiesThatUnderflow() {
     let expected = [1, 0x1p-126, 0x1p-130, 0x1p-149]

@@ -51,7 +51,7 @@ struct GoldenMakeTests {
   @Test("All cases pass on cpu and reference")
   func allCases() throws {
     try withTemporaryFolder { folder in
-      for (dtype, file) in [("float32", "a.safetensors"), ("bfloat16", "b.npz")] {
+      for (dtype, file) in [("float32", "a.safetensors"), ("bfloat16", "b.npz"), ("float64", "d.safetensors")] {
         let made = try golden(["make", "--all-cases", "-o", file, "--dtype", dtype], in: folder)
         #expect(made.code == 0 && made.errors.isEmpty && made.output.hasPrefix("\(file): "), "\(made)")
         for device in ["cpu", "reference"] {

@@ -22,8 +22,10 @@ struct GoldenModelCommandTests {
   @Test("a file is made, judged and named in a sentence")
   func make() throws {
     try withTemporaryFolder { folder in
-      for kind in ["mvar", "sample", "filter", "train", "var"] {
-        let file = "x.\(kind).safetensors"
+      for (kind, ending) in [
+        ("mvar", "safetensors"), ("sample", "npz"), ("filter", "safetensors"), ("train", "npz"), ("var", "safetensors"),
+      ] {
+        let file = "x.\(kind).\(ending)"
         let made = try run(["make", "--model", kind, "-o", file] + Self.sizes, in: folder)
         #expect(made.code == 0 && made.errors == "", "\(made)")
         #expect(made.output.hasPrefix("\(file): ") && made.output.contains(" tensors"))
@@ -31,6 +33,47 @@ struct GoldenModelCommandTests {
         let judged = try Tool.run(["verify", file], in: folder)
         #expect(judged.code == 0, "\(judged)")
       }
+      let all = try Tool.run(["verify", ".", "--summary"], in: folder)
+      #expect(all.code == 0 && all.output.hasSuffix(" 0 failed, 0 not checked in 5 files\n"), "\(all)")
+    }
+  }
+
+  @Test(
+    "a configuration of no model, or of one that is too large, is refused before it is built",
+    arguments: [
+      ("vocab", "1000000000"), ("vocab", "0"), ("depth", "9223372036854775807"), ("embed", "-64"),
+      ("ch", "4611686018427387904"),
+      ("classes", "16000000"), ("share_quant_resi", "-1"), ("refine", "9"), ("heads", "0"),
+      ("z", "9223372036854775807"),
+      ("patch_nums", "[]"), ("patch_nums", "[1, 9223372036854775807]"), ("kernel", "0"),
+    ])
+  func hostileConfigurations(key: String, value: String) throws {
+    try withTemporaryFolder { folder in
+      let file = try Checkpoint.open(Fixtures.path("golden/tiny.mvar.safetensors"))
+      let text = try #require(file.metadata["config"])
+      var entries = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+      entries[key] = try JSONSerialization.jsonObject(with: Data(value.utf8), options: .fragmentsAllowed)
+      if key == "classes" { entries["embed"] = 1 << 20 }
+      var metadata = file.metadata
+      metadata["config"] = String(decoding: try JSONSerialization.data(withJSONObject: entries), as: UTF8.self)
+      try SafetensorsWriter.write(file.tensors, metadata: metadata, to: "\(folder)/x.safetensors")
+      let result = try run(["check", "x.safetensors"], in: folder)
+      #expect(result.code == 2 && result.errors.contains("`config` in its metadata: "), "\(result)")
+    }
+  }
+
+  @Test("a key that occurs twice in the metadata is named")
+  func repeatedKeys() throws {
+    try withTemporaryFolder { folder in
+      let file = try Checkpoint.open(Fixtures.path("golden/tiny.mvar.safetensors"))
+      var metadata = file.metadata
+      metadata["config"] = try #require(file.metadata["config"]).replacing(
+        "{", with: "{\"depth\": 1, ", maxReplacements: 1)
+      try SafetensorsWriter.write(file.tensors, metadata: metadata, to: "\(folder)/x.safetensors")
+      let result = try run(["check", "x.safetensors"], in: folder)
+      #expect(
+        result.code == 2 && result.errors.contains("`config` in its metadata holds the key \"depth\" twice"),
+        "\(result)")
     }
   }
 
@@ -60,10 +103,14 @@ struct GoldenModelCommandTests {
       let dump = [
         "dump", "--model", "sizes.safetensors", "--class", "2", "--cfg", "2", "--scales", "0:3", "--gradients",
       ]
-      for device in ["cpu", "reference"] {
-        let result = try run(dump + ["--device", device, "-o", "\(device).safetensors"], in: folder)
+      for (device, file) in [
+        ("cpu", "cpu.safetensors"), ("reference", "reference.safetensors"), ("reference", "reference.npz"),
+      ] {
+        let result = try run(dump + ["--device", device, "-o", file], in: folder)
         #expect(result.code == 0 && result.output.hasSuffix(" tensors of scales 0:3\n"), "\(result)")
       }
+      let formats = try run(["diff", "reference.npz", "reference.safetensors", "--first"], in: folder)
+      #expect(formats.code == 0, "\(formats)")
       let same = try run(["diff", "reference.safetensors", "cpu.safetensors"], in: folder)
       #expect(same.code == 0, "\(same)")
       try plant(in: "\(folder)/cpu.safetensors", "scale.2.blocks.1.fc1")

@@ -11,14 +11,14 @@ extension Checkpoint {
 
   /// The metadata: that of a safetensors file, or that in the member of an npz file.
   ///
-  /// - Throws: `FileError` if the member is no JSON object from text to text.
+  /// - Throws: `FileError` if the member is no JSON object from text to text with distinct keys.
   package func goldenMetadata() throws -> [String: String] {
     guard metadata.isEmpty, let stored = self[Self.metadataMember] else { return metadata }
     let bytes = try stored.integers().compactMap { UInt8(exactly: $0) }
     guard bytes.count == stored.count,
-      let metadata = try? JSONDecoder().decode([String: String].self, from: Data(bytes))
+      let metadata = try? JSONDecoder.decodeDistinct([String: String].self, from: Data(bytes))
     else {
-      throw FileError(path, "its \(Self.metadataMember) is no JSON object from text to text")
+      throw FileError(path, "its \(Self.metadataMember) is no JSON object from text to text with distinct keys")
     }
     return metadata
   }
@@ -40,10 +40,13 @@ struct MetadataBars: Sendable {
   init(_ metadata: [String: String], of path: String) throws {
     func decode<Value: Decodable>(_ key: String, _ type: Value.Type) throws -> Value? {
       guard let text = metadata[key] else { return nil }
-      guard let value = try? JSONDecoder().decode(type, from: Data(text.utf8)) else {
+      do {
+        return try JSONDecoder.decodeDistinct(type, from: Data(text.utf8))
+      } catch let error as RepeatedKeyError {
+        throw FileError(path, "`\(key)` in its metadata \(error)")
+      } catch {
         throw FileError(path, "`\(key)` in its metadata is not what bars are read from")
       }
-      return value
     }
     for (name, operation) in try decode("ops", [String: Case].self) ?? [:] {
       for (tensor, bar) in operation.bars ?? [:] { bars["\(name).\(tensor)"] = bar }

@@ -26,10 +26,10 @@ public struct GoldenDraft: Sendable {
   /// A draft with nothing but metadata.
   init(metadata: [String: String]) { self.metadata = metadata }
 
-  /// Writes the file.
+  /// Writes the file, replacing an old one only when complete: npz if the path ends in `.npz`, safetensors otherwise.
   ///
   /// - Throws: `FileError` when it cannot be written.
-  public func write(to path: String) throws { try SafetensorsWriter.write(tensors, metadata: metadata, to: path) }
+  public func write(to path: String) throws { try GoldenFormat.write(tensors, metadata: metadata, to: path) }
 
   // MARK: Tensors
 

@@ -62,6 +62,7 @@ public struct GoldenMaker<B: Backend>: Sendable where B.Device: Sendable {
 
   private func make(_ kind: GoldenModelKind, _ inputs: GoldenInputs<B>) throws -> GoldenDraft {
     let configuration = inputs.configuration
+    try configuration.check()
     try configuration.transformer(kind == .var ? .blockCausal : .mvar).validate()
     try configuration.tokenizer().validate()
     var draft = GoldenDraft(metadata: ["format": "2", "kind": kind.rawValue, "producer": producer])

@@ -66,8 +66,7 @@ public struct GoldenOperatorWriter {
     }
   }
 
-  /// Writes the file, replacing an old one only when complete: NumPy's format if the path ends in `.npz`, safetensors
-  /// otherwise.
+  /// Writes the file, replacing an old one only when complete: npz if the path ends in `.npz`, safetensors otherwise.
   ///
   /// - Throws: `FileError` if it cannot be written.
   public func write(to path: String) throws {
@@ -76,16 +75,7 @@ public struct GoldenOperatorWriter {
       "ops": try JSONValue.object(operators).text(),
     ]
     metadata["seed"] = seed.map { "\($0)" }
-    guard path.lowercased().hasSuffix(".npz") else {
-      return try SafetensorsWriter.write(tensors, metadata: metadata, to: path)
-    }
-    let text = try JSONValue.object(metadata.mapValues { .string($0) }).text()
-    // NumPy has no bfloat16; every number of it is one of float32.
-    let arrays = try tensors.map { name, tensor in
-      (name, try tensor.scalarType == .bfloat16 ? tensor.converted(to: .float32) : tensor)
-    }
-    try NPZWriter.write(
-      [(Checkpoint.metadataMember, try StoredTensor(Array(text.utf8), shape: [text.utf8.count]))] + arrays, to: path)
+    try GoldenFormat.write(tensors, metadata: metadata, to: path)
   }
 }
 

@@ -53,6 +53,12 @@ package struct GoldenOperators {
     return precision
   }
 
+  /// Whether a path names a file of operators that only double precision can pass.
+  package static func needDoublePrecision(_ path: String) -> Bool {
+    guard path.hasSuffix(".safetensors") || path.hasSuffix(".npz") else { return false }
+    return (try? GoldenOperators(path: path))?.precision == .float64
+  }
+
   /// The names of the cases in the file.
   package var names: [String] { descriptions.keys.sorted() }
 

@@ -76,9 +76,17 @@ enum Engine {
   }
 
   /// Runs a task where `reference` is the double-precision engine, as the ground truth.
-  func runAsTruth<Task: EngineTask>(_ task: Task) throws -> Task.Output {
-    if case .reference = self { return try task.run(on: Reference<Double>.self, device: LocalDevice()) }
-    return try run(task)
+  ///
+  /// - Parameter inDoublePrecision: whether `cpu` computes in double precision as well.
+  /// - Throws: `Failure` when that is needed on a GPU, or what the task throws.
+  func runAsTruth<Task: EngineTask>(_ task: Task, inDoublePrecision: Bool = false) throws -> Task.Output {
+    switch self {
+    case .reference: return try task.run(on: Reference<Double>.self, device: LocalDevice())
+    case .cpu where inDoublePrecision: return try task.run(on: CPU<Double>.self, device: LocalDevice())
+    case .cuda where inDoublePrecision:
+      throw Failure("is in double precision, and the cuda engine computes in single precision; use cpu or reference")
+    default: return try run(task)
+    }
   }
 }
 

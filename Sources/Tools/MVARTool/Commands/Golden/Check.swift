@@ -85,7 +85,9 @@ struct CheckOptions: ParsableArguments {
   /// Checks a file in this process.
   private func report(_ file: String, on engine: Engine) throws -> ComparisonReport {
     do {
-      return try engine.runAsTruth(FileCheck(file: file, photos: photos, limits: comparison.limits))
+      return try engine.runAsTruth(
+        FileCheck(file: file, photos: photos, limits: comparison.limits),
+        inDoublePrecision: GoldenOperators.needDoublePrecision(file))
     } catch {
       return .unusable([file], error)
     }
@@ -106,9 +108,9 @@ struct CheckOptions: ParsableArguments {
     }
     let lists = ["schedules.json", "photos/crops.json"]
     let found =
-      names.filter { $0.hasSuffix(".safetensors") }
+      names.filter { name in GoldenFormat.endings.contains { name.lowercased().hasSuffix($0) } }
       + lists.filter { FileManager.default.fileExists(atPath: "\(folder)/\($0)") }
-    guard !found.isEmpty else { throw FileError(path, "the folder holds no golden files (*.safetensors)") }
+    guard !found.isEmpty else { throw FileError(path, "the folder holds no golden files (*.safetensors, *.npz)") }
     return found.map { "\(folder)/\($0)" }
   }
 }

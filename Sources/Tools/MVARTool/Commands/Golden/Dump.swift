@@ -66,7 +66,7 @@ extension Golden {
     @Option(parsing: .unconditional, help: "The largest dump in MiB.")
     var limit = 1024
 
-    @Option(name: [.short, .long], parsing: .unconditional, help: "The file to write (.safetensors).")
+    @Option(name: [.short, .long], parsing: .unconditional, help: "The file to write (.safetensors or .npz).")
     var output: String
 
     @OptionGroup var sampling: SamplerOptions<Defaults>
@@ -89,7 +89,7 @@ extension Golden {
 
     func checkOutputs() throws {
       try OutputFile.check(
-        output, endings: [".safetensors"], keeping: [model, tokenizer, image].compactMap { $0 })
+        output, endings: GoldenFormat.endings, keeping: [model, tokenizer, image].compactMap { $0 })
     }
 
     mutating func run() throws {

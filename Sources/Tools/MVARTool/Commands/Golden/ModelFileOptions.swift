@@ -150,7 +150,7 @@ struct ModelFileOptions: ParsableArguments {
 
   /// Makes the file, writes it, and says how near its tokens are to being others.
   func run(seed: UInt64, output: String) throws {
-    try OutputFile.check(output, endings: [".safetensors"], keeping: [like].compactMap { $0 })
+    try OutputFile.check(output, endings: GoldenFormat.endings, keeping: [like].compactMap { $0 })
     let draft = try make(seed: seed)
     try draft.write(to: output)
     let margin = draft.margin.smallest
