@@ -9,8 +9,10 @@
 //
 // Where tensors are stored in half precision, every result is rounded once: that part grows with the value. What a
 // kernel may also round between its steps (the table in Storage/StoredSteps.swift) is followed to the results by running
-// error analysis (Storage/Inexact.swift), every rounding at its worst. So a kernel that rounds no more than the table
-// says passes whatever the signs of its roundings are, and nothing is added for safety.
+// error analysis (Storage/Inexact.swift): every rounding at its worst or, where that is less, six times the root of the
+// sum of their squares. So a kernel that rounds no more than the table says passes, and nothing is added for safety.
+//
+// Where a tolerance is as large as the largest value, zeros would pass: such a case judges no kernel of that precision.
 
 import MVARComparison
 import TensorCore
@@ -91,7 +93,8 @@ extension OperatorCase {
     let between = (self as? any StoringCase)?.storedBetween.map { ", and what may be stored between (\($0))" }
     return Bar(
       absolute: single.absolute + best.absolute, relative: best.relative,
-      "every result rounded to \(format.name)\(between ?? ""), each rounding at its worst; \(single.reason)")
+      "every result rounded to \(format.name)\(between ?? ""), each rounding at its worst or six times their root sum "
+        + "of squares; \(single.reason)")
   }
 
   private func obstacle(_ largest: Double, _ bars: [Bar], _ format: StorageFormat) -> String? {

@@ -62,18 +62,15 @@ import Testing
     }
   }
 
-  /// A kernel that returns zeros or the wrong sign fails wherever there is something to compute.
-  ///
-  /// Except for the gradient of a logit scale, one sum over all tokens and channels whose terms may cancel, so that their
-  /// roundings exceed what is left; `mistakes` shows that other cases of the operator judge it.
+  /// A kernel that returns zeros or the wrong sign fails wherever there is something to compute. The gradient of a logit
+  /// scale is one sum over all tokens and channels, whose terms may cancel.
   @Test("No tolerance is as large as the values", arguments: OperatorCases.all, stored)
   func tolerancesAreTight(operatorCase: any OperatorCase, precision: ComputedPrecision) throws {
     let expectation = try operatorCase.expectation(precision)
     guard expectation.obstacle == nil else { return }
     for tensor in expectation.tensors where tensor.values.largest > 0.02 * tensor.size {
-      if tensor.name == "gradient of logitScale" { continue }
       let share = tensor.bar.limit(at: tensor.values.largest) / tensor.values.largest
-      #expect(share < 0.5, "\(operatorCase), \(tensor.name): \(tensor.bar)")
+      #expect(share < (tensor.name == "gradient of logitScale" ? 0.75 : 0.5), "\(operatorCase), \(tensor.name): \(tensor.bar)")
     }
   }
 

@@ -88,6 +88,9 @@ extension GoldenCase {
     let rounded = operatorCase.cotangents(shapes).map { $0.map(precision.rounded) }
     let expectation = try operatorCase.expectation(precision.computed, cotangents: rounded)
     if let obstacle = expectation.obstacle { throw OperatorCaseError(obstacle) }
+    if let tensor = expectation.tensors.first(where: { $0.values.numbers.contains(where: \.isNaN) }) {
+      throw OperatorCaseError("the \(tensor.name) is not a number, with which nothing can be compared")
+    }
     cotangents = specification.hasBackward ? rounded : []
     let outputs = zip(specification.partNames("out"), zip(specification.outputs, expectation.outputs))
     parts =

@@ -182,21 +182,62 @@ package struct NearestCodeCase: OperatorCase {
 
   static var all: [any OperatorCase] {
     var random = RandomValues(seed: 35)
-    return [CodeMetric.euclidean, .cosine].flatMap { metric in
-      [(vectors: [1, 2] as Shape, codes: 3), ([2, 5, 7], 65), ([33, 17], 33)].map { vectors, codes in
-        // Vectors near codes, and every code twice: the first of equal ones wins.
-        let codebook = random.normal([codes, vectors[-1]])
-        let near = random.normal(vectors, deviation: 0.01).numbers.enumerated().map { place, noise in
-          codebook.numbers[(place + vectors[-1] * (place / vectors[-1])) % codebook.shape.count] + noise
-        }
-        return NearestCodeCase(
-          name: "nearestCode \(vectors) among \(2 * codes), \(metric)",
-          inputs: [
-            Values(near, shape: vectors),
-            Values(codebook.numbers + codebook.numbers, shape: [2 * codes, vectors[-1]]),
-          ], metric: metric)
-      }
+    let sizes: [(vectors: Shape, codes: Int)] = [([1, 2], 3), ([2, 5, 7], 65), ([33, 17], 33)]
+    return sizes.map { twins(of: eighths(random.normal([$1, $0[-1]])), $0, deviation: 0.02, .euclidean, &random) }
+      + sizes.map { unique(random.normal([$1, $0[-1]]), $0, .cosine, &random) }
+      + sizes.map { twins(of: unitCodes($1, width: $0[-1]), $0, deviation: 0, .cosine, &random) }
+  }
+
+  /// Every code twice, and vectors near codes: the first of equal ones wins. All numbers are small multiples of 1/64, and
+  /// norms of cosines are powers of two, so that every order of summation finds exactly equal distances.
+  private static func twins(
+    of codebook: Values, _ vectors: Shape, deviation: Double, _ metric: CodeMetric, _ random: inout RandomValues
+  ) -> any OperatorCase {
+    let near = vectorsNear(codebook, vectors, deviation, &random).map { ($0 * 64).rounded() / 64 }
+    return NearestCodeCase(
+      name: "nearestCode \(vectors) among \(2 * codebook.shape[0]), \(metric)\(metric == .cosine ? ", twins" : "")",
+      inputs: [near, Values(codebook.numbers + codebook.numbers, shape: [2 * codebook.shape[0], vectors[-1]])],
+      metric: metric)
+  }
+
+  /// Every code once, and vectors near codes.
+  private static func unique(
+    _ codebook: Values, _ vectors: Shape, _ metric: CodeMetric, _ random: inout RandomValues
+  ) -> any OperatorCase {
+    NearestCodeCase(
+      name: "nearestCode \(vectors) among \(codebook.shape[0]), \(metric)",
+      inputs: [vectorsNear(codebook, vectors, 0.01, &random), codebook], metric: metric)
+  }
+
+  private static func vectorsNear(
+    _ codebook: Values, _ vectors: Shape, _ deviation: Double, _ random: inout RandomValues
+  ) -> Values {
+    let (width, codes) = (vectors[-1], codebook.shape.count)
+    let numbers = random.normal(vectors, deviation: deviation).numbers.enumerated().map { place, noise in
+      codebook.numbers[(place + width * (place / width)) % codes] + noise
     }
+    return Values(numbers, shape: vectors)
+  }
+
+  private static func eighths(_ values: Values) -> Values { values.map { ($0 * 8).rounded() / 8 } }
+
+  /// Different codes of length 2, or 1 where they are narrow: the digits of a code's number choose which elements are not
+  /// zero, and their signs.
+  private static func unitCodes(_ count: Int, width: Int) -> Values {
+    let nonzero = width >= 4 ? 4 : 1
+    var codes: [[Double]] = []
+    var candidate = 0
+    while codes.count < count {
+      var code = [Double](repeating: 0, count: width)
+      var digits = candidate
+      for _ in 0..<nonzero {
+        code[digits / 2 % width] = digits % 2 == 0 ? 1 : -1
+        digits /= 2 * width
+      }
+      if code.count(where: { $0 != 0 }) == nonzero, !codes.contains(code) { codes.append(code) }
+      candidate += 1
+    }
+    return Values(codes.flatMap { $0 }, shape: [count, width])
   }
 }
 
@@ -253,7 +294,11 @@ package struct AdamWCase: OperatorCase {
 
   static var all: [any OperatorCase] {
     var random = RandomValues(seed: 32)
-    return [(1, [1], 1), (17, [33], 1), (1000, [3, 7], 2)].map { (step: Int, shape: Shape, steps: Int) in
+    return usual(&random) + [small(&random)]
+  }
+
+  private static func usual(_ random: inout RandomValues) -> [any OperatorCase] {
+    [(1, [1], 1), (17, [33], 1), (1000, [3, 7], 2)].map { (step: Int, shape: Shape, steps: Int) in
       AdamWCase(
         name: "adamW \(shape), step \(step)\(steps > 1 ? " and the next" : "")",
         inputs: [
@@ -262,6 +307,20 @@ package struct AdamWCase: OperatorCase {
         ],
         settings: AdamWSettings(learningRate: 1e-3, decay: 0.05, step: step, gradientFactor: 0.7), steps: steps)
     }
+  }
+
+  /// √v̂ as small as epsilon, at an early step, with large rate and decay: each of them changes the parameter visibly in
+  /// every precision.
+  private static func small(_ random: inout RandomValues) -> any OperatorCase {
+    let shape: Shape = [17]
+    return AdamWCase(
+      name: "adamW \(shape), step 2, as small as epsilon",
+      inputs: [
+        random.normal(shape, deviation: 0.1), random.normal(shape, deviation: 1e-8),
+        random.normal(shape, deviation: 1e-8),
+        Values(random.normal(shape).numbers.map { $0 * $0 * 1e-17 }, shape: shape),
+      ],
+      settings: AdamWSettings(learningRate: 0.1, decay: 0.5, step: 2))
   }
 }
 

@@ -125,7 +125,7 @@ extension ResizeCase: StoringCase {
       let second = map.transposed.resized(columns, to: isBackward ? shape[3] : width, isBackward: isBackward)
         .stored(&store).transposed
         .resized(rows, to: isBackward ? shape[2] : height, isBackward: isBackward)
-      return zip(first.numbers, second.numbers).map { Inexact($0.value, error: max($0.error, $1.error)) }
+      return zip(first.numbers, second.numbers).map { Inexact.either($0, $1) }
     }
     return StoredResults(
       outputs: [both(x[0], (shape[2], shape[3]), false, &store)],
@@ -212,7 +212,7 @@ extension PairLossCase: StoringCase {
     let count = Double(x[0].count)
     let differences = zip(x[0], x[1]).map { store(Inexact($0 - $1), .term) }
     guard loss == .meanSquaredError else {
-      results.outputs = [[differences.map { Inexact(abs($0.value), error: $0.error) }.sum / count]]
+      results.outputs = [[differences.map { $0.mapped(to: abs($0.value), slope: 1) }.sum / count]]
       return results
     }
     let dx = differences.map { $0 * (2 * dy[0][0] / count) }

@@ -112,8 +112,8 @@ extension GroupNormCase: StoringCase {
     let z = store(z, .product)
     let sigma = 1 / (1 + exp(-z.value))
     return (
-      Inexact(z.value * sigma, error: 1.1 * z.error),
-      Inexact(sigma * (1 + z.value * (1 - sigma)), error: 0.5 * z.error)
+      z.mapped(to: z.value * sigma, slope: 1.1),
+      z.mapped(to: sigma * (1 + z.value * (1 - sigma)), slope: 0.5)
     )
   }
 }

@@ -79,7 +79,7 @@ package struct StoredSteps {
     case .exact: return x
     case .bounded:
       guard x.value.isFinite else { return x }
-      return Inexact(x.value, error: x.error + format.change(at: abs(x.value) + x.error))
+      return x.changed(by: format.change(at: abs(x.value) + x.error))
     case .rounding(let steps): return steps.contains(step) ? Inexact(format.rounded(x.value)) : x
     }
   }
