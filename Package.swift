@@ -21,6 +21,8 @@ let package = Package(
     .library(name: "MVARPipeline", targets: ["MVARPipeline"]),
     .executable(name: "mvar", targets: ["MVARProgram"]),
     .executable(name: "gpu-check", targets: ["MVARGPUCheckProgram"]),
+    .executable(name: "mvar-fuzz", targets: ["MVARFuzz"]),
+    .executable(name: "mvar-thread-check", targets: ["MVARThreadCheck"]),
     // A CUDA driver and compiler for machines without a GPU, which tests load in the place of NVIDIA's.
     .library(name: "cuda-emulator", type: .dynamic, targets: ["CUDAEmulatorLibrary"]),
   ],
@@ -114,6 +116,15 @@ let package = Package(
     .target(name: "CUDAEmulatorLibrary", dependencies: ["CUDAEmulator"], path: "Emulator/CUDAEmulatorLibrary"),
 
     // MARK: Tests
+    // Programs for the sanitizers, see Scripts/fuzz: every reader of files, and what threads share.
+    .executableTarget(
+      name: "MVARFuzz",
+      dependencies: [
+        "MVARFiles", "MVARCheckpoints", "MVARMedia", "MVAR", "MVARTraining", "MVARVerification", "OperatorCases",
+        "TensorCore", "CMVARZlib",
+      ], path: "Tests/Fuzz"),
+    .executableTarget(
+      name: "MVARThreadCheck", dependencies: ["TensorCore", "MVARTraining"], path: "Tests/ThreadCheck"),
     .target(
       name: "CUDAFaultyKernels", dependencies: ["CUDAEmulator"], path: "Tests/FaultyKernels",
       cxxSettings: [

@@ -17,7 +17,7 @@ private struct GoldenCrops: Decodable {
 
 extension Verifier {
   /// A list of crops or of schedules.
-  func verifyJSON(_ path: String) throws -> ComparisonReport {
+  package func verifyJSON(_ path: String) throws -> ComparisonReport {
     let data = Data(try RegularFile.contents(of: path))
     if let crops = try? JSONDecoder.decodeDistinct(GoldenCrops.self, from: data).crops {
       return try verify(crops, of: path)

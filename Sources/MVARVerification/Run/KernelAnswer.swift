@@ -27,7 +27,7 @@ package struct KernelJudgment: Sendable {
   /// The rows of an answer.
   ///
   /// - Parameter path: the file that the kernel wrote.
-  func rows(_ golden: GoldenCase, answer path: String) -> (rows: [Comparison], isTrusted: Bool) {
+  package func rows(_ golden: GoldenCase, answer path: String) -> (rows: [Comparison], isTrusted: Bool) {
     let answer: Checkpoint
     do {
       guard FileManager.default.fileExists(atPath: path) else {
