@@ -82,13 +82,36 @@ public struct TensorDiff: Sendable {
     } else {
       let expected = try ComparedValues(right)
       let bar = try bars[name] ?? Bar(roundings: ours.scalarType, right.scalarType, of: expected.largest)
-      row = Comparator.values(
-        name, found: try ComparedValues(ours), expected: expected, bar: limits.bar(insteadOf: bar))
+      var found = try ComparedValues(ours)
+      if let integers = try Self.integers(ours, right) { found = found.separated(from: expected, where: integers) }
+      row = Comparator.values(name, found: found, expected: expected, bar: limits.bar(insteadOf: bar))
     }
     if ours.scalarType != right.scalarType {
       row.remarks.append("\(ours.scalarType) found, \(right.scalarType) expected")
     }
     return row
+  }
+}
+
+extension TensorDiff {
+  /// Both tensors as integers, nil for a number that is none, if one of them holds integers and the other one does not.
+  private static func integers(_ ours: StoredTensor, _ right: StoredTensor) throws -> [(Int?, Int?)]? {
+    switch (ours.scalarType.isFloatingPoint, right.scalarType.isFloatingPoint) {
+    case (true, false): zip(try ours.doubles().map { Int(exactly: $0) }, try right.integers()).map { ($0, $1) }
+    case (false, true): zip(try ours.integers(), try right.doubles().map { Int(exactly: $0) }).map { ($0, $1) }
+    default: nil
+    }
+  }
+}
+
+extension ComparedValues {
+  /// The same values, but the next number where two that differ as integers are the same in double precision.
+  fileprivate func separated(from other: ComparedValues, where integers: [(Int?, Int?)]) -> ComparedValues {
+    var numbers = numbers
+    for (place, (ours, right)) in integers.enumerated() where ours != right && numbers[place] == other.numbers[place] {
+      numbers[place] = numbers[place].nextUp
+    }
+    return ComparedValues(numbers, shape: shape)
   }
 }
 
