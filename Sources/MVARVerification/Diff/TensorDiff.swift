@@ -80,11 +80,10 @@ public struct TensorDiff: Sendable {
     if !ours.scalarType.isFloatingPoint, !right.scalarType.isFloatingPoint {
       row = Comparator.integers(name, found: try ours.integers(), expected: try right.integers(), shape: right.shape)
     } else {
-      let expected = try ComparedValues(right)
+      let expected = try ComparedValues(right, beside: ours)
       let bar = try bars[name] ?? Bar(roundings: ours.scalarType, right.scalarType, of: expected.largest)
-      var found = try ComparedValues(ours)
-      if let integers = try Self.integers(ours, right) { found = found.separated(from: expected, where: integers) }
-      row = Comparator.values(name, found: found, expected: expected, bar: limits.bar(insteadOf: bar))
+      row = Comparator.values(
+        name, found: try ComparedValues(ours, beside: right), expected: expected, bar: limits.bar(insteadOf: bar))
     }
     if ours.scalarType != right.scalarType {
       row.remarks.append("\(ours.scalarType) found, \(right.scalarType) expected")
@@ -93,25 +92,20 @@ public struct TensorDiff: Sendable {
   }
 }
 
-extension TensorDiff {
-  /// Both tensors as integers, nil for a number that is none, if one of them holds integers and the other one does not.
-  private static func integers(_ ours: StoredTensor, _ right: StoredTensor) throws -> [(Int?, Int?)]? {
-    switch (ours.scalarType.isFloatingPoint, right.scalarType.isFloatingPoint) {
-    case (true, false): zip(try ours.doubles().map { Int(exactly: $0) }, try right.integers()).map { ($0, $1) }
-    case (false, true): zip(try ours.integers(), try right.doubles().map { Int(exactly: $0) }).map { ($0, $1) }
-    default: nil
-    }
-  }
-}
-
 extension ComparedValues {
-  /// The same values, but the next number where two that differ as integers are the same in double precision.
-  fileprivate func separated(from other: ComparedValues, where integers: [(Int?, Int?)]) -> ComparedValues {
-    var numbers = numbers
-    for (place, (ours, right)) in integers.enumerated() where ours != right && numbers[place] == other.numbers[place] {
-      numbers[place] = numbers[place].nextUp
+  /// The values of a tensor. An integer that only rounding makes equal to a number of the other tensor is moved to the
+  /// next number in double precision.
+  fileprivate init(_ tensor: StoredTensor, beside other: StoredTensor) throws {
+    guard !tensor.scalarType.isFloatingPoint, other.scalarType.isFloatingPoint else {
+      try self.init(tensor)
+      return
     }
-    return ComparedValues(numbers, shape: shape)
+    let numbers = zip(try tensor.integers(), try other.doubles()).map { integer, number in
+      let rounded = Double(integer)
+      guard rounded == number, Int(exactly: number) != integer else { return rounded }
+      return integer > Int(exactly: number) ?? .max ? rounded.nextUp : rounded.nextDown
+    }
+    self.init(numbers, shape: tensor.shape)
   }
 }
 
