@@ -60,7 +60,7 @@ def _window(
     given: Mapping[str, Any], shape: Tuple[int, ...]
 ) -> Dict[str, Any]:
     if "kernel" not in given:
-        raise GoldenError("has no attribute `kernel`")
+        raise GoldenError("needs the attribute `kernel`")
     return {"window": given["kernel"],
             "softmaxScale": given.get("scale", 1.0)}
 

@@ -40,13 +40,19 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Runs the command; returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        return int(options.run(options))
+        status = int(options.run(options))
+        sys.stdout.flush()
+        return status
     except GoldenError as error:
         print(f"{_PRODUCER}: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:
-        # Who reads the output has seen enough.
+    except OSError as error:
+        # What is still to be printed goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # That nobody reads on needs no words.
+        if not isinstance(error, BrokenPipeError):
+            print(f"{_PRODUCER}: standard output cannot be written: "
+                  f"{error.strerror}", file=sys.stderr)
         return 2
 
 
@@ -119,15 +125,16 @@ def _check(options: argparse.Namespace) -> int:
     files = options.file or [default_file(options.dtype or "float32")]
     reports = [_report(judge, kernels, file, options) for file in files]
     counts = ComparisonCounts(reports)
+    # First, in case nothing can be printed.
+    if options.json:
+        _write(options.json, json_text(reports, _PRODUCER))
+    if options.junit:
+        _write(options.junit, junit_text(reports, _PRODUCER))
     for report in reports:
         _print(report, options.quiet)
     if not counts.total:
         print("nothing was compared: no name fits --only", file=sys.stderr)
     print(f"{counts}; {counts.rest}" if counts.rest else counts)
-    if options.json:
-        _write(options.json, json_text(reports, _PRODUCER))
-    if options.junit:
-        _write(options.junit, junit_text(reports, _PRODUCER))
     return counts.exit_status
 
 

@@ -10,11 +10,13 @@ both.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field, replace
 from typing import Any, Dict, List, Mapping, Optional
 
 import numpy as np
 
+from . import catalog
 from .comparison import Bar
 from .errors import GoldenError
 from .safetensors import (
@@ -40,6 +42,14 @@ class Expected:
     bar: Optional[Bar] = None
     #: Why it cannot be compared.
     problem: Optional[str] = None
+
+    def with_shape(self, shape: "tuple[int, ...]", whose: str) -> "Expected":
+        """The same, which cannot be compared if it has another shape."""
+        if self.tensor is None or self.tensor.shape == shape:
+            return self
+        return replace(self, problem=(
+            f"{self.name} has shape {list(self.tensor.shape)}, and the "
+            f"{whose} {list(shape)}"))
 
     def scaled(self, factor: float) -> "Expected":
         """The same for values multiplied by a factor."""
@@ -102,13 +112,17 @@ class GoldenFile:
         if self.format not in ("1", "2"):
             raise GoldenError(
                 f"has format {self.format!r}; this version reads 1 and 2")
-        self.dtype = metadata.get("dtype", "float32")
+        self.dtype = metadata.get(
+            "dtype", "float32" if self.format == "1" else "none")
         if self.dtype not in DTYPES:
-            raise GoldenError(f"has the unknown dtype {self.dtype!r}")
+            raise GoldenError(f"its `dtype` is {self.dtype}, not one of "
+                              f"{', '.join(DTYPES)}")
         self.producer = metadata.get("producer", "")
         self._entries = metadata_object(metadata, "ops")
         self._bars = (metadata_object(metadata, "bars")
                       if "bars" in metadata else {})
+        self._own_operators = (metadata_object(metadata, "operators")
+                               if "operators" in metadata else {})
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -119,7 +133,7 @@ class GoldenFile:
         """The cases in alphabetical order, of one operator if it is named."""
         from .authors import authors_case
         make = self._case if self.format == "2" else authors_case
-        tensors = self._tensors_by_case()
+        tensors, strays = self._tensors_by_case()
         cases = []
         for name in sorted(self._entries):
             entry = self._entries[name]
@@ -133,19 +147,33 @@ class GoldenFile:
                     name, _operator_of(entry), self.dtype, problem=str(error))
             if operator is None or case.operator in (operator, ""):
                 cases.append(case)
-        return cases
+                if self.format == "2":
+                    strays += _strays(case, tensors[name])
+        return cases + [OperatorCase(name, "", self.dtype, problem=_STRAY)
+                        for name in strays]
 
-    def _tensors_by_case(self) -> Dict[str, Dict[str, StoredTensor]]:
-        """The tensors of every case; names of cases may contain dots."""
+    def _tensors_by_case(
+        self
+    ) -> "tuple[Dict[str, Dict[str, StoredTensor]], List[str]]":
+        """The tensors of every case, and the names of those of none.
+
+        Names of cases may contain dots: the longest one counts after which
+        follows what a case may hold.
+        """
         tensors: Dict[str, Dict[str, StoredTensor]] = {
             name: {} for name in self._entries}
+        strays = []
         for name, tensor in self._file.tensors.items():
             parts = name.split(".")
-            for count in range(1, len(parts)):
-                case = ".".join(parts[:count])
-                if case in tensors:
-                    tensors[case][name] = tensor
-        return tensors
+            owners = [
+                case for case in (".".join(parts[:count])
+                                  for count in range(1, len(parts)))
+                if case in tensors and _PART.match(name[len(case) + 1:])]
+            if owners:
+                tensors[owners[-1]][name] = tensor
+            else:
+                strays.append(name)
+        return tensors, strays
 
     @property
     def operators(self) -> List[str]:
@@ -158,7 +186,8 @@ class GoldenFile:
 
     def _case(self, name: str, entry: Any,
               tensors: Mapping[str, StoredTensor]) -> OperatorCase:
-        reader = _CaseReader(name, self.dtype, tensors, self._bars)
+        reader = _CaseReader(name, self.dtype, tensors, self._bars,
+                             self._own_operators)
         return reader.case(entry)
 
 
@@ -172,25 +201,85 @@ class _CaseReader:
     #: Bars of tensors by their whole names, which come before the case's own.
     bars: Mapping[str, Any]
 
+    #: Operators that the file brings along, and the catalog does not have.
+    own_operators: Mapping[str, Any]
+
     def case(self, entry: Any) -> OperatorCase:
         """The case that the metadata describe."""
         operator, attributes, bars = _description(entry)
+        specification = catalog.specifications().get(operator)
         case = OperatorCase(
             self.name, operator, self.dtype, inputs=self._given("in"),
             attributes={key: plain(attributes[key]) for key in attributes},
             grad_outputs=self._given("grad_out"))
+        if specification is not None:
+            return self._known(case, specification, bars)
+        if operator not in self.own_operators:
+            raise GoldenError(
+                f"this version knows no operator `{operator[:60]}`")
         for part, target in (("out", case.outputs), ("grad", case.gradients)):
             found = group(self.tensors, f"{self.name}.{part}")
             for key, tensor in found.items():
-                target[key] = self._expected(part, key, tensor, bars)
+                target[key] = self._expected(
+                    part, key, tensor, bars, tensor.is_integer)
         if not case.outputs:
             raise GoldenError(f"the file has no tensor {self.name}.out")
-        self._check_gradients(case)
+        self._check_gradients(case, {
+            key: expected.tensor.shape
+            for key, expected in case.outputs.items() if expected.tensor})
         if case.has_backward:
             for key, tensor in case.inputs.items():
                 if not tensor.is_integer and key not in case.gradients:
                     case.gradients[key] = _missing(f"{self.name}.grad.{key}")
         return case
+
+    def _known(self, case: OperatorCase, specification: Mapping[str, Any],
+               bars: Mapping[str, Any]) -> OperatorCase:
+        """A case of an operator of the catalog."""
+        inputs = catalog.checked_inputs(dict(specification), case.inputs)
+        integers = {one["name"] for one in specification["inputs"]
+                    if one["integers_below"]}
+        inputs = {key: tensor if key in integers else self._in_dtype(
+            tensor, f"in.{key}") for key, tensor in inputs.items()}
+        attributes = catalog.resolved_attributes(
+            dict(specification), case.attributes)
+        shapes = catalog.output_shapes(
+            dict(specification), inputs, attributes)
+        case = replace(case, inputs=inputs, attributes=attributes)
+        for one, (key, shape) in zip(specification["outputs"],
+                                     shapes.items()):
+            case.outputs[key] = self._found(
+                "out", key, bars, one["integer"]
+            ).with_shape(shape, "operator returns")
+        if not specification["has_backward"]:
+            return replace(case, grad_outputs={})
+        names = [key for key in inputs if key not in integers]
+        head = f"{self.name}.grad"
+        if case.grad_outputs or any(
+                f"{head}.{key}" in self.tensors for key in names):
+            for key in names:
+                case.gradients[key] = self._found(
+                    "grad", key, bars, False
+                ).with_shape(inputs[key].shape, "input has")
+        self._check_gradients(case, shapes)
+        return replace(case, grad_outputs={
+            key: self._in_dtype(tensor, f"grad_out.{key}")
+            for key, tensor in case.grad_outputs.items()})
+
+    def _in_dtype(self, tensor: StoredTensor, tail: str) -> StoredTensor:
+        """A tensor of real numbers in the type that a kernel works in."""
+        if tensor.is_integer:
+            tensor = StoredTensor.of(tensor.numbers())
+        return in_dtype(tensor, self.dtype, f"{self.name}.{tail}")
+
+    def _found(self, part: str, key: str, bars: Mapping[str, Any],
+               is_integer: bool) -> Expected:
+        """What a kernel should return, if the file has it."""
+        name = f"{self.name}.{part}" + (f".{key}" if key else "")
+        if name not in self.tensors:
+            return _missing(name)
+        return self._expected(
+            part, key, self.tensors[name], bars, is_integer)
 
     def _given(self, part: str) -> Dict[str, StoredTensor]:
         """What a kernel receives, in the type that it works in."""
@@ -199,31 +288,59 @@ class _CaseReader:
                 for key, tensor in group(self.tensors, head).items()}
 
     def _expected(self, part: str, key: str, tensor: StoredTensor,
-                  bars: Mapping[str, Any]) -> Expected:
+                  bars: Mapping[str, Any], is_integer: bool) -> Expected:
         tail = f"{part}.{key}" if key else part
         name = f"{self.name}.{tail}"
+        if is_integer:
+            try:
+                return Expected(name, catalog.whole(tensor, name))
+            except GoldenError as error:
+                return Expected(name, tensor, problem=str(error))
         if tensor.is_integer:
-            return Expected(name, tensor)
+            tensor = StoredTensor.of(tensor.numbers())
         entry = self.bars.get(name, bars.get(tail))
         if entry is None:
-            problem = "the file states no bar for it"
+            problem = ("the file states no bar for it, and only `mvar golden` "
+                       "computes one")
             return Expected(name, tensor, problem=problem)
         bar = _bar(entry)
         problem = "its bar in the metadata is none"
         return Expected(name, tensor, bar, None if bar else problem)
 
-    def _check_gradients(self, case: OperatorCase) -> None:
+    def _check_gradients(self, case: OperatorCase, shapes: Mapping[
+            str, "tuple[int, ...]"]) -> None:
         head = f"{self.name}.grad_out"
         if case.gradients and not case.grad_outputs:
             raise GoldenError(f"the file has no tensor {head}")
         if case.grad_outputs and set(case.grad_outputs) != set(case.outputs):
             raise GoldenError(f"{head} does not fit the outputs")
         for key, gradient in case.grad_outputs.items():
-            output = case.outputs[key].tensor
-            if output is not None and gradient.shape != output.shape:
+            shape = shapes.get(key, gradient.shape)
+            if gradient.shape != shape:
                 raise GoldenError(
                     f"{head} has shape {list(gradient.shape)}, and the "
-                    f"output has {list(output.shape)}")
+                    f"output has {list(shape)}")
+
+
+#: Why a tensor that nothing has asked for is not judged.
+_STRAY = "files of kind ops have no such tensor"
+
+#: What a case may hold.
+_PART = re.compile(r"(out|grad_out)$|(in|out|grad_out|grad)\.")
+
+
+def _strays(case: OperatorCase, tensors: Mapping[str, StoredTensor]
+            ) -> List[str]:
+    """The tensors that the operator of a case does not have."""
+    if case.problem is not None:
+        return []
+    expected = {item.name for item in (
+        *case.outputs.values(), *case.gradients.values())}
+    given = {f"{case.name}.in.{key}" for key in case.inputs} | {
+        f"{case.name}.grad_out" + (f".{key}" if key else "")
+        for key in case.grad_outputs}
+    return [name for name in tensors
+            if name not in expected and name not in given]
 
 
 def _description(
@@ -240,8 +357,10 @@ def _description(
     if not operator:
         raise GoldenError("its description names no `operator`")
     attributes, bars = entry.get("attributes", {}), entry.get("bars", {})
-    if not isinstance(attributes, dict) or not isinstance(bars, dict):
-        raise GoldenError("its attributes or its bars are no dictionary")
+    if not isinstance(attributes, dict):
+        raise GoldenError("its attributes are no dictionary")
+    if not isinstance(bars, dict):
+        raise GoldenError("its bars are no dictionary")
     return operator, attributes, bars
 
 
@@ -284,7 +403,7 @@ def cases(
             f"{golden.path}: is for {golden.dtype}, not {dtype}: `mvar golden "
             f"make --all-cases --dtype {dtype}` makes one that is")
     found = golden.cases(operator)
-    if not found:
+    if all(case.problem == _STRAY for case in found):
         known = ", ".join(golden.operators) or "none"
         raise GoldenError(
             f"{golden.path}: has no case of {operator or 'any operator'}; its "

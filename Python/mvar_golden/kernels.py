@@ -155,7 +155,9 @@ class Judge:
             outputs = {"": next(iter(outputs.values()))}
         rows = []
         for key, expected in sorted(case.outputs.items()):
-            if outputs.get(key) is None:
+            if expected.problem is not None:
+                rows.append(not_judged(expected.name, expected.problem))
+            elif outputs.get(key) is None:
                 rows.append(failed(expected.name, "the kernel returned "
                                    f"no output{_named(key)}", expected.bar))
             else:
@@ -171,7 +173,9 @@ class Judge:
         given = gradients or {}
         rows = []
         for key, expected in sorted(case.gradients.items()):
-            if expected.tensor is None and expected.problem is None:
+            if expected.problem is not None:
+                rows.append(not_judged(expected.name, expected.problem))
+            elif expected.tensor is None:
                 rows.append(not_in_file(expected.name))
             elif given.get(key) is not None:
                 rows.append(self._row(case, expected, given[key]))

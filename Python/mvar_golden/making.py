@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, Iterable, Mapping, Optional
 
 import numpy as np
 
+from .catalog import specifications
 from .comparison import Bar
 from .golden import DTYPES, Expected, OperatorCase
 from .kernels import OUTPUT, Kernel, Results, output_key
@@ -105,6 +106,11 @@ def write_golden(
     metadata = {
         "format": "2", "kind": "ops", "producer": producer, "dtype": dtype,
         "ops": json.dumps(entries, sort_keys=True, ensure_ascii=False)}
+    own = {entry["operator"]: {} for entry in entries.values()
+           if entry["operator"] not in specifications()}
+    if own:
+        # Without this, an operator that is not in the catalog is a mistake.
+        metadata["operators"] = json.dumps(own, ensure_ascii=False)
     if seed is not None:
         metadata["seed"] = str(seed)
     write_safetensors(path, tensors, metadata)

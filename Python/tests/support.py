@@ -113,8 +113,8 @@ class FolderTestCase(unittest.TestCase):
         """Runs Python, which finds this package, in the folder."""
         return subprocess.run(
             [sys.executable, *arguments], cwd=self.folder, text=True,
-            env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            encoding="utf-8", timeout=300, **options)
+            env=environment(), stderr=subprocess.PIPE, encoding="utf-8",
+            timeout=300, **{"stdout": subprocess.PIPE, **options})
 
 
 def environment() -> Dict[str, str]:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import unittest
 import xml.dom.minidom
 from contextlib import redirect_stderr, redirect_stdout
 from unittest import mock
@@ -114,6 +115,19 @@ class CommandTests(FolderTestCase):
             ["scaled [3, 4].grad.rows", "scaled by 2.7.grad.rows"])
         parsed = xml.dom.minidom.parse(self.path("a.xml"))
         self.assertEqual(len(parsed.getElementsByTagName("failure")), 2)
+
+    @unittest.skipUnless(os.path.exists("/dev/full"), "there is no /dev/full")
+    def test_a_full_output_is_no_difference(self) -> None:
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            result = self.run_module(
+                "check", self.file, "--kernel", "kernels", "--json", "a.json",
+                stdout=full)
+        self.assertEqual(result.returncode, 2)
+        self.assertEqual(
+            result.stderr, "mvar_golden: standard output cannot be written: "
+            "No space left on device\n")
+        with open(self.path("a.json"), encoding="utf-8") as file:
+            self.assertEqual(json.load(file)["exit_status"], 0)
 
     def test_one_bad_file_leaves_the_others(self) -> None:
         bad = self.write("bad.safetensors", "nothing like it")

@@ -39,6 +39,34 @@ class ExampleTests(unittest.TestCase):
     def test_numpy(self) -> None:
         self.check("numpy_kernels", ["softmax", "neighborhoodAttention"])
 
+    def test_the_shipped_file_finds_faults_of_windowed_attention(self):
+        right = kernels("numpy_kernels")["neighborhoodAttention"]
+
+        def without_maximum(scores):
+            weights = np.exp(scores)
+            return weights / weights.sum(axis=-1, keepdims=True)
+
+        def shifted(side, window):
+            return np.clip(np.arange(side) - (window - 1) // 2, 0,
+                           side - window)
+
+        def one_head(inputs, attributes, grad_outputs):
+            """The last head is a copy of the first one, in windows of an even
+            side."""
+            output, gradients = right(inputs, attributes, grad_outputs)
+            if attributes["window"] % 2 == 0:
+                output[..., -1, :] = output[..., 0, :]
+            return output, gradients
+
+        for kernel, fault, is_right in (
+                (right, {}, True), (one_head, {}, False),
+                (right, {"probabilities": without_maximum}, False),
+                (right, {"window_starts": shifted}, False)):
+            with mock.patch.dict(right.__globals__, fault), \
+                    np.errstate(all="ignore"):
+                rows = check(kernel, "neighborhoodAttention")
+            self.assertEqual(all(row.passes for row in rows), is_right, fault)
+
     def test_numpy_operators(self) -> None:
         operators = GoldenFile(AUTHORS).operators
         self.assertGreater(len(operators), 10)

@@ -33,6 +33,9 @@ struct GoldenFile {
     self.kind = printable(kind, limit: 80)
   }
 
+  /// Why a tensor that nothing has asked for is not judged.
+  static func strayTensor(_ kind: String) -> String { "files of kind \(kind) have no such tensor" }
+
   /// The tensor with a name.
   func tensor(_ name: String) throws -> StoredTensor {
     guard let tensor = checkpoint[name] else { throw GoldenError(path, "has no tensor \(name)") }

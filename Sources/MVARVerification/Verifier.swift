@@ -43,7 +43,7 @@ public struct Verifier<B: Backend> where B.Device: Sendable {
     case "dump": throw GoldenError(path, "is a dump of a model at work; compare it with another one by golden diff")
     default: throw GoldenError(path, "is of kind \(file.kind), which this version does not know")
     }
-    for name in file.checkpoint.unused { rows.notJudged(name, "files of kind \(file.kind) have no such tensor") }
+    for name in file.checkpoint.unused { rows.notJudged(name, GoldenFile.strayTensor(file.kind)) }
     return ComparisonReport(subject: path, kind: file.kind, rows: rows.rows)
   }
 

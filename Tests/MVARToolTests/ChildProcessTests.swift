@@ -42,5 +42,25 @@
         #expect(result.output == "gone\n", "\(result.errors)")
       }
     }
+
+    @Test("a check that writes more to standard error than a pipe holds is waited for, and judged", arguments: [1, 2])
+    func flood(_ descriptor: Int) throws {
+      try withTemporaryFolder { folder in
+        // The process that checks has this variable; the library is loaded into it and into its parent.
+        let flood = """
+          #include <stdlib.h>
+          #include <unistd.h>
+          __attribute__((constructor)) static void load(void) {
+            if (getenv("MVAR_ENDS_WITH_STANDARD_INPUT"))
+              for (int i = 0; i < 20000; i++) if (write(\(descriptor), "                   \\n", 20) != 20) return;
+          }
+          """
+        try flood.write(toFile: "\(folder)/flood.c", atomically: true, encoding: .utf8)
+        try KernelTool.compile(["flood.c"], in: folder)
+        let file = Fixtures.path("golden/verify/good.safetensors")
+        let result = try Tool.shell("LD_PRELOAD=$PWD/kernel.so \"$MVAR\" golden check '\(file)'", in: folder)
+        #expect(result.code == 0 && result.errors == "", "\(result)")
+      }
+    }
   }
 #endif

@@ -85,9 +85,26 @@ struct GoldenCommandTests {
     let file = Fixtures.path("golden/verify/good.safetensors")
     let result = try golden(["check", file, "--json", "/nowhere/a.json"], in: "/")
     #expect(
-      result.code == 1 && result.output == "" && result.errors.hasPrefix("mvar: /nowhere/a.json: cannot be written"))
+      result.code == 2 && result.output == "" && result.errors.hasPrefix("mvar: /nowhere/a.json: cannot be written"))
     let ending = try golden(["check", file, "--junit", "a.txt"], in: "/")
-    #expect(ending.code == 1 && ending.errors == "mvar: a.txt: the name of the output must end in .xml\n")
+    #expect(ending.code == 2 && ending.errors == "mvar: a.txt: the name of the output must end in .xml\n")
+  }
+
+  @Test(
+    "a standard output that cannot be written is no difference, and the files are written",
+    arguments: ["/dev/full", "closed"], ["check $0 \"$1\"", "diff $0 \"$1\" \"$1\"", "run --operator silu $0 -- true"])
+  func fullOutput(_ output: String, _ command: String) throws {
+    try withTemporaryFolder { folder in
+      let file = Fixtures.path("golden/verify/good.safetensors")
+      let redirection = output == "closed" ? "| sh -c 'exec <&-'" : "> \(output)"
+      // Later than the reader's end.
+      let run = "{ sleep 0.5; \"$MVAR\" golden \(command); echo \"status $?\" >&2; } \(redirection)"
+      func script(_ options: String) -> String { run.replacing("$0", with: options).replacing("$1", with: file) }
+      let result = try Tool.shell("\(script(""))\n\(script("--json a.json --junit a.xml"))\nls", in: folder)
+      let complaint = output == "closed" ? "" : "mvar: standard output cannot be written: No space left on device\n"
+      #expect(result.errors == String(repeating: "\(complaint)status 2\n", count: 2))
+      #expect(result.output == "a.json\na.xml\n")
+    }
   }
 
   // MARK: diff
@@ -160,6 +177,51 @@ struct GoldenCommandTests {
       // Without an order, that of the file.
       let file = try golden(["diff", "c.safetensors", "b.safetensors", "--first"], in: folder)
       #expect(lines(file).first == "first difference: fc1, tensor 2 of 4 in the order of execution")
+    }
+  }
+
+  @Test("what was not judged is no agreement")
+  func firstOfUnknown() throws {
+    try withTemporaryFolder { folder in
+      func write(_ path: String, _ values: [Float], bars: String = "{}") throws {
+        let tensors = try zip(["a", "b", "c"], values).map { ($0, try StoredTensor([$1], shape: [1])) }
+        try SafetensorsWriter.write(tensors, metadata: ["bars": bars], to: "\(folder)/\(path)")
+      }
+      try write("a.safetensors", [1, 2, 3], bars: #"{"a": {"absolute": -1}}"#)
+      try write("b.safetensors", [7, 2, 3])
+      try write("c.safetensors", [7, 2, 4])
+      let unknown = try golden(["diff", "a.safetensors", "b.safetensors", "--first"], in: folder)
+      #expect(unknown.code == 2, "\(unknown)")
+      #expect(lines(unknown).first == "no difference in 2 of 3 tensors; 1 was not judged")
+      let later = try golden(["diff", "a.safetensors", "c.safetensors", "--first"], in: folder)
+      #expect(later.code == 1, "\(later)")
+      #expect(
+        lines(later).first
+          == "first difference: c, tensor 3 of 3 in the order of execution; 1 before it was not judged")
+      let none = try golden(["diff", "a.safetensors", "b.safetensors", "--first", "--only", "z"], in: folder)
+      #expect(none.code == 2 && none.output == "", "\(none)")
+      #expect(none.errors == "mvar: --only \"z\" is found in the name of no row\n")
+      let one = try golden(["diff", "a.safetensors", "b.safetensors", "--first", "--only", "b"], in: folder)
+      #expect(one.code == 0 && lines(one).first == "no difference in 1 tensor", "\(one)")
+    }
+  }
+
+  @Test("integers beside floating-point numbers are compared as what they are")
+  func integersBesideNumbers() throws {
+    try withTemporaryFolder { folder in
+      let pairs: [(integer: Int, number: Double, isEqual: Bool)] = [
+        (7, 7, true), (7, 7.5, false), (1 << 53, 0x1p53, true), (1 << 53 + 1, 0x1p53, false),
+        (1 << 53 + 1, 0x1p53 + 2, false), (.max, 0x1p63, false), (.min, -0x1p63, true),
+        (-(1 << 53) - 1, -0x1p53, false),
+      ]
+      for (integer, number, isEqual) in pairs {
+        try SafetensorsWriter.write([("a", StoredTensor([integer], shape: [1]))], to: "\(folder)/a.safetensors")
+        try SafetensorsWriter.write([("a", StoredTensor([number], shape: [1]))], to: "\(folder)/b.safetensors")
+        for files in [["a.safetensors", "b.safetensors"], ["b.safetensors", "a.safetensors"]] {
+          let result = try golden(["diff"] + files, in: folder)
+          #expect(result.code == (isEqual ? 0 : 1), "\(integer) \(number): \(result)")
+        }
+      }
     }
   }
 

@@ -86,6 +86,16 @@ struct GoldenMakeTests {
     }
   }
 
+  @Test func largeCasesThatAreKept() throws {
+    try withTemporaryFolder { folder in
+      let arguments = ["make", "--all-cases", "--operator", "silu", "--largest", "10", "-o", "a.safetensors"]
+      let few = try golden(arguments, in: folder)
+      let more = try golden(arguments + ["--keeping", #"\[33\]$"#, "--keeping", "5, 13"], in: folder)
+      #expect(few.output == "a.safetensors: 3 cases, float32\n" && few.code == 0, "\(few)")
+      #expect(more.output == "a.safetensors: 5 cases, float32\n" && more.code == 0, "\(more)")
+    }
+  }
+
   @Test(arguments: [
     (["-o", "a.safetensors"], "use --operator, --all-cases, --model or --like"),
     (["--operator", "natten", "-o", "a.npz"], "there is no operator \"natten\"; `mvar golden list` shows all of them"),
@@ -108,6 +118,9 @@ struct GoldenMakeTests {
       "--attribute: the attribute `epsilon` is nan, and must be a number, at least 0"
     ),
     (["--operator", "silu", "--count", "0", "-o", "a.npz"], "--count is 0; use a number from 1 to 10000"),
+    (["--all-cases", "--keeping", "silu", "-o", "a.npz"], "--keeping is for --largest"),
+    (["--model", "mvar", "--width", "0", "-o", "a.npz"], "--width is 0; use a positive number"),
+    (["--model", "mvar", "--width", "1000000000", "-o", "a.npz"], "--width is 1000000000; use at most 1000000"),
   ])
   func wrongArguments(arguments: [String], sentence: String) throws {
     try withTemporaryFolder { folder in
@@ -119,7 +132,7 @@ struct GoldenMakeTests {
 
   @Test(arguments: [
     (["--operator", "silu", "-o", "a.txt"], "a.txt: the name of the output must end in .safetensors or .npz"),
-    (["--operator", "attention", "-o", "a.npz"], "attention: has no attribute `softmaxScale`"),
+    (["--operator", "attention", "-o", "a.npz"], "attention: needs the attribute `softmaxScale`"),
     (["--operator", "silu", "--shape", "y=1", "-o", "a.npz"], "silu: unknown input `y`"),
     (
       [

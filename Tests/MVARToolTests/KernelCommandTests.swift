@@ -190,4 +190,70 @@ struct ServedKernelTests {
       #expect(outcome.failures.first == "the process ended with status 9", "\(outcome.rows)")
     }
   }
+
+  /// What a process does after its first answer, at once or only after the next case has been sent.
+  private static let ends = ["exit $s", "sleep 0.4; exit $s", "kill -s $s $$", "sleep 0.4; kill -s $s $$"]
+
+  @Test("a process that ended with status 0 between two cases is started again", arguments: ends.prefix(2))
+  func restartsQuietly(_ end: String) throws {
+    try withTemporaryFolder { folder in
+      let script = "s=0; read -r line; echo x >> started; echo unsupported; \(end)"
+      let outcome = try KernelTool.shell(script, Self.serve, in: folder)
+      #expect(outcome.rows.map(\.verdict) == ["notSupported"], "\(outcome.failures)")
+      #expect(try String(contentsOfFile: "\(folder)/started", encoding: .utf8) == "x\nx\n")
+    }
+  }
+
+  @Test("any other end after an answer fails the next case, whenever it is noticed", arguments: ends)
+  func diesAfterAnswer(_ end: String) throws {
+    try withTemporaryFolder { folder in
+      let (status, words) =
+        end.contains("kill") ? ("ABRT", "was ended by signal 6 (Aborted)") : ("9", "ended with status 9")
+      let script = "s=\(status); read -r line; echo unsupported; echo trouble >&2; \(end)"
+      let outcome = try KernelTool.shell(script, Self.serve, in: folder)
+      #expect(outcome.rows.map(\.verdict) == ["notSupported", "failed"])
+      #expect(outcome.failures == ["the process \(words) after the case before: trouble"])
+    }
+  }
+
+  @Test("a process that dies of a case is not said to have died before")
+  func diesOfCase() throws {
+    try withTemporaryFolder { folder in
+      let script = "read -r line; echo unsupported; read -r line; exit 9"
+      let outcome = try KernelTool.shell(script, Self.serve, in: folder)
+      #expect(outcome.failures == ["the process ended with status 9"])
+      // It is asked once more, in case it had ended before, and no more than that.
+      let silent = try KernelTool.shell("read -r line; echo x >> started; exit 0", Self.serve, in: folder)
+      #expect(silent.failures == Array(repeating: "the process ended with status 0", count: 2))
+      #expect(try String(contentsOfFile: "\(folder)/started", encoding: .utf8) == "x\nx\n")
+    }
+  }
+
+  @Test(
+    "what a kernel says of its failure",
+    arguments: [
+      ("echo 'no memory' >&2; echo 'error 3'", "3: no memory"),
+      ("echo 'no memory' >&2; echo 'error no memory'", "no memory"),
+      (
+        "head -c 300000 /dev/zero | tr '\\0' x >&2; echo >&2; echo last >&2; echo error",
+        "the kernel says only `error`: last"
+      ),
+      ("[ -e once ] || echo early >&2; touch once; case $line in *) echo 'error 3' ;; esac", "3"),
+    ])
+  func complaints(_ body: String, _ cause: String) throws {
+    try withTemporaryFolder { folder in
+      let outcome = try KernelTool.shell("while read -r line; do \(body); done", Self.serve, in: folder)
+      #expect(outcome.failures.last == cause, "\(outcome.failures)")
+    }
+  }
+
+  @Test("answers of a program that writes the line ends of Windows", arguments: ["ok", "unsupported", "error bad"])
+  func carriageReturns(_ answer: String) throws {
+    try withTemporaryFolder { folder in
+      let script = "while read -r line; do printf '\(answer)\\r\\n'; done"
+      let outcome = try KernelTool.shell(script, Self.serve, in: folder)
+      let causes = ["ok": "the kernel reported success and wrote no file", "error bad": "bad"]
+      #expect(outcome.failures == (causes[answer].map { [$0, $0] } ?? []))
+    }
+  }
 }

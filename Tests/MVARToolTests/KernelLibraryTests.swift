@@ -54,7 +54,12 @@ struct KernelLibraryTests {
       ("((char *)call->grad_outputs[0].data)[5] ^= 1; return 0;", "only to be read, first at [0, 0, 1]"),
       ("return 0;", "the kernel never wrote to it"),
       ("((float *)call->outputs[0].data)[0] = 1; return 0;", "6 elements were never written, the first at [0, 0, 1]"),
+      (
+        "((char *)call->outputs[0].data)[30] = 1; return MVAR_NOT_SUPPORTED;",
+        "returned 77, and out: the kernel wrote outside of it: 1 byte behind its end"
+      ),
       ("return 12;", "mvar_kernel returned 12"),
+      ("fputs(\"CUDA error: out of memory\\n\", stderr); return MVAR_FAILED;", "returned 1: CUDA error: out of memory"),
       ("abort();", "signal 6 (Aborted)"),
       ("((char *)call->outputs[0].data)[100000] = 1; return 0;", "signal 11 (Segmentation fault)"),
       ("fprintf(stderr, \"bad\\nworse\\n\"); exit(7);", "the process ended with status 7: worse"),
@@ -87,6 +92,47 @@ struct KernelLibraryTests {
       let outcome = try KernelTool.library(
         [try KernelTool.source(body, in: folder)], Self.one + ["--dtype", "bfloat16"], in: folder)
       #expect(outcome.rows.map(\.verdict) == ["notSupported"], "\(outcome.failures)")
+    }
+  }
+
+  @Test(
+    "what a library does while it is loaded holds nothing up",
+    arguments: [
+      ("for (int i = 0; i < 5000; i++) fprintf(stderr, \"warning %04d: no device was found, no plug-in\\n\", i);", nil),
+      ("for (int i = 0; i < 5000; i++) { puts(\"ok\"); puts(\"error of a plug-in that is loaded as well\"); }", nil),
+      ("if (fork() == 0) { sleep(60); _exit(0); }", nil),
+      ("for (;;) pause();", "it was not loaded within 1 s"),
+      ("fputs(\"waiting\\n\", stderr); for (;;) pause();", "it was not loaded within 1 s: waiting"),
+      ("for (;;) fputs(\"y\\n\", stderr);", "it was not loaded within 1 s: y"),
+      ("_exit(0);", "the process that loaded it ended with status 0"),
+      ("abort();", "the process that loaded it was ended by signal 6 (Aborted)"),
+    ] as [(String, String?)])
+  func loading(_ whenLoaded: String, _ sentence: String?) throws {
+    try withTemporaryFolder { folder in
+      let source = try KernelTool.source("return MVAR_NOT_SUPPORTED;", whenLoaded: whenLoaded, in: folder)
+      let start = ContinuousClock.now
+      let outcome = try KernelTool.library([source], Self.one + ["--timeout", "1"], in: folder)
+      #expect(ContinuousClock.now - start < .seconds(30))
+      #expect(outcome.result.code == 2)
+      #expect(outcome.rows.map(\.verdict) == (sentence == nil ? ["notSupported"] : []), "\(outcome.failures)")
+      #expect(outcome.result.errors == (sentence.map { "mvar: kernel.so: \($0)\n" } ?? ""))
+    }
+  }
+
+  @Test("a run is interrupted while a library is loaded", arguments: ["INT", "TERM"])
+  func interrupted(_ signal: String) throws {
+    try withTemporaryFolder { folder in
+      let body = "FILE *f = fopen(\"started\", \"w\"); fprintf(f, \"%d\", getpid()); fclose(f); for (;;) pause();"
+      try KernelTool.compile([try KernelTool.source("return 0;", whenLoaded: body, in: folder)], in: folder)
+      let result = try Tool.shell(
+        """
+        "$MVAR" golden run --operator silu --library kernel.so & p=$!
+        while [ ! -s started ]; do sleep 0.1; done
+        kill -\(signal) $p; wait $p; echo "status $?"
+        kill -0 "$(cat started)" 2>/dev/null && ! grep -q '^State:.*Z' "/proc/$(cat started)/status" && echo alive
+        exit 0
+        """, in: folder)
+      #expect(result.output == "status 130\n", "\(result.errors)")
     }
   }
 

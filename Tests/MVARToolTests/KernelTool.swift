@@ -90,12 +90,17 @@ enum KernelTool {
   }
 
   /// Writes a C file around the body of the kernel.
-  static func source(_ body: String, in folder: String) throws -> String {
+  ///
+  /// - Parameter whenLoaded: what the library does while it is loaded.
+  static func source(_ body: String, whenLoaded: String = "", in folder: String) throws -> String {
     let text = """
+      #define _GNU_SOURCE
       #include <stdio.h>
       #include <stdlib.h>
+      #include <unistd.h>
       #include "mvar_kernel.h"
-      int mvar_kernel(const mvar_call *call) { \(body) }
+      __attribute__((constructor)) static void load(void) { \(whenLoaded) }
+      int mvar_kernel(const mvar_call *call) { (void)call; \(body) }
       """
     try text.write(toFile: "\(folder)/kernel.c", atomically: true, encoding: .utf8)
     return "kernel.c"

@@ -153,7 +153,7 @@ import Testing
       }
     }
     try description("unknown attribute `kernel`", "\"window\"", "\"kernel\"")
-    try description("has no attribute `window`", ",\"window\":2", "")
+    try description("needs the attribute `window`", ",\"window\":2", "")
     try description("a window of 4 does not fit a map of 3 × 4", "\"window\":2", "\"window\":4")
     try description(
       "the attribute `window` is of the wrong kind; it must be an integer, 1 … 1048576", "\"window\":2",
@@ -195,7 +195,12 @@ import Testing
     try expectRows(["c.grad.keys: not checked: has no tensor c.grad.keys"]) { tensors, _ in
       tensors.removeAll { $0.name == "c.grad.keys" }
     }
-    try expectRows(["c.out: shape [1, 3, 4, 1, 2], expected [3]"]) { tensors, _ in try set(&tensors, "c.out", [3], 1) }
+    try expectRows(["c.out: not checked: c.out has shape [3], and the operator returns [1, 3, 4, 1, 2]"]) {
+      tensors, _ in try set(&tensors, "c.out", [3], 1)
+    }
+    try expectRows(["c.grad.keys: not checked: c.grad.keys has shape [0], and the input has [1, 3, 4, 1, 2]"]) {
+      tensors, _ in try set(&tensors, "c.grad.keys", [0], 1)
+    }
     try expectRows(
       ["queries", "keys", "values"].map { "c.grad.\($0): not in the file" }
     ) { tensors, _ in tensors.removeAll { $0.name.hasPrefix("c.grad") } }
@@ -276,7 +281,8 @@ import Testing
     func row(_ code: Double) -> Comparison { golden.row(golden.parts[0], found: ComparedValues([code], shape: [1])) }
     #expect(row(0).passes && !row(1).passes && row(2).passes && !row(3).passes)
     // A file may hold any number.
-    let wrong = GoldenCase.Part(name: "out", shape: [1], numbers: .integers([-7]), bar: .exact("integers are equal"))
+    let wrong = GoldenCase.Part(
+      name: "out", shape: [1], numbers: .integers([-7]), bar: .exact("integers are equal"), isInteger: true)
     #expect(!golden.row(wrong, found: ComparedValues([0], shape: [1])).passes)
   }
 }

@@ -102,7 +102,7 @@ import Testing
     for one in cases.dropFirst() { try one.check(on: CPU<Float>.self, device: HostDevice()) }
     for attribute in attributes {
       let others = attributes.filter { $0.name != attribute.name }
-      expectError("has no attribute `\(attribute.name)`") {
+      expectError("needs the attribute `\(attribute.name)`") {
         try OperatorCatalog.randomCase(operator: operatorName, attributes: others, seed: 1)
       }
     }

@@ -32,11 +32,13 @@ struct MetadataBars: Sendable {
   }
 
   private var bars: [String: Entry] = [:]
+  /// Cases whose bars are no dictionary.
+  private var unusable: [String] = []
 
   /// No bars.
   init() {}
 
-  /// - Throws: `FileError` if the entries are no JSON of their kind; a single bar that is none affects its tensor only.
+  /// - Throws: `FileError` if the entries are no JSON of their kind; what is none within a case affects its tensors only.
   init(_ metadata: [String: String], of path: String) throws {
     func decode<Value: Decodable>(_ key: String, _ type: Value.Type) throws -> Value? {
       guard let text = metadata[key] else { return nil }
@@ -49,7 +51,8 @@ struct MetadataBars: Sendable {
       }
     }
     for (name, operation) in try decode("ops", [String: Case].self) ?? [:] {
-      for (tensor, bar) in operation.bars ?? [:] { bars["\(name).\(tensor)"] = bar }
+      for (tensor, bar) in operation.bars { bars["\(name).\(tensor)"] = bar }
+      if !operation.isUsable { unusable.append("\(name).") }
     }
     for (tensor, bar) in try decode("bars", [String: Entry].self) ?? [:] { bars[tensor] = bar }
   }
@@ -57,14 +60,28 @@ struct MetadataBars: Sendable {
   /// The bar of a tensor; nil if the file states none.
   subscript(name: String) -> Bar? {
     get throws {
-      guard let entry = bars[name] else { return nil }
+      guard let entry = bars[name] else {
+        if unusable.contains(where: name.hasPrefix) { throw Unusable() }
+        return nil
+      }
       guard let bar = entry.bar else { throw Unusable() }
       return bar
     }
   }
 
+  /// The bars of a case, or something that is none.
   private struct Case: Decodable {
-    let bars: [String: Entry]?
+    let bars: [String: Entry]
+    let isUsable: Bool
+
+    private enum CodingKeys: String, CodingKey { case bars }
+
+    init(from decoder: any Decoder) throws {
+      let given =
+        try? decoder.container(keyedBy: CodingKeys.self)
+        .decodeIfPresent([String: Entry].self, forKey: .bars) ?? [:]
+      (bars, isUsable) = (given ?? [:], given != nil)
+    }
   }
 
   /// A bar, or something that is none.

@@ -80,15 +80,32 @@ public struct TensorDiff: Sendable {
     if !ours.scalarType.isFloatingPoint, !right.scalarType.isFloatingPoint {
       row = Comparator.integers(name, found: try ours.integers(), expected: try right.integers(), shape: right.shape)
     } else {
-      let expected = try ComparedValues(right)
+      let expected = try ComparedValues(right, beside: ours)
       let bar = try bars[name] ?? Bar(roundings: ours.scalarType, right.scalarType, of: expected.largest)
       row = Comparator.values(
-        name, found: try ComparedValues(ours), expected: expected, bar: limits.bar(insteadOf: bar))
+        name, found: try ComparedValues(ours, beside: right), expected: expected, bar: limits.bar(insteadOf: bar))
     }
     if ours.scalarType != right.scalarType {
       row.remarks.append("\(ours.scalarType) found, \(right.scalarType) expected")
     }
     return row
+  }
+}
+
+extension ComparedValues {
+  /// The values of a tensor. An integer that only rounding makes equal to a number of the other tensor is moved to the
+  /// next number in double precision.
+  fileprivate init(_ tensor: StoredTensor, beside other: StoredTensor) throws {
+    guard !tensor.scalarType.isFloatingPoint, other.scalarType.isFloatingPoint else {
+      try self.init(tensor)
+      return
+    }
+    let numbers = zip(try tensor.integers(), try other.doubles()).map { integer, number in
+      let rounded = Double(integer)
+      guard rounded == number, Int(exactly: number) != integer else { return rounded }
+      return integer > Int(exactly: number) ?? .max ? rounded.nextUp : rounded.nextDown
+    }
+    self.init(numbers, shape: tensor.shape)
   }
 }
 

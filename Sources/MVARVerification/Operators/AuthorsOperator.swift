@@ -77,7 +77,7 @@ struct AuthorsOperator {
     case "layerNorm": return given.epsilon
     case "crossEntropy": return [OperatorAttribute("labelSmoothing", .number(given.labelSmoothing ?? 0))]
     case "neighborhoodAttention":
-      guard let window = given.kernel else { throw GoldenOperatorError("has no attribute `kernel`") }
+      guard let window = given.kernel else { throw GoldenOperatorError("needs the attribute `kernel`") }
       return [
         OperatorAttribute("window", .integer(window)), OperatorAttribute("softmaxScale", .number(given.scale ?? 1)),
       ]

@@ -13,31 +13,38 @@ extension GoldenCase {
   /// - Parameters:
   ///   - name: its name in the file.
   ///   - description: what the metadata say about it.
+  ///   - tensors: the names of its tensors, without the name of the case.
   ///   - bars: the bars that the file states.
   /// - Throws: `GoldenOperatorError`, `OperatorCaseError`, or what the file throws, where it cannot be judged.
   init(
-    _ name: String, _ description: JSONValue, _ precision: KernelPrecision, _ bars: MetadataBars, _ file: GoldenFile
+    _ name: String, _ description: JSONValue, tensors: [String], _ precision: KernelPrecision, _ bars: MetadataBars,
+    _ file: GoldenFile
   ) throws {
     let description = try CaseDescription(description)
     let specification = try OperatorCatalog.known(description.operatorName)
     let reader = CaseReader(name: name, specification: specification, precision: precision, file: file)
-    let operatorCase = try reader.operatorCase(try description.attributes(specification))
+    let operatorCase = try reader.operatorCase(of: tensors, try description.attributes(specification))
     let cotangents = try reader.cotangents(of: operatorCase)
-    let gradients = specification.hasBackward ? operatorCase.inputNames.map { "grad.\($0)" } : []
     // The same case of the registry has bars where the file states none.
     lazy var computed = Self.bars(operatorCase, specification, precision, cotangents)
-    func part(_ part: String, isInteger: Bool) -> Part {
-      reader.part(part, isInteger: isInteger) {
+    func part(_ part: String, _ shape: Shape, isInteger: Bool) -> Part {
+      reader.part(part, shape, isInteger: isInteger) {
         try bars["\(name).\(part)"] ?? computed[part] ?? .exact("the file states no bar")
       }
     }
+    func gradient(_ input: String, _ shape: Shape) -> Part {
+      cotangents.isEmpty
+        ? Part("grad.\(input)", shape, .notInFile, isInteger: false) : part("grad.\(input)", shape, isInteger: false)
+    }
+    let outputs = zip(specification.outputs, try OperatorCatalog.outputShapes(of: operatorCase))
     self.operatorCase = operatorCase
     self.specification = specification
     self.precision = precision
     self.cotangents = cotangents
     parts =
-      zip(specification.partNames("out"), specification.outputs).map { part($0, isInteger: $1.isInteger) }
-      + gradients.map { cotangents.isEmpty ? Part($0, .notInFile) : part($0, isInteger: false) }
+      zip(specification.partNames("out"), outputs).map { part($0, $1.1, isInteger: $1.0.isInteger) }
+      + (specification.hasBackward
+        ? zip(operatorCase.inputNames, operatorCase.inputs).map { gradient($0, $1.shape) } : [])
   }
 
   private static func bars(
@@ -53,8 +60,10 @@ extension GoldenCase {
 
 extension GoldenCase.Part {
   /// A tensor that a file does not hold in a usable form.
-  init(_ name: String, _ numbers: Numbers) {
-    self.init(name: name, shape: [], numbers: numbers, bar: .exact("there is nothing to compare with"))
+  init(_ name: String, _ shape: Shape, _ numbers: Numbers, isInteger: Bool) {
+    self.init(
+      name: name, shape: shape.dimensions, numbers: numbers, bar: .exact("there is nothing to compare with"),
+      isInteger: isInteger)
   }
 }
 
@@ -76,6 +85,9 @@ private struct CaseDescription {
       throw GoldenOperatorError("its attributes are no dictionary")
     }
     self.given = given
+    guard (members["bars"] ?? .object([:])).object != nil else {
+      throw GoldenOperatorError("its bars are no dictionary")
+    }
   }
 
   func attributes(_ specification: OperatorSpecification) throws -> [OperatorAttribute] {
@@ -95,13 +107,12 @@ private struct CaseReader {
   let precision: KernelPrecision
   let file: GoldenFile
 
-  /// The operator with the inputs of the file.
-  func operatorCase(_ attributes: [OperatorAttribute]) throws -> any OperatorCase {
-    let prefix = "\(name).in."
+  /// The operator with the inputs among the tensors.
+  func operatorCase(of tensors: [String], _ attributes: [OperatorAttribute]) throws -> any OperatorCase {
     let integerNames = Set(specification.inputs.filter(\.isInteger).map(\.name))
     var (inputs, indices): ([String: Values], [String: IndexValues]) = ([:], [:])
-    for (tensor, _) in file.checkpoint.tensors where tensor.hasPrefix(prefix) {
-      let input = String(tensor.dropFirst(prefix.count))
+    for part in tensors where part.hasPrefix("in.") {
+      let (tensor, input) = ("\(name).\(part)", String(part.dropFirst(3)))
       if integerNames.contains(input) {
         let stored = try file.tensor(tensor)
         indices[input] = IndexValues(try stored.integers(), shape: Shape(stored.shape))
@@ -129,15 +140,18 @@ private struct CaseReader {
   }
 
   /// What the file says about a tensor that a kernel should return.
-  func part(_ part: String, isInteger: Bool, bar: () throws -> Bar) -> GoldenCase.Part {
+  ///
+  /// - Parameter shape: the shape that it must have.
+  func part(_ part: String, _ shape: Shape, isInteger: Bool, bar: () throws -> Bar) -> GoldenCase.Part {
     do {
       let stored = try file.tensor("\(name).\(part)")
+      try GoldenOperatorError.require("\(name).\(part)", stored.shape, shape, isGradient: part.hasPrefix("grad."))
       return GoldenCase.Part(
         name: part, shape: stored.shape,
         numbers: isInteger ? .integers(try stored.integers()) : .real(try stored.doubles()),
-        bar: isInteger ? .exact(GoldenCase.Part.integersAreEqual) : try bar())
+        bar: isInteger ? .exact(GoldenCase.Part.integersAreEqual) : try bar(), isInteger: isInteger)
     } catch {
-      return GoldenCase.Part(part, .notReadable(file.reason(error)))
+      return GoldenCase.Part(part, shape, .notReadable(file.reason(error)), isInteger: isInteger)
     }
   }
 

@@ -29,10 +29,12 @@ package struct GoldenCase: Sendable {
     package let numbers: Numbers
     /// How close a kernel must get, and why.
     package let bar: Bar
+    /// Whether it holds tokens or codes.
+    package let isInteger: Bool
 
     /// An expected tensor.
-    package init(name: String, shape: [Int], numbers: Numbers, bar: Bar) {
-      (self.name, self.shape, self.numbers, self.bar) = (name, shape, numbers, bar)
+    package init(name: String, shape: [Int], numbers: Numbers, bar: Bar, isInteger: Bool) {
+      (self.name, self.shape, self.numbers, self.bar, self.isInteger) = (name, shape, numbers, bar, isInteger)
     }
 
     /// Whether it is the gradient of an input.
@@ -120,6 +122,7 @@ extension GoldenCase.Part {
     let values = expected.values.numbers
     numbers = isInteger ? .integers(values.map { Int($0) }) : .real(values)
     bar = isInteger ? .exact(Self.integersAreEqual) : expected.bar
+    self.isInteger = isInteger
   }
 
   /// The reason of a bar of zero.

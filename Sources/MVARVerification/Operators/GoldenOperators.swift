@@ -14,6 +14,13 @@ package struct GoldenOperatorError: Error, CustomStringConvertible {
   package let description: String
 
   init(_ description: String) { self.description = description }
+
+  /// Throws unless an expected tensor has the shape that follows from the inputs.
+  static func require(_ name: String, _ found: [Int], _ shape: Shape, isGradient: Bool) throws {
+    guard Shape(found) == shape else {
+      throw Self("\(name) has shape \(found), and the \(isGradient ? "input has" : "operator returns") \(shape)")
+    }
+  }
 }
 
 /// The operators of a golden file, of either format.
@@ -23,6 +30,8 @@ package struct GoldenOperators {
   private let file: GoldenFile
   private let descriptions: [String: JSONValue]
   private let bars: MetadataBars
+  /// The tensors of each case, without its name.
+  private let tensors: [String: [String]]
 
   /// Opens a file.
   ///
@@ -38,7 +47,30 @@ package struct GoldenOperators {
     descriptions = try file.metadata("ops", as: [String: JSONValue].self)
     precision = try Self.precision(of: file)
     bars = precision == nil ? MetadataBars() : try MetadataBars(file.checkpoint.metadata, of: file.path)
+    var tensors: [String: [String]] = [:]
+    for (name, _) in file.checkpoint.tensors {
+      if let (owner, part) = Self.owner(of: name, among: descriptions) { tensors[owner, default: []].append(part) }
+    }
+    self.tensors = tensors
   }
+
+  /// The case that a tensor belongs to, and its name there. Names of cases may contain dots: the longest one counts after
+  /// which follows what a case may hold.
+  private static func owner(of tensor: String, among cases: [String: JSONValue]) -> (name: String, part: String)? {
+    for dot in tensor.indices.reversed() where tensor[dot] == "." {
+      let (name, part) = (String(tensor[..<dot]), String(tensor[tensor.index(after: dot)...]))
+      let isPart =
+        ["out", "grad_out"].contains(part) || ["in.", "out.", "grad_out.", "grad."].contains(where: part.hasPrefix)
+      if isPart, cases[name] != nil { return (name, part) }
+    }
+    return nil
+  }
+
+  /// The tensors that belong to no case, or that the operator of their case does not have, once all cases were read.
+  package var unusedTensors: [String] { file.checkpoint.unused }
+
+  /// Says that the tensors of a case need no rows of their own.
+  package func skip(_ name: String) { for part in tensors[name] ?? [] { _ = file.checkpoint["\(name).\(part)"] } }
 
   private static func precision(of file: GoldenFile) throws -> KernelPrecision? {
     guard let format = file.checkpoint.metadata["format"], format != "1" else { return nil }
@@ -72,7 +104,8 @@ package struct GoldenOperators {
     get throws {
       guard let description = descriptions[name] else { throw GoldenOperatorError("the file has no case \(name)") }
       guard let precision else { return .authors(try AuthorsCase(name, description, file)) }
-      return .computed(try GoldenCase(name, description, precision, bars, file))
+      return .computed(
+        try GoldenCase(name, description, tensors: tensors[name] ?? [], precision, bars, file))
     }
   }
 

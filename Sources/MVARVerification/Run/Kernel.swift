@@ -46,12 +46,12 @@ package struct CommandKernel: Kernel {
 
   /// Runs the command.
   package func run(request: String, answer: String) throws -> KernelOutcome {
-    let process = try KernelProcess(command + [request, answer], isServed: false, interruption: interruption)
+    let process = try SupervisedProcess(command + [request, answer], isServed: false, interruption: interruption)
     let end = try process.wait(until: .now + limit)
     process.stop()
     let words = process.complaints.lastLine
     switch end {
-    case nil: return .failed(withWords("it did not end within \(seconds(limit))", words))
+    case nil: return .failed(withWords("it did not end within \(limit.inSeconds)", words))
     case .status(0): return .answered
     case .status(Self.notSupported): return .notSupported(words)
     case .some(let end): return .failed(withWords("the command \(end)", words))
@@ -63,14 +63,14 @@ package struct CommandKernel: Kernel {
 }
 
 /// A command that is started once and answers a line for each line `IN<TAB>OUT`: `ok`, `unsupported [why]` or
-/// `error why`. Other lines, which a library may print, are ignored. It is started again after its death, and after
+/// `error why`. Other lines, which a library may print, are ignored. It is started again after its end, and after
 /// every answer that cannot be trusted.
 package final class ServedKernel: Kernel {
   private let command: [String]
   private let environment: [String: String]
   private let limit: Duration
   private let interruption: Interruption?
-  private var process: KernelProcess?
+  private var process: SupervisedProcess?
 
   /// A command and the time that each case may take, including the time to start the command before the first.
   ///
@@ -85,31 +85,59 @@ package final class ServedKernel: Kernel {
   }
 
   /// Asks the process, which is started if there is none.
+  ///
+  /// What the process does between two cases has the same result whenever it is noticed: one that ended with status 0
+  /// is started again, and asked again if it was asked in vain; any other end fails the next case.
   package func run(request: String, answer: String) throws -> KernelOutcome {
-    if process?.hasEnded() == true { process = nil }
+    if let process, process.hasEnded(), let end = process.end {
+      forget()
+      if end != .status(0) {
+        return .failed(withWords("the process \(end)" + Self.afterTheCaseBefore, process.complaints.lastLine))
+      }
+    }
+    let isNew = process == nil
     let process =
       try self.process
-      ?? KernelProcess(command, isServed: true, environment: environment, interruption: interruption)
+      ?? SupervisedProcess(command, isServed: true, environment: environment, interruption: interruption)
     self.process = process
     // What it wrote without being asked is no answer to what it is asked now.
-    process.discardOutput()
+    process.beginRequest()
     let isSent = process.send("\(request)\t\(answer)")
     var ignored: String?
-    let deadline = ContinuousClock.now + limit
-    let outcome: KernelOutcome? = try process.wait(until: isSent ? deadline : .now + .milliseconds(200)) { process in
+    let outcome: KernelOutcome? = try process.wait(until: .now + limit) { process in
       while let line = process.takeLine() {
         if let outcome = Self.outcome(line) { return outcome }
         ignored = line
       }
       return nil
     }
-    if let outcome { return outcome }
-    let isAlive = process.end == nil
+    if let outcome { return Self.explained(outcome, process) }
+    let isSilent = ignored == nil && process.output.isEmpty
+    // It may have ended before it was asked, or at once.
+    if !isNew, isSilent, process.end == .status(0) {
+      forget()
+      return try run(request: request, answer: answer)
+    }
+    let end = process.end
     forget()
     let words = process.complaints.lastLine ?? (ignored ?? process.output.lastLine).map { "its last output: \($0)" }
-    if !isAlive, let end = process.end { return .failed(withWords("the process \(end)", words)) }
+    if let end {
+      let isEarlier = !isNew && (!isSent || process.hasLeftInput)
+      return .failed(withWords("the process \(end)" + (isEarlier ? Self.afterTheCaseBefore : ""), words))
+    }
     return .failed(
-      withWords(isSent ? "no answer within \(seconds(limit))" : "the process does not read its standard input", words))
+      withWords(isSent ? "no answer within \(limit.inSeconds)" : "the process does not read its standard input", words))
+  }
+
+  private static let afterTheCaseBefore = " after the case before"
+
+  /// A failure with what the process wrote to standard error meanwhile.
+  private static func explained(_ outcome: KernelOutcome, _ process: SupervisedProcess) -> KernelOutcome {
+    guard case .failed(let cause) = outcome else { return outcome }
+    // What it wrote before the answer is there by now, and may be read after it.
+    process.readWhatIsThere()
+    let words = process.recentComplaints.lastLine
+    return .failed(withWords(cause, words.flatMap { cause.contains($0) ? nil : $0 }))
   }
 
   /// Ends the process; the next case starts another.
@@ -119,7 +147,7 @@ package final class ServedKernel: Kernel {
   }
 
   private static func outcome(_ line: String) -> KernelOutcome? {
-    let line = line.trimmingCharacters(in: .whitespaces)
+    let line = line.trimmingCharacters(in: .whitespacesAndNewlines)
     let word = line.prefix { $0 != " " }
     let rest = printable(line.dropFirst(word.count).trimmingCharacters(in: .whitespaces), limit: 400)
     switch word {
@@ -133,8 +161,10 @@ package final class ServedKernel: Kernel {
 
 private func withWords(_ cause: String, _ words: String?) -> String { words.map { "\(cause): \($0)" } ?? cause }
 
-/// `2.5 s`
-private func seconds(_ limit: Duration) -> String {
-  let (seconds, attoseconds) = limit.components
-  return attoseconds == 0 ? "\(seconds) s" : "\(Double(seconds) + Double(attoseconds) * 1e-18) s"
+extension Duration {
+  /// `2.5 s`
+  package var inSeconds: String {
+    let (seconds, attoseconds) = components
+    return attoseconds == 0 ? "\(seconds) s" : "\(Double(seconds) + Double(attoseconds) * 1e-18) s"
+  }
 }

@@ -55,10 +55,10 @@ package struct KernelJudgment: Sendable {
 
   private func row(_ part: GoldenCase.Part, _ golden: GoldenCase, _ answer: Checkpoint) -> Comparison {
     let name = golden.row(part.name)
-    guard part.isExpected else { return golden.row(part, found: nil) }
     if let problem = answer.metadata[KernelNote.problem + part.name] {
       return .failed(name, printable(problem, limit: 400))
     }
+    guard part.isExpected else { return golden.row(part, found: nil) }
     let remark = answer.metadata[KernelNote.remark + part.name].map { printable($0, limit: 400) }
     guard let found = answer[part.name] else {
       if part.isGradient, isForwardOnly { return .notInFile(name) }

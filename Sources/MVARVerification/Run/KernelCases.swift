@@ -33,7 +33,11 @@ package struct KernelCases {
     guard let stored = file.precision else {
       throw GoldenError(path, "is of format 1, which does not say what a kernel must get right; see `mvar golden make`")
     }
-    for name in file.names where file.operatorName(of: name).map(isWanted) ?? true {
+    for name in file.names {
+      guard file.operatorName(of: name).map(isWanted) ?? true else {
+        file.skip(name)
+        continue
+      }
       do {
         guard case .computed(let golden) = try file[name] else { continue }
         if let precision, precision != stored {
@@ -43,8 +47,10 @@ package struct KernelCases {
         }
       } catch {
         others.append(.notJudged(printable(name, limit: 200), file.reason(error)))
+        file.skip(name)
       }
     }
+    others += file.unusedTensors.map { .notJudged(printable($0, limit: 200), GoldenFile.strayTensor("ops")) }
   }
 
   private mutating func add(_ operatorCase: any OperatorCase, _ precision: KernelPrecision) throws {

@@ -11,12 +11,21 @@ import MVARKernelABI
 package struct LibraryHost {
   private typealias Kernel = @convention(c) (UnsafePointer<mvar_call>?) -> Int32
 
-  private let kernel: Kernel
+  /// What answers the judge that the library is loaded.
+  package static let loaded = "loaded"
 
-  /// Loads a library.
+  private let kernel: Kernel
+  /// Where answers are written.
+  private let answers: Int32
+
+  /// Loads a library. From then on, what is printed goes to standard error.
   ///
   /// - Throws: `FileError` when it cannot be loaded, or has no kernel.
   package init(library path: String) throws {
+    answers = dup(STDOUT_FILENO)
+    _ = fcntl(answers, F_SETFD, FD_CLOEXEC)
+    dup2(STDERR_FILENO, STDOUT_FILENO)
+    Self.endWithParent()
     // Reading a request must not be what first finds out that there is no such file.
     _ = try RegularFile.open(path, for: .reading)
     guard let handle = dlopen(path.contains("/") ? path : "./\(path)", RTLD_NOW | RTLD_LOCAL) else {
@@ -29,12 +38,11 @@ package struct LibraryHost {
     kernel = unsafeBitCast(symbol, to: Kernel.self)
   }
 
+  /// Answers that the library is loaded.
+  package func confirm() { _ = try? Descriptor.writeAll(Array("\(Self.loaded)\n".utf8), to: answers) }
+
   /// Answers the lines of standard input until it ends.
   package func serve() {
-    let answers = dup(STDOUT_FILENO)
-    _ = fcntl(answers, F_SETFD, FD_CLOEXEC)
-    dup2(STDERR_FILENO, STDOUT_FILENO)
-    Self.endWithParent()
     while let line = readLine() {
       let files = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
       var answer = files.count == 2 ? self.answer(request: files[0], to: files[1]) : "error the line is no request"
@@ -48,14 +56,14 @@ package struct LibraryHost {
       let memory = try KernelCallMemory(try Checkpoint.open(request))
       let status = try memory.call(kernel)
       fflush(nil)
-      if status == MVAR_NOT_SUPPORTED { return "unsupported" }
       let (tensors, notes) = try memory.answer()
-      // What was written outside of the tensors is said even if the kernel reports a failure.
+      // What was written outside of the tensors is said whatever the kernel reports.
       if let problem = notes.filter({ $0.key.hasPrefix(KernelNote.problem) }).min(by: { $0.key < $1.key }), status != 0
       {
         let name = problem.key.dropFirst(KernelNote.problem.count)
         return "error mvar_kernel returned \(status), and \(name): \(problem.value)"
       }
+      if status == MVAR_NOT_SUPPORTED { return "unsupported" }
       guard status == MVAR_OK else { return "error mvar_kernel returned \(status)" }
       try SafetensorsWriter.write(tensors, metadata: notes, to: path)
       return "ok"

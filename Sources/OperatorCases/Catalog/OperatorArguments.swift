@@ -100,7 +100,7 @@ extension OperatorSpecification {
         values.updateValue(value, forKey: one.name) == nil, "the attribute `\(one.name)` is given twice")
     }
     for attribute in attributes where values[attribute.name] == nil {
-      guard let value = attribute.default else { throw OperatorCaseError("has no attribute `\(attribute.name)`") }
+      guard let value = attribute.default else { throw OperatorCaseError("needs the attribute `\(attribute.name)`") }
       values[attribute.name] = value
     }
     return values

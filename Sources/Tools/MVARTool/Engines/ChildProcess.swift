@@ -5,6 +5,7 @@
 
 import Foundation
 import MVARFiles
+import MVARVerification
 import Synchronization
 
 /// The file of the running program.
@@ -24,54 +25,40 @@ enum ChildProcess {
     #endif
   }
 
-  /// What ended a process.
-  enum End: Equatable {
-    case status(Int32)
-    case signal(Int32)
-  }
-
   /// The results of a process.
   struct Result {
     let output: String
-    let complaints: String
-    let end: End
+    /// The last line of standard error, if there is one.
+    let complaint: String?
+    let end: SupervisedProcess.End
 
     /// The last line of standard error as a sentence, without the program's name.
-    func sentence(_ fallback: String) -> String {
-      let last = complaints.split(separator: "\n").last.map(String.init) ?? fallback
-      return String(last.trimmingPrefix("mvar: "))
-    }
+    func sentence(_ fallback: String) -> String { String((complaint ?? fallback).trimmingPrefix("mvar: ")) }
   }
 
-  /// Runs a subcommand with its arguments in a process of its own and waits until it ends.
+  /// The command that runs a subcommand with its arguments.
+  ///
+  /// - Throws: `Failure` when the program is not found.
+  static func command(_ arguments: [String]) throws -> [String] {
+    [try location().path(percentEncoded: false)] + leadingWords.withLock(\.self) + arguments
+  }
+
+  /// Runs a subcommand with its arguments in a process of its own and waits until it ends. However much it writes, no
+  /// more than 256 MiB of its output are kept.
   ///
   /// - Throws: `Failure` when no process can be started.
   static func run(_ arguments: [String]) throws -> Result {
-    let process = Process()
-    process.executableURL = try location()
-    process.arguments = leadingWords.withLock(\.self) + arguments
-    var environment = ProcessInfo.processInfo.environment
-    environment["SWIFT_BACKTRACE"] = "enable=no"
-    environment[mark] = "1"
-    process.environment = environment
-    let (life, output, errors) = (Pipe(), Pipe(), Pipe())
-    process.standardInput = life
-    process.standardOutput = output
-    process.standardError = errors
+    let process: SupervisedProcess
     do {
-      try process.run()
-    } catch {
+      process = try SupervisedProcess(
+        try command(arguments), isServed: true, keeping: 1 << 28,
+        environment: ["SWIFT_BACKTRACE": "enable=no", mark: "1"])
+    } catch is KernelRunError {
       throw Failure("no process could be started")
     }
-    // Error messages are far shorter than a pipe's capacity, so reading one after the other cannot block.
-    let printed = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    let complaints = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    process.waitUntilExit()
-    try? life.fileHandleForWriting.close()
-    let status = process.terminationStatus
-    return Result(
-      output: printed, complaints: complaints,
-      end: process.terminationReason == .exit ? .status(status) : .signal(status))
+    defer { process.stop() }
+    guard let end = try process.wait(until: nil) else { throw Failure("the process did not end") }
+    return Result(output: process.output.text, complaint: process.complaints.lastLine, end: end)
   }
 
   /// The environment variable that marks a process started here.

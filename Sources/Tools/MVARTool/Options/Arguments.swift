@@ -1,6 +1,7 @@
 // Argument values that several subcommands read in the same way, each with its sentence for an invalid value.
 
 import ArgumentParser
+import MVARFiles
 
 /// Values of arguments.
 enum Arguments {
@@ -14,7 +15,18 @@ enum Arguments {
   /// given.
   static func checkPositive(_ option: String, _ value: Int?) throws {
     guard let value, !(1...1_000_000).contains(value) else { return }
-    throw ValidationError("\(option) is \(value); use a positive number")
+    throw ValidationError("\(option) is \(value); use \(value < 1 ? "a positive number" : "at most 1000000")")
+  }
+
+  /// A regular expression, which is searched in names.
+  ///
+  /// - Throws: `ValidationError` where the text is none.
+  static func pattern(_ text: String, option: String) throws -> Regex<AnyRegexOutput> {
+    do {
+      return try Regex(text)
+    } catch {
+      throw ValidationError("\(option) is \"\(printable(text, limit: 60))\", which is no regular expression: \(error)")
+    }
   }
 
   /// A seed, 0 to 2⁶⁴ − 1.

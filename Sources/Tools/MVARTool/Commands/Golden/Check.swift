@@ -56,7 +56,9 @@ struct CheckOptions: ParsableArguments {
   @Flag(help: ArgumentHelp("Check one file in this process, and print JSON.", visibility: .hidden))
   var alone = false
 
-  func run() throws {
+  func run() throws { try comparison.judging { try judge() } }
+
+  private func judge() throws {
     let engine = try engine.open()
     if alone {
       for file in files { try Console.print(IsolatedCheck.line(try report(file, on: engine))) }

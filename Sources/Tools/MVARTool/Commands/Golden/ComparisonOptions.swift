@@ -33,7 +33,7 @@ struct ComparisonOptions: ParsableArguments {
       "The largest error relative to the expected value that passes.",
       discussion: """
         Takes the place of every bar together with --atol: |found − expected| ≤ A + R·|expected|, where the one that \
-        is not given is 0. Integers stay equal.
+        is not given is 0. Bars that require equality stay: those of integers, and of values that are only copied.
         """, valueName: "R"))
   var rtol: Double?
 
@@ -58,11 +58,16 @@ struct ComparisonOptions: ParsableArguments {
 
   /// What is searched in the names of rows; nil for all rows.
   func pattern() throws -> Regex<AnyRegexOutput>? {
-    guard let only else { return nil }
+    try only.map { try Arguments.pattern($0, option: "--only") }
+  }
+
+  /// Runs a comparison. An error ends it with status 2, since 1 says that something differs.
+  func judging(_ body: () throws -> Void) throws {
     do {
-      return try Regex(only)
-    } catch {
-      throw ValidationError("--only is \"\(printable(only, limit: 60))\", which is no regular expression: \(error)")
+      try body()
+    } catch  where !(error is ExitCode || error is ValidationError) {
+      Console.complain(MVARTool.describe(error))
+      throw ExitCode(2)
     }
   }
 

@@ -13,6 +13,8 @@ struct ComparisonPrinter {
   private let unit: String
   private let pattern: Regex<AnyRegexOutput>?
   private var reports: [ComparisonReport] = []
+  /// Why standard output cannot be written; the files for other programs still are.
+  private var outputError: (any Error)?
 
   /// - Parameters:
   ///   - title: the command, as the name of all results.
@@ -42,15 +44,27 @@ struct ComparisonPrinter {
     reports.append(report)
     if let problem = report.problem { return Console.complain("\(report.subject): \(problem)") }
     if report.rows.isEmpty, pattern != nil { return }
-    try Console.print(printable("\(report.subject) (\(report.kind)): \(ComparisonCounts([report]))"))
+    try print(printable("\(report.subject) (\(report.kind)): \(ComparisonCounts([report]))"))
     let detail = detail ?? options.detail
     try table(report.rows.filter { detail == .all || (detail == .quiet && !$0.passes) })
   }
 
-  private func table(_ rows: [Comparison]) throws {
+  private mutating func table(_ rows: [Comparison]) throws {
     if rows.isEmpty { return }
     let head = ["", "tensor", "absolute", "relative", "of the bar", "worst", "outside", "bar"]
-    try Table.print([head] + rows.map(Self.cells))
+    for line in Table.lines([head] + rows.map(Self.cells)) { try print(line) }
+  }
+
+  /// Prints a line. When it cannot be printed, the comparison goes on only if files are wanted.
+  private mutating func print(_ line: String) throws {
+    guard outputError == nil else { return }
+    do {
+      try Console.print(line)
+    } catch {
+      // That nobody reads on is no difference.
+      outputError = error is ExitCode ? ExitCode(2) : error
+      if let outputError, options.json == nil, options.junit == nil { throw outputError }
+    }
   }
 
   /// A row in the table's columns.
@@ -74,19 +88,19 @@ struct ComparisonPrinter {
   private static func number(_ value: Double) -> String { value == 0 ? "0" : String(format: "%.2e", value) }
 
   /// Prints a sentence beside the rows.
-  func tell(_ sentence: String) throws { try Console.print(printable(sentence)) }
+  mutating func tell(_ sentence: String) throws { try print(printable(sentence)) }
 
   /// Prints the totals and writes the files for other programs.
   ///
   /// - Throws: `ExitCode` unless everything passed; `FileError` when a file cannot be written.
-  func finish() throws {
+  mutating func finish() throws {
     let usable = reports.filter { $0.problem == nil }
     if pattern != nil, reports.allSatisfy({ $0.rows.isEmpty && $0.problem == nil }) {
       Console.complain("--only \"\(options.only ?? "")\" is found in the name of no row")
     } else if !usable.isEmpty {
       let counts = ComparisonCounts(usable)
       let unusable = reports.count - usable.count
-      try Console.print(
+      try print(
         "\(counts) in \(reports.count) \(unit)" + (reports.count == 1 ? "" : "s")
           + (unusable > 0 ? ", \(unusable) of them unusable" : "") + (counts.rest.map { "; \($0)" } ?? ""))
     }
@@ -97,6 +111,7 @@ struct ComparisonPrinter {
     if let junit = options.junit {
       try FileReplacement.write(Array(ComparisonFormat.junit(reports, name: title).utf8), to: junit)
     }
+    if let outputError { throw outputError }
     let status = ComparisonCounts(reports).exitStatus
     if status != 0 { throw ExitCode(status) }
   }

@@ -33,10 +33,12 @@ extension Golden {
     @OptionGroup(title: "Comparison")
     var comparison: ComparisonOptions
 
-    func run() throws {
+    func run() throws { try comparison.judging { try judge() } }
+
+    private func judge() throws {
       var printer = try ComparisonPrinter(comparison, title: "mvar golden diff", keeping: [expected, found])
       let (report, count) = compare(printer)
-      if first, report.problem == nil { try printer.tell(Self.sentence(report, among: count)) }
+      if first, report.problem == nil, count > 0 { try printer.tell(Self.sentence(report, among: count)) }
       // Those before the first difference agree; to list them would bury it.
       try printer.show(report, first && comparison.detail == .all ? .quiet : nil)
       try printer.finish()
@@ -53,10 +55,17 @@ extension Golden {
       }
     }
 
-    /// Says which tensor is the first that differs.
+    /// Says which tensor is the first that differs, and how many before it nothing is known of.
     private static func sentence(_ report: ComparisonReport, among count: Int) -> String {
-      guard let row = report.rows.last, row.verdict == .failed else { return "no difference in \(count) tensors" }
-      return "first difference: \(row.name), tensor \(report.rows.count) of \(count) in the order of execution"
+      let unknown = report.rows.count { $0.verdict == .notJudged }
+      func wasNot(_ place: String) -> String { "\(unknown) \(place)\(unknown == 1 ? "was" : "were") not judged" }
+      if let row = report.rows.last, row.verdict == .failed {
+        return "first difference: \(row.name), tensor \(report.rows.count) of \(count) in the order of execution"
+          + (unknown > 0 ? "; \(wasNot("before it "))" : "")
+      }
+      return unknown == 0
+        ? "no difference in \(count) tensor\(count == 1 ? "" : "s")"
+        : "no difference in \(count - unknown) of \(count) tensors; \(wasNot(""))"
     }
   }
 }

@@ -75,6 +75,13 @@ struct MakeOperatorOptions: ParsableArguments {
   @Option(
     parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
+      "With --largest, keep cases in whose names this is found; may be repeated.",
+      discussion: "A regular expression. Such cases are in the file however large they are.", valueName: "regex"))
+  var keeping: [String] = []
+
+  @Option(
+    parsing: .unconditionalSingleValue,
+    help: ArgumentHelp(
       "The shape of an input, as queries=1,32,32,4,64.",
       discussion: "May be repeated; the shapes of other inputs follow, and what remains open is small.",
       valueName: "input=sides"))
@@ -110,6 +117,7 @@ struct MakeOperatorOptions: ParsableArguments {
     let details = [
       ("--shape", !shape.isEmpty), ("--without", !without.isEmpty), ("--attribute", !attribute.isEmpty),
       ("--count", count != nil), ("--dtype", dtype != .float32), ("--largest", largest != nil),
+      ("--keeping", !keeping.isEmpty),
     ]
     return details.first { $0.1 }?.0
   }
@@ -119,6 +127,8 @@ struct MakeOperatorOptions: ParsableArguments {
     try Arguments.check("--count", count, in: 1...10_000)
     try Arguments.checkPositive("--largest", largest)
     guard largest == nil || allCases else { throw ValidationError("--largest is for --all-cases") }
+    guard keeping.isEmpty || largest != nil else { throw ValidationError("--keeping is for --largest") }
+    _ = try patterns()
     let others = [
       ("--shape", !shape.isEmpty), ("--without", !without.isEmpty), ("--attribute", !attribute.isEmpty),
       ("--seed", seed != nil), ("--count", count != nil),
@@ -148,9 +158,11 @@ struct MakeOperatorOptions: ParsableArguments {
   /// What makes each case.
   private func cases() throws -> [() throws -> any OperatorCase] {
     if allCases {
-      let wanted = operatorName.map { [$0] } ?? OperatorCatalog.all.map(\.name)
+      let (wanted, patterns) = (operatorName.map { [$0] } ?? OperatorCatalog.all.map(\.name), try patterns())
       return OperatorCases.all.filter { one in
-        wanted.contains(one.operatorName) && one.inputs.reduce(0) { $0 + $1.shape.count } <= largest ?? .max
+        guard wanted.contains(one.operatorName) else { return false }
+        return one.inputs.reduce(0) { $0 + $1.shape.count } <= largest ?? .max
+          || patterns.contains { one.name.firstMatch(of: $0) != nil }
       }.map { one in { one } }
     }
     let (name, shapes, attributes) = (operatorName ?? "", try shapes(), try attributes())
@@ -165,6 +177,10 @@ struct MakeOperatorOptions: ParsableArguments {
         }
       }
     }
+  }
+
+  private func patterns() throws -> [Regex<AnyRegexOutput>] {
+    try keeping.map { try Arguments.pattern($0, option: "--keeping") }
   }
 
   private func shapes() throws -> [String: Shape] {

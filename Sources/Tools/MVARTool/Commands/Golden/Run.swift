@@ -85,7 +85,9 @@ extension Golden {
       }
     }
 
-    func run() throws {
+    func run() throws { try comparison.judging { try judge() } }
+
+    private func judge() throws {
       var printer = try ComparisonPrinter(
         comparison, title: "mvar golden run", counting: "operator", keeping: files + (library.map { [$0] } ?? []))
       let interruption = Interruption(signals: [SIGINT, SIGTERM, SIGHUP])
@@ -153,7 +155,8 @@ extension Golden {
       let limit = Duration.seconds(timeout)
       if let library {
         return ServedKernel(
-          try KernelHost.command(library), environment: ["SWIFT_BACKTRACE": "enable=no"], limit: limit,
+          try KernelHost.command(library, limit, interruption), environment: ["SWIFT_BACKTRACE": "enable=no"],
+          limit: limit,
           interruption: interruption)
       }
       return serve
@@ -180,25 +183,38 @@ extension Golden {
 
     func run() throws {
       let host = try LibraryHost(library: library)
-      if !check { host.serve() }
+      if check { host.confirm() } else { host.serve() }
     }
 
-    /// The command that serves a library.
+    /// The command that serves a library, which has been loaded once in a process of its own.
     ///
+    /// - Parameter limit: how long that may take.
     /// - Throws: `KernelRunError` when it cannot be loaded.
-    static func command(_ library: String) throws -> [String] {
-      let subcommand = ["golden", configuration.commandName ?? "", "--", library]
-      let result = try ChildProcess.run(subcommand.dropLast(2) + ["--check"] + subcommand.suffix(2))
-      switch result.end {
-      case .status(0): break
-      case .status:
-        let sentence = result.sentence("cannot be loaded")
-        throw KernelRunError.unusable(String(sentence.trimmingPrefix("\(library): ")))
-      case .signal(let signal):
-        throw KernelRunError.unusable("the process that loaded it was ended by \(Signal.name(signal))")
+    static func command(_ library: String, _ limit: Duration, _ interruption: Interruption) throws -> [String] {
+      func command(_ options: [String]) throws -> [String] {
+        try ChildProcess.command(["golden", configuration.commandName ?? ""] + options + ["--", library])
       }
-      return [try ChildProcess.location().path(percentEncoded: false)] + ChildProcess.leadingWords.withLock(\.self)
-        + subcommand
+      let process = try SupervisedProcess(
+        try command(["--check"]), isServed: true, environment: ["SWIFT_BACKTRACE": "enable=no"],
+        interruption: interruption)
+      defer { process.stop() }
+      let isLoaded: Bool? = try process.wait(until: .now + limit) { process in
+        while let line = process.takeLine() { if line == LibraryHost.loaded { return true } }
+        return nil
+      }
+      guard isLoaded == true else { throw KernelRunError.unusable(problem(library, process, limit)) }
+      return try command([])
+    }
+
+    /// Why a library was not loaded.
+    private static func problem(_ library: String, _ process: SupervisedProcess, _ limit: Duration) -> String {
+      let words = process.complaints.lastLine
+      switch process.end {
+      case nil: return "it was not loaded within \(limit.inSeconds)" + (words.map { ": \($0)" } ?? "")
+      case .status(1):
+        return String((words ?? "cannot be loaded").trimmingPrefix("mvar: ").trimmingPrefix("\(library): "))
+      case .some(let end): return "the process that loaded it \(end)" + (words.map { ": \($0)" } ?? "")
+      }
     }
   }
 }

@@ -1,6 +1,6 @@
-// The process of a kernel under test. Whatever it does must not harm the judge: it has a process group of its own, which
-// is ended as a whole; its output is read without ever blocking, and only the end of it is kept; and nothing is waited
-// for beyond a deadline.
+// A process that must not harm the one that starts it, whatever it does, such as that of a kernel under test: it has a
+// process group of its own, which is ended as a whole; its output is read without ever blocking, and only the end of it
+// is kept; and nothing is waited for beyond a deadline.
 
 import Foundation
 import MVARFiles
@@ -22,15 +22,15 @@ package enum KernelRunError: Error, CustomStringConvertible {
   }
 }
 
-/// A process of a kernel.
-final class KernelProcess {
+/// A process in a group of its own.
+package final class SupervisedProcess {
   /// How a process ended.
-  enum End: Hashable, CustomStringConvertible {
+  package enum End: Hashable, CustomStringConvertible {
     case status(Int32)
     case signal(Int32)
 
     /// `ended with status 3`, `was ended by signal 11 (Segmentation fault)`
-    var description: String {
+    package var description: String {
       switch self {
       case .status(let status): "ended with status \(status)"
       case .signal(let signal): "was ended by \(Signal.name(signal))"
@@ -39,11 +39,15 @@ final class KernelProcess {
   }
 
   /// How the process ended; nil while it runs.
-  private(set) var end: End?
+  package private(set) var end: End?
+  /// Whether it ended before it read all that was written to its standard input.
+  private(set) var hasLeftInput = false
   /// What it wrote to standard output that has not been taken yet; empty unless it is served.
-  private(set) var output = RecentText()
+  package private(set) var output: RecentText
   /// What it wrote to standard error.
-  private(set) var complaints = RecentText()
+  package private(set) var complaints = RecentText()
+  /// What it wrote to standard error since the last request.
+  private(set) var recentComplaints = RecentText()
 
   private let process: pid_t
   private let interruption: Interruption?
@@ -55,11 +59,16 @@ final class KernelProcess {
   ///   - command: the program, searched for in PATH, and its arguments.
   ///   - isServed: whether requests are written to its standard input and answers read from its standard output;
   ///     otherwise its standard input is empty, and its standard output is discarded.
+  ///   - limit: how many bytes of its standard output are kept, the last ones.
   ///   - environment: variables in addition to those of this process.
   ///   - interruption: what ends the waiting.
   /// - Throws: `KernelRunError` when it cannot be started.
-  init(_ command: [String], isServed: Bool, environment: [String: String] = [:], interruption: Interruption?) throws {
+  package init(
+    _ command: [String], isServed: Bool, keeping limit: Int = RecentText.usualLimit,
+    environment: [String: String] = [:], interruption: Interruption? = nil
+  ) throws {
     self.interruption = interruption
+    output = RecentText(limit: limit)
     let errors = try Self.pipe()
     let pipes = isServed ? (input: try Self.pipe(), output: try Self.pipe()) : nil
     let ofChild = [
@@ -84,9 +93,10 @@ final class KernelProcess {
 
   /// Waits until the process ends.
   ///
+  /// - Parameter deadline: nil to wait for as long as it takes.
   /// - Returns: how it ended; nil at the deadline.
   /// - Throws: `KernelRunError.interrupted`.
-  func wait(until deadline: ContinuousClock.Instant) throws -> End? {
+  package func wait(until deadline: ContinuousClock.Instant?) throws -> End? {
     try wait(until: deadline) { _ in end }
   }
 
@@ -94,9 +104,9 @@ final class KernelProcess {
   ///
   /// - Returns: nil at the deadline, and when the process ended before.
   /// - Throws: `KernelRunError.interrupted`; what `condition` throws.
-  func wait<Result>(until deadline: ContinuousClock.Instant, for condition: (KernelProcess) throws -> Result?) throws
-    -> Result?
-  {
+  package func wait<Result>(
+    until deadline: ContinuousClock.Instant?, for condition: (SupervisedProcess) throws -> Result?
+  ) throws -> Result? {
     while true {
       if end == nil {
         // Without anything to read from, the end of the process is noticed by asking often.
@@ -104,7 +114,7 @@ final class KernelProcess {
         reap()
       }
       if let result = try condition(self) { return result }
-      if end != nil || .now >= deadline { return nil }
+      if end != nil || deadline.map({ .now >= $0 }) == true { return nil }
       if interruption?.isRequested == true { throw KernelRunError.interrupted }
     }
   }
@@ -116,12 +126,14 @@ final class KernelProcess {
   }
 
   /// Removes and returns the first complete line of its standard output.
-  func takeLine() -> String? { output.takeLine() }
+  package func takeLine() -> String? { output.takeLine() }
 
-  /// Discards everything that it has written to standard output.
-  func discardOutput() {
-    read(waiting: 0)
+  /// Discards everything that it has written to standard output, and begins to collect what it writes to standard error
+  /// from now on.
+  func beginRequest() {
+    readWhatIsThere()
     output = RecentText()
+    recentComplaints = RecentText()
   }
 
   /// Whether the process has ended, as far as can be known now.
@@ -131,7 +143,7 @@ final class KernelProcess {
   }
 
   /// Ends the process and everything it started that is still in its group.
-  func stop() {
+  package func stop() {
     guard end == nil else { return }
     kill(-process, SIGKILL)
     kill(process, SIGKILL)
@@ -142,21 +154,33 @@ final class KernelProcess {
 
   // MARK: Reading
 
-  /// Waits a moment for something to read, and reads one piece of it.
-  private func read(waiting milliseconds: Int32) {
+  /// Reads what has been written by now, but not what is written meanwhile without end.
+  func readWhatIsThere() {
+    for _ in 0..<64 where !read(waiting: 0) { return }
+  }
+
+  /// Waits a moment for something to read, and reads one piece of it; whether there was anything.
+  @discardableResult
+  private func read(waiting milliseconds: Int32) -> Bool {
     var polled = [fromOutput, fromErrors].filter { $0 >= 0 }.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-    guard poll(&polled, nfds_t(polled.count), milliseconds) > 0 else { return }
+    guard poll(&polled, nfds_t(polled.count), milliseconds) > 0 else { return false }
     for entry in polled where entry.revents != 0 {
       var bytes = [UInt8](repeating: 0, count: 1 << 16)
       let count = Foundation.read(entry.fd, &bytes, bytes.count)
       let isOutput = entry.fd == fromOutput
       if count > 0 {
-        if isOutput { output.append(bytes[..<count]) } else { complaints.append(bytes[..<count]) }
+        if isOutput {
+          output.append(bytes[..<count])
+        } else {
+          complaints.append(bytes[..<count])
+          recentComplaints.append(bytes[..<count])
+        }
       } else if count == 0 || (errno != EINTR && errno != EAGAIN) {
         close(entry.fd)
         if isOutput { fromOutput = -1 } else { fromErrors = -1 }
       }
     }
+    return true
   }
 
   /// Notes the end of the process, ends what it left behind, and reads its last words.
@@ -166,7 +190,9 @@ final class KernelProcess {
     else { return }
     // Until it is reaped, no other group can have its number.
     kill(-process, SIGKILL)
-    for _ in 0..<64 { read(waiting: 0) }
+    readWhatIsThere()
+    var unread: Int32 = 0
+    hasLeftInput = toInput >= 0 && ioctl(toInput, UInt(FIONREAD), &unread) == 0 && unread > 0
     var status: Int32 = 0
     while waitpid(process, &status, 0) < 0, errno == EINTR {}
     finish(status)
@@ -229,17 +255,29 @@ final class KernelProcess {
 }
 
 /// The end of a text of any length.
-struct RecentText {
-  private static let limit = 1 << 16
+package struct RecentText {
+  /// How many bytes are kept of what only the last lines matter of.
+  package static let usualLimit = 1 << 16
+
+  private let limit: Int
   private var bytes: [UInt8] = []
   /// Where the lines begin that have not been taken.
   private var start = 0
+
+  init(limit: Int = usualLimit) { self.limit = limit }
+
+  /// Whether nothing is kept.
+  var isEmpty: Bool { start == bytes.count }
+
+  /// What is kept, from the first line that has not been taken.
+  package var text: String { String(decoding: bytes[start...], as: UTF8.self) }
 
   mutating func append(_ more: ArraySlice<UInt8>) {
     bytes.removeFirst(start)
     start = 0
     bytes += more
-    if bytes.count > Self.limit { bytes.removeFirst(bytes.count - Self.limit) }
+    // Twice the limit before anything is moved, so that a long text costs no more than its length.
+    if bytes.count > 2 * limit { bytes.removeFirst(bytes.count - limit) }
   }
 
   /// Removes and returns the first line that is complete.
@@ -250,8 +288,8 @@ struct RecentText {
   }
 
   /// The last line that is not blank, safe to show.
-  var lastLine: String? {
-    String(decoding: bytes[start...], as: UTF8.self).split(whereSeparator: \.isNewline)
-      .last { !$0.allSatisfy(\.isWhitespace) }.map { printable($0.trimmingCharacters(in: .whitespaces), limit: 400) }
+  package var lastLine: String? {
+    text.split(whereSeparator: \.isNewline).last { !$0.allSatisfy(\.isWhitespace) }
+      .map { printable($0.trimmingCharacters(in: .whitespaces), limit: 400) }
   }
 }
