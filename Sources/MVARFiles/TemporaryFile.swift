@@ -7,9 +7,9 @@
 import Foundation
 
 /// A new, empty file that is open for writing.
-struct TemporaryFile: ~Copyable {
+package struct TemporaryFile: ~Copyable {
   /// For system calls.
-  let descriptor: Int32
+  package let descriptor: Int32
   private let folder: String
   /// Nil while it has none.
   private var name: String?
@@ -20,7 +20,7 @@ struct TemporaryFile: ~Copyable {
   ///   - folder: with a trailing slash; empty for the working folder.
   ///   - isNamed: whether it has a name from the beginning even where that is not necessary.
   /// - Throws: `SystemError`.
-  init(in folder: String, named isNamed: Bool = false) throws(SystemError) {
+  package init(in folder: String, named isNamed: Bool = false) throws(SystemError) {
     self.folder = folder
     if !isNamed, let descriptor = Self.openNameless(in: folder) {
       (self.descriptor, name) = (descriptor, nil)
@@ -52,7 +52,7 @@ struct TemporaryFile: ~Copyable {
   /// Gives it its name, in the place of whatever has that name.
   ///
   /// - Throws: `SystemError`; what had the name still has it.
-  mutating func move(to target: String) throws(SystemError) {
+  package mutating func move(to target: String) throws(SystemError) {
     if name == nil {
       if Self.link(descriptor, target) { return }
       guard errno == EEXIST else { throw SystemError() }
@@ -76,7 +76,8 @@ struct TemporaryFile: ~Copyable {
       let descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
       guard descriptor >= 0 else { continue }
       var status = stat()
-      if fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG, flock(descriptor, LOCK_EX | LOCK_NB) == 0 {
+      if fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG, flock(descriptor, LOCK_EX | LOCK_NB) == 0
+      {
         unlink(path)
       }
       close(descriptor)

@@ -81,8 +81,9 @@ package struct KernelCache: Sendable {
     try? FileManager.default.createDirectory(
       atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
     guard problem == nil else { return }
-    // An entry of others would keep its permissions.
-    unlink(path)
+    // A link would be followed.
+    var status = stat()
+    if lstat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG { unlink(path) }
     try? FileReplacement.write(to: path) { descriptor in
       _ = fchmod(descriptor, 0o600)
       try Descriptor.writeAll(Self.header(contents, key) + contents, to: descriptor)

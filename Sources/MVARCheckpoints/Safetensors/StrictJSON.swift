@@ -161,7 +161,9 @@ private struct StrictJSONParser {
 
   /// Whether a fraction or an exponent follows a number's first digits, which is then passed over.
   private mutating func takeFraction(from start: Int) throws -> Bool {
-    guard let byte = current, [UInt8(ascii: "."), UInt8(ascii: "e"), UInt8(ascii: "E")].contains(byte) else { return false }
+    guard let byte = current, [UInt8(ascii: "."), UInt8(ascii: "e"), UInt8(ascii: "E")].contains(byte) else {
+      return false
+    }
     guard allowsFractions else { throw FileError("\(subject) holds a number that is not whole at byte \(start)") }
     if take(UInt8(ascii: ".")) { try takeDigits() }
     if take(UInt8(ascii: "e")) || take(UInt8(ascii: "E")) {

@@ -59,7 +59,8 @@ public struct CachedLatents: Sendable {
     ) { entry throws(FileError) in
       let file = try LatentFile.open(entry.file.path, length: length, codeWidth: codeWidth)
       let example = Example(
-        label: entry.file.label, name: entry.file.name, path: entry.file.path, checksum: try LatentFile.checksum(of: file))
+        label: entry.file.label, name: entry.file.name, path: entry.file.path,
+        checksum: try LatentFile.checksum(of: file))
       return (example: example, isTraining: entry.isTraining)
     }
     training = usable.filter(\.isTraining).map(\.example)

@@ -106,7 +106,9 @@ public struct LatentFile: Sendable, Equatable {
     var fingerprint = Fingerprint()
     for suffix in ["", "_flip"] {
       do {
-        for token in try file["moments_gt\(suffix)"]?.integers() ?? [] { fingerprint.add(UInt64(bitPattern: Int64(token))) }
+        for token in try file["moments_gt\(suffix)"]?.integers() ?? [] {
+          fingerprint.add(UInt64(bitPattern: Int64(token)))
+        }
       } catch {
         throw FileError(file.path, because: error)
       }

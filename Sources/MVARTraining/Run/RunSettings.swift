@@ -187,7 +187,8 @@ public struct StoredSettings: Hashable, Sendable {
   }
 
   /// Puts all settings of an object, and of the groups in it, into a dictionary, by the option that sets each.
-  private static func collect(_ members: [StrictJSON.Member], prefix: String, into texts: inout [String: String]) throws {
+  private static func collect(_ members: [StrictJSON.Member], prefix: String, into texts: inout [String: String]) throws
+  {
     for member in members {
       if let group = member.value.members {
         try collect(group, prefix: member.key == "fingerprints" ? "" : prefix, into: &texts)

@@ -108,7 +108,9 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
     if options.reviveEvery > 0, iteration % options.reviveEvery == 0 { measures.append(("revived", Double(revived))) }
     let sides = trainer.model.configuration.scaleList.sides
     let finest = batch.labels.count * sides[sides.count - 1] * sides[sides.count - 1]
-    for scale in sides.indices { measures.append(("usage_\(scale)", trainer.usage.share(scale: scale, tokens: finest))) }
+    for scale in sides.indices {
+      measures.append(("usage_\(scale)", trainer.usage.share(scale: scale, tokens: finest)))
+    }
     return measures
   }
 

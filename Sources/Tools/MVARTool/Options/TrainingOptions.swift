@@ -72,7 +72,8 @@ struct OptimizerOptions: ParsableArguments {
     parsing: .unconditional,
     help: ArgumentHelp(
       "The highest learning rate, as it is used after the warm-up.",
-      discussion: "The authors' scripts take a base rate instead and multiply it by accumulation · global batch / 256."))
+      discussion: "The authors' scripts take a base rate instead and multiply it by accumulation · global batch / 256.")
+  )
   var lr = 1e-3
 
   @Option(
@@ -186,7 +187,8 @@ struct RunOptions: ParsableArguments {
   /// Refuses to resume with other options than the run began with, before anything else is read.
   ///
   /// - Parameter settings: those of this command, whose fingerprints are not looked at.
-  func checkOptions<B: Backend>(_ settings: some RunSettings, _ model: CheckpointNames.Model, on engine: B.Type) throws {
+  func checkOptions<B: Backend>(_ settings: some RunSettings, _ model: CheckpointNames.Model, on engine: B.Type) throws
+  {
     guard isResuming else { return }
     let path = "\(output)/checkpoint.safetensors"
     try TrainingCheckpoint<B>(reading: path, model).check(settings, fingerprints: false, path: path)

@@ -47,7 +47,9 @@ enum TrainingChecks {
   }
 
   /// Refuses a batch that does not fit, and names the largest that does.
-  private static func memory(for model: String, batch: Int, on device: some EngineDevice, _ bytes: (Int) -> Double) throws {
+  private static func memory(for model: String, batch: Int, on device: some EngineDevice, _ bytes: (Int) -> Double)
+    throws
+  {
     // The largest batch that fits, by bisection: `fits` does, `tooMany` does not.
     var (fits, tooMany) = (0, batch)
     while tooMany - fits > 1 {
