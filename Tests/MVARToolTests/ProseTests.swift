@@ -17,8 +17,12 @@ struct ProseTests {
   /// Every article, and the other texts for readers.
   private static let articles: [String] = {
     let files = FileManager.default
-    let sources = (try? files.subpathsOfDirectory(atPath: package.appending(path: "Sources").path(percentEncoded: false))) ?? []
-    return ["README.md", "CONTRIBUTING.md", "Fixtures/golden/README.md", "Fixtures/emoji/README.md", "Examples/Kernels/README.md"]
+    let sources =
+      (try? files.subpathsOfDirectory(atPath: package.appending(path: "Sources").path(percentEncoded: false))) ?? []
+    return [
+      "README.md", "CONTRIBUTING.md", "Fixtures/golden/README.md", "Fixtures/emoji/README.md",
+      "Examples/Kernels/README.md",
+    ]
       + sources.filter { $0.hasSuffix(".md") }.map { "Sources/\($0)" }.sorted()
   }()
 
@@ -42,7 +46,7 @@ struct ProseTests {
       let option = "--\(row.1) <\(row.1)> "
       let start = try #require(help.range(of: option), "\(row.1)").upperBound
       let rest = help[start...]
-      let end = rest.firstMatch(of: / (-o, )?--[a-z0-9\/-]+ | [A-Z]+: --/)?.range.lowerBound ?? rest.endIndex
+      let end = rest.firstMatch(of: #/ (-o, )?--[a-z0-9/-]+ | [A-Z]+: --/#)?.range.lowerBound ?? rest.endIndex
       #expect(rest[..<end].contains("default: \(row.2))"), "\(row.1): \(row.2), but: \(rest[..<end])")
     }
   }
@@ -94,7 +98,8 @@ struct ProseTests {
         let lines = block.replacing(/\\\n\s*/, with: " ").split(separator: "\n")
         for line in lines {
           var words = line.split(separator: " ").map(String.init)
-          guard let start = words.firstIndex(where: { $0 == "mvar" || $0 == "Scripts/mvar" || $0.hasSuffix("/mvar") }) else { continue }
+          guard let start = words.firstIndex(where: { $0 == "mvar" || $0 == "Scripts/mvar" || $0.hasSuffix("/mvar") })
+          else { continue }
           words.removeFirst(start + 1)
           if let comment = words.firstIndex(of: "#") { words.removeSubrange(comment...) }
           if let kernel = words.firstIndex(of: "--") { words.removeSubrange(kernel...) }
