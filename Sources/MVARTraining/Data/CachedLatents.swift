@@ -14,6 +14,8 @@ public struct CachedLatents: Sendable {
     public let name: String
     /// The file.
     public let path: String
+    /// A hash of the tokens that the file held when the set was opened.
+    let checksum: UInt64
   }
 
   /// The names of the classes; a label is an index into them.
@@ -55,8 +57,10 @@ public struct CachedLatents: Sendable {
     let usable = try FileReader.read(
       files + others, badFiles: badFiles, onProblem: onProblem, onProgress: onProgress
     ) { entry throws(FileError) in
-      _ = try LatentFile.open(entry.file.path, length: length, codeWidth: codeWidth)
-      let example = Example(label: entry.file.label, name: entry.file.name, path: entry.file.path)
+      let file = try LatentFile.open(entry.file.path, length: length, codeWidth: codeWidth)
+      let example = Example(
+        label: entry.file.label, name: entry.file.name, path: entry.file.path,
+        checksum: try LatentFile.checksum(of: file))
       return (example: example, isTraining: entry.isTraining)
     }
     training = usable.filter(\.isTraining).map(\.example)
