@@ -175,7 +175,8 @@ let package = Package(
     .testTarget(
       name: "MVARToolTests",
       dependencies: [
-        "MVARTool", "MVAR", "TensorCore", "OperatorCases", "MVARMedia", "MVARCheckpoints", "MVARTraining", "MVARPipeline",
+        "MVARTool", "MVAR", "TensorCore", "OperatorCases", "MVARMedia", "MVARCheckpoints", "MVARTraining",
+        "MVARPipeline",
         "MVARTestSupport",
       ]),
   ],

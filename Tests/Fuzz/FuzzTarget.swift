@@ -129,7 +129,7 @@ enum FuzzTarget: String, CaseIterable {
     for model in [CheckpointNames.Model.transformer, .tokenizer] {
       guard let checkpoint = try? TrainingCheckpoint<CPU<Float>>(reading: path, model) else { continue }
       _ = try? checkpoint.check(FuzzSettings(), path: path)
-      if let usage = try? checkpoint.usage(scales: 2, vocabulary: 4, from: path) {
+      if let usage = try? checkpoint.usage(tokens: [1, 4], vocabulary: 4, from: path) {
         precondition(usage.averages.count == 2 && usage.recentHits.count == 4, "usage of another size")
       }
     }
