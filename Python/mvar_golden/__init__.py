@@ -12,11 +12,11 @@ Needs NumPy and nothing else; kernels may return arrays of any framework.
 """
 
 from .arrays import ArrayKind
+from .case import DTYPES, Expected, OperatorCase
 from .comparator import Margin, compare_integers, compare_values
 from .comparison import Bar, Comparison, NotFinite, Verdict
 from .errors import GoldenError, GoldenMismatch, NotSupported
-from .golden import (
-    DTYPES, Expected, GoldenFile, OperatorCase, cases, default_file)
+from .golden import GoldenFile, cases, default_file
 from .kernels import Judge, Results, assert_close, check, raise_for_rows
 from .making import make_case, write_golden
 from .probabilities import FilterSettings, compare_probabilities

@@ -12,10 +12,10 @@ from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 import numpy as np
 
+from .case import Expected, OperatorCase
 from .comparator import largest_of
 from .comparison import Bar
 from .errors import GoldenError
-from .golden import Expected, OperatorCase
 from .safetensors import StoredTensor
 
 _KNOWN = {"eps", "groups", "targets", "kernel", "scale", "pre_scale",

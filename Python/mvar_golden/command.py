@@ -16,9 +16,10 @@ from types import ModuleType
 from typing import Any, Dict, Mapping, NoReturn, Optional, Sequence
 
 from .arrays import ArrayKind, first_line
+from .case import DTYPES
 from .comparison import Verdict
 from .errors import GoldenError
-from .golden import DTYPES, GoldenFile, cases, default_file
+from .golden import GoldenFile, cases, default_file
 from .kernels import NO_KERNEL, Judge, Kernel, Kernels, judge_cases
 from .report import (
     ComparisonCounts, ComparisonReport, json_text, junit_text)

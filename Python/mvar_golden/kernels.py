@@ -23,11 +23,12 @@ from typing import (
 import numpy as np
 
 from .arrays import NUMPY, ArrayKind, first_line, stored
+from .case import Expected, OperatorCase
 from .comparator import compare_integers, compare_values
 from .comparison import (
     Comparison, Verdict, failed, not_in_file, not_judged, not_supported)
 from .errors import GoldenError, GoldenMismatch, NotSupported
-from .golden import Expected, OperatorCase, cases
+from .golden import cases
 from .margins import margins_of
 
 #: A function, or functions by the names of their operators.

@@ -9,9 +9,9 @@ from typing import Any, Callable, Dict, Iterable, Mapping, Optional
 
 import numpy as np
 
+from .case import DTYPES, Expected, OperatorCase
 from .catalog import specifications
 from .comparison import Bar
-from .golden import DTYPES, Expected, OperatorCase
 from .kernels import OUTPUT, Kernel, Results, output_key
 from .safetensors import StoredTensor, write_safetensors
 

@@ -10,8 +10,8 @@ from typing import Any, Callable, Optional
 
 import numpy as np
 
+from .case import OperatorCase
 from .comparator import Margin
-from .golden import OperatorCase
 from .random_numbers import TOKEN, uniform
 
 #: For a position, what was found there and what is expected.

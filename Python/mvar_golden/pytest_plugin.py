@@ -16,9 +16,10 @@ from typing import Any, Dict, Generator, List, Optional
 import pytest
 
 from .arrays import NUMPY, ArrayKind
+from .case import OperatorCase
 from .comparison import Comparison
 from .errors import GoldenError, NotSupported
-from .golden import OperatorCase, cases
+from .golden import cases
 from .kernels import Judge, Kernel, Results, raise_for_rows
 
 _CASE_OPTIONS = ("operator", "dtype", "file")

@@ -14,9 +14,11 @@ import sys
 from typing import Any, Dict, List, Mapping, Optional, Sequence, TextIO, Union
 
 from .arrays import NUMPY, ArrayKind, first_line, stored
+from .case import Expected, OperatorCase
 from .errors import GoldenError, NotSupported
-from .golden import Expected, OperatorCase, group, metadata_object, plain
+from .golden import metadata_object
 from .kernels import NO_KERNEL, Judge, Kernels, Results, kernel_for
+from .reading import group, plain
 from .safetensors import (
     StoredTensor, parse_json, read_safetensors, write_safetensors)
 

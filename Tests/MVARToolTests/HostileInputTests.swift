@@ -206,7 +206,7 @@ struct HostileInputTests {
     ) {
       try BadFiles.tokenizer("\($0)/bad.safetensors") { $0.removeLast($0.count - 1) }
     },
-    Case("verify an empty folder", ["verify", "."], 2, ".: the folder holds no golden files (*.safetensors)"),
+    Case("verify an empty folder", ["verify", "."], 2, ".: the folder holds no golden files (*.safetensors, *.npz)"),
     Case(
       "verify a missing file", ["verify", "nothing.safetensors"], 2, "nothing.safetensors: the file does not exist"),
     Case(
