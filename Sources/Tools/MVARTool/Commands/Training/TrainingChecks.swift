@@ -13,7 +13,10 @@ enum TrainingChecks {
     guard let root = resolved(data), let place = resolved(output) else { return }
     func has(_ name: String) -> Bool { access("\(root)/\(name)", F_OK) == 0 }
     let read = has("index.json") ? [] : has("train") ? ["\(root)/train/", "\(root)/val/"] : ["\(root)/"]
-    guard place == root || read.contains(where: { "\(place)/".hasPrefix($0) }) else { return }
+    guard
+      "\(place)/".utf8.elementsEqual("\(root)/".utf8)
+        || read.contains(where: { "\(place)/".utf8.starts(with: $0.utf8) })
+    else { return }
     throw Failure(
       "\(output): lies in the folder of the data, where results would be taken for data; choose another folder")
   }
