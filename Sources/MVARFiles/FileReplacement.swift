@@ -64,7 +64,7 @@ package enum FileReplacement {
   private static func replace(_ path: String, _ body: (_ descriptor: Int32) throws -> Void) throws {
     let permissions = try checkTarget(path)
     let target = resolvingLink(path)
-    let folder = target.lastIndex(of: "/").map { String(target[...$0]) } ?? ""
+    let folder = PathBytes.folder(target)
     let nameLength = target.utf8.count - folder.utf8.count
     guard nameLength > 0 else { throw FileError(path, "is a folder name, not a file name") }
     guard nameLength <= Int(NAME_MAX) else { throw SystemError(ENAMETOOLONG) }

@@ -64,17 +64,30 @@ public struct ImageSize: Equatable, Sendable {
   ///
   /// - Throws: `FileError` when the file is neither, or its first part is damaged.
   public init(path: String) throws(FileError) {
-    let bytes = try RegularFile.contents(of: path, limit: ImageLimits.fileSize, for: "an image")
-    switch try ImageFormat.supported(bytes, path) {
+    // What stands before the pixels is rarely longer; if it is, the whole file is read.
+    if let size = try? ImageSize(RegularFile.start(of: path, count: 1 << 16), subject: path) {
+      self = size
+    } else {
+      self = try ImageSize(
+        RegularFile.contents(of: path, limit: ImageLimits.fileSize, for: "an image"), subject: path)
+    }
+  }
+
+  private init(_ bytes: [UInt8], subject: String) throws(FileError) {
+    switch try ImageFormat.supported(bytes, subject) {
     case .jpeg:
-      let header = try JPEGHeader(bytes, subject: path)
+      let header = try JPEGHeader(bytes, subject: subject)
       (width, height) = (header.width, header.height)
     default:
-      var cursor = PNGCursor(bytes: bytes, subject: path)
+      var cursor = PNGCursor(bytes: bytes, subject: subject)
       let header = try PNGHeader.read(&cursor).header
       (width, height) = (header.width, header.height)
     }
+    try ImageLimits.check(width: width, height: height, of: subject)
   }
+
+  /// About how much memory decoding and cropping the image takes: its bytes, and coefficients of two bytes for each.
+  package var decodingBytes: Int { 9 * width * height }
 }
 
 /// What was noteworthy about several images, said once.

@@ -43,7 +43,7 @@ public struct RunFolder: Sendable {
   public init(_ path: String, resuming isResuming: Bool) throws {
     try RegularFile.checkName(path)
     var path = path
-    while path.count > 1 && path.hasSuffix("/") { path.removeLast() }
+    while path.utf8.count > 1 && path.utf8.last == UInt8(ascii: "/") { path.unicodeScalars.removeLast() }
     self.path = path
     // Before anything is created: a wrong path leaves no traces.
     try RunFolder.check(path, resuming: isResuming)
@@ -87,10 +87,11 @@ public struct RunFolder: Sendable {
   /// The parent folder of a file or folder; empty for the working folder. Foundation's own traps on names of one
   /// letter.
   static func folder(of path: String) -> String {
-    var path = path[...]
-    while path.count > 1 && path.last == "/" { path.removeLast() }
-    guard let slash = path.lastIndex(of: "/") else { return "" }
-    return slash == path.startIndex ? "/" : String(path[..<slash])
+    let slash = UInt8(ascii: "/")
+    var bytes = Array(path.utf8)[...]
+    while bytes.count > 1 && bytes.last == slash { bytes.removeLast() }
+    guard let last = bytes.lastIndex(of: slash) else { return "" }
+    return last == bytes.startIndex ? "/" : String(decoding: bytes[..<last], as: UTF8.self)
   }
 
   /// Refuses a folder that could not be created in its nearest existing parent folder.

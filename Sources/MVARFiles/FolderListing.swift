@@ -1,0 +1,89 @@
+// The names in a folder and what they lead to. Names are bytes: they are compared and sorted as bytes, since Swift's own
+// comparison takes two spellings of "é" for the same; and a name that is no text is never changed into another one, as
+// Foundation does, but listed apart. Nothing is opened here.
+
+import Foundation
+
+/// The names in a folder.
+package struct FolderListing: Sendable {
+  /// The names, without "." and "..", sorted by their bytes.
+  package private(set) var names: [String] = []
+  /// Names that are not UTF-8, as shown in messages: `a\xff.png`.
+  package private(set) var otherNames: [String] = []
+
+  /// Lists a folder.
+  ///
+  /// - Throws: `FileError` when it cannot be listed.
+  package init(_ folder: String) throws(FileError) {
+    try RegularFile.checkName(folder)
+    guard let stream = opendir(folder) else { throw FileError(folder, "cannot be listed: \(SystemError())") }
+    defer { closedir(stream) }
+    while true {
+      errno = 0
+      guard let entry = readdir(stream) else {
+        if errno != 0 { throw FileError(folder, "cannot be listed: \(SystemError())") }
+        break
+      }
+      let bytes = withUnsafeBytes(of: &entry.pointee.d_name) { [UInt8]($0.prefix { $0 != 0 }) }
+      if bytes == [0x2E] || bytes == [0x2E, 0x2E] { continue }
+      if let name = String(validating: bytes, as: UTF8.self) {
+        names.append(name)
+      } else {
+        otherNames.append(FolderListing.shown(bytes))
+      }
+    }
+    names.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    otherNames.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  }
+
+  /// Bytes as text: those of ASCII that can be printed as they are, others as `\xff`.
+  private static func shown(_ bytes: [UInt8]) -> String {
+    bytes.map { byte in
+      if (0x20..<0x7F).contains(byte) { return String(UnicodeScalar(byte)) }
+      let digits = String(byte, radix: 16)
+      return "\\x" + (digits.count == 1 ? "0" : "") + digits
+    }.joined()
+  }
+}
+
+/// Paths as bytes. A mark that combines with the character before it makes one `Character` of a slash and itself.
+package enum PathBytes {
+  /// A path inside a folder.
+  package static func join(_ folder: String, _ name: String) -> String {
+    folder.utf8.last == UInt8(ascii: "/") ? folder + name : "\(folder)/\(name)"
+  }
+
+  /// The part of a path after its last slash.
+  package static func lastComponent(_ path: String) -> String {
+    guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return path }
+    return String(path.utf8[path.utf8.index(after: slash)...]) ?? path
+  }
+
+  /// The part of a path up to and including its last slash; empty without one.
+  package static func folder(_ path: String) -> String {
+    guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "" }
+    return String(path.utf8[...slash]) ?? ""
+  }
+
+  /// The ending of a name or a path after the last dot, in lower case; empty without a dot, and for a name whose only dot is its first
+  /// byte.
+  package static func ending(_ path: String) -> String {
+    let name = lastComponent(path)
+    guard let dot = name.utf8.lastIndex(of: UInt8(ascii: ".")), dot > name.utf8.startIndex else { return "" }
+    return (String(name.utf8[name.utf8.index(after: dot)...]) ?? "").lowercased()
+  }
+
+  /// A name or a path without its ending and the dot.
+  package static func withoutEnding(_ path: String) -> String {
+    let name = lastComponent(path)
+    guard let dot = name.utf8.lastIndex(of: UInt8(ascii: ".")), dot > name.utf8.startIndex else { return path }
+    let ending = name.utf8.distance(from: dot, to: name.utf8.endIndex)
+    return String(path.utf8.dropLast(ending)) ?? path
+  }
+
+  /// Whether a name begins with a dot.
+  package static func isHidden(_ name: String) -> Bool { name.utf8.first == UInt8(ascii: ".") }
+
+  /// Whether two names are the same bytes.
+  package static func areSame(_ one: String, _ other: String) -> Bool { one.utf8.elementsEqual(other.utf8) }
+}
