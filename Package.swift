@@ -43,6 +43,7 @@ let package = Package(
       name: "CMVARZlib", path: "Sources/System/CZlib", pkgConfig: "zlib",
       providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
     .systemLibrary(name: "CMVARProcessor", path: "Sources/System/CProcessor"),
+    .systemLibrary(name: "CMVARProcess", path: "Sources/System/CProcess"),
 
     // MARK: Libraries
     .target(name: "TensorCore", dependencies: ["CMVAROpenBLAS", "CMVARProcessor"]),
@@ -64,7 +65,7 @@ let package = Package(
       name: "MVARVerification",
       dependencies: [
         "MVARComparison", "OperatorCases", "MVAR", "MVARTraining", "MVARFiles", "MVARCheckpoints", "MVARMedia",
-        "MVARKernelABI",
+        "MVARKernelABI", "CMVARProcess",
       ]),
 
     // The shipped model's files lie where scripts and readers name them; here they become resources.
@@ -84,7 +85,8 @@ let package = Package(
     // The text of the kernels, embedded; the same files are compiled as C++ for the emulator.
     .target(name: "CUDAKernelText", path: "Sources/MVARCUDA/Kernels", sources: ["KernelText.c"]),
     .target(
-      name: "MVARCUDA", dependencies: ["TensorCore", "CUDAKernelText"], path: "Sources/MVARCUDA", exclude: ["Kernels"]),
+      name: "MVARCUDA", dependencies: ["TensorCore", "MVARFiles", "CUDAKernelText"], path: "Sources/MVARCUDA",
+      exclude: ["Kernels"]),
 
     // MARK: Commands, which the two programs are made of
     .target(
@@ -130,8 +132,8 @@ let package = Package(
     .testTarget(
       name: "MVARCUDATests",
       dependencies: [
-        "MVARCUDA", "CUDAEmulator", "CUDAFaultyKernels", "TensorCore", "MVAR", "MVARTraining", "MVARVerification",
-        "MVARTestSupport",
+        "MVARCUDA", "MVARFiles", "CUDAEmulator", "CUDAFaultyKernels", "TensorCore", "MVAR", "MVARTraining",
+        "MVARVerification", "MVARTestSupport",
       ]),
     // Runs the built program.
     .testTarget(

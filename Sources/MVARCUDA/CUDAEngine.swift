@@ -42,6 +42,7 @@ public final class CUDAEngine: Sendable {
   let library: CuBLASHandle?
   private let pool: DeviceMemoryPool
   private let images: @Sendable (_ file: String) throws -> [UInt8]
+  private let recompiled: @Sendable (_ file: String) throws -> [UInt8]?
   private let observer: LaunchObserver?
 
   /// Called before every launch. A driver cannot check whether a kernel receives the parameters that it declares; a
@@ -75,7 +76,9 @@ public final class CUDAEngine: Sendable {
     let device = try CUDADevice(CUDADriver.system(), ordinal: ordinal)
     let library = products == .cublas ? try CuBLAS.find(for: device.driver.version) : nil
     let images = try KernelImages(for: device)
-    try self.init(device, precision: precision, library: library) { try images.image($0) }
+    try self.init(device, precision: precision, library: library, recompiled: { try images.recompiled($0) }) {
+      try images.image($0)
+    }
   }
 
   /// The engine of a device.
@@ -85,11 +88,13 @@ public final class CUDAEngine: Sendable {
   ///   - library: what computes those of linear layers; nil for our own kernels
   ///   - memory: how memory for tensors is allocated
   ///   - observer: called before every launch
+  ///   - recompiled: the compiled form of a kernel file whose first one the driver refuses; nil for none
   ///   - images: the compiled form of a kernel file, by its name.
   /// - Throws: `CUDAError.failedCall`; `outOfMemory` for a library's workspace.
   package init(
     _ device: CUDADevice, precision: Precision = .float32, library: CuBLAS? = nil,
     memory: DeviceMemoryPool.Policy = .recycled, observer: LaunchObserver? = nil,
+    recompiled: @escaping @Sendable (_ file: String) throws -> [UInt8]? = { _ in nil },
     images: @escaping @Sendable (_ file: String) throws -> [UInt8]
   ) throws {
     self.device = device
@@ -98,6 +103,7 @@ public final class CUDAEngine: Sendable {
     pool = DeviceMemoryPool(stream, policy: memory)
     self.library = try library.map { [stream] in try CuBLASHandle($0, stream) }
     self.images = images
+    self.recompiled = recompiled
     self.observer = observer
   }
 
@@ -237,11 +243,24 @@ extension CUDAEngine {
   private func load(_ kernel: Kernel, _ state: inout State) throws -> CUDAKernel {
     if let loaded = state.kernels[Int(kernel.rawValue)] { return loaded }
     let file = kernel.file
-    let module = try state.modules[file.index] ?? CUDAModule(images(file.name), on: device)
+    let (module, loaded) = try state.modules[file.index].map { ($0, try $0.kernel(kernel.name)) } ?? load(kernel)
     state.modules[file.index] = module
-    let loaded = try module.kernel(kernel.name)
     state.kernels[Int(kernel.rawValue)] = loaded
     return loaded
+  }
+
+  /// The first kernel of a file. If the driver refuses a compiled form that was kept, the file is compiled again.
+  private func load(_ kernel: Kernel) throws -> (module: CUDAModule, kernel: CUDAKernel) {
+    func load(_ image: [UInt8]) throws -> (module: CUDAModule, kernel: CUDAKernel) {
+      let module = try CUDAModule(image, on: device)
+      return (module, try module.kernel(kernel.name))
+    }
+    do {
+      return try load(images(kernel.file.name))
+    } catch let error as CUDAError {
+      guard case .failedCall = error, let image = try recompiled(kernel.file.name) else { throw error }
+      return try load(image)
+    }
   }
 }
 

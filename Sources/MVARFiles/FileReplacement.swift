@@ -1,6 +1,6 @@
 // Writes a file so that readers see either the old contents or the complete new ones, never a part.
 //
-// The bytes go to a temporary name in the same folder, are flushed to the disk, and the file is renamed at the end. On
+// The bytes go to a temporary file in the same folder, are flushed to the disk, and the file gets its name at the end. On
 // any failure the temporary file is removed and the old file stays. Devices, pipes and folders are not replaced.
 
 import Foundation
@@ -10,7 +10,8 @@ package enum FileReplacement {
   /// Writes a file; the path holds the complete file or, after an error, what was there before.
   ///
   /// - Parameters:
-  ///   - path: the file to create or replace; a symbolic link is followed, and an existing file's permissions are kept.
+  ///   - path: the file to create or replace; a symbolic link is followed, also one to a file that does not
+  ///     exist yet, and an existing file's permissions are kept.
   ///   - body: writes the contents to a descriptor, which it neither flushes nor closes.
   /// - Throws: `FileError` for a path that cannot be a file, if the folder or file cannot be written or the disk is
   ///   full; anything that `body` throws, a `SystemError` as a `FileError`.
@@ -51,66 +52,60 @@ package enum FileReplacement {
     }
   }
 
-  /// Determines whether files can be created in a folder, by creating one and removing it.
+  /// Determines whether files can be created in a folder, by creating one and removing it. Removes what killed processes
+  /// left half written there.
   ///
   /// - Parameter folder: its path; empty for the working folder.
   /// - Throws: `SystemError` when none can be created.
   package static func probe(_ folder: String) throws(SystemError) {
-    let (temporary, descriptor) = try makeTemporary(in: folder.isEmpty ? "" : "\(folder)/")
-    close(descriptor)
-    unlink(temporary)
+    removeAbandoned(in: folder)
+    _ = try TemporaryFile(in: folder.isEmpty || PathName.endsWithSlash(folder) ? folder : "\(folder)/")
+  }
+
+  /// Removes what killed processes left half written in a folder, and nothing else.
+  ///
+  /// - Parameter folder: its path; empty for the working folder.
+  package static func removeAbandoned(in folder: String) { TemporaryFile.removeAbandoned(in: folder) }
+
+  /// The file that a path leads to: symbolic links at its end are followed, also to a file that does not exist yet, as when
+  /// the path is opened for writing.
+  ///
+  /// - Throws: `SystemError` when links lead in a circle or to a name that is not UTF-8.
+  package static func resolvingLinks(_ path: String) throws(SystemError) -> String {
+    var path = path
+    for _ in 0..<40 {
+      var status = stat()
+      guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFLNK else { return path }
+      var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
+      let count = buffer.withUnsafeMutableBytes { bytes in
+        bytes.withMemoryRebound(to: CChar.self) { readlink(path, $0.baseAddress!, $0.count) }
+      }
+      guard count > 0 else { throw SystemError() }
+      guard let target = String(validating: buffer[..<count], as: UTF8.self) else { throw SystemError(EILSEQ) }
+      path = target.utf8.first == UInt8(ascii: "/") ? target : PathName.prefix(of: path) + target
+    }
+    throw SystemError(ELOOP)
   }
 
   private static func replace(_ path: String, _ body: (_ descriptor: Int32) throws -> Void) throws {
     let permissions = try checkTarget(path)
-    let target = resolvingLink(path)
-    let folder = PathBytes.folder(target)
+    let target = try resolvingLinks(path)
+    let folder = PathName.prefix(of: target)
     let nameLength = target.utf8.count - folder.utf8.count
     guard nameLength > 0 else { throw FileError(path, "is a folder name, not a file name") }
     guard nameLength <= Int(NAME_MAX) else { throw SystemError(ENAMETOOLONG) }
 
-    let (temporary, descriptor) = try makeTemporary(in: folder)
-    do {
-      if let permissions { _ = fchmod(descriptor, permissions) }
-      try body(descriptor)
-      try Descriptor.flush(descriptor)
-    } catch {
-      close(descriptor)
-      unlink(temporary)
-      throw error
-    }
-    guard close(descriptor) == 0, rename(temporary, target) == 0 else {
-      let error = SystemError()
-      unlink(temporary)
-      throw error
-    }
+    // On any failure it is gone.
+    var file = try TemporaryFile(in: folder)
+    if let permissions { _ = fchmod(file.descriptor, permissions) }
+    try body(file.descriptor)
+    try Descriptor.flush(file.descriptor)
+    try file.move(to: target)
     // The new name is durable once the folder is flushed; some file systems cannot flush one, which is not a failure.
     let folderDescriptor = open(folder.isEmpty ? "." : folder, O_RDONLY | O_CLOEXEC)
     if folderDescriptor >= 0 {
       _ = fsync(folderDescriptor)
       close(folderDescriptor)
     }
-  }
-
-  /// A new, empty file with a unique name.
-  ///
-  /// - Parameter folder: with a trailing slash; empty for the working folder.
-  private static func makeTemporary(in folder: String) throws(SystemError) -> (path: String, descriptor: Int32) {
-    while true {
-      let path = "\(folder).\(String(UInt64.random(in: 0 ... .max), radix: 36)).tmp"
-      let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-      if descriptor >= 0 { return (path, descriptor) }
-      guard errno == EEXIST || errno == EINTR else { throw SystemError() }
-    }
-  }
-
-  /// The target of a symbolic link; other paths, and dangling links, unchanged.
-  private static func resolvingLink(_ path: String) -> String {
-    var status = stat()
-    guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFLNK, let resolved = realpath(path, nil) else {
-      return path
-    }
-    defer { free(resolved) }
-    return String(cString: resolved)
   }
 }

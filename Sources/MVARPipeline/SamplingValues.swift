@@ -1,10 +1,11 @@
-// Sampling settings that are known to work well: those of the authors' script, and those of the shipped model.
+// Sampling settings that are known to work well: those that the authors suggest for d16. ShippedModel has those of the
+// shipped model.
 
 import MVAR
 
 /// Guidance and the filters of logits.
 public struct SamplingValues: Hashable, Sendable {
-  /// Strength of classifier-free guidance at the last scale; 1 for none.
+  /// Strength of classifier-free guidance at the last scale; 1 for none, but VAR is guided even then.
   public let guidance: Double
   /// Only the k most likely tokens; 0 for no limit.
   public let topK: Int
@@ -18,8 +19,8 @@ public struct SamplingValues: Hashable, Sendable {
     self.topP = topP
   }
 
-  /// Those of the authors' script.
-  public static let published = SamplingValues(guidance: 2.7, topK: 900, topP: 0.96)
+  /// Those that the authors suggest for `mvar-d16.pth`.
+  public static let published = SamplingValues(guidance: 2.7, topK: 1200, topP: 0.99)
 
   /// As the sampler takes them.
   ///

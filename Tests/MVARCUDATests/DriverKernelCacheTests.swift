@@ -2,6 +2,7 @@
 
 import Foundation
 import MVARCUDA
+import MVARFiles
 import MVARTestSupport
 import Testing
 
@@ -22,12 +23,78 @@ import Testing
   @Test func keysTellTextsApart() {
     let keys = [["a", "b"], ["ab"], ["a", "b", ""], ["", "a", "b"], ["b", "a"], ["a", "c"], []].map(KernelCache.key)
     #expect(Set(keys).count == keys.count)
-    #expect(KernelCache.key(["a", "b"]) == keys[0] && keys.allSatisfy { $0.count == 32 })
+    #expect(KernelCache.key(["a", "b"]) == keys[0] && keys.allSatisfy { $0.count == 64 })
   }
 
-  @Test func hashIsFNV1a() {
-    // The hash of the empty text and of "foobar" are published test vectors; a key hashes "6:foobar".
-    #expect(KernelCache.key([]) == "6c62272e07bb014262b821756295c58d")
+  @Test func keyIsSHA256() {
+    // The digests of no bytes and of "3:abc".
+    #expect(KernelCache.key([]) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+    #expect(KernelCache.key(["abc"]) == SHA256.hexDigest(Array("3:abc".utf8)))
+  }
+
+  @Test func entriesThatChangedPlacesAreNone() throws {
+    try withTemporaryFolder { folder in
+      let cache = KernelCache(folder: folder)
+      let keys = ["a", "b", "c"].map { KernelCache.key([$0]) }
+      for (place, key) in keys.enumerated() { cache.write([UInt8](repeating: UInt8(place), count: 99), key) }
+      let files = try keys.map { try #require(cache.path($0)) }
+      let contents = try files.map { try Data(contentsOf: URL(filePath: $0)) }
+      for (place, file) in files.enumerated() { try contents[(place + 1) % 3].write(to: URL(filePath: file)) }
+      for key in keys { #expect(cache.read(key) == nil) }
+      for (place, file) in files.enumerated() { try contents[place].write(to: URL(filePath: file)) }
+      for (place, key) in keys.enumerated() { #expect(cache.read(key)?.first == UInt8(place)) }
+    }
+  }
+
+  @Test func whatOthersMayWriteIsNotUsed() throws {
+    try withTemporaryFolder { folder in
+      let cache = KernelCache(folder: "\(folder)/c")
+      #expect(cache.problem == nil)
+      cache.write(image, "k")
+      let path = try #require(cache.path("k"))
+      let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
+      #expect(mode == 0o600)
+      for mode: mode_t in [0o720, 0o702, 0o777] {
+        #expect(chmod("\(folder)/c", mode) == 0)
+        #expect(cache.read("k") == nil && cache.problem == "may be written by others")
+        cache.write([1], "l")
+        #expect(access(try #require(cache.path("l")), F_OK) != 0)
+      }
+      #expect(chmod("\(folder)/c", 0o755) == 0)
+      #expect(cache.read("k") == image && cache.problem == nil)
+      for mode: mode_t in [0o620, 0o602, 0o666] {
+        #expect(chmod(path, mode) == 0)
+        #expect(cache.read("k") == nil)
+      }
+      // It is written anew, as the user's own.
+      cache.write(image, "k")
+      #expect(cache.read("k") == image)
+      // A link, wherever it leads, a pipe and a folder are no entries.
+      for make in [
+        { (path: String) in symlink("\(folder)/good", path) }, { mkfifo($0, 0o600) }, { mkdir($0, 0o700) },
+      ] {
+        #expect(rename(path, "\(folder)/good") == 0)
+        #expect(make(path) == 0)
+        #expect(cache.read("k") == nil)
+        #expect(unlink(path) == 0 || rmdir(path) == 0)
+        #expect(rename("\(folder)/good", path) == 0)
+      }
+      #expect(cache.read("k") == image)
+    }
+  }
+
+  @Test(.enabled(if: geteuid() == 0, "only the system's administrator can give files away"))
+  func whatBelongsToOthersIsNotUsed() throws {
+    try withTemporaryFolder { folder in
+      let cache = KernelCache(folder: "\(folder)/c")
+      cache.write(image, "k")
+      let path = try #require(cache.path("k"))
+      #expect(chown(path, 12345, 0) == 0)
+      #expect(cache.read("k") == nil && cache.problem == nil)
+      #expect(chown(path, 0, 0) == 0 && cache.read("k") == image)
+      #expect(chown("\(folder)/c", 12345, 0) == 0)
+      #expect(cache.read("k") == nil && cache.problem == "belongs to another user")
+    }
   }
 
   @Test func damagedEntriesAreNone() throws {

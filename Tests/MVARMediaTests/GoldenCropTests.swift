@@ -2,6 +2,7 @@
 // images themselves for some, which then show where a difference is.
 
 import Foundation
+import MVARFiles
 import MVARMedia
 import MVARTestSupport
 import MVARVerification

@@ -21,7 +21,8 @@
         #expect(result.code == 2)
         #expect(
           result.errors.hasSuffix(
-            "tiny.vqvae.safetensors: could not be judged: the process that checked it was ended by signal 9 (Killed)\n"),
+            "tiny.vqvae.safetensors: could not be judged: the process that checked it was ended by signal 9 (Killed, perhaps for want of memory)\n"
+          ),
           "\(result.errors)")
         #expect(result.output == "")
       }
@@ -39,6 +40,30 @@
             done
             echo gone
             """, in: folder)
+        #expect(result.output == "gone\n", "\(result.errors)")
+      }
+    }
+
+    @Test("a killed judge leaves no kernel behind, whatever the kernel does", arguments: [[], ["--serve"]])
+    func killedJudge(_ options: [String]) throws {
+      try withTemporaryFolder { folder in
+        let script = """
+          trap '' HUP TERM INT PIPE
+          echo $$ > started.new; mv started.new started
+          while :; do sleep 0.1; done
+          """
+        try script.write(toFile: "\(folder)/kernel.sh", atomically: true, encoding: .utf8)
+        let result = try Tool.shell(
+          """
+          "$MVAR" golden run --operator silu \(options.joined(separator: " ")) -- /bin/sh kernel.sh & p=$!
+          while [ ! -e started ]; do sleep 0.05; done
+          kill -KILL $p; c=$(cat started); i=0
+          while kill -0 $c 2>/dev/null && ! grep -q '^State:.*Z' /proc/$c/status; do
+            [ $i -lt 100 ] || { kill -KILL $c; echo left; exit 0; }
+            i=$((i + 1)); sleep 0.1
+          done
+          echo gone
+          """, in: folder)
         #expect(result.output == "gone\n", "\(result.errors)")
       }
     }

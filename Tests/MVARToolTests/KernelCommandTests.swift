@@ -162,7 +162,10 @@ struct ServedKernelTests {
       ("while read -r line; do echo ok; done", "the kernel reported success and wrote no file", 2),
       ("while read -r line; do echo unsupported today; done", "", 0),
       ("read -r line; exit 4", "the process ended with status 4", 2),
-      ("read -r line; echo hello; echo trouble >&2; kill -KILL $$", "signal 9 (Killed): trouble", 2),
+      (
+        "read -r line; echo hello; echo trouble >&2; kill -KILL $$",
+        "signal 9 (Killed, perhaps for want of memory): trouble", 2
+      ),
       ("read -r line; echo loading; sleep 60", "no answer within 1 s: its last output: loading", 2),
       ("exec >&-; sleep 60", "no answer within 1 s", 2),
       ("yes", "no answer within 1 s: its last output: y", 2),

@@ -67,7 +67,7 @@ struct OldRunTests {
     try run(arguments, in: folder)
     let path = "\(folder)/\(output)/checkpoint.safetensors"
     let new = try #require(Checkpoint.open(path).metadata["settings"])
-    #expect(new.contains("\"version\":2"))
+    #expect(new.contains("\"version\":3"))
     try replaceSettings(of: path, by: settings)
     try run(arguments + ["--resume"], in: folder)
     // Every old setting still counts, under its old name.

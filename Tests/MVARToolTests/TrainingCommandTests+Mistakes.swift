@@ -77,6 +77,21 @@ extension TrainingCommandTests {
     }
   }
 
+  /// A run in `old` with a checkpoint that is another program's work.
+  private static func changed(
+    _ change: @escaping @Sendable (inout [(name: String, tensor: StoredTensor)], inout [String: String]) throws -> Void
+  ) -> @Sendable (String) throws -> Void {
+    { folder in
+      try run(folder)
+      let path = "\(folder)/old/checkpoint.safetensors"
+      let source = try Checkpoint.open(path)
+      var (tensors, metadata) = (source.tensors, source.metadata)
+      try change(&tensors, &metadata)
+      #expect(metadata != source.metadata || tensors.contains { $0.name == "trainer.usage_updates" })
+      try SafetensorsWriter.write(tensors, metadata: metadata, to: path)
+    }
+  }
+
   /// Folders in which a run cannot be resumed.
   static let resumptions: [Mistake] = [
     Mistake(
@@ -97,6 +112,59 @@ extension TrainingCommandTests {
       {
         try run($0)
         try FileManager.default.removeItem(atPath: "\($0)/data/a/5.png")
+      }),
+    Mistake(
+      "two images that changed places", finished + ["--resume"],
+      "old/checkpoint.safetensors: the run began with pixels …",
+      { folder in
+        try run(folder)
+        for (from, to) in [("1", "x"), ("2", "1"), ("x", "2")] {
+          try FileManager.default.moveItem(atPath: "\(folder)/data/a/\(from).png", toPath: "\(folder)/data/a/\(to).png")
+        }
+      }),
+    Mistake(
+      "a held-out image that was replaced", finished + ["--resume"],
+      "old/checkpoint.safetensors: the run began with pixels …",
+      { folder in
+        try run(folder)
+        for name in ["a", "b"] {
+          for number in 0..<10 {
+            try PixelImage(width: 16, height: 16, filledWith: .black).writePNG(
+              to: "\(folder)/data/\(name)/\(number).png")
+          }
+        }
+      }),
+    Mistake(
+      "another engine", finished + ["--resume", "--device", "reference"],
+      "old/checkpoint.safetensors: the run began with --device cpu, now it is reference: resume with the same settings",
+      { try run($0) }),
+    Mistake(
+      "another batch, too large for any machine", finished + ["--resume", "--batch", "4096", "--ch", "4096"],
+      "old/checkpoint.safetensors: the run began with --batch 4, now it is 4096: resume with the same settings",
+      { try run($0) }),
+    Mistake(
+      "counts that no run reaches", finished + ["--resume"],
+      "old/checkpoint.safetensors: trainer.usage_updates holds \(Int.max) at position 0, and after 1 iteration counts are 0 … 1",
+      changed { tensors, _ in
+        tensors = try tensors.map {
+          ($0.name, $0.name == "trainer.usage_updates" ? try StoredTensor([Int.max], shape: [1]) : $0.tensor)
+        }
+      }),
+    Mistake(
+      "more iterations than the run has", finished + ["--resume"],
+      "old/checkpoint.safetensors: says that 2 iterations are done, and the run has only 1",
+      changed { _, metadata in metadata["iteration"] = "2" }),
+    Mistake(
+      "a setting that occurs twice", finished + ["--resume"],
+      "old/checkpoint.safetensors: holds settings that cannot be read: their text holds the key \"batch\" twice",
+      changed { _, metadata in
+        metadata["settings"] = metadata["settings"]?.replacing("\"batch\":4", with: "\"batch\":4,\"batch\":4")
+      }),
+    Mistake(
+      "a fingerprint that is missing", finished + ["--resume"],
+      "old/checkpoint.safetensors: the run began with data not set, now it is 18 images, …",
+      changed { _, metadata in
+        metadata["settings"] = metadata["settings"]?.replacing(/"data":"18 images, [0-9a-f]+",/, with: "")
       }),
     Mistake(
       "a tokenizer's run", transformer + hintsForTool + ["--resume", "-o", "old"],
@@ -183,6 +251,13 @@ extension TrainingCommandTests {
       "a transformer for no machine",
       transformer + hintsForTool + ["--depth", "65536", "--width", "65536", "--heads", "1", "-o", "r"],
       "training a transformer of these sizes on 4 images at once needs about …"),
+    Mistake(
+      "a drawing that would be replaced", tokenizer + ["-o", "r"],
+      "r: holds loss.svg, which the run would replace; choose another folder",
+      {
+        try FileManager.default.createDirectory(atPath: "\($0)/r", withIntermediateDirectories: true)
+        try Data().write(to: URL(filePath: "\($0)/r/loss.svg"))
+      }),
     Mistake(
       "a negative rate", tokenizer + ["--lr", "-1", "-o", "r"], "--lr is -1.0; use a positive number, at most 10",
       code: 64),

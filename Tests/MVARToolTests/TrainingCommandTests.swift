@@ -50,7 +50,9 @@ struct TrainingCommandTests {
       #expect(try bytes("\(folder)/whole/\(name)") == bytes("\(folder)/killed/\(name)"), "\(name)")
     }
     // The next run removes what the killed ones left half written.
-    let left = try FileManager.default.contentsOfDirectory(atPath: "\(folder)/killed").filter { $0.hasSuffix(".tmp") }
+    let left = try FileManager.default.contentsOfDirectory(atPath: "\(folder)/killed").filter {
+      $0.hasPrefix(".mvar-writing-")
+    }
     #expect(left.isEmpty)
   }
 
@@ -142,6 +144,51 @@ struct TrainingCommandTests {
     }
   }
 
+  @Test("a transformer is not resumed with another encoder, even one with the same codes")
+  func otherEncoder() throws {
+    try withTemporaryFolder { folder in
+      try writeImages(folder)
+      try Self.run(folder)
+      let train =
+        Self.transformer.map { $0 == "tokenizer.safetensors" ? "old/tokenizer.safetensors" : $0 } + Self.windows
+        + ["--steps", "1", "--picture-every", "0", "--validate-every", "0", "-o", "t"]
+      let first = try Tool.run(train, in: folder)
+      #expect(first.code == 0, "\(first.errors)")
+      let path = "\(folder)/old/tokenizer.safetensors"
+      let source = try Checkpoint.open(path)
+      for (name, isRefused) in [("encoder.conv_in.bias", true), ("decoder.conv_out.bias", false)] {
+        let tensors = try source.tensors.map { item in
+          guard item.name == name else { return item }
+          var values = try item.tensor.floats()
+          values[0] += 1
+          return (item.name, try StoredTensor(values, shape: item.tensor.shape))
+        }
+        try SafetensorsWriter.write(tensors, metadata: source.metadata, to: "\(folder)/other.safetensors")
+        let other = train.map { $0 == "old/tokenizer.safetensors" ? "other.safetensors" : $0 }
+        let resumed = try Tool.run(other + ["--resume"], in: folder)
+        #expect(resumed.code == (isRefused ? 1 : 0), "\(name): \(resumed.errors)")
+        if isRefused {
+          #expect(resumed.errors.hasPrefix("mvar: t/checkpoint.safetensors: the run began with encoder "))
+        }
+      }
+    }
+  }
+
+  @Test("a batch that does not fit is refused with one that does")
+  func advice() throws {
+    try withTemporaryFolder { folder in
+      try writeImages(folder)
+      let line = ["train-tokenizer", "--data", "data", "--ch", "256", "-o", "r", "--batch"]
+      let refused = try Tool.run(line + ["4096"], in: folder)
+      #expect(refused.code == 1)
+      let fits = try #require(refused.errors.firstMatch(of: /; --batch ([0-9]+) fits\n$/)?.1)
+      let batch = try #require(Int(fits))
+      let next = try Tool.run(line + ["\(batch + 1)"], in: folder)
+      #expect(next.errors.hasPrefix("mvar: training a tokenizer of these sizes on \(batch + 1) images at once needs "))
+      #expect(next.errors.hasSuffix("; --batch \(batch) fits\n"))
+    }
+  }
+
   @Test("classes of one image can be trained on and cached, without held-out images")
   func oneImage() throws {
     try withTemporaryFolder { folder in
@@ -153,7 +200,7 @@ struct TrainingCommandTests {
       }
       let trained = try Tool.run(Self.tokenizer + ["--steps", "2", "-o", "r"], in: folder)
       #expect(trained.code == 0, "\(trained.errors)")
-      #expect(trained.errors.hasPrefix("2 images of 2 classes, 0 held out; "))
+      #expect(trained.errors.hasPrefix("2 images of 2 classes, none held out, so that nothing is validated; "))
       #expect(FileManager.default.fileExists(atPath: "\(folder)/r/samples/step-000002.png"))
       let cached = try Tool.run(
         ["cache", "--data", "data", "--tokenizer", "r/tokenizer.safetensors", "-o", "l"], in: folder)

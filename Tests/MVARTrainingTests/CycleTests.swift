@@ -88,5 +88,8 @@ struct CycleTests {
     let none: [(attention: [Float], feedForward: [Float])?] = Regularization().keep(depth: 5, segment: 0, streams)
     #expect(none.allSatisfy { $0 == nil })
     #expect(abs(Regularization.publishedDropPath(depth: 24) - 0.1) < 1e-15)
+    // The rates are those of linspace(0, r, depth): a single block has the first of them.
+    let single: [(attention: [Float], feedForward: [Float])?] = regularization.keep(depth: 1, segment: 0, streams)
+    #expect(single.count == 1 && single[0] == nil)
   }
 }

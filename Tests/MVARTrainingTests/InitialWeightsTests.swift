@@ -2,8 +2,8 @@
 // from names. A change here changes every training started with a seed.
 
 import MVAR
+import MVARFiles
 import MVARTraining
-import MVARVerification
 import TensorCore
 import Testing
 

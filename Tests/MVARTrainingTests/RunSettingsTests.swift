@@ -3,6 +3,7 @@
 
 import MVARCheckpoints
 import MVARFiles
+import MVARTestSupport
 import MVARTraining
 import Testing
 
@@ -120,11 +121,70 @@ struct RunSettingsTests {
       #expect(refusal(try #require(StoredSettings(text: text))) == sentence)
     }
     #expect(
-      refusal(try #require(StoredSettings(text: #"{"settings":{},"version":3}"#)))
-        == "holds settings of version 3, and this program knows those up to 2")
-    #expect(
       refusal(try #require(StoredSettings(text: #"{"settings":{},"version":2}"#)))
         == Self.sentence("--batch", "not set", "4"))
+    for version in [0, -1, 1, 4, Int.max] {
+      #expect(
+        refusal(try #require(StoredSettings(text: "{\"settings\":{},\"version\":\(version)}")))
+          == "holds settings of version \(version), and this program knows those up to 3")
+    }
+    #expect(
+      refusal(try #require(StoredSettings(text: #"{"settings":{},"version":1.5}"#)))
+        == "holds settings that are not of any known form")
     for text in ["", "[]", "3", "{", "\"a\""] { #expect(StoredSettings(text: text) == nil, "\(text)") }
+  }
+
+  /// The text in which settings are stored now.
+  private func stored(_ change: (inout Settings) -> Void = { _ in }) throws -> String {
+    var settings = Settings()
+    change(&settings)
+    // A checkpoint is the only place where the text can be seen.
+    return try withTemporaryFolder { folder in
+      let path = "\(folder)/c.safetensors"
+      var session = try TinyTraining.tokenizerSession(steps: 1, batch: 1, settings: settings)
+      try session.save(iterations: 0, to: path)
+      session = try TinyTraining.tokenizerSession(steps: 1, batch: 1, settings: settings)
+      #expect(try session.restore(from: path) == 0)
+      return try #require(Checkpoint.open(path).metadata["settings"])
+    }
+  }
+
+  @Test("a setting or a key that occurs twice is refused")
+  func duplicates() throws {
+    let text = try stored()
+    for (old, new, sentence) in [
+      (
+        #""lr":0.1"#, #""lr":0.1,"lr":0.1"#, "holds settings that cannot be read: their text holds the key \"lr\" twice"
+      ),
+      (#""lr":0.1"#, #""lr":0.1,"batch":4"#, "holds the setting --batch twice"),
+      (#""lr":0.1"#, #""lr":0.1,"other":{"lr":0.1}"#, "holds the setting --lr twice"),
+      (
+        #""lr":0.1"#, #""lr":1e999"#, "holds settings that cannot be read: their text holds the impossible number 1e999"
+      ),
+      (#""lr":0.1"#, #""lr":"\ud800""#, "holds settings that cannot be read: their text is not valid JSON: …"),
+    ] {
+      let changed = text.replacing(old, with: new)
+      #expect(changed != text, "\(old)")
+      guard let settings = StoredSettings(text: changed) else { continue }
+      let found = refusal(settings) ?? "none"
+      if sentence.hasSuffix("…") { #expect(found.hasPrefix(sentence.dropLast())) } else { #expect(found == sentence) }
+    }
+  }
+
+  @Test("only older versions may lack fingerprints and the engine")
+  func missing() throws {
+    let text = try stored { $0.fingerprints.pixels = "ef" }
+    let without = text.replacing(#","pixels":"ef""#, with: "")
+    #expect(without != text)
+    func change(_ settings: inout Settings) { settings.fingerprints.pixels = "ef" }
+    #expect(refusal(try #require(StoredSettings(text: text)), change) == nil)
+    #expect(refusal(try #require(StoredSettings(text: without)), change) == Self.sentence("pixels", "not set", "ef"))
+    let older = without.replacing("\"version\":3", with: "\"version\":2")
+    #expect(older != without)
+    #expect(refusal(try #require(StoredSettings(text: older)), change) == nil)
+    // What an older version has counts.
+    let other = text.replacing("\"version\":3", with: "\"version\":2").replacing(
+      #""pixels":"ef""#, with: #""pixels":"aa""#)
+    #expect(refusal(try #require(StoredSettings(text: other)), change) == Self.sentence("pixels", "aa", "ef"))
   }
 }

@@ -78,10 +78,19 @@ struct RunTests {
       }
       let run = "\(folder)/run"
       _ = try RunFolder(run, resuming: false)
-      let names = [
-        ".1a2b.tmp", ".mvar-3c.partial", "samples/.mvar-4d.partial", "kept.tmp", ".kept", "checkpoint.safetensors",
+      let ours = [".mvar-writing-0123456789abc", "samples/.mvar-writing-zzzzzzzzzzzzz"]
+      // Files of the user, under names that only look like ours, and one that somebody is writing.
+      let kept = [
+        ".1a2b.tmp", ".mvar-3c.partial", "samples/.mvar-4d.partial", "kept.tmp", ".kept", ".mvar-writing-1",
+        ".mvar-writing-0123456789ABC", "checkpoint.safetensors",
       ]
-      for name in names { try Data().write(to: URL(fileURLWithPath: "\(run)/\(name)")) }
+      for name in ours + kept { try Data().write(to: URL(fileURLWithPath: "\(run)/\(name)")) }
+      let written = "\(run)/.mvar-writing-1111111111111"
+      let writer = open(written, O_WRONLY | O_CREAT, 0o600)
+      defer { close(writer) }
+      #expect(flock(writer, LOCK_EX | LOCK_NB) == 0)
+      try FileManager.default.createSymbolicLink(
+        atPath: "\(run)/.mvar-writing-2222222222222", withDestinationPath: "kept.tmp")
       let busy = #expect(throws: FileError.self) { try RunFolder.check(run, resuming: false) }
       #expect(
         busy?.reason
@@ -89,7 +98,32 @@ struct RunTests {
       _ = try RunFolder(run, resuming: true)
       #expect(
         try FileManager.default.subpathsOfDirectory(atPath: run).sorted()
-          == [".kept", ".lock", "checkpoint.safetensors", "kept.tmp", "samples"])
+          == (kept + [".lock", ".mvar-writing-1111111111111", ".mvar-writing-2222222222222", "samples"]).sorted())
+    }
+  }
+
+  @Test("a new run replaces no file of the user", arguments: ["loss.svg", "samples/step-000200.png"])
+  func nothingIsReplaced(_ name: String) throws {
+    try inFolder { folder in
+      try FileManager.default.createDirectory(atPath: "\(folder)/run/samples", withIntermediateDirectories: true)
+      try Data("mine".utf8).write(to: URL(filePath: "\(folder)/run/\(name)"))
+      let error = #expect(throws: FileError.self) { _ = try RunFolder("\(folder)/run", resuming: false) }
+      #expect(error?.description == "\(folder)/run: holds \(name), which the run would replace; choose another folder")
+      #expect(try String(contentsOfFile: "\(folder)/run/\(name)", encoding: .utf8) == "mine")
+      #expect(try FileManager.default.contentsOfDirectory(atPath: "\(folder)/run").contains(".lock") == false)
+      // What the user keeps beside the run is no obstacle.
+      try FileManager.default.moveItem(atPath: "\(folder)/run/\(name)", toPath: "\(folder)/run/notes.svg")
+      _ = try RunFolder("\(folder)/run", resuming: false)
+    }
+  }
+
+  @Test("a folder whose name begins with a combining mark lies in its own parent")
+  func combiningMark() throws {
+    try inFolder { folder in
+      let run = try RunFolder("\(folder)/a/\u{301}b/", resuming: false)
+      #expect(run.path.utf8.elementsEqual("\(folder)/a/\u{301}b".utf8))
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["a"])
+      #expect(access("\(folder)/a/\u{301}b/samples", F_OK) == 0)
     }
   }
 

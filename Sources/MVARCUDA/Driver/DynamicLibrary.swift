@@ -2,6 +2,7 @@
 // outlive their last use.
 
 import Foundation
+import MVARFiles
 
 /// A loaded shared library.
 package struct DynamicLibrary: Sendable {
@@ -41,8 +42,8 @@ package struct DynamicLibrary: Sendable {
     guard unsafeBitCast(dladdr, to: Locate.self)(address, &information) != 0, let file = information[0] else {
       return nil
     }
-    let path = String(cString: file)
-    return path.lastIndex(of: "/").map { String(path[...$0]) }
+    let folder = PathName.prefix(of: String(cString: file))
+    return folder.isEmpty ? nil : folder
   }
 }
 

@@ -37,15 +37,17 @@ package struct KernelCompiler: Sendable {
   ///
   /// - Parameters:
   ///   - headers: the files that it may include
+  ///   - isFresh: whether it is compiled even if the cache has it
   ///   - options: additional compiler options, such as `-Xptxas=-v` for registers and spills in the log.
   /// - Returns: the image, and the compiler's log if compilation was needed.
   /// - Throws: `CUDAError.compilation` with the compiler's log.
-  package func compile(_ source: NVRTC.Text, headers: [NVRTC.Text], options: [String] = []) throws
+  package func compile(_ source: NVRTC.Text, headers: [NVRTC.Text], isFresh: Bool = false, options: [String] = [])
+    throws
     -> (image: [UInt8], log: String?)
   {
     let options = ["--gpu-architecture=\(architecture)", "--std=c++17"] + options
     let key = key(source, headers: headers, options: options)
-    if let image = cache.read(key) { return (image, nil) }
+    if !isFresh, let image = cache.read(key) { return (image, nil) }
     let (image, log) = try compiler.compile(source, headers: headers, options: options)
     cache.write(image, key)
     return (image, log)

@@ -57,6 +57,15 @@ package struct KernelImages: Sendable {
     return try compiler.compile(source, headers: KernelTexts.headers).image
   }
 
+  /// A file compiled now, for the case that the driver refuses the image that was kept.
+  ///
+  /// - Returns: nil without a compiler.
+  /// - Throws: `CUDAError`.
+  package func recompiled(_ file: String) throws -> [UInt8]? {
+    guard let compiler, let source = KernelTexts.files[file] else { return nil }
+    return try compiler.compile(source, headers: KernelTexts.headers, isFresh: true).image
+  }
+
   /// Stores a compiled file in a folder for machines without a compiler.
   ///
   /// - Parameter architecture: the architecture that it is compiled for.

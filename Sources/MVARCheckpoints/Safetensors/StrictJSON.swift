@@ -1,20 +1,22 @@
 // A small strict JSON parser for headers of binary files.
 //
 // It keeps the order of keys. It refuses a key that occurs twice, nesting beyond 16 levels, more than 2^22 values,
-// numbers that are not integers or do not fit in 64 bits, and everything that RFC 8259 refuses. It is not meant for
-// documents written by people.
+// numbers that are not integers or do not fit in 64 bits (unless others are asked for), and everything that RFC 8259
+// refuses. It is not meant for documents written by people.
 
 import MVARFiles
 
 /// A JSON value; objects keep the order of their members.
-indirect enum StrictJSON: Equatable {
-  struct Member: Equatable {
-    let key: String
-    let value: StrictJSON
+package indirect enum StrictJSON: Equatable {
+  package struct Member: Equatable {
+    package let key: String
+    package let value: StrictJSON
   }
   case null
   case bool(Bool)
   case integer(Int)
+  /// Any other number, as it is written; only where fractions are allowed.
+  case number(String)
   case string(String)
   case array([StrictJSON])
   case object([Member])
@@ -24,27 +26,41 @@ indirect enum StrictJSON: Equatable {
 
   /// Parses one value that fills the bytes, apart from white space.
   ///
+  /// - Parameters:
+  ///   - subject: what the bytes are, for errors.
+  ///   - fractions: whether numbers may be anything that fits a Double.
   /// - Throws: `FileError`.
-  init(parsing bytes: [UInt8]) throws {
+  package init(parsing bytes: [UInt8], subject: String = "the header", fractions: Bool = false) throws {
     guard String(validating: bytes, as: UTF8.self) != nil else {
-      throw FileError("the header is not valid UTF-8")
+      throw FileError("\(subject) is not valid UTF-8")
     }
-    var parser = StrictJSONParser(bytes: bytes)
+    var parser = StrictJSONParser(bytes: bytes, subject: subject, allowsFractions: fractions)
     self = try parser.parseDocument()
+  }
+
+  /// The members of an object; nil for anything else.
+  package var members: [Member]? {
+    if case .object(let members) = self { members } else { nil }
   }
 }
 
 private struct StrictJSONParser {
   let bytes: [UInt8]
+  let subject: String
+  let allowsFractions: Bool
   var position = 0
   private var valueCount = 0
 
-  init(bytes: [UInt8]) { self.bytes = bytes }
+  init(bytes: [UInt8], subject: String, allowsFractions: Bool) {
+    self.bytes = bytes
+    self.subject = subject
+    self.allowsFractions = allowsFractions
+  }
 
   private var current: UInt8? { position < bytes.count ? bytes[position] : nil }
 
   private func malformed(_ expected: String) -> FileError {
-    FileError("the header is not valid JSON: \(expected) is missing at byte \(position)")
+    FileError("\(subject) is not valid JSON: \(expected) is missing at byte \(position)")
   }
 
   mutating func parseDocument() throws -> StrictJSON {
@@ -66,18 +82,18 @@ private struct StrictJSONParser {
 
   private mutating func parseValue(depth: Int) throws -> StrictJSON {
     guard depth <= StrictJSON.deepestNesting else {
-      throw FileError("the header is nested more than \(StrictJSON.deepestNesting) levels deep")
+      throw FileError("\(subject) is nested more than \(StrictJSON.deepestNesting) levels deep")
     }
     valueCount += 1
     guard valueCount <= StrictJSON.mostValues else {
-      throw FileError("the header holds more than \(StrictJSON.mostValues) values")
+      throw FileError("\(subject) holds more than \(StrictJSON.mostValues) values")
     }
     skipSpace()
     switch current {
     case UInt8(ascii: "{"): return try parseObject(depth: depth)
     case UInt8(ascii: "["): return try parseArray(depth: depth)
     case UInt8(ascii: "\""): return .string(try parseString())
-    case .some(UInt8(ascii: "0")...UInt8(ascii: "9")), UInt8(ascii: "-"): return .integer(try parseInteger())
+    case .some(UInt8(ascii: "0")...UInt8(ascii: "9")), UInt8(ascii: "-"): return try parseNumber()
     default: return try parseWord()
     }
   }
@@ -93,7 +109,7 @@ private struct StrictJSONParser {
       guard current == UInt8(ascii: "\"") else { throw malformed("a key") }
       let key = try parseString()
       guard keys.insert(Array(key.utf8)).inserted else {
-        throw FileError("the header holds the key \"\(excerpt(key))\" twice")
+        throw FileError("\(subject) holds the key \"\(excerpt(key))\" twice")
       }
       skipSpace()
       guard take(UInt8(ascii: ":")) else { throw malformed("a colon") }
@@ -126,7 +142,7 @@ private struct StrictJSONParser {
     throw malformed("a value")
   }
 
-  private mutating func parseInteger() throws -> Int {
+  private mutating func parseNumber() throws -> StrictJSON {
     let start = position
     _ = take(UInt8(ascii: "-"))
     let digits = position
@@ -134,14 +150,33 @@ private struct StrictJSONParser {
     guard position > digits, bytes[digits] != UInt8(ascii: "0") || position == digits + 1 else {
       throw malformed("a number")
     }
+    let isWhole = try !takeFraction(from: start)
     let text = String(decoding: bytes[start..<position], as: UTF8.self)
-    if let byte = current, [UInt8(ascii: "."), UInt8(ascii: "e"), UInt8(ascii: "E")].contains(byte) {
-      throw FileError("the header holds a number that is not whole at byte \(start)")
+    if isWhole, let value = Int(text) { return .integer(value) }
+    guard allowsFractions, let value = Double(text), value.isFinite else {
+      throw FileError("\(subject) holds the impossible number \(excerpt(text, limit: 40))")
     }
-    guard let value = Int(text) else {
-      throw FileError("the header holds the impossible number \(excerpt(text, limit: 40))")
+    return .number(text)
+  }
+
+  /// Whether a fraction or an exponent follows a number's first digits, which is then passed over.
+  private mutating func takeFraction(from start: Int) throws -> Bool {
+    guard let byte = current, [UInt8(ascii: "."), UInt8(ascii: "e"), UInt8(ascii: "E")].contains(byte) else {
+      return false
     }
-    return value
+    guard allowsFractions else { throw FileError("\(subject) holds a number that is not whole at byte \(start)") }
+    if take(UInt8(ascii: ".")) { try takeDigits() }
+    if take(UInt8(ascii: "e")) || take(UInt8(ascii: "E")) {
+      _ = take(UInt8(ascii: "+")) || take(UInt8(ascii: "-"))
+      try takeDigits()
+    }
+    return true
+  }
+
+  private mutating func takeDigits() throws {
+    let first = position
+    while let byte = current, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) { position += 1 }
+    guard position > first else { throw malformed("a digit") }
   }
 
   private mutating func parseString() throws -> String {

@@ -14,6 +14,8 @@ public struct CachedLatents: Sendable {
     public let name: String
     /// The file.
     public let path: String
+    /// A hash of the tokens that the file held when the set was opened.
+    let checksum: UInt64
   }
 
   /// The names of the classes; a label is an index into them.
@@ -62,16 +64,15 @@ public struct CachedLatents: Sendable {
       files + others, badFiles: badFiles, onProblem: onProblem, onProgress: onProgress
     ) { entry throws(FileError) in
       let file = try LatentFile.open(entry.file.path, length: length, codeWidth: codeWidth)
+      let file = try LatentFile.open(entry.file.path, length: length, codeWidth: codeWidth)
       let origin = try LatentOrigin(of: file)
       if let tokenizer, let origin, origin.tokenizer != tokenizer {
         throw FileError(entry.file.path, "holds the tokens of another tokenizer; mvar cache makes them again")
       }
-      let example = Example(label: entry.file.label, name: entry.file.name, path: entry.file.path)
+      let example = Example(
+        label: entry.file.label, name: entry.file.name, path: entry.file.path,
+        checksum: try LatentFile.checksum(of: file))
       return (example: example, isTraining: entry.isTraining, hasOrigin: origin != nil)
-    }
-    let unknown = usable.count { !$0.hasOrigin }
-    if tokenizer != nil && unknown > 0 {
-      onNote("\(unknown) of \(usable.count) cached images do not say which tokenizer made them, so that is not checked")
     }
     training = usable.filter(\.isTraining).map(\.example)
     validation = usable.filter { !$0.isTraining }.map(\.example)

@@ -74,7 +74,7 @@ struct ClassFolders {
 
     var groups: [[File]] = []
     for (label, name) in classNames.enumerated() {
-      let folder = PathBytes.join(roots.training, name)
+      let folder = PathName.join(roots.training, name)
       groups.append(try walk.files(of: folder, label: label, className: name))
       if groups[label].isEmpty {
         let known = rule.endings.map { ".\($0)" }.joined(separator: ", ")
@@ -86,9 +86,9 @@ struct ClassFolders {
       training = groups.flatMap { $0 }
       var held: [File] = []
       for name in try walk.classes(in: validationRoot) {
-        let folder = PathBytes.join(validationRoot, name)
-        guard let label = classNames.firstIndex(where: { PathBytes.areSame($0, name) }) else {
-          throw FileError(folder, "is the folder of a class that \(PathBytes.lastComponent(roots.training))/ does not have")
+        let folder = PathName.join(validationRoot, name)
+        guard let label = classNames.firstIndex(where: { PathName.areSame($0, name) }) else {
+          throw FileError(folder, "is the folder of a class that \(PathName.last(of: roots.training))/ does not have")
         }
         held += try walk.files(of: folder, label: label, className: name)
       }
@@ -108,16 +108,16 @@ struct ClassFolders {
   /// - Throws: `FileError` when it is not clear.
   static func roots(of path: String, _ rule: Rule) throws(FileError) -> (training: String, validation: String?) {
     for part in rule.parts {
-      let training = PathBytes.join(path, part.training)
+      let training = PathName.join(path, part.training)
       guard exists(training), try isFolder(training) else { continue }
-      let validation = PathBytes.join(path, part.validation)
+      let validation = PathName.join(path, part.validation)
       let others = try folders(in: path).filter { ![part.training, part.validation, "test"].contains($0) }
       if try folders(in: training).isEmpty {
         if !others.isEmpty { continue }
       } else if rule.badFiles == .refuse {
         for name in others {
-          let names = try FolderListing(PathBytes.join(path, name)).names
-          guard names.contains(where: { rule.endings.contains(PathBytes.ending($0)) }) else { continue }
+          let names = try FolderListing(PathName.join(path, name)).names
+          guard names.contains(where: { rule.endings.contains(PathName.ending($0)) }) else { continue }
           throw FileError(
             path,
             "holds the folder \(name) with \(rule.noun) beside \(part.training)/, which holds class folders: if "
@@ -133,8 +133,8 @@ struct ClassFolders {
   /// The names of the folders in a folder that are not hidden.
   private static func folders(in folder: String) throws(FileError) -> [String] {
     var found: [String] = []
-    for name in try FolderListing(folder).names where !PathBytes.isHidden(name) {
-      if try isFolder(PathBytes.join(folder, name)) { found.append(name) }
+    for name in try FolderListing(folder).names where !PathName.isHidden(name) {
+      if try isFolder(PathName.join(folder, name)) { found.append(name) }
     }
     return found
   }

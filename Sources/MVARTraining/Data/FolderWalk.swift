@@ -37,7 +37,7 @@ struct UnusedFiles: Sendable, Equatable {
   ///
   /// - Parameter isOutside: whether it lies in no class folder, where any image is out of place.
   mutating func add(file path: String, isOutside: Bool, _ rule: ClassFolders.Rule) {
-    let ending = PathBytes.ending(path)
+    let ending = PathName.ending(path)
     endings[ending, default: 0] += 1
     if Self.imageEndings.contains(ending) || isOutside && rule.endings.contains(ending) { images.add(path) }
   }
@@ -102,7 +102,7 @@ struct FolderWalk {
     var above: Set<Identity> = []
     var place = path
     // ".." is what the system says it is, so this ends at the root, or at a folder that may not be examined.
-    while let identity = Self.identity(place), above.insert(identity).inserted { place = PathBytes.join(place, "..") }
+    while let identity = Self.identity(place), above.insert(identity).inserted { place = PathName.join(place, "..") }
     self.above = above
   }
 
@@ -115,9 +115,9 @@ struct FolderWalk {
 
   /// Takes note of the folders that belong to no part of the data set, and of the files beside the parts.
   mutating func noteFolders(of path: String, except known: [String]) throws(FileError) {
-    for name in try FolderListing(path).names where !known.contains(where: { PathBytes.areSame($0, name) }) {
-      let place = PathBytes.join(path, name)
-      if PathBytes.isHidden(name) {
+    for name in try FolderListing(path).names where !known.contains(where: { PathName.areSame($0, name) }) {
+      let place = PathName.join(path, name)
+      if PathName.isHidden(name) {
         unused.add(hidden: name)
       } else if try ClassFolders.isFolder(place) {
         unused.add(folder: name)
@@ -135,9 +135,9 @@ struct FolderWalk {
     let listing = try FolderListing(root)
     if let name = listing.otherNames.first { throw FileError(root, "holds the name \(name), which is not UTF-8") }
     for name in listing.names {
-      if PathBytes.isHidden(name) {
+      if PathName.isHidden(name) {
         unused.add(hidden: name)
-      } else if try ClassFolders.isFolder(PathBytes.join(root, name)) {
+      } else if try ClassFolders.isFolder(PathName.join(root, name)) {
         found.append(name)
       } else {
         unused.add(file: name, isOutside: true, rule)
@@ -160,13 +160,13 @@ struct FolderWalk {
       for name in listing.otherNames { unused.add(otherName: "\(next.name)/\(name)") }
       var files: [String] = []
       for name in listing.names {
-        let (path, shown) = (PathBytes.join(next.path, name), "\(next.name)/\(name)")
+        let (path, shown) = (PathName.join(next.path, name), "\(next.name)/\(name)")
         var status = stat()
-        if PathBytes.isHidden(name) {
+        if PathName.isHidden(name) {
           unused.add(hidden: shown)
         } else if stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
           waiting.append((path, shown))
-        } else if rule.endings.contains(PathBytes.ending(name)) {
+        } else if rule.endings.contains(PathName.ending(name)) {
           files.append(name)
         } else {
           unused.add(file: shown, isOutside: false, rule)
@@ -176,7 +176,7 @@ struct FolderWalk {
     }
     folders.sort { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
     return folders.flatMap { folder in
-      folder.files.map { ClassFolders.File(label: label, name: "\(folder.name)/\($0)", path: PathBytes.join(folder.path, $0)) }
+      folder.files.map { ClassFolders.File(label: label, name: "\(folder.name)/\($0)", path: PathName.join(folder.path, $0)) }
     }
   }
 }

@@ -38,7 +38,7 @@ struct ImageSheets {
   ///
   /// - Throws: `FileError`.
   init(folder: String) throws(FileError) {
-    let path = PathBytes.join(folder, "index.json")
+    let path = PathName.join(folder, "index.json")
     let index = try Self.readIndex(path)
     func check(_ condition: Bool, _ problem: @autoclosure () -> String) throws(FileError) {
       if !condition { throw FileError(path, problem()) }
@@ -72,7 +72,7 @@ struct ImageSheets {
   }
 
   /// Where the sheet of a class is.
-  func path(of sheet: Sheet) -> String { PathBytes.join(folder, sheet.file) }
+  func path(of sheet: Sheet) -> String { PathName.join(folder, sheet.file) }
 
   /// The tiles of one class, each `tile` × `tile`.
   ///

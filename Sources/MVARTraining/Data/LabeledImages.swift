@@ -84,7 +84,7 @@ public struct LabeledImages: Sendable {
     guard heldOut >= 0 else { throw FileError(path, "cannot have one in \(heldOut) images held out") }
     self.side = side
     let reader = ImageReader(side: side, exif: exif)
-    if try ClassFolders.isFolder(path) && ClassFolders.exists(PathBytes.join(path, "index.json")) {
+    if try ClassFolders.isFolder(path) && ClassFolders.exists(PathName.join(path, "index.json")) {
       let index = try ImageSheets(folder: path)
       classNames = index.sheets.map(\.name)
       try Self.checkMemory(index.sheets.reduce(0) { $0 + $1.count }, side: side, path)

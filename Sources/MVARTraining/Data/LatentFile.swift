@@ -106,6 +106,21 @@ public struct LatentFile: Sendable, Equatable {
     return file
   }
 
+  /// A hash of the tokens of an opened file, whatever their values.
+  static func checksum(of file: Checkpoint) throws(FileError) -> UInt64 {
+    var fingerprint = Fingerprint()
+    for suffix in ["", "_flip"] {
+      do {
+        for token in try file["moments_gt\(suffix)"]?.integers() ?? [] {
+          fingerprint.add(UInt64(bitPattern: Int64(token)))
+        }
+      } catch {
+        throw FileError(file.path, because: error)
+      }
+    }
+    return fingerprint.value
+  }
+
   /// One half of an opened file.
   static func moments(of file: Checkpoint, flip: Bool, vocabulary: Int) throws(FileError) -> Moments {
     let suffix = flip ? "_flip" : ""

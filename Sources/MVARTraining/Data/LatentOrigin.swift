@@ -34,7 +34,7 @@ public struct LatentOrigin: Sendable, Equatable {
   init?(of file: Checkpoint) throws(FileError) {
     func digest(_ name: String) throws(FileError) -> [UInt8]? {
       guard let tensor = file[name] else { return nil }
-      guard tensor.scalarType == .uint8, tensor.shape == [32] else {
+      guard tensor.scalarType == ScalarType.uint8, tensor.shape == [32] else {
         throw FileError(file.path, "holds \(name) as \(tensor.scalarType) \(tensor.shape), and it is uint8 [32]")
       }
       do {
@@ -50,8 +50,8 @@ public struct LatentOrigin: Sendable, Equatable {
   /// The arrays that name it in a file.
   func arrays() throws -> [(name: String, tensor: StoredTensor)] {
     [
-      (Self.tokenizerName, try StoredTensor(bytes: tokenizer, shape: [32])),
-      (Self.pixelsName, try StoredTensor(bytes: pixels, shape: [32])),
+      (Self.tokenizerName, try StoredTensor(tokenizer, shape: [32])),
+      (Self.pixelsName, try StoredTensor(pixels, shape: [32])),
     ]
   }
 
@@ -62,18 +62,15 @@ public struct LatentOrigin: Sendable, Equatable {
   public static func digest<B: Backend>(of tokenizer: VQVAE<B>) throws -> [UInt8] {
     let sizes = tokenizer.configuration
     var hash = SHA256()
-    hash.update(Array("\(sizes.scaleList) \(sizes.normalizesCodes) \(sizes.phiSharing)\n".utf8))
-    for parameter in tokenizer.parameters {
-      let key = CheckpointNames.key(of: parameter.name, in: .tokenizer)
+    hash.add(Array("\(sizes.scaleList) \(sizes.normalizesCodes) \(sizes.phiSharing)\n".utf8))
+    let keyed = tokenizer.parameters.map { (CheckpointNames.key(of: $0.name, in: .tokenizer), $0) }
+    for (key, parameter) in keyed.sorted(by: { $0.0 < $1.0 }) {
       if key.hasPrefix("decoder.") || key.hasPrefix("post_quant_conv.") { continue }
-      hash.update(Array("\(key) \(parameter.value.shape.dimensions)\n".utf8))
+      hash.add(Array("\(key) \(parameter.value.shape.dimensions)\n".utf8))
       let values = try parameter.value.scalars()
-      hash.update(
-        values.flatMap { value in
-          let bits = Float(value).bitPattern
-          return (0..<4).map { UInt8(truncatingIfNeeded: bits >> UInt32(8 * $0)) }
-        })
+      let numbers = values as? [Float] ?? values.map { Float($0) }
+      hash.add(numbers.withUnsafeBytes { [UInt8]($0) })
     }
-    return hash.finish()
+    return hash.digest
   }
 }

@@ -2,7 +2,8 @@
 //
 // A new run starts only where there was none, a resumed one only where there is a checkpoint. The guard is an advisory
 // lock on `.lock`, which the system releases when the process ends, however it ends; the file itself stays. The only
-// files ever deleted are half-written ones, which a run leaves behind when it is killed while writing.
+// files ever deleted are half-written ones, which a run may leave behind when it is killed while writing, and a new run
+// replaces nothing.
 
 import Foundation
 import MVARFiles
@@ -42,8 +43,7 @@ public struct RunFolder: Sendable {
   ///   writing here, or the folder cannot be created.
   public init(_ path: String, resuming isResuming: Bool) throws {
     try RegularFile.checkName(path)
-    var path = path
-    while path.utf8.count > 1 && path.utf8.last == UInt8(ascii: "/") { path.unicodeScalars.removeLast() }
+    let path = PathName.trimmed(path)
     self.path = path
     // Before anything is created: a wrong path leaves no traces.
     try RunFolder.check(path, resuming: isResuming)
@@ -52,7 +52,7 @@ public struct RunFolder: Sendable {
     // Again, now that no other run can begin here.
     try RunFolder.check(path, resuming: isResuming)
     try RunFolder.createFolder(samples)
-    for folder in [path, samples] { RunFolder.removeHalfWritten(in: folder) }
+    for folder in [path, samples] { FileReplacement.removeAbandoned(in: folder) }
   }
 
   /// Refuses a folder that a run could not use, without creating anything: for a check before long preparations.
@@ -71,6 +71,18 @@ public struct RunFolder: Sendable {
         path, "holds the metrics of a training run (metrics.jsonl) without its checkpoint; choose another folder")
     }
     try checkWritable(path)
+    // Files that the run would replace, and that are not a run's.
+    let drawn = ["loss.svg"] + drawings(in: "\(path)/samples").prefix(1).map { "samples/\($0)" }
+    if let name = drawn.first(where: { access("\(path)/\($0)", F_OK) == 0 }) {
+      throw FileError(path, "holds \(name), which the run would replace; choose another folder")
+    }
+  }
+
+  /// The files in a folder that have the name of a sample image.
+  private static func drawings(in folder: String) -> [String] {
+    ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).filter { name in
+      name.hasPrefix("step-") && name.hasSuffix(".png") && name.dropFirst(5).dropLast(4).allSatisfy(\.isNumber)
+    }.sorted()
   }
 
   /// Refuses a path that is not and cannot become a folder for new files, without creating anything.
@@ -84,34 +96,15 @@ public struct RunFolder: Sendable {
     guard access(path, W_OK | X_OK) == 0 else { throw FileError(path, "cannot be written", system: errno) }
   }
 
-  /// The parent folder of a file or folder; empty for the working folder. Foundation's own traps on names of one
-  /// letter.
-  static func folder(of path: String) -> String {
-    let slash = UInt8(ascii: "/")
-    var bytes = Array(path.utf8)[...]
-    while bytes.count > 1 && bytes.last == slash { bytes.removeLast() }
-    guard let last = bytes.lastIndex(of: slash) else { return "" }
-    return last == bytes.startIndex ? "/" : String(decoding: bytes[..<last], as: UTF8.self)
-  }
-
   /// Refuses a folder that could not be created in its nearest existing parent folder.
   private static func checkCreatable(_ path: String) throws {
     guard errno == ENOENT else { throw FileError(path, "cannot be created", system: errno) }
-    var above = RunFolder.folder(of: path)
+    var above = PathName.folder(of: path)
     while !above.isEmpty && access(above, F_OK) != 0 && errno == ENOENT {
-      above = RunFolder.folder(of: above)
+      above = PathName.folder(of: above)
     }
     guard access(above.isEmpty ? "." : above, W_OK | X_OK) == 0 else {
       throw FileError(path, "cannot be created", system: errno)
-    }
-  }
-
-  /// Removes the temporary files of `FileReplacement`, under their present and their former names; called while only
-  /// this process may write here.
-  private static func removeHalfWritten(in folder: String) {
-    for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-    where name.hasPrefix(".") && (name.hasSuffix(".tmp") || name.hasPrefix(".mvar-") && name.hasSuffix(".partial")) {
-      unlink("\(folder)/\(name)")
     }
   }
 
@@ -133,7 +126,7 @@ public struct RunFolder: Sendable {
       return
     }
     guard errno == ENOENT else { throw FileError(path, "cannot be created", system: errno) }
-    let above = RunFolder.folder(of: path)
+    let above = PathName.folder(of: path)
     if !above.isEmpty && above != path { try createFolder(above) }
     guard mkdir(path, 0o777) == 0 || errno == EEXIST else {
       throw FileError(path, "cannot be created", system: errno)

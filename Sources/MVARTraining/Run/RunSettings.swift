@@ -1,11 +1,13 @@
 // What determines the results of a run, as its checkpoint stores it: a resumed run must have exactly the same.
 //
 // Settings are structs whose properties are named after the options that set them. A checkpoint holds them as JSON with
-// the version of the format. Version 1 was a dictionary of strings by option; it is read, and no longer written. The
-// caller that trains defines which settings there are; paths that only say where something is stored are not settings.
+// the version of the format. Version 1 was a dictionary of strings by option; version 2 did not record the engine, the
+// pixels and the encoder. Both are read, and no longer written. The caller that trains defines which settings there are;
+// paths that only say where something is stored are not settings.
 
 import Foundation
 import MVARCheckpoints
+import MVARFiles
 
 /// What determines the results of a run. Properties that are settings themselves are groups, whose own name does not
 /// show.
@@ -19,16 +21,22 @@ public protocol RunSettings: Codable, Sendable {
 /// What distinguishes one data set, and one tokenizer, from others. Names in `RunFingerprints` do not stand for
 /// options.
 public struct RunFingerprints: RunSettings {
-  /// Of the training data.
+  /// Of the names and the labels of the training data.
   public var data: String
-  /// Of the tokenizer; nil where there is none, and in the oldest checkpoints, which are then not compared in this
-  /// respect.
+  /// Of the codes of the tokenizer; nil where there is none. Old checkpoints lack this and what follows, and are not compared
+  /// in that respect.
   public var tokenizer: String?
+  /// Of the pixels of all images; for cached images, of their tokens.
+  public var pixels: String?
+  /// Of what encodes the images; nil where nothing does.
+  public var encoder: String?
 
   /// The fingerprints of a run.
-  public init(data: String, tokenizer: String? = nil) {
+  public init(data: String, tokenizer: String? = nil, pixels: String? = nil, encoder: String? = nil) {
     self.data = data
     self.tokenizer = tokenizer
+    self.pixels = pixels
+    self.encoder = encoder
   }
 
   /// Those of a checkpoint of version 1, in which images had another name.
@@ -98,7 +106,11 @@ public struct SettingTexts {
 /// The settings in a checkpoint, in any version of the format.
 public struct StoredSettings: Hashable, Sendable {
   /// The version that is written.
-  private static let version = 2
+  private static let version = 3
+  /// What checkpoints of earlier versions may lack.
+  private static let unknownBefore: Set = [
+    "tokenizer", "pixels", "encoder", "--device", "--precision", "--products",
+  ]
 
   /// As stored in the file: JSON.
   let text: String
@@ -115,89 +127,90 @@ public struct StoredSettings: Hashable, Sendable {
 
   /// Settings from a file; nil when the text does not have the format of any version.
   public init?(text: String) {
-    guard case .group? = try? JSONDecoder().decode(SettingValue.self, from: Data(text.utf8)) else { return nil }
+    struct Anything: Decodable {}
+    guard (try? JSONDecoder().decode([String: Anything].self, from: Data(text.utf8))) != nil else { return nil }
     self.text = text
   }
 
   /// The first setting, by name, in which a run differs from these; nil if all agree.
   ///
+  /// - Parameter fingerprints: whether fingerprints are compared, or only options.
   /// - Throws: `SettingsError` when these cannot be read.
-  func difference<Settings: RunSettings>(to wanted: Settings) throws -> (name: String, began: String?, now: String?)? {
-    let began = try texts(of: Settings.self)
-    let now = try StoredSettings(wanted).texts(of: Settings.self)
+  func difference<Settings: RunSettings>(to wanted: Settings, fingerprints: Bool = true) throws -> (
+    name: String, began: String?, now: String?
+  )? {
+    let (began, version) = try texts(of: Settings.self)
+    let now = try StoredSettings(wanted).texts(of: Settings.self).texts
     for name in Set(began.keys).union(now.keys).sorted() where began[name] != now[name] {
-      // A fingerprint that older runs did not compute.
-      if began[name] == nil && !name.hasPrefix("-") { continue }
+      if began[name] == nil && version < Self.version && Self.unknownBefore.contains(name) { continue }
+      if !fingerprints && !name.hasPrefix("-") { continue }
       return (name, began[name], now[name])
     }
     return nil
   }
 
-  /// Every setting as a string, by the option that sets it.
-  private func texts<Settings: RunSettings>(of type: Settings.Type) throws -> [String: String] {
-    let data = Data(text.utf8)
-    if let texts = try? JSONDecoder().decode([String: String].self, from: data) {
-      var texts = SettingTexts(texts)
-      let known = try StoredSettings(Settings(&texts)).texts(of: type)
-      // A setting that this version does not have never differs.
-      return known.merging(texts.remaining) { known, _ in known }
+  /// Every setting as a string, by the option that sets it, and the version of the format.
+  private func texts<Settings: RunSettings>(of type: Settings.Type) throws -> (texts: [String: String], version: Int) {
+    let members: [StrictJSON.Member]
+    do {
+      members = try StrictJSON(parsing: Array(text.utf8), subject: "their text", fractions: true).members ?? []
+    } catch let error as FileError {
+      throw SettingsError(description: "holds settings that cannot be read: \(error.reason)")
     }
-    guard let stored = try? JSONDecoder().decode(Versioned<SettingValue>.self, from: data) else {
+    if let strings = Self.strings(members) {
+      var texts = SettingTexts(strings)
+      let known = try StoredSettings(Settings(&texts)).texts(of: type).texts
+      // A setting that this version does not have never differs.
+      return (known.merging(texts.remaining) { known, _ in known }, 1)
+    }
+    func value(_ key: String) -> StrictJSON? { members.first { $0.key == key }?.value }
+    guard case .integer(let version)? = value("version"), let settings = value("settings")?.members else {
       throw SettingsError(description: "holds settings that are not of any known form")
     }
-    guard stored.version == Self.version else {
+    guard (2...Self.version).contains(version) else {
       throw SettingsError(
-        description: "holds settings of version \(stored.version), and this program knows those up to \(Self.version)")
+        description: "holds settings of version \(version), and this program knows those up to \(Self.version)")
     }
     var result: [String: String] = [:]
-    stored.settings.collect(name: "", prefix: "--", into: &result)
+    try Self.collect(settings, prefix: "--", into: &result)
+    return (result, version)
+  }
+
+  /// The members of an object of strings; nil if any member is something else.
+  private static func strings(_ members: [StrictJSON.Member]) -> [String: String]? {
+    var result: [String: String] = [:]
+    for member in members {
+      guard case .string(let text) = member.value else { return nil }
+      result[member.key] = text
+    }
     return result
   }
-}
 
-/// Settings with the version of their format.
-private struct Versioned<Settings> {
-  let version: Int
-  let settings: Settings
-}
-
-extension Versioned: Encodable where Settings: Encodable {}
-extension Versioned: Decodable where Settings: Decodable {}
-
-/// A JSON value.
-private enum SettingValue: Decodable {
-  case text(String)
-  case list([SettingValue])
-  case group([String: SettingValue])
-
-  init(from decoder: any Decoder) throws {
-    let container = try decoder.singleValueContainer()
-    if let value = try? container.decode(Bool.self) {
-      self = .text("\(value)")
-    } else if let value = try? container.decode(UInt64.self) {
-      self = .text("\(value)")
-    } else if let value = try? container.decode(Double.self) {
-      self = .text("\(value)")
-    } else if let value = try? container.decode(String.self) {
-      self = .text(value)
-    } else if let values = try? container.decode([SettingValue].self) {
-      self = .list(values)
-    } else {
-      self = .group(try container.decode([String: SettingValue].self))
+  /// Puts all settings of an object, and of the groups in it, into a dictionary, by the option that sets each.
+  private static func collect(_ members: [StrictJSON.Member], prefix: String, into texts: inout [String: String]) throws
+  {
+    for member in members {
+      if let group = member.value.members {
+        try collect(group, prefix: member.key == "fingerprints" ? "" : prefix, into: &texts)
+        continue
+      }
+      let name = prefix + hyphenated(member.key)
+      guard texts.updateValue(text(member.value), forKey: name) == nil else {
+        throw SettingsError(description: "holds the setting \(name) twice")
+      }
     }
   }
 
-  /// Puts all settings it contains into a dictionary, by the option that sets each.
-  func collect(name: String, prefix: String, into texts: inout [String: String]) {
-    switch self {
-    case .text(let text):
-      texts[prefix + Self.hyphenated(name)] = text
-    case .list(let values):
-      let parts = values.map { if case .text(let text) = $0 { text } else { "" } }
-      texts[prefix + Self.hyphenated(name)] = parts.joined(separator: ", ")
-    case .group(let members):
-      let prefix = name == "fingerprints" ? "" : prefix
-      for (name, value) in members { value.collect(name: name, prefix: prefix, into: &texts) }
+  /// A value as an option has it; a list with commas.
+  private static func text(_ value: StrictJSON) -> String {
+    switch value {
+    case .null: "null"
+    case .bool(let flag): "\(flag)"
+    case .integer(let number): "\(number)"
+    case .number(let text): UInt64(text).map { "\($0)" } ?? Double(text).map { "\($0)" } ?? text
+    case .string(let text): text
+    case .array(let values): values.map { self.text($0) }.joined(separator: ", ")
+    case .object: ""
     }
   }
 
@@ -205,4 +218,10 @@ private enum SettingValue: Decodable {
   private static func hyphenated(_ name: String) -> String {
     name.reduce(into: "") { $0 += $1.isUppercase ? "-\($1.lowercased())" : String($1) }
   }
+}
+
+/// Settings with the version of their format.
+private struct Versioned<Settings: Encodable>: Encodable {
+  let version: Int
+  let settings: Settings
 }

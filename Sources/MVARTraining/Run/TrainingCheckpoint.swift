@@ -36,14 +36,18 @@ public struct TrainingCheckpoint<B: Backend> {
   }
 
   /// Writes the file, replacing an old one only when complete.
+  ///
+  /// - Throws: `FileError` when a weight or a moment is not finite, or the file cannot be written; an old one stays.
   public func write(_ optimizer: Optimizer<B>, usage: CodeUsage? = nil, to path: String) throws {
     var tensors: [(name: String, tensor: StoredTensor)] = []
     let keys = optimizer.parameters.map { CheckpointNames.key(of: $0.name, in: model) }
     for (key, parameter) in zip(keys, optimizer.parameters) {
+      try checkFinite(parameter.value, key, path)
       tensors.append((Self.wrapper(model) + key, try Self.stored(parameter.value)))
     }
     for (key, moments) in zip(keys, optimizer.moments) {
       guard let moments else { continue }
+      for moment in [moments.first, moments.second] { try checkFinite(moment, "a moment of \(key)", path) }
       tensors.append(("trainer.first.\(key)", try Self.stored(moments.first)))
       tensors.append(("trainer.second.\(key)", try Self.stored(moments.second)))
     }
@@ -81,11 +85,12 @@ public struct TrainingCheckpoint<B: Backend> {
 
   /// Refuses to resume with settings other than those the run began with.
   ///
+  /// - Parameter fingerprints: whether fingerprints are compared too, for which data have to be read.
   /// - Throws: `FileError` that names the first setting that differs.
-  public func check(_ wanted: some RunSettings, path: String) throws {
+  public func check(_ wanted: some RunSettings, fingerprints: Bool = true, path: String) throws {
     let difference: (name: String, began: String?, now: String?)?
     do {
-      difference = try settings.difference(to: wanted)
+      difference = try settings.difference(to: wanted, fingerprints: fingerprints)
     } catch let error as SettingsError {
       throw FileError(path, error.description)
     }
@@ -96,65 +101,76 @@ public struct TrainingCheckpoint<B: Backend> {
         + "now it is \(difference.now ?? "not set"): resume with the same settings")
   }
 
+  /// Refuses to resume a run beyond its end.
+  ///
+  /// - Parameter iterations: how many the run has.
+  /// - Throws: `FileError`.
+  public func check(iterations: Int, path: String) throws {
+    guard iteration <= iterations else {
+      throw FileError(path, "says that \(iteration) iterations are done, and the run has only \(iterations)")
+    }
+  }
+
+  /// The reason for the limit of a count.
+  private var reason: String { "after \(iteration) iteration\(iteration == 1 ? "" : "s")" }
+
   /// Restores weights, moments and step counts.
   ///
-  /// - Throws: `FileError` when something is missing or has another shape.
+  /// - Throws: `FileError` when something is missing, has another shape, or holds a number that no run has written.
   public func restore(_ optimizer: Optimizer<B>, from path: String) throws {
-    let file = try Checkpoint.open(path)
-    let steps = try Self.integers("trainer.steps", count: optimizer.parameters.count, file)
+    let numbers = StoredNumbers(file: try Checkpoint.open(path))
+    // A parameter takes at most one step per iteration.
+    let steps = try numbers.counts("trainer.steps", [optimizer.parameters.count], upTo: iteration, because: reason)
     for (index, parameter) in optimizer.parameters.enumerated() {
       let key = CheckpointNames.key(of: parameter.name, in: model)
       let (shape, device) = (parameter.value.shape, parameter.value.device)
-      parameter.value = try Self.tensor(Self.wrapper(model) + key, shape, file, on: device)
+      parameter.value = try Self.tensor(Self.wrapper(model) + key, shape, numbers, on: device)
       guard steps[index] > 0 else {
         optimizer.moments[index] = nil
         continue
       }
       optimizer.moments[index] = .init(
-        first: try Self.tensor("trainer.first.\(key)", shape, file, on: device),
-        second: try Self.tensor("trainer.second.\(key)", shape, file, on: device), steps: steps[index])
+        first: try Self.tensor("trainer.first.\(key)", shape, numbers, on: device),
+        second: try Self.tensor("trainer.second.\(key)", shape, numbers, least: 0, on: device), steps: steps[index])
     }
   }
 
   /// The usage of codes.
   ///
-  /// - Throws: `FileError` when it is missing or has another shape.
-  public func usage(scales: Int, vocabulary: Int, from path: String) throws -> CodeUsage {
-    let file = try Checkpoint.open(path)
+  /// - Parameters:
+  ///   - tokens: how many tokens a batch has at each scale.
+  ///   - vocabulary: V.
+  /// - Throws: `FileError` when it is missing, has another shape, or holds a number that no run has written.
+  public func usage(tokens: [Int], vocabulary: Int, from path: String) throws -> CodeUsage {
+    let numbers = StoredNumbers(file: try Checkpoint.open(path))
     let name = Self.wrapper(model) + "quantize.ema_vocab_hit_SV"
-    guard let stored = file[name], stored.shape == [scales, vocabulary] else {
-      throw FileError(path, "\(name) is missing or has another shape")
+    let averages = try numbers.floats(name, [tokens.count, vocabulary], least: 0)
+    let rows = tokens.indices.map { Array(averages[$0 * vocabulary..<($0 + 1) * vocabulary]) }
+    for (scale, row) in rows.enumerated() {
+      // An average of counts is no larger than the largest count, but for rounding.
+      try numbers.check(row, name, least: 0, most: 1.001 * Float(tokens[scale]), offset: scale * vocabulary)
     }
-    let values = try stored.floats()
+    // An update per iteration, and no more hits of a code than there were tokens.
+    let updates = try numbers.counts("trainer.usage_updates", [1], upTo: iteration, because: reason)[0]
+    let (hits, overflow) = iteration.multipliedReportingOverflow(by: tokens.reduce(0, +))
     return CodeUsage(
-      averages: (0..<scales).map { Array(values[$0 * vocabulary..<($0 + 1) * vocabulary]) },
-      updates: try Self.integers("trainer.usage_updates", count: 1, file)[0],
-      recentHits: try Self.integers("trainer.recent_hits", count: vocabulary, file))
+      averages: rows, updates: updates,
+      recentHits: try numbers.counts(
+        "trainer.recent_hits", [vocabulary], upTo: overflow ? .max / 2 : hits, because: reason))
   }
 
-  private static func integers(_ name: String, count: Int, _ file: Checkpoint) throws -> [Int] {
-    guard let stored = file[name], stored.shape == [count] else {
-      throw FileError(file.path, "\(name) is missing or has another shape")
-    }
-    let values = try stored.integers()
-    guard values.allSatisfy({ $0 >= 0 }) else {
-      throw FileError(file.path, "\(name) holds negative counts")
-    }
-    return values
-  }
-
-  private static func tensor(_ name: String, _ shape: Shape, _ file: Checkpoint, on device: B.Device) throws
-    -> Tensor<B>
-  {
-    guard let stored = file[name] else { throw FileError(file.path, "\(name) is missing") }
-    guard stored.shape == shape.dimensions, stored.scalarType.isFloatingPoint else {
-      throw FileError(file.path, "\(name) has shape \(stored.shape), the model needs \(shape)")
-    }
+  private static func tensor(
+    _ name: String, _ shape: Shape, _ numbers: StoredNumbers, least: Float = -.greatestFiniteMagnitude,
+    on device: B.Device
+  ) throws -> Tensor<B> {
     // Copied: the file is replaced while the run continues.
     if B.Scalar.self == Double.self {
-      return try Tensor(try stored.doubles().map { B.Scalar($0) }, shape: shape, on: device)
+      let least = least == 0 ? 0 : -Double.greatestFiniteMagnitude
+      let values = try numbers.doubles(name, shape.dimensions, least: least)
+      return try Tensor(values.map { B.Scalar($0) }, shape: shape, on: device)
     }
-    return try Tensor(B.Scalar.array(try stored.floats()), shape: shape, on: device)
+    return try Tensor(
+      B.Scalar.array(try numbers.floats(name, shape.dimensions, least: least)), shape: shape, on: device)
   }
 
   /// A tensor as it is stored: in single precision, or in double where the engine computes in double.
@@ -162,6 +178,16 @@ public struct TrainingCheckpoint<B: Backend> {
     let values = try tensor.scalars()
     if let floats = values as? [Float] { return try StoredTensor(floats, shape: tensor.shape.dimensions) }
     return try StoredTensor(values.map { Double($0) }, shape: tensor.shape.dimensions)
+  }
+}
+
+/// Refuses a tensor with numbers that are not finite, which no file should hold.
+///
+/// - Throws: `FileError`, and what the engine throws when a transfer fails.
+private func checkFinite<B: Backend>(_ tensor: Tensor<B>, _ name: String, _ path: String) throws {
+  guard try B.isFinite(tensor) else {
+    throw FileError(
+      path, "is not written: \(name) holds numbers that are not finite any more; try a lower learning rate")
   }
 }
 
@@ -182,12 +208,15 @@ public enum ModelFile {
   ///   - parameters: of the model.
   ///   - extras: buffers that belong to the model, by their published keys.
   ///   - metadata: see `ModelMetadata`.
+  /// - Throws: `FileError` when a weight is not finite or the file cannot be written.
   public static func write<B: Backend>(
     _ parameters: [Parameter<B>], _ model: CheckpointNames.Model, extras: [(name: String, tensor: StoredTensor)] = [],
     metadata: [String: String], to path: String
   ) throws {
-    let tensors = try parameters.map {
-      (name: CheckpointNames.key(of: $0.name, in: model), tensor: try TrainingCheckpoint<B>.stored($0.value))
+    let tensors = try parameters.map { parameter in
+      let key = CheckpointNames.key(of: parameter.name, in: model)
+      try checkFinite(parameter.value, key, path)
+      return (name: key, tensor: try TrainingCheckpoint<B>.stored(parameter.value))
     }
     try SafetensorsWriter.write(tensors + extras, metadata: metadata, to: path)
   }

@@ -85,12 +85,15 @@ public struct TrainingLoop {
     _ session: inout some TrainingSession, from first: Int, shouldStop: () -> Bool = { false },
     report: (String) -> Void = { _ in }
   ) throws -> End {
+    guard 0...plan.iterations ~= first else {
+      throw FileError(folder.path, "iteration \(first) lies outside of the run, which has \(plan.iterations)")
+    }
     // Before anything else, so that a run can be resumed whenever it ends.
     if first == 0 { try session.save(iterations: 0, to: folder.checkpoint) }
     let metrics = try MetricsLog(path: folder.metrics, continuingAfter: first)
     let events = try TensorBoardWriter(folder: folder.events)
     var pace = Pace(total: plan.iterations, done: first)
-    for iteration in first..<max(plan.iterations, first) {
+    for iteration in first..<plan.iterations {
       if shouldStop() {
         try session.save(iterations: iteration, to: folder.checkpoint)
         return .interrupted(after: iteration)

@@ -1,6 +1,7 @@
 // Which codes are used, scale by scale: an exponential average of hit counts. The first update copies the counts; then
-// the decay of the average is 0.9 until 100 updates, 0.99 after. A code counts as used when its average is at least
-// 0.08·(tokens of the batch at this scale)/V. Also counts hits since the last revival, to find unused codes.
+// the decay of the average is 0.9 until 100 updates, 0.99 after. A code counts as used at a scale when its average is at
+// least 0.08·B·P²/V, where P is the last side: the published bound, which is the same for every scale and which the few
+// tokens of coarse scales can hardly reach. Also counts hits since the last revival, to find unused codes.
 
 import Foundation
 
@@ -43,7 +44,7 @@ public struct CodeUsage: Hashable, Sendable {
 
   /// The fraction of codes in use at a scale.
   ///
-  /// - Parameter tokens: how many tokens of this scale a batch has, B·p².
+  /// - Parameter tokens: how many tokens of the last scale a batch has, B·P².
   public func share(scale: Int, tokens: Int) -> Double {
     let bound = 0.08 * Float(tokens) / Float(recentHits.count)
     return Double(averages[scale].count { $0 >= bound }) / Double(recentHits.count)

@@ -8,7 +8,8 @@ import TensorCore
 public struct Regularization: Hashable, Sendable {
   /// How often a label becomes the null class; 0.1 in the published recipe.
   public var labelDrop: Double
-  /// How often the branches of the last block are dropped; the rate rises linearly from 0 at the first block.
+  /// How often the branches of the last block are dropped; the rate rises linearly from 0 at the first block, so that a
+  /// single block is never dropped.
   public var dropPath: Double
   /// Label smoothing, 0 ..< 1.
   public var labelSmoothing: Double
@@ -40,7 +41,7 @@ public struct Regularization: Hashable, Sendable {
     depth: Int, segment: Int, _ streams: [RandomStream]
   ) -> [(attention: [Scalar], feedForward: [Scalar])?] {
     (0..<depth).map { block in
-      let rate = depth > 1 ? dropPath * Double(block) / Double(depth - 1) : dropPath
+      let rate = depth > 1 ? dropPath * Double(block) / Double(depth - 1) : 0
       guard rate > 0 else { return nil }
       func factors(_ branch: Int) -> [Scalar] {
         let place = Self.firstBranch + 2 * (segment * depth + block) + branch

@@ -68,10 +68,13 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
   public mutating func restore(from path: String) throws -> Int {
     let checkpoint = try TrainingCheckpoint<B>(reading: path, .tokenizer)
     try checkpoint.check(settings, path: path)
-    try checkpoint.restore(trainer.optimizer, from: path)
+    try checkpoint.check(iterations: options.schedule.total, path: path)
     let configuration = trainer.model.configuration
-    trainer.usage = try checkpoint.usage(
-      scales: configuration.scaleList.count, vocabulary: configuration.vocabulary, from: path)
+    let usage = try checkpoint.usage(
+      tokens: configuration.scaleList.sides.map { options.batch * $0 * $0 }, vocabulary: configuration.vocabulary,
+      from: path)
+    try checkpoint.restore(trainer.optimizer, from: path)
+    trainer.usage = usage
     return checkpoint.iteration
   }
 
@@ -104,9 +107,9 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
     ]
     if options.reviveEvery > 0, iteration % options.reviveEvery == 0 { measures.append(("revived", Double(revived))) }
     let sides = trainer.model.configuration.scaleList.sides
-    for (scale, side) in sides.enumerated() {
-      measures.append(
-        ("usage_\(scale)", trainer.usage.share(scale: scale, tokens: batch.labels.count * side * side)))
+    let finest = batch.labels.count * sides[sides.count - 1] * sides[sides.count - 1]
+    for scale in sides.indices {
+      measures.append(("usage_\(scale)", trainer.usage.share(scale: scale, tokens: finest)))
     }
     return measures
   }

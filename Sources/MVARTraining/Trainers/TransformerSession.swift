@@ -78,6 +78,7 @@ public struct TransformerSession<B: Backend>: TrainingSession {
   public mutating func restore(from path: String) throws -> Int {
     let checkpoint = try TrainingCheckpoint<B>(reading: path, .transformer)
     try checkpoint.check(settings, path: path)
+    try checkpoint.check(iterations: options.schedule.total / options.accumulation, path: path)
     try checkpoint.restore(trainer.optimizer, from: path)
     return checkpoint.iteration
   }
@@ -112,8 +113,16 @@ public struct TransformerSession<B: Backend>: TrainingSession {
       Double(trainer.model.configuration.scaleList.tokens(of: loss.scales).count)
     }
     let perToken = losses.reduce(0) { $0 + $1.weighted * length } / losses.reduce(0) { $0 + tokens($1) }
+    // Micro-batches may train the same segment, whose loss is then their mean.
+    let bySegment = Dictionary(grouping: losses, by: \.scales)
+    let segments = losses.indices.filter { place in !losses[..<place].contains { $0.scales == losses[place].scales } }
     return [("loss", perToken), ("grad_norm", norm), ("lr", rate)]
-      + losses.map { ("loss_scales_\($0.scales.lowerBound)_\($0.scales.upperBound - 1)", $0.perToken) }
+      + segments.map { place in
+        let scales = losses[place].scales
+        let same = bySegment[scales] ?? []
+        let mean = same.reduce(0) { $0 + $1.perToken } / Double(same.count)
+        return ("loss_scales_\(scales.lowerBound)_\(scales.upperBound - 1)", mean)
+      }
   }
 
   /// Nats per token and the fraction of tokens predicted correctly on held-out images: all, the last scale, each scale.

@@ -1,7 +1,8 @@
 // The process of a kernel under test. Whatever it does must not harm the judge: it has a process group of its own, which
-// is ended as a whole; its output is read without ever blocking, and only the end of it is kept; and nothing is waited
+// is ended as a whole, and it ends with the judge, however that ends; its output is read without ever blocking, and only the end of it is kept; and nothing is waited
 // for beyond a deadline.
 
+import CMVARProcess
 import Foundation
 import MVARFiles
 import MVARTraining
@@ -62,16 +63,14 @@ final class KernelProcess {
     self.interruption = interruption
     let errors = try Self.pipe()
     let pipes = isServed ? (input: try Self.pipe(), output: try Self.pipe()) : nil
-    let ofChild = [
-      (pipes?.input.read, STDIN_FILENO), (pipes?.output.write, STDOUT_FILENO), (errors.write, STDERR_FILENO),
-    ]
-    defer { for (descriptor, _) in ofChild { if let descriptor { close(descriptor) } } }
+    let ofChild = [pipes?.input.read ?? -1, pipes?.output.write ?? -1, errors.write]
+    defer { for descriptor in ofChild where descriptor >= 0 { close(descriptor) } }
     (toInput, fromOutput, fromErrors) = (pipes?.input.write ?? -1, pipes?.output.read ?? -1, errors.read)
     for descriptor in [toInput, fromOutput, fromErrors] where descriptor >= 0 {
       _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
     }
     do throws(SystemError) {
-      process = try Self.start(command, environment, descriptors: ofChild.map { ($0.0, $0.1) })
+      process = try Self.start(command, environment, descriptors: ofChild)
     } catch {
       for descriptor in [toInput, fromOutput, fromErrors] where descriptor >= 0 { close(descriptor) }
       let name = printable(command.first ?? "", limit: 1024)
@@ -187,45 +186,55 @@ final class KernelProcess {
     return (ends[0], ends[1])
   }
 
-  /// Starts a program in a process group of its own, with the default reaction to every signal.
+  /// Starts a program in a process group of its own, with the default reaction to every signal. On Linux it ends with the
+  /// thread that called this.
   private static func start(
-    _ command: [String], _ environment: [String: String], descriptors: [(Int32?, Int32)]
+    _ command: [String], _ environment: [String: String], descriptors: [Int32]
   ) throws(SystemError) -> pid_t {
-    #if canImport(Darwin)
-      var (actions, attributes): (posix_spawn_file_actions_t?, posix_spawnattr_t?) = (nil, nil)
-    #else
-      var (actions, attributes) = (posix_spawn_file_actions_t(), posix_spawnattr_t())
-    #endif
-    posix_spawn_file_actions_init(&actions)
-    posix_spawnattr_init(&attributes)
-    defer {
-      posix_spawn_file_actions_destroy(&actions)
-      posix_spawnattr_destroy(&attributes)
-    }
-    for (descriptor, target) in descriptors {
-      if let descriptor {
-        posix_spawn_file_actions_adddup2(&actions, descriptor, target)
-      } else {
-        posix_spawn_file_actions_addopen(&actions, target, "/dev/null", O_RDWR, 0)
-      }
-    }
-    var signals = sigset_t()
-    sigemptyset(&signals)
-    posix_spawnattr_setsigmask(&attributes, &signals)
-    for signal in [SIGPIPE, SIGXFSZ, SIGINT, SIGTERM, SIGHUP] { sigaddset(&signals, signal) }
-    posix_spawnattr_setsigdefault(&attributes, &signals)
-    posix_spawnattr_setpgroup(&attributes, 0)
-    posix_spawnattr_setflags(
-      &attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
     let variables = ProcessInfo.processInfo.environment.merging(environment) { _, new in new }
     var arguments = command.map { strdup($0) } + [nil]
     var settings = variables.map { strdup("\($0.key)=\($0.value)") } + [nil]
     defer { for text in arguments + settings { free(text) } }
     var process: pid_t = 0
-    let code = posix_spawnp(&process, command.first ?? "", &actions, &attributes, &arguments, &settings)
+    #if os(Linux)
+      let code = startWithParent(&process, command.first ?? "", &arguments, &settings, descriptors)
+    #else
+      let code = spawn(&process, command.first ?? "", &arguments, &settings, descriptors)
+    #endif
     guard code == 0 else { throw SystemError(code) }
     return process
   }
+
+  #if canImport(Darwin)
+    private static func spawn(
+      _ process: inout pid_t, _ file: String, _ arguments: inout [UnsafeMutablePointer<CChar>?],
+      _ settings: inout [UnsafeMutablePointer<CChar>?], _ descriptors: [Int32]
+    ) -> Int32 {
+      var (actions, attributes): (posix_spawn_file_actions_t?, posix_spawnattr_t?) = (nil, nil)
+      posix_spawn_file_actions_init(&actions)
+      posix_spawnattr_init(&attributes)
+      defer {
+        posix_spawn_file_actions_destroy(&actions)
+        posix_spawnattr_destroy(&attributes)
+      }
+      for (target, descriptor) in descriptors.enumerated() {
+        if descriptor >= 0 {
+          posix_spawn_file_actions_adddup2(&actions, descriptor, Int32(target))
+        } else {
+          posix_spawn_file_actions_addopen(&actions, Int32(target), "/dev/null", O_RDWR, 0)
+        }
+      }
+      var signals = sigset_t()
+      sigemptyset(&signals)
+      posix_spawnattr_setsigmask(&attributes, &signals)
+      for signal in [SIGPIPE, SIGXFSZ, SIGINT, SIGTERM, SIGHUP] { sigaddset(&signals, signal) }
+      posix_spawnattr_setsigdefault(&attributes, &signals)
+      posix_spawnattr_setpgroup(&attributes, 0)
+      posix_spawnattr_setflags(
+        &attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
+      return posix_spawnp(&process, file, &actions, &attributes, &arguments, &settings)
+    }
+  #endif
 }
 
 /// The end of a text of any length.

@@ -18,7 +18,8 @@ final class PrivateFolder {
       throw FileError(folder, "no temporary folder can be made where a name has a tab or a line break")
     }
     // `mkdtemp` replaces six letters X at the end.
-    let place = "\(folder.hasSuffix("/") ? folder : folder + "/")mvar-kernel-" + String(repeating: "X", count: 6)
+    let place =
+      "\(PathName.endsWithSlash(folder) ? folder : folder + "/")mvar-kernel-" + String(repeating: "X", count: 6)
     var template = Array(place.utf8CString)
     guard mkdtemp(&template) != nil else {
       throw FileError(folder, "no temporary folder can be made", system: errno)

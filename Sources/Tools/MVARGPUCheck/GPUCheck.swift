@@ -25,7 +25,7 @@ package struct GPUCheck: ParsableCommand {
     if CommandLine.arguments.dropFirst().first == "mvar" {
       MVARTool.start(after: ["mvar"])
     } else {
-      main()
+      main(Array(MVARTool.prepareProcess().dropFirst()))
     }
   }
 }

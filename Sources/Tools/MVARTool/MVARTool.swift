@@ -7,6 +7,7 @@
 import ArgumentParser
 import Foundation
 import MVAR
+import MVARFiles
 
 /// The command `mvar`.
 package struct MVARTool: ParsableCommand {
@@ -42,15 +43,29 @@ package struct MVARTool: ParsableCommand {
   /// - Parameter words: the program's arguments before a subcommand, where the tool is one of several that it offers.
   package static func start(after words: [String] = []) {
     ChildProcess.leadingWords.withLock { $0 = words }
-    // A closed pipe and a file-size limit become errors of the write, which are reported like any other.
-    signal(SIGPIPE, SIG_IGN)
-    signal(SIGXFSZ, SIG_IGN)
+    let arguments = prepareProcess()
     ChildProcess.endWithParent()
     do {
-      var command = try parseAsRoot(Array(CommandLine.arguments.dropFirst(1 + words.count)))
+      var command = try parseAsRoot(Array(arguments.dropFirst(1 + words.count)))
       try command.run()
     } catch {
       leave(with: error)
+    }
+  }
+
+  /// Prepares the process for everything else, and ends it if that is impossible.
+  ///
+  /// - Returns: the program's name and its arguments.
+  package static func prepareProcess() -> [String] {
+    StandardStreams.reserve()
+    // A closed pipe and a file-size limit become errors of the write, which are reported like any other.
+    signal(SIGPIPE, SIG_IGN)
+    signal(SIGXFSZ, SIG_IGN)
+    do throws(FileError) {
+      return try ProgramArguments.all()
+    } catch {
+      Console.complain("\(error)")
+      Foundation.exit(64)
     }
   }
 

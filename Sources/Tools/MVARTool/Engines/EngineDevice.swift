@@ -45,10 +45,12 @@ extension CUDAEngine: EngineDevice {
 
 extension EngineDevice {
   /// Refuses a computation that the device cannot hold.
-  func checkMemory(_ bytes: Double, for what: String) throws {
+  ///
+  /// - Parameter advice: what would fit, at the end of the sentence.
+  func checkMemory(_ bytes: Double, for what: String, advice: String = "") throws {
     guard bytes <= Double(memoryBytes) else {
       throw Failure(
-        "\(what) needs about \(Memory.text(bytes)) of memory, and \(name) has \(Memory.text(memoryBytes))")
+        "\(what) needs about \(Memory.text(bytes)) of memory, and \(name) has \(Memory.text(memoryBytes))\(advice)")
     }
   }
 

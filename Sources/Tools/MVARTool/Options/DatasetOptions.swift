@@ -12,7 +12,9 @@ struct DatasetOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: "Without val/, one in this many images of each class is held out of training (0: none).")
+    help:
+      "Without val/, one in this many images of each class is held out of training (0: none, and nothing is validated)."
+  )
   var heldOut = 10
 
   func validate() throws { try Arguments.check("--held-out", heldOut, in: 0...1000) }

@@ -19,7 +19,9 @@ extension SamplingDefaults {
   /// A model is always specified.
   static var shipped: SamplingValues? { nil }
   /// The help where sampling without guidance is possible.
-  static var guidanceHelp: String { "Strength of classifier-free guidance; 1 for none." }
+  static var guidanceHelp: String {
+    "Strength of classifier-free guidance; 1 for none, but VAR is guided even then."
+  }
 
   /// The help of an option, with its defaults.
   static func help<Value>(_ abstract: String, _ value: KeyPath<SamplingValues, Value>) -> ArgumentHelp {

@@ -7,6 +7,7 @@ import ArgumentParser
 import Foundation
 import MVAR
 import MVARTraining
+import TensorCore
 
 extension ClassBalance: ExpressibleByArgument {}
 extension SegmentCycle.Order: ExpressibleByArgument {}
@@ -52,7 +53,7 @@ struct DataOptions: ParsableArguments {
     try Arguments.labels(neverFlip, option: "--never-flip", among: classNames, of: data)
   }
 
-  /// A fingerprint of a data set: a resumed run must have the same one.
+  /// A fingerprint of the names of a data set: a resumed run must have the same one.
   static func fingerprint(_ names: [(label: Int, name: String)]) -> String {
     let hash = SeededWeights.hash(names.map { "\($0.label)/\($0.name)\n" }.joined())
     return "\(names.count) images, \(String(hash, radix: 16))"
@@ -67,7 +68,12 @@ struct OptimizerOptions: ParsableArguments {
   @Option(parsing: .unconditional, help: "Images per micro-batch.")
   var batch = 32
 
-  @Option(parsing: .unconditional, help: "The highest learning rate.")
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "The highest learning rate, as it is used after the warm-up.",
+      discussion: "The authors' scripts take a base rate instead and multiply it by accumulation · global batch / 256.")
+  )
   var lr = 1e-3
 
   @Option(
@@ -167,13 +173,31 @@ struct RunOptions: ParsableArguments {
   /// - Parameters:
   ///   - result: the name of the model that the run writes there in the end.
   ///   - data: the folder of the data.
-  func check(result: String, data: String) throws {
+  ///   - inputs: files that must not be replaced.
+  func check(result: String, data: String, keeping inputs: [String]) throws {
     try RunFolder.check(output, resuming: isResuming)
     try TrainingChecks.apart(output, from: data)
     let path = "\(output)/\(result)"
     if !isResuming, access(path, F_OK) == 0 {
       throw Failure("\(path): exists already and would be replaced; choose another folder")
     }
+    try OutputFile.checkApart(path, from: inputs)
+  }
+
+  /// Refuses to resume with other options than the run began with, before anything else is read.
+  ///
+  /// - Parameter settings: those of this command, whose fingerprints are not looked at.
+  func checkOptions<B: Backend>(_ settings: some RunSettings, _ model: CheckpointNames.Model, on engine: B.Type) throws
+  {
+    guard isResuming else { return }
+    let path = "\(output)/checkpoint.safetensors"
+    try TrainingCheckpoint<B>(reading: path, model).check(settings, fingerprints: false, path: path)
+  }
+
+  /// Says what a run works on.
+  static func introduce(images: Int, classes: Int, heldOut: Int, parameters: Int) {
+    let held = heldOut == 0 ? "none held out, so that nothing is validated" : "\(heldOut) held out"
+    Console.note("\(images) images of \(classes) classes, \(held); \(parameters) parameters")
   }
 
   /// Locks the folder.

@@ -9,6 +9,22 @@ extension ClassBalance: Codable {}
 extension SegmentCycle.Order: Codable {}
 extension AttentionPattern: Codable {}
 
+extension EngineOptions {
+  /// The engine: each gives bits of its own. The number of threads changes none.
+  struct Settings: Codable, Sendable {
+    let device: String
+    let precision: String?
+    let products: String?
+
+    init(_ options: EngineOptions) {
+      device = options.device.rawValue
+      let isGPU = options.device == .cuda
+      precision = isGPU ? (options.precision ?? .float32).rawValue : nil
+      products = isGPU ? (options.products ?? .own).rawValue : nil
+    }
+  }
+}
+
 extension DataOptions {
   /// Which images, in which order, with which augmentation.
   struct Settings: RunSettings {
@@ -103,6 +119,8 @@ extension Train {
     let labelDrop: Double
     let dropPath: Double
     let labelSmooth: Double
+    /// Nil for a checkpoint of version 1, which does not say.
+    let engine: EngineOptions.Settings?
     let fingerprints: RunFingerprints
 
     init(_ command: Train, _ fingerprints: RunFingerprints) {
@@ -124,6 +142,7 @@ extension Train {
       labelDrop = command.labelDrop
       dropPath = command.dropPath ?? Regularization.publishedDropPath(depth: command.depth)
       labelSmooth = command.labelSmooth
+      engine = EngineOptions.Settings(command.engine)
       self.fingerprints = fingerprints
     }
 
@@ -149,6 +168,7 @@ extension Train {
         texts.takes("--drop-path", "published")
         ? Regularization.publishedDropPath(depth: depth) : try texts.value("--drop-path")
       labelSmooth = try texts.value("--label-smooth")
+      engine = nil
       fingerprints = try RunFingerprints(&texts)
     }
   }
@@ -174,6 +194,8 @@ extension TrainTokenizer {
     let vq: Double
     let reviveEvery: Int
     let quantizeAfter: Int
+    /// Nil for a checkpoint of version 1, which does not say.
+    let engine: EngineOptions.Settings?
     let fingerprints: RunFingerprints
 
     init(_ command: TrainTokenizer, _ fingerprints: RunFingerprints) throws {
@@ -191,6 +213,7 @@ extension TrainTokenizer {
       vq = command.vq
       reviveEvery = command.reviveEvery
       quantizeAfter = command.quantizeAfter
+      engine = EngineOptions.Settings(command.engine)
       self.fingerprints = fingerprints
     }
 
@@ -209,6 +232,7 @@ extension TrainTokenizer {
       vq = try texts.value("--vq")
       reviveEvery = try texts.value("--revive-every")
       quantizeAfter = try texts.value("--quantize-after")
+      engine = nil
       fingerprints = try RunFingerprints(&texts)
     }
   }

@@ -9,11 +9,10 @@ enum OutputFile {
   /// Refuses a file that could not be written.
   ///
   /// - Parameters:
-  ///   - path: the file.
+  ///   - path: the file; a symbolic link is followed, also one to a file that does not exist yet.
   ///   - endings: the extensions of this kind of file, such as `.png`.
-  ///   - inputs: files that must not be replaced.
-  static func check(_ path: String, endings: [String], keeping inputs: [String] = []) throws {
-    let name = path as NSString
+  ///   - inputs: all files that the command reads, which must not be replaced.
+  static func check(_ path: String, endings: [String], keeping inputs: [String]) throws {
     guard !path.isEmpty else { throw Failure("the name of the output is empty") }
     guard endings.contains(where: { path.lowercased().hasSuffix($0) }), !path.utf8.contains(0) else {
       throw Failure("\(path): the name of the output must end in \(endings.joined(separator: " or "))")
@@ -24,15 +23,39 @@ enum OutputFile {
       guard status.st_mode & 0o222 != 0, access(path, W_OK) == 0 else {
         throw Failure("\(path): the file exists and is write-protected")
       }
-      for input in inputs {
-        var other = stat()
-        if stat(input, &other) == 0, other.st_dev == status.st_dev, other.st_ino == status.st_ino {
-          throw Failure("\(path): is the same file as the input \(input), which would be lost")
-        }
+      try checkApart(path, from: inputs)
+    }
+    let folder: String
+    do throws(SystemError) {
+      folder = PathName.folder(of: try FileReplacement.resolvingLinks(path))
+    } catch {
+      throw FileError(path, "cannot be written", system: error.code)
+    }
+    try checkFolder(folder.isEmpty ? "." : folder, for: path)
+  }
+
+  /// Refuses an output that is an input, be it under another name, or a file of an input folder.
+  static func checkApart(_ path: String, from inputs: [String]) throws {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return }
+    for input in inputs {
+      var other = stat()
+      guard stat(input, &other) == 0 else { continue }
+      if other.st_dev == status.st_dev, other.st_ino == status.st_ino {
+        throw Failure("\(path): is the same file as the input \(input), which would be lost")
+      }
+      if other.st_mode & S_IFMT == S_IFDIR, let folder = resolved(input), let file = resolved(path),
+        file.utf8.starts(with: "\(folder)/".utf8)
+      {
+        throw Failure("\(path): is a file of the input \(input), which would be lost")
       }
     }
-    let folder = name.deletingLastPathComponent
-    try checkFolder(folder.isEmpty ? "." : folder, for: path)
+  }
+
+  private static func resolved(_ path: String) -> String? {
+    guard let real = realpath(path, nil) else { return nil }
+    defer { free(real) }
+    return String(cString: real)
   }
 
   /// Creates a folder for several files unless it exists, and refuses one that cannot take files.

@@ -83,7 +83,7 @@ struct AttentionMap: EngineCommand {
 
   func checkOutputs() throws {
     let sources = try sources()
-    try OutputFile.check(output, endings: [".svg"], keeping: [sources.model, sources.tokenizer])
+    try OutputFile.check(output, endings: [".svg"], keeping: [sources.model, sources.tokenizer, sources.data])
   }
 
   func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {

@@ -56,7 +56,7 @@ struct Mask: ParsableCommand {
   }
 
   func run() throws {
-    try OutputFile.check(output, endings: [".svg"])
+    try OutputFile.check(output, endings: [".svg"], keeping: [])
     let masks = try masks()
     let progress = Progress()
     var panels: [Figure.Panel] = []

@@ -57,8 +57,13 @@ struct Devices: ParsableCommand {
     } catch {
       rows += complaint("cuBLAS", error)
     }
-    if let folder = KernelImages.preparedFolder() { rows.append(["compiled", folder]) }
-    rows.append(["kernels", KernelCache().folder ?? "not kept"])
+    if let folder = KernelImages.preparedFolder() {
+      let problem = KernelCache(folder: folder).problem
+      rows.append(["compiled", problem.map { "\(folder): not used, since it \($0)" } ?? folder])
+    }
+    let cache = KernelCache()
+    let place = cache.folder ?? "not kept"
+    rows.append(["kernels", cache.problem.map { "\(place): not used, since it \($0)" } ?? place])
     return rows
   }
 

@@ -26,7 +26,7 @@ struct Crop: ParsableCommand {
   }
 
   func run() throws {
-    try OutputFile.check(output, endings: [".png"])
+    try OutputFile.check(output, endings: [".png"], keeping: [image])
     try PixelImage.load(image).centerCrop(size).writePNG(to: output)
     try Console.print(output)
   }

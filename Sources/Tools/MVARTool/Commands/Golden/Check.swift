@@ -62,7 +62,8 @@ struct CheckOptions: ParsableArguments {
       for file in files { try Console.print(IsolatedCheck.line(try report(file, on: engine))) }
       return
     }
-    var printer = try ComparisonPrinter(comparison, title: "mvar golden check", keeping: files)
+    let inputs = files.flatMap { (try? goldenFiles($0)) ?? [$0] }
+    var printer = try ComparisonPrinter(comparison, title: "mvar golden check", keeping: inputs)
     let progress = Progress()
     for path in files {
       let found: [String]
@@ -97,7 +98,7 @@ struct CheckOptions: ParsableArguments {
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else {
       return [path]
     }
-    let folder = path.hasSuffix("/") ? String(path.dropLast()) : path
+    let folder = PathName.trimmed(path)
     let names: [String]
     do {
       names = try FileManager.default.contentsOfDirectory(atPath: path).sorted()

@@ -20,7 +20,7 @@ struct ComparisonPrinter {
   ///   - inputs: files that must not be replaced.
   /// - Throws: what is wrong with the files that will be written.
   init(
-    _ options: ComparisonOptions, title: String, counting unit: String = "file", keeping inputs: [String] = []
+    _ options: ComparisonOptions, title: String, counting unit: String = "file", keeping inputs: [String]
   ) throws {
     (self.options, self.title, self.unit) = (options, title, unit)
     pattern = try options.pattern()

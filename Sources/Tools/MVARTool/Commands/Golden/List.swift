@@ -24,7 +24,7 @@ extension Golden {
     var json: String?
 
     func run() throws {
-      if let json { try OutputFile.check(json, endings: [".json"]) }
+      if let json { try OutputFile.check(json, endings: [".json"], keeping: []) }
       let operators = try name.map { [try OperatorArgument.specification($0)] } ?? OperatorCatalog.all
       if let json {
         let document = JSONValue.object(["format": .integer(1), "operators": .array(operators.map(\.json))])

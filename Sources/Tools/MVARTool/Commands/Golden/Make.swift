@@ -53,7 +53,7 @@ extension Golden {
 
     func run() throws {
       if models.isWanted { return try models.run(seed: operators.seed ?? 0, output: output) }
-      try OutputFile.check(output, endings: [".safetensors", ".npz"])
+      try OutputFile.check(output, endings: [".safetensors", ".npz"], keeping: [])
       try operators.write(to: output)
     }
   }

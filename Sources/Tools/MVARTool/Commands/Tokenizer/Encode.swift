@@ -4,6 +4,7 @@ import ArgumentParser
 import Foundation
 import MVAR
 import MVARCheckpoints
+import MVARFiles
 import MVARMedia
 import TensorCore
 
@@ -56,13 +57,12 @@ struct Encode: EngineCommand {
   private func outputs() throws -> [String] {
     var isFolder: ObjCBool = false
     let exists = FileManager.default.fileExists(atPath: output, isDirectory: &isFolder)
-    if images.count == 1, !output.hasSuffix("/"), !(exists && isFolder.boolValue) {
+    if images.count == 1, !PathName.endsWithSlash(output), !(exists && isFolder.boolValue) {
       try OutputFile.check(output, endings: [".npz"], keeping: images + [tokenizer.tokenizer])
       return [output]
     }
     let outputs = images.map { image in
-      let name = image.split(separator: "/").last.map(String.init) ?? image
-      return "\(output)/\((name as NSString).deletingPathExtension).npz"
+      return "\(output)/\(PathName.withoutEnding(PathName.last(of: PathName.trimmed(image)))).npz"
     }
     var known: [String: String] = [:]
     for (image, path) in zip(images, outputs) {

@@ -30,7 +30,7 @@ struct Reconstruct: EngineCommand {
   var engine: EngineOptions { tokenizer.engine }
 
   func checkOutputs() throws {
-    try OutputFile.check(output, endings: [".png"], keeping: [tokenizer.tokenizer])
+    try OutputFile.check(output, endings: [".png"], keeping: [image, tokenizer.tokenizer])
   }
 
   func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {

@@ -93,7 +93,7 @@ struct Evaluate: EngineCommand {
   }
 
   func checkOutputs() throws {
-    let inputs = [model, tokenizer].compactMap { $0 }
+    let inputs = [data, model, tokenizer].compactMap { $0 }
     let outputs = [(output, ".md"), (json, ".json"), (grid, ".png"), (nearest, ".png")]
     for case (let path?, let ending) in outputs { try OutputFile.check(path, endings: [ending], keeping: inputs) }
     if let grid, grid == nearest { throw Failure("\(grid): is named by both --grid and --nearest") }

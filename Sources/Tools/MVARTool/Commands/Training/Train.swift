@@ -54,7 +54,9 @@ struct Train: EngineCommand {
   @Flag(inversion: .prefixedNo, help: "All blocks share one AdaLN projection.")
   var sharedAln = false
 
-  @Option(parsing: .unconditional, help: "Factor of the initial γ weights.")
+  @Option(
+    parsing: .unconditional,
+    help: "Factor of the initial weights of γ1 and γ2: 1e-3 in the published recipe, 1e-5 in the authors' model.")
   var alng = 1e-3
 
   @Option(parsing: .unconditional, help: "How many iterations of a cycle train the dense scales.")
@@ -70,7 +72,9 @@ struct Train: EngineCommand {
   @Option(parsing: .unconditional, help: "The probability that a label becomes the null class.")
   var labelDrop = 0.1
 
-  @Option(parsing: .unconditional, help: "Drop-path of the last block (default: 0.1·depth/24).")
+  @Option(
+    parsing: .unconditional,
+    help: "Drop-path of the last block, rising linearly from 0 at the first (default: 0.1·depth/24).")
   var dropPath: Double?
 
   @Option(parsing: .unconditional, help: "Label smoothing.")
@@ -116,12 +120,15 @@ struct Train: EngineCommand {
   }
 
   func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
-    try runOptions.check(result: Self.result, data: data.data)
+    try runOptions.check(result: Self.result, data: data.data, keeping: [tokenizer] + [`init`].compactMap { $0 })
+    try runOptions.checkOptions(settings(RunFingerprints(data: "")), .transformer, on: engine)
     let tokenizer: VQVAE<B> = try naming(self.tokenizer) {
       try modelSource(self.tokenizer, option: "--tokenizer").tokenizer(hints(), on: device)
     }
     let set = try readData(tokenizer)
-    let fingerprints = RunFingerprints(data: set.fingerprint, tokenizer: try fingerprint(of: tokenizer))
+    let fingerprints = RunFingerprints(
+      data: set.fingerprint, tokenizer: try Fingerprint.codes(of: tokenizer), pixels: set.pixelFingerprint,
+      encoder: cached ? nil : try Fingerprint.encoder(of: tokenizer))
     let configuration = try transformerConfiguration(tokenizer.configuration, classes: set.classNames.count)
     try TrainingChecks.memory(configuration, batch: optimizer.batch, on: device)
     let model: MarkovianTransformer<B> = try firstModel(configuration, on: device)
@@ -134,9 +141,9 @@ struct Train: EngineCommand {
     let isResuming = runOptions.isResuming
     let folder = try runOptions.open(resuming: isResuming)
     let first = isResuming ? try session.restore(from: folder.checkpoint) : 0
-    Console.note(
-      "\(set.labels.count) images of \(set.classNames.count) classes, \(set.heldOut) held out; "
-        + "\(model.parameters.reduce(0) { $0 + $1.value.shape.count }) parameters")
+    RunOptions.introduce(
+      images: set.labels.count, classes: set.classNames.count, heldOut: set.heldOut,
+      parameters: model.parameters.reduce(0) { $0 + $1.value.shape.count })
     let isFinished = try runOptions.run(
       &session, folder: folder, from: first, steps: optimizer.steps, curves: ["loss", "val_loss"])
     guard isFinished else { throw ExitCode(130) }
@@ -158,6 +165,7 @@ struct Train: EngineCommand {
     let labels: [Int]
     let heldOut: Int
     let fingerprint: String
+    let pixelFingerprint: String
   }
 
   private func readData<B: Backend>(_ tokenizer: VQVAE<B>) throws -> DataSet {
@@ -170,24 +178,15 @@ struct Train: EngineCommand {
       return DataSet(
         contents: .latents(latents), classNames: latents.classNames, labels: latents.training.map(\.label),
         heldOut: latents.validation.count,
-        fingerprint: DataOptions.fingerprint(latents.training.map { ($0.label, $0.name) }))
+        fingerprint: DataOptions.fingerprint(latents.training.map { ($0.label, $0.name) }),
+        pixelFingerprint: latents.tokenFingerprint)
     }
     let images = try data.images(side: tokenizer.configuration.imageSide)
     return DataSet(
       contents: .images(images), classNames: images.classNames, labels: images.training.map(\.label),
       heldOut: images.validation.count,
-      fingerprint: DataOptions.fingerprint(images.training.map { ($0.label, $0.name) }))
-  }
-
-  /// Distinguishes tokenizers by their codes: tokens of another one would have another meaning.
-  private func fingerprint<B: Backend>(of tokenizer: VQVAE<B>) throws -> String {
-    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-    for value in try tokenizer.quantizer.codebook.weight.value.scalars() {
-      hash = (hash ^ UInt64(Float(value).bitPattern)) &* 0x100_0000_01B3
-    }
-    // Unchanged for tokenizers without normalized codes, so that older runs can be resumed.
-    if tokenizer.configuration.normalizesCodes { hash = (hash ^ 1) &* 0x100_0000_01B3 }
-    return String(hash, radix: 16)
+      fingerprint: DataOptions.fingerprint(images.training.map { ($0.label, $0.name) }),
+      pixelFingerprint: images.pixelFingerprint)
   }
 
   private func source<B: Backend>(

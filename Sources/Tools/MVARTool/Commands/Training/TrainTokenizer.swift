@@ -99,7 +99,8 @@ struct TrainTokenizer: EngineCommand {
 
   func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
     let configuration = try tokenizerConfiguration()
-    try runOptions.check(result: Self.result, data: data.data)
+    try runOptions.check(result: Self.result, data: data.data, keeping: [])
+    try runOptions.checkOptions(settings(RunFingerprints(data: "")), .tokenizer, on: engine)
     try TrainingChecks.memory(configuration, batch: optimizer.batch, on: device)
     let images = try data.images(side: configuration.imageSide)
     let seed = optimizer.seed
@@ -119,16 +120,17 @@ struct TrainTokenizer: EngineCommand {
     options.losses = TokenizerLossWeights(absolute: l1, squared: l2, quantizer: vq)
     options.reviveEvery = reviveEvery
     options.quantizeAfter = quantizeAfter
-    let fingerprints = RunFingerprints(data: DataOptions.fingerprint(images.training.map { ($0.label, $0.name) }))
+    let fingerprints = RunFingerprints(
+      data: DataOptions.fingerprint(images.training.map { ($0.label, $0.name) }), pixels: images.pixelFingerprint)
     var session = TokenizerSession(
       model, options, loader: loader, validation: images.validation, seed: seed, settings: try settings(fingerprints),
       on: device)
     let isResuming = runOptions.isResuming
     let folder = try runOptions.open(resuming: isResuming)
     let first = isResuming ? try session.restore(from: folder.checkpoint) : 0
-    Console.note(
-      "\(images.training.count) images of \(images.classNames.count) classes, \(images.validation.count) held out; "
-        + "\(model.parameters.reduce(0) { $0 + $1.value.shape.count }) parameters")
+    RunOptions.introduce(
+      images: images.training.count, classes: images.classNames.count, heldOut: images.validation.count,
+      parameters: model.parameters.reduce(0) { $0 + $1.value.shape.count })
     let isFinished = try runOptions.run(
       &session, folder: folder, from: first, steps: optimizer.steps, curves: ["loss", "mse", "l1"])
     guard isFinished else { throw ExitCode(130) }

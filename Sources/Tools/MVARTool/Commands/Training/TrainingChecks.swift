@@ -3,6 +3,7 @@
 
 import Foundation
 import MVAR
+import MVARFiles
 
 /// Checks before a training.
 enum TrainingChecks {
@@ -25,27 +26,38 @@ enum TrainingChecks {
         defer { free(real) }
         return String(cString: real) + rest
       }
-      while above.hasSuffix("/") { above.removeLast() }
-      guard !above.isEmpty else { return nil }
-      let name = above.lastIndex(of: "/").map { above.index(after: $0) } ?? above.startIndex
-      rest = "/\(above[name...])\(rest)"
-      above = String(above[..<name])
+      above = PathName.trimmed(above)
+      guard !above.isEmpty, above != "/" else { return nil }
+      let folder = PathName.prefix(of: above)
+      rest = "/\(PathName.last(of: above))\(rest)"
+      above = folder
     }
   }
 
   /// Refuses a tokenizer that cannot be trained here. The estimate is a lower bound, so nothing feasible is refused.
   static func memory(_ configuration: TokenizerConfiguration, batch: Int, on device: some EngineDevice) throws {
     let cost = TokenizerCost(configuration)
-    try device.checkMemory(
-      cost.optimizedBytes() + cost.trainingBytes(batch: batch),
-      for: "training a tokenizer of these sizes on \(batch) image\(batch == 1 ? "" : "s") at once")
+    try memory(for: "tokenizer", batch: batch, on: device) { cost.optimizedBytes() + cost.trainingBytes(batch: $0) }
   }
 
   /// Refuses a transformer that cannot be trained here.
   static func memory(_ configuration: TransformerConfiguration, batch: Int, on device: some EngineDevice) throws {
     let cost = TransformerCost(configuration)
+    try memory(for: "transformer", batch: batch, on: device) { cost.optimizedBytes() + cost.trainingBytes(batch: $0) }
+  }
+
+  /// Refuses a batch that does not fit, and names the largest that does.
+  private static func memory(for model: String, batch: Int, on device: some EngineDevice, _ bytes: (Int) -> Double)
+    throws
+  {
+    // The largest batch that fits, by bisection: `fits` does, `tooMany` does not.
+    var (fits, tooMany) = (0, batch)
+    while tooMany - fits > 1 {
+      let middle = (fits + tooMany) / 2
+      if bytes(middle) <= Double(device.memoryBytes) { fits = middle } else { tooMany = middle }
+    }
     try device.checkMemory(
-      cost.optimizedBytes() + cost.trainingBytes(batch: batch),
-      for: "training a transformer of these sizes on \(batch) image\(batch == 1 ? "" : "s") at once")
+      bytes(batch), for: "training a \(model) of these sizes on \(batch) image\(batch == 1 ? "" : "s") at once",
+      advice: fits == 0 ? "" : "; --batch \(fits) fits")
   }
 }

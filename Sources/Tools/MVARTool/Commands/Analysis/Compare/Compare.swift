@@ -8,6 +8,7 @@
 import ArgumentParser
 import Foundation
 import MVAR
+import MVARFiles
 import MVARPipeline
 import TensorCore
 
@@ -105,7 +106,7 @@ struct Compare: ParsableCommand {
     if let json {
       let encoder = JSONEncoder()
       encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-      try encoder.encode(measurements).write(to: URL(filePath: json), options: .atomic)
+      try FileReplacement.write(Array(try encoder.encode(measurements)), to: json)
     }
     if let output {
       try table.figure(title: model).write(to: output)
@@ -134,8 +135,7 @@ struct Compare: ParsableCommand {
     else {
       let place = "\(pattern.rawValue) with batch \(batch)"
       if case .signal(let signal) = result.end {
-        let reason = signal == SIGKILL ? ", perhaps for want of memory" : ""
-        throw Failure("\(place): the process that measured was ended by \(Signal.name(signal))\(reason)")
+        throw Failure("\(place): the process that measured was ended by \(Signal.name(signal))")
       }
       throw Failure(result.sentence("\(place): no measurement was made"))
     }
