@@ -1,6 +1,7 @@
 """Damaged images and what Pillow makes of them: `python3 damage.py ../damaged` writes the sound base images and
 table.json, which lists for each damaged one the edits [offset, bytes removed, bytes inserted] of a base image, and
-Pillow's result of Image.open(path).convert("RGB"): size and start of the pixels' SHA-256, or "refused"."""
+Pillow's result of Image.open(path).convert("RGB"): size and start of the pixels' SHA-256, or "refused". The rows of
+"turned" are images with an orientation, and the result after ImageOps.exif_transpose."""
 import hashlib
 import io
 import json
@@ -10,7 +11,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, __version__
+from PIL import Image, ImageOps, __version__
 
 rng = np.random.default_rng(7)
 
@@ -158,15 +159,26 @@ def jpeg_cases(data):
     yield "a wrong count of codes", [(codes + 6, 1, bytes([data[codes + 6] + 3]))]
 
 
+def oriented(data, orientation):
+    """Metadata with the orientation: little-endian in a PNG file, big-endian in a JPEG file."""
+    order, place = ("<", 33) if data[:1] == b"\x89" else (">", 2)
+    entries = struct.pack(order + "HHHIHHHHIHH", 2, 0x010F, 2, 4, 0x6261, 0x0063, 0x0112, 3, 1, orientation, 0)
+    tiff = (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, 8) + entries + bytes(4)
+    if order == "<":
+        return place, 0, chunk(b"eXIf", tiff)
+    return place, 0, b"\xff\xe1" + struct.pack(">H", len(tiff) + 8) + b"Exif\0\0" + tiff
+
+
 def edited(data, edits):
     for offset, removed, inserted in sorted(edits, key=lambda edit: -edit[0]):
         data = data[:offset] + inserted + data[offset + removed :]
     return data
 
 
-def verdict(data):
+def verdict(data, turned=False):
     try:
-        image = Image.open(io.BytesIO(data)).convert("RGB")
+        image = Image.open(io.BytesIO(data))
+        image = (ImageOps.exif_transpose(image) if turned else image).convert("RGB")
     except Exception:
         return "refused"
     return "%d x %d %s" % (*image.size, hashlib.sha256(image.tobytes()).hexdigest()[:12])
@@ -195,7 +207,14 @@ def main(folder):
             lines.append("%s:%s" % (json.dumps(what), json.dumps(row, separators=(",", ":"))))
         table[name] = ",\n".join(lines)
     files = ",\n".join('"%s":{\n%s}' % entry for entry in table.items())
-    (folder / "table.json").write_text('{"pillow":"%s","files":{\n%s}}\n' % (__version__, files))
+    turns = []
+    for name in ("color.jpg", "color.png"):
+        for orientation in range(10):
+            edit = oriented(bases[name], orientation)
+            result = verdict(edited(bases[name], [edit]), turned=True)
+            turns.append(json.dumps([name, orientation, [edit[0], edit[1], edit[2].hex()], result], separators=(",", ":")))
+    text = '{"pillow":"%s","files":{\n%s},"turned":[\n%s]}\n' % (__version__, files, ",\n".join(turns))
+    (folder / "table.json").write_text(text)
 
 
 if __name__ == "__main__":

@@ -105,7 +105,9 @@ struct ImageMetadata {
     var found: Int?
     for entry in 0..<count {
       let place = start + 2 + 12 * entry
-      guard let tag = number(place, 2), let type = number(place + 2, 2), let values = number(place + 4, 4) else { break }
+      guard let tag = number(place, 2), let type = number(place + 2, 2), let values = number(place + 4, 4) else {
+        break
+      }
       // 16 and 32 bits, with or without a sign.
       guard tag == 0x0112, let size = [3: 2, 8: 2, 4: 4, 9: 4][type], values > 0 else { continue }
       let value = values * size <= 4 ? place + 8 : number(place + 8, 4) ?? bytes.count

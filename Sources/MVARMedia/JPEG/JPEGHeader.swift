@@ -129,7 +129,9 @@ struct JPEGHeader {
       let counts = rest.dropFirst().prefix(16)
       let count = counts.reduce(0) { $0 + Int($1) }
       rest = rest.dropFirst(17)
-      guard rest.count >= count, let table = JPEGHuffmanTable(counts: counts, values: rest.prefix(count)) else { return }
+      guard rest.count >= count, let table = JPEGHuffmanTable(counts: counts, values: rest.prefix(count)) else {
+        return
+      }
       tables[number] = table
       rest = rest.dropFirst(count)
     }

@@ -79,7 +79,8 @@ struct PNGHeader {
         try ImageLimits.check(width: header.width, height: header.height, of: subject)
         return (header, range)
       case .end:
-        let reason = header.width == 0 ? "is a PNG file without its header" : "is a damaged PNG file: it holds no pixels"
+        let reason =
+          header.width == 0 ? "is a PNG file without its header" : "is a damaged PNG file: it holds no pixels"
         throw FileError(subject, reason)
       }
     }

@@ -48,7 +48,8 @@ public struct CachedLatents: Sendable {
   ///   - onProgress: receives the number of files checked and the total, several times.
   /// - Throws: `FileError`, one sentence that begins with the path.
   public init(
-    path: String, length: Int, codeWidth: Int, vocabulary: Int, tokenizer: [UInt8]? = nil, badFiles: BadFilePolicy = .refuse,
+    path: String, length: Int, codeWidth: Int, vocabulary: Int, tokenizer: [UInt8]? = nil,
+    badFiles: BadFilePolicy = .refuse,
     heldOut: Int = 10, onProblem: (String) -> Void = { _ in }, onNote: (String) -> Void = { _ in },
     onProgress: (Int, Int) -> Void = { _, _ in }
   ) throws {
@@ -64,7 +65,6 @@ public struct CachedLatents: Sendable {
       files + others, badFiles: badFiles, onProblem: onProblem, onProgress: onProgress
     ) { entry throws(FileError) in
       let file = try LatentFile.open(entry.file.path, length: length, codeWidth: codeWidth)
-      let file = try LatentFile.open(entry.file.path, length: length, codeWidth: codeWidth)
       let origin = try LatentOrigin(of: file)
       if let tokenizer, let origin, origin.tokenizer != tokenizer {
         throw FileError(entry.file.path, "holds the tokens of another tokenizer; mvar cache makes them again")
@@ -73,6 +73,10 @@ public struct CachedLatents: Sendable {
         label: entry.file.label, name: entry.file.name, path: entry.file.path,
         checksum: try LatentFile.checksum(of: file))
       return (example: example, isTraining: entry.isTraining, hasOrigin: origin != nil)
+    }
+    let unknown = usable.count { !$0.hasOrigin }
+    if tokenizer != nil && unknown > 0 {
+      onNote("\(unknown) of \(usable.count) cached images do not say which tokenizer made them, so that is not checked")
     }
     training = usable.filter(\.isTraining).map(\.example)
     validation = usable.filter { !$0.isTraining }.map(\.example)

@@ -8,7 +8,7 @@ import MVAR
 import MVARFiles
 
 /// The files of a labeled data set, by name only.
-struct ClassFolders {
+package struct ClassFolders {
   /// A file and its class.
   struct File: Sendable {
     let label: Int
@@ -128,6 +128,17 @@ struct ClassFolders {
       return (training, hasValidation ? validation : nil)
     }
     return (path, nil)
+  }
+
+  /// The folders that are read of a data set in a folder, of images or of cached tokens; none for sheets.
+  package static func readFolders(of path: String) -> [String] {
+    if exists(PathName.join(path, "index.json")) { return [] }
+    var found: [String] = []
+    for rule in [Rule.images(.skip), .latents(.skip)] {
+      guard let roots = try? roots(of: path, rule) else { continue }
+      found += [roots.training] + [roots.validation].compactMap { $0 }
+    }
+    return found.isEmpty ? [path] : found
   }
 
   /// The names of the folders in a folder that are not hidden.

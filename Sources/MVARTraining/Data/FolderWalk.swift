@@ -58,13 +58,15 @@ struct UnusedFiles: Sendable, Equatable {
     let kinds = endings.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
       .map { "\($0.key.isEmpty ? "without an ending" : ".\($0.key)") \($0.value)" }
     let shown = kinds.prefix(20).joined(separator: ", ") + (kinds.count > 20 ? ", …" : "")
-    return "\(count) file\(count == 1 ? " is" : "s of \(kinds.count) kind\(kinds.count == 1 ? "" : "s") are") not used: \(shown)"
+    return
+      "\(count) file\(count == 1 ? " is" : "s of \(kinds.count) kind\(kinds.count == 1 ? "" : "s") are") not used: \(shown)"
   }
 
   /// Why the data set is refused where bad files are; nil when no image is left out.
   var problem: String? {
     if otherNames.count > 0 {
-      return "holds \(otherNames.count) name\(otherNames.count == 1 ? " that is" : "s that are") not UTF-8: \(otherNames.text)"
+      return
+        "holds \(otherNames.count) name\(otherNames.count == 1 ? " that is" : "s that are") not UTF-8: \(otherNames.text)"
     }
     guard images.count > 0, let fileSentence else { return nil }
     return "\(fileSentence); images among them: \(images.text)"
@@ -73,7 +75,8 @@ struct UnusedFiles: Sendable, Equatable {
   /// A sentence for each kind.
   var sentences: [String] {
     func sentence(_ names: Names, _ one: String, _ several: String) -> String? {
-      names.count == 0 ? nil : "\(names.count) \(names.count == 1 ? "\(one) is" : "\(several) are") not used: \(names.text)"
+      names.count == 0
+        ? nil : "\(names.count) \(names.count == 1 ? "\(one) is" : "\(several) are") not used: \(names.text)"
     }
     return [
       fileSentence, sentence(otherNames, "name that is not UTF-8", "names that are not UTF-8"),
@@ -176,7 +179,9 @@ struct FolderWalk {
     }
     folders.sort { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
     return folders.flatMap { folder in
-      folder.files.map { ClassFolders.File(label: label, name: "\(folder.name)/\($0)", path: PathName.join(folder.path, $0)) }
+      folder.files.map {
+        ClassFolders.File(label: label, name: "\(folder.name)/\($0)", path: PathName.join(folder.path, $0))
+      }
     }
   }
 }

@@ -1,6 +1,7 @@
 // Argument values that several subcommands read in the same way, each with its sentence for an invalid value.
 
 import ArgumentParser
+import MVARFiles
 
 /// Values of arguments.
 enum Arguments {
@@ -40,7 +41,7 @@ enum Arguments {
   {
     Set(
       try names.map { name in
-        guard let label = classNames.firstIndex(of: name) else {
+        guard let label = classNames.firstIndex(where: { PathName.areSame($0, name) }) else {
           throw Failure("\(option) \(name): \(data) has no class of this name")
         }
         return label

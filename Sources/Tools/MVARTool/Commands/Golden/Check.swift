@@ -59,7 +59,7 @@ struct CheckOptions: ParsableArguments {
   func run() throws {
     let engine = try engine.open()
     if alone {
-      for file in files { try Console.print(IsolatedCheck.line(try report(file, on: engine))) }
+      for file in files { try Console.print(json: IsolatedCheck.line(try report(file, on: engine))) }
       return
     }
     let inputs = files.flatMap { (try? goldenFiles($0)) ?? [$0] }
