@@ -164,7 +164,8 @@ let package = Package(
     .testTarget(
       name: "MVARToolTests",
       dependencies: [
-        "MVARTool", "MVAR", "TensorCore", "OperatorCases", "MVARMedia", "MVARCheckpoints", "MVARTestSupport",
+        "MVARTool", "MVAR", "TensorCore", "OperatorCases", "MVARMedia", "MVARCheckpoints", "MVARTraining", "MVARPipeline",
+        "MVARTestSupport",
       ]),
   ],
   swiftLanguageModes: [.v6],

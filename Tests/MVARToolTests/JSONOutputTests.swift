@@ -44,7 +44,7 @@ struct JSONOutputTests {
   @Test("of trainings and evaluations, also with awkward class names and several micro-batches a step")
   func trainings() throws {
     try withTemporaryFolder { folder in
-      for name in ["a \"quoted\" \\ name", "é\u{2028}\u{1F600}"] {
+      for name in ["a \"quoted\" \\ name", "é\u{1F600}"] {
         try FileManager.default.createDirectory(atPath: "\(folder)/data/\(name)", withIntermediateDirectories: true)
         for number in 0..<10 {
           let pixels = (0..<16 * 16 * 3).map { UInt8(($0 * 7 + 31 * number + name.utf8.count) % 256) }

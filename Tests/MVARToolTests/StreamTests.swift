@@ -132,4 +132,36 @@ struct StreamTests {
       #expect(try crop("loop.png").errors == "mvar: loop.png: cannot be written: Too many levels of symbolic links\n")
     }
   }
+
+  @Test("images whose names differ only in how a letter is written have tokens of their own")
+  func lettersWrittenOtherwise() throws {
+    try withTemporaryFolder { folder in
+      let image = try PixelImage(width: 16, height: 16, filledWith: .white)
+      for name in ["\u{e9}.png", "e\u{301}.png"] { try image.writePNG(to: "\(folder)/\(name)") }
+      let result = try Tool.run(["encode", "\u{e9}.png", "e\u{301}.png", "-o", "l"], in: folder)
+      #expect(result.code == 0, "\(result.errors)")
+      for name in ["\u{e9}.npz", "e\u{301}.npz"] { #expect(access("\(folder)/l/\(name)", F_OK) == 0) }
+    }
+  }
+
+  @Test("data whose name begins with a combining mark are kept apart from results")
+  func combiningMark() throws {
+    try withTemporaryFolder { folder in
+      let image = try PixelImage(width: 16, height: 16, filledWith: .white)
+      for label in ["a", "b"] {
+        try FileManager.default.createDirectory(
+          atPath: "\(folder)/\u{301}d/\(label)", withIntermediateDirectories: true)
+        for number in 0..<3 { try image.writePNG(to: "\(folder)/\u{301}d/\(label)/\(number).png") }
+      }
+      let line = ["train-tokenizer"] + TrainingCommandTests.sizes + ["--steps", "1", "--data"]
+      for output in ["\u{301}d", "\u{301}d/\u{301}r"] {
+        let result = try Tool.run(line + ["./\u{301}d", "-o", output], in: folder)
+        #expect(result.code == 1)
+        #expect(result.errors.contains("lies in the folder of the data, where results would be taken for data"))
+      }
+      let evaluation = ["evaluate", "--data", "./\u{301}d", "--tokenizer", Self.model, "--model", Self.model]
+      let twice = try Tool.run(evaluation + ["--grid", "x.png", "--nearest", "././x.png"], in: folder)
+      #expect(twice.errors == "mvar: ././x.png: is named by both --grid and --nearest\n")
+    }
+  }
 }

@@ -105,4 +105,56 @@ struct TrainingCheckpointTests {
       #expect(found == "its metadata entry using_znorm is neither true nor false")
     }
   }
+
+  @Test("every number in the metadata of a model, at its limits, is used or refused")
+  func limits() throws {
+    try withTemporaryFolder { folder in
+      let path = "\(folder)/model.safetensors"
+      let transformer = try TinyTraining.transformer()
+      let tokenizer = try TinyTraining.tokenizer()
+      let values = [
+        "0", "1", "-1", "\(Int.max)", "\(Int.min)", "9223372036854775808", "nan", "inf", "1e5", "", "2 2",
+        "99999 99999",
+      ]
+      var refused = 0
+      func load(_ metadata: [String: String], _ kind: CheckpointNames.Model) throws {
+        if kind == .transformer {
+          try ModelFile.write(transformer.parameters, kind, metadata: metadata, to: path)
+        } else {
+          try ModelFile.write(tokenizer.parameters, kind, metadata: metadata, to: path)
+        }
+        do {
+          if kind == .transformer {
+            let _: MarkovianTransformer<Engine> = try ModelSource.file(path).transformer(on: HostDevice())
+          } else {
+            let _: VQVAE<Engine> = try ModelSource.file(path).tokenizer(on: HostDevice())
+          }
+        } catch is FileError {
+          refused += 1
+        } catch is ConfigurationError {
+          refused += 1
+        }
+      }
+      for (good, kind) in [
+        (
+          try ModelMetadata.of(TinyTraining.transformerConfiguration, classNames: ["a"]),
+          CheckpointNames.Model.transformer
+        ),
+        (ModelMetadata.of(TinyTraining.tokenizerConfiguration), .tokenizer),
+      ] {
+        let before = refused
+        try load(good, kind)
+        #expect(refused == before)
+        for key in good.keys.sorted() where key != ModelMetadata.attention && key != "class_names" {
+          for value in values {
+            var metadata = good
+            metadata[key] = value
+            let before = refused
+            try load(metadata, kind)
+            if !["0", "1", "\(Int.max)"].contains(value) { #expect(refused == before + 1, "\(key) \(value)") }
+          }
+        }
+      }
+    }
+  }
 }

@@ -78,7 +78,7 @@ struct OptimizerOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: "The schedule after the warm-up: cos, lin, lin0, lin00, exp, or, for example, lin0.3.",
+    help: "The schedule after the warm-up: cos, lin, lin0, lin00, exp, or, for example, lin0.3. (default: cos)",
     transform: { text in
       do { return try LearningRateSchedule.Decay(text) } catch { throw ValidationError("\(error)") }
     })
@@ -103,7 +103,7 @@ struct OptimizerOptions: ParsableArguments {
   var clip = 2.0
 
   @Option(
-    parsing: .unconditional, help: "The same seed gives the same weights; 0 to 2⁶⁴ − 1.",
+    parsing: .unconditional, help: "The same seed gives the same weights; 0 to 2⁶⁴ − 1. (default: 0)",
     transform: Arguments.seed)
   var seed: UInt64 = 0
 

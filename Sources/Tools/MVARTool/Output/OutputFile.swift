@@ -52,6 +52,16 @@ enum OutputFile {
     }
   }
 
+  /// Whether two outputs would be one file, be it under different names.
+  static func areSame(_ one: String, _ other: String) -> Bool {
+    func place(_ path: String) -> [UInt8] {
+      let target = (try? FileReplacement.resolvingLinks(path)) ?? path
+      let folder = PathName.folder(of: target)
+      return Array("\(resolved(folder.isEmpty ? "." : folder) ?? folder)/\(PathName.last(of: target))".utf8)
+    }
+    return place(one) == place(other)
+  }
+
   private static func resolved(_ path: String) -> String? {
     guard let real = realpath(path, nil) else { return nil }
     defer { free(real) }

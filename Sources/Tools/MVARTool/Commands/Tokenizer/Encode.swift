@@ -67,9 +67,10 @@ struct Encode: EngineCommand {
     let outputs = images.map { image in
       return "\(output)/\(PathName.withoutEnding(PathName.last(of: PathName.trimmed(image)))).npz"
     }
-    var known: [String: String] = [:]
+    // By their bytes: names that are written alike may differ in them.
+    var known: [[UInt8]: String] = [:]
     for (image, path) in zip(images, outputs) {
-      if let other = known.updateValue(image, forKey: path) {
+      if let other = known.updateValue(image, forKey: Array(path.utf8)) {
         throw Failure("\(other) and \(image) would both be written to \(path)")
       }
     }

@@ -96,7 +96,9 @@ struct Evaluate: EngineCommand {
     let inputs = [data, model, tokenizer].compactMap { $0 }
     let outputs = [(output, ".md"), (json, ".json"), (grid, ".png"), (nearest, ".png")]
     for case (let path?, let ending) in outputs { try OutputFile.check(path, endings: [ending], keeping: inputs) }
-    if let grid, grid == nearest { throw Failure("\(grid): is named by both --grid and --nearest") }
+    if let grid, let nearest, OutputFile.areSame(grid, nearest) {
+      throw Failure("\(nearest): is named by both --grid and --nearest")
+    }
   }
 
   func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
