@@ -51,7 +51,7 @@ let package = Package(
     .target(name: "TensorCore", dependencies: ["CMVAROpenBLAS", "CMVARProcessor"]),
     .target(name: "MVARFiles"),
     .target(name: "MVARCheckpoints", dependencies: ["MVARFiles", "CMVARZlib"]),
-    .target(name: "MVARMedia", dependencies: ["MVARFiles", "CMVARPNG", "CMVARTurboJPEG"]),
+    .target(name: "MVARMedia", dependencies: ["MVARFiles", "CMVARPNG", "CMVARTurboJPEG", "CMVARZlib"]),
     .target(name: "MVARPlots", dependencies: ["MVARFiles", "MVARMedia"]),
     // What passes and what does not, and the reports of it.
     .target(name: "MVARComparison"),

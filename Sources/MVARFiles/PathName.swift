@@ -37,5 +37,23 @@ package enum PathName {
   /// Whether a path ends with a slash, and so can only be a folder's.
   package static func endsWithSlash(_ path: String) -> Bool { path.utf8.last == slash }
 
+  /// A path inside a folder.
+  package static func join(_ folder: String, _ name: String) -> String {
+    endsWithSlash(folder) ? folder + name : "\(folder)/\(name)"
+  }
+
+  /// The ending of a path's last name after its last period, in lower case; empty where ``withoutEnding(_:)`` changes
+  /// nothing.
+  package static func ending(_ path: String) -> String {
+    let name = last(of: path)
+    return String(decoding: name.utf8.dropFirst(withoutEnding(name).utf8.count).dropFirst(), as: UTF8.self).lowercased()
+  }
+
+  /// Whether a name begins with a period.
+  package static func isHidden(_ name: String) -> Bool { name.utf8.first == UInt8(ascii: ".") }
+
+  /// Whether two names are the same bytes. Swift's own comparison takes two spellings of "é" for the same.
+  package static func areSame(_ one: String, _ other: String) -> Bool { one.utf8.elementsEqual(other.utf8) }
+
   private static func text(_ bytes: Substring.UTF8View) -> String { String(decoding: bytes, as: UTF8.self) }
 }

@@ -115,6 +115,14 @@ extension RegularFile {
     return try file.contents(limit: limit, for: kind)
   }
 
+  /// The first bytes of a file, fewer where it is shorter.
+  ///
+  /// - Throws: as ``contents(of:limit:for:)``.
+  package static func start(of path: String, count: Int) throws(FileError) -> [UInt8] {
+    let file = try open(path, for: .reading)
+    return try file.contents(count: min(file.size, count))
+  }
+
   /// All bytes of a file; nil when there is none.
   ///
   /// - Throws: as ``contents(of:limit:for:)``.
@@ -126,11 +134,15 @@ extension RegularFile {
   /// As many bytes as the file had when it was opened.
   private borrowing func contents(limit: Int, for kind: String) throws(FileError) -> [UInt8] {
     if size > limit { throw FileError(path, "has \(size) bytes, and the limit for \(kind) is \(limit)") }
-    var bytes = [UInt8](repeating: 0, count: size)
+    return try contents(count: size)
+  }
+
+  private borrowing func contents(count wanted: Int) throws(FileError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: wanted)
     var filled = 0
-    while filled < size {
+    while filled < wanted {
       let count = bytes.withUnsafeMutableBytes {
-        Foundation.read(descriptor, $0.baseAddress! + filled, min(size - filled, 1 << 30))
+        Foundation.read(descriptor, $0.baseAddress! + filled, min(wanted - filled, 1 << 30))
       }
       if count < 0 {
         if errno == EINTR { continue }

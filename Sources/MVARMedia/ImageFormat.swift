@@ -27,7 +27,7 @@ enum ImageFormat: String {
     }
     func begins(_ text: String, at offset: Int = 0) -> Bool { begins(Array(text.utf8), at: offset) }
 
-    if begins(PNGStream.signature) {
+    if begins(PNGCursor.signature) {
       self = .png
     } else if begins([0xFF, 0xD8, 0xFF]) {
       self = .jpeg
@@ -67,16 +67,30 @@ enum ImageFormat: String {
   }
 }
 
+extension ImageFormat {
+  /// The format of a file that can be read: PNG or JPEG.
+  ///
+  /// - Throws: `FileError` for an empty file and for other formats.
+  static func supported(_ bytes: [UInt8], _ subject: String) throws(FileError) -> ImageFormat {
+    if bytes.isEmpty { throw FileError(subject, "is empty") }
+    switch ImageFormat(bytes) {
+    case .png: return .png
+    case .jpeg: return .jpeg
+    case let other?: throw FileError(subject, "is in the format \(other.rawValue), and only PNG and JPEG are read")
+    case nil: throw FileError(subject, "is not an image: it begins like neither PNG nor JPEG")
+    }
+  }
+}
+
 extension PixelImage {
   /// Reads a PNG or JPEG file; the contents decide which, not the name.
   ///
   /// The pixels are those of Pillow's `Image.open(path).convert("RGB")`: no orientation, no color management, alpha
-  /// dropped. See `PNGReader.swift` and `JPEGReader.swift` for the few deliberate differences.
+  /// dropped. ``LoadedImage`` also tells what is noteworthy about the file.
   ///
   /// - Throws: `FileError`, one sentence with the path and the reason.
   public static func load(_ path: String) throws(FileError) -> PixelImage {
-    let bytes = try RegularFile.contents(of: path, limit: ImageLimits.fileSize, for: "an image")
-    return try PixelImage(decoding: bytes, subject: path)
+    try LoadedImage.load(path).image
   }
 
   /// Decodes the bytes of a PNG or JPEG file.
@@ -86,12 +100,6 @@ extension PixelImage {
   ///   - subject: the subject of an error's sentence.
   /// - Throws: `FileError`, one sentence with the subject and the reason.
   public init(decoding bytes: [UInt8], subject: String = "the image") throws(FileError) {
-    if bytes.isEmpty { throw FileError(subject, "is empty") }
-    switch ImageFormat(bytes) {
-    case .png: self = try PNGReader.decode(bytes, subject: subject)
-    case .jpeg: self = try JPEGReader.decode(bytes, subject: subject)
-    case let other?: throw FileError(subject, "is in the format \(other.rawValue), and only PNG and JPEG are read")
-    case nil: throw FileError(subject, "is not an image: it begins like neither PNG nor JPEG")
-    }
+    self = try LoadedImage(decoding: bytes, subject: subject).image
   }
 }

@@ -1,7 +1,6 @@
 // Resizing 8-bit images bit for bit as Pillow does: two passes, the horizontal one first, each rounded to bytes. Each
 // pass is (Σ w · pixel + 2²¹) >> 22, clamped; a pass that changes nothing is skipped. Only the wanted part of the
-// output is computed, from the rows and columns that this part depends on, so a thin image never produces a huge
-// intermediate one.
+// output is computed, row by row, and only as many rows of the first pass are held as the second one needs at once.
 
 import MVARFiles
 
@@ -38,15 +37,50 @@ extension PixelImage {
     let vertical =
       height == self.height
       ? nil : ResamplingTaps(inputSize: self.height, outputSize: height, places: rows, filter: filter)
-    let neededColumns = horizontal?.inputRange ?? columns
-    let neededRows = vertical?.inputRange ?? rows
-
-    var result = cropped(columns: neededColumns, rows: neededRows)
+    guard horizontal != nil || vertical != nil else { return cropped(columns: columns, rows: rows) }
     let isVerticalFirst = order.isVerticalFirst(from: (self.width, self.height), to: (width, height))
-    if isVerticalFirst, let vertical { result = result.verticallyResampled(vertical) }
-    if let horizontal { result = result.horizontallyResampled(horizontal) }
-    if !isVerticalFirst, let vertical { result = result.verticallyResampled(vertical) }
-    return result
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(3 * columns.count * rows.count)
+    if let vertical, isVerticalFirst {
+      let needed = horizontal?.inputRange ?? columns
+      for place in 0..<rows.count {
+        let parts = vertical.window(place).map { row in
+          let start = 3 * (row * self.width + needed.lowerBound)
+          return pixels[start..<(start + 3 * needed.count)]
+        }
+        let line = Self.combined(parts, vertical.weights(place))
+        if let horizontal {
+          Self.append(line, first: needed.lowerBound, horizontal, to: &bytes)
+        } else {
+          bytes += line
+        }
+      }
+    } else {
+      // Rows of the first pass that the second one still needs, by their place in a ring.
+      var lines = [(row: Int, bytes: [UInt8])](repeating: (-1, []), count: vertical?.stride ?? 1)
+      func line(_ row: Int) -> ArraySlice<UInt8> {
+        guard let horizontal else {
+          return pixels[(3 * (row * self.width + columns.lowerBound))..<(3 * (row * self.width + columns.upperBound))]
+        }
+        let place = row % lines.count
+        if lines[place].row != row {
+          lines[place].row = row
+          lines[place].bytes.removeAll(keepingCapacity: true)
+          let source = pixels[(3 * row * self.width)..<(3 * (row + 1) * self.width)]
+          Self.append(source, first: 0, horizontal, to: &lines[place].bytes)
+        }
+        return lines[place].bytes[...]
+      }
+      for row in rows {
+        guard let vertical else {
+          bytes += line(row)
+          continue
+        }
+        let place = row - rows.lowerBound
+        bytes += Self.combined(vertical.window(place).map { line($0) }, vertical.weights(place))
+      }
+    }
+    return PixelImage(trustedWidth: columns.count, height: rows.count, pixels: bytes)
   }
 
   /// A rectangle of the image; the ranges must lie inside and not be empty.
@@ -60,47 +94,43 @@ extension PixelImage {
     return PixelImage(trustedWidth: columns.count, height: rows.count, pixels: bytes)
   }
 
-  /// - Parameter taps: their input range starts with this image's first column.
-  private func horizontallyResampled(_ taps: ResamplingTaps) -> PixelImage {
-    let newWidth = taps.starts.count
-    var bytes = [UInt8](repeating: 0, count: 3 * newWidth * height)
-    for row in 0..<height {
-      for column in 0..<newWidth {
+  /// Appends a row after the horizontal pass.
+  ///
+  /// - Parameters:
+  ///   - line: pixels of the row.
+  ///   - first: the column of the first of them.
+  ///   - taps: windows of columns.
+  private static func append(
+    _ line: some RandomAccessCollection<UInt8>, first: Int, _ taps: ResamplingTaps, to bytes: inout [UInt8]
+  ) {
+    line.withContiguousStorageIfAvailable { line in
+      for column in taps.starts.indices {
         var (red, green, blue) = (half, half, half)
-        var source = 3 * (row * width + taps.starts[column] - taps.inputRange.lowerBound)
-        let first = column * taps.stride
-        for tap in first..<(first + taps.counts[column]) {
+        var source = 3 * (taps.starts[column] - first)
+        let start = column * taps.stride
+        for tap in start..<(start + taps.counts[column]) {
           let weight = taps.weights[tap]
-          red &+= weight &* Int32(pixels[source])
-          green &+= weight &* Int32(pixels[source + 1])
-          blue &+= weight &* Int32(pixels[source + 2])
+          red &+= weight &* Int32(line[source])
+          green &+= weight &* Int32(line[source + 1])
+          blue &+= weight &* Int32(line[source + 2])
           source += 3
         }
-        let target = 3 * (row * newWidth + column)
-        bytes[target] = byte(red)
-        bytes[target + 1] = byte(green)
-        bytes[target + 2] = byte(blue)
+        bytes.append(byte(red))
+        bytes.append(byte(green))
+        bytes.append(byte(blue))
       }
     }
-    return PixelImage(trustedWidth: newWidth, height: height, pixels: bytes)
   }
 
-  /// - Parameter taps: their input range starts with this image's first row.
-  private func verticallyResampled(_ taps: ResamplingTaps) -> PixelImage {
-    let newHeight = taps.starts.count
-    let rowBytes = 3 * width
-    var bytes = [UInt8](repeating: 0, count: rowBytes * newHeight)
-    var sums = [Int32](repeating: 0, count: rowBytes)
-    for row in 0..<newHeight {
-      for place in 0..<rowBytes { sums[place] = half }
-      for tap in 0..<taps.counts[row] {
-        let weight = taps.weights[row * taps.stride + tap]
-        let source = (taps.starts[row] - taps.inputRange.lowerBound + tap) * rowBytes
-        for place in 0..<rowBytes { sums[place] &+= weight &* Int32(pixels[source + place]) }
+  /// A row after the vertical pass: rows of equal length, each times its weight.
+  private static func combined(_ lines: [ArraySlice<UInt8>], _ weights: ArraySlice<Int32>) -> [UInt8] {
+    var sums = [Int32](repeating: half, count: lines[0].count)
+    for (line, weight) in zip(lines, weights) {
+      line.withUnsafeBufferPointer { line in
+        for place in sums.indices { sums[place] &+= weight &* Int32(line[place]) }
       }
-      for place in 0..<rowBytes { bytes[row * rowBytes + place] = byte(sums[place]) }
     }
-    return PixelImage(trustedWidth: width, height: newHeight, pixels: bytes)
+    return sums.map { byte($0) }
   }
 }
 

@@ -91,4 +91,10 @@ struct ResamplingTaps {
       inputRange = row == 0 ? first..<last : min(inputRange.lowerBound, first)..<max(inputRange.upperBound, last)
     }
   }
+
+  /// The input positions of one output position.
+  func window(_ place: Int) -> Range<Int> { starts[place]..<(starts[place] + counts[place]) }
+
+  /// The weights of ``window(_:)``.
+  func weights(_ place: Int) -> ArraySlice<Int32> { weights[(place * stride)..<(place * stride + counts[place])] }
 }

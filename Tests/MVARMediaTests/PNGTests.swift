@@ -1,6 +1,7 @@
 // PNG in every pixel type, read to the bytes that Pillow's convert("RGB") gives, and written and read back.
 // The files are made by `PNGSample`, so a mistake cannot hide in both directions at once.
 
+import MVARFiles
 import MVARMedia
 import MVARTestSupport
 import Testing
@@ -45,25 +46,44 @@ struct PNGTests {
     #expect(try pixels(colorAlpha) == [1, 2, 3, 4, 5, 6])
   }
 
-  @Test("16 bits with alpha: exact where opaque, else within one level")
-  func sixteenBitAlpha() throws {
+  @Test("16 bits with alpha keep the high byte", arguments: [4, 6])
+  func sixteenBitAlpha(_ colorType: Int) throws {
     var numbers = Numbers(seed: 3)
-    for isOpaque in [true, false] {
-      for colorType in [4, 6] {
-        let samples = colorType == 4 ? 2 : 4
-        var row = numbers.bytes(2 * samples * 40)
-        var expected: [UInt8] = []
-        for pixel in 0..<40 {
-          let start = 2 * samples * pixel
-          if isOpaque { (row[start + 2 * samples - 2], row[start + 2 * samples - 1]) = (255, 255) }
-          expected += (0..<3).map { row[start + (colorType == 4 ? 0 : 2 * $0)] }
-        }
-        let result = try pixels(
-          PNGSample(width: 40, height: 1, bitDepth: 16, colorType: colorType, rows: [row]))
-        let worst = zip(result, expected).map { abs(Int($0) - Int($1)) }.max()
-        #expect(worst ?? 255 <= (isOpaque ? 0 : 1))
+    let samples = colorType == 4 ? 2 : 4
+    let row = numbers.bytes(2 * samples * 40)
+    let expected = (0..<40).flatMap { pixel in
+      (0..<3).map { row[2 * samples * pixel + (colorType == 4 ? 0 : 2 * $0)] }
+    }
+    #expect(try pixels(PNGSample(width: 40, height: 1, bitDepth: 16, colorType: colorType, rows: [row])) == expected)
+  }
+
+  @Test("every filter", arguments: [(8, 2, 3), (8, 0, 1), (2, 0, 1), (16, 6, 8)])
+  func filters(_ depth: Int, _ colorType: Int, _ distance: Int) throws {
+    var numbers = Numbers(seed: 8)
+    let length = 4 * distance
+    let width = depth < 8 ? 4 * length : 4
+    let plain = (0..<11).map { _ in numbers.bytes(length) }
+    var sample = PNGSample(width: width, height: 11, bitDepth: depth, colorType: colorType, rows: plain)
+    let expected = try pixels(sample)
+    sample.filters = (0..<11).map { UInt8($0 % 5) }
+    sample.rows = plain.indices.map { row in
+      (0..<length).map { place in
+        let left = place >= distance ? Int(plain[row][place - distance]) : 0
+        let above = row > 0 ? Int(plain[row - 1][place]) : 0
+        let corner = row > 0 && place >= distance ? Int(plain[row - 1][place - distance]) : 0
+        let predictions = [0, left, above, (left + above) / 2, nearest(left, above, corner)]
+        return plain[row][place] &- UInt8(predictions[row % 5])
       }
     }
+    #expect(try pixels(sample) == expected)
+    sample.filters[4] = 5
+    #expect(throws: FileError.self) { try pixels(sample) }
+  }
+
+  /// The predictor of the specification: of left, above and corner the one nearest to left + above − corner.
+  private func nearest(_ left: Int, _ above: Int, _ corner: Int) -> Int {
+    let estimate = left + above - corner
+    return [left, above, corner].min { abs(estimate - $0) < abs(estimate - $1) } ?? 0
   }
 
   @Test("palettes, with and without transparency")

@@ -33,8 +33,10 @@ struct PNGSample {
   var height: Int
   var bitDepth = 8
   var colorType = 2
-  /// The unfiltered rows, packed as the file format requires, without filter bytes.
+  /// The rows, packed as the file format requires, without filter bytes.
   var rows: [[UInt8]] = []
+  /// The filter of each row; none for all of them if empty.
+  var filters: [UInt8] = []
   var palette: [UInt8] = []
   /// Chunks between the header and the palette.
   var early: [UInt8] = []
@@ -44,7 +46,7 @@ struct PNGSample {
   static let signature: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
 
   var file: [UInt8] {
-    let pixels: [UInt8] = rows.reduce(into: []) { $0 += [0] + $1 }
+    let pixels = rows.enumerated().flatMap { [filters.isEmpty ? 0 : filters[$0.offset]] + $0.element }
     var file = PNGSample.signature + header + early
     if !palette.isEmpty { file += PNGSample.chunk("PLTE", palette) }
     file += late

@@ -92,7 +92,7 @@ struct LatentCacheTests {
       inputs: try tokenizer.quantizer.inputs(sums: quantized.sums).value.scalars())
   }
 
-  @Test("whole files are kept, others are written again, bad ones are named")
+  @Test("files of these pixels and this tokenizer are kept, others are written again, bad ones are named")
   func goingOn() throws {
     try withImages { folder in
       let cache = LatentCache(try makeTokenizer(CPU<Float>.self), on: HostDevice())
@@ -102,7 +102,12 @@ struct LatentCacheTests {
       let good = try Data(contentsOf: URL(filePath: broken))
       let zeros = LatentFile.Moments(
         tokens: [Int32](repeating: 0, count: 21), inputs: [Float](repeating: 0, count: 80))
-      try LatentFile(image: zeros, flipped: zeros).write(to: folder.at("cache/train/dog/2.npz"))
+      // One that says it is right, and one that does not say what made it.
+      let right = try LatentFile(path: folder.at("cache/train/dog/2.npz"), length: 21, codeWidth: 4, vocabulary: 16)
+      try LatentFile(image: zeros, flipped: zeros, origin: right.origin).write(to: folder.at("cache/train/dog/2.npz"))
+      let silent = folder.at("cache/train/dog/3.npz")
+      let silentBefore = try Data(contentsOf: URL(filePath: silent))
+      try LatentFile(image: zeros, flipped: zeros).write(to: silent)
 
       try good.prefix(good.count / 2).write(to: URL(filePath: broken))
       #expect(
@@ -126,10 +131,109 @@ struct LatentCacheTests {
         folder.sentence { _ = try latents.latent(latents.training[1], flip: true) }
           == "./cache/train/cat/1.npz: holds the token 16 in moments_gt_flip at 20, and tokens are 0 … 15")
 
-      try cache.write(images, to: folder.at("cache"))
+      let counts = try cache.write(images, to: folder.at("cache"))
+      #expect(counts.kept == 10 && counts.replaced == 2 && counts.added == 0 && counts.strangers.isEmpty)
       #expect(try Data(contentsOf: URL(filePath: broken)) == good)
+      #expect(try Data(contentsOf: URL(filePath: silent)) == silentBefore)
       let kept = try latents.latent(latents.training[8], flip: false)
       #expect(latents.training[8].name == "dog/2.npz" && kept.tokens == zeros.tokens && kept.inputs == zeros.inputs)
+    }
+  }
+
+  @Test("another tokenizer, a replaced image, another side: everything that changed is encoded again")
+  func origins() throws {
+    try withImages { folder in
+      let first = try makeTokenizer(CPU<Float>.self)
+      let second = try VQVAE<CPU<Float>>(
+        Self.tokenizerSizes, InitialSource(seed: 6, on: HostDevice()), on: HostDevice())
+      let place = folder.at("cache")
+      func write(_ tokenizer: VQVAE<CPU<Float>>) throws -> LatentCacheCounts {
+        let images = try LabeledImages(path: folder.at("pictures"), side: 8, heldOut: 0)
+        return try LatentCache(tokenizer, on: HostDevice()).write(images, to: place)
+      }
+      func digest(_ tokenizer: VQVAE<CPU<Float>>) throws -> [UInt8] { try LatentOrigin.digest(of: tokenizer) }
+      #expect(try write(first).added == 12)
+      #expect(try write(first).kept == 12)
+      // Sizes are the same, weights are not.
+      #expect(try digest(first) != digest(second))
+      let opened = folder.sentence {
+        _ = try CachedLatents(path: place, length: 21, codeWidth: 4, vocabulary: 16, tokenizer: digest(second))
+      }
+      #expect(opened == "./cache/train/cat/0.npz: holds the tokens of another tokenizer; mvar cache makes them again")
+      #expect(try write(second).replaced == 12)
+      let fresh = folder.at("fresh")
+      let images = try LabeledImages(path: folder.at("pictures"), side: 8, heldOut: 0)
+      try LatentCache(second, on: HostDevice()).write(images, to: fresh)
+      for example in images.training {
+        let name = example.name.replacingOccurrences(of: ".png", with: ".npz")
+        let files = try [place, fresh].map { try Data(contentsOf: URL(filePath: "\($0)/train/\(name)")) }
+        #expect(files[0] == files[1], "\(name)")
+      }
+      // A picture under its old name, and one that is gone.
+      try folder.write(try pattern(8, 8, seed: 77), "pictures/cat/2.png")
+      unlink(folder.at("pictures/dog/5.png"))
+      let counts = try write(second)
+      #expect(counts.kept == 10 && counts.replaced == 1 && counts.added == 0)
+      #expect(counts.strangers == ["\(place)/train/dog/5.npz"])
+      // One weight of the encoder decides; the decoder's do not.
+      for (key, changes) in [
+        ("encoder.conv_in.bias", true), ("quantize.embedding.weight", true), ("decoder.conv_in.bias", false),
+      ] {
+        let parameter = try #require(
+          second.parameters.first { CheckpointNames.key(of: $0.name, in: .tokenizer) == key })
+        let before = try digest(second)
+        var values = try parameter.value.scalars()
+        values[0] += 1
+        parameter.value = try Tensor(values, shape: parameter.value.shape, on: HostDevice())
+        #expect(try (digest(second) != before) == changes, "\(key)")
+      }
+      // A half of it has the same digest, and so has another engine.
+      let encoder = try VQVAE<Reference<Double>>(
+        Self.tokenizerSizes, InitialSource(seed: 5, on: HostDevice()), parts: [.encoder], on: HostDevice())
+      #expect(try LatentOrigin.digest(of: encoder) == digest(first))
+    }
+  }
+
+  @Test("images in folders of a class keep their paths")
+  func nested() throws {
+    try withImages { folder in
+      for name in ["more/0.png", "more/still/0.png", "more/0.v2.png"] {
+        try folder.write(try pattern(8, 8, seed: name.utf8.count), "pictures/cat/\(name)")
+      }
+      let images = try LabeledImages(path: folder.at("pictures"), side: 8, heldOut: 0)
+      let cache = LatentCache(try makeTokenizer(CPU<Float>.self), on: HostDevice())
+      #expect(try cache.write(images, to: folder.at("cache")).added == 15)
+      let latents = try open(folder)
+      #expect(
+        latents.training.map(\.name) == images.training.map { $0.name.replacingOccurrences(of: ".png", with: ".npz") })
+      for (example, entry) in zip(images.training, latents.training) {
+        let expected = try moments(of: example.image, makeTokenizer(CPU<Float>.self))
+        #expect(try latents.latent(entry, flip: false).tokens == expected.tokens, "\(entry.name)")
+      }
+    }
+  }
+
+  @Test("the authors' files and folder names are read, and what is not known of them is said once")
+  func authors() throws {
+    try withImages { folder in
+      let tokenizer = try makeTokenizer(CPU<Float>.self)
+      let images = try LabeledImages(path: folder.at("pictures"), side: 8)
+      try LatentCache(tokenizer, on: HostDevice()).write(images, to: folder.at("cache"))
+      for part in ["train", "val"] {
+        try FileManager.default.moveItem(
+          atPath: folder.at("cache/\(part)"), toPath: folder.at("cache/\(part)_cache_mvar"))
+        try folder.write(grayPNG, "cache/\(part)/cat/1.png")
+      }
+      let path = folder.at("cache/train_cache_mvar/cat/1.npz")
+      let file = try LatentFile(path: path, length: 21, codeWidth: 4, vocabulary: 16)
+      #expect(file.origin != nil)
+      try LatentFile(image: file.image, flipped: file.flipped).write(to: path)
+      var notes: [String] = []
+      let latents = try CachedLatents(
+        path: folder.at("cache"), length: 21, codeWidth: 4, vocabulary: 16,
+        tokenizer: try LatentOrigin.digest(of: tokenizer), onNote: { notes.append($0) })
+      #expect(latents.training.count == 10 && latents.validation.count == 2)
+      #expect(notes == ["1 of 12 cached images do not say which tokenizer made them, so that is not checked"])
     }
   }
 

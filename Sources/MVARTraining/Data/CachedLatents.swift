@@ -32,22 +32,29 @@ public struct CachedLatents: Sendable {
   public let vocabulary: Int
 
   /// Opens a folder with `train/<class>/*.npz` and optionally `val/<class>/*.npz`, or with the class folders directly.
+  /// The names `train_cache_mvar` and `val_cache_mvar` of the authors' scripts come before `train` and `val`.
   ///
   /// - Parameters:
   ///   - path: the folder.
   ///   - length: L, the tokens of an image, at least 2.
   ///   - codeWidth: Z, the elements of a code, at least 1.
   ///   - vocabulary: V, at least 1.
+  ///   - tokenizer: the digest of the tokenizer in use, from ``LatentOrigin/digest(of:)``; files of another one cannot be
+  ///     used. Nil for no such check.
   ///   - badFiles: whether a file that cannot be used ends opening with an error.
   ///   - heldOut: without `val/`, one in this many files of each class is held out, always the same ones; 0 for none.
   ///   - onProblem: receives a sentence for each file that is skipped.
+  ///   - onNote: receives a sentence about files that are not used, and one about those that do not name their tokenizer.
   ///   - onProgress: receives the number of files checked and the total, several times.
   /// - Throws: `FileError`, one sentence that begins with the path.
   public init(
-    path: String, length: Int, codeWidth: Int, vocabulary: Int, badFiles: BadFilePolicy = .refuse, heldOut: Int = 10,
-    onProblem: (String) -> Void = { _ in }, onProgress: (Int, Int) -> Void = { _, _ in }
+    path: String, length: Int, codeWidth: Int, vocabulary: Int, tokenizer: [UInt8]? = nil,
+    badFiles: BadFilePolicy = .refuse,
+    heldOut: Int = 10, onProblem: (String) -> Void = { _ in }, onNote: (String) -> Void = { _ in },
+    onProgress: (Int, Int) -> Void = { _, _ in }
   ) throws {
-    let folders = try ClassFolders(path: path, endings: ["npz"], noun: "cached images", heldOut: heldOut)
+    let folders = try ClassFolders(path: path, .latents(badFiles), heldOut: heldOut)
+    folders.unused.sentences.forEach(onNote)
     classNames = folders.classNames
     self.length = length
     self.codeWidth = codeWidth
@@ -58,10 +65,18 @@ public struct CachedLatents: Sendable {
       files + others, badFiles: badFiles, onProblem: onProblem, onProgress: onProgress
     ) { entry throws(FileError) in
       let file = try LatentFile.open(entry.file.path, length: length, codeWidth: codeWidth)
+      let origin = try LatentOrigin(of: file)
+      if let tokenizer, let origin, origin.tokenizer != tokenizer {
+        throw FileError(entry.file.path, "holds the tokens of another tokenizer; mvar cache makes them again")
+      }
       let example = Example(
         label: entry.file.label, name: entry.file.name, path: entry.file.path,
         checksum: try LatentFile.checksum(of: file))
-      return (example: example, isTraining: entry.isTraining)
+      return (example: example, isTraining: entry.isTraining, hasOrigin: origin != nil)
+    }
+    let unknown = usable.count { !$0.hasOrigin }
+    if tokenizer != nil && unknown > 0 {
+      onNote("\(unknown) of \(usable.count) cached images do not say which tokenizer made them, so that is not checked")
     }
     training = usable.filter(\.isTraining).map(\.example)
     validation = usable.filter { !$0.isTraining }.map(\.example)

@@ -1,110 +1,153 @@
 // Finds the files of a labeled data set: `train/<class>/…` with an optional `val/<class>/…`, or class folders directly.
-// Classes are numbered in the order of their folders' names, compared byte by byte as Python's `sorted` does. Hidden
-// files, other extensions and folders inside class folders are ignored. It never looks into a file, and it descends
-// exactly two levels, so that a link back to a parent folder cannot trap it.
+// Classes are numbered in the order of their folders' names, compared byte by byte as Python's `sorted` does. A class has
+// the files of its folder and of all folders in it, in the order of torchvision's `ImageFolder`; a folder that links lead
+// back to is read once. What is not used is counted (`UnusedFiles`). It never looks into a file.
 
 import Foundation
 import MVAR
 import MVARFiles
 
 /// The files of a labeled data set, by name only.
-struct ClassFolders {
+package struct ClassFolders {
   /// A file and its class.
   struct File: Sendable {
     let label: Int
-    /// The class and the file's name, `cat/12.png`.
+    /// The class and the file's path in its folder, `cat/12.png` or `cat/more/12.png`.
     let name: String
     let path: String
+  }
+
+  /// Which files count, and what is done about others.
+  struct Rule: Sendable {
+    /// The extensions of the files that count, in lower case, without the dot.
+    let endings: [String]
+    /// What the files are, for messages: `images`.
+    let noun: String
+    /// Whether files that look like images and are not read are an error.
+    let badFiles: BadFilePolicy
+    /// The names of the folders for training and validation, the first pair that exists.
+    let parts: [(training: String, validation: String)]
+
+    static func images(_ badFiles: BadFilePolicy) -> Rule {
+      Rule(endings: ["png", "jpg", "jpeg"], noun: "images", badFiles: badFiles, parts: [("train", "val")])
+    }
+
+    /// The authors' names come first: their folder has the images beside them.
+    static func latents(_ badFiles: BadFilePolicy) -> Rule {
+      Rule(
+        endings: ["npz"], noun: "cached images", badFiles: badFiles,
+        parts: [("train_cache_mvar", "val_cache_mvar"), ("train", "val")])
+    }
   }
 
   /// The names of the classes; a label is an index into them.
   let classNames: [String]
   let training: [File]
   let validation: [File]
+  /// What was found and is not used.
+  private(set) var unused = UnusedFiles()
 
   /// Walks the folders.
   ///
   /// - Parameters:
   ///   - path: the folder of the data set.
-  ///   - endings: the extensions of the files that count, in lower case, without the dot.
-  ///   - noun: what the files are, for messages: `images`.
-  ///   - heldOut: without `val/`, one in this many files of each class is held out for validation; 0 for none.
+  ///   - rule: which files count.
+  ///   - heldOut: without a folder for validation, one in this many files of each class is held out for it; 0 for none.
   /// - Throws: `FileError`.
-  init(path: String, endings: [String], noun: String, heldOut: Int) throws(FileError) {
-    guard heldOut >= 0 else { throw FileError(path, "cannot have one in \(heldOut) \(noun) held out") }
+  init(path: String, _ rule: Rule, heldOut: Int) throws(FileError) {
+    guard heldOut >= 0 else { throw FileError(path, "cannot have one in \(heldOut) \(rule.noun) held out") }
     guard try Self.isFolder(path) else { throw FileError(path, "is not a folder") }
-    let trainingRoot = Self.join(path, "train")
-    var hasTrainingFolder = false
-    if Self.exists(trainingRoot) { hasTrainingFolder = try Self.isFolder(trainingRoot) }
-    let root = hasTrainingFolder ? trainingRoot : path
-    classNames = try Self.folders(in: root)
-    guard !classNames.isEmpty else { throw FileError(root, "holds no class folders") }
+    let roots = try Self.roots(of: path, rule)
+    var walk = FolderWalk(dataSet: path, rule)
+    if roots.training != path {
+      let known = rule.parts.flatMap { [$0.training, $0.validation] } + ["train", "val", "test"]
+      try walk.noteFolders(of: path, except: known)
+    }
+    classNames = try walk.classes(in: roots.training)
+    guard !classNames.isEmpty else { throw FileError(roots.training, "holds no class folders") }
     for name in classNames {
       if let problem = ClassNameRule.problem(with: name) {
-        throw FileError(root, "holds the class folder \(ClassNameRule.quoted(name)), whose name \(problem)")
+        throw FileError(
+          roots.training, "holds the class folder \(ClassNameRule.quoted(name)), whose name \(problem)")
       }
     }
 
     var groups: [[File]] = []
     for (label, name) in classNames.enumerated() {
-      groups.append(try Self.files(in: Self.join(root, name), label: label, className: name, endings: endings))
+      let folder = PathName.join(roots.training, name)
+      groups.append(try walk.files(of: folder, label: label, className: name))
       if groups[label].isEmpty {
-        let known = endings.map { ".\($0)" }.joined(separator: ", ")
-        throw FileError(Self.join(root, name), "holds no \(noun) (\(known))")
+        let known = rule.endings.map { ".\($0)" }.joined(separator: ", ")
+        throw FileError(folder, "holds no \(rule.noun) (\(known))")
       }
     }
 
-    let validationRoot = Self.join(path, "val")
-    if hasTrainingFolder, Self.exists(validationRoot), try Self.isFolder(validationRoot) {
+    if let validationRoot = roots.validation {
       training = groups.flatMap { $0 }
       var held: [File] = []
-      for name in try Self.folders(in: validationRoot) {
-        let folder = Self.join(validationRoot, name)
-        guard let label = classNames.firstIndex(of: name) else {
-          throw FileError(folder, "is the folder of a class that train/ does not have")
+      for name in try walk.classes(in: validationRoot) {
+        let folder = PathName.join(validationRoot, name)
+        guard let label = classNames.firstIndex(where: { PathName.areSame($0, name) }) else {
+          throw FileError(folder, "is the folder of a class that \(PathName.last(of: roots.training))/ does not have")
         }
-        held += try Self.files(in: folder, label: label, className: name, endings: endings)
+        held += try walk.files(of: folder, label: label, className: name)
       }
       validation = held
     } else {
       let split = HeldOut.split(groups, oneIn: heldOut, name: \.name)
       (training, validation) = (split.training, split.validation)
     }
+    unused = walk.unused
+    if rule.badFiles == .refuse, let problem = unused.problem { throw FileError(path, problem) }
   }
 
-  /// The names of the folders in a folder.
+  /// Where the class folders of a data set are; the folder itself if they are in no folder `train`.
+  ///
+  /// A folder `train` that holds no folders is itself a class if there are others beside it.
+  ///
+  /// - Throws: `FileError` when it is not clear.
+  static func roots(of path: String, _ rule: Rule) throws(FileError) -> (training: String, validation: String?) {
+    for part in rule.parts {
+      let training = PathName.join(path, part.training)
+      guard exists(training), try isFolder(training) else { continue }
+      let validation = PathName.join(path, part.validation)
+      let others = try folders(in: path).filter { ![part.training, part.validation, "test"].contains($0) }
+      if try folders(in: training).isEmpty {
+        if !others.isEmpty { continue }
+      } else if rule.badFiles == .refuse {
+        for name in others {
+          let names = try FolderListing(PathName.join(path, name)).names
+          guard names.contains(where: { rule.endings.contains(PathName.ending($0)) }) else { continue }
+          throw FileError(
+            path,
+            "holds the folder \(name) with \(rule.noun) beside \(part.training)/, which holds class folders: if "
+              + "\(part.training) is a class too, put the folders of all classes into another folder \(part.training)")
+        }
+      }
+      let hasValidation = exists(validation) ? try isFolder(validation) : false
+      return (training, hasValidation ? validation : nil)
+    }
+    return (path, nil)
+  }
+
+  /// The folders that are read of a data set in a folder, of images or of cached tokens; none for sheets.
+  package static func readFolders(of path: String) -> [String] {
+    if exists(PathName.join(path, "index.json")) { return [] }
+    var found: [String] = []
+    for rule in [Rule.images(.skip), .latents(.skip)] {
+      guard let roots = try? roots(of: path, rule) else { continue }
+      found += [roots.training] + [roots.validation].compactMap { $0 }
+    }
+    return found.isEmpty ? [path] : found
+  }
+
+  /// The names of the folders in a folder that are not hidden.
   private static func folders(in folder: String) throws(FileError) -> [String] {
     var found: [String] = []
-    for name in try entries(of: folder) where try isFolder(join(folder, name)) { found.append(name) }
+    for name in try FolderListing(folder).names where !PathName.isHidden(name) {
+      if try isFolder(PathName.join(folder, name)) { found.append(name) }
+    }
     return found
-  }
-
-  /// The files of one class, sorted by name.
-  private static func files(
-    in folder: String, label: Int, className: String, endings: [String]
-  ) throws(FileError) -> [File] {
-    let names = try entries(of: folder).filter { name in
-      guard let dot = name.lastIndex(of: ".") else { return false }
-      return endings.contains(name[name.index(after: dot)...].lowercased())
-    }
-    return names.map { File(label: label, name: "\(className)/\($0)", path: join(folder, $0)) }
-  }
-
-  /// The visible names in a folder, in byte order.
-  private static func entries(of folder: String) throws(FileError) -> [String] {
-    let names: [String]
-    do {
-      names = try FileManager.default.contentsOfDirectory(atPath: folder)
-    } catch {
-      let reason = access(folder, R_OK | X_OK) == 0 ? "\(error.localizedDescription)" : "\(SystemError())"
-      throw FileError(folder, "cannot be listed: \(reason)")
-    }
-    return names.filter { !$0.hasPrefix(".") }.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-  }
-
-  /// A path inside a folder.
-  static func join(_ folder: String, _ name: String) -> String {
-    folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
   }
 
   /// Whether anything has this name, even a dangling link.

@@ -38,7 +38,7 @@ struct ImageSheets {
   ///
   /// - Throws: `FileError`.
   init(folder: String) throws(FileError) {
-    let path = ClassFolders.join(folder, "index.json")
+    let path = PathName.join(folder, "index.json")
     let index = try Self.readIndex(path)
     func check(_ condition: Bool, _ problem: @autoclosure () -> String) throws(FileError) {
       if !condition { throw FileError(path, problem()) }
@@ -48,13 +48,14 @@ struct ImageSheets {
     try check(
       sides.contains(index.columns), "has \(index.columns) columns, and a sheet has 1 to \(sides.upperBound)")
     try check(!index.classes.isEmpty, "names no classes")
-    var names: Set<String> = []
+    // By their bytes: two spellings of "é" are two names, as they are two folders.
+    var names: Set<[UInt8]> = []
     for sheet in index.classes {
       try check(!sheet.name.isEmpty, "has a class without a name")
       if let problem = ClassNameRule.problem(with: sheet.name) {
         throw FileError(path, "names the class \(ClassNameRule.quoted(sheet.name)), which \(problem)")
       }
-      try check(names.insert(sheet.name).inserted, "names the class \(sheet.name) twice")
+      try check(names.insert(Array(sheet.name.utf8)).inserted, "names the class \(sheet.name) twice")
       try check(sheet.count > 0, "gives the class \(sheet.name) \(sheet.count) images, and it needs at least 1")
       try check(
         sheet.count <= ImageLimits.pixelCount / (index.tile * index.tile),
@@ -70,17 +71,14 @@ struct ImageSheets {
     sheets = index.classes
   }
 
+  /// Where the sheet of a class is.
+  func path(of sheet: Sheet) -> String { PathName.join(folder, sheet.file) }
+
   /// The tiles of one class, each `tile` × `tile`.
   ///
-  /// - Throws: `FileError` when the sheet cannot be read or is too small for its count.
-  func tiles(_ sheet: Sheet) throws(FileError) -> [PixelImage] {
-    let path = ClassFolders.join(folder, sheet.file)
-    let image: PixelImage
-    do {
-      image = try PixelImage.load(path)
-    } catch {
-      throw FileError(path, because: error)
-    }
+  /// - Throws: `FileError` when the sheet is too small for its count.
+  func tiles(_ sheet: Sheet, in image: PixelImage) throws(FileError) -> [PixelImage] {
+    let path = path(of: sheet)
     let rows = (sheet.count - 1) / columns + 1
     let width = min(sheet.count, columns) * tile
     guard image.width >= width && image.height >= rows * tile else {

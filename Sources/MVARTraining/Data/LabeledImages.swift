@@ -1,5 +1,5 @@
 // A set of labeled images in memory: all of them decoded, cropped to one size and kept as bytes. It supports folders of
-// classes and sheets of tiles. Flips, shifts and conversion to floating point happen later, when a batch is made;
+// classes and sheets of tiles; `ImageReader` reads one file. Flips, shifts and conversion to floating point happen later, when a batch is made;
 // nothing here is random except the fixed choice of held-out images.
 
 import Foundation
@@ -41,6 +41,9 @@ public struct LabeledImages: Sendable {
     }
   }
 
+  /// The memory for images that are decoded at the same time: 512 MiB. One that needs more is decoded alone.
+  public static let decodingBytes = 512 << 20
+
   /// The most bytes a set may take: 8 GiB.
   public static let mostBytes = 8 << 30
 
@@ -56,26 +59,32 @@ public struct LabeledImages: Sendable {
   /// Reads a folder of images.
   ///
   /// Three layouts are supported: sheets (`index.json`), `train/<class>/` with an optional `val/<class>/`, and class
-  /// folders directly. Every image is cropped by ``Media/PixelImage/centerCrop(_:order:)``; smaller ones are enlarged.
+  /// folders directly; a class also has the images in folders within its own. Every image is cropped by
+  /// ``Media/PixelImage/centerCrop(_:order:)``; smaller ones are enlarged. Several are decoded at once, as many as fit
+  /// into ``decodingBytes``.
   ///
   /// - Parameters:
   ///   - path: the folder.
   ///   - side: the side of the images in pixels.
-  ///   - badFiles: whether a file that cannot be used ends reading with an error.
+  ///   - badFiles: whether a file that cannot be used, also an image of an unknown format, ends reading with an error.
   ///   - heldOut: without `val/`, one in this many images of each class is held out, always the same ones; 0 for none.
+  ///   - exif: what is done about the orientation that photographs' metadata give.
   ///   - onProblem: receives a sentence for each file that is skipped.
+  ///   - onNote: receives a sentence for each kind of files that are not used or are noteworthy.
   ///   - onProgress: receives the number of files done and the total, several times.
   /// - Throws: `FileError`, one sentence that begins with the path.
   public init(
     path: String, side: Int, badFiles: BadFilePolicy = .refuse, heldOut: Int = 10,
-    onProblem: (String) -> Void = { _ in }, onProgress: (Int, Int) -> Void = { _, _ in }
+    exif: ExifPolicy = .ignore, onProblem: (String) -> Void = { _ in }, onNote: (String) -> Void = { _ in },
+    onProgress: (Int, Int) -> Void = { _, _ in }
   ) throws {
     guard side >= 1 && side <= ImageLimits.side && side * side <= ImageLimits.pixelCount else {
       throw FileError(path, "cannot be read as images of \(side) × \(side) pixels")
     }
     guard heldOut >= 0 else { throw FileError(path, "cannot have one in \(heldOut) images held out") }
     self.side = side
-    if try ClassFolders.isFolder(path) && ClassFolders.exists(ClassFolders.join(path, "index.json")) {
+    let reader = ImageReader(side: side, exif: exif)
+    if try ClassFolders.isFolder(path) && ClassFolders.exists(PathName.join(path, "index.json")) {
       let index = try ImageSheets(folder: path)
       classNames = index.sheets.map(\.name)
       try Self.checkMemory(index.sheets.reduce(0) { $0 + $1.count }, side: side, path)
@@ -83,12 +92,12 @@ public struct LabeledImages: Sendable {
       let groups = try FileReader.read(
         sheets, badFiles: badFiles, onProblem: onProblem, onProgress: onProgress
       ) { sheet throws(FileError) in
-        try Self.examples(of: sheet.element, label: sheet.offset, in: index, side: side)
+        try reader.examples(of: sheet.element, label: sheet.offset, in: index)
       }
       (training, validation) = HeldOut.split(groups, oneIn: heldOut, name: \.name)
     } else {
-      let folders = try ClassFolders(
-        path: path, endings: ["png", "jpg", "jpeg"], noun: "images", heldOut: heldOut)
+      let folders = try ClassFolders(path: path, .images(badFiles), heldOut: heldOut)
+      folders.unused.sentences.forEach(onNote)
       classNames = folders.classNames
       let files = folders.training.map { (file: $0, isTraining: true) }
       let others = folders.validation.map { (file: $0, isTraining: false) }
@@ -96,44 +105,13 @@ public struct LabeledImages: Sendable {
       let read = try FileReader.read(
         files + others, badFiles: badFiles, onProblem: onProblem, onProgress: onProgress
       ) { entry throws(FileError) in
-        (example: try Self.example(of: entry.file, side: side), isTraining: entry.isTraining)
+        (example: try reader.example(of: entry.file), isTraining: entry.isTraining)
       }
       training = read.filter(\.isTraining).map(\.example)
       validation = read.filter { !$0.isTraining }.map(\.example)
     }
+    reader.notes.sentences(exif).forEach(onNote)
     try checkEveryClass(path)
-  }
-
-  /// The tiles of a sheet, resized to the set's size.
-  private static func examples(
-    of sheet: ImageSheets.Sheet, label: Int, in index: ImageSheets, side: Int
-  ) throws(FileError) -> [Example] {
-    var examples: [Example] = []
-    for tile in try index.tiles(sheet) {
-      let name = "\(sheet.name)/\(examples.count)"
-      examples.append(Example(label: label, name: name, pixels: try cropped(tile, side: side, sheet.file)))
-    }
-    return examples
-  }
-
-  /// The image in a file, resized to the set's size.
-  private static func example(of file: ClassFolders.File, side: Int) throws(FileError) -> Example {
-    let image: PixelImage
-    do {
-      image = try PixelImage.load(file.path)
-    } catch {
-      throw FileError(file.path, because: error)
-    }
-    return Example(label: file.label, name: file.name, pixels: try cropped(image, side: side, file.path))
-  }
-
-  private static func cropped(_ image: PixelImage, side: Int, _ path: String) throws(FileError) -> [UInt8] {
-    if image.width == side && image.height == side { return image.pixels }
-    do {
-      return try image.centerCrop(side).pixels
-    } catch {
-      throw FileError(path, because: error)
-    }
   }
 
   private static func checkMemory(_ count: Int, side: Int, _ path: String) throws(FileError) {

@@ -1,5 +1,6 @@
 // Writes images as cached tokens: one npz per image, in train/<class>/<name>.npz and likewise val/, as published.
-// Existing files that are complete are kept, so an interrupted run resumes where it stopped.
+// Existing files that hold the tokens of the same pixels by the same tokenizer are kept, so an interrupted run resumes
+// where it stopped; all others are written again.
 
 import Foundation
 import MVAR
@@ -17,52 +18,86 @@ public struct LatentCache<B: Backend> {
     self.device = device
   }
 
+  /// An image and its file.
+  private struct Entry {
+    let example: LabeledImages.Example
+    let path: String
+  }
+
   /// Writes all images of a data set.
   ///
   /// - Parameters:
   ///   - folder: where `train/` and, if images are held out, `val/` go; created if it does not exist.
   ///   - batch: how many images are encoded at once.
   ///   - onProgress: receives the number of images done and the total.
+  /// - Returns: what was found in the folder.
   /// - Throws: `FileError` when a folder or file cannot be written, or when two images would have the same file;
   ///   `NotANumberError` when the tokenizer's output is not finite.
+  @discardableResult
   public func write(
     _ images: LabeledImages, to folder: String, batch: Int = 16, onProgress: (Int, Int) -> Void = { _, _ in }
-  ) throws {
-    let parts = [("train", images.training), ("val", images.validation)]
-    let total = parts.reduce(0) { $0 + $1.1.count }
-    var (done, known): (Int, Set<String>) = (0, [])
-    for (part, examples) in parts where !examples.isEmpty {
-      let folders = examples.map { "\(folder)/\(part)/\(images.classNames[$0.label])" }
-      let paths = zip(folders, examples).map { folder, example in
-        let file = ((example.name as NSString).lastPathComponent as NSString).deletingPathExtension
-        return "\(folder)/\(file).npz"
+  ) throws -> LatentCacheCounts {
+    var known: Set<[UInt8]> = []
+    var parts: [[Entry]] = []
+    for (part, examples) in [("train", images.training), ("val", images.validation)] {
+      let entries = examples.map { example in
+        let className = images.classNames[example.label]
+        // The name is the class, a slash, and the path within the class.
+        let name = String(decoding: example.name.utf8.dropFirst(className.utf8.count + 1), as: UTF8.self)
+        let place = "\(folder)/\(part)/\(className)/\(PathName.prefix(of: name))"
+        return Entry(example: example, path: "\(place)\(PathName.withoutEnding(PathName.last(of: name))).npz")
       }
-      for path in paths where !known.insert(path).inserted {
-        throw FileError(path, "would be written twice: two images of the class differ in their ending only")
+      for entry in entries where !known.insert(Array(entry.path.utf8)).inserted {
+        throw FileError(entry.path, "would be written twice: two images of the class differ in their ending only")
       }
-      for start in stride(from: 0, to: examples.count, by: batch) {
-        let rows = (start..<min(start + batch, examples.count)).filter { !isWhole(paths[$0]) }
-        if !rows.isEmpty {
-          let plain = try encode(rows.map { examples[$0].pixels }, side: images.side, flipped: false)
-          let flipped = try encode(rows.map { examples[$0].pixels }, side: images.side, flipped: true)
-          for (place, row) in rows.enumerated() {
+      parts.append(entries)
+    }
+    let digest = try LatentOrigin.digest(of: tokenizer)
+    let total = known.count
+    var counts = LatentCacheCounts()
+    for entries in parts {
+      for start in stride(from: 0, to: entries.count, by: batch) {
+        let range = start..<min(start + batch, entries.count)
+        let waiting = try entries[range].compactMap { entry in
+          let origin = LatentOrigin(tokenizer: digest, pixels: entry.example.pixels, side: images.side)
+          return try isNeeded(entry.path, origin, &counts) ? (entry: entry, origin: origin) : nil
+        }
+        if !waiting.isEmpty {
+          let pixels = waiting.map(\.entry.example.pixels)
+          let plain = try encode(pixels, side: images.side, flipped: false)
+          let flipped = try encode(pixels, side: images.side, flipped: true)
+          for (place, (entry, origin)) in waiting.enumerated() {
             // Only now, so that a tokenizer that is refused leaves no empty folders.
-            try RunFolder.createFolder(folders[row])
-            try LatentFile(image: plain[place], flipped: flipped[place]).write(to: paths[row])
+            try RunFolder.createFolder(PathName.folder(of: entry.path))
+            try LatentFile(image: plain[place], flipped: flipped[place], origin: origin).write(to: entry.path)
           }
         }
-        done += min(start + batch, examples.count) - start
-        onProgress(done, total)
+        onProgress(counts.total, total)
       }
     }
+    for part in ["train", "val"] {
+      for path in LatentCacheCounts.files(in: "\(folder)/\(part)") where !known.contains(Array(path.utf8)) {
+        counts.strangers.append(path)
+      }
+    }
+    return counts
   }
 
-  private func isWhole(_ path: String) -> Bool {
-    let configuration = tokenizer.configuration
-    return
-      (try? LatentFile(
-        path: path, length: configuration.scaleList.length, codeWidth: configuration.codeWidth,
-        vocabulary: configuration.vocabulary)) != nil
+  /// Whether a file is missing, damaged, or of other pixels or another tokenizer.
+  private func isNeeded(_ path: String, _ origin: LatentOrigin, _ counts: inout LatentCacheCounts) throws -> Bool {
+    let sizes = tokenizer.configuration
+    guard ClassFolders.exists(path) else {
+      counts.added += 1
+      return true
+    }
+    let file = try? LatentFile(
+      path: path, length: sizes.scaleList.length, codeWidth: sizes.codeWidth, vocabulary: sizes.vocabulary)
+    if let file, file.origin == origin {
+      counts.kept += 1
+      return false
+    }
+    counts.replaced += 1
+    return true
   }
 
   private func encode(_ pixels: [[UInt8]], side: Int, flipped: Bool) throws -> [LatentFile.Moments] {
@@ -79,5 +114,37 @@ public struct LatentCache<B: Backend> {
         tokens: Array(batch.tokens[$0 * length..<($0 + 1) * length]), inputs: Array(inputs[$0 * each..<($0 + 1) * each])
       )
     }
+  }
+}
+
+/// What a cache found in its folder.
+public struct LatentCacheCounts: Sendable, Equatable {
+  /// Files that were not there.
+  public internal(set) var added = 0
+  /// Files that were right already.
+  public internal(set) var kept = 0
+  /// Files that were damaged, or held tokens of other pixels or of another tokenizer.
+  public internal(set) var replaced = 0
+  /// Files of tokens that belong to no image of the data set.
+  public internal(set) var strangers: [String] = []
+
+  var total: Int { added + kept + replaced }
+
+  /// All files of tokens in a folder and the folders in it; links are not followed.
+  static func files(in folder: String) -> [String] {
+    var (found, waiting): ([String], [String]) = ([], [folder])
+    while let next = waiting.popLast() {
+      for name in (try? FolderListing(next).names) ?? [] where !PathName.isHidden(name) {
+        let path = PathName.join(next, name)
+        var status = stat()
+        guard lstat(path, &status) == 0 else { continue }
+        if status.st_mode & S_IFMT == S_IFDIR {
+          waiting.append(path)
+        } else if PathName.ending(name) == "npz" {
+          found.append(path)
+        }
+      }
+    }
+    return found.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 }

@@ -1,6 +1,6 @@
 // The published cache of one image, an npz archive: its tokens `moments_gt` int64 [L], the transformer's inputs
 // `moments_x` float32 [L − 1, Z], and both again for the image flipped left to right (`…_flip`). It checks everything
-// that training relies on but cannot know whether the codes belong to the tokenizer in use.
+// that training relies on. Two more arrays, which other programs ignore, say what made the file (`LatentOrigin`).
 
 import MVARCheckpoints
 import MVARFiles
@@ -29,15 +29,19 @@ public struct LatentFile: Sendable, Equatable {
   public let image: Moments
   /// The image flipped left to right.
   public let flipped: Moments
+  /// What made the file; nil where it does not say, as the authors' files.
+  public let origin: LatentOrigin?
 
   /// The contents of a file to be written.
   ///
   /// - Parameters:
   ///   - image: the image as it is.
   ///   - flipped: the image flipped left to right.
-  public init(image: Moments, flipped: Moments) {
+  ///   - origin: what made them.
+  public init(image: Moments, flipped: Moments, origin: LatentOrigin? = nil) {
     self.image = image
     self.flipped = flipped
+    self.origin = origin
   }
 
   /// Reads a file.
@@ -53,6 +57,7 @@ public struct LatentFile: Sendable, Equatable {
     let file = try Self.open(path, length: length, codeWidth: codeWidth)
     image = try Self.moments(of: file, flip: false, vocabulary: vocabulary)
     flipped = try Self.moments(of: file, flip: true, vocabulary: vocabulary)
+    origin = try LatentOrigin(of: file)
   }
 
   /// Writes the file completely or not at all, with the arrays in the published order.
@@ -79,7 +84,7 @@ public struct LatentFile: Sendable, Equatable {
           ("moments_gt_flip", StoredTensor(flipped.tokens.map(Int.init), shape: [length])),
           ("moments_x", StoredTensor(image.inputs, shape: [length - 1, width])),
           ("moments_x_flip", StoredTensor(flipped.inputs, shape: [length - 1, width])),
-        ], to: path)
+        ] + (origin?.arrays() ?? []), to: path)
     } catch {
       throw FileError(path, because: error)
     }

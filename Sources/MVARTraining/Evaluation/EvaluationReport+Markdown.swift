@@ -76,9 +76,12 @@ extension EvaluationReport {
   private static func decibels(_ number: Double) -> String { String(format: "%.2f dB", number) }
   private static func distance(_ number: Double) -> String { String(format: "%.4f", number) }
 
-  /// A name escaped so that it cannot break the table.
+  /// A name escaped so that it cannot break the table or become markup.
   private static func cell(_ name: String) -> String {
-    printable(name).replacingOccurrences(of: "|", with: "\\|")
+    printable(name).unicodeScalars.reduce(into: "") { text, scalar in
+      if "\\|`<&*[]".unicodeScalars.contains(scalar) { text += "\\" }
+      text.unicodeScalars.append(scalar)
+    }
   }
 
   /// A table with its columns padded.

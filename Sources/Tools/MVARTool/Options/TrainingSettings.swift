@@ -33,6 +33,8 @@ extension DataOptions {
     let flip: Bool
     let neverFlip: [String]
     let shift: Int
+    /// Nil for images as they are stored, and in older checkpoints.
+    let exif: String?
 
     init(_ options: DataOptions) {
       heldOut = options.dataset.heldOut
@@ -40,6 +42,7 @@ extension DataOptions {
       flip = options.flip
       neverFlip = options.neverFlip.sorted()
       shift = options.shift
+      exif = options.dataset.photographs.exif == .ignore ? nil : options.dataset.photographs.exif.rawValue
     }
 
     init(_ texts: inout SettingTexts) throws {
@@ -49,6 +52,7 @@ extension DataOptions {
       let names = try texts.text("--never-flip")
       neverFlip = names.isEmpty ? [] : names.split(separator: ", ", omittingEmptySubsequences: false).map(String.init)
       shift = try texts.value("--shift")
+      exif = texts.textIfPresent("--exif")
     }
   }
 }

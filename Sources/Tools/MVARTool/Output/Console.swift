@@ -9,12 +9,19 @@ import MVARFiles
 
 /// Standard output and standard error.
 enum Console {
-  /// Writes a line of results.
+  /// Writes lines of results; what is not printable in them is escaped.
   ///
   /// - Throws: `Failure` when standard output cannot be written; `ExitCode` when its reader is gone.
-  static func print(_ line: String) throws {
+  static func print(_ text: String) throws { try printUnchanged(shown(text)) }
+
+  /// Writes JSON, whose strings have an escape of their own.
+  ///
+  /// - Throws: as ``print(_:)``.
+  static func print(json: String) throws { try printUnchanged(json) }
+
+  private static func printUnchanged(_ text: String) throws {
     do throws(SystemError) {
-      try write(line + "\n", to: STDOUT_FILENO)
+      try write(text + "\n", to: STDOUT_FILENO)
     } catch {
       // `mvar inspect … | head` is not an error.
       if error.code == EPIPE { throw ExitCode.failure }
@@ -22,9 +29,15 @@ enum Console {
     }
   }
 
-  /// Writes a line to standard error; there is nowhere to report a failure.
-  static func note(_ line: String) {
-    try? write(line + "\n", to: STDERR_FILENO)
+  /// Writes lines to standard error; what is not printable in them is escaped. There is nowhere to report a failure.
+  static func note(_ text: String) {
+    try? write(shown(text) + "\n", to: STDERR_FILENO)
+  }
+
+  /// Printable lines.
+  private static func shown(_ text: String) -> String {
+    text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false)
+      .map { printable(String($0)) }.joined(separator: "\n")
   }
 
   /// Replaces the terminal's current line.
@@ -37,7 +50,7 @@ enum Console {
     var text = sentence.split(whereSeparator: \.isNewline).map { $0.trimmingPrefix { $0 == " " } }
       .joined(separator: " ")
     while text.hasSuffix(".") { text.removeLast() }
-    note("mvar: \(printable(text))")
+    note("mvar: \(text)")
   }
 
   private static func write(_ text: String, to descriptor: Int32) throws(SystemError) {

@@ -8,6 +8,7 @@
 import ArgumentParser
 import Foundation
 import MVAR
+import MVARFiles
 import MVARMedia
 import MVARPipeline
 import MVARPlots
@@ -153,7 +154,8 @@ struct AttentionMap: EngineCommand {
     let examples = (0..<count).map { all[$0 * all.count / count] }
     let names =
       try ModelMetadata.classNames(of: CheckpointWeights(path: sources.model, .transformer)) ?? images.classNames
-    if images.classNames.count == configuration.classes, names == images.classNames {
+    let areSame = names.elementsEqual(images.classNames) { PathName.areSame($0, $1) }
+    if images.classNames.count == configuration.classes, areSame {
       return (examples, examples.map(\.label))
     }
     progress.finish()

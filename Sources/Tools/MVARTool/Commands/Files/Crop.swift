@@ -17,6 +17,8 @@ struct Crop: ParsableCommand {
   @Option(name: [.short, .long], parsing: .unconditional, help: "The image to write (.png).")
   var output: String
 
+  @OptionGroup var photographs: PhotographOptions
+
   func validate() throws {
     do {
       try ImageLimits.check(width: size, height: size, of: "--size \(size): the crop")
@@ -27,7 +29,7 @@ struct Crop: ParsableCommand {
 
   func run() throws {
     try OutputFile.check(output, endings: [".png"], keeping: [image])
-    try PixelImage.load(image).centerCrop(size).writePNG(to: output)
+    try photographs.load(image).centerCrop(size).writePNG(to: output)
     try Console.print(output)
   }
 }

@@ -29,7 +29,7 @@ struct Inspect: ParsableCommand {
 
   func run() throws {
     if try isImage() {
-      let image = try PixelImage.load(file)
+      let image = try ImageSize(path: file)
       try line("file", "\(file), \(try size())")
       try line("format", "image")
       try line("size", "\(image.width) × \(image.height) pixels")

@@ -61,7 +61,7 @@ struct CheckOptions: ParsableArguments {
   private func judge() throws {
     let engine = try engine.open()
     if alone {
-      for file in files { try Console.print(IsolatedCheck.line(try report(file, on: engine))) }
+      for file in files { try Console.print(json: IsolatedCheck.line(try report(file, on: engine))) }
       return
     }
     let inputs = files.flatMap { (try? goldenFiles($0)) ?? [$0] }

@@ -29,7 +29,7 @@ extension Golden {
       if let json {
         let document = JSONValue.object(["format": .integer(1), "operators": .array(operators.map(\.json))])
         try FileReplacement.write(Array((try document.text(pretty: true) + "\n").utf8), to: json)
-        return try Console.print(json)
+        return try Console.print(json: json)
       }
       for (place, one) in operators.enumerated() {
         if place > 0 { try Console.print("") }

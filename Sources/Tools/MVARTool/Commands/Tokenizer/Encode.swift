@@ -25,6 +25,7 @@ struct Encode: EngineCommand {
   @Option(name: [.short, .long], parsing: .unconditional, help: "The file (.npz), or the folder for several images.")
   var output: String
 
+  @OptionGroup var photographs: PhotographOptions
   @OptionGroup var tokenizer: TokenizerOptions
 
   var engine: EngineOptions { tokenizer.engine }
@@ -33,8 +34,9 @@ struct Encode: EngineCommand {
     let outputs = try self.outputs()
     let model: VQVAE<B> = try tokenizer.load([.encoder], on: device)
     let progress = Progress()
+    var notes = ImageNotes()
     for (index, path) in images.enumerated() {
-      let image = try PixelImage.load(path).centerCrop(model.configuration.imageSide)
+      let image = try photographs.load(path, &notes).centerCrop(model.configuration.imageSide)
       var arrays: [(name: String, tensor: StoredTensor)] = []
       for (suffix, flipped) in [("", false), ("_flip", true)] {
         progress.report("encoding image \(index + 1) of \(images.count)")
@@ -51,6 +53,7 @@ struct Encode: EngineCommand {
       try Console.print(outputs[index])
     }
     progress.finish()
+    photographs.tell(notes)
   }
 
   /// Where the tokens of each image go.

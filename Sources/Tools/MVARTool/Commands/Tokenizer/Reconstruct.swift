@@ -24,6 +24,7 @@ struct Reconstruct: EngineCommand {
   @Flag(help: "Show the original to the left of its reconstruction.")
   var sideBySide = false
 
+  @OptionGroup var photographs: PhotographOptions
   @OptionGroup var images: ImageOptions
   @OptionGroup var tokenizer: TokenizerOptions
 
@@ -34,7 +35,7 @@ struct Reconstruct: EngineCommand {
   }
 
   func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
-    let image = try PixelImage.load(image)
+    let image = try photographs.load(image)
     let model: VQVAE<B> = try tokenizer.load(.all, on: device)
     let original = try image.centerCrop(model.configuration.imageSide)
     var (encoding, decoding) = (Stopwatch(), Stopwatch())

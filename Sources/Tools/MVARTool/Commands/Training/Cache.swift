@@ -11,8 +11,8 @@ struct Cache: EngineCommand {
     abstract: "Encode a folder of images into cached tokens for training.",
     discussion: """
       Writes train/<class>/<image>.npz (and likewise val/, with the held-out images) with the tokens and \
-      inputs of each image and of its mirror image, in the published layout. A run that was interrupted resumes \
-      where it stopped.
+      inputs of each image and of its mirror image, in the published layout, and what made them. A run that was \
+      interrupted resumes where it stopped; images that changed, or tokens of another tokenizer, are encoded again.
 
         mvar cache --data Fixtures/emoji --tokenizer Fixtures/emoji/tokenizer.safetensors -o latents
         mvar train --data latents --cached --tokenizer Fixtures/emoji/tokenizer.safetensors -o run
@@ -44,12 +44,22 @@ struct Cache: EngineCommand {
     let model: VQVAE<B> = try tokenizer.load([.encoder], on: device)
     let progress = Progress()
     let images = try dataset.images(in: data, side: model.configuration.imageSide, progress)
-    try naming(tokenizer.tokenizer) {
+    let counts = try naming(tokenizer.tokenizer) {
       try LatentCache(model, on: device).write(images, to: output, batch: batch) { done, total in
         progress.report("encoding image \(done) of \(total)")
       }
     }
     progress.finish()
+    if counts.kept + counts.replaced > 0 {
+      Console.note(
+        "\(output): \(counts.kept) images were cached already, \(counts.replaced) again because their file was damaged "
+          + "or of another image or tokenizer, \(counts.added) for the first time")
+    }
+    if let first = counts.strangers.first {
+      Console.note(
+        "\(output): \(counts.strangers.count) cached images belong to no image of \(data), and a training would use "
+          + "them; the first is \(first)")
+    }
     try Console.print(output)
   }
 }

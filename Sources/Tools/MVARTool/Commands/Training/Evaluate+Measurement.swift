@@ -3,6 +3,7 @@
 
 import Foundation
 import MVAR
+import MVARFiles
 import MVARMedia
 import MVARTraining
 import TensorCore
@@ -128,7 +129,8 @@ extension Evaluate {
       throw Failure("\(path): was trained on \(classes) classes, and \(data) has \(images.classNames.count)")
     }
     if let names = try ModelMetadata.classNames(of: CheckpointWeights(path: path, .transformer)) {
-      for (label, name) in images.classNames.enumerated() where label >= names.count || names[label] != name {
+      for (label, name) in images.classNames.enumerated()
+      where label >= names.count || !PathName.areSame(names[label], name) {
         let other = label < names.count ? "\"\(names[label])\"" : "without a name"
         throw Failure("\(path): its class \(label) is \(other), and that of \(data) is \"\(name)\"")
       }

@@ -25,7 +25,9 @@ struct Train: EngineCommand {
   @Flag(help: "--data holds cached tokens (.npz), written by mvar cache.")
   var cached = false
 
-  @Option(parsing: .unconditional, help: "The tokenizer; with --cached, used only for its sizes and for sample images.")
+  @Option(
+    parsing: .unconditional,
+    help: "The tokenizer; with --cached, the one that made the tokens, for its sizes and for sample images.")
   var tokenizer: String
 
   @Option(parsing: .unconditional, help: "Start with the weights of this checkpoint, of MVAR or VAR.")
@@ -173,8 +175,9 @@ struct Train: EngineCommand {
       let latents = try CachedLatents(
         path: data.data, length: tokenizer.configuration.scaleList.length,
         codeWidth: tokenizer.configuration.codeWidth, vocabulary: tokenizer.configuration.vocabulary,
-        badFiles: data.dataset.badFiles, heldOut: data.dataset.heldOut,
-        onProblem: { Console.note("skipped \($0)") })
+        tokenizer: try LatentOrigin.digest(of: tokenizer), badFiles: data.dataset.badFiles,
+        heldOut: data.dataset.heldOut, onProblem: { Console.note("skipped \($0)") },
+        onNote: { Console.note("\(data.data): \($0)") })
       return DataSet(
         contents: .latents(latents), classNames: latents.classNames, labels: latents.training.map(\.label),
         heldOut: latents.validation.count,

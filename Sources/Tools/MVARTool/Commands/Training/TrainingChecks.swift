@@ -4,6 +4,7 @@
 import Foundation
 import MVAR
 import MVARFiles
+import MVARTraining
 
 /// Checks before a training.
 enum TrainingChecks {
@@ -11,11 +12,8 @@ enum TrainingChecks {
   /// class.
   static func apart(_ output: String, from data: String) throws {
     guard let root = resolved(data), let place = resolved(output) else { return }
-    func has(_ name: String) -> Bool { access("\(root)/\(name)", F_OK) == 0 }
-    let read = has("index.json") ? [] : has("train") ? ["\(root)/train/", "\(root)/val/"] : ["\(root)/"]
-    guard
-      "\(place)/".utf8.elementsEqual("\(root)/".utf8)
-        || read.contains(where: { "\(place)/".utf8.starts(with: $0.utf8) })
+    let read = ClassFolders.readFolders(of: root)
+    guard PathName.areSame(place, root) || read.contains(where: { "\(place)/".utf8.starts(with: "\($0)/".utf8) })
     else { return }
     throw Failure(
       "\(output): lies in the folder of the data, where results would be taken for data; choose another folder")

@@ -82,7 +82,7 @@ struct Compare: ParsableCommand {
         source: try modelSource(model, option: "--model"), hints: try hints.hints(), batch: try batches()[0],
         options: try sampling.options())
       let line = try JSONEncoder().encode(try engine.run(task))
-      try Console.print(String(decoding: line, as: UTF8.self))
+      try Console.print(json: String(decoding: line, as: UTF8.self))
       return
     }
     _ = try engine.open()

@@ -33,10 +33,16 @@ extension PixelImage {
         return result
       }
       guard Int(size) > capacity else {
-        throw FileError("the image", "cannot be compressed as PNG: \(PNGReader.message(of: image))")
+        throw FileError("the image", "cannot be compressed as PNG: \(Self.message(of: image))")
       }
       capacity = Int(size)
     }
+  }
+
+  /// libpng's error message.
+  private static func message(of image: png_image) -> String {
+    let text = withUnsafeBytes(of: image.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    return text.isEmpty ? "libpng gives no reason" : text
   }
 
   /// Writes the image as a PNG file: whole, or not at all. An existing file is replaced only after success.
