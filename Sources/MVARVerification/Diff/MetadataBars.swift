@@ -31,7 +31,7 @@ struct MetadataBars: Sendable {
     var description: String { "its bar in the metadata is none" }
   }
 
-  private var bars: [String: Entry] = [:]
+  private var bars: [ExactText: Entry] = [:]
 
   /// No bars.
   init() {}
@@ -46,15 +46,15 @@ struct MetadataBars: Sendable {
       return value
     }
     for (name, operation) in try decode("ops", [String: Case].self) ?? [:] {
-      for (tensor, bar) in operation.bars ?? [:] { bars["\(name).\(tensor)"] = bar }
+      for (tensor, bar) in operation.bars ?? [:] { bars[ExactText("\(name).\(tensor)")] = bar }
     }
-    for (tensor, bar) in try decode("bars", [String: Entry].self) ?? [:] { bars[tensor] = bar }
+    for (tensor, bar) in try decode("bars", [String: Entry].self) ?? [:] { bars[ExactText(tensor)] = bar }
   }
 
   /// The bar of a tensor; nil if the file states none.
   subscript(name: String) -> Bar? {
     get throws {
-      guard let entry = bars[name] else { return nil }
+      guard let entry = bars[ExactText(name)] else { return nil }
       guard let bar = entry.bar else { throw Unusable() }
       return bar
     }

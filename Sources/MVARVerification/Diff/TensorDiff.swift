@@ -33,9 +33,9 @@ public struct TensorDiff: Sendable {
     let metadata = try self.expected.goldenMetadata()
     bars = try MetadataBars(metadata, of: expected)
     let order = try Self.order(metadata, expected) ?? Self.order(self.found.goldenMetadata(), found) ?? []
-    var known: Set<String> = [Checkpoint.metadataMember]
+    var known: Set<ExactText> = [ExactText(Checkpoint.metadataMember)]
     names = (order + self.expected.tensors.map(\.name) + self.found.tensors.map(\.name)).filter {
-      known.insert($0).inserted
+      known.insert(ExactText($0)).inserted
     }
   }
 

@@ -7,6 +7,7 @@
 import ArgumentParser
 import Foundation
 import MVAR
+import MVARCheckpoints
 
 /// The command `mvar`.
 package struct MVARTool: ParsableCommand {
@@ -46,6 +47,7 @@ package struct MVARTool: ParsableCommand {
     signal(SIGPIPE, SIG_IGN)
     signal(SIGXFSZ, SIG_IGN)
     ChildProcess.endWithParent()
+    MappedFileFaults.install(program: "mvar")
     do {
       var command = try parseAsRoot(Array(CommandLine.arguments.dropFirst(1 + words.count)))
       try command.run()
