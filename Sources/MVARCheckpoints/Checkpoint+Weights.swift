@@ -138,8 +138,10 @@ extension Checkpoint {
   private func strip(_ prefix: String, _ set: Weights) -> Weights? {
     let prefix = prefix.hasSuffix(".") ? prefix : "\(prefix)."
     // A set that was found by its mark has its names already without what precedes the mark.
-    let parts = set.place.prefix.text
-    if parts.isExactly(prefix) || parts.startsExactly(with: prefix) || parts.endsExactly(with: ".\(prefix)") {
+    let parts = isTorch ? set.place.prefix.text : "\(set.prefix)."
+    if set.place.prefix.text.startsExactly(with: prefix) || parts.isExactly(prefix) || parts.startsExactly(with: prefix)
+      || parts.endsExactly(with: ".\(prefix)")
+    {
       return set
     }
     var result = Weights(prefix: set.prefix, place: set.place)
@@ -265,7 +267,9 @@ extension Checkpoint {
 
   /// What the file holds instead, for an error.
   private var contents: String {
-    let objects = skipped.prefix(3).map { "\"\(excerpt($0.name, limit: 80))\" is \($0.object.reason)" }
+    let objects = skipped.prefix(3).map { name, object in
+      (name.isEmpty ? "the whole" : "\"\(excerpt(name, limit: 80))\"") + " is \(object.reason)"
+    }
     let more = skipped.isEmpty ? "" : "; " + objects.joined(separator: ", ")
     if tensors.isEmpty { return "it holds no tensors at all\(more)" }
     let names = tensors.prefix(5).map { "\"\(excerpt($0.name, limit: 80))\"" }.joined(separator: ", ")

@@ -44,7 +44,8 @@ public struct CheckpointWeights: Sendable {
     tensors = found.tensors
     skipped = found.skipped
     indices = Dictionary(
-      found.tensors.enumerated().map { (ExactText($0.element.name), $0.offset) }, uniquingKeysWith: { first, _ in first })
+      found.tensors.enumerated().map { (ExactText($0.element.name), $0.offset) },
+      uniquingKeysWith: { first, _ in first })
     metadata = checkpoint.metadata
   }
 

@@ -74,11 +74,11 @@ package struct EncodedBytes: Sendable {
     do {
       try Zlib.inflate(source, outputCount: count) { piece in
         bytes.append(contentsOf: piece.prefix(length - bytes.count))
-        if bytes.count == length { throw Enough() }
+        if bytes.count == length, length < count { throw Enough() }
       }
     } catch is Enough {
-    } catch let error as FileError where !subject.isEmpty {
-      throw FileError("\(subject): \(error.reason)")
+    } catch let error as FileError where error.path == nil {
+      throw FileError(source.path, subject.isEmpty ? error.reason : "\(subject): \(error.reason)")
     }
     return bytes
   }

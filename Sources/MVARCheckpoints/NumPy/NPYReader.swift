@@ -70,10 +70,9 @@ enum NPYReader {
       throw FileError("holds Python objects (type \(shown)), which are never unpickled")
     }
     let code = descriptor.drop { "<>|=".contains($0) }
-    if let kind = ["c": "complex numbers", "U": "text", "S": "text", "M": "dates", "m": "durations"][code.prefix(1)] {
-      throw FileError("holds \(kind) (type \(shown)), which are not supported")
-    }
-    throw FileError("holds elements of the unsupported NumPy type \(shown)")
+    let kinds = ["c": "complex numbers", "U": "text", "S": "text", "M": "dates", "m": "durations"]
+    let kind = kinds[String(code.prefix(1))].map { " (\($0))" } ?? ""
+    throw FileError("holds elements of the unsupported NumPy type \(shown)\(kind)")
   }
 }
 

@@ -22,7 +22,7 @@ enum NPZReader {
       let contents = try archive.contents(entry)
       do {
         return (String(entry.name.dropLast(".npy".count)), try NPYReader.read(contents))
-      } catch let error as FileError {
+      } catch let error as FileError where error.path == nil {
         throw FileError("array \"\(excerpt(entry.name))\": \(error.reason)")
       }
     }

@@ -265,7 +265,8 @@ struct PickleMachine {
       let module = try cursor.readLine()
       let name = try cursor.readLine()
       _ = try popToMark()
-      try push(skip(self.name(of: makeGlobal(module: module, name: name))))
+      let type = try makeGlobal(module: module, name: name)
+      try push(skip(self.name(of: type)))
     case UInt8(ascii: "o"):
       guard let type = try popToMark().first else { throw FileError("the pickle makes an object of no class") }
       try push(skip(name(of: type)))

@@ -124,6 +124,6 @@ public struct SkippedObject: Sendable {
 
   /// Why it is not read, in words that follow its own name and `is`.
   public var reason: String {
-    isTensor ? "\(name), which is not supported" : "made by \(name), which is never executed"
+    isTensor ? "\(excerpt(name)), which is not supported" : "made by \(excerpt(name)), which is never executed"
   }
 }

@@ -15,8 +15,12 @@ enum TorchLegacy {
   /// - Throws: `FileError`, also for a pickle that is not a PyTorch file.
   static func read(_ file: ByteRegion) throws -> PickleValue {
     var cursor = ByteCursor(file, subject: "pickle")
-    guard case .bigInteger(magic) = try tree(&cursor) else {
-      throw FileError("is a Python pickle but not a PyTorch checkpoint")
+    var start = PickleMachine(file)
+    let item = try start.run(&cursor)
+    guard case .bigInteger(let slice) = item, try start.bytes(in: slice) == magic else {
+      var what = ""
+      if case .skipped(let index) = item { what = ": it is \(start.skipped[Int(index)].reason)" }
+      throw FileError("is a Python pickle but not a PyTorch checkpoint\(what)")
     }
     guard case .int(1001) = try tree(&cursor) else {
       throw FileError("has a version of PyTorch's old format that is not supported")

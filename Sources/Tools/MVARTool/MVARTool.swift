@@ -48,6 +48,10 @@ package struct MVARTool: ParsableCommand {
     signal(SIGXFSZ, SIG_IGN)
     ChildProcess.endWithParent()
     MappedFileFaults.install(program: "mvar")
+    // For tests of how much memory files take, whatever becomes of them.
+    if ProcessInfo.processInfo.environment["MVAR_REPORT_PEAK"] != nil {
+      atexit { Console.note("peak \(Memory.peak) bytes") }
+    }
     do {
       var command = try parseAsRoot(Array(CommandLine.arguments.dropFirst(1 + words.count)))
       try command.run()

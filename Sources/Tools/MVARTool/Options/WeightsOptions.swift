@@ -48,7 +48,8 @@ struct TokenizerWeightsOptions: ParsableArguments {
 }
 
 extension WeightsChoice {
-  fileprivate static func of(_ name: (option: String, value: String?), _ prefix: (option: String, value: String?)) throws
+  fileprivate static func of(_ name: (option: String, value: String?), _ prefix: (option: String, value: String?))
+    throws
     -> WeightsChoice
   {
     for (option, value) in [name, prefix] where value?.isEmpty == true {

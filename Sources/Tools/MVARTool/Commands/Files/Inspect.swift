@@ -47,7 +47,7 @@ struct Inspect: ParsableCommand {
       try line("metadata", "\(key): \(value.count > 100 ? "\(value.prefix(100))…" : value)")
     }
     if checkpoint.format != .npy, checkpoint.format != .npz { try describeWeights(checkpoint) }
-    try list("skipped", checkpoint.skipped.map { "\($0.name.isEmpty ? "the file" : $0.name) is \($0.object.reason)" })
+    try list("skipped", checkpoint.skipped.map { "\($0.name.isEmpty ? "the whole" : $0.name) is \($0.object.reason)" })
     if tensors {
       try Table.print(
         [["name", "shape", "type", "bytes"]]

@@ -244,7 +244,8 @@ struct Sample: EngineCommand {
     hints.sides = hints.sides ?? transformer.configuration.scaleList.sides
     let tokenizerSource = try modelSource(
       sources.tokenizer ?? sources.transformer, option: "--tokenizer", tokenizerWeights.choice())
-    if sources.tokenizer == nil, case .file(let path, _) = source, try !CheckpointWeights.exist(of: .tokenizer, in: path)
+    if sources.tokenizer == nil, case .file(let path, _) = source,
+      try !CheckpointWeights.exist(of: .tokenizer, in: path)
     {
       throw Failure("\(path): holds no tokenizer; name one with --tokenizer")
     }
