@@ -14,8 +14,11 @@ struct GoldenTensors: Sendable {
   private let checkpoint: Checkpoint
   private let lookups = Lookups()
 
-  /// - Throws: `FileError` if its metadata cannot be used.
+  /// - Throws: `FileError` if its metadata cannot be used, or a tensor is of a kind that is not supported.
   init(_ checkpoint: Checkpoint) throws {
+    if let (name, object) = checkpoint.skipped.first(where: \.object.isTensor) {
+      throw FileError(checkpoint.path, "the tensor \(name) is \(object.reason)")
+    }
     self.checkpoint = checkpoint
     metadata = try checkpoint.goldenMetadata()
     tensors = checkpoint.tensors.filter { !$0.name.isExactly(Checkpoint.metadataMember) }

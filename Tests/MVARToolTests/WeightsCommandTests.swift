@@ -52,6 +52,9 @@ struct WeightsCommandTests {
       }
       let empty = try Tool.run(Tool.sample(["--weights", "", "-o", "a.png"]), in: folder)
       #expect(empty.code == 64 && empty.errors.hasPrefix("mvar: --weights is empty"))
+      let train = try Tool.run(
+        ["train", "--data", ".", "--tokenizer", "t.pth", "-o", "r", "--weights", "a"], in: folder)
+      #expect(train.code == 64 && train.errors.contains("choose from the file of --init, which is not given"))
       let seeded = try Tool.run(["flops", "--model", "seeded:d16", "--weights", "ema"], in: folder)
       #expect(seeded.code == 64 && seeded.errors.contains("seeded:d16 holds no sets of weights"), "\(seeded.errors)")
     }
@@ -156,6 +159,31 @@ struct WeightsCommandTests {
       #expect(try Checkpoint.open("\(folder)/out.safetensors")["head.bias"]?.floats()[3].isNaN == true)
       // The training mask is infinite by design.
       #expect(!(try succeed(["inspect", Tool.model] + Tool.hints, in: folder)).output.contains("not finite"))
+    }
+  }
+
+  @Test("golden diff tells names by their bytes, and does not judge tensors that cannot be read")
+  func differences() throws {
+    try withTemporaryFolder { folder in
+      func write(_ values: [(String, Float)], _ file: String) throws {
+        try SafetensorsWriter.write(
+          values.map { ($0.0, try StoredTensor([$0.1], shape: [1])) }, to: "\(folder)/\(file)")
+      }
+      try write([("\u{e9}", 1), ("e\u{301}", 2)], "a.safetensors")
+      try write([("e\u{301}", 3), ("\u{e9}", 1)], "b.safetensors")
+      let result = try Tool.run(["golden", "diff", "a.safetensors", "b.safetensors"], in: folder)
+      #expect(result.code == 1 && result.output.contains("1 passed, 1 failed"), "\(result.output)")
+      try write([("\u{e9}", 1)], "c.safetensors")
+      let missing = try Tool.run(["golden", "diff", "a.safetensors", "c.safetensors"], in: folder)
+      #expect(missing.code == 1 && missing.output.contains("missing: c.safetensors has no such tensor"))
+
+      var bytes = [UInt8](try Data(contentsOf: URL(filePath: "\(folder)/a.safetensors")))
+      let place = try #require(Data(bytes).range(of: Data("\"F32\"".utf8)))
+      bytes.replaceSubrange(place, with: Array("\"C64\"".utf8))
+      try BadFiles.write(bytes, "\(folder)/complex.safetensors")
+      let unread = try Tool.run(["golden", "diff", "a.safetensors", "complex.safetensors"], in: folder)
+      #expect(unread.code == 2, "\(unread.output)")
+      #expect(unread.output.contains("complex.safetensors: it is a tensor of type C64, which is not supported"))
     }
   }
 

@@ -14,7 +14,10 @@ extension Checkpoint {
   /// - Throws: `FileError` if the member is no JSON object from text to text.
   package func goldenMetadata() throws -> [String: String] {
     guard metadata.isEmpty, let stored = self[Self.metadataMember] else { return metadata }
-    let bytes = try stored.integers().compactMap { UInt8(exactly: $0) }
+    var bytes: [UInt8] = []
+    if stored.scalarType.byteWidth == 1, stored.count <= FileLimits.headerBytes {
+      try stored.forEachPiece { bytes.append(contentsOf: $0) }
+    }
     guard bytes.count == stored.count,
       let metadata = try? JSONDecoder().decode([String: String].self, from: Data(bytes))
     else {

@@ -81,8 +81,8 @@ struct Compare: ParsableCommand {
     if alone {
       let engine = try engine.open()
       let task = ComparisonTask(
-        source: try modelSource(model, option: "--model", weights.choice()), hints: try hints.hints(), batch: try batches()[0],
-        options: try sampling.options())
+        source: try modelSource(model, option: "--model", weights.choice()), hints: try hints.hints(),
+        batch: try batches()[0], options: try sampling.options())
       let line = try JSONEncoder().encode(try engine.run(task))
       try Console.print(String(decoding: line, as: UTF8.self))
       return
