@@ -13,7 +13,7 @@ struct JSONOutputTests {
   @discardableResult
   private func strict(_ text: String, _ name: String) -> StrictJSON? {
     do {
-      return try StrictJSON(parsing: Array(text.utf8), subject: name, fractions: true)
+      return try StrictJSON(parsing: ByteRegion(Array(text.utf8)), subject: name, fractions: true)
     } catch {
       Issue.record("\(name): \(error): \(text.prefix(300))")
       return nil
@@ -100,7 +100,7 @@ struct JSONOutputTests {
   @Test("the strict parser refuses what it should")
   func parser() {
     func accepts(_ text: String) -> Bool {
-      (try? StrictJSON(parsing: Array(text.utf8), subject: "it", fractions: true)) != nil
+      (try? StrictJSON(parsing: ByteRegion(Array(text.utf8)), subject: "it", fractions: true)) != nil
     }
     for text in ["0", "-0.5", "1e9", "1E-3", "1.25e+2", "18446744073709551615", "[1,{\"a\":null}]", "\"\\u00e9\""] {
       #expect(accepts(text), "\(text)")

@@ -153,7 +153,8 @@ public struct StoredSettings: Hashable, Sendable {
   private func texts<Settings: RunSettings>(of type: Settings.Type) throws -> (texts: [String: String], version: Int) {
     let members: [StrictJSON.Member]
     do {
-      members = try StrictJSON(parsing: Array(text.utf8), subject: "their text", fractions: true).members ?? []
+      members =
+        try StrictJSON(parsing: ByteRegion(Array(text.utf8)), subject: "their text", fractions: true).members ?? []
     } catch let error as FileError {
       throw SettingsError(description: "holds settings that cannot be read: \(error.reason)")
     }

@@ -14,7 +14,10 @@ extension Checkpoint {
   /// - Throws: `FileError` if the member is no JSON object from text to text with distinct keys.
   package func goldenMetadata() throws -> [String: String] {
     guard metadata.isEmpty, let stored = self[Self.metadataMember] else { return metadata }
-    let bytes = try stored.integers().compactMap { UInt8(exactly: $0) }
+    var bytes: [UInt8] = []
+    if stored.scalarType.byteWidth == 1, stored.count <= FileLimits.headerBytes {
+      try stored.forEachPiece { bytes.append(contentsOf: $0) }
+    }
     guard bytes.count == stored.count,
       let metadata = try? JSONDecoder.decodeDistinct([String: String].self, from: Data(bytes))
     else {
@@ -31,7 +34,7 @@ struct MetadataBars: Sendable {
     var description: String { "its bar in the metadata is none" }
   }
 
-  private var bars: [String: Entry] = [:]
+  private var bars: [ExactText: Entry] = [:]
   /// Cases whose bars are no dictionary.
   private var unusable: [String] = []
 
@@ -51,16 +54,16 @@ struct MetadataBars: Sendable {
       }
     }
     for (name, operation) in try decode("ops", [String: Case].self) ?? [:] {
-      for (tensor, bar) in operation.bars { bars["\(name).\(tensor)"] = bar }
+      for (tensor, bar) in operation.bars { bars[ExactText("\(name).\(tensor)")] = bar }
       if !operation.isUsable { unusable.append("\(name).") }
     }
-    for (tensor, bar) in try decode("bars", [String: Entry].self) ?? [:] { bars[tensor] = bar }
+    for (tensor, bar) in try decode("bars", [String: Entry].self) ?? [:] { bars[ExactText(tensor)] = bar }
   }
 
   /// The bar of a tensor; nil if the file states none.
   subscript(name: String) -> Bar? {
     get throws {
-      guard let entry = bars[name] else {
+      guard let entry = bars[ExactText(name)] else {
         if unusable.contains(where: name.hasPrefix) { throw Unusable() }
         return nil
       }

@@ -7,6 +7,7 @@
 import ArgumentParser
 import Foundation
 import MVAR
+import MVARCheckpoints
 import MVARFiles
 
 /// The command `mvar`.
@@ -45,6 +46,11 @@ package struct MVARTool: ParsableCommand {
     ChildProcess.leadingWords.withLock { $0 = words }
     let arguments = prepareProcess()
     ChildProcess.endWithParent()
+    MappedFileFaults.install(program: "mvar")
+    // For tests of how much memory files take, whatever becomes of them.
+    if ProcessInfo.processInfo.environment["MVAR_REPORT_PEAK"] != nil {
+      atexit { Console.note("peak \(Memory.peak) bytes") }
+    }
     do {
       var command = try parseAsRoot(Array(arguments.dropFirst(1 + words.count)))
       try command.run()
