@@ -62,9 +62,9 @@ struct GoldenFile {
   func metadata<Value: Decodable>(_ key: String, as type: Value.Type) throws -> Value {
     guard let text = checkpoint.metadata[key] else { throw GoldenError(path, "has no `\(key)` in its metadata") }
     do {
-      return try JSONDecoder.decodeDistinct(type, from: Data(text.utf8))
-    } catch let error as RepeatedKeyError {
-      throw GoldenError(path, "`\(key)` in its metadata \(error)")
+      return try Value(strictly: Array(text.utf8), subject: "`\(key)` in its metadata")
+    } catch let error as FileError {
+      throw GoldenError(path, error.reason)
     } catch {
       throw GoldenError(path, "`\(key)` in its metadata is not what its kind needs")
     }

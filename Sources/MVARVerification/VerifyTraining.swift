@@ -65,9 +65,9 @@ extension Verifier {
   func verifySchedules(_ path: String, _ data: Data) throws -> ComparisonReport {
     let schedules: [GoldenSchedule]
     do {
-      schedules = try JSONDecoder.decodeDistinct([GoldenSchedule].self, from: data)
-    } catch let error as RepeatedKeyError {
-      throw GoldenError(path, "\(error)")
+      schedules = try [GoldenSchedule](strictly: [UInt8](data), subject: "it")
+    } catch let error as FileError {
+      throw GoldenError(path, error.reason)
     } catch {
       throw GoldenError(path, "is no list of crops or of schedules")
     }

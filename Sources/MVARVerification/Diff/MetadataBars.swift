@@ -19,7 +19,7 @@ extension Checkpoint {
       try stored.forEachPiece { bytes.append(contentsOf: $0) }
     }
     guard bytes.count == stored.count,
-      let metadata = try? JSONDecoder.decodeDistinct([String: String].self, from: Data(bytes))
+      let metadata = try? [String: String](strictly: bytes, subject: "it")
     else {
       throw FileError(path, "its \(Self.metadataMember) is no JSON object from text to text with distinct keys")
     }
@@ -46,9 +46,9 @@ struct MetadataBars: Sendable {
     func decode<Value: Decodable>(_ key: String, _ type: Value.Type) throws -> Value? {
       guard let text = metadata[key] else { return nil }
       do {
-        return try JSONDecoder.decodeDistinct(type, from: Data(text.utf8))
-      } catch let error as RepeatedKeyError {
-        throw FileError(path, "`\(key)` in its metadata \(error)")
+        return try Value(strictly: Array(text.utf8), subject: "`\(key)` in its metadata")
+      } catch let error as FileError {
+        throw FileError(path, error.reason)
       } catch {
         throw FileError(path, "`\(key)` in its metadata is not what bars are read from")
       }
