@@ -99,15 +99,11 @@ struct CheckOptions: ParsableArguments {
       return [path]
     }
     let folder = PathName.trimmed(path)
-    let names: [String]
-    do {
-      names = try FileManager.default.contentsOfDirectory(atPath: path).sorted()
-    } catch {
-      throw FileError(path, "the folder cannot be read")
-    }
+    let listing = try FolderListing(path)
+    if let name = listing.otherNames.first { throw FileError(path, "holds the name \(name), which is not UTF-8") }
     let lists = ["schedules.json", "photos/crops.json"]
     let found =
-      names.filter { $0.hasSuffix(".safetensors") }
+      listing.names.filter { $0.hasSuffix(".safetensors") }
       + lists.filter { FileManager.default.fileExists(atPath: "\(folder)/\($0)") }
     guard !found.isEmpty else { throw FileError(path, "the folder holds no golden files (*.safetensors)") }
     return found.map { "\(folder)/\($0)" }
