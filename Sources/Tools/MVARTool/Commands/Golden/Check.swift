@@ -103,15 +103,11 @@ struct CheckOptions: ParsableArguments {
       return [path]
     }
     let folder = PathName.trimmed(path)
-    let names: [String]
-    do {
-      names = try FileManager.default.contentsOfDirectory(atPath: path).sorted()
-    } catch {
-      throw FileError(path, "the folder cannot be read")
-    }
+    let listing = try FolderListing(path)
+    if let name = listing.otherNames.first { throw FileError(path, "holds the name \(name), which is not UTF-8") }
     let lists = ["schedules.json", "photos/crops.json"]
     let found =
-      names.filter { name in GoldenFormat.endings.contains { name.lowercased().hasSuffix($0) } }
+      listing.names.filter { name in GoldenFormat.endings.contains { name.lowercased().hasSuffix($0) } }
       + lists.filter { FileManager.default.fileExists(atPath: "\(folder)/\($0)") }
     guard !found.isEmpty else { throw FileError(path, "the folder holds no golden files (*.safetensors, *.npz)") }
     return found.map { "\(folder)/\($0)" }
