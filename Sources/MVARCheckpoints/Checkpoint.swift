@@ -27,27 +27,32 @@ public struct Checkpoint: Sendable {
   public let format: Format
   /// The metadata of a safetensors file; empty for other formats.
   public let metadata: [String: String]
+  /// The metadata in file order, with every key whose bytes differ.
+  package let metadataEntries: [(key: String, value: String)]
   /// The object tree of a PyTorch file; for other formats a dictionary of the tensors.
   public let root: PickleValue
   /// All tensors in file order; the keys and positions that lead to a nested one are joined by periods.
   public let tensors: [(name: String, tensor: StoredTensor)]
+  /// What is not read, in file order: objects of classes without a meaning here, and tensors of unsupported kinds.
+  public let skipped: [(name: String, object: SkippedObject)]
 
   /// The keys that lead to each tensor.
   package let paths: [[String]]
-  private let indices: [String: Int]
+  /// The keys that lead to each skipped object.
+  package let skippedPaths: [[String]]
+  private let indices: [ExactText: Int]
 
   /// Opens a checkpoint.
   ///
   /// - Parameter path: a safetensors, PyTorch (`.pth`, `.pt`, `.bin`), npy or npz file, whatever its name.
-  /// - Throws: `FileError` with one sentence if the file cannot be read, is not a checkpoint, is damaged, or requires
-  ///   anything but plain values and tensors.
+  /// - Throws: `FileError` with one sentence if the file cannot be read, is not a checkpoint, or is damaged.
   public static func open(_ path: String) throws -> Checkpoint {
     let file = try MappedFile(path: path)
     return try attributing(to: path) { try Checkpoint(path: path, file: ByteRegion(file)) }
   }
 
   private init(path: String, file: ByteRegion) throws {
-    let start = file.slice(at: 0, count: min(file.count, 4))?.bytes ?? []
+    let start = (0..<4).compactMap { file[$0] }
     if start == [0x50, 0x4b, 3, 4] || start == [0x50, 0x4b, 5, 6] {
       let archive = try ZipArchive(file)
       if TorchZip.matches(archive) {
@@ -61,8 +66,10 @@ public struct Checkpoint: Sendable {
       try self.init(path: path, format: .npy, tensors: [("array", try NPYReader.read(file))])
     } else if SafetensorsReader.matches(file) {
       // Before pickles: the length of a header may begin with the bytes that a pickle begins with.
-      let (tensors, metadata) = try SafetensorsReader.read(file)
-      try self.init(path: path, format: .safetensors, tensors: tensors, metadata: metadata)
+      let contents = try SafetensorsReader.read(file)
+      try self.init(
+        path: path, format: .safetensors, tensors: contents.tensors, skipped: contents.skipped,
+        metadata: contents.metadata)
     } else if file.count > 2, start[0] == 0x80, start[1] <= 5 {
       try self.init(path: path, format: .torchLegacy, root: try TorchLegacy.read(file))
     } else {
@@ -71,41 +78,49 @@ public struct Checkpoint: Sendable {
   }
 
   private init(path: String, format: Format, root: PickleValue) throws {
-    try self.init(path: path, format: format, root: root, leaves: try PickleTree.leaves(of: root), metadata: [:])
+    try self.init(path: path, format: format, root: root, leaves: try PickleTree.leaves(of: root), metadata: [])
   }
 
   private init(
-    path: String, format: Format, tensors: [(String, StoredTensor)], metadata: [String: String] = [:]
+    path: String, format: Format, tensors: [(String, StoredTensor)], skipped: [(String, SkippedObject)] = [],
+    metadata: [(key: String, value: String)] = []
   ) throws {
     try self.init(
       path: path, format: format,
       root: .dictionary(tensors.map { (key: .string($0.0), value: .tensor($0.1)) }),
-      leaves: tensors.map { (path: [$0.0], tensor: $0.1) }, metadata: metadata)
+      leaves: PickleTree.Leaves(
+        tensors: tensors.map { PickleTree.Leaf(path: [$0.0], value: $0.1) },
+        skipped: skipped.map { PickleTree.Leaf(path: [$0.0], value: $0.1) }),
+      metadata: metadata)
   }
 
   private init(
-    path: String, format: Format, root: PickleValue, leaves: [PickleTree.Leaf], metadata: [String: String]
+    path: String, format: Format, root: PickleValue, leaves: PickleTree.Leaves,
+    metadata: [(key: String, value: String)]
   ) throws {
-    var indices: [String: Int] = [:]
+    var indices: [ExactText: Int] = [:]
     var tensors: [(name: String, tensor: StoredTensor)] = []
-    for leaf in leaves {
+    for leaf in leaves.tensors {
       let name = leaf.path.joined(separator: ".")
-      guard indices.updateValue(tensors.count, forKey: name) == nil else {
+      guard indices.updateValue(tensors.count, forKey: ExactText(name)) == nil else {
         throw FileError("two tensors have the name \"\(excerpt(name))\"")
       }
-      tensors.append((name, leaf.tensor))
+      tensors.append((name, leaf.value))
     }
     self.path = path
     self.format = format
-    self.metadata = metadata
+    self.metadata = Dictionary(metadata.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
+    self.metadataEntries = metadata
     self.root = root
     self.tensors = tensors
-    self.paths = leaves.map(\.path)
+    self.paths = leaves.tensors.map(\.path)
+    self.skipped = leaves.skipped.map { ($0.path.joined(separator: "."), $0.value) }
+    self.skippedPaths = leaves.skipped.map(\.path)
     self.indices = indices
   }
 
   /// The tensor with a name, if there is one.
   public subscript(name: String) -> StoredTensor? {
-    indices[name].map { tensors[$0].tensor }
+    indices[ExactText(name)].map { tensors[$0].tensor }
   }
 }

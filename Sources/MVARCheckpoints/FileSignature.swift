@@ -32,10 +32,11 @@ enum FileSignature {
   /// A sentence about a file whose format is not known.
   static func describe(_ file: ByteRegion) -> String {
     if file.count == 0 { return "is empty" }
-    for (offset, bytes, name) in signatures where file.slice(at: offset, count: bytes.count)?.bytes == bytes {
+    for (offset, bytes, name) in signatures
+    where bytes.indices.allSatisfy({ file[offset + $0] == bytes[$0] }) {
       return "is \(name), not a checkpoint"
     }
-    let start = file.slice(at: 0, count: min(file.count, 64))?.bytes ?? []
+    let start = (0..<64).compactMap { file[$0] }
     if start.allSatisfy({ $0 == 0 }) { return "is not a checkpoint: it begins with zeros only" }
     if start.allSatisfy({ (0x20..<0x7f).contains($0) || (0x09...0x0d).contains($0) }) {
       return

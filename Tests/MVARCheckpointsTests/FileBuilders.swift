@@ -68,6 +68,14 @@ enum Zip {
     }
   }
 
+  /// The checksum of zeros: shifting a register that is never added to.
+  static func checksum(ofZeros count: Int) -> UInt32 {
+    ~(0..<count).reduce(0xffff_ffff) { crc, _ in (crc >> 8) ^ zeroTable[Int(crc & 0xff)] }
+  }
+  private static let zeroTable: [UInt32] = (0..<256).map { byte in
+    (0..<8).reduce(UInt32(byte)) { value, _ in value & 1 == 1 ? (value >> 1) ^ 0xedb8_8320 : value >> 1 }
+  }
+
   static func archive(_ entries: [Entry], comment: [UInt8] = []) -> [UInt8] {
     var file: [UInt8] = []
     var directory: [UInt8] = []

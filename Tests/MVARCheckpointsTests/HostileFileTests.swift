@@ -19,7 +19,10 @@ struct HostileFileTests {
   private func expectReason(_ item: Case) throws {
     try withTemporaryFolder { folder in
       let start = ContinuousClock.now
-      let error = #expect(throws: FileError.self) { try openBytes(item.bytes, in: folder) }
+      let error = #expect(throws: FileError.self) {
+        // What is compressed is read only with the values.
+        for (_, tensor) in try openBytes(item.bytes, in: folder).tensors { try tensor.forEachPiece { _ in } }
+      }
       #expect(error?.description == "\(folder)/model.pth: \(item.reason)")
       #expect(ContinuousClock.now - start < .seconds(3))
     }
@@ -41,38 +44,10 @@ struct HostileFileTests {
 
   static let pickles: [Case] = [
     Case(
-      "the pickle names os.system, which is not a tensor-rebuilding function; nothing was executed",
-      torch(Pickle.global("os", "system"), Pickle.tuple(Pickle.text("touch /tmp/mvar-pickle-was-executed")), [0x52])),
-    Case(
-      "the pickle names os.system, which is not a tensor-rebuilding function; nothing was executed",
+      "is a Python pickle but not a PyTorch checkpoint: it is made by os.system, which is never executed",
       Pickle.program(Pickle.global("os", "system"), Pickle.tuple(Pickle.text("id")), [0x52])),
-    Case(
-      "the pickle names builtins.eval, which is not a tensor-rebuilding function; nothing was executed",
-      torch(Pickle.text("builtins"), Pickle.text("eval"), [0x93])),
-    Case(
-      "the pickle names __builtin__.eval, which is not a tensor-rebuilding function; nothing was executed",
-      // Named, discarded and never called.
-      torch(Pickle.global("__builtin__", "eval"), [0x30, 0x4e])),
-    Case(
-      "the pickle names posix.system, which is not a tensor-rebuilding function; nothing was executed",
-      torch([0x28], Pickle.text("id"), Array("iposix\nsystem\n".utf8))),
-    Case(
-      "the pickle names torch._utils._rebuild_evil, which is not a tensor-rebuilding function; nothing was executed",
-      torch(Pickle.global("torch._utils", "_rebuild_evil"))),
-    Case(
-      "the pickle names torch.load, which is not a tensor-rebuilding function; nothing was executed",
-      torch(Pickle.global("torch", "load"))),
-    Case(
-      "the pickle names a\\u{1b}[2J.\\u{202e}x, which is not a tensor-rebuilding function; nothing was executed",
-      torch(Pickle.global("a\u{1b}[2J", "\u{202e}x"))),
-    Case(
-      "the pickle uses torch.ComplexFloatStorage, a kind of number that is not supported",
-      torch(Pickle.global("torch", "ComplexFloatStorage"))),
-    Case("the pickle uses instruction 0x82 at byte 2, which PyTorch never does", torch([0x82, 1])),
+    Case("the pickle uses instruction 0x97 at byte 2, which PyTorch never does", torch([0x97])),
     Case("the pickle calls something that is not a function", torch([0x4e, 0x29, 0x52])),
-    Case(
-      "the pickle calls torch.FloatStorage, which PyTorch never does",
-      torch(Pickle.global("torch", "FloatStorage"), [0x29, 0x52])),
     Case("the pickle takes a value from an empty stack", torch([0x30])),
     Case("the pickle takes a value from an empty stack", torch([0x4e, 0x28, 0x85])),
     Case("the pickle recalls value 7, which it never stored", torch([0x68, 7])),
@@ -91,11 +66,28 @@ struct HostileFileTests {
     Case(
       "the pickle is nested more than 200 levels deep",
       torch([UInt8](repeating: 0x5d, count: 100_000), [UInt8](repeating: 0x61, count: 99_999))),
-    Case("the pickle is nested more than 200 levels deep", torch([0x29], [UInt8](repeating: 0x85, count: 1_000_000))),
+    Case("the pickle is nested more than 200 levels deep", torch([0x29], [UInt8](repeating: 0x85, count: 100_000))),
     Case("the pickle repeats shared parts too often; the file is refused", torch(memoBomb)),
     Case(
       "the pickle takes more than 4194304 steps, far more than any checkpoint",
-      torch([UInt8](repeating: 0x4e, count: 5_000_000))),
+      torch((0..<2_100_000).flatMap { _ in [0x4e, 0x30] as [UInt8] })),
+    Case(
+      "the pickle holds far more objects than any checkpoint; the file is refused",
+      torch([UInt8](repeating: 0x4e, count: 1_000_000))),
+    Case(
+      "the pickle holds far more objects than any checkpoint; the file is refused",
+      torch([0x5d, 0x28], [UInt8](repeating: 0x5d, count: 200_000), [0x65])),
+    Case(
+      "the pickle holds far more objects than any checkpoint; the file is refused",
+      torch([0x4e, 0x72], le(UInt32(1 << 20)))),
+    Case(
+      "the pickle repeats its texts too often; the file is refused",
+      torch(
+        Pickle.text(String(repeating: "a", count: 1 << 20)), [0x71, 0, 0x5d, 0x28],
+        (0..<8).flatMap { _ in [0x68, 0] as [UInt8] }, [0x65])),
+    Case(
+      "the pickle holds a text of 1048577 bytes, longer than any checkpoint's",
+      torch(Pickle.text(String(repeating: "a", count: (1 << 20) + 1)))),
     Case("a dictionary in the pickle holds the key a twice", torch(Pickle.dictionary([("a", [0x4e]), ("a", [0x4e])]))),
     Case(
       "two tensors have the name \"a.b\"",
@@ -148,13 +140,11 @@ struct HostileFileTests {
     Case(
       "the pickle claims a storage of 9223372036854775807 elements, larger than any memory",
       torch(Pickle.storage("0", count: .max))),
-    Case("the pickle holds a storage that belongs to no tensor", torch(Pickle.storage("0", count: 6))),
     Case(
       "the pickle gives torch._utils._rebuild_tensor_v2 arguments that make no sense",
       torch(Pickle.global("torch._utils", "_rebuild_tensor_v2"), [0x29, 0x52])),
-    Case("was written on a big-endian machine, which is not supported", Zip.torch(Pickle.sample, order: "big")),
     Case(
-      "was written on a big-endian machine, which is not supported", Legacy.file(Pickle.sample, littleEndian: false)),
+      "has the byte order \"middle\", which is neither little nor big", Zip.torch(Pickle.sample, order: "middle")),
     Case("the storage \"0\" does not have the size its tensors expect", Legacy.file(Pickle.sample, count: 5)),
     Case("the storage \"0\" does not have the size its tensors expect", Legacy.file(Pickle.sample, count: .max)),
     Case(
@@ -216,7 +206,7 @@ struct HostileFileTests {
       "the zip entry \"a.npy\" uses compression method 12; only 0 and 8 are supported",
       Zip.archive([Zip.Entry(name: "a.npy", bytes: NumPy.sample, method: 12)])),
     Case(
-      "the zip entry \"m/data.pkl\" is compressed, which PyTorch never does",
+      "zip entry \"m/data.pkl\": the contents do not match their checksum",
       Zip.archive([Zip.Entry(name: "m/data.pkl", bytes: Deflated.stream, method: 8, size: 5128)])),
     Case(
       "the zip entry \"a.npy\" is stored but claims two different sizes",
@@ -248,7 +238,7 @@ struct HostileFileTests {
 
   static let headers: [Case] = [
     Case(
-      "claims a safetensors header of 9223372036854775808 bytes; at most 100000000 are allowed",
+      "claims a safetensors header of 9223372036854775808 bytes; at most 16777216 are read",
       Safetensors.file("{}", length: 1 << 63)),
     Case("the safetensors header ends too early; the file is truncated or damaged", Safetensors.file("{}", length: 3)),
     Case("the header is not valid JSON: a key is missing at byte 1", Safetensors.file("{,}")),
@@ -258,9 +248,6 @@ struct HostileFileTests {
     Case(
       "the header is nested more than 16 levels deep",
       Safetensors.file(#"{"a":"# + String(repeating: "[", count: 100_000))),
-    Case(
-      "tensor \"a\": the type \"F33\" is not supported",
-      Safetensors.file(#"{"a":{"dtype":"F33","shape":[1],"data_offsets":[0,4]}}"#, data: [0, 0, 0, 0])),
     Case(
       "tensor \"a\": a float32 tensor of shape [2] takes 8 bytes, not 4",
       Safetensors.file(#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}"#, data: [0, 0, 0, 0])),
@@ -296,10 +283,10 @@ struct HostileFileTests {
       "holds Python objects (type |O), which are never unpickled",
       NumPy.file("{'descr': '|O', 'fortran_order': False, 'shape': (2,), }")),
     Case(
-      "holds big-endian numbers (type >f4), which are not supported",
-      NumPy.file("{'descr': '>f4', 'fortran_order': False, 'shape': (6,), }")),
+      "holds elements of the unsupported NumPy type >c8 (complex numbers)",
+      NumPy.file("{'descr': '>c8', 'fortran_order': False, 'shape': (3,), }")),
     Case(
-      "holds elements of the unsupported NumPy type <U7",
+      "holds elements of the unsupported NumPy type <U7 (text)",
       NumPy.file("{'descr': '<U7', 'fortran_order': False, 'shape': (6,), }")),
     Case(
       "holds records, not plain numbers, which are not supported",

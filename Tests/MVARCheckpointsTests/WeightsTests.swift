@@ -44,8 +44,16 @@ struct WeightsTests {
       #expect(try checkpoint.weights(containing: "word_embed.weight").prefix == "trainer.mvar_wo_ddp")
       #expect(try checkpoint.weights(containing: "quantize.embedding.weight").prefix == "trainer.vae_local")
       for (key, reason) in [
-        (nil, "holds several sets of weights (\"trainer.vae_local\", \"trainer.mvar_wo_ddp\"); one must be chosen"),
-        ("x", "holds several sets of weights with a parameter \"x\" (\"trainer.vae_local\", \"trainer.mvar_wo_ddp\")"),
+        (
+          nil,
+          "holds several sets of weights: \"trainer.vae_local\" (2 tensors), \"trainer.mvar_wo_ddp\" (2 tensors); "
+            + "choose one with --weights NAME"
+        ),
+        (
+          "x",
+          "holds several sets of weights with a parameter \"x\": \"trainer.vae_local\" (2 tensors), "
+            + "\"trainer.mvar_wo_ddp\" (2 tensors); choose one with --weights NAME"
+        ),
         (
           "y",
           "holds no weights with a parameter \"y\"; it holds \"epoch\", \"trainer.vae_local.quantize.embedding.weight\", "

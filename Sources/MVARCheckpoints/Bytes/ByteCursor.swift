@@ -33,7 +33,7 @@ struct ByteCursor {
   mutating func read<Integer: FixedWidthInteger>(_ type: Integer.Type = Integer.self) throws -> Integer {
     let width = MemoryLayout<Integer>.size
     guard width <= remaining else { throw truncated() }
-    let value = region.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: position, as: Integer.self) }
+    let value = try region.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: position, as: Integer.self) }
     position += width
     return Integer(littleEndian: value)
   }
@@ -54,12 +54,12 @@ struct ByteCursor {
   }
 
   mutating func readBytes(_ length: Int) throws -> [UInt8] {
-    try readRegion(length).bytes
+    try readRegion(length).bytes()
   }
 
   mutating func readText(_ length: Int) throws -> String {
     let bytes = try readRegion(length)
-    guard let text = bytes.withUnsafeBytes({ String(validating: $0, as: UTF8.self) }) else {
+    guard let text = try bytes.withUnsafeBytes({ String(validating: $0, as: UTF8.self) }) else {
       throw FileError("the \(subject) holds text that is not valid UTF-8")
     }
     return text

@@ -1,8 +1,8 @@
 // A file mapped read-only into memory: opening costs the same for a kilobyte and for ten gigabytes.
 //
-// Every access is checked against the length of the file when it was opened. Only regular files are mapped. There is no
-// complete protection against another process shortening a mapped file, but `checkStillWhole` notices it before a bulk
-// read.
+// Every access is checked against the length of the file when it was opened. Only regular files are mapped. If another
+// process shortens the file, `checkStillWhole` and reads past the mapping throw; touching the missing part of the mapping
+// ends the process, which `MappedFileFaults` can make say why.
 
 import Foundation
 import MVARFiles
@@ -35,6 +35,7 @@ public final class MappedFile: Sendable {
         throw FileError(path, "cannot be mapped into memory", system: errno)
       }
       base = UnsafeRawPointer(address)
+      MappedFileFaults.add(address, count: file.size, path: path)
     }
     self.path = path
     count = file.size
@@ -42,7 +43,10 @@ public final class MappedFile: Sendable {
   }
 
   deinit {
-    if let base { munmap(UnsafeMutableRawPointer(mutating: base), count) }
+    if let base {
+      MappedFileFaults.remove(base)
+      munmap(UnsafeMutableRawPointer(mutating: base), count)
+    }
   }
 
   /// The byte at a position, or nil outside the file.
@@ -71,6 +75,21 @@ public final class MappedFile: Sendable {
     precondition(range.lowerBound >= 0 && range.upperBound <= count, "a byte region lies inside its file")
     guard let base else { return UnsafeRawBufferPointer(start: nil, count: 0) }
     return UnsafeRawBufferPointer(start: base + range.lowerBound, count: range.count)
+  }
+
+  /// Copies bytes out of the file, past its mapping.
+  ///
+  /// - Throws: `FileError` if the file was shortened since it was opened, or cannot be read.
+  func read(at offset: Int, into destination: UnsafeMutableRawBufferPointer) throws {
+    var filled = 0
+    while filled < destination.count {
+      let size = min(destination.count - filled, 1 << 30)
+      let count = pread(file.descriptor, destination.baseAddress! + filled, size, off_t(offset + filled))
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else { throw FileError(path, "cannot be read", system: errno) }
+      guard count > 0 else { throw FileError(path, "was shortened while it was being read") }
+      filled += count
+    }
   }
 
   /// Fails if another process has shortened the file since it was mapped; reading its end would end this process.

@@ -2,24 +2,28 @@
 //
 //   \x93NUMPY | version 1, 2 or 3 | header length | {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), } | data
 //
-// Reads row- and column-major arrays of plain little-endian values. Python objects (which would need unpickling),
-// records, text and big-endian values are refused. The data must end where the file ends.
+// Reads row- and column-major arrays of plain values in either byte order. Python objects (which would need unpickling),
+// records, text and complex values are refused. The data must end where the file ends.
 
 import MVARFiles
 
 enum NPYReader {
   static let magic: [UInt8] = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]
-  static let longestHeader = 1 << 20
 
   static func matches(_ file: ByteRegion) -> Bool {
-    file.slice(at: 0, count: magic.count)?.bytes == magic
+    magic.indices.allSatisfy { file[$0] == magic[$0] }
   }
 
   /// The array in a file or npz member.
   ///
   /// - Throws: `FileError`.
   static func read(_ file: ByteRegion) throws -> StoredTensor {
-    var cursor = ByteCursor(file, subject: "NumPy header")
+    // Compressed bytes have a copy of their beginning, which the header must fit.
+    var start = file
+    if case .encoded(let bytes) = file.owner {
+      start = ByteRegion(try bytes.prefix(min(file.count, FileLimits.arrayHeaderBytes + 12)))
+    }
+    var cursor = ByteCursor(start, subject: "NumPy header")
     guard try cursor.readBytes(magic.count) == magic else { throw FileError("is not a NumPy array") }
     let version = try cursor.readByte()
     _ = try cursor.readByte()
@@ -29,10 +33,15 @@ enum NPYReader {
     case 2, 3: length = Int(try cursor.read(UInt32.self))
     default: throw FileError("has version \(version) of NumPy's format; 1 to 3 are supported")
     }
-    guard length <= longestHeader else { throw FileError("claims a NumPy header of \(length) bytes") }
+    guard length <= FileLimits.arrayHeaderBytes else { throw FileError("claims a NumPy header of \(length) bytes") }
     let header = try NPYHeader(parsing: try cursor.readBytes(length))
-    let scalarType = try Self.scalarType(header.descriptor)
-    let data = try cursor.readRegion(cursor.remaining)
+    let (scalarType, isBigEndian) = try Self.scalarType(header.descriptor)
+    guard var data = file.slice(at: cursor.position, count: file.count - cursor.position) else {
+      throw FileError("the NumPy header is longer than the file")
+    }
+    if isBigEndian {
+      data = ByteRegion(EncodedBytes(data, .bigEndian(width: scalarType.byteWidth), count: data.count))
+    }
     guard header.isColumnMajor else {
       return try StoredTensor(scalarType: scalarType, shape: header.shape, region: data)
     }
@@ -51,16 +60,19 @@ enum NPYReader {
     return try StoredTensor(scalarType: scalarType, shape: header.shape, strides: strides, offset: 0, storage: data)
   }
 
-  private static func scalarType(_ descriptor: String) throws -> ScalarType {
-    if let type = ScalarType(numpyDescriptor: descriptor) { return type }
+  private static func scalarType(_ descriptor: String) throws -> (type: ScalarType, isBigEndian: Bool) {
+    if let type = ScalarType(numpyDescriptor: descriptor) { return (type, false) }
+    if descriptor.hasPrefix(">"), let type = ScalarType(numpyDescriptor: "<\(descriptor.dropFirst())") {
+      return (type, type.byteWidth > 1)
+    }
     let shown = excerpt(descriptor, limit: 40)
     if descriptor.hasSuffix("O") {
       throw FileError("holds Python objects (type \(shown)), which are never unpickled")
     }
-    if descriptor.hasPrefix(">") {
-      throw FileError("holds big-endian numbers (type \(shown)), which are not supported")
-    }
-    throw FileError("holds elements of the unsupported NumPy type \(shown)")
+    let code = descriptor.drop { "<>|=".contains($0) }
+    let kinds = ["c": "complex numbers", "U": "text", "S": "text", "M": "dates", "m": "durations"]
+    let kind = kinds[String(code.prefix(1))].map { " (\($0))" } ?? ""
+    throw FileError("holds elements of the unsupported NumPy type \(shown)\(kind)")
   }
 }
 

@@ -1,13 +1,13 @@
 // Reads a NumPy archive: a zip archive whose entries are arrays.
 //
-// Stored members (`numpy.savez`) are used in place, deflated ones (`numpy.savez_compressed`) are inflated when the
-// file is opened, under the archive's limit. Members that are not arrays are an error.
+// Stored members (`numpy.savez`) are used in place. Of deflated ones (`numpy.savez_compressed`) opening the file inflates
+// only the header; the elements are inflated whenever they are read. Members that are not arrays are an error.
 
 import MVARFiles
 
 enum NPZReader {
   static func matches(_ archive: ZipArchive) -> Bool {
-    archive.entries.allSatisfy { $0.name.hasSuffix(".npy") }
+    archive.entries.allSatisfy { $0.name.endsExactly(with: ".npy") }
   }
 
   /// The arrays in file order, named without `.npy`.
@@ -15,11 +15,14 @@ enum NPZReader {
   /// - Throws: `FileError`.
   static func read(_ archive: ZipArchive) throws -> [(String, StoredTensor)] {
     try archive.checkExpansion()
+    guard archive.entries.count <= FileLimits.tensors else {
+      throw FileError("holds \(archive.entries.count) arrays; at most \(FileLimits.tensors) are read")
+    }
     return try archive.entries.map { entry in
       let contents = try archive.contents(entry)
       do {
         return (String(entry.name.dropLast(".npy".count)), try NPYReader.read(contents))
-      } catch let error as FileError {
+      } catch let error as FileError where error.path == nil {
         throw FileError("array \"\(excerpt(entry.name))\": \(error.reason)")
       }
     }

@@ -1,71 +1,37 @@
 // Runs the stack language of Python pickles (protocols 0 to 5) far enough to rebuild plain values and tensors.
 //
-// Objects live in one flat array and refer to each other by index, so neither nesting nor cycles can exhaust the stack
-// while they are built or released. Every instruction and every copied item is charged to a budget, so a small file
-// cannot keep it busy for long. It calls nothing, imports nothing, and knows only the names in `PickleGlobal`.
+// Objects live in flat arrays and refer to each other by index, so neither nesting nor cycles can exhaust the stack
+// while they are built or released. Every instruction is charged to a budget of time, every object and element to a
+// budget of memory. It calls nothing, imports nothing, and gives a meaning only to the names in `PickleGlobal`; what any
+// other name would make becomes one skipped object, whatever is put into it.
 
 import MVARFiles
 
-/// A value on the machine's stack.
-enum PickleItem {
-  case none
-  case bool(Bool)
-  case int(Int)
-  case bigInteger([UInt8])
-  case double(Double)
-  case string(String)
-  case bytes([UInt8])
-  case global(PickleGlobal, String)
-  /// An index into `PickleMachine.objects`.
-  case object(Int)
-  /// An index into `PickleMachine.storages`.
-  case storage(Int)
-  /// An index into `PickleMachine.tensors`.
-  case tensor(Int)
-}
-
-/// A container under construction.
-struct PickleObject {
-  enum Kind { case list, tuple, set, dictionary, orderedDictionary, namespace, numpyType }
-  var kind: Kind
-  /// The elements; for dictionaries, alternating keys and values.
-  var items: [PickleItem]
-}
-
-/// A storage that the pickle refers to; its bytes are elsewhere in the file.
-struct StorageReference {
-  let key: String
-  /// Nil for an untyped storage, whose count is in bytes.
-  let scalarType: ScalarType?
-  let count: Int
-}
-
-/// A tensor that the pickle describes.
-struct TensorReference {
-  let storage: StorageReference
-  let scalarType: ScalarType
-  let offset: Int
-  let shape: [Int]
-  let strides: [Int]
-}
-
 /// An interpreter for one pickle.
 struct PickleMachine {
-  /// Enough for the largest known training checkpoints twenty times over.
-  static let largestBudget = 1 << 22
-
+  /// Where the pickle is; slices of texts and bytes refer to it.
+  let region: ByteRegion
   var objects: [PickleObject] = []
+  var globals: [(global: PickleGlobal, name: String)] = []
   var storages: [StorageReference] = []
   var tensors: [TensorReference] = []
+  var skipped: [SkippedObject] = []
+  var blobs: [[UInt8]] = []
   var stack: [PickleItem] = []
   private var marks: [Int] = []
-  private var memo: [Int: PickleItem] = [:]
-  private var budget = largestBudget
+  private var memo: [PickleItem?] = []
+  private var memoCount = 0
+  private var steps = FileLimits.pickleSteps
+  private var objectBudget = FileLimits.pickleObjects
+  private var elementBudget = FileLimits.pickleElements
+
+  init(_ region: ByteRegion) { self.region = region }
 
   /// Runs the pickle at the cursor, which is then just past it.
   ///
+  /// - Parameter cursor: a position in the machine's region.
   /// - Returns: the value that the pickle produces.
-  /// - Throws: `FileError` if the pickle is malformed, too large, or names anything but tensor rebuilding.
+  /// - Throws: `FileError` if the pickle is malformed or too large.
   mutating func run(_ cursor: inout ByteCursor) throws -> PickleItem {
     while true {
       try charge(1)
@@ -75,20 +41,38 @@ struct PickleMachine {
       if try runContainer(opcode) { continue }
       if try runMemo(opcode, &cursor) { continue }
       try runNamesAndCalls(opcode, &cursor)
+      guard stack.count <= FileLimits.pickleElements else { throw Self.tooLarge }
     }
   }
 
-  // MARK: Budget and stack
+  // MARK: Budgets and stack
+
+  private static let tooLarge = FileError("the pickle holds far more objects than any checkpoint; the file is refused")
 
   /// Counts work done; a file that requires too much is refused.
   mutating func charge(_ amount: Int) throws {
-    guard amount <= budget else {
-      throw FileError("the pickle takes more than \(Self.largestBudget) steps, far more than any checkpoint")
+    guard amount <= steps else {
+      throw FileError("the pickle takes more than \(FileLimits.pickleSteps) steps, far more than any checkpoint")
     }
-    budget -= amount
+    steps -= amount
   }
 
-  mutating func push(_ item: PickleItem) { stack.append(item) }
+  /// Counts objects, each in one of the arrays.
+  mutating func chargeObject() throws {
+    guard objectBudget > 0 else { throw Self.tooLarge }
+    objectBudget -= 1
+  }
+
+  /// Counts elements of containers.
+  mutating func chargeElements(_ count: Int) throws {
+    guard count <= elementBudget else { throw Self.tooLarge }
+    elementBudget -= count
+  }
+
+  mutating func push(_ item: PickleItem) throws {
+    guard stack.count < FileLimits.pickleElements else { throw Self.tooLarge }
+    stack.append(item)
+  }
 
   mutating func pop() throws -> PickleItem {
     guard stack.count > (marks.last ?? 0), let item = stack.popLast() else {
@@ -104,43 +88,64 @@ struct PickleMachine {
     return items
   }
 
-  mutating func makeObject(_ kind: PickleObject.Kind, _ items: [PickleItem] = []) -> PickleItem {
+  mutating func makeObject(_ kind: PickleObject.Kind, _ items: [PickleItem] = []) throws -> PickleItem {
+    try chargeObject()
+    try chargeElements(items.count)
     objects.append(PickleObject(kind: kind, items: items))
-    return .object(objects.count - 1)
+    return .object(Int32(objects.count - 1))
   }
 
-  /// The index of the container on top of the stack, which stays there.
-  private func containerOnTop(_ kinds: [PickleObject.Kind]) throws -> Int {
-    guard stack.count > (marks.last ?? 0), case .object(let index)? = stack.last, kinds.contains(objects[index].kind)
-    else {
-      throw FileError("the pickle adds elements to something that is not a container")
-    }
-    return index
+  mutating func makeGlobal(module: String, name: String) throws -> PickleItem {
+    try chargeObject()
+    // An element takes 16 bytes.
+    try chargeElements((module.utf8.count + name.utf8.count) / 16)
+    globals.append((PickleGlobal(module: module, name: name), "\(module).\(name)"))
+    return .global(Int32(globals.count - 1))
   }
+
+  mutating func skip(_ name: String, isTensor: Bool = false) throws -> PickleItem {
+    try chargeObject()
+    skipped.append(SkippedObject(name: name, isTensor: isTensor))
+    return .skipped(Int32(skipped.count - 1))
+  }
+
+  /// Adds elements to the container on top of the stack, which stays there; what a skipped object is given is dropped.
+  private mutating func extend(_ kinds: [PickleObject.Kind], with items: [PickleItem]) throws {
+    guard stack.count > (marks.last ?? 0) else { throw Self.noContainer }
+    switch stack.last {
+    case .skipped: return
+    case .object(let index) where kinds.contains(objects[Int(index)].kind):
+      try chargeElements(items.count)
+      objects[Int(index)].items.append(contentsOf: items)
+    default: throw Self.noContainer
+    }
+  }
+
+  private static let noContainer = FileError("the pickle adds elements to something that is not a container")
 
   // MARK: Instructions
 
   private mutating func runConstant(_ opcode: UInt8, _ cursor: inout ByteCursor) throws -> Bool {
     switch opcode {
-    case UInt8(ascii: "N"): push(.none)
-    case 0x88: push(.bool(true))
-    case 0x89: push(.bool(false))
-    case UInt8(ascii: "K"): push(.int(Int(try cursor.readByte())))
-    case UInt8(ascii: "M"): push(.int(Int(try cursor.read(UInt16.self))))
-    case UInt8(ascii: "J"): push(.int(Int(try cursor.read(Int32.self))))
-    case 0x8a: push(integer(try cursor.readBytes(Int(try cursor.readByte()))))
-    case 0x8b: push(integer(try cursor.readBytes(Int(try cursor.read(UInt32.self)))))
-    case UInt8(ascii: "G"): push(.double(Double(bitPattern: UInt64(bigEndian: try cursor.read()))))
-    case UInt8(ascii: "I"), UInt8(ascii: "L"), UInt8(ascii: "F"): push(try number(try cursor.readLine(), opcode))
-    case UInt8(ascii: "X"): push(.string(try cursor.readText(Int(try cursor.read(UInt32.self)))))
-    case 0x8c: push(.string(try cursor.readText(Int(try cursor.readByte()))))
-    case 0x8d: push(.string(try cursor.readText(try cursor.readLength())))
-    case UInt8(ascii: "V"), UInt8(ascii: "S"): push(.string(try plainText(try cursor.readLine(), opcode)))
-    case UInt8(ascii: "U"): push(text(try cursor.readBytes(Int(try cursor.readByte()))))
-    case UInt8(ascii: "T"): push(text(try cursor.readBytes(Int(try cursor.read(UInt32.self)))))
-    case UInt8(ascii: "C"): push(.bytes(try cursor.readBytes(Int(try cursor.readByte()))))
-    case UInt8(ascii: "B"): push(.bytes(try cursor.readBytes(Int(try cursor.read(UInt32.self)))))
-    case 0x8e, 0x96: push(.bytes(try cursor.readBytes(try cursor.readLength())))
+    case UInt8(ascii: "N"): try push(.none)
+    case 0x88: try push(.bool(true))
+    case 0x89: try push(.bool(false))
+    case UInt8(ascii: "K"): try push(.int(Int(try cursor.readByte())))
+    case UInt8(ascii: "M"): try push(.int(Int(try cursor.read(UInt16.self))))
+    case UInt8(ascii: "J"): try push(.int(Int(try cursor.read(Int32.self))))
+    case 0x8a: try push(integer(try slice(Int(try cursor.readByte()), &cursor)))
+    case 0x8b: try push(integer(try slice(Int(try cursor.read(UInt32.self)), &cursor)))
+    case UInt8(ascii: "G"): try push(.double(Double(bitPattern: UInt64(bigEndian: try cursor.read()))))
+    case UInt8(ascii: "I"), UInt8(ascii: "L"), UInt8(ascii: "F"): try push(try number(try cursor.readLine(), opcode))
+    case UInt8(ascii: "X"): try push(.text(try text(Int(try cursor.read(UInt32.self)), &cursor)))
+    case 0x8c: try push(.text(try text(Int(try cursor.readByte()), &cursor)))
+    case 0x8d: try push(.text(try text(try cursor.readLength(), &cursor)))
+    case UInt8(ascii: "V"), UInt8(ascii: "S"): try push(.text(try plainText(opcode, &cursor)))
+    case UInt8(ascii: "U"): try push(try textOrBytes(Int(try cursor.readByte()), &cursor))
+    case UInt8(ascii: "T"): try push(try textOrBytes(Int(try cursor.read(UInt32.self)), &cursor))
+    case UInt8(ascii: "C"): try push(.bytes(try slice(Int(try cursor.readByte()), &cursor)))
+    case UInt8(ascii: "B"): try push(.bytes(try slice(Int(try cursor.read(UInt32.self)), &cursor)))
+    case 0x8e, 0x96: try push(.bytes(try slice(try cursor.readLength(), &cursor)))
     case 0x80:
       let version = try cursor.readByte()
       guard version <= 5 else { throw FileError("the pickle has protocol \(version); 0 to 5 are known") }
@@ -152,47 +157,45 @@ struct PickleMachine {
 
   private mutating func runContainer(_ opcode: UInt8) throws -> Bool {
     switch opcode {
-    case UInt8(ascii: "("): marks.append(stack.count)
+    case UInt8(ascii: "("):
+      guard marks.count < FileLimits.pickleElements else { throw Self.tooLarge }
+      marks.append(stack.count)
     case UInt8(ascii: "0"):
       // A mark on top counts as a value to discard.
       if let mark = marks.last, mark == stack.count { marks.removeLast() } else { _ = try pop() }
     case UInt8(ascii: "1"): _ = try popToMark()
     case UInt8(ascii: "2"):
       let item = try pop()
-      push(item)
-      push(item)
-    case UInt8(ascii: "]"): push(makeObject(.list))
-    case UInt8(ascii: "}"): push(makeObject(.dictionary))
-    case UInt8(ascii: ")"): push(makeObject(.tuple))
-    case 0x8f: push(makeObject(.set))
-    case UInt8(ascii: "l"): push(makeObject(.list, try popToMark()))
-    case UInt8(ascii: "t"): push(makeObject(.tuple, try popToMark()))
-    case 0x91: push(makeObject(.set, try popToMark()))
+      try push(item)
+      try push(item)
+    case UInt8(ascii: "]"): try push(makeObject(.list))
+    case UInt8(ascii: "}"): try push(makeObject(.dictionary))
+    case UInt8(ascii: ")"): try push(makeObject(.tuple))
+    case 0x8f: try push(makeObject(.set))
+    case UInt8(ascii: "l"): try push(makeObject(.list, try popToMark()))
+    case UInt8(ascii: "t"): try push(makeObject(.tuple, try popToMark()))
+    case 0x91: try push(makeObject(.set, try popToMark()))
     case UInt8(ascii: "d"):
       let items = try popToMark()
       try checkPairs(items)
-      push(makeObject(.dictionary, items))
+      try push(makeObject(.dictionary, items))
     case 0x85, 0x86, 0x87:
       var items: [PickleItem] = []
       for _ in 0..<(opcode - 0x84) { items.append(try pop()) }
-      push(makeObject(.tuple, items.reversed()))
+      try push(makeObject(.tuple, items.reversed()))
     case UInt8(ascii: "a"):
       let item = try pop()
-      objects[try containerOnTop([.list])].items.append(item)
-    case UInt8(ascii: "e"):
-      let items = try popToMark()
-      objects[try containerOnTop([.list])].items.append(contentsOf: items)
-    case 0x90:
-      let items = try popToMark()
-      objects[try containerOnTop([.set])].items.append(contentsOf: items)
+      try extend([.list], with: [item])
+    case UInt8(ascii: "e"): try extend([.list], with: try popToMark())
+    case 0x90: try extend([.set], with: try popToMark())
     case UInt8(ascii: "s"):
       let value = try pop()
       let key = try pop()
-      objects[try containerOnTop([.dictionary, .orderedDictionary])].items.append(contentsOf: [key, value])
+      try extend([.dictionary, .orderedDictionary], with: [key, value])
     case UInt8(ascii: "u"):
       let items = try popToMark()
       try checkPairs(items)
-      objects[try containerOnTop([.dictionary, .orderedDictionary])].items.append(contentsOf: items)
+      try extend([.dictionary, .orderedDictionary], with: items)
     default: return false
     }
     return true
@@ -207,7 +210,7 @@ struct PickleMachine {
     case UInt8(ascii: "p"): try remember(try memoIndex(try cursor.readLine()))
     case UInt8(ascii: "q"): try remember(Int(try cursor.readByte()))
     case UInt8(ascii: "r"): try remember(Int(try cursor.read(UInt32.self)))
-    case 0x94: try remember(memo.count)
+    case 0x94: try remember(memoCount)
     case UInt8(ascii: "g"): try recall(try memoIndex(try cursor.readLine()))
     case UInt8(ascii: "h"): try recall(Int(try cursor.readByte()))
     case UInt8(ascii: "j"): try recall(Int(try cursor.read(UInt32.self)))
@@ -223,42 +226,57 @@ struct PickleMachine {
 
   private mutating func remember(_ index: Int) throws {
     let item = try pop()
-    push(item)
+    try push(item)
+    // Python numbers the values that it stores from 0 or 1 on.
+    guard index < FileLimits.pickleElements else { throw Self.tooLarge }
+    while memo.count <= index { memo.append(nil) }
+    if memo[index] == nil { memoCount += 1 }
     memo[index] = item
   }
 
   private mutating func recall(_ index: Int) throws {
-    guard let item = memo[index] else {
+    guard index < memo.count, let item = memo[index] else {
       throw FileError("the pickle recalls value \(index), which it never stored")
     }
-    push(item)
+    try push(item)
   }
 
   private mutating func runNamesAndCalls(_ opcode: UInt8, _ cursor: inout ByteCursor) throws {
     switch opcode {
     case UInt8(ascii: "c"):
       let module = try cursor.readLine()
-      let name = try cursor.readLine()
-      push(.global(try PickleGlobal(module: module, name: name), "\(module).\(name)"))
+      try push(makeGlobal(module: module, name: try cursor.readLine()))
     case 0x93:
-      guard case .string(let name) = try pop(), case .string(let module) = try pop() else {
+      guard let name = text(of: try pop()), let module = text(of: try pop()) else {
         throw FileError("the pickle names something without using text")
       }
-      try charge((module.utf8.count + name.utf8.count) / 16)
-      push(.global(try PickleGlobal(module: module, name: name), "\(module).\(name)"))
+      guard module.utf8.count <= 4096, name.utf8.count <= 4096 else { throw Self.tooLarge }
+      try push(makeGlobal(module: module, name: name))
     case UInt8(ascii: "R"), 0x81:
       let arguments = try pop()
       let callee = try pop()
-      push(try call(callee, arguments, isNew: opcode == 0x81))
-    case UInt8(ascii: "b"):
-      let state = try pop()
-      try build(state)
-    case UInt8(ascii: "Q"): push(try storageReference(try pop()))
+      try push(try call(callee, arguments))
+    case 0x92:
+      // A class, its arguments, and more arguments with names: no class that is known here has those.
+      _ = try pop()
+      _ = try pop()
+      try push(skip(name(of: try pop())))
     case UInt8(ascii: "i"):
       let module = try cursor.readLine()
       let name = try cursor.readLine()
-      _ = try PickleGlobal(module: module, name: name)
-      throw FileError("the pickle makes \(excerpt("\(module).\(name)")) in a way that PyTorch never uses")
+      _ = try popToMark()
+      let type = try makeGlobal(module: module, name: name)
+      try push(skip(self.name(of: type)))
+    case UInt8(ascii: "o"):
+      guard let type = try popToMark().first else { throw FileError("the pickle makes an object of no class") }
+      try push(skip(name(of: type)))
+    case 0x82: try push(skip("extension \(try cursor.readByte()) of Python's registry"))
+    case 0x83: try push(skip("extension \(try cursor.read(UInt16.self)) of Python's registry"))
+    case 0x84: try push(skip("extension \(try cursor.read(UInt32.self)) of Python's registry"))
+    case UInt8(ascii: "b"):
+      let state = try pop()
+      try build(state)
+    case UInt8(ascii: "Q"): try push(try persistent(try pop()))
     default:
       throw FileError(
         "the pickle uses instruction 0x\(String(opcode, radix: 16)) at byte \(cursor.position - 1), which PyTorch never does"
@@ -266,71 +284,12 @@ struct PickleMachine {
     }
   }
 
-  // MARK: Literals
-
-  private func integer(_ bytes: [UInt8]) -> PickleItem {
-    // Redundant sign bytes may pad a small number.
-    guard let last = bytes.last else { return .int(0) }
-    let fill: UInt8 = last >= 0x80 ? 0xff : 0
-    guard bytes.count <= 8 || (bytes[8...].allSatisfy { $0 == fill } && (bytes[7] >= 0x80) == (last >= 0x80)) else {
-      return .bigInteger(bytes)
+  /// The name of a class or function, for an object that is skipped.
+  func name(of item: PickleItem) throws -> String {
+    switch item {
+    case .global(let index): globals[Int(index)].name
+    case .skipped(let index): skipped[Int(index)].name
+    default: throw FileError("the pickle calls something that is not a function")
     }
-    var value: UInt64 = 0
-    for index in 0..<8 { value |= UInt64(index < bytes.count ? bytes[index] : fill) << UInt64(8 * index) }
-    return .int(Int(truncatingIfNeeded: Int64(bitPattern: value)))
-  }
-
-  private func number(_ line: String, _ opcode: UInt8) throws -> PickleItem {
-    if opcode == UInt8(ascii: "F"), let value = Double(line) { return .double(value) }
-    if opcode == UInt8(ascii: "I"), line == "01" || line == "00" { return .bool(line == "01") }
-    let digits = opcode == UInt8(ascii: "L") && line.hasSuffix("L") ? String(line.dropLast()) : line
-    if opcode != UInt8(ascii: "F"), let value = Int(digits) { return .int(value) }
-    if opcode == UInt8(ascii: "L"), let bytes = Self.bigInteger(digits) { return .bigInteger(bytes) }
-    throw FileError("the pickle holds the malformed number \"\(excerpt(line, limit: 40))\"")
-  }
-
-  /// A decimal number of up to a hundred digits in little-endian two's complement; nil if it is malformed.
-  private static func bigInteger(_ text: String) -> [UInt8]? {
-    let isNegative = text.hasPrefix("-")
-    let digits = text.utf8.dropFirst(isNegative ? 1 : 0)
-    guard !digits.isEmpty, digits.count <= 100, digits.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
-    // A hundred digits and the sign fit in 43 bytes.
-    var bytes = [UInt8](repeating: 0, count: 43)
-    for digit in digits {
-      var carry = Int(digit - 0x30)
-      for index in bytes.indices {
-        carry += Int(bytes[index]) * 10
-        bytes[index] = UInt8(carry & 0xff)
-        carry >>= 8
-      }
-    }
-    if isNegative {
-      var carry = 1
-      for index in bytes.indices {
-        carry += Int(~bytes[index])
-        bytes[index] = UInt8(carry & 0xff)
-        carry >>= 8
-      }
-    }
-    return bytes
-  }
-
-  private func plainText(_ line: String, _ opcode: UInt8) throws -> String {
-    var text = Substring(line)
-    if opcode == UInt8(ascii: "S") {
-      guard text.count >= 2, let quote = text.first, quote == "'" || quote == "\"", text.last == quote else {
-        throw FileError("the pickle holds text without quotes")
-      }
-      text = text.dropFirst().dropLast()
-    }
-    guard !text.utf8.contains(UInt8(ascii: "\\")) else {
-      throw FileError("the pickle holds escaped text of protocol 0, which is not supported")
-    }
-    return String(text)
-  }
-
-  /// Text of Python 2, which had one type for text and bytes.
-  private func text(_ bytes: [UInt8]) -> PickleItem {
-    String(validating: bytes, as: UTF8.self).map { .string($0) } ?? .bytes(bytes)
   }
 }

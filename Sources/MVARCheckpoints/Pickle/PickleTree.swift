@@ -1,30 +1,30 @@
 // Turns the machine's flat array of objects into a tree of `PickleValue`, and lists the tensors in it by name.
 //
-// Shared objects stay shared, so the tree is never larger than the pickle. An object that contains itself, nesting
-// beyond 200 levels, a key that occurs twice, and sharing that would unfold into more than 2^22 visits are errors.
+// Shared objects stay shared, so the tree is never larger than the pickle. An object that contains itself, deep nesting,
+// a key that occurs twice, and sharing that would unfold into too many visits are errors; `FileLimits` has the limits.
 
 import MVARFiles
 
 /// Converts one machine's objects.
 struct PickleTree {
-  static let deepestNesting = 200
-  static let mostVisits = 1 << 22
-  static let mostNameBytes = 1 << 26
-
   private let machine: PickleMachine
   private let resolve: (TensorReference) throws -> StoredTensor
-  private var finished: [Int: (value: PickleValue, height: Int)] = [:]
-  private var finishedTensors: [Int: StoredTensor] = [:]
-  private var unfinished: Set<Int> = []
-  /// The number of elements that views may repeat beyond what their storages hold, over the whole file.
-  private var repeatBudget = 1 << 26
-  /// Bytes of dictionary keys that may be compared, over the whole file.
-  private var keyBudget = 1 << 28
+  private var finished: [PickleValue?]
+  private var heights: [UInt8]
+  private var unfinished: [Bool]
+  private var finishedTensors: [StoredTensor?]
+  private var repeatBudget = FileLimits.repeatedElements
+  private var textBudget: Int
 
   /// - Parameter resolve: finds a tensor's bytes.
   init(_ machine: PickleMachine, resolve: @escaping (TensorReference) throws -> StoredTensor) {
     self.machine = machine
     self.resolve = resolve
+    finished = Array(repeating: nil, count: machine.objects.count)
+    heights = Array(repeating: 0, count: machine.objects.count)
+    unfinished = Array(repeating: false, count: machine.objects.count)
+    finishedTensors = Array(repeating: nil, count: machine.tensors.count)
+    textBudget = FileLimits.treeTextBytes + min(2 * machine.region.count, 2 * FileLimits.pickleBytes)
   }
 
   /// The tree below an item.
@@ -37,68 +37,113 @@ struct PickleTree {
     case .none: return (.none, 0)
     case .bool(let value): return (.bool(value), 0)
     case .int(let value): return (.int(value), 0)
-    case .bigInteger(let value): return (.bigInteger(value), 0)
     case .double(let value): return (.double(value), 0)
-    case .string(let value): return (.string(value), 0)
-    case .bytes(let value): return (.bytes(value), 0)
-    case .global(_, let name): return (.global(name), 0)
-    case .storage: throw FileError("the pickle holds a storage that belongs to no tensor")
-    case .tensor(let index): return (.tensor(try tensor(index)), 0)
-    case .object(let index):
-      if let done = finished[index] { return done }
-      guard depth < Self.deepestNesting else { throw Self.tooDeep }
-      guard unfinished.insert(index).inserted else {
-        throw FileError("the pickle holds an object that contains itself")
-      }
-      let result = try convert(machine.objects[index], depth: depth + 1)
-      guard result.height <= Self.deepestNesting else { throw Self.tooDeep }
-      unfinished.remove(index)
-      finished[index] = result
-      return result
+    case .bigInteger(let slice):
+      try charge(slice)
+      return (.bigInteger(try machine.bytes(in: slice)), 0)
+    case .text(let slice):
+      try charge(slice)
+      return (.string(machine.text(in: slice) ?? ""), 0)
+    case .bytes(let slice):
+      try charge(slice)
+      return (.bytes(try machine.bytes(in: slice)), 0)
+    case .blob(let index, let isInteger):
+      let bytes = machine.blobs[Int(index)]
+      return (isInteger ? .bigInteger(bytes) : .bytes(bytes), 0)
+    case .global(let index): return (.global(machine.globals[Int(index)].name), 0)
+    case .skipped(let index): return (.skipped(machine.skipped[Int(index)]), 0)
+    case .storage: return (.skipped(SkippedObject(name: "a storage that belongs to no tensor", isTensor: true)), 0)
+    case .tensor(let index): return (.tensor(try tensor(Int(index))), 0)
+    case .object(let index): return try object(Int(index), depth: depth)
     }
   }
 
-  private static let tooDeep = FileError("the pickle is nested more than \(deepestNesting) levels deep")
+  /// Counts texts that do not fit into a value.
+  private mutating func charge(_ slice: PickleSlice) throws {
+    guard slice.count > 15 else { return }
+    textBudget -= Int(slice.count) + 32
+    guard textBudget >= 0 else { throw FileError("the pickle repeats its texts too often; the file is refused") }
+  }
+
+  private static let tooDeep = FileError(
+    "the pickle is nested more than \(FileLimits.pickleNesting) levels deep")
+
+  private mutating func object(_ index: Int, depth: Int) throws -> (value: PickleValue, height: Int) {
+    if let done = finished[index] { return (done, Int(heights[index])) }
+    guard depth < FileLimits.pickleNesting else { throw Self.tooDeep }
+    guard !unfinished[index] else { throw FileError("the pickle holds an object that contains itself") }
+    unfinished[index] = true
+    let (value, height) = try convert(machine.objects[index], depth: depth + 1)
+    guard height <= FileLimits.pickleNesting else { throw Self.tooDeep }
+    unfinished[index] = false
+    finished[index] = value
+    heights[index] = UInt8(height)
+    return (value, height)
+  }
 
   private mutating func convert(_ object: PickleObject, depth: Int) throws -> (value: PickleValue, height: Int) {
-    var values: [PickleValue] = []
-    values.reserveCapacity(object.items.count)
     var height = 0
-    for item in object.items {
-      let (value, below) = try convert(item, depth: depth)
-      values.append(value)
-      height = max(height, below)
-    }
     switch object.kind {
-    case .list: return (.list(values), height + 1)
-    case .tuple: return (.tuple(values), height + 1)
-    case .set: return (.set(values), height + 1)
     case .numpyType: return (.global("numpy.dtype"), 0)
+    case .list: return (.list(try values(object.items, depth: depth, &height)), height + 1)
+    case .tuple: return (.tuple(try values(object.items, depth: depth, &height)), height + 1)
+    case .set: return (.set(try values(object.items, depth: depth, &height)), height + 1)
     case .dictionary, .orderedDictionary, .namespace:
+      let count = object.items.count / 2
       var pairs: [(key: PickleValue, value: PickleValue)] = []
-      pairs.reserveCapacity(values.count / 2)
-      var keys: Set<String> = []
-      for index in stride(from: 0, to: values.count - 1, by: 2) {
-        if let key = Self.text(values[index]) {
-          keyBudget -= key.label.utf8.count
-          guard keyBudget >= 0 else { throw FileError("the pickle's dictionaries have keys of absurd length") }
-          guard keys.insert(key.label).inserted else {
-            throw FileError("a dictionary in the pickle holds the key \(excerpt(key.shown)) twice")
-          }
-        }
-        pairs.append((values[index], values[index + 1]))
+      pairs.reserveCapacity(count)
+      for place in stride(from: 0, to: 2 * count, by: 2) {
+        let (key, keyHeight) = try convert(object.items[place], depth: depth)
+        let (value, valueHeight) = try convert(object.items[place + 1], depth: depth)
+        pairs.append((key, value))
+        height = max(height, keyHeight, valueHeight)
       }
+      try Self.checkKeys(pairs)
       return (.dictionary(pairs), height + 1)
     }
   }
 
-  /// A simple key as part of a name, and a label that distinguishes text from numbers; nil for other keys.
-  private static func text(_ key: PickleValue) -> (shown: String, label: String)? {
-    switch key {
-    case .string(let text): (text, "s" + text)
-    case .int(let number): ("\(number)", "i\(number)")
-    case .bool(let value): ("\(value)", "b\(value)")
-    default: nil
+  private mutating func values(_ items: [PickleItem], depth: Int, _ height: inout Int) throws -> [PickleValue] {
+    var values: [PickleValue] = []
+    values.reserveCapacity(items.count)
+    for item in items {
+      let (value, below) = try convert(item, depth: depth)
+      values.append(value)
+      height = max(height, below)
+    }
+    return values
+  }
+
+  /// A key that may occur only once; texts are the same if their bytes are.
+  private enum Key: Hashable {
+    case text(ExactText)
+    case int(Int)
+    case bool(Bool)
+
+    init?(_ value: PickleValue) {
+      switch value {
+      case .string(let text): self = .text(ExactText(text))
+      case .int(let number): self = .int(number)
+      case .bool(let value): self = .bool(value)
+      default: return nil
+      }
+    }
+
+    /// The key as part of a name.
+    var shown: String {
+      switch self {
+      case .text(let text): text.text
+      case .int(let number): "\(number)"
+      case .bool(let value): "\(value)"
+      }
+    }
+  }
+
+  private static func checkKeys(_ pairs: [(key: PickleValue, value: PickleValue)]) throws {
+    guard pairs.count > 1 else { return }
+    var keys: Set<Key> = []
+    for case let key? in pairs.lazy.map({ Key($0.key) }) where !keys.insert(key).inserted {
+      throw FileError("a dictionary in the pickle holds the key \(excerpt(key.shown)) twice")
     }
   }
 
@@ -118,41 +163,57 @@ struct PickleTree {
 }
 
 extension PickleTree {
-  /// A tensor, and the keys and positions that lead to it.
-  typealias Leaf = (path: [String], tensor: StoredTensor)
+  /// Something, and the keys and positions that lead to it.
+  struct Leaf<Value> {
+    let path: [String]
+    let value: Value
+  }
 
-  /// All tensors in a tree, in file order.
-  static func leaves(of root: PickleValue) throws -> [Leaf] {
+  /// What a tree holds, in file order.
+  struct Leaves {
+    var tensors: [Leaf<StoredTensor>] = []
+    var skipped: [Leaf<SkippedObject>] = []
+  }
+
+  /// All tensors in a tree, and what was skipped.
+  static func leaves(of root: PickleValue) throws -> Leaves {
     var walk = Walk()
     try walk.visit(root)
     return walk.leaves
   }
 
   private struct Walk {
-    var leaves: [Leaf] = []
+    var leaves = Leaves()
     var path: [String] = []
     var visits = 0
     var nameBytes = 0
 
     mutating func visit(_ value: PickleValue) throws {
       visits += 1
-      guard visits <= PickleTree.mostVisits else {
+      guard visits <= FileLimits.treeVisits else {
         throw FileError("the pickle repeats shared parts too often; the file is refused")
       }
       switch value {
       case .tensor(let tensor):
-        nameBytes += path.reduce(64) { $0 + $1.utf8.count + 16 }
-        guard nameBytes <= PickleTree.mostNameBytes else {
-          throw FileError("the names of the tensors take too much memory; the file is refused")
-        }
-        leaves.append((path, tensor))
+        try chargeName()
+        leaves.tensors.append(Leaf(path: path, value: tensor))
+      case .skipped(let object):
+        try chargeName()
+        leaves.skipped.append(Leaf(path: path, value: object))
       case .list(let elements), .tuple(let elements):
         for (index, element) in elements.enumerated() { try visit(element, under: "\(index)") }
       case .dictionary(let pairs):
         for (index, pair) in pairs.enumerated() {
-          try visit(pair.value, under: PickleTree.text(pair.key)?.shown ?? "#\(index)")
+          try visit(pair.value, under: Key(pair.key)?.shown ?? "#\(index)")
         }
       default: break
+      }
+    }
+
+    private mutating func chargeName() throws {
+      nameBytes += path.reduce(0) { $0 + $1.utf8.count + 1 }
+      guard nameBytes <= FileLimits.nameBytes, leaves.tensors.count + leaves.skipped.count < FileLimits.tensors else {
+        throw FileError("the names of the tensors take too much memory; the file is refused")
       }
     }
 

@@ -1,7 +1,10 @@
 // What a pickle holds once it has been read: plain values and tensors, as a tree.
 //
 // Classes are reduced to what they contain (an `OrderedDict` or a `Namespace` is a dictionary, a `torch.Size` a tuple).
-// Names such as `torch.float32` stay names. Nothing here can be called.
+// Names such as `torch.float32` stay names, and an object of any other class is only mentioned. Nothing here can be
+// called.
+
+import MVARFiles
 
 /// A value in a Python object tree.
 public enum PickleValue: Sendable {
@@ -28,9 +31,11 @@ public enum PickleValue: Sendable {
   /// A dictionary in file order: `dict`, `OrderedDict`, `defaultdict` or `argparse.Namespace`.
   case dictionary([(key: PickleValue, value: PickleValue)])
   /// A tensor.
-  case tensor(StoredTensor)
+  indirect case tensor(StoredTensor)
   /// The name of a type, for example `torch.float32`.
   case global(String)
+  /// An object that is not read: of a class, or made by a function, without a meaning here.
+  indirect case skipped(SkippedObject)
 
   /// The truth value, if this is one.
   public var bool: Bool? {
@@ -81,7 +86,7 @@ public enum PickleValue: Sendable {
 
   /// The value under a text key, if this is a dictionary that has it.
   public subscript(key: String) -> PickleValue? {
-    pairs?.first { $0.key.string == key }?.value
+    pairs?.first { $0.key.string?.isExactly(key) == true }?.value
   }
 
   /// The value under an integer key of a dictionary, or at a position of a list or tuple.
@@ -105,6 +110,20 @@ public enum PickleValue: Sendable {
     case .dictionary: "a dictionary"
     case .tensor: "a tensor"
     case .global: "a name"
+    case .skipped(let object): object.name
     }
+  }
+}
+
+/// An object in a file that is not read.
+public struct SkippedObject: Sendable {
+  /// The class or function that it takes, or the kind of tensor: `pathlib.PosixPath`, `a sparse tensor`.
+  public let name: String
+  /// Whether it is a tensor of a kind that is not supported.
+  public let isTensor: Bool
+
+  /// Why it is not read, in words that follow its own name and `is`.
+  public var reason: String {
+    isTensor ? "\(excerpt(name)), which is not supported" : "made by \(excerpt(name)), which is never executed"
   }
 }

@@ -8,36 +8,48 @@
 import MVARFiles
 
 enum SafetensorsReader {
-  /// The limit that the format's own library sets.
-  static let longestHeader = 100_000_000
+  /// What a file holds.
+  struct Contents {
+    /// The tensors in header order.
+    var tensors: [(String, StoredTensor)] = []
+    /// The metadata in header order.
+    var metadata: [(key: String, value: String)] = []
+    /// Tensors of a type that is not supported, and why.
+    var skipped: [(String, SkippedObject)] = []
+  }
 
   /// Whether a file looks like safetensors: a JSON object begins after the length.
   static func matches(_ file: ByteRegion) -> Bool { file[8] == UInt8(ascii: "{") }
 
-  /// The tensors in header order, and the metadata.
+  /// The contents of a file.
   ///
   /// - Throws: `FileError`.
-  static func read(_ file: ByteRegion) throws -> (tensors: [(String, StoredTensor)], metadata: [String: String]) {
+  static func read(_ file: ByteRegion) throws -> Contents {
     var cursor = ByteCursor(file, subject: "safetensors header")
     let length = try cursor.read(UInt64.self)
-    guard length <= UInt64(longestHeader) else {
-      throw FileError("claims a safetensors header of \(length) bytes; at most \(longestHeader) are allowed")
+    guard length <= UInt64(FileLimits.headerBytes) else {
+      throw FileError("claims a safetensors header of \(length) bytes; at most \(FileLimits.headerBytes) are read")
     }
-    let header = try StrictJSON(parsing: try cursor.readBytes(Int(length)))
+    let header = try StrictJSON(parsing: try cursor.readRegion(Int(length)))
     guard case .object(let members) = header, let data = file.slice(at: cursor.position, count: cursor.remaining) else {
       throw FileError("the safetensors header is not a JSON object")
     }
-    var tensors: [(String, StoredTensor)] = []
+    guard members.count <= FileLimits.tensors else {
+      throw FileError("holds \(members.count) tensors; at most \(FileLimits.tensors) are read")
+    }
+    var contents = Contents()
     var ranges: [(begin: Int, end: Int, name: String)] = []
-    var metadata: [String: String] = [:]
     for member in members {
-      if member.key == "__metadata__" {
-        metadata = try readMetadata(member.value)
+      if member.key.isExactly("__metadata__") {
+        contents.metadata = try readMetadata(member.value)
         continue
       }
       do {
-        let (tensor, begin, end) = try readTensor(member.value, data)
-        tensors.append((member.key, tensor))
+        let (found, begin, end) = try readTensor(member.value, data)
+        switch found {
+        case .tensor(let tensor): contents.tensors.append((member.key, tensor))
+        case .skipped(let object): contents.skipped.append((member.key, object))
+        }
         ranges.append((begin, end, member.key))
       } catch let error as FileError {
         throw FileError("tensor \"\(excerpt(member.key))\": \(error.reason)")
@@ -56,48 +68,54 @@ enum SafetensorsReader {
     guard position == data.count else {
       throw FileError("holds \(data.count) bytes of data, but its tensors take \(position)")
     }
-    return (tensors, metadata)
+    return contents
   }
 
-  private static func readMetadata(_ value: StrictJSON) throws -> [String: String] {
+  private static func readMetadata(_ value: StrictJSON) throws -> [(key: String, value: String)] {
     guard case .object(let members) = value else { throw FileError("the metadata are not a JSON object") }
-    var metadata: [String: String] = [:]
-    for member in members {
+    guard members.count <= FileLimits.metadataEntries else {
+      throw FileError("holds \(members.count) entries of metadata; at most \(FileLimits.metadataEntries) are read")
+    }
+    return try members.map { member in
       guard case .string(let text) = member.value else {
         throw FileError("the metadata \"\(excerpt(member.key))\" are not text")
       }
-      metadata[member.key] = text
+      return (member.key, text)
     }
-    return metadata
+  }
+
+  private enum Entry {
+    case tensor(StoredTensor)
+    case skipped(SkippedObject)
   }
 
   private static func readTensor(
     _ value: StrictJSON, _ data: ByteRegion
-  ) throws -> (tensor: StoredTensor, begin: Int, end: Int) {
+  ) throws -> (Entry, begin: Int, end: Int) {
     guard case .object(let members) = value else { throw FileError("its description is not a JSON object") }
-    var scalarType: ScalarType?
+    var type: String?
     var shape: [Int]?
     var offsets: [Int]?
     for member in members {
       switch (member.key, member.value) {
-      case ("dtype", .string(let name)):
-        scalarType = ScalarType(safetensorsName: name)
-        guard scalarType != nil else {
-          throw FileError("the type \"\(excerpt(name, limit: 40))\" is not supported")
-        }
+      case ("dtype", .string(let name)): type = name
       case ("shape", let value): shape = try integers(value, "shape")
       case ("data_offsets", let value): offsets = try integers(value, "data_offsets")
       default: throw FileError("its description holds an unexpected \"\(excerpt(member.key))\"")
       }
     }
-    guard let scalarType, let shape, let offsets, offsets.count == 2 else {
+    guard let type, let shape, let offsets, offsets.count == 2 else {
       throw FileError("its description lacks dtype, shape or data_offsets")
     }
     guard offsets[0] <= offsets[1], let region = data.slice(at: offsets[0], count: offsets[1] - offsets[0]) else {
       throw FileError("its data lie at bytes \(offsets[0]) to \(offsets[1]) of only \(data.count)")
     }
+    guard let scalarType = ScalarType(safetensorsName: type) else {
+      let object = SkippedObject(name: "a tensor of type \(excerpt(type, limit: 40))", isTensor: true)
+      return (.skipped(object), offsets[0], offsets[1])
+    }
     let tensor = try StoredTensor(scalarType: scalarType, shape: shape, region: region)
-    return (tensor, offsets[0], offsets[1])
+    return (.tensor(tensor), offsets[0], offsets[1])
   }
 
   private static func integers(_ value: StrictJSON, _ name: String) throws -> [Int] {

@@ -1,14 +1,14 @@
 // A small strict JSON parser for headers of binary files.
 //
-// It keeps the order of keys. It refuses a key that occurs twice, nesting beyond 16 levels, more than 2^22 values,
-// numbers that are not integers or do not fit in 64 bits, and everything that RFC 8259 refuses. It is not meant for
-// documents written by people.
+// It keeps the order of keys, which are the same if their bytes are. It refuses a key that occurs twice, nesting beyond 16
+// levels, too many values (see `FileLimits`), numbers that are not integers or do not fit in 64 bits, and everything that
+// RFC 8259 refuses. It is not meant for documents written by people.
 
 import MVARFiles
 
 /// A JSON value; objects keep the order of their members.
-indirect enum StrictJSON: Equatable {
-  struct Member: Equatable {
+enum StrictJSON {
+  struct Member {
     let key: String
     let value: StrictJSON
   }
@@ -19,27 +19,23 @@ indirect enum StrictJSON: Equatable {
   case array([StrictJSON])
   case object([Member])
 
-  static let deepestNesting = 16
-  static let mostValues = 1 << 22
-
   /// Parses one value that fills the bytes, apart from white space.
   ///
   /// - Throws: `FileError`.
-  init(parsing bytes: [UInt8]) throws {
-    guard String(validating: bytes, as: UTF8.self) != nil else {
-      throw FileError("the header is not valid UTF-8")
+  init(parsing region: ByteRegion) throws {
+    self = try region.withUnsafeBytes { bytes in
+      var parser = StrictJSONParser(bytes: bytes)
+      return try parser.parseDocument()
     }
-    var parser = StrictJSONParser(bytes: bytes)
-    self = try parser.parseDocument()
   }
 }
 
 private struct StrictJSONParser {
-  let bytes: [UInt8]
+  let bytes: UnsafeRawBufferPointer
   var position = 0
   private var valueCount = 0
 
-  init(bytes: [UInt8]) { self.bytes = bytes }
+  init(bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
   private var current: UInt8? { position < bytes.count ? bytes[position] : nil }
 
@@ -65,12 +61,12 @@ private struct StrictJSONParser {
   }
 
   private mutating func parseValue(depth: Int) throws -> StrictJSON {
-    guard depth <= StrictJSON.deepestNesting else {
-      throw FileError("the header is nested more than \(StrictJSON.deepestNesting) levels deep")
+    guard depth <= FileLimits.headerNesting else {
+      throw FileError("the header is nested more than \(FileLimits.headerNesting) levels deep")
     }
     valueCount += 1
-    guard valueCount <= StrictJSON.mostValues else {
-      throw FileError("the header holds more than \(StrictJSON.mostValues) values")
+    guard valueCount <= FileLimits.headerValues else {
+      throw FileError("the header holds more than \(FileLimits.headerValues) values")
     }
     skipSpace()
     switch current {
@@ -85,22 +81,29 @@ private struct StrictJSONParser {
   private mutating func parseObject(depth: Int) throws -> StrictJSON {
     position += 1
     var members: [StrictJSON.Member] = []
-    var keys: Set<[UInt8]> = []
     skipSpace()
     if take(UInt8(ascii: "}")) { return .object(members) }
     while true {
       skipSpace()
       guard current == UInt8(ascii: "\"") else { throw malformed("a key") }
       let key = try parseString()
-      guard keys.insert(Array(key.utf8)).inserted else {
-        throw FileError("the header holds the key \"\(excerpt(key))\" twice")
-      }
       skipSpace()
       guard take(UInt8(ascii: ":")) else { throw malformed("a colon") }
       members.append(StrictJSON.Member(key: key, value: try parseValue(depth: depth + 1)))
       skipSpace()
-      if take(UInt8(ascii: "}")) { return .object(members) }
+      if take(UInt8(ascii: "}")) { break }
       guard take(UInt8(ascii: ",")) else { throw malformed("a comma or closing brace") }
+    }
+    try checkKeys(members)
+    return .object(members)
+  }
+
+  /// Refuses a key that occurs twice.
+  private func checkKeys(_ members: [StrictJSON.Member]) throws {
+    // In order, so that equal keys are neighbors; a set would take several times the memory.
+    let order = members.indices.sorted { ExactText(members[$0].key) < ExactText(members[$1].key) }
+    for (first, second) in zip(order, order.dropFirst()) where members[first].key.isExactly(members[second].key) {
+      throw FileError("the header holds the key \"\(excerpt(members[first].key))\" twice")
     }
   }
 
@@ -146,14 +149,26 @@ private struct StrictJSONParser {
 
   private mutating func parseString() throws -> String {
     position += 1
-    var text: [UInt8] = []
+    let start = position
+    // Where escapes are, the bytes up to them; most texts have none.
+    var unescaped: [UInt8]?
     while let byte = current {
       position += 1
       switch byte {
-      case UInt8(ascii: "\""): return String(decoding: text, as: UTF8.self)
-      case UInt8(ascii: "\\"): text.append(contentsOf: Array(String(try parseEscape()).utf8))
+      case UInt8(ascii: "\""):
+        let text =
+          if let unescaped {
+            String(validating: unescaped, as: UTF8.self)
+          } else {
+            String(validating: UnsafeRawBufferPointer(rebasing: bytes[start..<(position - 1)]), as: UTF8.self)
+          }
+        guard let text else { throw FileError("the header is not valid UTF-8") }
+        return text
+      case UInt8(ascii: "\\"):
+        if unescaped == nil { unescaped = Array(bytes[start..<(position - 1)]) }
+        unescaped?.append(contentsOf: Array(String(try parseEscape()).utf8))
       case 0..<0x20: throw malformed("an escape for a control character")
-      default: text.append(byte)
+      default: unescaped?.append(byte)
       }
     }
     throw malformed("a closing quote")

@@ -12,24 +12,22 @@ extension StoredTensor {
   /// - Throws: `FileError` if the file was shortened since it was opened, or the result is larger than memory.
   public func floats() throws -> [Float] {
     try checkConvertible(width: 4)
-    return withContiguousBytes { bytes in
-      switch scalarType {
-      case .float32: copy(bytes, Float.self)
-      case .float64: convert(bytes, Double.self) { Float($0) }
-      case .float16: convert(bytes, UInt16.self, floatFromHalf)
-      case .bfloat16: convert(bytes, UInt16.self, floatFromBFloat16)
-      case .float8e4m3: convert(bytes, UInt8.self, floatFromFloat8e4m3)
-      case .float8e5m2: convert(bytes, UInt8.self, floatFromFloat8e5m2)
-      case .int64: convert(bytes, Int64.self) { Float($0) }
-      case .int32: convert(bytes, Int32.self) { Float($0) }
-      case .int16: convert(bytes, Int16.self) { Float($0) }
-      case .int8: convert(bytes, Int8.self) { Float($0) }
-      case .uint64: convert(bytes, UInt64.self) { Float($0) }
-      case .uint32: convert(bytes, UInt32.self) { Float($0) }
-      case .uint16: convert(bytes, UInt16.self) { Float($0) }
-      case .uint8: convert(bytes, UInt8.self) { Float($0) }
-      case .bool: convert(bytes, UInt8.self) { $0 == 0 ? 0 : 1 }
-      }
+    switch scalarType {
+    case .float32: return try copied(Float.self)
+    case .float64: return try convert(Double.self) { Float($0) }
+    case .float16: return try convert(UInt16.self, floatFromHalf)
+    case .bfloat16: return try convert(UInt16.self, floatFromBFloat16)
+    case .float8e4m3: return try convert(UInt8.self, floatFromFloat8e4m3)
+    case .float8e5m2: return try convert(UInt8.self, floatFromFloat8e5m2)
+    case .int64: return try convert(Int64.self) { Float($0) }
+    case .int32: return try convert(Int32.self) { Float($0) }
+    case .int16: return try convert(Int16.self) { Float($0) }
+    case .int8: return try convert(Int8.self) { Float($0) }
+    case .uint64: return try convert(UInt64.self) { Float($0) }
+    case .uint32: return try convert(UInt32.self) { Float($0) }
+    case .uint16: return try convert(UInt16.self) { Float($0) }
+    case .uint8: return try convert(UInt8.self) { Float($0) }
+    case .bool: return try convert(UInt8.self) { $0 == 0 ? 0 : 1 }
     }
   }
 
@@ -38,24 +36,22 @@ extension StoredTensor {
   /// - Throws: `FileError` if the file was shortened since it was opened, or the result is larger than memory.
   public func doubles() throws -> [Double] {
     try checkConvertible(width: 8)
-    return withContiguousBytes { bytes in
-      switch scalarType {
-      case .float64: copy(bytes, Double.self)
-      case .float32: convert(bytes, Float.self) { Double($0) }
-      case .float16: convert(bytes, UInt16.self) { Double(floatFromHalf($0)) }
-      case .bfloat16: convert(bytes, UInt16.self) { Double(floatFromBFloat16($0)) }
-      case .float8e4m3: convert(bytes, UInt8.self) { Double(floatFromFloat8e4m3($0)) }
-      case .float8e5m2: convert(bytes, UInt8.self) { Double(floatFromFloat8e5m2($0)) }
-      case .int64: convert(bytes, Int64.self) { Double($0) }
-      case .int32: convert(bytes, Int32.self) { Double($0) }
-      case .int16: convert(bytes, Int16.self) { Double($0) }
-      case .int8: convert(bytes, Int8.self) { Double($0) }
-      case .uint64: convert(bytes, UInt64.self) { Double($0) }
-      case .uint32: convert(bytes, UInt32.self) { Double($0) }
-      case .uint16: convert(bytes, UInt16.self) { Double($0) }
-      case .uint8: convert(bytes, UInt8.self) { Double($0) }
-      case .bool: convert(bytes, UInt8.self) { $0 == 0 ? 0 : 1 }
-      }
+    switch scalarType {
+    case .float64: return try copied(Double.self)
+    case .float32: return try convert(Float.self) { Double($0) }
+    case .float16: return try convert(UInt16.self) { Double(floatFromHalf($0)) }
+    case .bfloat16: return try convert(UInt16.self) { Double(floatFromBFloat16($0)) }
+    case .float8e4m3: return try convert(UInt8.self) { Double(floatFromFloat8e4m3($0)) }
+    case .float8e5m2: return try convert(UInt8.self) { Double(floatFromFloat8e5m2($0)) }
+    case .int64: return try convert(Int64.self) { Double($0) }
+    case .int32: return try convert(Int32.self) { Double($0) }
+    case .int16: return try convert(Int16.self) { Double($0) }
+    case .int8: return try convert(Int8.self) { Double($0) }
+    case .uint64: return try convert(UInt64.self) { Double($0) }
+    case .uint32: return try convert(UInt32.self) { Double($0) }
+    case .uint16: return try convert(UInt16.self) { Double($0) }
+    case .uint8: return try convert(UInt8.self) { Double($0) }
+    case .bool: return try convert(UInt8.self) { $0 == 0 ? 0 : 1 }
     }
   }
 
@@ -64,21 +60,19 @@ extension StoredTensor {
   /// - Throws: `FileError` if a value is not an integer or does not fit; otherwise as `doubles()`.
   public func integers() throws -> [Int] {
     try checkConvertible(width: 8)
-    return try withContiguousBytes { bytes in
-      switch scalarType {
-      case .int64: convert(bytes, Int64.self) { Int(truncatingIfNeeded: $0) }
-      case .int32: convert(bytes, Int32.self) { Int($0) }
-      case .int16: convert(bytes, Int16.self) { Int($0) }
-      case .int8: convert(bytes, Int8.self) { Int($0) }
-      case .uint32: convert(bytes, UInt32.self) { Int($0) }
-      case .uint16: convert(bytes, UInt16.self) { Int($0) }
-      case .uint8: convert(bytes, UInt8.self) { Int($0) }
-      case .bool: convert(bytes, UInt8.self) { $0 == 0 ? 0 : 1 }
-      case .uint64:
-        try convert(bytes, UInt64.self) { (value: UInt64) -> UInt64 in value }.map { try whole($0, Int(exactly: $0)) }
-      case .float64, .float32, .float16, .bfloat16, .float8e4m3, .float8e5m2:
-        try doubles().map { try whole($0, Int(exactly: $0)) }
-      }
+    switch scalarType {
+    case .int64: return try convert(Int64.self) { Int(truncatingIfNeeded: $0) }
+    case .int32: return try convert(Int32.self) { Int($0) }
+    case .int16: return try convert(Int16.self) { Int($0) }
+    case .int8: return try convert(Int8.self) { Int($0) }
+    case .uint32: return try convert(UInt32.self) { Int($0) }
+    case .uint16: return try convert(UInt16.self) { Int($0) }
+    case .uint8: return try convert(UInt8.self) { Int($0) }
+    case .bool: return try convert(UInt8.self) { $0 == 0 ? 0 : 1 }
+    case .uint64:
+      return try convert(UInt64.self) { (value: UInt64) -> UInt64 in value }.map { try whole($0, Int(exactly: $0)) }
+    case .float64, .float32, .float16, .bfloat16, .float8e4m3, .float8e5m2:
+      return try doubles().map { try whole($0, Int(exactly: $0)) }
     }
   }
 
@@ -111,24 +105,31 @@ extension StoredTensor {
     return integer
   }
 
-  private func copy<Element: BitwiseCopyable>(_ bytes: UnsafeRawBufferPointer, _ type: Element.Type) -> [Element] {
-    [Element](unsafeUninitializedCapacity: count) { buffer, initializedCount in
-      UnsafeMutableRawBufferPointer(buffer).copyMemory(from: bytes)
-      initializedCount = count
+  private func copied<Element: BitwiseCopyable>(_ type: Element.Type) throws -> [Element] {
+    try [Element](unsafeUninitializedCapacity: count) { buffer, initializedCount in
+      let destination = UnsafeMutableRawBufferPointer(buffer)
+      try forEachPiece { bytes in
+        let start = initializedCount * MemoryLayout<Element>.stride
+        UnsafeMutableRawBufferPointer(rebasing: destination[start..<(start + bytes.count)]).copyMemory(from: bytes)
+        initializedCount += bytes.count / MemoryLayout<Element>.stride
+      }
     }
   }
 
   @inline(__always)
   private func convert<Source: BitwiseCopyable, Element: BitwiseCopyable>(
-    _ bytes: UnsafeRawBufferPointer, _ type: Source.Type, _ transform: (Source) -> Element
-  ) -> [Element] {
-    [Element](unsafeUninitializedCapacity: count) { buffer, initializedCount in
+    _ type: Source.Type, _ transform: (Source) -> Element
+  ) throws -> [Element] {
+    try [Element](unsafeUninitializedCapacity: count) { buffer, initializedCount in
       let width = MemoryLayout<Source>.stride
-      for index in 0..<count {
-        buffer.initializeElement(
-          at: index, to: transform(bytes.loadUnaligned(fromByteOffset: index &* width, as: type)))
+      try forEachPiece { bytes in
+        let (start, number) = (initializedCount, bytes.count / width)
+        for index in 0..<number {
+          buffer.initializeElement(
+            at: start &+ index, to: transform(bytes.loadUnaligned(fromByteOffset: index &* width, as: type)))
+        }
+        initializedCount = start + number
       }
-      initializedCount = count
     }
   }
 }

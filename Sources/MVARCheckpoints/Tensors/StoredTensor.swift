@@ -103,14 +103,16 @@ public struct StoredTensor: Sendable {
     return (file, region.start, region.count)
   }
 
-  /// Calls `body` with the elements in row-major order, little-endian; copies only if the tensor is a strided view.
+  /// Calls `body` with the elements in row-major order, little-endian; copies only if the tensor is a strided view or
+  /// the file holds it in another form, for example compressed.
   ///
   /// - Parameter body: receives the bytes, which may be unaligned and are valid only during the call.
-  public func withContiguousBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+  /// - Throws: `FileError` if what the file holds is damaged; anything that `body` throws.
+  public func withContiguousBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) throws -> Result {
     if let region = contiguousRegion { return try region.withUnsafeBytes(body) }
-    let gathered = [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, initializedCount in
+    let gathered = try [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, initializedCount in
       let destination = UnsafeMutableRawBufferPointer(buffer)
-      storage.withUnsafeBytes { source in
+      try storage.withUnsafeBytes { source in
         switch scalarType.byteWidth {
         case 8: layout.gather(UInt64.self, from: source, into: destination)
         case 4: layout.gather(UInt32.self, from: source, into: destination)
@@ -121,6 +123,16 @@ public struct StoredTensor: Sendable {
       initializedCount = byteCount
     }
     return try gathered.withUnsafeBytes(body)
+  }
+
+  /// Calls `body` with the elements in row-major order, little-endian, a part of whole elements at a time.
+  ///
+  /// - Parameter body: receives the bytes, which may be unaligned and are valid only during the call.
+  /// - Throws: `FileError` if the file was shortened or what it holds is damaged; anything that `body` throws.
+  package func forEachPiece(_ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+    try checkReadable()
+    if let region = contiguousRegion { return try region.forEachPiece(unit: scalarType.byteWidth, body) }
+    try withContiguousBytes(body)
   }
 
   /// Fails if another process has shortened the tensor's file since it was opened.

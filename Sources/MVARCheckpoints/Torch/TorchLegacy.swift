@@ -2,7 +2,8 @@
 //
 //   magic number | protocol 1001 | system facts | object tree | list of storage keys | count and bytes of each storage
 //
-// All but the storages are pickles. Storages are used in place. The tar format from before 2017 is not read.
+// All but the storages are pickles. Storages are used in place; they are little-endian whatever the machine that wrote
+// them. The tar format from before 2017 is not read.
 
 import MVARFiles
 
@@ -14,72 +15,65 @@ enum TorchLegacy {
   /// - Throws: `FileError`, also for a pickle that is not a PyTorch file.
   static func read(_ file: ByteRegion) throws -> PickleValue {
     var cursor = ByteCursor(file, subject: "pickle")
-    guard case .bigInteger(magic) = try run(&cursor) else {
-      throw FileError("is a Python pickle but not a PyTorch checkpoint")
+    var start = PickleMachine(file)
+    let item = try start.run(&cursor)
+    guard case .bigInteger(let slice) = item, try start.bytes(in: slice) == magic else {
+      var what = ""
+      if case .skipped(let index) = item { what = ": it is \(start.skipped[Int(index)].reason)" }
+      throw FileError("is a Python pickle but not a PyTorch checkpoint\(what)")
     }
-    guard case .int(1001) = try run(&cursor) else {
+    guard case .int(1001) = try tree(&cursor) else {
       throw FileError("has a version of PyTorch's old format that is not supported")
     }
-    try checkSystem(&cursor)
-
-    var machine = PickleMachine()
+    guard try tree(&cursor).pairs != nil else {
+      throw FileError("the file's description of its machine is missing")
+    }
+    var machine = PickleMachine(file)
     let root = try machine.run(&cursor)
     let storages = try locateStorages(machine, file, &cursor)
+    let reader = StorageReader(machine, isBigEndian: false)
     var tree = PickleTree(machine) { tensor in
-      guard let bytes = storages[tensor.storage.key] else {
-        throw FileError("the storage \"\(excerpt(tensor.storage.key))\" is missing from the file")
+      let key = reader.key(of: tensor)
+      guard let bytes = storages[ExactText(key)] else {
+        throw FileError("the storage \"\(excerpt(key))\" is missing from the file")
       }
-      return try StoredTensor(tensor, storageBytes: bytes)
+      return try reader.tensor(tensor, storageBytes: bytes)
     }
     return try tree.value(of: root)
   }
 
-  private static func run(_ cursor: inout ByteCursor) throws -> PickleItem {
-    var machine = PickleMachine()
-    return try machine.run(&cursor)
-  }
-
   private static func tree(_ cursor: inout ByteCursor) throws -> PickleValue {
-    var machine = PickleMachine()
+    var machine = PickleMachine(cursor.region)
     let item = try machine.run(&cursor)
     var tree = PickleTree(machine) { _ in throw FileError("the file holds a tensor where none belongs") }
     return try tree.value(of: item)
   }
 
-  private static func checkSystem(_ cursor: inout ByteCursor) throws {
-    let facts = try tree(&cursor)
-    guard facts.pairs != nil else { throw FileError("the file's description of its machine is missing") }
-    if facts["little_endian"]?.bool == false {
-      throw FileError("was written on a big-endian machine, which is not supported")
-    }
-  }
-
   /// Walks over the storages that follow the pickles; returns the bytes of each by key.
   private static func locateStorages(
     _ machine: PickleMachine, _ file: ByteRegion, _ cursor: inout ByteCursor
-  ) throws -> [String: ByteRegion] {
-    var references: [String: StorageReference] = [:]
+  ) throws -> [ExactText: ByteRegion] {
+    var references: [ExactText: StorageReference] = [:]
     for reference in machine.storages {
-      if let known = references[reference.key],
-        known.count != reference.count || known.scalarType != reference.scalarType
-      {
-        throw FileError("the storage \"\(excerpt(reference.key))\" is described in two different ways")
+      let key = ExactText(machine.text(in: reference.key) ?? "")
+      if let known = references[key], known.count != reference.count || known.numbers != reference.numbers {
+        throw FileError("the storage \"\(excerpt(key.text))\" is described in two different ways")
       }
-      references[reference.key] = reference
+      references[key] = reference
     }
     guard let keys = try tree(&cursor).elements else { throw FileError("the list of storages is missing") }
     var data = ByteCursor(file, at: cursor.position, subject: "data of the storages")
-    var storages: [String: ByteRegion] = [:]
+    var storages: [ExactText: ByteRegion] = [:]
     for key in keys {
-      guard let key = key.string, let reference = references[key] else {
+      guard let key = key.string.map({ ExactText($0) }), let reference = references[key] else {
         throw FileError("the list of storages names one that no tensor uses")
       }
       guard try data.read(Int64.self) == Int64(reference.count) else {
-        throw FileError("the storage \"\(excerpt(key))\" does not have the size its tensors expect")
+        throw FileError("the storage \"\(excerpt(key.text))\" does not have the size its tensors expect")
       }
-      let region = try data.readRegion(reference.count * (reference.scalarType?.byteWidth ?? 1))
+      let region = try data.readRegion(reference.count * reference.numbers.byteWidth)
       guard storages.updateValue(region, forKey: key) == nil else {
-        throw FileError("the list of storages names \"\(excerpt(key))\" twice")
+        throw FileError("the list of storages names \"\(excerpt(key.text))\" twice")
       }
     }
     return storages

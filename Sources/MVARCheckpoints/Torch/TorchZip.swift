@@ -2,25 +2,28 @@
 //
 //   name/data.pkl   the object tree        name/byteorder   "little"        name/data/N   storage N
 //
-// Storages are used in place: opening reads only the directory and the pickle. TorchScript archives hold program
-// code and are refused. Only the pickle's checksum is checked.
+// Storages are used in place; those that are compressed, which PyTorch reads but does not write, or were written on a
+// big-endian machine are decoded whenever they are read. Opening reads only the directory and the pickle. TorchScript
+// archives hold program code and are refused. Of what is stored only the pickle's checksum is checked.
 
 import MVARFiles
 
 enum TorchZip {
-  /// The longest pickle that is read; real ones take a few megabytes at most.
-  static let longestPickle = 1 << 28
-
   /// Whether an archive looks like a PyTorch file.
   static func matches(_ archive: ZipArchive) -> Bool {
-    archive.entries.contains { $0.name == "data.pkl" || $0.name.hasSuffix("/data.pkl") }
+    archive.entries.contains { isPickle($0.name) }
+  }
+
+  private static func isPickle(_ name: String) -> Bool {
+    name.isExactly("data.pkl") || name.endsExactly(with: "/data.pkl")
   }
 
   /// The object tree of a checkpoint.
   ///
   /// - Throws: `FileError`.
   static func read(_ archive: ZipArchive) throws -> PickleValue {
-    let pickles = archive.entries.filter { $0.name == "data.pkl" || $0.name.hasSuffix("/data.pkl") }
+    try archive.checkExpansion()
+    let pickles = archive.entries.filter { isPickle($0.name) }
     guard let pickle = pickles.first, pickles.count == 1 else {
       throw FileError("the archive holds \(pickles.count) files named data.pkl instead of one")
     }
@@ -28,48 +31,89 @@ enum TorchZip {
     if archive[folder + "constants.pkl"] != nil {
       throw FileError("is a TorchScript archive, which holds program code; save the model's state_dict instead")
     }
-    if let entry = archive[folder + "byteorder"] {
-      let order = try archive.storedRegion(entry).bytes.prefix(16)
-      guard String(decoding: order, as: UTF8.self) == "little" else {
-        throw FileError("was written on a big-endian machine, which is not supported")
-      }
-    }
-    let region = try archive.storedRegion(pickle)
-    guard region.count <= longestPickle else {
-      throw FileError("the pickle of \(region.count) bytes is larger than any checkpoint's")
-    }
-    // PyTorch has an option to omit checksums; they are then 0.
-    guard pickle.checksum == 0 || Zlib.checksum(region) == pickle.checksum else {
-      throw FileError("the pickle does not match its checksum; the file is damaged")
-    }
+    let isBigEndian = try isBigEndian(archive, folder)
+    let region = try contents(of: pickle, in: archive)
     var cursor = ByteCursor(region, subject: "pickle")
-    var machine = PickleMachine()
+    var machine = PickleMachine(region)
     let root = try machine.run(&cursor)
+    let reader = StorageReader(machine, isBigEndian: isBigEndian)
     var tree = PickleTree(machine) { tensor in
-      let storage = tensor.storage
-      guard let entry = archive["\(folder)data/\(storage.key)"] else {
-        throw FileError("the storage \"\(excerpt(storage.key))\" is missing from the archive")
+      let key = reader.key(of: tensor)
+      guard let entry = archive["\(folder)data/\(key)"] else {
+        throw FileError("the storage \"\(excerpt(key))\" is missing from the archive")
       }
-      return try StoredTensor(tensor, storageBytes: try archive.storedRegion(entry))
+      return try reader.tensor(tensor, storageBytes: try archive.contents(entry))
     }
     return try tree.value(of: root)
   }
+
+  private static func isBigEndian(_ archive: ZipArchive, _ folder: String) throws -> Bool {
+    guard let entry = archive[folder + "byteorder"] else { return false }
+    let order = try archive.contents(entry)
+    guard order.count <= 16 else { throw FileError("has a byte order that is neither little nor big") }
+    switch String(decoding: try order.bytes(), as: UTF8.self) {
+    case "little": return false
+    case "big": return true
+    case let other: throw FileError("has the byte order \"\(excerpt(other))\", which is neither little nor big")
+    }
+  }
+
+  private static func contents(of pickle: ZipEntry, in archive: ZipArchive) throws -> ByteRegion {
+    let stored = try archive.contents(pickle)
+    let limit = pickle.method == 0 ? FileLimits.pickleBytes : FileLimits.inflatedPickleBytes
+    guard stored.count <= limit else {
+      throw FileError("the pickle of \(stored.count) bytes is larger than any checkpoint's")
+    }
+    guard pickle.method == 0 else { return ByteRegion(try stored.bytes()) }
+    // PyTorch has an option to omit checksums; they are then 0.
+    guard try pickle.checksum == 0 || Zlib.checksum(stored) == pickle.checksum else {
+      throw FileError("the pickle does not match its checksum; the file is damaged")
+    }
+    return stored
+  }
 }
 
-extension StoredTensor {
+/// Makes tensors from what a pickle says about them and the bytes of their storages.
+final class StorageReader {
+  private let machine: PickleMachine
+  private let isBigEndian: Bool
+  /// Shapes and strides by the object that describes them: tensors of the same shape share it.
+  private var integers: [Int32: [Int]] = [:]
+
+  init(_ machine: PickleMachine, isBigEndian: Bool) {
+    self.machine = machine
+    self.isBigEndian = isBigEndian
+  }
+
+  /// The name of a tensor's storage.
+  func key(of tensor: TensorReference) -> String {
+    machine.text(in: machine.storages[Int(tensor.storage)].key) ?? ""
+  }
+
   /// The tensor that a pickle describes, given the bytes of its storage.
   ///
   /// - Throws: `FileError` if the storage is too short, or the view extends outside it.
-  init(_ reference: TensorReference, storageBytes: ByteRegion) throws {
-    let width = reference.storage.scalarType?.byteWidth ?? 1
+  func tensor(_ reference: TensorReference, storageBytes: ByteRegion) throws -> StoredTensor {
+    let storage = machine.storages[Int(reference.storage)]
     // The machine has checked that the product does not overflow.
-    let claimed = reference.storage.count * width
-    guard let storage = storageBytes.slice(at: 0, count: claimed) else {
+    let claimed = storage.count * storage.numbers.byteWidth
+    guard var bytes = storageBytes.slice(at: 0, count: claimed) else {
       throw FileError(
-        "the storage \"\(excerpt(reference.storage.key))\" holds \(storageBytes.count) bytes instead of \(claimed)")
+        "the storage \"\(excerpt(key(of: reference)))\" holds \(storageBytes.count) bytes instead of \(claimed)")
     }
-    try self.init(
-      scalarType: reference.scalarType, shape: reference.shape, strides: reference.strides, offset: reference.offset,
-      storage: storage)
+    if isBigEndian, reference.scalarType.byteWidth > 1 {
+      let width = reference.scalarType.byteWidth
+      bytes = ByteRegion(EncodedBytes(bytes, .bigEndian(width: width), count: claimed / width * width))
+    }
+    return try StoredTensor(
+      scalarType: reference.scalarType, shape: values(reference.shape), strides: values(reference.strides),
+      offset: reference.offset, storage: bytes)
+  }
+
+  private func values(_ index: Int32) -> [Int] {
+    if let known = integers[index] { return known }
+    let found = machine.objects[Int(index)].items.compactMap { if case .int(let value) = $0 { value } else { nil } }
+    integers[index] = found
+    return found
   }
 }

@@ -18,9 +18,17 @@ public enum SafetensorsWriter {
   public static func write(
     _ tensors: [(name: String, tensor: StoredTensor)], metadata: [String: String] = [:], to path: String
   ) throws {
+    try write(tensors, metadataEntries: metadata.map { ($0.key, $0.value) }, to: path)
+  }
+
+  /// Writes a file as ``write(_:metadata:to:)`` does, with metadata whose keys differ in their bytes.
+  package static func write(
+    _ tensors: [(name: String, tensor: StoredTensor)], metadataEntries: [(key: String, value: String)],
+    to path: String
+  ) throws {
     try attributing(to: path) {
       try checkNames(tensors.map(\.name))
-      guard !tensors.contains(where: { $0.name == "__metadata__" }) else {
+      guard !tensors.contains(where: { $0.name.isExactly("__metadata__") }) else {
         throw FileError("a tensor cannot be named __metadata__ in a safetensors file")
       }
     }
@@ -35,8 +43,8 @@ public enum SafetensorsWriter {
       end += tensors[index].tensor.byteCount
     }
     var members: [String] = []
-    if !metadata.isEmpty {
-      let pairs = metadata.sorted { $0.key < $1.key }.map { key, value in
+    if !metadataEntries.isEmpty {
+      let pairs = metadataEntries.sorted { ExactText($0.key) < ExactText($1.key) }.map { key, value in
         "\(JSONString.quoted(key)):\(JSONString.quoted(value))"
       }
       members.append("\"__metadata__\":{\(pairs.joined(separator: ","))}")
@@ -49,8 +57,8 @@ public enum SafetensorsWriter {
     }
     var header = Array("{\(members.joined(separator: ","))}".utf8)
     while header.count % 8 != 0 { header.append(0x20) }
-    guard header.count <= SafetensorsReader.longestHeader else {
-      throw FileError(path, "cannot be written: the header would be longer than the format allows")
+    guard header.count <= FileLimits.headerBytes else {
+      throw FileError(path, "cannot be written: the header of \(header.count) bytes would be longer than is read")
     }
     try AtomicFile.write(to: path) { output in
       try output.write(littleEndianBytes(UInt64(header.count)))
@@ -62,8 +70,8 @@ public enum SafetensorsWriter {
 
 /// Fails if a name occurs twice.
 func checkNames(_ names: [String]) throws {
-  var known: Set<String> = []
-  for name in names where !known.insert(name).inserted {
+  var known: Set<ExactText> = []
+  for name in names where !known.insert(ExactText(name)).inserted {
     throw FileError("cannot be written: two tensors have the name \"\(excerpt(name))\"")
   }
 }
@@ -78,7 +86,6 @@ extension FileOutput {
   ///
   /// - Throws: `FileError` if the tensor's file was shortened or the bytes cannot be written.
   mutating func write(_ tensor: StoredTensor) throws {
-    try tensor.checkReadable()
-    try tensor.withContiguousBytes { try write($0) }
+    try tensor.forEachPiece { try write($0) }
   }
 }

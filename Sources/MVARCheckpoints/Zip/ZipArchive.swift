@@ -1,10 +1,9 @@
 // Reads the directory of a zip archive (with ZIP64) and locates each entry's bytes.
 //
 // The central directory is the only authority; local headers must agree with it. Stored entries are used in place,
-// deflated ones are inflated on request, under a limit for the whole archive. Encrypted, multi-disk, overlapping and
-// repeated entries are refused. Nothing is ever extracted to disk, so entry names are only labels.
+// deflated ones are inflated whenever they are read, under a limit for the whole archive. Encrypted, multi-disk,
+// overlapping and repeated entries are refused. Nothing is ever extracted to disk, so entry names are only labels.
 
-import Foundation
 import MVARFiles
 
 /// One file in a zip archive.
@@ -22,7 +21,7 @@ struct ZipEntry {
 /// The directory of a zip archive.
 struct ZipArchive {
   let entries: [ZipEntry]
-  private let indices: [String: Int]
+  private let indices: [ExactText: Int]
   private let archiveSize: Int
 
   /// Reads the directory.
@@ -37,13 +36,16 @@ struct ZipArchive {
     guard end.entryCount <= end.directoryCount / 46 else {
       throw FileError("the zip directory claims \(end.entryCount) entries but has no room for them")
     }
+    guard end.entryCount <= FileLimits.zipEntries else {
+      throw FileError("the zip archive holds \(end.entryCount) entries; at most \(FileLimits.zipEntries) are read")
+    }
     var cursor = ByteCursor(directory, subject: "zip directory")
     var entries: [ZipEntry] = []
-    var indices: [String: Int] = [:]
+    var indices: [ExactText: Int] = [:]
     var extents: [Range<Int>] = []
     for _ in 0..<end.entryCount {
       let record = try ZipDirectoryRecord(&cursor)
-      guard indices.updateValue(entries.count, forKey: record.name) == nil else {
+      guard indices.updateValue(entries.count, forKey: ExactText(record.name)) == nil else {
         throw FileError("the zip archive holds the entry \"\(excerpt(record.name))\" twice")
       }
       let dataOffset = try record.dataOffset(in: archive)
@@ -72,21 +74,13 @@ struct ZipArchive {
   }
 
   subscript(name: String) -> ZipEntry? {
-    indices[name].map { entries[$0] }
-  }
-
-  /// The bytes of an entry that must be stored, in place and without checking their checksum.
-  func storedRegion(_ entry: ZipEntry) throws -> ByteRegion {
-    guard entry.method == 0 else {
-      throw FileError("the zip entry \"\(excerpt(entry.name))\" is compressed, which PyTorch never does")
-    }
-    return entry.compressed
+    indices[ExactText(name)].map { entries[$0] }
   }
 
   /// Refuses an archive that would expand far more than a real one: 64 MiB and 256 times its own size.
   func checkExpansion() throws {
     guard archiveSize < Int.max / 512 else { throw FileError("the zip archive is too large") }
-    let limit = archiveSize * 256 + (64 << 20)
+    let limit = archiveSize * 256 + FileLimits.unfoldedBytes
     var total = 0
     for entry in entries where entry.method != 0 {
       let (sum, overflow) = total.addingReportingOverflow(entry.size)
@@ -98,20 +92,16 @@ struct ZipArchive {
     }
   }
 
-  /// The bytes of an entry: in place if stored, inflated and checked against the checksum if deflated.
+  /// The bytes of an entry: in place if stored, inflated and checked against the checksum whenever they are read if
+  /// deflated.
   func contents(_ entry: ZipEntry) throws -> ByteRegion {
     switch entry.method {
     case 0: return entry.compressed
     case 8:
-      do {
-        let region = ByteRegion(try Zlib.inflate(entry.compressed, outputCount: entry.size))
-        guard Zlib.checksum(region) == entry.checksum else {
-          throw FileError("the contents do not match their checksum")
-        }
-        return region
-      } catch let error as FileError {
-        throw FileError("zip entry \"\(excerpt(entry.name))\": \(error.reason)")
-      }
+      return ByteRegion(
+        EncodedBytes(
+          entry.compressed, .deflated(checksum: entry.checksum), count: entry.size,
+          subject: "zip entry \"\(excerpt(entry.name))\""))
     default:
       throw FileError(
         "the zip entry \"\(excerpt(entry.name))\" uses compression method \(entry.method); only 0 and 8 are supported"

@@ -12,7 +12,7 @@ struct ZipEnd {
   let directoryCount: Int
 
   init(_ archive: ByteRegion) throws {
-    guard let position = Self.find(in: archive) else {
+    guard let position = try Self.find(in: archive) else {
       throw FileError("is a zip archive without its directory; the file is truncated or damaged")
     }
     var cursor = ByteCursor(archive, at: position + 4, subject: "zip directory")
@@ -83,9 +83,9 @@ struct ZipEnd {
   }
 
   /// The last end record whose comment fills the rest of the file exactly.
-  private static func find(in archive: ByteRegion) -> Int? {
+  private static func find(in archive: ByteRegion) throws -> Int? {
     guard archive.count >= 22 else { return nil }
-    return archive.withUnsafeBytes { bytes in
+    return try archive.withUnsafeBytes { bytes in
       var position = bytes.count - 22
       let lowest = max(0, position - 0xffff)
       while position >= lowest {
@@ -182,7 +182,7 @@ struct ZipDirectoryRecord {
 extension ByteCursor {
   /// Four bytes at a position; 0 if they extend outside.
   static func signature(in region: ByteRegion, at position: Int) -> UInt32 {
-    guard let slice = region.slice(at: position, count: 4) else { return 0 }
-    return slice.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) }
+    guard region.slice(at: position, count: 4) != nil else { return 0 }
+    return (0..<4).reversed().reduce(0) { $0 << 8 | UInt32(region[position + $1] ?? 0) }
   }
 }

@@ -12,31 +12,35 @@ enum Zlib {
 
   /// Decompresses all of a region into exactly `outputCount` bytes.
   ///
-  /// - Throws: `FileError` if the stream is malformed, has a different length, or ends before the region does.
-  static func inflate(_ region: ByteRegion, outputCount: Int) throws -> [UInt8] {
+  /// - Parameter body: receives the bytes piece after piece, each valid only during the call.
+  /// - Throws: `FileError` if the stream is malformed, has a different length, or ends before the region does; anything
+  ///   that `body` throws.
+  static func inflate(
+    _ region: ByteRegion, outputCount: Int, _ body: (UnsafeRawBufferPointer) throws -> Void
+  ) throws {
     var stream = z_stream()
-    return try region.withUnsafeBytes { input in
+    try region.withUnsafeBytes { input in
       // zlib stores the stream's address, so it stays at one address from beginning to end.
       try withUnsafeMutablePointer(to: &stream) { stream in
         let isReady = inflateInit2_(stream, -MAX_WBITS, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK
         guard isReady else { throw FileError("cannot be decompressed: zlib does not start") }
         defer { inflateEnd(stream) }
-        return try run(stream, input, outputCount: outputCount)
+        try run(stream, input, outputCount: outputCount, body)
       }
     }
   }
 
   private static func run(
-    _ stream: UnsafeMutablePointer<z_stream>, _ input: UnsafeRawBufferPointer, outputCount: Int
-  ) throws -> [UInt8] {
+    _ stream: UnsafeMutablePointer<z_stream>, _ input: UnsafeRawBufferPointer, outputCount: Int,
+    _ body: (UnsafeRawBufferPointer) throws -> Void
+  ) throws {
     var rest = input[...]
-    var output: [UInt8] = []
-    output.reserveCapacity(min(outputCount, 1 << 20))
+    var count = 0
     var piece = [UInt8](repeating: 0, count: min(outputCount, 1 << 18 - 1) + 1)
     while true {
       let given = UnsafeRawBufferPointer(rebasing: rest.prefix(1 << 30))
       // One byte more than is allowed, so that an excess is detected.
-      let room = min(piece.count, outputCount - output.count + 1)
+      let room = min(piece.count, outputCount - count + 1)
       stream.pointee.next_in = given.baseAddress?.assumingMemoryBound(to: UInt8.self)
       stream.pointee.avail_in = UInt32(given.count)
       let status = piece.withUnsafeMutableBufferPointer { piece in
@@ -45,14 +49,15 @@ enum Zlib {
         return CMVARZlib.inflate(stream, Z_NO_FLUSH)
       }
       rest = rest.dropFirst(given.count - Int(stream.pointee.avail_in))
-      output += piece[..<(room - Int(stream.pointee.avail_out))]
-      guard output.count <= outputCount else { throw wrongLength }
+      let made = room - Int(stream.pointee.avail_out)
+      count += made
+      guard count <= outputCount else { throw wrongLength }
+      try piece.withUnsafeBytes { try body(UnsafeRawBufferPointer(rebasing: $0[..<made])) }
       if status == Z_STREAM_END { break }
       // `Z_BUF_ERROR` means that no input could be consumed and no output produced: the end is missing.
       guard status == Z_OK else { throw malformed }
     }
-    guard output.count == outputCount, rest.isEmpty else { throw wrongLength }
-    return output
+    guard count == outputCount, rest.isEmpty else { throw wrongLength }
   }
 
   /// The CRC-32 of these bytes, or of earlier bytes followed by these.
@@ -63,5 +68,5 @@ enum Zlib {
   }
 
   /// The CRC-32 of a region.
-  static func checksum(_ region: ByteRegion) -> UInt32 { region.withUnsafeBytes { checksum($0) } }
+  static func checksum(_ region: ByteRegion) throws -> UInt32 { try region.withUnsafeBytes { checksum($0) } }
 }

@@ -14,7 +14,10 @@ extension Checkpoint {
   /// - Throws: `FileError` if the member is no JSON object from text to text.
   package func goldenMetadata() throws -> [String: String] {
     guard metadata.isEmpty, let stored = self[Self.metadataMember] else { return metadata }
-    let bytes = try stored.integers().compactMap { UInt8(exactly: $0) }
+    var bytes: [UInt8] = []
+    if stored.scalarType.byteWidth == 1, stored.count <= FileLimits.headerBytes {
+      try stored.forEachPiece { bytes.append(contentsOf: $0) }
+    }
     guard bytes.count == stored.count,
       let metadata = try? JSONDecoder().decode([String: String].self, from: Data(bytes))
     else {
@@ -31,7 +34,7 @@ struct MetadataBars: Sendable {
     var description: String { "its bar in the metadata is none" }
   }
 
-  private var bars: [String: Entry] = [:]
+  private var bars: [ExactText: Entry] = [:]
 
   /// No bars.
   init() {}
@@ -46,15 +49,15 @@ struct MetadataBars: Sendable {
       return value
     }
     for (name, operation) in try decode("ops", [String: Case].self) ?? [:] {
-      for (tensor, bar) in operation.bars ?? [:] { bars["\(name).\(tensor)"] = bar }
+      for (tensor, bar) in operation.bars ?? [:] { bars[ExactText("\(name).\(tensor)")] = bar }
     }
-    for (tensor, bar) in try decode("bars", [String: Entry].self) ?? [:] { bars[tensor] = bar }
+    for (tensor, bar) in try decode("bars", [String: Entry].self) ?? [:] { bars[ExactText(tensor)] = bar }
   }
 
   /// The bar of a tensor; nil if the file states none.
   subscript(name: String) -> Bar? {
     get throws {
-      guard let entry = bars[name] else { return nil }
+      guard let entry = bars[ExactText(name)] else { return nil }
       guard let bar = entry.bar else { throw Unusable() }
       return bar
     }

@@ -33,10 +33,10 @@ public struct TensorDiff: Sendable {
     let metadata = try self.expected.goldenMetadata()
     bars = try MetadataBars(metadata, of: expected)
     let order = try Self.order(metadata, expected) ?? Self.order(self.found.goldenMetadata(), found) ?? []
-    var known: Set<String> = [Checkpoint.metadataMember]
-    names = (order + self.expected.tensors.map(\.name) + self.found.tensors.map(\.name)).filter {
-      known.insert($0).inserted
-    }
+    var known: Set<ExactText> = [ExactText(Checkpoint.metadataMember)]
+    let (right, ours) = (self.expected, self.found)
+    names = (order + right.tensors.map(\.name) + right.unsupported + ours.tensors.map(\.name) + ours.unsupported)
+      .filter { known.insert(ExactText($0)).inserted }
   }
 
   private static func order(_ metadata: [String: String], _ path: String) throws -> [String]? {
@@ -61,6 +61,11 @@ public struct TensorDiff: Sendable {
 
   /// The row of one tensor.
   public func row(_ name: String) -> Comparison {
+    for file in [found, expected] {
+      if let object = file.skipped.first(where: { $0.object.isTensor && $0.name.isExactly(name) })?.object {
+        return .notJudged(name, "\(file.path): it is \(object.reason)")
+      }
+    }
     switch (found[name], expected[name]) {
     case (let ours?, let right?):
       do {
@@ -90,6 +95,11 @@ public struct TensorDiff: Sendable {
     }
     return row
   }
+}
+
+extension Checkpoint {
+  /// The names of tensors of kinds that are not supported.
+  fileprivate var unsupported: [String] { skipped.filter(\.object.isTensor).map(\.name) }
 }
 
 extension Bar {

@@ -38,15 +38,15 @@ package struct KernelJudgment: Sendable {
       return ([.failed(golden.name, "the file that the kernel wrote cannot be used: \(reason(error))")], false)
     }
     var rows = golden.parts.map { row($0, golden, answer) }
-    let known = Set(golden.parts.map(\.name))
-    for (name, _) in answer.tensors where !known.contains(name) {
+    let known = Set(golden.parts.map { ExactText($0.name) })
+    for (name, _) in answer.tensors where !known.contains(ExactText(name)) {
       rows.append(.failed(golden.row(printable(name, limit: 200)), "the case has no such tensor"))
     }
     var hasProblem = false
     for (key, text) in answer.metadata.sorted(by: { $0.key < $1.key }) where key.hasPrefix(KernelNote.problem) {
       hasProblem = true
       let name = String(key.dropFirst(KernelNote.problem.count))
-      if !known.contains(name) {
+      if !known.contains(ExactText(name)) {
         rows.append(.failed(golden.row(printable(name, limit: 200)), printable(text, limit: 400)))
       }
     }

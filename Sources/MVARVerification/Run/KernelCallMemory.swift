@@ -36,7 +36,7 @@ final class KernelCallMemory {
       let entry = Entry(
         name: name, type: tensor.scalarType, shape: tensor.shape, buffer: try GuardedBuffer(count: tensor.byteCount),
         given: tensor)
-      tensor.withContiguousBytes { entry.buffer.bytes.copyMemory(from: $0) }
+      try tensor.withContiguousBytes { entry.buffer.bytes.copyMemory(from: $0) }
       if name.hasPrefix("in.") { inputs.append(entry) } else { cotangents.append(entry) }
     }
     outputs = try results("outputs")
@@ -161,7 +161,7 @@ final class KernelCallMemory {
   func answer() throws -> (tensors: [(name: String, tensor: StoredTensor)], notes: [String: String]) {
     var notes: [String: String] = [:]
     for entry in inputs + cotangents + outputs + gradients {
-      notes[KernelNote.problem + entry.name] = entry.buffer.damage() ?? change(entry)
+      notes[KernelNote.problem + entry.name] = try entry.buffer.damage() ?? change(entry)
     }
     var tensors: [(name: String, tensor: StoredTensor)] = []
     for entry in outputs + gradients {
@@ -181,8 +181,8 @@ final class KernelCallMemory {
   }
 
   /// A change of an input, in words; nil if there is none.
-  private func change(_ entry: Entry) -> String? {
-    entry.given?.withContiguousBytes { given in
+  private func change(_ entry: Entry) throws -> String? {
+    try entry.given?.withContiguousBytes { given in
       given.indices.first { given[$0] != entry.buffer.bytes[$0] }.map { place in
         let coordinates = Comparator.coordinates(of: place / entry.type.byteWidth, in: entry.shape)
         return "the kernel changed it, although it is only to be read, first at \(coordinates)"
