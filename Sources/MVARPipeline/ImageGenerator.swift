@@ -43,8 +43,8 @@ public final class ImageGenerator: Sendable {
   ) throws {
     models = try EngineModels<B>(transformer, tokenizer, hints, on: device)
     var names = classNames
-    if names == nil, case .file(let path) = transformer {
-      names = try ModelMetadata.classNames(of: CheckpointWeights(path: path, .transformer))
+    if names == nil, case .file(let path, let choice) = transformer {
+      names = try ModelMetadata.classNames(of: CheckpointWeights(path: path, .transformer, choice))
     }
     classes = ClassNames(names, count: models.transformerConfiguration.classes)
     self.settings = settings

@@ -112,7 +112,7 @@ struct HostileInputTests {
     },
     badModel(
       "pickle that names os.system",
-      "bad.pth: the pickle names os.system, which is not a tensor-rebuilding function; nothing was executed"
+      "bad.pth: is a Python pickle but not a PyTorch checkpoint: it is made by os.system, which is never executed"
     ) { try BadFiles.write(BadFiles.commandPickle, $0) },
     badModel("folder", "bad.pth: is a folder, not a file") {
       try FileManager.default.createDirectory(atPath: $0, withIntermediateDirectories: true)
@@ -152,7 +152,11 @@ struct HostileInputTests {
     ) {
       try BadFiles.write([255, 255, 255, 0, 0, 0, 0, 0] + Array(#"{"a":{}"#.utf8), $0)
     },
-    badModel("scale of a token out of range", "bad.pth: lvl_1L names scale 77 of 6") {
+    badModel(
+      "scale of a token out of range",
+      "bad.pth: 6 scales with 130 tokens are no published list, and the file holds no lvl_1L that fits: name the list "
+        + "with --patch-nums"
+    ) {
       try BadFiles.transformer($0) {
         try BadFiles.replace("lvl_1L", in: &$0) { try StoredTensor([Int](repeating: 77, count: 130), shape: $0.shape) }
       }

@@ -44,16 +44,14 @@ private struct ShapeReader {
   let weights: CheckpointWeights
 
   func shape(_ key: String, rank: Int) throws -> [Int] {
-    guard let tensor = weights.byKey[key] else {
-      throw FileError(weights.path, "\(key) is missing")
-    }
+    guard let tensor = weights[key] else { throw weights.absence(of: key) }
     guard tensor.shape.count == rank, tensor.shape.allSatisfy({ $0 > 0 }) else {
       throw FileError(weights.path, "\(key) has shape \(tensor.shape), not \(rank) positive sides")
     }
     return tensor.shape
   }
 
-  func has(_ key: String) -> Bool { weights.byKey[key] != nil }
+  func has(_ key: String) -> Bool { weights[key] != nil }
 
   /// How many of `prefix`0`suffix`, `prefix`1`suffix` … exist consecutively.
   func count(_ prefix: String, _ suffix: String) -> Int {
@@ -90,19 +88,24 @@ extension CheckpointWeights {
   /// - Parameter length: L, the number of tokens of an image; a mask of another size is ignored.
   /// - Throws: `FileError` when the mask cannot be read.
   package func attentionOfMask(length: Int) throws -> AttentionPattern? {
-    guard length > 1, let mask = byKey[Self.maskKey], mask.shape == [1, 1, length, length],
+    guard length > 1, let mask = self[Self.maskKey], mask.shape == [1, 1, length, length],
       mask.scalarType.isFloatingPoint
     else { return nil }
     return try mask.element([0, 0, 1, 0]) == 0 ? .blockCausal : .mvar
+  }
+
+  /// The pattern that the training mask implies, whatever its size.
+  ///
+  /// - Throws: `FileError` when the mask cannot be read.
+  package func attentionOfMask() throws -> AttentionPattern? {
+    try self[Self.maskKey]?.shape.last.flatMap { try attentionOfMask(length: $0) }
   }
 
   /// The mask's pattern where it contradicts the wrapper's name; nil where they agree or either is undetermined.
   ///
   /// - Throws: `FileError` when the mask cannot be read.
   package func contradictingMask() throws -> AttentionPattern? {
-    guard let named = attentionOfWrapper, let length = byKey[Self.maskKey]?.shape.last,
-      let masked = try attentionOfMask(length: length)
-    else { return nil }
+    guard let named = attentionOfWrapper, let masked = try attentionOfMask() else { return nil }
     return masked == named ? nil : masked
   }
 }
@@ -139,38 +142,34 @@ extension TransformerConfiguration {
   }
 
   private static func scaleList(_ reader: ShapeReader, scales: Int, length: Int, _ sides: [Int]?) throws -> ScaleList {
-    let found: ScaleList
     if let sides {
-      found = try ScaleList(sides)
-    } else if let levels = try reader.weights.byKey["lvl_1L"]?.integers() {
-      found = try scaleList(reader, levels: levels, scales: scales)
-    } else if let known = ScaleList.published.first(where: { $0.count == scales && $0.length == length }) {
-      found = known
-    } else {
-      throw reader.fail(
-        "\(scales) scales with \(length) tokens are no published list, and the file does not hold lvl_1L: name the list "
-          + "with --patch-nums")
+      let given = try ScaleList(sides)
+      guard given.count == scales, given.length == length else {
+        throw reader.fail(
+          "the checkpoint has \(scales) scales with \(length) tokens, the list \(given) has \(given.count) with "
+            + "\(given.length)")
+      }
+      return given
     }
-    guard found.count == scales, found.length == length else {
+    if let stored = scaleList(reader.weights["lvl_1L"], scales: scales, length: length) { return stored }
+    guard let known = ScaleList.published.first(where: { $0.count == scales && $0.length == length }) else {
       throw reader.fail(
-        "the checkpoint has \(scales) scales with \(length) tokens, the list \(found) has \(found.count) with "
-          + "\(found.length)")
+        "\(scales) scales with \(length) tokens are no published list, and the file holds no lvl_1L that fits: name the "
+          + "list with --patch-nums")
     }
-    return found
+    return known
   }
 
-  /// The list of scales from the scale of every token.
-  private static func scaleList(_ reader: ShapeReader, levels: [Int], scales: Int) throws -> ScaleList {
+  /// The list of scales from the scale of every token; nil where the buffer says nothing that fits the parameters.
+  private static func scaleList(_ levels: StoredTensor?, scales: Int, length: Int) -> ScaleList? {
+    guard let levels, levels.count == length, let levels = try? levels.integers(), levels == levels.sorted(),
+      levels.allSatisfy({ (0..<scales).contains($0) })
+    else { return nil }
     var counts = [Int](repeating: 0, count: scales)
-    for level in levels {
-      guard (0..<scales).contains(level) else { throw reader.fail("lvl_1L names scale \(level) of \(scales)") }
-      counts[level] += 1
-    }
+    for level in levels { counts[level] += 1 }
     let sides = counts.map { Int(Double($0).squareRoot().rounded()) }
-    guard zip(sides, counts).allSatisfy({ $0 * $0 == $1 }), levels == levels.sorted() else {
-      throw reader.fail("lvl_1L does not describe square maps in order")
-    }
-    return try ScaleList(sides)
+    guard zip(sides, counts).allSatisfy({ $0 * $0 == $1 }) else { return nil }
+    return try? ScaleList(sides)
   }
 }
 
@@ -204,26 +203,35 @@ extension TokenizerConfiguration {
     } else {
       throw reader.fail("no Φ convolution (quantize.quant_resi…) was found")
     }
-    // Published tokenizers record the usage of codes per scale.
-    let scales =
-      try reader.has("quantize.ema_vocab_hit_SV") ? reader.shape("quantize.ema_vocab_hit_SV", rank: 2)[0] : nil
-    let scaleList: ScaleList
-    if let sides = hints.sides {
-      scaleList = try ScaleList(sides)
-    } else {
-      let count = sharing == .none ? own : scales ?? ScaleList.pixels256.count
-      guard let known = ScaleList.published.first(where: { $0.count == count }) else {
-        throw reader.fail("\(count) scales are no published list: name the list with --patch-nums")
-      }
-      scaleList = known
-    }
-    if let count = sharing == .none ? own : scales, count != scaleList.count {
-      throw reader.fail("the checkpoint has \(count) scales, the list \(scaleList) has \(scaleList.count)")
-    }
     self.init(
       vocabulary: codebook[0], codeWidth: codebook[1], channels: channels, multipliers: multipliers,
-      blocks: reader.count("encoder.down.0.block.", ".conv1.weight"), scaleList: scaleList, phiSharing: sharing,
+      blocks: reader.count("encoder.down.0.block.", ".conv1.weight"),
+      scaleList: try Self.scaleList(reader, sharing: sharing, own: own, hints.sides), phiSharing: sharing,
       normalizesCodes: hints.normalizesCodes ?? false)
     try validate()
+  }
+
+  /// The list of scales: the given one, otherwise the published list with as many scales as the file seems to have.
+  ///
+  /// One Φ per scale is part of the model. The rows of the usage statistics are only a guess at the number of scales:
+  /// statistics are no weights, and any list may be used with the others.
+  private static func scaleList(_ reader: ShapeReader, sharing: PhiSharing, own: Int, _ sides: [Int]?) throws
+    -> ScaleList
+  {
+    if let sides {
+      let given = try ScaleList(sides)
+      guard sharing != .none || own == given.count else {
+        throw reader.fail("the checkpoint has \(own) scales, the list \(given) has \(given.count)")
+      }
+      return given
+    }
+    if sharing == .none {
+      guard let known = ScaleList.published.first(where: { $0.count == own }) else {
+        throw reader.fail("\(own) scales are no published list: name the list with --patch-nums")
+      }
+      return known
+    }
+    let rows = reader.weights["quantize.ema_vocab_hit_SV"]?.shape.first
+    return ScaleList.published.first { $0.count == rows } ?? .pixels256
   }
 }

@@ -10,6 +10,9 @@ public enum CheckpointNames {
   /// A parameter that every tokenizer has.
   public static let tokenizerMark = "quantize.embedding.weight"
 
+  /// The parameter by which a model's weights are known from others in a file.
+  public static func mark(of model: Model) -> String { model == .transformer ? transformerMark : tokenizerMark }
+
   private static let transformer: [String: String] = [
     "startPosition": "pos_start",
     "positions": "pos_1LC",
@@ -75,9 +78,12 @@ public enum CheckpointNames {
     return name.split(separator: ".").map { table[String($0)] ?? String($0) }.joined(separator: ".")
   }
 
-  /// Whether a key names a buffer that is recomputed instead of read.
+  /// Buffers that published checkpoints hold and that are recomputed instead of read: they never decide whether a file
+  /// can be used.
+  private static let derived = ["lvl_1L", "attn_bias_for_masking", "attn.zero_k_bias", "quantize.ema_vocab_hit_SV"]
+
+  /// Whether a key, with or without the names of wrappers before it, names a buffer that is recomputed instead of read.
   public static func isDerived(_ key: String) -> Bool {
-    key == "lvl_1L" || key == "attn_bias_for_masking" || key.hasSuffix("attn.zero_k_bias")
-      || key == "quantize.ema_vocab_hit_SV"
+    derived.contains { key == $0 || key.hasSuffix(".\($0)") }
   }
 }

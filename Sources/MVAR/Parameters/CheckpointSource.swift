@@ -13,29 +13,64 @@ public struct CheckpointWeights: Sendable {
   public let wrapper: String
   /// The weights in the order of the file.
   public let tensors: [(name: String, tensor: StoredTensor)]
-  /// The weights by key.
-  public let byKey: [String: StoredTensor]
+  /// What has a name in the model and is not read, in the order of the file.
+  public let skipped: [(name: String, object: SkippedObject)]
   /// The metadata of a safetensors file.
   public let metadata: [String: String]
 
+  private let indices: [ExactText: Int]
+
   /// Finds the weights of a model in a file.
   ///
+  /// - Parameter choice: which weights, if the file holds several that fit.
   /// - Throws: `FileError` when the file cannot be read or holds no such model.
-  public init(path: String, _ model: CheckpointNames.Model) throws {
-    let checkpoint = try Checkpoint.open(path)
-    let mark = model == .transformer ? CheckpointNames.transformerMark : CheckpointNames.tokenizerMark
-    let found = try checkpoint.weights(containing: mark)
-    self.path = path
+  public init(path: String, _ model: CheckpointNames.Model, _ choice: WeightsChoice = WeightsChoice()) throws {
+    try self.init(Checkpoint.open(path), model, choice)
+  }
+
+  /// Finds the weights of a model in an open file.
+  ///
+  /// - Throws: `FileError` when the file holds no such model.
+  public init(_ checkpoint: Checkpoint, _ model: CheckpointNames.Model, _ choice: WeightsChoice = WeightsChoice())
+    throws
+  {
+    try self.init(checkpoint, checkpoint.weights(containing: CheckpointNames.mark(of: model), choice))
+  }
+
+  /// The weights of a set that was found.
+  package init(_ checkpoint: Checkpoint, _ found: Checkpoint.Weights) throws {
+    path = checkpoint.path
     wrapper = found.prefix
     tensors = found.tensors
-    byKey = Dictionary(found.tensors.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
+    skipped = found.skipped
+    indices = Dictionary(
+      found.tensors.enumerated().map { (ExactText($0.element.name), $0.offset) },
+      uniquingKeysWith: { first, _ in first })
     metadata = checkpoint.metadata
+  }
+
+  /// Whether a file holds weights of a model, be it one set of them or several.
+  ///
+  /// - Throws: `FileError` when the file cannot be read.
+  public static func exist(of model: CheckpointNames.Model, in path: String) throws -> Bool {
+    try !Checkpoint.open(path).sets(containing: [CheckpointNames.mark(of: model)]).isEmpty
+  }
+
+  /// The tensor with a key, if there is one.
+  public subscript(key: String) -> StoredTensor? { indices[ExactText(key)].map { tensors[$0].tensor } }
+
+  /// Why a key has no tensor: it is missing, or it is something that is not read.
+  func absence(of key: String) -> FileError {
+    let object = skipped.first { $0.name.isExactly(key) }?.object
+    return FileError(path, object.map { "\(key) is \($0.reason)" } ?? "\(key) is missing")
   }
 
   /// Names that no parameter of a model requested, except buffers.
   func unexpected(besides names: [String], in model: CheckpointNames.Model) -> [String] {
-    let known = Set(names.map { CheckpointNames.key(of: $0, in: model) })
-    return tensors.map(\.name).filter { !known.contains($0) && !CheckpointNames.isDerived($0) }
+    let known = Set(names.map { ExactText(CheckpointNames.key(of: $0, in: model)) })
+    return (tensors.map(\.name) + skipped.filter(\.object.isTensor).map(\.name)).filter {
+      !known.contains(ExactText($0)) && !CheckpointNames.isDerived($0)
+    }
   }
 }
 
@@ -57,9 +92,7 @@ public struct CheckpointSource<B: Backend>: ParameterSource {
   /// - Throws: `FileError` when it is missing, has another shape, or holds integers.
   public func value(_ name: String, shape: Shape, initial: InitialValue) throws -> Tensor<B> {
     let key = CheckpointNames.key(of: name, in: model)
-    guard let stored = weights.byKey[key] else {
-      throw FileError(weights.path, "\(key) is missing")
-    }
+    guard let stored = weights[key] else { throw weights.absence(of: key) }
     guard stored.shape == shape.dimensions else {
       throw FileError(weights.path, "\(key) has shape \(stored.shape), the model needs \(shape)")
     }

@@ -42,7 +42,9 @@ public enum ModelMetadata {
   /// - Throws: `FileError` when the entry is not a list of valid names.
   public static func classNames(of weights: CheckpointWeights) throws -> [String]? {
     guard let text = weights.metadata[classNames] else { return nil }
-    guard let names = try? JSONDecoder().decode([String].self, from: Data(text.utf8)) else {
+    guard text.utf8.count <= FileLimits.classNameBytes,
+      let names = try? JSONDecoder().decode([String].self, from: Data(text.utf8))
+    else {
       throw FileError(weights.path, "its metadata entry \(classNames) is no list of names")
     }
     for name in names {

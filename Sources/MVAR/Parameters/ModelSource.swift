@@ -6,18 +6,22 @@ import TensorCore
 
 /// Where a model comes from.
 public enum ModelSource: Hashable, Sendable, CustomStringConvertible {
-  /// A checkpoint file.
-  case file(String)
+  /// A checkpoint file, and which of its weights if it holds several.
+  case file(String, WeightsChoice = WeightsChoice())
   /// The published sizes for a depth, with weights computed from their names, seed 0.
   case seeded(depth: Int)
 
   /// A source as a user writes it: `seeded:d16`, or a path.
   ///
-  /// - Throws: `ConfigurationError` for a `seeded:` without a depth from 1 to 64.
-  public init(_ text: String) throws {
+  /// - Parameter choice: which weights, if the file holds several.
+  /// - Throws: `ConfigurationError` for a `seeded:` without a depth from 1 to 64, or with a choice.
+  public init(_ text: String, _ choice: WeightsChoice = WeightsChoice()) throws {
     guard text.hasPrefix("seeded:") else {
-      self = .file(text)
+      self = .file(text, choice)
       return
+    }
+    guard choice == WeightsChoice() else {
+      throw ConfigurationError("\(text) holds no sets of weights to choose from; only a checkpoint file does")
     }
     let depth = text.dropFirst("seeded:".count)
     guard depth.first == "d", let number = Int(depth.dropFirst()), (1...64).contains(number) else {
@@ -29,7 +33,7 @@ public enum ModelSource: Hashable, Sendable, CustomStringConvertible {
   /// As a user writes it.
   public var description: String {
     switch self {
-    case .file(let path): path
+    case .file(let path, _): path
     case .seeded(let depth): "seeded:d\(depth)"
     }
   }
@@ -46,8 +50,8 @@ public enum ModelSource: Hashable, Sendable, CustomStringConvertible {
         depth: depth, scaleList: try hints.sides.map(ScaleList.init) ?? .pixels256, heads: hints.heads,
         attention: hints.attention ?? .mvar, window: hints.window ?? 7, refineStep: hints.refineStep)
       return try MarkovianTransformer(configuration, SeededSource(seed: 0, .transformer, on: device), on: device)
-    case .file(let path):
-      let weights = try CheckpointWeights(path: path, .transformer)
+    case .file(let path, let choice):
+      let weights = try CheckpointWeights(path: path, .transformer, choice)
       let configuration = try TransformerConfiguration(weights, hints)
       let model = try MarkovianTransformer<B>(
         configuration, CheckpointSource(weights, .transformer, on: device), on: device)
@@ -68,8 +72,8 @@ public enum ModelSource: Hashable, Sendable, CustomStringConvertible {
         scaleList: try hints.sides.map(ScaleList.init) ?? .pixels256,
         normalizesCodes: hints.normalizesCodes ?? false)
       return try VQVAE(configuration, SeededSource(seed: 0, .tokenizer, on: device), parts: parts, on: device)
-    case .file(let path):
-      let weights = try CheckpointWeights(path: path, .tokenizer)
+    case .file(let path, let choice):
+      let weights = try CheckpointWeights(path: path, .tokenizer, choice)
       let configuration = try TokenizerConfiguration(weights, hints)
       // All of it is built, which costs nothing where the file's pages are used in place, so that damage in either half
       // is found.

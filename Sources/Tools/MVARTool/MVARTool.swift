@@ -7,6 +7,7 @@
 import ArgumentParser
 import Foundation
 import MVAR
+import MVARCheckpoints
 
 /// The command `mvar`.
 package struct MVARTool: ParsableCommand {
@@ -46,6 +47,11 @@ package struct MVARTool: ParsableCommand {
     signal(SIGPIPE, SIG_IGN)
     signal(SIGXFSZ, SIG_IGN)
     ChildProcess.endWithParent()
+    MappedFileFaults.install(program: "mvar")
+    // For tests of how much memory files take, whatever becomes of them.
+    if ProcessInfo.processInfo.environment["MVAR_REPORT_PEAK"] != nil {
+      atexit { Console.note("peak \(Memory.peak) bytes") }
+    }
     do {
       var command = try parseAsRoot(Array(CommandLine.arguments.dropFirst(1 + words.count)))
       try command.run()

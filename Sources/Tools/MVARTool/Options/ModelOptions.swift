@@ -4,6 +4,7 @@
 
 import ArgumentParser
 import MVAR
+import MVARCheckpoints
 import MVARMedia
 import MVARPipeline
 import TensorCore
@@ -58,17 +59,24 @@ struct TokenizerOptions: ParsableArguments {
   var tokenizer: String { givenTokenizer ?? ShippedModel.tokenizer ?? "" }
 
   @OptionGroup(title: "Settings a checkpoint may lack")
+  var weights: WeightsOptions
+
+  @OptionGroup(title: "Settings a checkpoint may lack")
   var hints: HintOptions
 
   @OptionGroup(title: "Engine")
   var engine: EngineOptions
 
-  func validate() throws { _ = try modelSource(tokenizer, option: "--tokenizer") }
+  func validate() throws { _ = try source() }
+
+  private func source() throws -> ModelSource {
+    try modelSource(tokenizer, option: "--tokenizer", weights.choice())
+  }
 
   /// Loads the tokenizer, or only the half that is needed, and refuses sizes the device cannot hold.
   func load<B: Backend>(_ parts: VQVAE<B>.Parts, on device: B.Device) throws -> VQVAE<B>
   where B.Device: EngineDevice {
-    let source = try modelSource(tokenizer, option: "--tokenizer")
+    let source = try source()
     let model: VQVAE<B> = try naming(tokenizer) {
       try source.tokenizer(hints.hints(), parts: parts, on: device)
     }
@@ -94,11 +102,12 @@ struct TokenizerOptions: ParsableArguments {
 
 /// A model as the user names it.
 ///
+/// - Parameter choice: which weights, if its file holds several.
 /// - Throws: `ValidationError` when it names none.
-func modelSource(_ text: String, option: String) throws -> ModelSource {
+func modelSource(_ text: String, option: String, _ choice: WeightsChoice = WeightsChoice()) throws -> ModelSource {
   guard !text.isEmpty else { throw ValidationError("\(option) is empty; name a checkpoint file, or seeded:d16") }
   do {
-    return try ModelSource(text)
+    return try ModelSource(text, choice)
   } catch {
     throw ValidationError("\(option): \(error)")
   }

@@ -52,6 +52,8 @@ struct AttentionMap: EngineCommand {
   @Option(name: [.short, .long], parsing: .unconditional, help: "The figure to write (.svg).")
   var output: String
 
+  @OptionGroup(title: "Settings a checkpoint may lack") var weights: WeightsOptions
+  @OptionGroup(title: "Settings a checkpoint may lack") var tokenizerWeights: TokenizerWeightsOptions
   @OptionGroup(title: "Settings a checkpoint may lack") var hints: HintOptions
   @OptionGroup(title: "Engine") var engine: EngineOptions
 
@@ -128,14 +130,14 @@ struct AttentionMap: EngineCommand {
     let (model, tokenizer) = (sources.model, sources.tokenizer)
     var hints = try hints.hints()
     let transformer: MarkovianTransformer<B> = try naming(model) {
-      try ModelSource.file(model).transformer(hints, on: device)
+      try ModelSource.file(model, weights.choice()).transformer(hints, on: device)
     }
     hints.sides = hints.sides ?? transformer.configuration.scaleList.sides
-    if tokenizer == model, (try? CheckpointWeights(path: model, .tokenizer)) == nil {
+    if tokenizer == model, try !CheckpointWeights.exist(of: .tokenizer, in: model) {
       throw Failure("\(model): holds no tokenizer; name one with --tokenizer")
     }
     let codes: VQVAE<B> = try naming(tokenizer) {
-      try ModelSource.file(tokenizer).tokenizer(hints, parts: [.encoder], on: device)
+      try ModelSource.file(tokenizer, tokenizerWeights.choice()).tokenizer(hints, parts: [.encoder], on: device)
     }
     try codes.configuration.checkSize(on: device)
     // Creating a sampler checks that the pair belongs together.
@@ -152,7 +154,8 @@ struct AttentionMap: EngineCommand {
     let count = min(self.count, all.count)
     let examples = (0..<count).map { all[$0 * all.count / count] }
     let names =
-      try ModelMetadata.classNames(of: CheckpointWeights(path: sources.model, .transformer)) ?? images.classNames
+      try ModelMetadata.classNames(of: CheckpointWeights(path: sources.model, .transformer, weights.choice()))
+      ?? images.classNames
     if images.classNames.count == configuration.classes, names == images.classNames {
       return (examples, examples.map(\.label))
     }

@@ -39,6 +39,12 @@ struct Flops: ParsableCommand {
     help: "mvar, scale-markov or var; may be given several times (default: all three).")
   var attention: [AttentionPattern] = []
 
+  @OptionGroup(title: "Settings a checkpoint may lack")
+  var weights: WeightsOptions
+
+  @OptionGroup(title: "Settings a checkpoint may lack")
+  var tokenizerWeights: TokenizerWeightsOptions
+
   @OptionGroup var scaleList: ScaleListOptions
 
   @Option(parsing: .unconditional, help: "How many images are sampled at once, or trained on per step.")
@@ -59,7 +65,7 @@ struct Flops: ParsableCommand {
     if depth != nil && model != nil { throw ValidationError("use either --depth or --model, not both") }
     try Arguments.check("--depth", depth, in: 1...64)
     try Arguments.check("--batch", batch, in: 1...1_000_000)
-    if let tokenizer { _ = try modelSource(tokenizer, option: "--tokenizer") }
+    if let tokenizer { _ = try modelSource(tokenizer, option: "--tokenizer", tokenizerWeights.choice()) }
     guard case .seeded = try source() else { return }
     do {
       _ = try costs()
@@ -70,7 +76,7 @@ struct Flops: ParsableCommand {
 
   private func source() throws -> ModelSource {
     guard let model else { return .seeded(depth: depth ?? 16) }
-    return try modelSource(model, option: "--model")
+    return try modelSource(model, option: "--model", weights.choice())
   }
 
   /// The cost of each pattern.
@@ -82,8 +88,8 @@ struct Flops: ParsableCommand {
       base = TransformerConfiguration(
         depth: depth, scaleList: try hints.sides.map(ScaleList.init) ?? .pixels256, window: hints.window ?? 7,
         refineStep: hints.refineStep)
-    case .file(let path):
-      base = try TransformerConfiguration(CheckpointWeights(path: path, .transformer), hints)
+    case .file(let path, let choice):
+      base = try TransformerConfiguration(CheckpointWeights(path: path, .transformer, choice), hints)
     }
     var patterns: [AttentionPattern] = []
     for pattern in attention where !patterns.contains(pattern) { patterns.append(pattern) }
@@ -98,17 +104,19 @@ struct Flops: ParsableCommand {
 
   /// The cost of the tokenizer that belongs to a transformer; nil when its sizes are unknown.
   private func tokenizerCost(of transformer: TransformerConfiguration) throws -> TokenizerCost? {
-    let source = try tokenizer.map { try modelSource($0, option: "--tokenizer") } ?? source()
+    let source = try (tokenizer ?? model).map {
+      try modelSource($0, option: "--tokenizer", tokenizerWeights.choice())
+    }
     let configuration: TokenizerConfiguration
     switch source {
-    case .seeded:
+    case nil, .seeded:
       configuration = TokenizerConfiguration(
         vocabulary: transformer.vocabulary, codeWidth: transformer.codeWidth, scaleList: transformer.scaleList)
-    case .file(let path):
-      if tokenizer == nil, (try? CheckpointWeights(path: path, .tokenizer)) == nil { return nil }
+    case .file(let path, let choice):
+      if tokenizer == nil, try !CheckpointWeights.exist(of: .tokenizer, in: path) { return nil }
       configuration = try naming(path) {
         try TokenizerConfiguration(
-          CheckpointWeights(path: path, .tokenizer), ModelHints(sides: transformer.scaleList.sides))
+          CheckpointWeights(path: path, .tokenizer, choice), ModelHints(sides: transformer.scaleList.sides))
       }
       guard configuration.vocabulary == transformer.vocabulary, configuration.codeWidth == transformer.codeWidth else {
         throw Failure(

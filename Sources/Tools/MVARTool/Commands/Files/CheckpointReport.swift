@@ -3,6 +3,7 @@
 
 import MVAR
 import MVARCheckpoints
+import MVARFiles
 import TensorCore
 
 /// What matches and what does not between a checkpoint and its model.
@@ -44,19 +45,20 @@ struct CheckpointReport {
       let built = try VQVAE(configuration, OutlineSource(), on: LocalDevice())
       names = built.parameters.map { ($0.name, $0.value.shape) }
     }
-    var known: Set<String> = []
+    var known: Set<ExactText> = []
     for (name, shape) in names {
       let key = CheckpointNames.key(of: name, in: model)
-      known.insert(key)
+      known.insert(ExactText(key))
       parameters += shape.count
-      if let stored = weights.byKey[key] {
+      if let stored = weights[key] {
         if stored.shape != shape.dimensions { misshapen.append("\(key): \(stored.shape), the model needs \(shape)") }
         if !stored.scalarType.isFloatingPoint { misshapen.append("\(key): holds \(stored.scalarType) numbers") }
       } else {
-        missing.append("\(key) \(shape)")
+        let object = weights.skipped.first { $0.name.isExactly(key) }?.object
+        missing.append("\(key) \(shape)\(object.map { ": it is \($0.reason)" } ?? "")")
       }
     }
-    for (name, _) in weights.tensors where !known.contains(name) {
+    for (name, _) in weights.tensors where !known.contains(ExactText(name)) {
       if CheckpointNames.isDerived(name) { derived.append(name) } else { unexpected.append(name) }
     }
   }

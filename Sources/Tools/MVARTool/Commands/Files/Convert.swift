@@ -16,7 +16,8 @@ struct Convert: ParsableCommand {
 
         mvar convert mvar_d16.pth mvar_d16.safetensors
 
-      Half the size, rounded to nearest: add --dtype float16 or --dtype bfloat16.
+      Half the size, rounded to nearest: add --dtype float16 or --dtype bfloat16. The moving average of a file that also \
+      holds the model itself: add --weights ema.
       """)
 
   @Argument(help: "The checkpoint to read, in any format.")
@@ -28,50 +29,88 @@ struct Convert: ParsableCommand {
   @Option(parsing: .unconditional, help: "Store weights as float32, float16 or bfloat16 (default: as they are).")
   var dtype: WeightType?
 
+  @Flag(help: "Convert weights even if some of them are NaN or infinite.")
+  var allowNonFinite = false
+
+  @OptionGroup var weights: WeightsOptions
+
   func run() throws {
     try OutputFile.check(output, endings: [".pth", ".pt", ".bin", ".safetensors"], keeping: [input])
     let checkpoint = try Checkpoint.open(input)
-    var (wrapper, tensors) = try checkpoint.weights()
-    if let type = dtype?.scalarType {
-      tensors = try tensors.map { name, tensor in
-        do {
-          return (name, tensor.scalarType.isFloatingPoint ? try tensor.converted(to: type) : tensor)
-        } catch let error as FileError {
-          throw Failure("\(input): \(name) \(error.reason)")
-        }
-      }
+    let found = try checkpoint.weights(
+      weights.choice(), marks: [CheckpointNames.transformerMark, CheckpointNames.tokenizerMark])
+    for (name, object) in found.skipped where object.isTensor && !CheckpointNames.isDerived(name) {
+      throw Failure("\(input): \(name) is \(object.reason)")
     }
-    let lost = try attentionOfWrapper(tensors, checkpoint)
+    try checkFinite(found.tensors)
+    let tensors = try converted(found.tensors)
+    let lost = try unstatedAttention(checkpoint, found)
     if output.lowercased().hasSuffix(".safetensors") {
-      var metadata = checkpoint.metadata
-      if let lost { metadata[ModelMetadata.attention] = lost.rawValue }
-      try SafetensorsWriter.write(tensors, metadata: metadata, to: output)
+      var metadata = checkpoint.metadataEntries
+      if let lost, !metadata.contains(where: { $0.key == ModelMetadata.attention }) {
+        metadata.append((ModelMetadata.attention, lost.rawValue))
+      }
+      try SafetensorsWriter.write(tensors, metadataEntries: metadata, to: output)
     } else {
       try TorchWriter.write(tensors, to: output)
       if let lost {
-        Console.note(
-          printable(
-            "mvar: \(output) holds the mask of another model and no longer says what it is: use it with --attention "
-              + lost.rawValue))
+        note("\(output) no longer says what its tokens attend to: use it with --attention \(lost.rawValue)")
       }
+      let keys = checkpoint.metadataEntries.map(\.key)
+      if !keys.isEmpty { note("\(output) has no metadata, in which \(input) states \(keys.joined(separator: ", "))") }
     }
     let bytes = tensors.reduce(0) { $0 + $1.tensor.byteCount }
-    let origin = wrapper.isEmpty ? "" : " from \(wrapper)"
+    let origin = found.prefix.isEmpty ? "" : " from \(found.prefix)"
     try Console.print("\(output): \(tensors.count) tensors\(printable(origin)), \(Memory.text(bytes))")
+    noteWhatIsLeftOut(checkpoint, found)
   }
 }
 
 extension Convert {
-  /// The pattern that only the wrapper's name specifies, where the stored training mask contradicts it: as the wrapper
-  /// is dropped, it must be stored elsewhere. Nil where nothing is lost.
-  private func attentionOfWrapper(
-    _ tensors: [(name: String, tensor: StoredTensor)], _ checkpoint: Checkpoint
-  ) throws -> AttentionPattern? {
-    guard checkpoint.metadata[ModelMetadata.attention] == nil,
-      tensors.contains(where: { $0.name == CheckpointNames.transformerMark })
-    else { return nil }
-    let weights = try CheckpointWeights(path: input, .transformer)
-    return try weights.contradictingMask() == nil ? nil : weights.attentionOfWrapper
+  private func note(_ sentence: String) { Console.note(printable("mvar: \(sentence)")) }
+
+  private func checkFinite(_ tensors: [(name: String, tensor: StoredTensor)]) throws {
+    guard !allowNonFinite else { return }
+    let found = try NonFiniteTensors(tensors).descriptions
+    guard let first = found.first else { return }
+    let more = found.count > 1 ? " (and \(found.count - 1) more such tensor\(found.count > 2 ? "s" : ""))" : ""
+    throw Failure(
+      "\(input): the weights are not finite numbers: \(first)\(more); --allow-non-finite converts them as they are")
+  }
+
+  private func converted(_ tensors: [(name: String, tensor: StoredTensor)]) throws -> [(
+    name: String, tensor: StoredTensor
+  )] {
+    guard let type = dtype?.scalarType else { return tensors }
+    return try tensors.map { name, tensor in
+      do {
+        return (name, tensor.scalarType.isFloatingPoint ? try tensor.converted(to: type) : tensor)
+      } catch let error as FileError {
+        throw Failure("\(input): \(name) \(error.reason)")
+      }
+    }
+  }
+
+  /// The pattern of a transformer that its tensors do not tell: the wrapper, which is dropped, or the metadata says it,
+  /// and the training mask is missing or says otherwise. Nil where nothing is lost.
+  private func unstatedAttention(_ checkpoint: Checkpoint, _ found: Checkpoint.Weights) throws -> AttentionPattern? {
+    let weights = try CheckpointWeights(checkpoint, found)
+    guard weights[CheckpointNames.transformerMark] != nil else { return nil }
+    let bare = try weights.attentionOfMask() ?? .mvar
+    let stated = checkpoint.metadata[ModelMetadata.attention].flatMap(AttentionPattern.init(rawValue:))
+    let meant = stated ?? weights.attentionOfWrapper ?? bare
+    return meant == bare ? nil : meant
+  }
+
+  private func noteWhatIsLeftOut(_ checkpoint: Checkpoint, _ found: Checkpoint.Weights) {
+    let used = Set(found.indices)
+    let others = checkpoint.tensors.indices.filter { !used.contains($0) }.map { checkpoint.tensors[$0].name }
+    let objects = checkpoint.skipped.map(\.name)
+    let parts = [(others, "tensor"), (objects, "object")].compactMap { names, kind -> String? in
+      guard let first = names.first else { return nil }
+      return "\(names.count) \(kind)\(names.count == 1 ? "" : "s") (\(names.count > 1 ? "the first " : "")\(first))"
+    }
+    if !parts.isEmpty { note("left out: \(parts.joined(separator: " and "))") }
   }
 }
 

@@ -1,5 +1,5 @@
-// `mvar inspect`: what a file is, and how well it fits the model it appears to be. Nothing is computed and no weights
-// are read: only headers and names.
+// `mvar inspect`: what a file is, and how well it fits the model it appears to be, from headers and names. Of the weights
+// only finiteness is checked, one piece of the file after another.
 
 import ArgumentParser
 import Foundation
@@ -12,8 +12,9 @@ struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show what a file contains.",
     discussion: """
-      For a checkpoint: its format, its model with the configuration, and every parameter that is missing, \
-      unexpected or of the wrong shape. Also for .npz and .npy files, golden files and images.
+      For a checkpoint: its format, the sets of weights in it, its model with the configuration, every parameter that \
+      is missing, unexpected, of the wrong shape or not finite, and what is skipped. Also for .npz and .npy files, \
+      golden files and images.
 
         mvar inspect mvar_d16.pth
       """)
@@ -23,6 +24,9 @@ struct Inspect: ParsableCommand {
 
   @Flag(help: "List every tensor.")
   var tensors = false
+
+  @OptionGroup(title: "Settings a checkpoint may lack")
+  var weights: WeightsOptions
 
   @OptionGroup(title: "Settings a checkpoint may lack")
   var hints: HintOptions
@@ -39,18 +43,11 @@ struct Inspect: ParsableCommand {
     try line("file", "\(file), \(try size())")
     try line("format", checkpoint.format.rawValue)
     try describeTensors(checkpoint)
-    for (key, value) in checkpoint.metadata.sorted(by: { $0.key < $1.key }) {
+    for (key, value) in checkpoint.metadataEntries.sorted(by: { ExactText($0.key) < ExactText($1.key) }) {
       try line("metadata", "\(key): \(value.count > 100 ? "\(value.prefix(100))…" : value)")
     }
-    if checkpoint.format != .npy, checkpoint.format != .npz {
-      let names = Set(checkpoint.tensors.map { $0.name })
-      for (model, mark) in [
-        (CheckpointNames.Model.transformer, CheckpointNames.transformerMark),
-        (.tokenizer, CheckpointNames.tokenizerMark),
-      ] where names.contains(where: { $0 == mark || $0.hasSuffix(".\(mark)") }) {
-        try describe(model)
-      }
-    }
+    if checkpoint.format != .npy, checkpoint.format != .npz { try describeWeights(checkpoint) }
+    try list("skipped", checkpoint.skipped.map { "\($0.name.isEmpty ? "the whole" : $0.name) is \($0.object.reason)" })
     if tensors {
       try Table.print(
         [["name", "shape", "type", "bytes"]]
@@ -87,14 +84,47 @@ struct Inspect: ParsableCommand {
     let types = Dictionary(grouping: tensors, by: { $0.scalarType.rawValue }).mapValues(\.count)
     let list = types.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\($0.key) × \($0.value)" }
     if !list.isEmpty { try line("types", list.joined(separator: ", ")) }
+    try self.list("not finite", try NonFiniteTensors(checkpoint.tensors).descriptions)
+  }
+
+  /// The first few of a list, one a line, and how many more there are.
+  private func list(_ name: String, _ items: [String]) throws {
+    for item in items.prefix(8) { try line(name, item) }
+    if items.count > 8 { try line(name, "and \(items.count - 8) more") }
+  }
+
+  /// The sets of weights, the models in them, and what belongs to none.
+  private func describeWeights(_ checkpoint: Checkpoint) throws {
+    let models: [CheckpointNames.Model] = [.transformer, .tokenizer]
+    let sets = checkpoint.sets(containing: models.map { CheckpointNames.mark(of: $0) })
+    guard !sets.isEmpty else { return }
+    try list("weights", sets.map(\.title))
+    let choice = try weights.choice()
+    let found = models.filter { !checkpoint.sets(containing: [CheckpointNames.mark(of: $0)]).isEmpty }
+      .map { model in
+        (model, Result { try checkpoint.weights(containing: CheckpointNames.mark(of: model), choice) })
+      }
+    // A name or prefix that fits one of the models need not fit the other.
+    let fits = choice != WeightsChoice() && found.contains { (try? $0.1.get()) != nil }
+    for (model, result) in found where !fits || (try? result.get()) != nil {
+      try describe(model, in: checkpoint, result)
+    }
+    let used = Set(sets.flatMap(\.indices))
+    let others = checkpoint.tensors.indices.filter { !used.contains($0) }.map { checkpoint.tensors[$0].name }
+    if !others.isEmpty {
+      let shown = others.prefix(3).joined(separator: ", ") + (others.count > 3 ? ", …" : "")
+      try line("other tensors", "\(others.count), in no set of weights: \(shown)")
+    }
   }
 
   /// The model in the file.
-  private func describe(_ model: CheckpointNames.Model) throws {
+  private func describe(
+    _ model: CheckpointNames.Model, in checkpoint: Checkpoint, _ found: Result<Checkpoint.Weights, any Error>
+  ) throws {
     let title = model == .transformer ? "transformer" : "tokenizer"
     let fit: CheckpointReport
     do {
-      let weights = try CheckpointWeights(path: file, model)
+      let weights = try CheckpointWeights(checkpoint, found.get())
       try line(title, weights.wrapper.isEmpty ? "a bare state dictionary" : "under \(weights.wrapper)")
       fit = try CheckpointReport(weights, model, hints.hints())
     } catch let error where !(error is ExitCode) {
@@ -108,6 +138,6 @@ struct Inspect: ParsableCommand {
       if found.isEmpty { try line("  \(name)", "none") }
       for problem in found { try line("  \(name)", problem) }
     }
-    if !fit.derived.isEmpty { try line("  recomputed", fit.derived.joined(separator: ", ")) }
+    if !fit.derived.isEmpty { try line("  recomputed, not used", fit.derived.joined(separator: ", ")) }
   }
 }

@@ -72,14 +72,20 @@ extension Golden {
     @OptionGroup var sampling: SamplerOptions<Defaults>
 
     @OptionGroup(title: "Settings a checkpoint may lack")
+    var weights: WeightsOptions
+
+    @OptionGroup(title: "Settings a checkpoint may lack")
+    var tokenizerWeights: TokenizerWeightsOptions
+
+    @OptionGroup(title: "Settings a checkpoint may lack")
     var hints: HintOptions
 
     @OptionGroup(title: "Engine")
     var engine: EngineOptions
 
     func validate() throws {
-      if let model { _ = try modelSource(model, option: "--model") }
-      if let tokenizer { _ = try modelSource(tokenizer, option: "--tokenizer") }
+      if let model { _ = try modelSource(model, option: "--model", weights.choice()) }
+      if let tokenizer { _ = try modelSource(tokenizer, option: "--tokenizer", tokenizerWeights.choice()) }
       guard (0...1_000_000).contains(label) else {
         throw ValidationError("--class is \(label); use a number from 0 up")
       }
@@ -137,7 +143,7 @@ extension Golden {
 
     private func load<B: Backend>(transformer path: String, on device: B.Device) throws -> MarkovianTransformer<B> {
       guard GoldenConfiguration.isStated(by: path) else {
-        return try modelSource(path, option: "--model").transformer(hints.hints(), on: device)
+        return try modelSource(path, option: "--model", weights.choice()).transformer(hints.hints(), on: device)
       }
       let golden = try GoldenConfiguration(path: path)
       return try MarkovianTransformer(
@@ -150,7 +156,7 @@ extension Golden {
       guard GoldenConfiguration.isStated(by: path) else {
         var hints = try hints.hints()
         hints.sides = hints.sides ?? sides
-        return try modelSource(path, option: "--tokenizer").tokenizer(hints, on: device)
+        return try modelSource(path, option: "--tokenizer", tokenizerWeights.choice()).tokenizer(hints, on: device)
       }
       let golden = try GoldenConfiguration(path: path)
       return try VQVAE(golden.tokenizer(), SeededSource(seed: golden.seed, .tokenizer, on: device), on: device)

@@ -97,6 +97,12 @@ struct Sample: EngineCommand {
   @OptionGroup var images: ImageOptions
 
   @OptionGroup(title: "Settings a checkpoint may lack")
+  var weights: WeightsOptions
+
+  @OptionGroup(title: "Settings a checkpoint may lack")
+  var tokenizerWeights: TokenizerWeightsOptions
+
+  @OptionGroup(title: "Settings a checkpoint may lack")
   var hints: HintOptions
 
   @OptionGroup(title: "Engine")
@@ -107,8 +113,8 @@ struct Sample: EngineCommand {
 
   func validate() throws {
     try recording.check(engine)
-    if let model { _ = try modelSource(model, option: "--model") }
-    if let tokenizer { _ = try modelSource(tokenizer, option: "--tokenizer") }
+    if let model { _ = try modelSource(model, option: "--model", weights.choice()) }
+    if let tokenizer { _ = try modelSource(tokenizer, option: "--tokenizer", tokenizerWeights.choice()) }
     try Arguments.check("--count", count, in: 1...1_000_000)
     guard (0...(1 << 53)).contains(first) else {
       throw ValidationError("--first is \(first); use a number from 0 to 2⁵³")
@@ -188,8 +194,9 @@ struct Sample: EngineCommand {
       return Array(0..<count)
     }
     var known: [String]?
-    if classNames == nil, case .file(let path) = try modelSource(model, option: "--model") {
-      known = try ModelMetadata.classNames(of: CheckpointWeights(path: path, .transformer))
+    if classNames == nil, case .file(let path, let choice) = try modelSource(model, option: "--model", weights.choice())
+    {
+      known = try ModelMetadata.classNames(of: CheckpointWeights(path: path, .transformer, choice))
     }
     return try classes.map {
       try ClassNames.label($0, file: classNames, known: known, classes: count)
@@ -222,7 +229,7 @@ struct Sample: EngineCommand {
     _ sources: (transformer: String, tokenizer: String?), on device: B.Device
   ) throws -> (MarkovianTransformer<B>, VQVAE<B>) where B.Device: EngineDevice {
     var hints = try hints.hints()
-    let source = try modelSource(sources.transformer, option: "--model")
+    let source = try modelSource(sources.transformer, option: "--model", weights.choice())
     if case .seeded(let depth) = source {
       // Before weights are computed; for a file, its size is enough.
       let configuration = TransformerConfiguration(
@@ -235,9 +242,10 @@ struct Sample: EngineCommand {
       try source.transformer(hints, on: device)
     }
     hints.sides = hints.sides ?? transformer.configuration.scaleList.sides
-    let tokenizerSource = try sources.tokenizer.map { try modelSource($0, option: "--tokenizer") } ?? source
-    if sources.tokenizer == nil, case .file(let path) = source,
-      (try? CheckpointWeights(path: path, .tokenizer)) == nil
+    let tokenizerSource = try modelSource(
+      sources.tokenizer ?? sources.transformer, option: "--tokenizer", tokenizerWeights.choice())
+    if sources.tokenizer == nil, case .file(let path, _) = source,
+      try !CheckpointWeights.exist(of: .tokenizer, in: path)
     {
       throw Failure("\(path): holds no tokenizer; name one with --tokenizer")
     }

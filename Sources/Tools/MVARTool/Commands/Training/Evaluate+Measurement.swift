@@ -97,11 +97,11 @@ extension Evaluate {
   where B.Device: EngineDevice {
     var hints = try hints.hints()
     let transformer: MarkovianTransformer<B>? = try model.map { path in
-      try naming(path) { try modelSource(path, option: "--model").transformer(hints, on: device) }
+      try naming(path) { try modelSource(path, option: "--model", weights.choice()).transformer(hints, on: device) }
     }
     hints.sides = hints.sides ?? transformer?.configuration.scaleList.sides
     let tokenizer: VQVAE<B> = try naming(self.tokenizer) {
-      try modelSource(self.tokenizer, option: "--tokenizer").tokenizer(hints, on: device)
+      try modelSource(self.tokenizer, option: "--tokenizer", tokenizerWeights.choice()).tokenizer(hints, on: device)
     }
     try tokenizer.configuration.checkSize(on: device)
     let sampler = try transformer.map { transformer in
@@ -127,7 +127,7 @@ extension Evaluate {
     guard classes == images.classNames.count else {
       throw Failure("\(path): was trained on \(classes) classes, and \(data) has \(images.classNames.count)")
     }
-    if let names = try ModelMetadata.classNames(of: CheckpointWeights(path: path, .transformer)) {
+    if let names = try ModelMetadata.classNames(of: CheckpointWeights(path: path, .transformer, weights.choice())) {
       for (label, name) in images.classNames.enumerated() where label >= names.count || names[label] != name {
         let other = label < names.count ? "\"\(names[label])\"" : "without a name"
         throw Failure("\(path): its class \(label) is \(other), and that of \(data) is \"\(name)\"")

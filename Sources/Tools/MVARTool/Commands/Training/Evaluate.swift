@@ -76,6 +76,8 @@ struct Evaluate: EngineCommand {
     help: "An image of the samples nearest to a training image (.png), each above that image.")
   var nearest: String?
 
+  @OptionGroup(title: "Settings a checkpoint may lack") var weights: WeightsOptions
+  @OptionGroup(title: "Settings a checkpoint may lack") var tokenizerWeights: TokenizerWeightsOptions
   @OptionGroup(title: "Settings a checkpoint may lack") var hints: HintOptions
   @OptionGroup(title: "Engine") var engine: EngineOptions
   @OptionGroup(title: "Engine") var recording: RecordingOptions

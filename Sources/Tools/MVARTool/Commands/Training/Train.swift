@@ -76,6 +76,8 @@ struct Train: EngineCommand {
   @Option(parsing: .unconditional, help: "Label smoothing.")
   var labelSmooth = 0.0
 
+  @OptionGroup(title: "Sets of weights in --init and --tokenizer") var weights: WeightsOptions
+  @OptionGroup(title: "Sets of weights in --init and --tokenizer") var tokenizerWeights: TokenizerWeightsOptions
   @OptionGroup(title: "Optimizer") var optimizer: OptimizerOptions
   @OptionGroup(title: "Run") var runOptions: RunOptions
 
@@ -90,7 +92,10 @@ struct Train: EngineCommand {
   private static var result: String { "transformer.safetensors" }
 
   func validate() throws {
-    _ = try modelSource(tokenizer, option: "--tokenizer")
+    _ = try modelSource(tokenizer, option: "--tokenizer", tokenizerWeights.choice())
+    guard try `init` != nil || weights.choice() == WeightsChoice() else {
+      throw ValidationError("--weights and --prefix choose from the file of --init, which is not given")
+    }
     _ = try hints()
     for (name, value) in [
       ("--label-drop", labelDrop), ("--drop-path", dropPath ?? 0), ("--label-smooth", labelSmooth),
@@ -118,7 +123,7 @@ struct Train: EngineCommand {
   func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
     try runOptions.check(result: Self.result, data: data.data)
     let tokenizer: VQVAE<B> = try naming(self.tokenizer) {
-      try modelSource(self.tokenizer, option: "--tokenizer").tokenizer(hints(), on: device)
+      try modelSource(self.tokenizer, option: "--tokenizer", tokenizerWeights.choice()).tokenizer(hints(), on: device)
     }
     let set = try readData(tokenizer)
     let fingerprints = RunFingerprints(data: set.fingerprint, tokenizer: try fingerprint(of: tokenizer))
@@ -238,7 +243,7 @@ struct Train: EngineCommand {
         InitialSource(gainFactor: alng, seed: optimizer.seed, on: device),
         on: device)
     }
-    let weights = try CheckpointWeights(path: path, .transformer)
+    let weights = try CheckpointWeights(path: path, .transformer, weights.choice())
     let model = try MarkovianTransformer<B>(
       configuration, CheckpointSource<B>(weights, .transformer, on: device), on: device)
     // The first blocks of a deeper model alone would not be a useful start.

@@ -46,6 +46,9 @@ struct Compare: ParsableCommand {
   var json: String?
 
   @OptionGroup(title: "Settings a checkpoint may lack")
+  var weights: WeightsOptions
+
+  @OptionGroup(title: "Settings a checkpoint may lack")
   var hints: HintOptions
 
   @OptionGroup(title: "Engine")
@@ -55,7 +58,7 @@ struct Compare: ParsableCommand {
   var alone = false
 
   func validate() throws {
-    _ = try modelSource(model, option: "--model")
+    _ = try modelSource(model, option: "--model", weights.choice())
     _ = try batches()
     try Arguments.check("--rounds", rounds, in: 1...1000)
     guard alone || hints.attention == nil else {
@@ -78,8 +81,8 @@ struct Compare: ParsableCommand {
     if alone {
       let engine = try engine.open()
       let task = ComparisonTask(
-        source: try modelSource(model, option: "--model"), hints: try hints.hints(), batch: try batches()[0],
-        options: try sampling.options())
+        source: try modelSource(model, option: "--model", weights.choice()), hints: try hints.hints(),
+        batch: try batches()[0], options: try sampling.options())
       let line = try JSONEncoder().encode(try engine.run(task))
       try Console.print(String(decoding: line, as: UTF8.self))
       return
@@ -128,6 +131,8 @@ struct Compare: ParsableCommand {
       if let value { arguments += [name, "\(value)"] }
     }
     if let sides = hints.scaleList.patchNums { arguments += ["--patch-nums", sides] }
+    if let name = weights.weights { arguments += ["--weights", name] }
+    if let prefix = weights.prefix { arguments += ["--prefix", prefix] }
     let result = try ChildProcess.run(arguments)
     guard result.end == .status(0),
       let measurement = try? JSONDecoder().decode(ComparisonMeasurement.self, from: Data(result.output.utf8))
