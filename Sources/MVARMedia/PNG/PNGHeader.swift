@@ -60,10 +60,11 @@ struct PNGHeader {
     let subject = cursor.subject
     while true {
       guard let chunk = cursor.next() else {
+        try header.checkSize(subject)
         let isShort = cursor.bytes.count - cursor.position < 8
         throw FileError(
           subject,
-          isShort && header.width == 0 && cursor.position > PNGCursor.signature.count
+          isShort && header.colorType == nil && cursor.position > PNGCursor.signature.count
             ? "is a PNG file without its header"
             : isShort ? "is a PNG file cut short" : "is a damaged PNG file: a chunk has no name")
       }
@@ -76,14 +77,20 @@ struct PNGHeader {
           try cursor.check(chunk)
           continue
         }
-        try ImageLimits.check(width: header.width, height: header.height, of: subject)
+        try header.checkSize(subject)
         return (header, range)
       case .end:
-        let reason =
-          header.width == 0 ? "is a PNG file without its header" : "is a damaged PNG file: it holds no pixels"
-        throw FileError(subject, reason)
+        try header.checkSize(subject)
+        let hasHeader = header.colorType != nil
+        throw FileError(
+          subject, hasHeader ? "is a damaged PNG file: it holds no pixels" : "is a PNG file without its header")
       }
     }
+  }
+
+  /// Refuses the size that the header gives, if there was one.
+  private func checkSize(_ subject: String) throws(FileError) {
+    if colorType != nil { try ImageLimits.check(width: width, height: height, of: subject) }
   }
 
   /// Takes one chunk, whose data the cursor is at.

@@ -78,10 +78,15 @@ extension EvaluationReport {
 
   /// A name escaped so that it cannot break the table or become markup.
   private static func cell(_ name: String) -> String {
-    printable(name).unicodeScalars.reduce(into: "") { text, scalar in
-      if "\\|`<&*[]".unicodeScalars.contains(scalar) { text += "\\" }
+    let scalars = Array(printable(name).unicodeScalars)
+    var text = ""
+    for (place, scalar) in scalars.enumerated() {
+      // A backslash before a letter, as in an escape of what is not printable, stands for itself.
+      let isLetterNext = place + 1 < scalars.count && scalars[place + 1].properties.isAlphabetic
+      if "|`<&*[]".unicodeScalars.contains(scalar) || scalar == "\\" && !isLetterNext { text += "\\" }
       text.unicodeScalars.append(scalar)
     }
+    return text
   }
 
   /// A table with its columns padded.
