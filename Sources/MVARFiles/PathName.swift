@@ -52,8 +52,5 @@ package enum PathName {
   /// Whether a name begins with a period.
   package static func isHidden(_ name: String) -> Bool { name.utf8.first == UInt8(ascii: ".") }
 
-  /// Whether two names are the same bytes. Swift's own comparison takes two spellings of "é" for the same.
-  package static func areSame(_ one: String, _ other: String) -> Bool { one.utf8.elementsEqual(other.utf8) }
-
   private static func text(_ bytes: Substring.UTF8View) -> String { String(decoding: bytes, as: UTF8.self) }
 }

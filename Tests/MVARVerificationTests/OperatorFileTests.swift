@@ -145,7 +145,8 @@ import Testing
     try expectRows(["its `dtype` is int8, not one of float64, float32, tf32, bfloat16, float16"]) {
       $1["dtype"] = "int8"
     }
-    try expectRows(["`ops` in its metadata is not what its kind needs"]) { $1["ops"] = "{" }
+    try expectRows(["`ops` in its metadata is not what its kind needs"]) { $1["ops"] = "[]" }
+    try expectRows(["`ops` in its metadata is not valid JSON: a key is missing at byte 1"]) { $1["ops"] = "{" }
     func description(_ sentence: String, _ old: String, _ new: String) throws {
       try expectRows(["c: not checked: \(sentence)"]) { _, metadata in
         #expect(metadata["ops"]?.contains(old) ?? false, "\(old)")

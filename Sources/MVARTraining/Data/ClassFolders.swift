@@ -87,7 +87,7 @@ package struct ClassFolders {
       var held: [File] = []
       for name in try walk.classes(in: validationRoot) {
         let folder = PathName.join(validationRoot, name)
-        guard let label = classNames.firstIndex(where: { PathName.areSame($0, name) }) else {
+        guard let label = classNames.firstIndex(where: { $0.isExactly(name) }) else {
           throw FileError(folder, "is the folder of a class that \(PathName.last(of: roots.training))/ does not have")
         }
         held += try walk.files(of: folder, label: label, className: name)

@@ -118,7 +118,7 @@ struct FolderWalk {
 
   /// Takes note of the folders that belong to no part of the data set, and of the files beside the parts.
   mutating func noteFolders(of path: String, except known: [String]) throws(FileError) {
-    for name in try FolderListing(path).names where !known.contains(where: { PathName.areSame($0, name) }) {
+    for name in try FolderListing(path).names where !known.contains(where: { $0.isExactly(name) }) {
       let place = PathName.join(path, name)
       if PathName.isHidden(name) {
         unused.add(hidden: name)

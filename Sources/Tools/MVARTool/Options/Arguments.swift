@@ -52,7 +52,7 @@ enum Arguments {
   {
     Set(
       try names.map { name in
-        guard let label = classNames.firstIndex(where: { PathName.areSame($0, name) }) else {
+        guard let label = classNames.firstIndex(where: { $0.isExactly(name) }) else {
           throw Failure("\(option) \(name): \(data) has no class of this name")
         }
         return label

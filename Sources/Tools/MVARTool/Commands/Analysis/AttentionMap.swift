@@ -157,7 +157,7 @@ struct AttentionMap: EngineCommand {
     let names =
       try ModelMetadata.classNames(of: CheckpointWeights(path: sources.model, .transformer, weights.choice()))
       ?? images.classNames
-    let areSame = names.elementsEqual(images.classNames) { PathName.areSame($0, $1) }
+    let areSame = names.elementsEqual(images.classNames) { $0.isExactly($1) }
     if images.classNames.count == configuration.classes, areSame {
       return (examples, examples.map(\.label))
     }

@@ -130,7 +130,7 @@ extension Evaluate {
     }
     if let names = try ModelMetadata.classNames(of: CheckpointWeights(path: path, .transformer, weights.choice())) {
       for (label, name) in images.classNames.enumerated()
-      where label >= names.count || !PathName.areSame(names[label], name) {
+      where label >= names.count || !names[label].isExactly(name) {
         let other = label < names.count ? "\"\(names[label])\"" : "without a name"
         throw Failure("\(path): its class \(label) is \(other), and that of \(data) is \"\(name)\"")
       }

@@ -13,7 +13,7 @@ enum TrainingChecks {
   static func apart(_ output: String, from data: String) throws {
     guard let root = resolved(data), let place = resolved(output) else { return }
     let read = ClassFolders.readFolders(of: root)
-    guard PathName.areSame(place, root) || read.contains(where: { "\(place)/".utf8.starts(with: "\($0)/".utf8) })
+    guard place.isExactly(root) || read.contains(where: { "\(place)/".utf8.starts(with: "\($0)/".utf8) })
     else { return }
     throw Failure(
       "\(output): lies in the folder of the data, where results would be taken for data; choose another folder")
