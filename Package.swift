@@ -118,7 +118,7 @@ let package = Package(
     .target(name: "CUDAEmulatorLibrary", dependencies: ["CUDAEmulator"], path: "Emulator/CUDAEmulatorLibrary"),
 
     // MARK: Tests
-    // Programs for the sanitizers, see Scripts/fuzz: every reader of files, and the pool of threads.
+    // Programs for the sanitizers, see Scripts/fuzz: every reader of files, and what threads share.
     .executableTarget(
       name: "MVARFuzz",
       dependencies: [
@@ -126,7 +126,7 @@ let package = Package(
         "TensorCore", "CMVARZlib",
       ], path: "Tests/Fuzz"),
     .executableTarget(
-      name: "MVARThreadCheck", dependencies: ["TensorCore"], path: "Tests/ThreadCheck"),
+      name: "MVARThreadCheck", dependencies: ["TensorCore", "MVARTraining"], path: "Tests/ThreadCheck"),
     .target(
       name: "CUDAFaultyKernels", dependencies: ["CUDAEmulator"], path: "Tests/FaultyKernels",
       cxxSettings: [
