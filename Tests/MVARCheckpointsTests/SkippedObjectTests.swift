@@ -108,6 +108,13 @@ struct SkippedObjectTests {
       Pickle.tensor(Pickle.storage("0", "ComplexFloatStorage", count: 3), shape: [3], strides: [1])
     ),
     (
+      "a negated or conjugated tensor",
+      Pickle.global("torch._utils", "_rebuild_tensor_v2")
+        + Pickle.tuple(
+          Pickle.storage("0", count: 6), [0x4b, 0], Pickle.ints([6]), Pickle.ints([1]), [0x89], [0x4e],
+          Pickle.dictionary([("neg", [0x88])])) + [0x52]
+    ),
+    (
       "a sparse tensor",
       Pickle.global("torch._utils", "_rebuild_sparse_tensor") + Pickle.tuple([0x4e], Pickle.tuple(tensor, tensor)) + [
         0x52

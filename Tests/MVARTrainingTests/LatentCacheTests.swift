@@ -92,6 +92,22 @@ struct LatentCacheTests {
       inputs: try tokenizer.quantizer.inputs(sums: quantized.sums).value.scalars())
   }
 
+  @Test("a file that names its tokenizer without its image, or the other way round, is refused by both names")
+  func halfAnOrigin() throws {
+    try withImages { folder in
+      let images = try LabeledImages(path: folder.at("pictures"), side: 8, heldOut: 0)
+      try LatentCache(try makeTokenizer(CPU<Float>.self), on: HostDevice()).write(images, to: folder.at("cache"))
+      let path = folder.at("cache/train/cat/1.npz")
+      let whole = try Checkpoint.open(path).tensors
+      for half in ["tokenizer_sha256", "pixels_sha256"] {
+        try NPZWriter.write(whole.filter { $0.name != half }, to: path)
+        #expect(
+          folder.sentence { _ = try LatentFile(path: path, length: 21, codeWidth: 4, vocabulary: 16) }
+            == "./cache/train/cat/1.npz: holds one of tokenizer_sha256 and pixels_sha256 without the other")
+      }
+    }
+  }
+
   @Test("files of these pixels and this tokenizer are kept, others are written again, bad ones are named")
   func goingOn() throws {
     try withImages { folder in

@@ -36,6 +36,12 @@ struct RunTests {
       try Data("{\"step\":1}\nnonsense\n{\"step\":2}\n".utf8).write(to: URL(fileURLWithPath: path))
       let error = #expect(throws: FileError.self) { try MetricsLog.read(path) }
       #expect(error?.description == "\(path): line 2 is not an object of numbers with a step")
+      // A crash leaves a line without its end; a whole line that cannot be read is somebody's text.
+      try Data("keep this\n".utf8).write(to: URL(fileURLWithPath: path))
+      #expect(throws: FileError(path, "line 1 is not an object of numbers with a step")) {
+        try MetricsLog(path: path, continuingAfter: 1)
+      }
+      #expect(try String(contentsOfFile: path, encoding: .utf8) == "keep this\n")
     }
   }
 

@@ -154,6 +154,11 @@ extension PickleMachine {
     case (.type(let type), _): scalarType = type
     case (.untyped, _): throw FileError("the pickle holds a tensor whose type it does not say")
     }
+    // PyTorch's last argument exists only for tensors whose elements are not those of the storage: negated, conjugated.
+    let metadata = global == .rebuildTensorVersion3 ? 7 : 6
+    guard arguments.count <= metadata || isNothing(arguments[metadata]) else {
+      return try skip("a negated or conjugated tensor", isTensor: true)
+    }
     try chargeObject()
     guard tensors.count < FileLimits.tensors else {
       throw FileError("the pickle holds more than \(FileLimits.tensors) tensors, far more than any checkpoint")
@@ -161,6 +166,13 @@ extension PickleMachine {
     tensors.append(
       TensorReference(storage: index, scalarType: scalarType, offset: offset, shape: shape, strides: strides))
     return .tensor(Int32(tensors.count - 1))
+  }
+
+  /// Whether an argument is None or an empty dictionary.
+  private func isNothing(_ item: PickleItem) -> Bool {
+    if case PickleItem.none = item { return true }
+    guard case .object(let index) = item else { return false }
+    return objects[Int(index)].items.isEmpty
   }
 
   /// What a reference to something outside the pickle means: a storage, or a class with its source text.

@@ -43,8 +43,11 @@ public struct LatentOrigin: Sendable, Equatable {
         throw FileError(file.path, because: error)
       }
     }
-    guard let tokenizer = try digest(Self.tokenizerName), let pixels = try digest(Self.pixelsName) else { return nil }
-    (self.tokenizer, self.pixels) = (tokenizer, pixels)
+    switch (try digest(Self.tokenizerName), try digest(Self.pixelsName)) {
+    case (let tokenizer?, let pixels?): (self.tokenizer, self.pixels) = (tokenizer, pixels)
+    case (nil, nil): return nil
+    default: throw FileError(file.path, "holds one of \(Self.tokenizerName) and \(Self.pixelsName) without the other")
+    }
   }
 
   /// The arrays that name it in a file.

@@ -61,8 +61,11 @@ public final class MetricsLog {
   }
 
   private static func lines(of contents: Data, path: String) throws -> [Line] {
+    guard !contents.isEmpty else { return [] }
     var pieces = contents.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-    if pieces.last?.isEmpty == true { pieces.removeLast() }
+    // What a crash cuts off has no end.
+    let endsInBrokenLine = pieces.last?.isEmpty == false
+    if !endsInBrokenLine { pieces.removeLast() }
     let decoder = JSONDecoder()
     var lines: [Line] = []
     lines.reserveCapacity(pieces.count)
@@ -71,7 +74,7 @@ public final class MetricsLog {
         let object = try? decoder.decode([String: Double?].self, from: piece),
         let number = object["step"] ?? nil, let step = Int(exactly: number)
       else {
-        if index == pieces.count - 1 { break }
+        if endsInBrokenLine, index == pieces.count - 1 { break }
         throw FileError(path, "line \(index + 1) is not an object of numbers with a step")
       }
       var values = object.mapValues { $0 ?? .nan }
