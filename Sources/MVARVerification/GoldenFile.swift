@@ -14,7 +14,8 @@ public struct GoldenError: Error, CustomStringConvertible {
   /// The sentence without the file.
   let reason: String
 
-  init(_ path: String, _ reason: String) { (self.path, self.reason) = (path, reason) }
+  /// An error whose reason may quote a file.
+  init(_ path: String, _ reason: String) { (self.path, self.reason) = (path, printable(reason, limit: 1000)) }
 }
 
 /// A golden file.

@@ -95,10 +95,11 @@ public struct TrainingCheckpoint<B: Backend> {
       throw FileError(path, error.description)
     }
     guard let difference else { return }
+    func short(_ text: String?) -> String { text.map { printable($0, limit: 200) } ?? "not set" }
     throw FileError(
       path,
-      "the run began with \(difference.name) \(difference.began ?? "not set"), "
-        + "now it is \(difference.now ?? "not set"): resume with the same settings")
+      "the run began with \(short(difference.name)) \(short(difference.began)), now it is \(short(difference.now)): "
+        + "resume with the same settings")
   }
 
   /// Refuses to resume a run beyond its end.
