@@ -121,15 +121,15 @@ struct CacheCommandTests {
     ])
   func hostileNames(_ name: String) throws {
     try withTemporaryFolder { folder in
-      for path in ["victim", "work/deep/data"] {
+      for path in ["victim", "outer/deep/data"] {
         try FileManager.default.createDirectory(atPath: "\(folder)/\(path)", withIntermediateDirectories: true)
       }
-      try PixelImage(width: 8, height: 8, filledWith: .white).writePNG(to: "\(folder)/work/deep/data/a.png")
+      try PixelImage(width: 8, height: 8, filledWith: .white).writePNG(to: "\(folder)/outer/deep/data/a.png")
       let index =
         "{\"tile\": 8, \"columns\": 1, \"classes\": [{\"name\": \"\(name)\", \"file\": \"a.png\", \"count\": 1}]}"
-      try Data(index.utf8).write(to: URL(filePath: "\(folder)/work/deep/data/index.json"))
+      try Data(index.utf8).write(to: URL(filePath: "\(folder)/outer/deep/data/index.json"))
       let before = try FileManager.default.subpathsOfDirectory(atPath: folder).sorted()
-      let result = try Tool.run(Self.cache + Self.tokenizer, in: "\(folder)/work/deep")
+      let result = try Tool.run(Self.cache + Self.tokenizer, in: "\(folder)/outer/deep")
       #expect(result.code == 1 && result.errors.hasPrefix("mvar: data/index.json: "), "\(result.errors)")
       #expect(result.errors.utf8.count < 1000 && !result.errors.contains("\u{1b}"))
       #expect(try FileManager.default.subpathsOfDirectory(atPath: folder).sorted() == before)
