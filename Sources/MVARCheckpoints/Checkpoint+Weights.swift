@@ -10,7 +10,8 @@ import MVARFiles
 
 /// Which of the sets of weights in a file is meant.
 public struct WeightsChoice: Hashable, Sendable {
-  /// The set's name: the keys that lead to it, joined by periods, or the first or last of them; `.` for the top level.
+  /// The set's name: the keys that lead to it, joined by periods, or the first or last of them; `.` for the top level,
+  /// and where several sets would have the same name, the name with `#` and a number.
   public var name: String?
   /// The prefix that a wrapper put before the names of the parameters, with or without a period at its end.
   public var prefix: String?
@@ -25,7 +26,8 @@ public struct WeightsChoice: Hashable, Sendable {
 extension Checkpoint {
   /// One set of weights in a checkpoint.
   public struct Weights: Sendable {
-    /// The keys and prefixes that lead to the set, joined by periods; empty for the top level.
+    /// The keys and prefixes that lead to the set, joined by periods; empty for the top level. Where several sets would
+    /// have the same name, or one that means the top level, a `#` and the set's number in the file follow.
     public let prefix: String
     /// The tensors in file order with the model's own names.
     public var tensors: [(name: String, tensor: StoredTensor)] = []
@@ -203,7 +205,8 @@ extension Checkpoint {
 
   /// The tensors of each set: those whose names begin with its prefix and with no longer one of another set.
   private func fill(_ places: [Place]) -> [Weights] {
-    var sets = places.map { Weights(prefix: $0.name.joined(separator: "."), place: $0) }
+    let names = Self.names(places)
+    var sets = places.indices.map { Weights(prefix: names[$0], place: places[$0]) }
     // The longest prefix decides.
     let order = places.indices.sorted { places[$0].prefix.text.utf8.count > places[$1].prefix.text.utf8.count }
     let byKeys = Dictionary(grouping: order) { places[$0].keys }
@@ -225,6 +228,18 @@ extension Checkpoint {
       if let (set, name) = place(path) { sets[set].skipped.append((name, object)) }
     }
     return sets
+  }
+
+  /// The names of sets, each different from the others.
+  private static func names(_ places: [Place]) -> [String] {
+    let plain = places.map { $0.name.joined(separator: ".") }
+    let counts = Dictionary(plain.map { (ExactText($0), 1) }, uniquingKeysWith: +)
+    return places.indices.map { index in
+      let name = plain[index]
+      let isTop = places[index].name.isEmpty
+      let isClear = isTop || counts[ExactText(name)] == 1 && !name.isEmpty && name != "."
+      return isClear ? name : "\(name)#\(index + 1)"
+    }
   }
 
   private var isTorch: Bool { format == .torch || format == .torchLegacy }
@@ -256,6 +271,9 @@ extension Checkpoint {
         }
     }) {
       set.tensors = set.tensors.map { (dropping(prefix, $0.name), $0.tensor) }
+      set.skipped = set.skipped.map {
+        ($0.name.startsExactly(with: prefix) ? dropping(prefix, $0.name) : $0.name, $0.object)
+      }
     }
     return set
   }

@@ -31,7 +31,8 @@ public struct Checkpoint: Sendable {
   package let metadataEntries: [(key: String, value: String)]
   /// The object tree of a PyTorch file; for other formats a dictionary of the tensors.
   public let root: PickleValue
-  /// All tensors in file order; the keys and positions that lead to a nested one are joined by periods.
+  /// All tensors in file order; the keys and positions that lead to a nested one are joined by periods, which may give
+  /// the same name to several.
   public let tensors: [(name: String, tensor: StoredTensor)]
   /// What is not read, in file order: objects of classes without a meaning here, and tensors of unsupported kinds.
   public let skipped: [(name: String, object: SkippedObject)]
@@ -40,7 +41,8 @@ public struct Checkpoint: Sendable {
   package let paths: [[String]]
   /// The keys that lead to each skipped object.
   package let skippedPaths: [[String]]
-  private let indices: [ExactText: Int]
+  /// The place of each name; nil for a name that several tensors have.
+  private let indices: [ExactText: Int?]
 
   /// Opens a checkpoint.
   ///
@@ -98,12 +100,15 @@ public struct Checkpoint: Sendable {
     path: String, format: Format, root: PickleValue, leaves: PickleTree.Leaves,
     metadata: [(key: String, value: String)]
   ) throws {
-    var indices: [ExactText: Int] = [:]
+    var indices: [ExactText: Int?] = [:]
     var tensors: [(name: String, tensor: StoredTensor)] = []
     for leaf in leaves.tensors {
       let name = leaf.path.joined(separator: ".")
-      guard indices.updateValue(tensors.count, forKey: ExactText(name)) == nil else {
-        throw FileError("two tensors have the name \"\(excerpt(name))\"")
+      if indices.updateValue(tensors.count, forKey: ExactText(name)) != nil {
+        guard format == .torch || format == .torchLegacy else {
+          throw FileError("two tensors have the name \"\(excerpt(name))\"")
+        }
+        indices.updateValue(nil, forKey: ExactText(name))
       }
       tensors.append((name, leaf.value))
     }
@@ -119,8 +124,8 @@ public struct Checkpoint: Sendable {
     self.indices = indices
   }
 
-  /// The tensor with a name, if there is one.
+  /// The tensor with a name, if there is one and no other has the same.
   public subscript(name: String) -> StoredTensor? {
-    indices[ExactText(name)].map { tensors[$0].tensor }
+    indices[ExactText(name)]?.map { tensors[$0].tensor }
   }
 }

@@ -120,6 +120,10 @@ struct SkippedObjectTests {
         0x52
       ]
     ),
+    (
+      "a tensor of shape [1099511627776] that repeats the elements of a small storage",
+      Pickle.tensor(Pickle.storage("0", count: 6), shape: [1 << 40], strides: [0])
+    ),
     ("a quantized tensor", Pickle.global("torch._utils", "_rebuild_qtensor") + [0x29, 0x52]),
     (
       "a tensor of quantized qint8 numbers",
@@ -143,6 +147,52 @@ struct SkippedObjectTests {
       let weights = try checkpoint.weights()
       #expect(weights.tensors.map(\.name) == ["w"] && weights.skipped.map(\.name) == ["bad"])
       #expect(weights.skipped.first?.object.isTensor == true)
+    }
+  }
+
+  @Test func whatContainsItselfIsSkipped() throws {
+    // A list, a dictionary in a dictionary, and two that hold one another.
+    let list: [UInt8] = [0x5d, 0x71, 0, 0x68, 0, 0x61]
+    let dictionary = [0x7d, 0x71, 1] + Pickle.text("a") + [0x7d] + Pickle.text("b") + [0x68, 1, 0x73, 0x73]
+    let pair = [0x5d, 0x71, 2, 0x5d, 0x71, 3, 0x68, 2, 0x61, 0x61] as [UInt8]
+    try open([("l", list), ("d", dictionary), ("p", pair), ("model", Pickle.dictionary([("w", Self.tensor)]))]) {
+      (checkpoint) throws in
+      #expect(checkpoint.skipped.map(\.name) == ["l.0", "d.a.b", "p.0.0"])
+      for (_, object) in checkpoint.skipped {
+        #expect(object.reason == "an object that contains itself, which is not supported" && !object.isTensor)
+      }
+      #expect(try checkpoint.weights().tensors[0].tensor.floats() == [0, 1, 2, 3, 4, 5])
+    }
+  }
+
+  @Test func whatIsRepeatedBeyondTheBudgetIsSkipped() throws {
+    let largest = Pickle.tensor(Pickle.storage("0", count: 6), shape: [1 << 24], strides: [0])
+    try open([("x", [0x28] + (0..<5).flatMap { _ in largest } + [0x74]), ("w", Self.tensor)]) { (checkpoint) throws in
+      #expect(checkpoint.tensors.map(\.name) == ["x.0", "x.1", "x.2", "x.3", "w"].filter { checkpoint[$0] != nil })
+      #expect(checkpoint.skipped.map(\.name).last == "x.4")
+      let areTensors = checkpoint.skipped.allSatisfy { $0.object.isTensor }
+      #expect(areTensors)
+      #expect(try checkpoint["w"]?.floats() == [0, 1, 2, 3, 4, 5])
+    }
+  }
+
+  @Test func severalTensorsMayHaveTheSameName() throws {
+    func tensor(_ place: Int) -> [UInt8] {
+      Pickle.tensor(Pickle.storage("0", count: 6), offset: place, shape: [1], strides: [1])
+    }
+    let keys: [UInt8] = [0x7d, 0x28, 0x4b, 1] + tensor(3) + Pickle.text("1") + tensor(4) + [0x75]
+    try open([
+      ("a.b", tensor(1)), ("a", Pickle.dictionary([("b", tensor(2))])),
+      ("model", Pickle.dictionary([("w", tensor(5))])),
+      ("keys", keys),
+    ]) { (checkpoint) throws in
+      #expect(checkpoint.tensors.map(\.name) == ["a.b", "a.b", "model.w", "keys.1", "keys.1"])
+      // Neither is taken for the other, but each is in a set of its own.
+      #expect(checkpoint["a.b"] == nil && checkpoint["keys.1"] == nil && checkpoint["model.w"] != nil)
+      #expect(try checkpoint.weights().tensors[0].tensor.floats() == [5])
+      #expect(try checkpoint.weights(WeightsChoice(name: "a")).tensors[0].tensor.floats() == [2])
+      let both = try checkpoint.weights(WeightsChoice(name: "keys"))
+      #expect(both.tensors.map(\.name) == ["1", "1"])
     }
   }
 

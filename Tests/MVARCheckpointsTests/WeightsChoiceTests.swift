@@ -72,6 +72,24 @@ struct WeightsChoiceTests {
     }
   }
 
+  @Test func namesThatAreTheSameAreNumbered() throws {
+    let pairs = [
+      ("", Self.state(Self.names, first: 1)), (".", Self.state(Self.names, first: 2)),
+      ("a", Pickle.dictionary([("b", Self.state(Self.names, first: 3))])), ("a.b", Self.state(Self.names, first: 4)),
+    ]
+    try withTemporaryFolder { folder in
+      let checkpoint = try openBytes(Zip.torch(Pickle.program(Pickle.dictionary(pairs))), in: folder)
+      let names = ["#1", ".#2", "a.b#3", "a.b#4"]
+      let list = names.map { "\"\($0)\" (2 tensors)" }.joined(separator: ", ")
+      #expect(
+        reason { _ = try first(checkpoint) }
+          == "holds several sets of weights with a parameter \"mark\": \(list); choose one with --weights NAME")
+      for (place, name) in names.enumerated() {
+        #expect(try first(checkpoint, WeightsChoice(name: name)) == Float(place + 1))
+      }
+    }
+  }
+
   @Test func wrappersPutPrefixesBeforeNames() throws {
     func prefixed(_ prefix: String) -> [String] { Self.names.map { prefix + $0 } }
     let lightning = Self.state(prefixed("model.") + ["loss.w"], first: 1)

@@ -103,13 +103,83 @@ struct CacheCommandTests {
         refused.errors == "mvar: data: 2 files of 2 kinds are not used: .txt 1, .webp 1; images among them: a/x.webp\n")
       #expect(!FileManager.default.fileExists(atPath: "\(folder)/tokens"))
       let skipped = try Tool.run(Self.cache + Self.tokenizer + ["--bad-files", "skip"], in: folder)
-      #expect(skipped.code == 0 && skipped.errors == "data: 2 files of 2 kinds are not used: .txt 1, .webp 1\n")
+      #expect(skipped.code == 0 && skipped.errors.hasSuffix("; images among them: a/x.webp\n"), "\(skipped.errors)")
       for name in ["x.webp", "notes.txt", "1.png"] { unlink("\(folder)/data/a/\(name)") }
       let fewer = try Tool.run(Self.cache + Self.tokenizer, in: folder)
       #expect(
         fewer.errors.hasSuffix(
           "tokens: 1 cached images belong to no image of data, and a training would use them; the first is "
             + "tokens/train/a/1.npz\n"), "\(fewer.errors)")
+    }
+  }
+
+  @Test("an image that goes from one part to the other is in one of them only, or that is said")
+  func parts() throws {
+    try withTemporaryFolder { folder in
+      try writeImages(folder)
+      let command = ["cache", "--data", "data", "-o", "tokens"] + Self.tokenizer + ["--held-out"]
+      #expect(try Tool.run(command + ["0"], in: folder).code == 0)
+      let all = try files("\(folder)/tokens")
+      let moved = try Tool.run(command + ["3"], in: folder)
+      #expect(moved.code == 0)
+      #expect(
+        moved.errors.hasPrefix("tokens: 6 images were cached already, 0 again ")
+          && moved.errors.hasSuffix(
+            "tokens: 2 of them were in the other part, train or val, and were moved to where their images belong "
+              + "now\n"),
+        "\(moved.errors)")
+      let parts = try files("\(folder)/tokens")
+      #expect(parts.keys.count { $0.hasPrefix("val/") } == 2)
+      #expect(Set(parts.values) == Set(all.values) && parts.count == all.count)
+
+      // In both parts, as a copy would leave it.
+      let name = try #require(parts.keys.sorted().first { $0.hasPrefix("val/") })
+      let copy = "tokens/train/\(name.dropFirst(4))"
+      try FileManager.default.copyItem(atPath: "\(folder)/tokens/\(name)", toPath: "\(folder)/\(copy)")
+      let twice = try Tool.run(command + ["3"], in: folder)
+      #expect(
+        twice.code == 0
+          && twice.errors.hasSuffix(
+            "tokens: 1 cached images have another file in the part where their images belong now, and a training would "
+              + "use both; the first is \(copy)\n"),
+        "\(twice.errors)")
+      let train = try Tool.run(
+        ["train", "--data", "tokens", "--cached", "--depth", "1", "--width", "32", "--heads", "1", "--steps", "1"]
+          + Self.tokenizer + Tool.hints + ["--batch", "2", "--picture-every", "0", "-o", "run"], in: folder)
+      #expect(train.code == 0)
+      #expect(
+        train.errors.contains(
+          "1 of 2 images for validation are also trained on, under the same name with the same tokens; the first is "
+            + "\(name.dropFirst(4))\n"), "\(train.errors)")
+    }
+  }
+
+  @Test("a folder of a class with the name that an image's file gets is refused before anything is written")
+  func fileAndFolder() throws {
+    try withTemporaryFolder { folder in
+      try writeImages(folder)
+      try FileManager.default.moveItem(atPath: "\(folder)/data/a/more", toPath: "\(folder)/data/a/1.npz")
+      let both = try Tool.run(Self.cache + Self.tokenizer, in: folder)
+      #expect(
+        both.code == 1
+          && both.errors
+            == "mvar: tokens/train/a/1.npz: would be a file and a folder: an image and a folder of the class differ in "
+            + "their ending only\n",
+        "\(both.errors)")
+      #expect(!FileManager.default.fileExists(atPath: "\(folder)/tokens"))
+      try FileManager.default.moveItem(atPath: "\(folder)/data/a/1.npz", toPath: "\(folder)/data/a/more")
+      try FileManager.default.createDirectory(
+        atPath: "\(folder)/tokens/train/b/2.npz", withIntermediateDirectories: true)
+      let taken = try Tool.run(Self.cache + Self.tokenizer, in: folder)
+      #expect(
+        taken.code == 1
+          && taken.errors
+            == "mvar: tokens/train/b/2.npz: is a folder, and the tokens of an image belong into a file of this name\n",
+        "\(taken.errors)")
+      #expect(
+        try FileManager.default.subpathsOfDirectory(atPath: "\(folder)/tokens").sorted() == [
+          "train", "train/b", "train/b/2.npz",
+        ])
     }
   }
 

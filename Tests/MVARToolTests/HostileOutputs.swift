@@ -46,5 +46,14 @@ extension HostileInputTests {
     ) {
       try BadFiles.write([1], "\($0)/file")
     },
+    Case(
+      "one name for a file and a folder", Tool.sample(["--class", "1", "--singles", "x.png", "-o", "x.png"]), 1,
+      "x.png: would be a file and the folder of single images; choose another name for one of them"),
+    Case(
+      "the name of a single image", Tool.sample(["--class", "1", "--singles", "s/", "-o", "./s/000000-class1.png"]), 1,
+      "./s/000000-class1.png: has the name of a single image in s/, which it would replace"
+    ) {
+      try FileManager.default.createDirectory(atPath: "\($0)/s", withIntermediateDirectories: false)
+    },
   ]
 }

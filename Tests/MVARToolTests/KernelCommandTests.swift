@@ -146,7 +146,7 @@ struct KernelCommandTests {
         kill -TERM $p; wait $p; echo "status $?"
         kill -0 "$(cat started)" 2>/dev/null && echo alive; ls
         """, in: folder)
-      #expect(result.output == "status 130\nkernel.sh\nstarted\n", "\(result.output) \(result.errors)")
+      #expect(result.output == "status 143\nkernel.sh\nstarted\n", "\(result.output) \(result.errors)")
     }
   }
 }

@@ -36,6 +36,37 @@ struct WeightsCommandTests {
     try SafetensorsWriter.write(spoiled + weights.map { (good + $0.name, $0.tensor) }, to: path)
   }
 
+  /// Makes one tensor of a file that ``TorchWriter`` wrote an object of a class that is not known.
+  private func makeObject(of name: String, in path: String) throws {
+    var bytes = try Data(contentsOf: URL(filePath: path))
+    let key = try #require(bytes.range(of: Data([UInt8(name.utf8.count), 0, 0, 0]) + Data(name.utf8)))
+    let call = try #require(bytes.range(of: Data("ctorch._utils\n".utf8), in: key.upperBound..<bytes.endIndex))
+    bytes.replaceSubrange(call.lowerBound + 1..<call.lowerBound + 6, with: Data("other".utf8))
+    // The pickle is the first entry; a checksum of 0 stands for none.
+    let directory = try #require(bytes.range(of: Data([0x50, 0x4b, 1, 2])))
+    for place in [14, directory.lowerBound + 16] { bytes.replaceSubrange(place..<place + 4, with: Data(count: 4)) }
+    try bytes.write(to: URL(filePath: path))
+  }
+
+  @Test("an object in the place of a parameter is never left out, one beside the parameters is")
+  func objects() throws {
+    try withTemporaryFolder { folder in
+      let weights = try Tool.transformerWeights()
+      for name in ["head.weight", "pos_start", "blocks.0.attn.q_bias"] {
+        try TorchWriter.write(weights, to: "\(folder)/bad.pth")
+        try makeObject(of: name, in: "\(folder)/bad.pth")
+        try fail(
+          ["convert", "bad.pth", "c.safetensors"],
+          "bad.pth: \(name) is made by other._utils._rebuild_tensor_v2, which is never executed", in: folder)
+      }
+      try TorchWriter.write(weights + [("remarks", try StoredTensor([1], shape: [1]))], to: "\(folder)/more.pth")
+      try makeObject(of: "remarks", in: "\(folder)/more.pth")
+      let result = try succeed(["convert", "more.pth", "c.safetensors"], in: folder)
+      #expect(result.errors == "mvar: left out: 1 object (remarks)\n")
+      #expect(try Checkpoint.open("\(folder)/c.safetensors").tensors.count == weights.count)
+    }
+  }
+
   @Test("every command that reads weights has the same options")
   func options() throws {
     try withTemporaryFolder { folder in

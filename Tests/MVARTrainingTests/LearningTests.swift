@@ -31,7 +31,7 @@ struct LearningTests {
     #expect(transformerLoss < 1.95)
     #expect(heldOut.value("val_loss") < 2.4)
     #expect(heldOut.value("val_accuracy") > 0.3)
-    let image = try second.image()
+    let image = try #require(try second.image(unless: { false }))
     #expect(image.height > 3 * 16 && image.width > 8 * 16)
   }
 }

@@ -11,19 +11,44 @@ import MVARTraining
 import TensorCore
 import Testing
 
-/// A session that fails before an iteration, as if the process had been killed at that point.
+/// A session that fails before an iteration or before any call, as if the process had been killed at that point.
 private struct Failing<Session: TrainingSession>: TrainingSession {
   struct Failure: Error {}
+  /// What was called.
+  final class Calls {
+    var all = 0
+    var steps = 0
+  }
+
   var session: Session
-  let iteration: Int
+  var iteration = Int.max
+  /// The number of calls that succeed.
+  var limit = Int.max
+  let calls = Calls()
+
+  private func count() throws {
+    calls.all += 1
+    if calls.all > limit { throw Failure() }
+  }
 
   mutating func step(_ iteration: Int) throws -> [(String, Double)] {
     if iteration == self.iteration { throw Failure() }
+    try count()
+    calls.steps += 1
     return try session.step(iteration)
   }
-  func validate() throws -> [(String, Double)] { try session.validate() }
-  func image() throws -> PixelImage { try session.image() }
-  func save(iterations: Int, to path: String) throws { try session.save(iterations: iterations, to: path) }
+  func validate(unless shouldStop: () -> Bool) throws -> [(String, Double)]? {
+    try count()
+    return try session.validate(unless: shouldStop)
+  }
+  func image(unless shouldStop: () -> Bool) throws -> PixelImage? {
+    try count()
+    return try session.image(unless: shouldStop)
+  }
+  func save(iterations: Int, to path: String) throws {
+    try count()
+    try session.save(iterations: iterations, to: path)
+  }
   var unitsPerStep: (count: Double, name: String) { session.unitsPerStep }
 }
 
@@ -47,16 +72,12 @@ struct ResumeTests {
       for (name, pieces) in [("stopped", [1, 2, 5]), ("always", [Int](repeating: 1, count: 13))] {
         for (part, steps) in (pieces + [Int.max]).enumerated() {
           let run = try RunFolder("\(folder)/\(name)", resuming: part > 0)
-          var session = try make()
-          let first = part == 0 ? 0 : try restore(&session, run.checkpoint)
+          var session = Failing(session: try make())
+          let first = part == 0 ? 0 : try restore(&session.session, run.checkpoint)
           #expect(first == pieces[..<part].reduce(0, +))
-          var asked = -1
-          let end = try TrainingLoop(run, plan).run(
-            &session, from: first,
-            shouldStop: {
-              asked += 1
-              return asked == steps
-            })
+          let calls = session.calls
+          // Also in the middle of a validation, which then is missing from the log.
+          let end = try TrainingLoop(run, plan).run(&session, from: first, shouldStop: { calls.steps >= steps })
           if case .interrupted(let after) = end { #expect(after == first + steps) }
         }
         try expectSame("\(folder)/\(name)", "\(folder)/whole")
@@ -73,6 +94,24 @@ struct ResumeTests {
         } catch is Failing<Session>.Failure {}
       }
       try expectSame("\(folder)/killed", "\(folder)/whole")
+
+      // Killed before whatever follows so many calls: a step, a checkpoint, a validation or an image.
+      for limit in 7...10 {
+        var starts = 0
+        while true {
+          let run = try RunFolder("\(folder)/calls\(limit)", resuming: starts > 0)
+          var session = Failing(session: try make(), limit: limit)
+          let first = starts == 0 ? 0 : try restore(&session.session, run.checkpoint)
+          starts += 1
+          do {
+            _ = try TrainingLoop(run, plan).run(&session, from: first)
+            break
+          } catch is Failing<Session>.Failure {}
+          try #require(starts < 20)
+        }
+        #expect(starts > 1)
+        try expectSame("\(folder)/calls\(limit)", "\(folder)/whole")
+      }
     }
   }
 

@@ -78,6 +78,21 @@ public enum CheckpointNames {
     return name.split(separator: ".").map { table[String($0)] ?? String($0) }.joined(separator: ".")
   }
 
+  /// The last parts of parameters' keys.
+  private static let leaves: Set<String> = [
+    "weight", "bias", "pos_start", "pos_1LC", "q_bias", "v_bias", "scale_mul_1H11", "ada_gss",
+  ]
+  /// All parts of parameters' keys but numbers.
+  private static let parts = leaves.union(["blocks", "head", "encoder", "decoder"])
+    .union((Array(transformer.values) + Array(tokenizer.values)).flatMap { $0.split(separator: ".").map(String.init) })
+
+  /// Whether a key has the form of a parameter's, of one model or the other, in a model of any size.
+  public static func isParameter(_ key: String) -> Bool {
+    let parts = key.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+    return leaves.contains(parts[parts.count - 1])
+      && parts.allSatisfy { Self.parts.contains($0) || !$0.isEmpty && $0.utf8.allSatisfy { 48...57 ~= $0 } }
+  }
+
   /// Buffers that published checkpoints hold and that are recomputed instead of read: they never decide whether a file
   /// can be used.
   private static let derived = ["lvl_1L", "attn_bias_for_masking", "attn.zero_k_bias", "quantize.ema_vocab_hit_SV"]

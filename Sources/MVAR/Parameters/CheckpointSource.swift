@@ -18,7 +18,8 @@ public struct CheckpointWeights: Sendable {
   /// The metadata of a safetensors file.
   public let metadata: [String: String]
 
-  private let indices: [ExactText: Int]
+  /// The place of each name; nil for a name that several tensors have.
+  private let indices: [ExactText: Int?]
 
   /// Finds the weights of a model in a file.
   ///
@@ -44,8 +45,7 @@ public struct CheckpointWeights: Sendable {
     tensors = found.tensors
     skipped = found.skipped
     indices = Dictionary(
-      found.tensors.enumerated().map { (ExactText($0.element.name), $0.offset) },
-      uniquingKeysWith: { first, _ in first })
+      found.tensors.enumerated().map { (ExactText($0.element.name), $0.offset) }, uniquingKeysWith: { _, _ in nil })
     metadata = checkpoint.metadata
   }
 
@@ -57,10 +57,11 @@ public struct CheckpointWeights: Sendable {
   }
 
   /// The tensor with a key, if there is one.
-  public subscript(key: String) -> StoredTensor? { indices[ExactText(key)].map { tensors[$0].tensor } }
+  public subscript(key: String) -> StoredTensor? { indices[ExactText(key)]?.map { tensors[$0].tensor } }
 
-  /// Why a key has no tensor: it is missing, or it is something that is not read.
+  /// Why a key has no tensor: it is missing, several have it, or it is something that is not read.
   func absence(of key: String) -> FileError {
+    if indices[ExactText(key)] != nil { return FileError(path, "\(key) is the name of several tensors") }
     let object = skipped.first { $0.name.isExactly(key) }?.object
     return FileError(path, object.map { "\(key) is \($0.reason)" } ?? "\(key) is missing")
   }

@@ -1,7 +1,8 @@
 // Turns the machine's flat array of objects into a tree of `PickleValue`, and lists the tensors in it by name.
 //
-// Shared objects stay shared, so the tree is never larger than the pickle. An object that contains itself, deep nesting,
-// a key that occurs twice, and sharing that would unfold into too many visits are errors; `FileLimits` has the limits.
+// Shared objects stay shared, so the tree is never larger than the pickle. Deep nesting, a key that occurs twice, and
+// sharing that would unfold into too many visits are errors; `FileLimits` has the limits. What PyTorch can read and is not
+// read here, an object that contains itself or a tensor that repeats its elements too often, is skipped.
 
 import MVARFiles
 
@@ -15,6 +16,8 @@ struct PickleTree {
   private var finishedTensors: [StoredTensor?]
   private var repeatBudget = FileLimits.repeatedElements
   private var textBudget: Int
+  /// The keys that lead to what is being converted, for sentences about it.
+  private var path: [String] = []
 
   /// - Parameter resolve: finds a tensor's bytes.
   init(_ machine: PickleMachine, resolve: @escaping (TensorReference) throws -> StoredTensor) {
@@ -53,7 +56,7 @@ struct PickleTree {
     case .global(let index): return (.global(machine.globals[Int(index)].name), 0)
     case .skipped(let index): return (.skipped(machine.skipped[Int(index)]), 0)
     case .storage: return (.skipped(SkippedObject(name: "a storage that belongs to no tensor", isTensor: true)), 0)
-    case .tensor(let index): return (.tensor(try tensor(Int(index))), 0)
+    case .tensor(let index): return (try tensor(Int(index)), 0)
     case .object(let index): return try object(Int(index), depth: depth)
     }
   }
@@ -71,7 +74,7 @@ struct PickleTree {
   private mutating func object(_ index: Int, depth: Int) throws -> (value: PickleValue, height: Int) {
     if let done = finished[index] { return (done, Int(heights[index])) }
     guard depth < FileLimits.pickleNesting else { throw Self.tooDeep }
-    guard !unfinished[index] else { throw FileError("the pickle holds an object that contains itself") }
+    guard !unfinished[index] else { return (.skipped(.containingItself), 0) }
     unfinished[index] = true
     let (value, height) = try convert(machine.objects[index], depth: depth + 1)
     guard height <= FileLimits.pickleNesting else { throw Self.tooDeep }
@@ -94,7 +97,9 @@ struct PickleTree {
       pairs.reserveCapacity(count)
       for place in stride(from: 0, to: 2 * count, by: 2) {
         let (key, keyHeight) = try convert(object.items[place], depth: depth)
+        path.append(Key(key)?.shown ?? "#\(place / 2)")
         let (value, valueHeight) = try convert(object.items[place + 1], depth: depth)
+        path.removeLast()
         pairs.append((key, value))
         height = max(height, keyHeight, valueHeight)
       }
@@ -106,8 +111,15 @@ struct PickleTree {
   private mutating func values(_ items: [PickleItem], depth: Int, _ height: inout Int) throws -> [PickleValue] {
     var values: [PickleValue] = []
     values.reserveCapacity(items.count)
-    for item in items {
+    for (place, item) in items.enumerated() {
+      let hasName =
+        switch item {
+        case .tensor, .object: true
+        default: false
+        }
+      if hasName { path.append("\(place)") }
       let (value, below) = try convert(item, depth: depth)
+      if hasName { path.removeLast() }
       values.append(value)
       height = max(height, below)
     }
@@ -147,18 +159,22 @@ struct PickleTree {
     }
   }
 
-  private mutating func tensor(_ index: Int) throws -> StoredTensor {
-    if let tensor = finishedTensors[index] { return tensor }
-    let tensor = try resolve(machine.tensors[index])
-    let repeated = tensor.count - tensor.storage.count / tensor.scalarType.byteWidth
-    if repeated > 0 {
-      guard repeated <= repeatBudget else {
-        throw FileError("the tensors repeat the elements of their storages too often; the file is refused")
+  private mutating func tensor(_ index: Int) throws -> PickleValue {
+    if let tensor = finishedTensors[index] { return .tensor(tensor) }
+    do {
+      let tensor = try resolve(machine.tensors[index])
+      let repeated = tensor.count - tensor.storage.count / tensor.scalarType.byteWidth
+      if repeated > 0 {
+        guard repeated <= repeatBudget else { throw RepeatedElements(shape: tensor.shape) }
+        repeatBudget -= repeated
       }
-      repeatBudget -= repeated
+      finishedTensors[index] = tensor
+      return .tensor(tensor)
+    } catch let error as RepeatedElements {
+      return .skipped(SkippedObject(name: error.description, isTensor: true))
+    } catch let error as FileError where !path.isEmpty {
+      throw FileError(error.path, "tensor \"\(excerpt(path.joined(separator: ".")))\": \(error.reason)")
     }
-    finishedTensors[index] = tensor
-    return tensor
   }
 }
 

@@ -121,9 +121,28 @@ public struct SkippedObject: Sendable {
   public let name: String
   /// Whether it is a tensor of a kind that is not supported.
   public let isTensor: Bool
+  /// Whether its class or function is what is not known.
+  private let isCall: Bool
+
+  /// A tensor, or an object that a class or function without a meaning here would make.
+  init(name: String, isTensor: Bool) {
+    self.name = name
+    self.isTensor = isTensor
+    isCall = !isTensor
+  }
+
+  /// Something of no class.
+  private init(name: String) {
+    self.name = name
+    isTensor = false
+    isCall = false
+  }
+
+  /// A list or dictionary that holds itself, or something that does; Python can make and read such a one.
+  static let containingItself = SkippedObject(name: "an object that contains itself")
 
   /// Why it is not read, in words that follow its own name and `is`.
   public var reason: String {
-    isTensor ? "\(excerpt(name)), which is not supported" : "made by \(excerpt(name)), which is never executed"
+    isCall ? "made by \(excerpt(name)), which is never executed" : "\(excerpt(name)), which is not supported"
   }
 }

@@ -6,6 +6,12 @@
 
 import MVARFiles
 
+/// A view that repeats the elements of its storage more often than is read.
+struct RepeatedElements: Error, CustomStringConvertible {
+  let shape: [Int]
+  var description: String { "a tensor of shape \(shape) that repeats the elements of a small storage" }
+}
+
 /// The checked geometry of a tensor in its storage.
 package struct Layout: Sendable, Equatable {
   package static let largestRank = 64
@@ -29,7 +35,8 @@ package struct Layout: Sendable, Equatable {
 
   /// A view of a storage.
   ///
-  /// - Throws: `FileError` if the view reaches outside the storage of `storageCount` elements.
+  /// - Throws: `FileError` if the view reaches outside the storage of `storageCount` elements, `RepeatedElements` if it
+  ///   repeats them too often.
   package init(shape: [Int], strides: [Int], offset: Int, storageCount: Int, width: Int) throws {
     count = try Layout.elementCount(of: shape, width: width)
     guard strides.count == shape.count else {
@@ -45,7 +52,7 @@ package struct Layout: Sendable, Equatable {
       return
     }
     guard count <= max(storageCount, Layout.largestExpandedCount) else {
-      throw FileError("a tensor of shape \(shape) repeats the elements of a storage of only \(storageCount)")
+      throw RepeatedElements(shape: shape)
     }
     var last = offset
     for (size, stride) in zip(shape, strides) {

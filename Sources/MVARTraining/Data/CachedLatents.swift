@@ -80,6 +80,13 @@ public struct CachedLatents: Sendable {
     }
     training = usable.filter(\.isTraining).map(\.example)
     validation = usable.filter { !$0.isTraining }.map(\.example)
+    let names = Dictionary(training.map { (ExactText($0.name), $0.checksum) }, uniquingKeysWith: { first, _ in first })
+    let twice = validation.filter { names[ExactText($0.name)] == $0.checksum }
+    if let first = twice.first {
+      onNote(
+        "\(twice.count) of \(validation.count) images for validation are also trained on, under the same name with the "
+          + "same tokens; the first is \(first.name)")
+    }
     let labels = Set(training.map(\.label))
     if let empty = classNames.indices.first(where: { !labels.contains($0) }) {
       throw FileError(path, "has no cached image of the class \(classNames[empty]) that can be used")

@@ -68,8 +68,8 @@ struct UnusedFiles: Sendable, Equatable {
       return
         "holds \(otherNames.count) name\(otherNames.count == 1 ? " that is" : "s that are") not UTF-8: \(otherNames.text)"
     }
-    guard images.count > 0, let fileSentence else { return nil }
-    return "\(fileSentence); images among them: \(images.text)"
+    guard images.count > 0 else { return nil }
+    return sentences.first
   }
 
   /// A sentence for each kind.
@@ -78,8 +78,9 @@ struct UnusedFiles: Sendable, Equatable {
       names.count == 0
         ? nil : "\(names.count) \(names.count == 1 ? "\(one) is" : "\(several) are") not used: \(names.text)"
     }
+    let imageNames = images.count > 0 ? "; images among them: \(images.text)" : ""
     return [
-      fileSentence, sentence(otherNames, "name that is not UTF-8", "names that are not UTF-8"),
+      fileSentence.map { $0 + imageNames }, sentence(otherNames, "name that is not UTF-8", "names that are not UTF-8"),
       sentence(hidden, "hidden file or folder", "hidden files or folders"),
       sentence(folders, "folder beside the classes", "folders beside the classes"),
       sentence(links, "link to a folder that is read elsewhere", "links to folders that are read elsewhere"),

@@ -1,6 +1,6 @@
 // Writes images as cached tokens: one npz per image, in train/<class>/<name>.npz and likewise val/, as published.
 // Existing files that hold the tokens of the same pixels by the same tokenizer are kept, so an interrupted run resumes
-// where it stopped; all others are written again.
+// where it stopped, or moved, where the image went from one part to the other; all others are written again.
 
 import Foundation
 import MVAR
@@ -22,6 +22,8 @@ public struct LatentCache<B: Backend> {
   private struct Entry {
     let example: LabeledImages.Example
     let path: String
+    /// The file that the image would have in the other part.
+    let otherPath: String
   }
 
   /// Writes all images of a data set.
@@ -31,8 +33,8 @@ public struct LatentCache<B: Backend> {
   ///   - batch: how many images are encoded at once.
   ///   - onProgress: receives the number of images done and the total.
   /// - Returns: what was found in the folder.
-  /// - Throws: `FileError` when a folder or file cannot be written, or when two images would have the same file;
-  ///   `NotANumberError` when the tokenizer's output is not finite.
+  /// - Throws: `FileError` when a folder or file cannot be written, or when two images would have the same file, or one
+  ///   a file where another needs a folder; `NotANumberError` when the tokenizer's output is not finite.
   @discardableResult
   public func write(
     _ images: LabeledImages, to folder: String, batch: Int = 16, onProgress: (Int, Int) -> Void = { _, _ in }
@@ -44,14 +46,17 @@ public struct LatentCache<B: Backend> {
         let className = images.classNames[example.label]
         // The name is the class, a slash, and the path within the class.
         let name = String(decoding: example.name.utf8.dropFirst(className.utf8.count + 1), as: UTF8.self)
-        let place = "\(folder)/\(part)/\(className)/\(PathName.prefix(of: name))"
-        return Entry(example: example, path: "\(place)\(PathName.withoutEnding(PathName.last(of: name))).npz")
+        let place = "\(className)/\(PathName.prefix(of: name))\(PathName.withoutEnding(PathName.last(of: name))).npz"
+        return Entry(
+          example: example, path: "\(folder)/\(part)/\(place)",
+          otherPath: "\(folder)/\(part == "train" ? "val" : "train")/\(place)")
       }
       for entry in entries where !known.insert(Array(entry.path.utf8)).inserted {
         throw FileError(entry.path, "would be written twice: two images of the class differ in their ending only")
       }
       parts.append(entries)
     }
+    for entries in parts { for entry in entries { try checkFolders(of: entry.path, in: folder, besides: known) } }
     let digest = try LatentOrigin.digest(of: tokenizer)
     let total = known.count
     var counts = LatentCacheCounts()
@@ -60,7 +65,7 @@ public struct LatentCache<B: Backend> {
         let range = start..<min(start + batch, entries.count)
         let waiting = try entries[range].compactMap { entry in
           let origin = LatentOrigin(tokenizer: digest, pixels: entry.example.pixels, side: images.side)
-          return try isNeeded(entry.path, origin, &counts) ? (entry: entry, origin: origin) : nil
+          return try isNeeded(entry, origin, known, &counts) ? (entry: entry, origin: origin) : nil
         }
         if !waiting.isEmpty {
           let pixels = waiting.map(\.entry.example.pixels)
@@ -75,29 +80,60 @@ public struct LatentCache<B: Backend> {
         onProgress(counts.total, total)
       }
     }
+    let others = Set(parts.joined().map { Array($0.otherPath.utf8) })
     for part in ["train", "val"] {
       for path in LatentCacheCounts.files(in: "\(folder)/\(part)") where !known.contains(Array(path.utf8)) {
-        counts.strangers.append(path)
+        if others.contains(Array(path.utf8)) { counts.misplaced.append(path) } else { counts.strangers.append(path) }
       }
     }
     return counts
   }
 
-  /// Whether a file is missing, damaged, or of other pixels or another tokenizer.
-  private func isNeeded(_ path: String, _ origin: LatentOrigin, _ counts: inout LatentCacheCounts) throws -> Bool {
-    let sizes = tokenizer.configuration
-    guard ClassFolders.exists(path) else {
-      counts.added += 1
-      return true
+  /// Refuses a file that cannot be written because a folder has its name, or a file the name of one of its folders.
+  private func checkFolders(of path: String, in folder: String, besides known: Set<[UInt8]>) throws {
+    if ClassFolders.exists(path), try ClassFolders.isFolder(path) {
+      throw FileError(path, "is a folder, and the tokens of an image belong into a file of this name")
     }
-    let file = try? LatentFile(
-      path: path, length: sizes.scaleList.length, codeWidth: sizes.codeWidth, vocabulary: sizes.vocabulary)
-    if let file, file.origin == origin {
+    var above = PathName.trimmed(PathName.prefix(of: path))
+    while above.utf8.count > folder.utf8.count {
+      guard !known.contains(Array(above.utf8)) else {
+        throw FileError(
+          above, "would be a file and a folder: an image and a folder of the class differ in their ending only")
+      }
+      above = PathName.trimmed(PathName.prefix(of: above))
+    }
+  }
+
+  /// Whether a file is missing, damaged, or of other pixels or another tokenizer, and is not in the other part either.
+  private func isNeeded(
+    _ entry: Entry, _ origin: LatentOrigin, _ known: Set<[UInt8]>, _ counts: inout LatentCacheCounts
+  ) throws -> Bool {
+    let exists = ClassFolders.exists(entry.path)
+    if exists, isOf(origin, entry.path) {
       counts.kept += 1
       return false
     }
-    counts.replaced += 1
+    if !known.contains(Array(entry.otherPath.utf8)), ClassFolders.exists(entry.otherPath),
+      isOf(origin, entry.otherPath)
+    {
+      try RunFolder.createFolder(PathName.folder(of: entry.path))
+      guard rename(entry.otherPath, entry.path) == 0 else {
+        throw FileError(entry.otherPath, "cannot be moved to \(entry.path)", system: errno)
+      }
+      counts.kept += 1
+      counts.moved += 1
+      return false
+    }
+    if exists { counts.replaced += 1 } else { counts.added += 1 }
     return true
+  }
+
+  /// Whether a file holds the tokens of these pixels by this tokenizer.
+  private func isOf(_ origin: LatentOrigin, _ path: String) -> Bool {
+    let sizes = tokenizer.configuration
+    let file = try? LatentFile(
+      path: path, length: sizes.scaleList.length, codeWidth: sizes.codeWidth, vocabulary: sizes.vocabulary)
+    return file.map { $0.origin == origin } ?? false
   }
 
   private func encode(_ pixels: [[UInt8]], side: Int, flipped: Bool) throws -> [LatentFile.Moments] {
@@ -121,12 +157,16 @@ public struct LatentCache<B: Backend> {
 public struct LatentCacheCounts: Sendable, Equatable {
   /// Files that were not there.
   public internal(set) var added = 0
-  /// Files that were right already.
+  /// Files that were right already, those included that were moved.
   public internal(set) var kept = 0
+  /// Files that were right and in the other part, `train/` or `val/`, from which they were moved.
+  public internal(set) var moved = 0
   /// Files that were damaged, or held tokens of other pixels or of another tokenizer.
   public internal(set) var replaced = 0
   /// Files of tokens that belong to no image of the data set.
   public internal(set) var strangers: [String] = []
+  /// Files with the name of an image of the other part, where it has a file of its own.
+  public internal(set) var misplaced: [String] = []
 
   var total: Int { added + kept + replaced }
 

@@ -39,13 +39,19 @@ public final class Interruption: Sendable {
   /// Whether one of the signals arrived since ``install()``.
   public var isRequested: Bool { arrived.load(ordering: .relaxed) & mask != 0 }
 
+  /// The signal that arrived, the lowest number of several; nil for none.
+  public var signal: Int32? {
+    let found = arrived.load(ordering: .relaxed) & mask
+    return found == 0 ? nil : Int32(found.trailingZeroBitCount)
+  }
+
   /// Starts catching the signals and discards earlier ones; does nothing when already installed.
   public func install() {
     earlier.withLock { earlier in
       guard earlier.isEmpty else { return }
       // This also initializes the integer, which must not happen inside a handler.
       arrived.bitwiseAnd(~mask, ordering: .relaxed)
-      earlier = signals.map { ($0, signal($0, noteSignal)) }
+      earlier = signals.map { ($0, Foundation.signal($0, noteSignal)) }
       // A program started from a thread that blocks signals, as worker threads do, inherits that and would never
       // receive them.
       var unblocked = sigset_t()
@@ -59,7 +65,7 @@ public final class Interruption: Sendable {
   public func uninstall() {
     earlier.withLock { earlier in
       guard !earlier.isEmpty else { return }
-      for (number, handler) in earlier { _ = signal(number, handler) }
+      for (number, handler) in earlier { _ = Foundation.signal(number, handler) }
       earlier = []
       arrived.bitwiseAnd(~mask, ordering: .relaxed)
     }

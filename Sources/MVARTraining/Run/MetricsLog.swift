@@ -11,6 +11,8 @@ import MVARFiles
 /// Writes and reads `metrics.jsonl`.
 public final class MetricsLog {
   private let file: AppendedFile
+  /// How many lines of the step that it continues after were found.
+  let keptOfLastStep: Int
 
   /// Opens the log for appending.
   ///
@@ -20,14 +22,18 @@ public final class MetricsLog {
   ///     which the run is about to repeat, and a broken last line are removed atomically.
   /// - Throws: `FileError` when the file cannot be read or written, or a line other than the last is broken.
   public init(path: String, continuingAfter step: Int?) throws {
+    var ofLastStep = 0
     if let step, let contents = try RegularFile.contentsIfPresent(of: path).map({ Data($0) }) {
       let lines = try MetricsLog.lines(of: contents, path: path)
-      let kept = lines.filter { $0.step <= step }.map(\.text)
-      let text = Data(kept.joined(separator: [UInt8(ascii: "\n")])) + (kept.isEmpty ? [] : [UInt8(ascii: "\n")])
+      let kept = lines.filter { $0.step <= step }
+      ofLastStep = kept.count { $0.step == step }
+      let end = UInt8(ascii: "\n")
+      let text = Data(kept.map(\.text).joined(separator: [end])) + (kept.isEmpty ? [] : [end])
       if text != contents {
         try FileReplacement.write(Array(text), to: path)
       }
     }
+    keptOfLastStep = ofLastStep
     file = try AppendedFile(path, step == nil ? .emptying : .keeping)
   }
 

@@ -1,7 +1,9 @@
 // What every training does around its steps: metrics are logged, a checkpoint is written at intervals, as are images
-// and validation, and a request to stop is honored between two steps. It knows nothing about models.
+// and validation, and a request to stop is honored between two steps and inside a validation. It knows nothing about
+// models.
 //
-// All of it depends on the number of the step alone, so a resumed run does the same things at the same steps.
+// All of it depends on the number of the step alone, so a resumed run does the same things at the same steps. A step is
+// saved before it is validated: what a stop or a crash leaves out is then made up for by the resumed run.
 
 import Foundation
 import MVARFiles
@@ -14,13 +16,24 @@ public protocol TrainingSession {
   /// - Returns: what to log, by name; `loss` first.
   mutating func step(_ iteration: Int) throws -> [(String, Double)]
   /// Metrics on images that are never trained on.
-  func validate() throws -> [(String, Double)]
+  ///
+  /// - Parameter shouldStop: called before each batch.
+  /// - Returns: nil if it was told to stop.
+  func validate(unless shouldStop: () -> Bool) throws -> [(String, Double)]?
   /// An image that shows the model's progress.
-  func image() throws -> PixelImage
+  ///
+  /// - Parameter shouldStop: called before each batch.
+  /// - Returns: nil if it was told to stop.
+  func image(unless shouldStop: () -> Bool) throws -> PixelImage?
   /// Writes everything needed to resume after `iterations` iterations.
   func save(iterations: Int, to path: String) throws
   /// How many tokens (or pixels) an iteration works on, for the pace.
   var unitsPerStep: (count: Double, name: String) { get }
+}
+
+extension TrainingSession {
+  /// Metrics on images that are never trained on.
+  public func validate() throws -> [(String, Double)] { try validate(unless: { false }) ?? [] }
 }
 
 /// The intervals of checkpoints, validation and images.
@@ -77,7 +90,7 @@ public struct TrainingLoop {
   /// - Parameters:
   ///   - session: what is trained.
   ///   - first: the iteration to begin with: 0, or the number done according to a checkpoint.
-  ///   - shouldStop: called between two iterations.
+  ///   - shouldStop: called between two iterations, and between two batches of a validation or of images.
   ///   - report: receives a line about progress, after every iteration.
   /// - Throws: what the session throws, and `FileError` when the loss becomes NaN or infinite; the last checkpoint
   ///   stays.
@@ -93,6 +106,14 @@ public struct TrainingLoop {
     let metrics = try MetricsLog(path: folder.metrics, continuingAfter: first)
     let events = try TensorBoardWriter(folder: folder.events)
     var pace = Pace(total: plan.iterations, done: first)
+    if first > 0 {
+      // The process may have ended between the checkpoint and what follows it. A step has one line, its validation
+      // another.
+      let due = Due(
+        validation: plan.isDue(plan.validateEvery, after: first) && metrics.keptOfLastStep == 1,
+        image: plan.isDue(plan.imageEvery, after: first) && access(folder.sample(step: first), F_OK) != 0)
+      guard try show(session, after: first, due, metrics, events, shouldStop) else { return .interrupted(after: first) }
+    }
     for iteration in first..<plan.iterations {
       if shouldStop() {
         try session.save(iterations: iteration, to: folder.checkpoint)
@@ -111,18 +132,43 @@ public struct TrainingLoop {
       try events.append(step: done, values: measures)
       pace.advance(to: done)
       report(line(measures, done, pace, session.unitsPerStep))
-      if plan.isDue(plan.validateEvery, after: done) {
-        let found = try session.validate()
-        try metrics.append(step: done, found)
-        try events.append(step: done, values: found)
+      let isSaved = plan.isDue(plan.saveEvery, after: done)
+      if isSaved { try session.save(iterations: done, to: folder.checkpoint) }
+      let due = Due(
+        validation: plan.isDue(plan.validateEvery, after: done), image: plan.isDue(plan.imageEvery, after: done))
+      guard try show(session, after: done, due, metrics, events, shouldStop) else {
+        if !isSaved { try session.save(iterations: done, to: folder.checkpoint) }
+        return .interrupted(after: done)
       }
-      if plan.isDue(plan.imageEvery, after: done) {
-        try session.image().writePNG(to: folder.sample(step: done))
-        try LossCurve.write(metrics: folder.metrics, keys: curves, title: "training", to: folder.curve)
-      }
-      if plan.isDue(plan.saveEvery, after: done) { try session.save(iterations: done, to: folder.checkpoint) }
     }
     return .finished
+  }
+
+  /// What is to be shown of a step.
+  private struct Due {
+    let validation: Bool
+    let image: Bool
+  }
+
+  /// Validates and draws.
+  ///
+  /// - Returns: false if it was told to stop; nothing is written of what is not complete.
+  private func show(
+    _ session: some TrainingSession, after done: Int, _ due: Due, _ metrics: MetricsLog, _ events: TensorBoardWriter,
+    _ shouldStop: () -> Bool
+  ) throws -> Bool {
+    if due.validation {
+      guard let found = try session.validate(unless: shouldStop) else { return false }
+      try metrics.append(step: done, found)
+      try events.append(step: done, values: found)
+    }
+    if due.image {
+      guard let image = try session.image(unless: shouldStop) else { return false }
+      // Before the image, which tells a resumed run that both are there.
+      try LossCurve.write(metrics: folder.metrics, keys: curves, title: "training", to: folder.curve)
+      try image.writePNG(to: folder.sample(step: done))
+    }
+    return true
   }
 
   private func line(

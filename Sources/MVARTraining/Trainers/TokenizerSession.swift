@@ -115,10 +115,11 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
   }
 
   /// PSNR and mean squared error of held-out images.
-  public func validate() throws -> [(String, Double)] {
+  public func validate(unless shouldStop: () -> Bool) throws -> [(String, Double)]? {
     guard !validation.isEmpty else { return [] }
     var quality = ReconstructionQuality()
     for start in stride(from: 0, to: validation.count, by: options.batch) {
+      if shouldStop() { return nil }
       let part = Array(validation[start..<min(start + options.batch, validation.count)])
       let images = try tensor(part.flatMap { $0.image.planarFloats() })
       let shown = try reconstruction(images).scalars()
@@ -128,7 +129,8 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
   }
 
   /// Up to 32 held-out images, eight per row, each row above its reconstructions; an empty image if there are none.
-  public func image() throws -> PixelImage {
+  public func image(unless shouldStop: () -> Bool) throws -> PixelImage? {
+    if shouldStop() { return nil }
     let all = validation
     let count = min(all.count, 32)
     let chosen = (0..<count).map { all[$0 * all.count / count] }

@@ -126,11 +126,12 @@ public struct TransformerSession<B: Backend>: TrainingSession {
   }
 
   /// Nats per token and the fraction of tokens predicted correctly on held-out images: all, the last scale, each scale.
-  public func validate() throws -> [(String, Double)] {
+  public func validate(unless shouldStop: () -> Bool) throws -> [(String, Double)]? {
     guard source.validationCount > 0 else { return [] }
     let scales = trainer.model.configuration.scaleList.count
     var sums = ValidationSums(scales: scales)
     for start in stride(from: 0, to: source.validationCount, by: options.batch) {
+      if shouldStop() { return nil }
       let range = start..<min(start + options.batch, source.validationCount)
       try trainer.validate(try source.validation(range), into: &sums)
     }
@@ -147,13 +148,14 @@ public struct TransformerSession<B: Backend>: TrainingSession {
   }
 
   /// Images of up to 12 classes, one class per row.
-  public func image() throws -> PixelImage {
+  public func image(unless shouldStop: () -> Bool) throws -> PixelImage? {
     guard let tokenizer else { return try PixelImage(width: 1, height: 1, filledWith: .white) }
     let sampler = try Sampler(trainer.model, tokenizer.quantizer)
     let classes = min(trainer.model.configuration.classes, 12)
     let each = 8
     var images: [PixelImage] = []
     for label in 0..<classes {
+      if shouldStop() { return nil }
       let streams = (0..<each).map { RandomStream(seed: seed, stream: UInt64(label * each + $0)) }
       let sum = try sampler.sample(
         labels: [Int](repeating: label, count: each), streams: streams, options.sampling)

@@ -203,12 +203,13 @@ struct RunOptions: ParsableArguments {
   /// Locks the folder.
   func open(resuming: Bool) throws -> RunFolder { try RunFolder(output, resuming: resuming) }
 
-  /// Runs a session to its end or until Ctrl-C.
+  /// Runs a session to its end.
   ///
-  /// - Returns: whether it reached its end.
+  /// - Throws: the status of a process that a signal ended, when one asked the run to stop: 130 after Ctrl-C, 143 after
+  ///   SIGTERM.
   func run(
     _ session: inout some TrainingSession, folder: RunFolder, from first: Int, steps: Int, curves: [String]
-  ) throws -> Bool {
+  ) throws {
     let interruption = Interruption()
     interruption.install()
     defer { interruption.uninstall() }
@@ -218,12 +219,10 @@ struct RunOptions: ParsableArguments {
     let end = try TrainingLoop(folder, plan, curves: curves)
       .run(&session, from: first, shouldStop: { interruption.isRequested }, report: { progress.report($0) })
     progress.finish()
-    switch end {
-    case .finished: return true
-    case .interrupted(let done):
+    if case .interrupted(let done) = end {
       Console.note(
         "stopped after step \(done) of \(steps), everything is saved: the same command with --resume continues")
-      return false
+      throw ExitCode(128 + (interruption.signal ?? SIGINT))
     }
   }
 }

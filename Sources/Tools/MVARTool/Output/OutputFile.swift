@@ -52,6 +52,20 @@ enum OutputFile {
     }
   }
 
+  /// Refuses a file that would take the place of the folder of another output, or of a file in it.
+  ///
+  /// - Parameter isTaken: whether a name in the folder is one that files there get.
+  static func checkApart(_ path: String, fromFolder folder: String, _ isTaken: (String) -> Bool) throws {
+    if areSame(path, PathName.trimmed(folder)) {
+      throw Failure("\(path): would be a file and the folder of single images; choose another name for one of them")
+    }
+    guard isTaken(PathName.last(of: path)) else { return }
+    let parent = PathName.folder(of: path)
+    if let one = resolved(parent.isEmpty ? "." : parent), let other = resolved(folder), one.isExactly(other) {
+      throw Failure("\(path): has the name of a single image in \(folder), which it would replace")
+    }
+  }
+
   /// Whether two outputs would be one file, be it under different names.
   static func areSame(_ one: String, _ other: String) -> Bool {
     func place(_ path: String) -> [UInt8] {

@@ -39,8 +39,10 @@ struct Convert: ParsableCommand {
     let checkpoint = try Checkpoint.open(input)
     let found = try checkpoint.weights(
       weights.choice(), marks: [CheckpointNames.transformerMark, CheckpointNames.tokenizerMark])
-    for (name, object) in found.skipped where object.isTensor && !CheckpointNames.isDerived(name) {
-      throw Failure("\(input): \(name) is \(object.reason)")
+    // An object in the place of a parameter would leave a model without it; others are no weights.
+    for (name, object) in found.skipped
+    where object.isTensor && !CheckpointNames.isDerived(name) || CheckpointNames.isParameter(name) {
+      throw Failure("\(input): \(printable(name)) is \(object.reason)")
     }
     try checkFinite(found.tensors)
     let tensors = try converted(found.tensors)

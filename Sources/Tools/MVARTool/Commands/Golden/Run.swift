@@ -97,7 +97,7 @@ extension Golden {
         try judge(try kernel(interruption), progress, &printer)
       } catch KernelRunError.interrupted {
         progress.finish()
-        throw ExitCode(130)
+        throw ExitCode(128 + (interruption.signal ?? SIGINT))
       } catch KernelRunError.unusable(let sentence) {
         progress.finish()
         try printer.show(ComparisonReport(subject: library ?? command.joined(separator: " "), problem: sentence))

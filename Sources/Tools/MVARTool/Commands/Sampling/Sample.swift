@@ -139,6 +139,9 @@ struct Sample: EngineCommand {
     let inputs = [sources.transformer, sources.tokenizer, classNames].compactMap { $0 }
     if let output { try OutputFile.check(output, endings: [".png"], keeping: inputs) }
     if let tokens { try OutputFile.check(tokens, endings: [".npz"], keeping: inputs) }
+    for case (let path?, let singles?) in [(output, singles), (tokens, singles)] {
+      try OutputFile.checkApart(path, fromFolder: singles, SampledImages.isName)
+    }
   }
 
   func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {

@@ -15,6 +15,9 @@ struct SampledImages {
     self.labels = labels
   }
 
+  /// Whether a file name is of the form that single images have: `000012-class3.png`.
+  static func isName(_ name: String) -> Bool { (try? #/[0-9]{6,}-class[0-9]+\.png/#.wholeMatch(in: name)) != nil }
+
   /// Adds the images of one sample: after each scale, or after the last only.
   mutating func add(_ shown: [PixelImage], index: Int) throws {
     if let folder = command.singles {

@@ -55,6 +55,16 @@ struct Cache: EngineCommand {
         "\(output): \(counts.kept) images were cached already, \(counts.replaced) again because their file was damaged "
           + "or of another image or tokenizer, \(counts.added) for the first time")
     }
+    if counts.moved > 0 {
+      Console.note(
+        "\(output): \(counts.moved) of them were in the other part, train or val, and were moved to where their images "
+          + "belong now")
+    }
+    if let first = counts.misplaced.first {
+      Console.note(
+        "\(output): \(counts.misplaced.count) cached images have another file in the part where their images belong "
+          + "now, and a training would use both; the first is \(first)")
+    }
     if let first = counts.strangers.first {
       Console.note(
         "\(output): \(counts.strangers.count) cached images belong to no image of \(data), and a training would use "

@@ -151,9 +151,7 @@ struct Train: EngineCommand {
     RunOptions.introduce(
       images: set.labels.count, classes: set.classNames.count, heldOut: set.heldOut,
       parameters: model.parameters.reduce(0) { $0 + $1.value.shape.count })
-    let isFinished = try runOptions.run(
-      &session, folder: folder, from: first, steps: optimizer.steps, curves: ["loss", "val_loss"])
-    guard isFinished else { throw ExitCode(130) }
+    try runOptions.run(&session, folder: folder, from: first, steps: optimizer.steps, curves: ["loss", "val_loss"])
     let path = "\(folder.path)/\(Self.result)"
     try ModelFile.write(
       model.parameters, .transformer, extras: DerivedBuffers.of(configuration),

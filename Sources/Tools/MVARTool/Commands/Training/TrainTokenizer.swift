@@ -131,9 +131,7 @@ struct TrainTokenizer: EngineCommand {
     RunOptions.introduce(
       images: images.training.count, classes: images.classNames.count, heldOut: images.validation.count,
       parameters: model.parameters.reduce(0) { $0 + $1.value.shape.count })
-    let isFinished = try runOptions.run(
-      &session, folder: folder, from: first, steps: optimizer.steps, curves: ["loss", "mse", "l1"])
-    guard isFinished else { throw ExitCode(130) }
+    try runOptions.run(&session, folder: folder, from: first, steps: optimizer.steps, curves: ["loss", "mse", "l1"])
     let path = "\(folder.path)/\(Self.result)"
     let usage = session.trainer.usage
     try ModelFile.write(
