@@ -195,6 +195,9 @@ public struct TokenizerConfiguration: Hashable, Sendable {
   public var downsampling: Int { 1 << (multipliers.count - 1) }
   /// The side of the images in pixels.
   public var imageSide: Int { downsampling * scaleList.lastSide }
+  /// How many images are decoded at once: with 256 × 256 pixels one, smaller ones up to as many pixels, so that all
+  /// threads have work. Results do not depend on it.
+  public var imagesPerDecoding: Int { max(1, 65_536 / max(imageSide * imageSide, 1)) }
   /// K, the number of Φ convolutions.
   public var phiCount: Int {
     switch phiSharing {

@@ -56,13 +56,19 @@ struct EngineModels<B: Backend>: LoadedModels {
       tokens.append(try sampled.tokens.values())
       try onScale(sampled.scale)
     }
-    return try labels.indices.map { row in
+    var images: [PixelImage] = []
+    while images.count < labels.count {
       try onScale(transformerConfiguration.scaleList.count - 1)
+      let rows = images.count..<min(images.count + tokenizer.configuration.imagesPerDecoding, labels.count)
+      let output = try tokenizer.decode(Variable(sum.rows(rows))).value
+      images += try (0..<rows.count).map { try image(output.rows($0..<$0 + 1)) }
+    }
+    return labels.indices.map { row in
       let own = tokens.map { scale in
         let count = scale.count / labels.count
         return Array(scale[row * count..<(row + 1) * count])
       }
-      return (try image(try tokenizer.decode(Variable(sum.rows(row..<row + 1))).value), own)
+      return (images[row], own)
     }
   }
 

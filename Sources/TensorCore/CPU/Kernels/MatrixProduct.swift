@@ -59,8 +59,14 @@ enum MatrixProduct {
   ) {
     switch way(ofLinear: S.self, rowsPerImage: rowsPerImage, inputs: inputs, outputs: outputs) {
     case .streamed: streamWeights(x, weight, bias, y, rows: rows, inputs: inputs, outputs: outputs)
+    case .tiled where rows >= outputs:
+      // The smaller factor is copied to panels; results are written row by row, each cache line by one thread.
+      TiledProduct.multiply(
+        StridedMatrix(rows: floats(x), stride: inputs), StridedMatrix(transposeOf: floats(weight), stride: inputs),
+        rows: rows, depth: inputs, columns: outputs
+      ) { $0.copy(to: floats(y), stride: outputs, bias: bias.map { floats($0) }) }
     case .tiled:
-      // (W xᵀ)ᵀ: the weight is read once, in passing.
+      // (W xᵀ)ᵀ, with the same bits: the weight is read once, in passing.
       TiledProduct.multiply(
         StridedMatrix(rows: floats(weight), stride: inputs), StridedMatrix(transposeOf: floats(x), stride: inputs),
         rows: outputs, depth: inputs, columns: rows

@@ -50,6 +50,18 @@ package struct ProductBlock {
     }
   }
 
+  /// Writes the block to its position in a matrix stored row by row, with `bias[column]` added: the bits that
+  /// ``transpose(to:stride:bias:)`` of the transposed product writes, so a missing bias is a zero there and here.
+  package func copy(to c: UnsafeMutablePointer<Float>, stride: Int, bias: UnsafePointer<Float>?) {
+    let bias = bias.map { $0 + columns.lowerBound }
+    for row in rows {
+      let (x, c) = (sums + (row - rows.lowerBound) * pitch, c + row * stride + columns.lowerBound)
+      byEights(columns.count) { i, lanes in
+        put(eight(x, i, lanes) + (bias.map { eight($0, i, lanes) } ?? .zero), c, i, lanes)
+      }
+    }
+  }
+
   /// C ← α·block + β·C at the block's position in a matrix stored row by row.
   func combine(with c: UnsafeMutablePointer<Float>, stride: Int, alpha: Float, beta: Float) {
     if alpha == 1 && beta == 0 { return copy(to: c, stride: stride) }

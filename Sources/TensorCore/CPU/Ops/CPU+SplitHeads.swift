@@ -12,24 +12,23 @@ extension CPU {
     let sizes = SplitHeadsSizes(qkv: qkv.shape, heads: heads, logitScale: logitScale?.shape)
     let (tokens, width) = (sizes.batch * sizes.tokens, sizes.heads * sizes.width)
     let factors = logitScale.map { logitFactors($0) }
-    let parts = (0..<3).map { part in
-      make(sizes.partShape) { result in
-        withPointers(qkv) { qkv in
-          parallel(tokens, grain: rowsPerPiece(width)) { range in
-            for token in range {
-              let x = qkv + token * 3 * width + part * width
-              let y = result + token * width
-              guard let factors, part < 2 else {
-                y.update(from: x, count: width)
-                continue
-              }
-              for head in 0..<heads {
-                let (x, y) = (x + head * sizes.width, y + head * sizes.width)
-                let norm = max(euclideanNorm(x, sizes.width), Scalar(smallestNorm))
-                let factor = part == 0 ? factors[head] : 1
-                byEights(sizes.width) { i, lanes in put(eight(x, i, lanes) / norm * factor, y, i, lanes) }
-              }
-            }
+    // One pass over the rows, so that a thread reads and writes its tokens once.
+    let parts = (0..<3).map { _ in make(sizes.partShape) { _ in } }
+    let (queries, keys, values) = (parts[0].storage.start, parts[1].storage.start, parts[2].storage.start)
+    withPointers(qkv) { qkv in
+      parallel(tokens, grain: rowsPerPiece(3 * width)) { range in
+        for token in range {
+          let x = qkv + token * 3 * width
+          let place = token * width
+          (values + place).update(from: x + 2 * width, count: width)
+          guard let factors else {
+            (queries + place).update(from: x, count: width)
+            (keys + place).update(from: x + width, count: width)
+            continue
+          }
+          for head in 0..<heads {
+            normalize(x + head * sizes.width, queries + place + head * sizes.width, sizes.width, factor: factors[head])
+            normalize(x + width + head * sizes.width, keys + place + head * sizes.width, sizes.width, factor: 1)
           }
         }
       }
@@ -98,6 +97,15 @@ extension CPU {
     }
     return SplitHeadsGradients(qkv: dQKV, logitScale: dLogitScale)
   }
+}
+
+/// y = factor·x/max(‖x‖, 1e-12).
+@inline(__always)
+private func normalize<S: TensorScalar>(
+  _ x: UnsafePointer<S>, _ y: UnsafeMutablePointer<S>, _ count: Int, factor: S
+) {
+  let norm = max(euclideanNorm(x, count), S(smallestNorm))
+  byEights(count) { i, lanes in put(eight(x, i, lanes) / norm * factor, y, i, lanes) }
 }
 
 /// The gradient of y = factor·x/‖x‖ → dX; returns dy·y.

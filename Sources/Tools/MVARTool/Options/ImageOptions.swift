@@ -23,10 +23,25 @@ struct ImageOptions: ParsableArguments {
   /// - Parameter files: the models that made it, for an error.
   /// - Throws: `Failure` when there are values that are not finite.
   func image<B: Backend>(_ output: Tensor<B>, by files: String) throws -> PixelImage {
+    try self.images(output, by: files)[0]
+  }
+
+  /// The images of a model's output [B, 3, H, W].
+  ///
+  /// - Parameter files: the models that made it, for an error.
+  /// - Throws: `Failure` when there are values that are not finite.
+  func images<B: Backend>(_ output: Tensor<B>, by files: String) throws -> [PixelImage] {
     let values = try output.scalars().map { Float($0) }
+    let count = values.count / output.shape[0]
+    return try (0..<output.shape[0]).map {
+      try image(values[$0 * count..<($0 + 1) * count], width: output.shape[3], height: output.shape[2], by: files)
+    }
+  }
+
+  private func image(_ values: ArraySlice<Float>, width: Int, height: Int, by files: String) throws -> PixelImage {
     var clamped = PixelImage.ClampedCounts()
     let image = try PixelImage(
-      planar: values[...], width: output.shape[3], height: output.shape[2],
+      planar: values, width: width, height: height,
       rounding: rounding == .truncate ? .truncate : .nearest, countingClampedIn: &clamped)
     guard clamped.notANumber == 0 else {
       throw Failure(

@@ -166,19 +166,20 @@ struct Sample: EngineCommand {
       let (sums, sampled) = try transforming.measure {
         try naming(files) { try sample(sampler, recordings, labels, range, options, progress) }
       }
-      for (row, index) in range.enumerated() {
-        if tokens != nil {
+      if tokens != nil {
+        for row in range.indices.map({ $0 - start }) {
           results.tokens.append(
             sampled.flatMap { $0[row * ($0.count / range.count)..<(row + 1) * ($0.count / range.count)] })
         }
-        guard output != nil || singles != nil else { continue }
-        progress.report("decoding image \(index + 1) of \(labels.count)")
+      }
+      guard output != nil || singles != nil else { continue }
+      for first in stride(from: 0, to: range.count, by: tokenizer.configuration.imagesPerDecoding) {
+        let rows = first..<min(first + tokenizer.configuration.imagesPerDecoding, range.count)
+        progress.report("decoding image \(start + first + 1) of \(labels.count)")
         let shown = try decoding.measure {
-          try sums.map {
-            try images.image(tokenizer.decode(Variable($0.rows(row..<row + 1))).value, by: files)
-          }
+          try sums.map { try images.images(tokenizer.decode(Variable($0.rows(rows))).value, by: files) }
         }
-        try results.add(shown, index: index)
+        for row in rows { try results.add(shown.map { $0[row - first] }, index: start + row) }
       }
     }
     progress.finish()
