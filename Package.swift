@@ -81,7 +81,7 @@ let package = Package(
     // Images from classes for servers and apps: requests, progress, cancellation.
     .target(
       name: "MVARPipeline",
-      dependencies: ["MVARShippedModel", "TensorCore", "MVAR", "MVARCheckpoints", "MVARMedia"]),
+      dependencies: ["MVARFiles", "MVARShippedModel", "TensorCore", "MVAR", "MVARCheckpoints", "MVARMedia"]),
 
     // MARK: CUDA: nothing of it is needed to build; its libraries are found when the program runs
     // The text of the kernels, embedded; the same files are compiled as C++ for the emulator.

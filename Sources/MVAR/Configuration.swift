@@ -134,7 +134,8 @@ public struct TransformerConfiguration: Hashable, Sendable {
       throw ConfigurationError("a width of \(width) cannot be divided into \(heads) heads")
     }
     guard (0...scaleList.count).contains(refineStep) else {
-      throw ConfigurationError("the refine step is \(refineStep), but there are only \(scaleList.count) scales")
+      throw ConfigurationError(
+        "the refine step is \(refineStep), and with \(scaleList.count) scales it is 0 to \(scaleList.count)")
     }
     for scale in refineStep..<scaleList.count where attention == .mvar && window > scaleList.sides[scale] {
       throw ConfigurationError(

@@ -1,7 +1,8 @@
-// Classes by number or by name. Commas in a name separate synonyms; case, underscores and surrounding spaces are
-// ignored.
+// Classes by number or by name. A name that is a class's byte for byte is that class's; otherwise commas in a name separate
+// synonyms, and case, underscores and surrounding spaces are ignored. `#3` is always a number, `=3` always a name.
 
 import Foundation
+import MVARFiles
 
 /// Finds classes.
 public struct ClassNames: Hashable, Sendable {
@@ -31,17 +32,38 @@ public struct ClassNames: Hashable, Sendable {
   ///
   /// - Throws: `PipelineError.unknownClass` when there is no such class, or there are several.
   public func label(_ text: String) throws(PipelineError) -> Int {
-    if let number = Int(text) {
-      guard (0..<count).contains(number) else { throw fail(text, "this model has the classes 0 … \(count - 1)") }
-      return number
+    let exact = (names ?? []).indices.filter { names![$0].isExactly(text) }
+    let rest = String(text.dropFirst())
+    switch text.first {
+    case "#" where exact.isEmpty && Int(rest) != nil: return try number(Int(rest)!, text)
+    case "=" where exact.isEmpty: return try named(rest, text)
+    default: break
     }
+    guard let number = Int(text), exact.isEmpty || exact == [number] else {
+      if let other = Int(text), (0..<count).contains(other) {
+        throw fail(text, "is the number of one class and the name of another: write #\(text) or =\(text)")
+      }
+      return try named(text, text)
+    }
+    return try self.number(number, text)
+  }
+
+  private func number(_ number: Int, _ text: String) throws(PipelineError) -> Int {
+    guard (0..<count).contains(number) else { throw fail(text, "this model has the classes 0 … \(count - 1)") }
+    return number
+  }
+
+  private func named(_ name: String, _ text: String) throws(PipelineError) -> Int {
     guard let names else {
       throw fail(text, "is not a number from 0 to \(count - 1), and there are no names of classes")
     }
-    let wanted = Self.normalized(text)
-    let found = names.indices.filter { index in
-      Self.normalized(names[index]) == wanted
-        || names[index].split(separator: ",").contains { Self.normalized(String($0)) == wanted }
+    let wanted = Self.normalized(name)
+    var found = names.indices.filter { names[$0].isExactly(name) }
+    if found.isEmpty {
+      found = names.indices.filter { index in
+        Self.normalized(names[index]) == wanted
+          || names[index].split(separator: ",").contains { Self.normalized(String($0)) == wanted }
+      }
     }
     guard let only = found.first else {
       let choice = source == "the model" && names.count <= 40 ? "; it has \(names.joined(separator: ", "))" : ""
@@ -52,6 +74,10 @@ public struct ClassNames: Hashable, Sendable {
     }
     guard only < count else {
       throw fail(text, "is line \(only + 1) of \(source), and this model has only \(count) classes")
+    }
+    // A file may name the first classes only; a model's own names are of all its classes.
+    guard source != "the model" || names.count == count else {
+      throw fail(text, "\(source) names \(names.count) classes and has \(count)")
     }
     return only
   }

@@ -25,6 +25,31 @@ struct ClassNamesTests {
     do { _ = try classes.label(text) } catch { #expect(error.description == sentence) }
   }
 
+  @Test(
+    "a name that is a class's byte for byte is that class's",
+    arguments: [
+      ("\u{e9}", 0), ("e\u{301}", 1), ("A", 2), ("a", 3), ("a,b", 4), ("b", 4), ("#2", 2), ("=a", 3),
+      ("=E\u{301}", nil),
+    ])
+  func exact(text: String, label: Int?) {
+    let classes = ClassNames(["\u{e9}", "e\u{301}", "A", "a", "a,b"], count: 5)
+    #expect((try? classes.label(text)) == label)
+  }
+
+  @Test func namesThatAreNumbers() throws {
+    let classes = ClassNames(["0", "1", "10", "2"], count: 4)
+    #expect(try classes.label("0") == 0 && classes.label("1") == 1 && classes.label("10") == 2)
+    #expect(try classes.label("#2") == 2 && classes.label("=2") == 3 && classes.label("3") == 3)
+    do {
+      _ = try classes.label("2")
+      Issue.record("a number and a name were taken for one another")
+    } catch {
+      #expect(
+        error.description == "class 2: is the number of one class and the name of another: write #2 or =2")
+    }
+    #expect(throws: PipelineError.self) { try ClassNames(["a"], count: 2).label("a") }
+  }
+
   @Test func aModelWithoutNames() {
     let classes = ClassNames(nil, count: 10)
     #expect(classes[3] == nil)

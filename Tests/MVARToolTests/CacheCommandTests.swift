@@ -108,7 +108,7 @@ struct CacheCommandTests {
       let fewer = try Tool.run(Self.cache + Self.tokenizer, in: folder)
       #expect(
         fewer.errors.hasSuffix(
-          "tokens: 1 cached images belong to no image of data, and a training would use them; the first is "
+          "tokens: 1 cached image belongs to no image of data, and a training would use what is cached; the first is "
             + "tokens/train/a/1.npz\n"), "\(fewer.errors)")
     }
   }
@@ -125,8 +125,7 @@ struct CacheCommandTests {
       #expect(
         moved.errors.hasPrefix("tokens: 6 images were cached already, 0 again ")
           && moved.errors.hasSuffix(
-            "tokens: 2 of them were in the other part, train or val, and were moved to where their images belong "
-              + "now\n"),
+            "tokens: 2 of them were in the other part, train or val, and moved to where the data now say\n"),
         "\(moved.errors)")
       let parts = try files("\(folder)/tokens")
       #expect(parts.keys.count { $0.hasPrefix("val/") } == 2)
@@ -140,8 +139,8 @@ struct CacheCommandTests {
       #expect(
         twice.code == 0
           && twice.errors.hasSuffix(
-            "tokens: 1 cached images have another file in the part where their images belong now, and a training would "
-              + "use both; the first is \(copy)\n"),
+            "tokens: 1 cached image has another file in the part that the data now say, and a training would use both; "
+              + "the first is \(copy)\n"),
         "\(twice.errors)")
       let train = try Tool.run(
         ["train", "--data", "tokens", "--cached", "--depth", "1", "--width", "32", "--heads", "1", "--steps", "1"]

@@ -325,7 +325,7 @@ struct HostileInputTests {
     mistake(["--heads", "3"], "\(Tool.model): the checkpoint has 4 heads, not 3", code: 1),
     mistake(["--window", "9"], "\(Tool.model): a window of 9 does not fit scale 4, whose map has side 6", code: 1),
     mistake(["--refine-step", "-1"], "--refine-step is -1; use a number from 0 to the number of scales"),
-    mistake(["--refine-step", "9"], "\(Tool.model): the refine step is 9, but there are only 6 scales", code: 1),
+    mistake(["--refine-step", "9"], "\(Tool.model): the refine step is 9, and with 6 scales it is 0 to 6", code: 1),
     mistake(
       ["--device", "tpu"],
       "The value 'tpu' is invalid for '--device <device>'; use one of 'cpu', 'reference' or 'cuda'"),

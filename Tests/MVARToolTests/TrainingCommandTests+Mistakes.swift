@@ -291,6 +291,9 @@ extension TrainingCommandTests {
     Mistake(
       "shifts of cached tokens", transformer + hintsForTool + ["--cached", "--shift", "1", "-o", "r"],
       "--shift needs images; cached tokens can only be mirrored", code: 64),
+    Mistake(
+      "orientations of cached tokens", transformer + hintsForTool + ["--cached", "--exif", "apply", "-o", "r"],
+      "--exif needs images; cached tokens are of images as mvar cache read them", code: 64),
     Mistake("a cache in a file", cache + ["-o", "file"], "file: is not a folder"),
     Mistake("a cache in the data", cache + ["-o", "data"], "data: \(apart)"),
     Mistake("a cache of nothing", cache + ["--data", "none", "-o", "l"], "none: does not exist"),

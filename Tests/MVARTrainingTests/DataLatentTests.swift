@@ -212,7 +212,7 @@ struct DataLatentTests {
       #expect(Set((latents.training + latents.validation).map(\.name)).count == 20)
       #expect(
         folder.sentence { _ = try CachedLatents(path: folder.at("a"), length: 3, codeWidth: 2, vocabulary: 7) }
-          == "./a: holds no class folders")
+          == "./a: holds no class folders, only cached images: put those of each class into a folder of its own")
     }
   }
 }

@@ -53,6 +53,29 @@ struct DataSheetTests {
     }
   }
 
+  @Test("images and folders beside the sheets are named, other files are not; no key occurs twice")
+  func beside() throws {
+    try withFolder { folder in
+      try folder.write(try pattern(12, 8), "a.png")
+      let classes = #"{"name": "a", "file": "a.png", "count": 5}"#
+      try folder.write(index(classes: classes), "index.json")
+      for name in ["c.png", "notes.webp", "more/1.png", "README.md", "model.pth", ".hidden.png"] {
+        try folder.write(grayPNG, name)
+      }
+      var notes: [String] = []
+      _ = try LabeledImages(path: folder.path, side: 4, onNote: { notes.append($0) })
+      #expect(
+        notes == [
+          "2 files of 2 kinds are not used: .png 1, .webp 1; images among them: c.png, notes.webp",
+          "1 folder beside the classes is not used: more",
+        ])
+      try folder.write(#"{"tile": 4, "tile": 2, "columns": 3, "classes": [\#(classes)]}"#, "index.json")
+      #expect(
+        folder.sentence { _ = try LabeledImages(path: folder.path, side: 4) }
+          == "./index.json: is not an index of sheets: it holds the key \"tile\" twice")
+    }
+  }
+
   @Test("sheets hold out as many as folders do")
   func heldOut() throws {
     try withFolder { folder in

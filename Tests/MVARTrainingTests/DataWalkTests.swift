@@ -128,7 +128,28 @@ struct DataWalkTests {
       // Only a folder without classes: nobody's class.
       try folder.write(grayPNG, "flat/train/1.png")
       try folder.write(grayPNG, "flat/val/1.png")
-      #expect(folder.sentence { _ = try read(folder, "flat") } == "./flat/train: holds no class folders")
+      #expect(
+        folder.sentence { _ = try read(folder, "flat") }
+          == "./flat/train: holds no class folders, only images: if train is a class, put the folders of all classes into "
+          + "another folder train")
+    }
+  }
+
+  @Test("what is not used is named by its path in the data set")
+  func paths() throws {
+    try withFolder { folder in
+      for name in ["d/train/a/1.png", "d/val/a/1.png", "d/val/a/x.webp", "d/train/loose.png", "d/val/.hidden"] {
+        try folder.write(grayPNG, name)
+      }
+      try folder.write("x", "d/test")
+      for path in ["d", "d/"] {
+        #expect(
+          try read(folder, path, badFiles: .skip).notes == [
+            "3 files of 3 kinds are not used: without an ending 1, .png 1, .webp 1; images among them: "
+              + "train/loose.png, val/a/x.webp",
+            "1 hidden file or folder is not used: val/.hidden",
+          ])
+      }
     }
   }
 

@@ -250,6 +250,11 @@ struct LatentCacheTests {
         tokenizer: try LatentOrigin.digest(of: tokenizer), onNote: { notes.append($0) })
       #expect(latents.training.count == 10 && latents.validation.count == 2)
       #expect(notes == ["1 of 12 cached images do not say which tokenizer made them, so that is not checked"])
+      // Cached images under both names.
+      try FileManager.default.copyItem(atPath: path, toPath: folder.at("cache/train/cat/1.npz"))
+      #expect(
+        folder.sentence { _ = try open(folder) }
+          == "./cache: holds cached images in train_cache_mvar/ and in train/: move one of the two elsewhere")
     }
   }
 

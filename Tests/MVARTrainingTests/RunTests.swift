@@ -45,6 +45,24 @@ struct RunTests {
     }
   }
 
+  @Test("lines that this program could not have written are refused by their number")
+  func foreignLines() throws {
+    try inFolder { folder in
+      let path = "\(folder)/metrics.jsonl"
+      for (text, sentence) in [
+        ("{\"loss\":1,\"step\":1,\"loss\":6}\n", "line 1 holds the key \"loss\" twice"),
+        ("{\"step\":0}\n", "line 1 is not an object of numbers with a step"),
+        ("{\"step\":-1}\n", "line 1 is not an object of numbers with a step"),
+        ("{\"step\":2}\n{\"step\":1}\n", "line 2 is of step 1, and the one before it of step 2"),
+        ("{\"step\":1}\n{\"step\":3}\n", "line 2 is of step 3, and the one before it of step 1"),
+      ] {
+        try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+        #expect(throws: FileError(path, sentence)) { try MetricsLog(path: path, continuingAfter: 1) }
+        #expect(try String(contentsOfFile: path, encoding: .utf8) == text)
+      }
+    }
+  }
+
   @Test("event records have the checksums and bytes of the format")
   func eventRecord() {
     #expect(CRC32C.checksum(Array("123456789".utf8)) == 0xE306_9283)

@@ -44,6 +44,13 @@ struct StoredNumbersTests {
       try SafetensorsWriter.write(source.tensors, metadata: metadata, to: path)
     }
 
+    /// Writes the checkpoint with other settings.
+    func replaceSettings(by text: String) throws {
+      var metadata = source.metadata
+      metadata["settings"] = text
+      try SafetensorsWriter.write(source.tensors, metadata: metadata, to: path)
+    }
+
     private func write(_ name: String, _ change: (StoredTensor) throws -> StoredTensor) throws {
       #expect(source[name] != nil, "\(name)")
       let tensors = try source.tensors.map { ($0.name, $0.name == name ? try change($0.tensor) : $0.tensor) }
@@ -88,10 +95,27 @@ struct StoredNumbersTests {
           try changed.replace(name, at: 0, by: value)
           #expect(try refusal() == "\(name) holds \(value) at position 0, \(reason) \(limit)")
         }
-        for value in [0, 1, limit] {
-          try changed.replace(name, at: 0, by: value)
-          #expect(try refusal() == nil, "\(name) \(value)")
-        }
+      }
+      // Counts that contradict one another.
+      try changed.replace("trainer.steps", at: 0, by: 1)
+      #expect(try refusal() == nil)
+      try changed.replace("trainer.steps", at: 0, by: 0)
+      #expect(try refusal()?.hasSuffix(", and trainer.steps says that it took no step") == true)
+      for value in [0, 2] {
+        try changed.replace("trainer.usage_updates", at: 0, by: value)
+        #expect(
+          try refusal() == "trainer.usage_updates holds \(value), and after 3 iterations there were 3 updates")
+      }
+      let stored = try #require(changed.source["trainer.recent_hits"])
+      let hits = try stored.integers()
+      try changed.replace("trainer.recent_hits", at: 0, by: hits[0])
+      #expect(try refusal() == nil)
+      for value in [hits[0] + 1, 765] {
+        try changed.replace("trainer.recent_hits", at: 0, by: value)
+        let total = hits.reduce(0, +) - hits[0] + value
+        #expect(
+          try refusal()
+            == "trainer.recent_hits holds \(total) hits in all, and 3 updates of 255 tokens do not add up to that")
       }
 
       let usage = "vae_wo_ddp.quantize.ema_vocab_hit_SV"
@@ -121,9 +145,9 @@ struct StoredNumbersTests {
             == "trainer.second.\(bias) holds \(value) at position 5, and its numbers are finite and at least 0.0")
       }
 
-      for text in ["-1", "", "three", "9223372036854775808", "1e3"] {
+      for text in ["-1", "", "three", "9223372036854775808", "1e3", "+3", "03"] {
         try changed.replaceIteration(by: text)
-        #expect(try refusal() == "is no checkpoint of a training: it does not say how far it got")
+        #expect(try refusal() == "says that \"\(text)\" iterations are done, which is no count")
       }
       for text in ["7", "\(Int.max)"] {
         try changed.replaceIteration(by: text)
@@ -134,8 +158,14 @@ struct StoredNumbersTests {
         try changed.replaceIteration(by: text)
         #expect(try refusal()?.hasSuffix("and after \(text) \(words) counts are 0 … \(text)") == true)
       }
-      try changed.replaceIteration(by: "6")
-      #expect(try refusal() == nil)
+      for count in [4, 6] {
+        try changed.replaceIteration(by: "\(count)")
+        #expect(
+          try refusal()
+            == "trainer.usage_updates holds 3, and after \(count) iterations there were \(count) updates")
+      }
+      try changed.replaceSettings(by: "{\"lr\":NaN}")
+      #expect(try refusal() == "holds settings that are no valid JSON object")
     }
   }
 
@@ -164,7 +194,7 @@ struct StoredNumbersTests {
       try changed.replaceIteration(by: "7")
       #expect(try refusal() == "says that 7 iterations are done, and the run has only 6")
       try changed.replaceIteration(by: "6")
-      #expect(try refusal() == nil)
+      #expect(try refusal() == "says that 6 iterations are done, and trainer.steps holds 2 steps at most")
     }
   }
 

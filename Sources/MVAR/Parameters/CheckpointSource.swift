@@ -69,7 +69,9 @@ public struct CheckpointWeights: Sendable {
   /// Names that no parameter of a model requested, except buffers.
   func unexpected(besides names: [String], in model: CheckpointNames.Model) -> [String] {
     let known = Set(names.map { ExactText(CheckpointNames.key(of: $0, in: model)) })
-    return (tensors.map(\.name) + skipped.filter(\.object.isTensor).map(\.name)).filter {
+    // Integers beside the weights, such as the state of a random number generator, are no parameters.
+    let candidates = tensors.filter { $0.tensor.scalarType.isFloatingPoint || CheckpointNames.isParameter($0.name) }
+    return (candidates.map(\.name) + skipped.filter(\.object.isTensor).map(\.name)).filter {
       !known.contains(ExactText($0)) && !CheckpointNames.isDerived($0)
     }
   }

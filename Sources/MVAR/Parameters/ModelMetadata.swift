@@ -39,13 +39,18 @@ public enum ModelMetadata {
 
   /// The class names; nil when the file has none.
   ///
-  /// - Throws: `FileError` when the entry is not a list of valid names.
-  public static func classNames(of weights: CheckpointWeights) throws -> [String]? {
+  /// - Parameter classes: how many classes the model has; nil where that is checked elsewhere.
+  /// - Throws: `FileError` when the entry is not a list of valid names, or of another number of them.
+  public static func classNames(of weights: CheckpointWeights, classes: Int? = nil) throws -> [String]? {
     guard let text = weights.metadata[classNames] else { return nil }
     guard text.utf8.count <= FileLimits.classNameBytes,
       let names = try? JSONDecoder().decode([String].self, from: Data(text.utf8))
     else {
       throw FileError(weights.path, "its metadata entry \(classNames) is no list of names")
+    }
+    if let classes, names.count != classes {
+      throw FileError(
+        weights.path, "its metadata entry \(classNames) names \(names.count) classes, and the model has \(classes)")
     }
     for name in names {
       if let problem = ClassNameRule.problem(with: name) {

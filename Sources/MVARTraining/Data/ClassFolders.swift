@@ -64,7 +64,17 @@ package struct ClassFolders {
       try walk.noteFolders(of: path, except: known)
     }
     classNames = try walk.classes(in: roots.training)
-    guard !classNames.isEmpty else { throw FileError(roots.training, "holds no class folders") }
+    guard !classNames.isEmpty else {
+      let files = try FolderListing(roots.training).names.contains { rule.endings.contains(PathName.ending($0)) }
+      let part = PathName.last(of: roots.training)
+      let advice =
+        !files
+        ? ""
+        : roots.training == path
+          ? ", only \(rule.noun): put those of each class into a folder of its own"
+          : ", only \(rule.noun): if \(part) is a class, put the folders of all classes into another folder \(part)"
+      throw FileError(roots.training, "holds no class folders\(advice)")
+    }
     for name in classNames {
       if let problem = ClassNameRule.problem(with: name) {
         throw FileError(
@@ -107,9 +117,16 @@ package struct ClassFolders {
   ///
   /// - Throws: `FileError` when it is not clear.
   static func roots(of path: String, _ rule: Rule) throws(FileError) -> (training: String, validation: String?) {
-    for part in rule.parts {
+    for (place, part) in rule.parts.enumerated() {
       let training = PathName.join(path, part.training)
       guard exists(training), try isFolder(training) else { continue }
+      // Beside the authors' folder of cached images there may be one of images, with the usual name.
+      for other in rule.parts[(place + 1)...] where rule.endings == ["npz"] {
+        guard LatentCacheCounts.files(in: PathName.join(path, other.training)).isEmpty else {
+          throw FileError(
+            path, "holds \(rule.noun) in \(part.training)/ and in \(other.training)/: move one of the two elsewhere")
+        }
+      }
       let validation = PathName.join(path, part.validation)
       let others = try folders(in: path).filter { ![part.training, part.validation, "test"].contains($0) }
       if try folders(in: training).isEmpty {

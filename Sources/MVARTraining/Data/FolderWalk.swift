@@ -33,6 +33,12 @@ struct UnusedFiles: Sendable, Equatable {
   private var folders = Names()
   private var links = Names()
 
+  /// Whether a file's name is an image's, of a format that is read or not.
+  static func isImage(_ name: String) -> Bool {
+    let ending = PathName.ending(name)
+    return imageEndings.contains(ending) || ClassFolders.Rule.images(.refuse).endings.contains(ending)
+  }
+
   /// Takes note of a file that is not hidden.
   ///
   /// - Parameter isOutside: whether it lies in no class folder, where any image is out of place.
@@ -98,11 +104,13 @@ struct FolderWalk {
 
   private(set) var unused = UnusedFiles()
   private let rule: ClassFolders.Rule
+  private let dataSet: String
   /// The folders that the data set is in, and itself.
   private let above: Set<Identity>
 
   init(dataSet path: String, _ rule: ClassFolders.Rule) {
     self.rule = rule
+    dataSet = PathName.trimmed(path)
     var above: Set<Identity> = []
     var place = path
     // ".." is what the system says it is, so this ends at the root, or at a folder that may not be examined.
@@ -117,10 +125,16 @@ struct FolderWalk {
       device: UInt64(truncatingIfNeeded: status.st_dev), number: UInt64(truncatingIfNeeded: status.st_ino))
   }
 
+  /// What comes before the names in a part of the data set: `val/`; empty for the whole.
+  private func prefix(of root: String) -> String {
+    PathName.trimmed(root).isExactly(dataSet) ? "" : "\(PathName.last(of: root))/"
+  }
+
   /// Takes note of the folders that belong to no part of the data set, and of the files beside the parts.
   mutating func noteFolders(of path: String, except known: [String]) throws(FileError) {
-    for name in try FolderListing(path).names where !known.contains(where: { $0.isExactly(name) }) {
+    for name in try FolderListing(path).names {
       let place = PathName.join(path, name)
+      if known.contains(where: { $0.isExactly(name) }), try ClassFolders.isFolder(place) { continue }
       if PathName.isHidden(name) {
         unused.add(hidden: name)
       } else if try ClassFolders.isFolder(place) {
@@ -140,11 +154,11 @@ struct FolderWalk {
     if let name = listing.otherNames.first { throw FileError(root, "holds the name \(name), which is not UTF-8") }
     for name in listing.names {
       if PathName.isHidden(name) {
-        unused.add(hidden: name)
+        unused.add(hidden: prefix(of: root) + name)
       } else if try ClassFolders.isFolder(PathName.join(root, name)) {
         found.append(name)
       } else {
-        unused.add(file: name, isOutside: true, rule)
+        unused.add(file: prefix(of: root) + name, isOutside: true, rule)
       }
     }
     return found
@@ -152,28 +166,29 @@ struct FolderWalk {
 
   /// The files of one class, folder after folder, sorted by the folders' paths and then by name.
   mutating func files(of folder: String, label: Int, className: String) throws(FileError) -> [ClassFolders.File] {
+    let part = prefix(of: PathName.folder(of: folder))
     var known = above
     var waiting = [(path: folder, name: className)]
     var folders: [(path: String, name: String, files: [String])] = []
     while let next = waiting.popLast() {
       if let identity = Self.identity(next.path), !known.insert(identity).inserted {
-        unused.add(link: next.name)
+        unused.add(link: part + next.name)
         continue
       }
       let listing = try FolderListing(next.path)
-      for name in listing.otherNames { unused.add(otherName: "\(next.name)/\(name)") }
+      for name in listing.otherNames { unused.add(otherName: "\(part)\(next.name)/\(name)") }
       var files: [String] = []
       for name in listing.names {
         let (path, shown) = (PathName.join(next.path, name), "\(next.name)/\(name)")
         var status = stat()
         if PathName.isHidden(name) {
-          unused.add(hidden: shown)
+          unused.add(hidden: part + shown)
         } else if stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
           waiting.append((path, shown))
         } else if rule.endings.contains(PathName.ending(name)) {
           files.append(name)
         } else {
-          unused.add(file: shown, isOutside: false, rule)
+          unused.add(file: part + shown, isOutside: false, rule)
         }
       }
       folders.append((next.path, next.name, files))

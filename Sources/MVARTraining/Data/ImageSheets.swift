@@ -5,6 +5,7 @@
 
 import Foundation
 import MVAR
+import MVARCheckpoints
 import MVARFiles
 import MVARMedia
 
@@ -71,6 +72,20 @@ struct ImageSheets {
     sheets = index.classes
   }
 
+  /// Takes note of images beside the sheets; other files, such as models, are no part of the data.
+  func unused() throws(FileError) -> UnusedFiles {
+    let known = Set(sheets.map { ExactText($0.file) })
+    var unused = UnusedFiles()
+    for name in try FolderListing(folder).names where !known.contains(ExactText(name)) && !PathName.isHidden(name) {
+      if try ClassFolders.isFolder(PathName.join(folder, name)) {
+        unused.add(folder: name)
+      } else if UnusedFiles.isImage(name) {
+        unused.add(file: name, isOutside: true, .images(.refuse))
+      }
+    }
+    return unused
+  }
+
   /// Where the sheet of a class is.
   func path(of sheet: Sheet) -> String { PathName.join(folder, sheet.file) }
 
@@ -108,7 +123,12 @@ struct ImageSheets {
   private static func readIndex(_ path: String) throws(FileError) -> Index {
     let bytes = Data(try RegularFile.contents(of: path, limit: largestIndex, for: "an index"))
     do {
-      return try JSONDecoder().decode(Index.self, from: bytes)
+      let index = try JSONDecoder().decode(Index.self, from: bytes)
+      // A key that occurs twice, of which the decoder takes one.
+      _ = try StrictJSON(parsing: ByteRegion(Array(bytes)), subject: "it", fractions: true)
+      return index
+    } catch let error as FileError {
+      throw FileError(path, "is not an index of sheets: \(error.reason)")
     } catch let error as DecodingError {
       throw FileError(path, "is not an index of sheets: \(reason(error, bytes))")
     } catch {

@@ -94,6 +94,7 @@ public struct LabeledImages: Sendable {
       ) { sheet throws(FileError) in
         try reader.examples(of: sheet.element, label: sheet.offset, in: index)
       }
+      try index.unused().sentences.forEach(onNote)
       (training, validation) = HeldOut.split(groups, oneIn: heldOut, name: \.name)
     } else {
       let folders = try ClassFolders(path: path, .images(badFiles), heldOut: heldOut)

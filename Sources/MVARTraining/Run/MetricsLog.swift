@@ -52,7 +52,7 @@ public final class MetricsLog {
     try file.append(Array((line + "}\n").utf8))
   }
 
-  /// All lines of a log in the file's order.
+  /// All lines of a log in the file's order, in which each step follows the one before it.
   ///
   /// - Returns: each line's step and its other numbers; NaN stands for null.
   /// - Throws: `FileError` when the file does not exist or cannot be read, or a line before the last is not a record.
@@ -78,10 +78,19 @@ public final class MetricsLog {
     for (index, piece) in pieces.enumerated() {
       guard
         let object = try? decoder.decode([String: Double?].self, from: piece),
-        let number = object["step"] ?? nil, let step = Int(exactly: number)
+        let number = object["step"] ?? nil, let step = Int(exactly: number), step > 0
       else {
         if endsInBrokenLine, index == pieces.count - 1 { break }
         throw FileError(path, "line \(index + 1) is not an object of numbers with a step")
+      }
+      do {
+        // A key that occurs twice, of which the decoder takes one.
+        _ = try StrictJSON(parsing: ByteRegion(Array(piece)), subject: "line \(index + 1)", fractions: true)
+      } catch let error as FileError {
+        throw FileError(path, error.reason)
+      }
+      if let last = lines.last?.step, step != last, step != last + 1 {
+        throw FileError(path, "line \(index + 1) is of step \(step), and the one before it of step \(last)")
       }
       var values = object.mapValues { $0 ?? .nan }
       values["step"] = nil

@@ -141,7 +141,9 @@ public struct StoredSettings: Hashable, Sendable {
   )? {
     let (began, version) = try texts(of: Settings.self)
     let now = try StoredSettings(wanted).texts(of: Settings.self).texts
-    for name in Set(began.keys).union(now.keys).sorted() where began[name] != now[name] {
+    // By their bytes: two spellings of "é" are the names of two classes.
+    for name in Set(began.keys).union(now.keys).sorted()
+    where began[name].map({ ExactText($0) }) != now[name].map({ ExactText($0) }) {
       if began[name] == nil && version < Self.version && Self.unknownBefore.contains(name) { continue }
       if !fingerprints && !name.hasPrefix("-") { continue }
       return (name, began[name], now[name])
@@ -202,7 +204,7 @@ public struct StoredSettings: Hashable, Sendable {
     }
   }
 
-  /// A value as an option has it; a list with commas.
+  /// A value as an option has it; a list with commas, in which an empty text or one with a comma or quotation mark is quoted.
   private static func text(_ value: StrictJSON) -> String {
     switch value {
     case .null: "null"
@@ -210,7 +212,13 @@ public struct StoredSettings: Hashable, Sendable {
     case .integer(let number): "\(number)"
     case .number(let text): UInt64(text).map { "\($0)" } ?? Double(text).map { "\($0)" } ?? text
     case .string(let text): text
-    case .array(let values): values.map { self.text($0) }.joined(separator: ", ")
+    case .array(let values):
+      values.map { value in
+        guard case .string(let text) = value, text.isEmpty || text.utf8.contains(where: { $0 == 44 || $0 == 34 }) else {
+          return self.text(value)
+        }
+        return JSONString.quoted(text)
+      }.joined(separator: ", ")
     case .object: ""
     }
   }

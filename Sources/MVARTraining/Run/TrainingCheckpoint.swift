@@ -68,11 +68,16 @@ public struct TrainingCheckpoint<B: Backend> {
   /// - Throws: `FileError` when the file is not a checkpoint of a training of this model.
   public init(reading path: String, _ model: CheckpointNames.Model) throws {
     let file = try Checkpoint.open(path)
-    guard let number = file.metadata["iteration"].flatMap({ Int($0) }), number >= 0,
-      let settings = file.metadata["settings"].flatMap({ StoredSettings(text: $0) }),
+    guard let text = file.metadata["iteration"], let settingsText = file.metadata["settings"],
       file["trainer.steps"] != nil
     else {
       throw FileError(path, "is no checkpoint of a training: it does not say how far it got")
+    }
+    guard let number = Int(text), number >= 0, String(number).isExactly(text) else {
+      throw FileError(path, "says that \"\(printable(text, limit: 40))\" iterations are done, which is no count")
+    }
+    guard let settings = StoredSettings(text: settingsText) else {
+      throw FileError(path, "holds settings that are no valid JSON object")
     }
     let (mark, name) =
       model == .transformer
@@ -117,7 +122,8 @@ public struct TrainingCheckpoint<B: Backend> {
 
   /// Restores weights, moments and step counts.
   ///
-  /// - Throws: `FileError` when something is missing, has another shape, or holds a number that no run has written.
+  /// - Throws: `FileError` when something is missing, has another shape, or holds a number that no run has written, or
+  ///   when numbers contradict one another.
   public func restore(_ optimizer: Optimizer<B>, from path: String) throws {
     let numbers = StoredNumbers(file: try Checkpoint.open(path))
     // A parameter takes at most one step per iteration.
@@ -127,12 +133,20 @@ public struct TrainingCheckpoint<B: Backend> {
       let (shape, device) = (parameter.value.shape, parameter.value.device)
       parameter.value = try Self.tensor(Self.wrapper(model) + key, shape, numbers, on: device)
       guard steps[index] > 0 else {
+        guard numbers.file["trainer.first.\(key)"] == nil, numbers.file["trainer.second.\(key)"] == nil else {
+          throw FileError(path, "holds moments of \(key), and trainer.steps says that it took no step")
+        }
         optimizer.moments[index] = nil
         continue
       }
       optimizer.moments[index] = .init(
         first: try Self.tensor("trainer.first.\(key)", shape, numbers, on: device),
         second: try Self.tensor("trainer.second.\(key)", shape, numbers, least: 0, on: device), steps: steps[index])
+    }
+    // Every iteration is a step of some parameter.
+    guard let most = steps.max(), most == iteration else {
+      throw FileError(
+        path, "says that \(iteration) iterations are done, and trainer.steps holds \(steps.max() ?? 0) steps at most")
     }
   }
 
@@ -141,8 +155,10 @@ public struct TrainingCheckpoint<B: Backend> {
   /// - Parameters:
   ///   - tokens: how many tokens a batch has at each scale.
   ///   - vocabulary: V.
+  ///   - expected: how many updates there were; nil where that is not known.
   /// - Throws: `FileError` when it is missing, has another shape, or holds a number that no run has written.
-  public func usage(tokens: [Int], vocabulary: Int, from path: String) throws -> CodeUsage {
+  public func usage(tokens: [Int], vocabulary: Int, updates expected: Int? = nil, from path: String) throws -> CodeUsage
+  {
     let numbers = StoredNumbers(file: try Checkpoint.open(path))
     let name = Self.wrapper(model) + "quantize.ema_vocab_hit_SV"
     let averages = try numbers.floats(name, [tokens.count, vocabulary], least: 0)
@@ -153,11 +169,23 @@ public struct TrainingCheckpoint<B: Backend> {
     }
     // An update per iteration, and no more hits of a code than there were tokens.
     let updates = try numbers.counts("trainer.usage_updates", [1], upTo: iteration, because: reason)[0]
+    if let expected, updates != expected {
+      throw FileError(path, "trainer.usage_updates holds \(updates), and \(reason) there were \(expected) updates")
+    }
     let (hits, overflow) = iteration.multipliedReportingOverflow(by: tokens.reduce(0, +))
-    return CodeUsage(
-      averages: rows, updates: updates,
-      recentHits: try numbers.counts(
-        "trainer.recent_hits", [vocabulary], upTo: overflow ? .max / 2 : hits, because: reason))
+    let recent = try numbers.counts(
+      "trainer.recent_hits", [vocabulary], upTo: overflow ? .max / 2 : hits, because: reason)
+    // Whole batches have been counted.
+    var total = 0
+    for count in recent { total = total.addingReportingOverflow(count).partialValue }
+    let each = tokens.reduce(0, +)
+    guard each == 0 || total >= 0 && total % each == 0 && total / each <= updates else {
+      throw FileError(
+        path,
+        "trainer.recent_hits holds \(total) hits in all, and \(updates) updates of \(each) tokens do not add up to that"
+      )
+    }
+    return CodeUsage(averages: rows, updates: updates, recentHits: recent)
   }
 
   private static func tensor(

@@ -92,11 +92,12 @@ public struct TrainingLoop {
   ///   - first: the iteration to begin with: 0, or the number done according to a checkpoint.
   ///   - shouldStop: called between two iterations, and between two batches of a validation or of images.
   ///   - report: receives a line about progress, after every iteration.
+  ///   - onNote: receives a sentence when the log of a resumed run lacks lines.
   /// - Throws: what the session throws, and `FileError` when the loss becomes NaN or infinite; the last checkpoint
   ///   stays.
   public func run(
     _ session: inout some TrainingSession, from first: Int, shouldStop: () -> Bool = { false },
-    report: (String) -> Void = { _ in }
+    report: (String) -> Void = { _ in }, onNote: (String) -> Void = { _ in }
   ) throws -> End {
     guard 0...plan.iterations ~= first else {
       throw FileError(folder.path, "iteration \(first) lies outside of the run, which has \(plan.iterations)")
@@ -107,6 +108,9 @@ public struct TrainingLoop {
     let events = try TensorBoardWriter(folder: folder.events)
     var pace = Pace(total: plan.iterations, done: first)
     if first > 0 {
+      if metrics.keptOfLastStep == 0 {
+        onNote("\(folder.metrics): has no line of step \(first), which is done: the curve will lack what is missing")
+      }
       // The process may have ended between the checkpoint and what follows it. A step has one line, its validation
       // another.
       let due = Due(

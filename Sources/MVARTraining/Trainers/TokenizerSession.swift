@@ -72,7 +72,7 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
     let configuration = trainer.model.configuration
     let usage = try checkpoint.usage(
       tokens: configuration.scaleList.sides.map { options.batch * $0 * $0 }, vocabulary: configuration.vocabulary,
-      from: path)
+      updates: max(0, checkpoint.iteration - options.quantizeAfter), from: path)
     try checkpoint.restore(trainer.optimizer, from: path)
     trainer.usage = usage
     return checkpoint.iteration

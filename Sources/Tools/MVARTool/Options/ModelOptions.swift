@@ -105,7 +105,11 @@ struct TokenizerOptions: ParsableArguments {
 /// - Parameter choice: which weights, if its file holds several.
 /// - Throws: `ValidationError` when it names none.
 func modelSource(_ text: String, option: String, _ choice: WeightsChoice = WeightsChoice()) throws -> ModelSource {
-  guard !text.isEmpty else { throw ValidationError("\(option) is empty; name a checkpoint file, or seeded:d16") }
+  guard !text.isEmpty else {
+    // The default is the shipped model, which may be missing.
+    if option == "--tokenizer", ShippedModel.tokenizer == nil { throw Failure(ShippedModel.absence) }
+    throw ValidationError("\(option) is empty; name a checkpoint file, or seeded:d16")
+  }
   do {
     return try ModelSource(text, choice)
   } catch {

@@ -197,7 +197,12 @@ struct RunOptions: ParsableArguments {
   /// Says what a run works on.
   static func introduce(images: Int, classes: Int, heldOut: Int, parameters: Int) {
     let held = heldOut == 0 ? "none held out, so that nothing is validated" : "\(heldOut) held out"
-    Console.note("\(images) images of \(classes) classes, \(held); \(parameters) parameters")
+    func counted(_ count: Int, _ name: String, _ several: String) -> String {
+      "\(count) \(count == 1 ? name : several)"
+    }
+    Console.note(
+      "\(counted(images, "image", "images")) of \(counted(classes, "class", "classes")), \(held); \(parameters) parameters"
+    )
   }
 
   /// Locks the folder.
@@ -217,7 +222,9 @@ struct RunOptions: ParsableArguments {
     let plan = TrainingPlan(
       iterations: steps, saveEvery: saveEvery, validateEvery: validateEvery, imageEvery: imageEvery)
     let end = try TrainingLoop(folder, plan, curves: curves)
-      .run(&session, from: first, shouldStop: { interruption.isRequested }, report: { progress.report($0) })
+      .run(
+        &session, from: first, shouldStop: { interruption.isRequested }, report: { progress.report($0) },
+        onNote: { Console.note($0) })
     progress.finish()
     if case .interrupted(let done) = end {
       Console.note(

@@ -22,6 +22,8 @@ struct CheckpointReport {
   private(set) var derived: [String] = []
   /// What the wrapper's name and the stored training mask say where they contradict each other.
   private(set) var contradiction: String?
+  /// Why the names of classes in the file cannot be used.
+  private(set) var classNameProblem: String?
 
   /// Compares a checkpoint with its model.
   ///
@@ -36,6 +38,11 @@ struct CheckpointReport {
         contradiction =
           "\(CheckpointWeights.maskKey) is the mask of \(mask.rawValue), but the weights stand under \(weights.wrapper): "
           + "read as \(configuration.attention.rawValue)"
+      }
+      do {
+        _ = try ModelMetadata.classNames(of: weights, classes: configuration.classes)
+      } catch let error as FileError {
+        classNameProblem = error.reason
       }
       let built = try MarkovianTransformer(configuration, OutlineSource(), on: LocalDevice())
       names = built.parameters.map { ($0.name, $0.value.shape) }

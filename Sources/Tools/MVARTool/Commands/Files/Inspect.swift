@@ -133,6 +133,7 @@ struct Inspect: ParsableCommand {
     }
     for (name, value) in fit.configuration { try line("  \(name)", value) }
     if let contradiction = fit.contradiction { try line("  mask", contradiction) }
+    if let problem = fit.classNameProblem { try line("  problem", problem) }
     try line("  parameters", "\(fit.parameters)")
     for (name, found) in [("missing", fit.missing), ("misshapen", fit.misshapen), ("unexpected", fit.unexpected)] {
       if found.isEmpty { try line("  \(name)", "none") }

@@ -54,7 +54,9 @@ struct Sample: EngineCommand {
 
   @Option(
     name: .customLong("class"), parsing: .unconditionalSingleValue,
-    help: "A class by number or by name; may be given several times (default: every class, if there are at most 100).")
+    help: ArgumentHelp(
+      "A class by number or by name; may be given several times (default: every class, if there are at most 100).",
+      discussion: "#2 is always a number and =2 always a name, for classes that have numbers as names."))
   var classes: [String] = []
 
   @Option(

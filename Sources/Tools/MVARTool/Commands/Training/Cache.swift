@@ -52,24 +52,28 @@ struct Cache: EngineCommand {
     progress.finish()
     if counts.kept + counts.replaced > 0 {
       Console.note(
-        "\(output): \(counts.kept) images were cached already, \(counts.replaced) again because their file was damaged "
+        "\(output): \(counted(counts.kept, "image was", "images were")) cached already, \(counts.replaced) again because their file was damaged "
           + "or of another image or tokenizer, \(counts.added) for the first time")
     }
     if counts.moved > 0 {
       Console.note(
-        "\(output): \(counts.moved) of them were in the other part, train or val, and were moved to where their images "
-          + "belong now")
+        "\(output): \(counted(counts.moved, "of them was", "of them were")) in the other part, train or val, and moved "
+          + "to where the data now say")
     }
     if let first = counts.misplaced.first {
       Console.note(
-        "\(output): \(counts.misplaced.count) cached images have another file in the part where their images belong "
-          + "now, and a training would use both; the first is \(first)")
+        "\(output): \(counted(counts.misplaced.count, "cached image has", "cached images have")) another file in the "
+          + "part that the data now say, and a training would use both; the first is \(first)")
     }
     if let first = counts.strangers.first {
       Console.note(
-        "\(output): \(counts.strangers.count) cached images belong to no image of \(data), and a training would use "
-          + "them; the first is \(first)")
+        "\(output): \(counted(counts.strangers.count, "cached image belongs", "cached images belong")) to no image of "
+          + "\(data), and a training would use what is cached; the first is \(first)")
     }
     try Console.print(output)
+  }
+
+  private func counted(_ count: Int, _ one: String, _ several: String) -> String {
+    "\(count) \(count == 1 ? one : several)"
   }
 }

@@ -116,6 +116,9 @@ struct Train: EngineCommand {
       try Arguments.check(name, value, in: 1...65536)
     }
     guard alng > 0, alng <= 1 else { throw ValidationError("--alng is \(alng); use a positive number, at most 1") }
+    guard !cached || data.dataset.photographs.exif == .ignore else {
+      throw ValidationError("--exif needs images; cached tokens are of images as mvar cache read them")
+    }
     guard !cached || data.shift == 0 else {
       throw ValidationError("--shift needs images; cached tokens can only be mirrored")
     }
