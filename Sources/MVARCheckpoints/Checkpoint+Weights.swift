@@ -33,6 +33,8 @@ extension Checkpoint {
     public var tensors: [(name: String, tensor: StoredTensor)] = []
     /// What has a name in the set and is not read, for example a sparse tensor.
     public var skipped: [(name: String, object: SkippedObject)] = []
+    /// What has a name in the set and is no tensor, in words: `a number`.
+    package var others: [(name: String, kind: String)] = []
     /// The tensors' places in the file's list.
     package var indices: [Int] = []
     /// Where the set is.
@@ -154,6 +156,9 @@ extension Checkpoint {
     for (name, object) in set.skipped where name.startsExactly(with: prefix) {
       result.skipped.append((Self.dropping(prefix, name), object))
     }
+    for (name, kind) in set.others where name.startsExactly(with: prefix) {
+      result.others.append((Self.dropping(prefix, name), kind))
+    }
     return result.tensors.isEmpty ? nil : result
   }
 
@@ -227,6 +232,9 @@ extension Checkpoint {
     for (path, object) in zip(skippedPaths, skipped.map(\.object)) where !path.isEmpty {
       if let (set, name) = place(path) { sets[set].skipped.append((name, object)) }
     }
+    for (path, kind) in others {
+      if let (set, name) = place(path) { sets[set].others.append((name, kind)) }
+    }
     return sets
   }
 
@@ -273,6 +281,9 @@ extension Checkpoint {
       set.tensors = set.tensors.map { (dropping(prefix, $0.name), $0.tensor) }
       set.skipped = set.skipped.map {
         ($0.name.startsExactly(with: prefix) ? dropping(prefix, $0.name) : $0.name, $0.object)
+      }
+      set.others = set.others.map {
+        ($0.name.startsExactly(with: prefix) ? dropping(prefix, $0.name) : $0.name, $0.kind)
       }
     }
     return set

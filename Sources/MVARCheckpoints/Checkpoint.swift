@@ -41,6 +41,8 @@ public struct Checkpoint: Sendable {
   package let paths: [[String]]
   /// The keys that lead to each skipped object.
   package let skippedPaths: [[String]]
+  /// What is no tensor in a dictionary of tensors, in words, and the keys that lead to it.
+  let others: [(path: [String], kind: String)]
   /// The place of each name; nil for a name that several tensors have.
   private let indices: [ExactText: Int?]
 
@@ -121,6 +123,7 @@ public struct Checkpoint: Sendable {
     self.paths = leaves.tensors.map(\.path)
     self.skipped = leaves.skipped.map { ($0.path.joined(separator: "."), $0.value) }
     self.skippedPaths = leaves.skipped.map(\.path)
+    self.others = leaves.others.map { ($0.path, $0.value) }
     self.indices = indices
   }
 

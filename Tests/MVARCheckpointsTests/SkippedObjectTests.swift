@@ -176,6 +176,15 @@ struct SkippedObjectTests {
     }
   }
 
+  @Test func whatIsNoTensorAmongTensorsIsTold() throws {
+    let state = Pickle.dictionary([("w", Self.tensor), ("v", [0x4b, 1]), ("t", Pickle.text("x")), ("n", [0x4e])])
+    try open([("epoch", [0x4b, 3]), ("model", state)]) { (checkpoint) throws in
+      let weights = try checkpoint.weights()
+      #expect(weights.others.map(\.name) == ["v", "t", "n"])
+      #expect(weights.others.map(\.kind) == ["a number", "text", "None"])
+    }
+  }
+
   @Test func severalTensorsMayHaveTheSameName() throws {
     func tensor(_ place: Int) -> [UInt8] {
       Pickle.tensor(Pickle.storage("0", count: 6), offset: place, shape: [1], strides: [1])

@@ -42,10 +42,29 @@ struct WeightsCommandTests {
     let key = try #require(bytes.range(of: Data([UInt8(name.utf8.count), 0, 0, 0]) + Data(name.utf8)))
     let call = try #require(bytes.range(of: Data("ctorch._utils\n".utf8), in: key.upperBound..<bytes.endIndex))
     bytes.replaceSubrange(call.lowerBound + 1..<call.lowerBound + 6, with: Data("other".utf8))
-    // The pickle is the first entry; a checksum of 0 stands for none.
+    try withoutChecksum(&bytes)
+    try bytes.write(to: URL(filePath: path))
+  }
+
+  /// Makes one tensor of a file that ``TorchWriter`` wrote the number 7.
+  private func makeNumber(of name: String, before next: String, in path: String) throws {
+    func key(_ name: String) -> Data { Data([0x58, UInt8(name.utf8.count), 0, 0, 0]) + Data(name.utf8) }
+    var bytes = try Data(contentsOf: URL(filePath: path))
+    let start = try #require(bytes.range(of: key(name))).upperBound
+    let end = try #require(bytes.range(of: key(next), in: start..<bytes.endIndex)).lowerBound
+    // The number, and then values that are dropped at once, up to the length of what was there.
+    var program: [UInt8] = [0x4b, 7]
+    if (end - start) % 2 == 1 { program += [0x4b, 0, 0x30] }
+    while program.count < end - start { program += [0x4e, 0x30] }
+    bytes.replaceSubrange(start..<end, with: program)
+    try withoutChecksum(&bytes)
+    try bytes.write(to: URL(filePath: path))
+  }
+
+  /// Removes the checksum of the pickle, the first entry of an archive: 0 stands for none.
+  private func withoutChecksum(_ bytes: inout Data) throws {
     let directory = try #require(bytes.range(of: Data([0x50, 0x4b, 1, 2])))
     for place in [14, directory.lowerBound + 16] { bytes.replaceSubrange(place..<place + 4, with: Data(count: 4)) }
-    try bytes.write(to: URL(filePath: path))
   }
 
   @Test("an object in the place of a parameter is never left out, one beside the parameters is")
@@ -59,6 +78,10 @@ struct WeightsCommandTests {
           ["convert", "bad.pth", "c.safetensors"],
           "bad.pth: \(name) is made by other._utils._rebuild_tensor_v2, which is never executed", in: folder)
       }
+      try TorchWriter.write(weights, to: "\(folder)/bad.pth")
+      let place = try #require(weights.firstIndex { $0.name == "pos_start" })
+      try makeNumber(of: "pos_start", before: weights[place + 1].name, in: "\(folder)/bad.pth")
+      try fail(["convert", "bad.pth", "c.safetensors"], "bad.pth: pos_start is a number, not a tensor", in: folder)
       try TorchWriter.write(weights + [("remarks", try StoredTensor([1], shape: [1]))], to: "\(folder)/more.pth")
       try makeObject(of: "remarks", in: "\(folder)/more.pth")
       let result = try succeed(["convert", "more.pth", "c.safetensors"], in: folder)

@@ -20,6 +20,8 @@ public struct CheckpointWeights: Sendable {
 
   /// The place of each name; nil for a name that several tensors have.
   private let indices: [ExactText: Int?]
+  /// What has a name in the model and is no tensor, in words.
+  private let others: [(name: String, kind: String)]
 
   /// Finds the weights of a model in a file.
   ///
@@ -44,6 +46,7 @@ public struct CheckpointWeights: Sendable {
     wrapper = found.prefix
     tensors = found.tensors
     skipped = found.skipped
+    others = found.others
     indices = Dictionary(
       found.tensors.enumerated().map { (ExactText($0.element.name), $0.offset) }, uniquingKeysWith: { _, _ in nil })
     metadata = checkpoint.metadata
@@ -62,6 +65,9 @@ public struct CheckpointWeights: Sendable {
   /// Why a key has no tensor: it is missing, several have it, or it is something that is not read.
   func absence(of key: String) -> FileError {
     if indices[ExactText(key)] != nil { return FileError(path, "\(key) is the name of several tensors") }
+    if let other = others.first(where: { $0.name.isExactly(key) }) {
+      return FileError(path, "\(key) is \(other.kind), not a tensor")
+    }
     let object = skipped.first { $0.name.isExactly(key) }?.object
     return FileError(path, object.map { "\(key) is \($0.reason)" } ?? "\(key) is missing")
   }

@@ -189,6 +189,8 @@ extension PickleTree {
   struct Leaves {
     var tensors: [Leaf<StoredTensor>] = []
     var skipped: [Leaf<SkippedObject>] = []
+    /// What is no tensor in a dictionary of tensors, in words: `a number`.
+    var others: [Leaf<String>] = []
   }
 
   /// All tensors in a tree, and what was skipped.
@@ -219,8 +221,16 @@ extension PickleTree {
       case .list(let elements), .tuple(let elements):
         for (index, element) in elements.enumerated() { try visit(element, under: "\(index)") }
       case .dictionary(let pairs):
+        let hasTensors = pairs.contains { $0.value.tensor != nil }
         for (index, pair) in pairs.enumerated() {
-          try visit(pair.value, under: Key(pair.key)?.shown ?? "#\(index)")
+          let name = Key(pair.key)?.shown ?? "#\(index)"
+          try visit(pair.value, under: name)
+          if hasTensors, pair.value.isPlain {
+            path.append(name)
+            try chargeName()
+            leaves.others.append(Leaf(path: path, value: pair.value.kindName))
+            path.removeLast()
+          }
         }
       default: break
       }
@@ -228,7 +238,9 @@ extension PickleTree {
 
     private mutating func chargeName() throws {
       nameBytes += path.reduce(0) { $0 + $1.utf8.count + 1 }
-      guard nameBytes <= FileLimits.nameBytes, leaves.tensors.count + leaves.skipped.count < FileLimits.tensors else {
+      guard nameBytes <= FileLimits.nameBytes,
+        leaves.tensors.count + leaves.skipped.count + leaves.others.count < FileLimits.tensors
+      else {
         throw FileError("the names of the tensors take too much memory; the file is refused")
       }
     }

@@ -96,6 +96,14 @@ public enum PickleValue: Sendable {
     return elements[index]
   }
 
+  /// Whether this is neither a tensor nor a container nor something that is not read.
+  var isPlain: Bool {
+    switch self {
+    case .none, .bool, .int, .bigInteger, .double, .string, .bytes, .global: true
+    case .list, .tuple, .set, .dictionary, .tensor, .skipped: false
+    }
+  }
+
   /// The word used for this kind of value in messages.
   var kindName: String {
     switch self {

@@ -44,6 +44,9 @@ struct Convert: ParsableCommand {
     where object.isTensor && !CheckpointNames.isDerived(name) || CheckpointNames.isParameter(name) {
       throw Failure("\(input): \(printable(name)) is \(object.reason)")
     }
+    if let (name, kind) = found.others.first(where: { CheckpointNames.isParameter($0.name) }) {
+      throw Failure("\(input): \(printable(name)) is \(kind), not a tensor")
+    }
     try checkFinite(found.tensors)
     let tensors = try converted(found.tensors)
     let lost = try unstatedAttention(checkpoint, found)
