@@ -229,10 +229,61 @@ private enum BF16Engine: Shortening, HostBackend {
   /// The other operators, and composites of several, compute in single precision.
   @Test("The registry's bars for factors rounded to bf16", arguments: OperatorCases.all.filter { $0.isProduct })
   func bars(operation: any OperatorCase) throws {
-    for finding in try operation.findings(on: BF16Engine.self, device: HostDevice(), precision: .bfloat16) {
+    let device = HostDevice()
+    for finding in try operation.findings(on: BF16Engine.self, device: device, precision: .bfloat16)
+      + operation.findings(on: MixedCPU.self, device: device, precision: .bfloat16)
+    {
       Issue.record("\(finding)")
     }
   }
+
+  // MARK: Training
+
+  /// The three products of a layer: the instruction, its plain twin, and for the forward the short weight's product.
+  @Test(arguments: sizes)
+  func roundedProductsAreThoseOfPlainPairs(_ size: (rows: Int, inputs: Int, outputs: Int)) {
+    let (rows, inputs, outputs) = size
+    let (x, dY) = (random(rows * inputs + 1, 19), random(rows * outputs, 20))
+    let values = random(outputs * inputs + 1, 21)
+    func products(_ elements: ProductElements) -> [[Float]] {
+      var results = [rows * outputs, rows * inputs + 1, outputs * inputs + 1].map { [Float](repeating: 0, count: $0) }
+      for index in results.indices {
+        results[index].withUnsafeMutableBufferPointer { result in
+          let (x, w, dY, y) = (Pointers(x), Pointers(values), Pointers(dY), result.baseAddress!)
+          defer { withExtendedLifetime((x, w, dY)) {} }
+          switch index {
+          case 0:
+            RoundedProduct.linear(
+              x.start, w.start, nil, y, rows: rows, inputs: inputs, outputs: outputs, elements: elements)
+          case 1:
+            RoundedProduct.inputGradient(
+              dY.start, w.start, y, rows: rows, inputs: inputs, outputs: outputs, elements: elements)
+          default:
+            RoundedProduct.weightGradient(
+              dY.start, x.start, y, rows: rows, inputs: inputs, outputs: outputs, elements: elements)
+          }
+        }
+      }
+      return results
+    }
+    let (found, plain) = (products(ProductElements.hasInstructions ? .pairs : .plainPairs), products(.plainPairs))
+    for (found, plain) in zip(found, plain) { #expect(bits(found) == bits(plain)) }
+    guard inputs > 0 else { return }
+    let short = ShortWeight(rounding: Array(values.dropLast()), outputs: outputs, inputs: inputs, to: .bf16)
+    #expect(bits(linear(Array(x.dropLast()), short)) == bits(found[0]))
+  }
+}
+
+/// Numbers at an address of their own.
+private final class Pointers {
+  let start: UnsafeMutablePointer<Float>
+
+  init(_ values: [Float]) {
+    start = .allocate(capacity: values.count)
+    start.initialize(from: values, count: values.count)
+  }
+
+  deinit { start.deallocate() }
 }
 
 /// Bytes at an aligned address.

@@ -47,6 +47,13 @@ LANES void putPairs32(const float *_Nonnull x, void *_Nonnull target) {
   _mm512_storeu_si512(target, (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(x + 16), _mm512_loadu_ps(x)));
 }
 
+/// 16 numbers of two rows as pairs of bf16, the first row's in the lower halves.
+LANES void putRowPairs16(const float *_Nonnull x, const float *_Nonnull y, void *_Nonnull target) {
+  __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(x)));
+  __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(y)));
+  _mm512_storeu_si512(target, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+}
+
 /// x·factor of 16 numbers to the nearest integer, plus 128, as bytes.
 LANES void putBytes16(const float *_Nonnull x, float factor, void *_Nonnull target) {
   __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x), _mm512_set1_ps(factor)));
@@ -61,6 +68,7 @@ LANES Lanes8 addPairs8(Lanes8 s, Lanes8 a, Lanes8 b) { return s; }
 LANES Lanes16 addBytes16(Lanes16 s, Lanes16 a, Lanes16 b) { return s; }
 LANES Lanes8 addBytes8(Lanes8 s, Lanes8 a, Lanes8 b) { return s; }
 LANES void putPairs32(const float *_Nonnull x, void *_Nonnull target) {}
+LANES void putRowPairs16(const float *_Nonnull x, const float *_Nonnull y, void *_Nonnull target) {}
 LANES void putBytes16(const float *_Nonnull x, float factor, void *_Nonnull target) {}
 
 #endif

@@ -61,7 +61,7 @@ package enum ShortProduct {
 
   /// A row as bf16, filled with zeros up to whole words.
   @inline(__always)
-  private static func putPairs(
+  static func putPairs(
     _ x: UnsafePointer<Float>, _ count: Int, _ target: UnsafeMutableRawPointer, words: Int, isPlain: Bool
   ) {
     var i = 0

@@ -63,9 +63,13 @@ struct ProductTile {
     case (.numbers, true): sums(width, Numbers.self, ByRows.self, start, panel, pass.count, c, stride, isFirst, ahead)
     case (.numbers, false):
       sums(width, Numbers.self, ByColumns.self, start, panel, pass.count, c, stride, isFirst, ahead)
-    case (.pairs, _): sums(width, Pairs.self, ByRows.self, start, panel, pass.count, c, stride, isFirst, ahead)
-    case (.plainPairs, _):
+    case (.pairs, true): sums(width, Pairs.self, ByRows.self, start, panel, pass.count, c, stride, isFirst, ahead)
+    case (.pairs, false): sums(width, Pairs.self, ByColumns.self, start, panel, pass.count, c, stride, isFirst, ahead)
+    case (.plainPairs, true):
       sums(width, PlainPairs.self, ByRows.self, start, panel, pass.count, c, stride, isFirst, ahead)
+    case (.plainPairs, false):
+      sums(width, PlainPairs.self, ByColumns.self, start, panel, pass.count, c, stride, isFirst, ahead)
+    // The gradients of short weights are not computed: bytes are always by rows.
     case (.bytes, _): sums(width, Bytes.self, ByRows.self, start, panel, pass.count, c, stride, isFirst, ahead)
     case (.plainBytes, _):
       sums(width, PlainBytes.self, ByRows.self, start, panel, pass.count, c, stride, isFirst, ahead)

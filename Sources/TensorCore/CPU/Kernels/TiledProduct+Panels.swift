@@ -4,8 +4,9 @@
 
 /// The layout of a matrix's panels.
 struct PanelLayout {
-  /// Columns of a panel.
-  static let width = 32
+  /// Columns of a panel: twelve rows of it fit the registers, of which there are half as many where they are narrower. A
+  /// sum does not depend on it.
+  static var width: Int { TiledProduct.isFast ? 32 : 8 }
   /// The most elements of depth of a pass: a panel's part fills the first-level cache.
   static let deepest = 256
   /// The most panels that are copied together.
@@ -51,7 +52,7 @@ struct PanelLayout {
           let (column, width) = (panel * Self.width, width(of: panel))
           let count = min(Self.width, columns - column)
           let place = target + offset(pass, panel) + (row - first) * width
-          if count == Self.width {
+          if count == 32 {
             let source = b.place(row, column)
             put(sixteen(source, 0), place, 0)
             put(sixteen(source, 16), place, 16)

@@ -96,7 +96,7 @@ package enum TiledProduct {
   ///
   /// - Parameters:
   ///   - shared: whether blocks are distributed over several threads.
-  ///   - elements: what the elements of both factors are; words of short numbers are stored by rows in A.
+  ///   - elements: what the elements of both factors are; words of bytes are stored by rows in A.
   package static func multiply(
     _ a: StridedMatrix, _ b: StridedMatrix, rows: Int, depth: Int, columns: Int, shared: Bool = true,
     elements: ProductElements = .numbers, finish: (ProductBlock) -> Void

@@ -52,7 +52,7 @@ extension CPU: LinearAlgebraOps {
 
 /// Σ of rows: rows in order within fixed pieces, then the pieces in order.
 @inline(__always)
-private func sumOfRows<S: TensorScalar>(
+func sumOfRows<S: TensorScalar>(
   _ x: UnsafePointer<S>, _ sum: UnsafeMutablePointer<S>, rows: Int, count: Int
 ) {
   let grain = max(64, (rows + 15) / 16)
