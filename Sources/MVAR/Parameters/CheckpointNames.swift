@@ -3,17 +3,12 @@
 // A Swift name is a path such as `blocks.3.feedForward.fc1.weight`. It is translated one component at a time;
 // components not in the table (numbers, `weight`, `bias`) stay as they are.
 
-import TensorCore
-
 /// The names of parameters in published checkpoints.
 public enum CheckpointNames {
   /// A parameter that every transformer has, used to find the weights in a wrapped checkpoint.
   public static let transformerMark = "word_embed.weight"
   /// A parameter that every tokenizer has.
   public static let tokenizerMark = "quantize.embedding.weight"
-
-  /// What follows the key of a weight in bytes in the key of its scales, one for each row.
-  public static let scaleSuffix = "_scale"
 
   /// The parameter by which a model's weights are known from others in a file.
   public static func mark(of model: Model) -> String { model == .transformer ? transformerMark : tokenizerMark }
@@ -81,16 +76,6 @@ public enum CheckpointNames {
   public static func key(of name: String, in model: Model) -> String {
     let table = model == .transformer ? transformer : tokenizer
     return name.split(separator: ".").map { table[String($0)] ?? String($0) }.joined(separator: ".")
-  }
-
-  /// The role of the linear layer whose weight has this key in a transformer's checkpoint; nil for everything else.
-  package static func roleOfLinearWeight(_ key: String) -> WeightRole? {
-    if [".attn.mat_qkv.weight", ".attn.proj.weight", ".ffn.fc1.weight", ".ffn.fc2.weight"].contains(
-      where: key.hasSuffix)
-    {
-      return .inner
-    }
-    return ["word_embed.weight", "head.weight"].contains(key) || key.hasSuffix("ada_lin.1.weight") ? .outer : nil
   }
 
   /// Buffers that published checkpoints hold and that are recomputed instead of read: they never decide whether a file

@@ -65,3 +65,18 @@ extension CheckpointWeights {
     return values
   }
 }
+
+extension CheckpointNames {
+  /// What follows the key of a weight in bytes in the key of its scales, one for each row.
+  public static let scaleSuffix = "_scale"
+
+  /// The role of the linear layer whose weight has this key in a transformer's checkpoint; nil for everything else.
+  package static func roleOfLinearWeight(_ key: String) -> WeightRole? {
+    if [".attn.mat_qkv.weight", ".attn.proj.weight", ".ffn.fc1.weight", ".ffn.fc2.weight"].contains(
+      where: key.hasSuffix)
+    {
+      return .inner
+    }
+    return ["word_embed.weight", "head.weight"].contains(key) || key.hasSuffix("ada_lin.1.weight") ? .outer : nil
+  }
+}
