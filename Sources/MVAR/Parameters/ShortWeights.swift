@@ -33,6 +33,33 @@ extension ParameterSource {
 }
 
 extension CheckpointWeights {
+  /// The key of the weight in bytes whose scales another key holds; nil for any other key.
+  package func scaledWeight(_ key: String) -> String? {
+    guard key.hasSuffix(CheckpointNames.scaleSuffix) else { return nil }
+    let weight = String(key.dropLast(CheckpointNames.scaleSuffix.count))
+    return self[weight]?.scalarType == .int8 ? weight : nil
+  }
+
+  /// Whether a tensor is a linear layer's weight in bytes, with a scale for each row.
+  package func hasScales(_ key: String, _ shape: Shape) -> Bool {
+    CheckpointNames.roleOfLinearWeight(key) != nil && self[key]?.scalarType == .int8 && shape.rank == 2
+      && (try? scales(of: key, rows: shape[0])) != nil
+  }
+
+  /// The scales of a weight in bytes.
+  ///
+  /// - Throws: `FileError` when they are missing or not one number for each row.
+  func scales(of key: String, rows: Int) throws -> [Float] {
+    let name = key + CheckpointNames.scaleSuffix
+    guard let scales = self[name] else {
+      throw FileError(path, "\(key) holds int8 numbers, but \(name), their scales, is missing")
+    }
+    guard scales.shape == [rows], scales.scalarType.isFloatingPoint else {
+      throw FileError(path, "\(name) must be \(rows) floating-point numbers, one for each row of \(key)")
+    }
+    return try scales.floats()
+  }
+
   /// A linear layer's weight in short numbers, as a file holds it: the tensor, and for bytes its scales.
   ///
   /// - Throws: `FileError` when it cannot be read, or holds integers without scales.
