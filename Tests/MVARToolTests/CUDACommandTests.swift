@@ -179,10 +179,21 @@ import Testing
   }
 
   @Test(arguments: [
-    (["--precision", "bf16"], "--precision bf16 is for --device cuda; the cpu engine has one precision only"),
+    (
+      ["--precision", "tf32"],
+      "--precision tf32 is for --device cuda; the cpu engine has float32, bf16 and int8"
+    ),
     (
       ["--precision", "float32", "--device", "reference"],
-      "--precision float32 is for --device cuda; the reference engine has one precision only"
+      "--precision float32 is for --device cpu or cuda; the reference engine has one precision only"
+    ),
+    (
+      ["--precision", "int8", "--device", "cuda"],
+      "--precision int8 is for --device cpu; the cuda engine has float32, tf32 and bf16"
+    ),
+    (
+      ["--precision", "bf16"],
+      "--precision bf16 is not for this command: golden values are judged by what float32 can reach"
     ),
     (["--products", "cublas"], "--products cublas is for --device cuda; the cpu engine multiplies in one way only"),
     (["--products", "mkl"], "The value 'mkl' is invalid for '--products <products>'"),

@@ -11,11 +11,14 @@ public struct Linear<B: Backend>: Sendable {
 
   /// A layer whose parameters are `name.weight` and `name.bias`; the bias is 0 before training.
   ///
-  /// - Parameter weight: what the weight is before training.
+  /// - Parameters:
+  ///   - weight: what the weight is before training.
+  ///   - role: how much the weight may be rounded where a device keeps weights in short numbers.
   public init(
-    _ builder: ParameterBuilder<B>, _ name: String, from inputs: Int, to outputs: Int, weight initial: InitialValue
+    _ builder: ParameterBuilder<B>, _ name: String, from inputs: Int, to outputs: Int, weight initial: InitialValue,
+    role: WeightRole = .inner
   ) {
-    weight = builder.parameter("\(name).weight", [outputs, inputs], initial: initial)
+    weight = builder.linearWeight("\(name).weight", [outputs, inputs], initial: initial, role: role)
     bias = builder.parameter("\(name).bias", [outputs], initial: .zeros)
   }
 

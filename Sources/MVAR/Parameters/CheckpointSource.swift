@@ -1,5 +1,6 @@
 // Parameters read from a checkpoint, strictly: missing names, wrong shapes and unexpected names are all listed. 32-bit
-// floats are used in place in the mapped file; anything else is converted once.
+// floats are used in place in the mapped file, and so are short numbers where the device keeps them; anything else is
+// converted once.
 
 import MVARCheckpoints
 import MVARFiles
@@ -100,11 +101,7 @@ public struct CheckpointSource<B: Backend>: ParameterSource {
   ///
   /// - Throws: `FileError` when it is missing, has another shape, or holds integers.
   public func value(_ name: String, shape: Shape, initial: InitialValue) throws -> Tensor<B> {
-    let key = CheckpointNames.key(of: name, in: model)
-    guard let stored = weights[key] else { throw weights.absence(of: key) }
-    guard stored.shape == shape.dimensions else {
-      throw FileError(weights.path, "\(key) has shape \(stored.shape), the model needs \(shape)")
-    }
+    let (key, stored) = try stored(name, shape)
     guard stored.scalarType.isFloatingPoint else {
       throw FileError(weights.path, "\(key) holds \(stored.scalarType.rawValue) numbers, not floats")
     }
@@ -115,6 +112,34 @@ public struct CheckpointSource<B: Backend>: ParameterSource {
       return try Tensor(try stored.doubles().map { B.Scalar($0) }, shape: shape, on: device)
     }
     return try Tensor(B.Scalar.array(try stored.floats()), shape: shape, on: device)
+  }
+
+  /// The weight of a linear layer, as the device keeps it: short numbers of the file in place where these are the ones.
+  ///
+  /// - Throws: `FileError` when it is missing, has another shape, or holds integers without scales.
+  public func linearWeight(_ name: String, shape: Shape, initial: InitialValue, role: WeightRole) throws -> Tensor<B> {
+    let (key, stored) = try stored(name, shape)
+    let (outputs, inputs) = (shape[0], shape[1])
+    let short = try shortWeight(shape, role, on: device) { format in
+      if stored.scalarType == (format == .bf16 ? .bfloat16 : .int8), let region = try Self.region(of: stored) {
+        let scales = format == .int8 ? try weights.scales(of: key, rows: outputs) : []
+        return ShortWeight(stored: region, outputs: outputs, inputs: inputs, format: format, scales: scales)
+      }
+      return ShortWeight(rounding: try weights.numbers(key, stored), outputs: outputs, inputs: inputs, to: format)
+    }
+    if let short { return short }
+    guard stored.scalarType == .int8 else { return try value(name, shape: shape, initial: initial) }
+    return try Tensor(B.Scalar.array(weights.numbers(key, stored)), shape: shape, on: device)
+  }
+
+  /// The tensor of a parameter, which has its shape.
+  private func stored(_ name: String, _ shape: Shape) throws -> (key: String, tensor: StoredTensor) {
+    let key = CheckpointNames.key(of: name, in: model)
+    guard let stored = weights[key] else { throw weights.absence(of: key) }
+    guard stored.shape == shape.dimensions else {
+      throw FileError(weights.path, "\(key) has shape \(stored.shape), the model needs \(shape)")
+    }
+    return (key, stored)
   }
 
   /// The mapped bytes of a contiguous tensor.

@@ -86,7 +86,7 @@ public enum ModelSource: Hashable, Sendable, CustomStringConvertible {
   private static func refuseUnexpected(
     _ weights: CheckpointWeights, _ names: [String], _ model: CheckpointNames.Model
   ) throws {
-    let unexpected = weights.unexpected(besides: names, in: model)
+    let unexpected = weights.unexpected(besides: names, in: model).filter { weights.scaledWeight($0) == nil }
     try ParameterProblems.check(
       unexpected.map { FileError(weights.path, "\($0) is no parameter of this model") })
   }

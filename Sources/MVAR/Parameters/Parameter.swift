@@ -35,6 +35,19 @@ public protocol ParameterSource<B> {
   ///   - initial: what it is before training; ignored by a source of trained weights.
   /// - Throws: when there is no such parameter or its shape differs.
   func value(_ name: String, shape: Shape, initial: InitialValue) throws -> Tensor<B>
+  /// The weight of a linear layer, in the numbers that the device keeps such weights in. Without an own way, a source
+  /// gives `value`, whatever the device.
+  ///
+  /// - Parameter role: how much it may be rounded.
+  /// - Throws: when there is no such parameter or its shape differs.
+  func linearWeight(_ name: String, shape: Shape, initial: InitialValue, role: WeightRole) throws -> Tensor<B>
+}
+
+extension ParameterSource {
+  /// The value, whatever the device.
+  public func linearWeight(_ name: String, shape: Shape, initial: InitialValue, role: WeightRole) throws -> Tensor<B> {
+    try value(name, shape: shape, initial: initial)
+  }
 }
 
 /// Hands out the parameters of a model while it is being built, and remembers their order.
@@ -56,9 +69,24 @@ public final class ParameterBuilder<B: Backend> {
   ///
   /// - Parameter initial: what it is before training.
   public func parameter(_ name: String, _ shape: Shape, initial: InitialValue) -> Parameter<B> {
+    add(name) { try source.value(name, shape: shape, initial: initial) }
+  }
+
+  /// The weight [O, I] of a linear layer, in the numbers that the device keeps such weights in.
+  ///
+  /// - Parameters:
+  ///   - initial: what it is before training.
+  ///   - role: how much it may be rounded.
+  public func linearWeight(_ name: String, _ shape: Shape, initial: InitialValue, role: WeightRole = .inner)
+    -> Parameter<B>
+  {
+    add(name) { try source.linearWeight(name, shape: shape, initial: initial, role: role) }
+  }
+
+  private func add(_ name: String, _ value: () throws -> Tensor<B>) -> Parameter<B> {
     let parameter: Parameter<B>
     do {
-      parameter = Parameter(name: name, value: try source.value(name, shape: shape, initial: initial))
+      parameter = Parameter(name: name, value: try value())
     } catch {
       problems.append(error)
       // The model is never run: its builder checks `problems`.

@@ -77,4 +77,13 @@ public struct SeededSource<B: Backend>: ParameterSource {
     let values = SeededWeights.values(CheckpointNames.key(of: name, in: model), shape: shape, seed: seed)
     return try Tensor(B.Scalar.array(values), shape: shape, on: device)
   }
+
+  /// The weight of a linear layer, as the device keeps it.
+  public func linearWeight(_ name: String, shape: Shape, initial: InitialValue, role: WeightRole) throws -> Tensor<B> {
+    let short = try shortWeight(shape, role, on: device) { format in
+      let values = SeededWeights.values(CheckpointNames.key(of: name, in: model), shape: shape, seed: seed)
+      return ShortWeight(rounding: values, outputs: shape[0], inputs: shape[1], to: format)
+    }
+    return try short ?? value(name, shape: shape, initial: initial)
+  }
 }

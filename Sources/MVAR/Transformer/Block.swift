@@ -30,7 +30,7 @@ package struct Block<B: Backend>: Sendable {
         .own(
           Linear(
             builder, "\(name).modulation", from: width, to: 6 * width,
-            weight: configuration.initialWeight.times(.gain, first: 2 * width * width, others: 0.5)))
+            weight: configuration.initialWeight.times(.gain, first: 2 * width * width, others: 0.5), role: .outer))
       }
   }
 

@@ -35,17 +35,18 @@ public struct MarkovianTransformer<B: Backend>: Sendable {
     let usual = configuration.initialWeight
     startPosition = builder.parameter("startPosition", [1, 1, width], initial: usual)
     positions = builder.parameter("positions", [1, configuration.scaleList.length, width], initial: usual)
-    wordEmbedding = Linear(builder, "wordEmbedding", from: configuration.codeWidth, to: width, weight: usual)
+    wordEmbedding = Linear(
+      builder, "wordEmbedding", from: configuration.codeWidth, to: width, weight: usual, role: .outer)
     classEmbedding = Embedding(builder, "classEmbedding", rows: configuration.classes + 1, width: width, weight: usual)
     levelEmbedding = Embedding(
       builder, "levelEmbedding", rows: configuration.scaleList.count, width: width, weight: usual)
     sharedModulation =
       configuration.sharesModulation
-      ? Linear(builder, "sharedModulation", from: width, to: 6 * width, weight: usual) : nil
+      ? Linear(builder, "sharedModulation", from: width, to: 6 * width, weight: usual, role: .outer) : nil
     blocks = (0..<configuration.depth).map { Block(builder, "blocks.\($0)", configuration) }
     headModulation = Linear(
-      builder, "headNorm.modulation", from: width, to: 2 * width, weight: usual.times(0.5))
-    head = Linear(builder, "head", from: width, to: configuration.vocabulary, weight: usual.times(0.02))
+      builder, "headNorm.modulation", from: width, to: 2 * width, weight: usual.times(0.5), role: .outer)
+    head = Linear(builder, "head", from: width, to: configuration.vocabulary, weight: usual.times(0.02), role: .outer)
     parameters = builder.parameters
     try ParameterProblems.check(builder.problems)
   }

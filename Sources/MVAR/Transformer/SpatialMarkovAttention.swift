@@ -31,7 +31,7 @@ struct SpatialMarkovAttention<B: Backend>: Sendable {
     queryBias = builder.parameter("\(name).queryBias", [width], initial: .zeros)
     valueBias = builder.parameter("\(name).valueBias", [width], initial: .zeros)
     // The stream keeps the layer's original name.
-    qkvWeight = builder.parameter(
+    qkvWeight = builder.linearWeight(
       "\(name).qkv.weight", [3 * width, width],
       initial: configuration.initialWeight.sampled(as: "\(name).joint.weight"))
     projection = Linear(

@@ -43,6 +43,12 @@ public protocol BackendTypes: Sendable {
 
 /// The only device of the engines that run in this process.
 public struct HostDevice: Hashable, Sendable {
+  /// How `CPU<Float>` keeps the weights of linear layers that are loaded to this device, which decides how it multiplies
+  /// by them. The other engines of this process keep all weights as they are.
+  public let weights: WeightFormat
+
   /// This machine's processors and memory.
-  public init() {}
+  ///
+  /// - Parameter weights: how weights of linear layers are kept; single precision unless asked for.
+  public init(weights: WeightFormat = .float32) { self.weights = weights }
 }

@@ -58,6 +58,18 @@ public enum CPU<Scalar: TensorScalar>: BackendTypes {
   public static func device(of storage: HostBuffer<Scalar>) -> HostDevice { HostDevice() }
 }
 
+extension CPU: ShortWeightTypes where Scalar == Float {
+  /// What the device says for the role.
+  public static func weightFormat(of role: WeightRole, on device: HostDevice) -> WeightFormat {
+    device.weights.format(of: role)
+  }
+
+  /// The weight itself.
+  public static func makeStorage(_ weight: ShortWeight, on device: HostDevice) -> HostBuffer<Float> {
+    HostBuffer(weight)
+  }
+}
+
 extension CPU {
   /// A new tensor whose elements `fill` writes; every element must be written.
   static func make(_ shape: Shape, _ fill: (UnsafeMutablePointer<Scalar>) -> Void) -> Tensor<CPU> {

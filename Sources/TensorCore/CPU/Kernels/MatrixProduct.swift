@@ -1,6 +1,6 @@
 // Which matrix product runs, for every operator of the CPU engine: in tiles (`TiledProduct`), by streaming the weights
 // (`StreamedProduct.swift`), or by OpenBLAS (`TensorScalar.matrixProduct`), depending on the number type, the sizes and
-// the vector width of this machine.
+// the vector width of this machine; or with rounded factors (`ShortProduct`), where a weight is kept in short numbers.
 //
 // Sizes are those of one image or of one piece of work, never of the batch. A row's bits are the same in any batch and
 // with any number of threads: OpenBLAS gets whole groups of rows, and the rule for few rows avoids its path for small
@@ -54,9 +54,13 @@ enum MatrixProduct {
   /// - Parameter rowsPerImage: the number of rows of one image.
   @inline(__always)
   static func linear<S: TensorScalar>(
-    _ x: UnsafePointer<S>, _ weight: UnsafePointer<S>, _ bias: UnsafePointer<S>?, _ y: UnsafeMutablePointer<S>,
+    _ x: UnsafePointer<S>, _ weight: HostBuffer<S>, _ bias: UnsafePointer<S>?, _ y: UnsafeMutablePointer<S>,
     rows: Int, rowsPerImage: Int, inputs: Int, outputs: Int
   ) {
+    if let short = weight.short {
+      return ShortProduct.linear(floats(x), short, bias.map { floats($0) }, floats(y), rows: rows)
+    }
+    let weight = UnsafePointer(weight.start)
     switch way(ofLinear: S.self, rowsPerImage: rowsPerImage, inputs: inputs, outputs: outputs) {
     case .streamed: streamWeights(x, weight, bias, y, rows: rows, inputs: inputs, outputs: outputs)
     case .tiled where rows >= outputs:

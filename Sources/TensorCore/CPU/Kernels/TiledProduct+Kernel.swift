@@ -1,6 +1,7 @@
 // The inner loop of `TiledProduct`: twelve rows times a panel of 32 columns or fewer, all sums in registers. For each
 // element of depth, two vectors are loaded and twelve values broadcast to all lanes, for 24 multiply-adds: arithmetic
-// is the bottleneck; 99 % of its peak was measured.
+// is the bottleneck; 99 % of its peak was measured. An element is a number, or a word of several short ones whose products
+// are added at once (`ShortLanes.swift`): everything but the multiplication itself is the same.
 
 import CMVARProcessor
 
@@ -29,7 +30,9 @@ struct ProductTile {
     let count = min(Self.rows, end - firstRow)
     if isByRows {
       for row in 0..<count {
-        (start + row * Self.pitch).update(from: source + row * matrix.rowStride, count: pass.count)
+        // As bytes: words of short numbers in a mapped file may lie at any address.
+        UnsafeMutableRawPointer(start + row * Self.pitch).copyMemory(
+          from: UnsafeRawPointer(source + row * matrix.rowStride), byteCount: 4 * pass.count)
       }
       for row in count..<Self.rows { (start + row * Self.pitch).update(repeating: 0, count: pass.count) }
     } else {
@@ -52,13 +55,24 @@ struct ProductTile {
 
   /// Adds the products with a panel to c, or sets c in the first pass. All twelve rows of c are written.
   func multiply(
-    _ panel: UnsafePointer<Float>, width: Int, _ c: UnsafeMutablePointer<Float>, _ stride: Int, _ ahead: LinesAhead
+    _ panel: UnsafePointer<Float>, width: Int, _ c: UnsafeMutablePointer<Float>, _ stride: Int, _ ahead: LinesAhead,
+    _ elements: ProductElements
   ) {
     let isFirst = pass.lowerBound == 0
-    if isByRows {
-      sums(width, ByRows.self, start, panel, pass.count, c, stride, isFirst, ahead)
-    } else {
-      sums(width, ByColumns.self, start, panel, pass.count, c, stride, isFirst, ahead)
+    switch (elements, isByRows) {
+    case (.numbers, true): sums(width, Numbers.self, ByRows.self, start, panel, pass.count, c, stride, isFirst, ahead)
+    case (.numbers, false):
+      sums(width, Numbers.self, ByColumns.self, start, panel, pass.count, c, stride, isFirst, ahead)
+    case (.pairs, true): sums(width, Pairs.self, ByRows.self, start, panel, pass.count, c, stride, isFirst, ahead)
+    case (.pairs, false): sums(width, Pairs.self, ByColumns.self, start, panel, pass.count, c, stride, isFirst, ahead)
+    case (.plainPairs, true):
+      sums(width, PlainPairs.self, ByRows.self, start, panel, pass.count, c, stride, isFirst, ahead)
+    case (.plainPairs, false):
+      sums(width, PlainPairs.self, ByColumns.self, start, panel, pass.count, c, stride, isFirst, ahead)
+    // The gradients of short weights are not computed: bytes are always by rows.
+    case (.bytes, _): sums(width, Bytes.self, ByRows.self, start, panel, pass.count, c, stride, isFirst, ahead)
+    case (.plainBytes, _):
+      sums(width, PlainBytes.self, ByRows.self, start, panel, pass.count, c, stride, isFirst, ahead)
     }
   }
 }
@@ -109,7 +123,7 @@ private enum ByColumns: TileOrder {
 }
 
 /// The columns of a panel in registers.
-private protocol PanelLanes {
+protocol PanelLanes {
   static var width: Int { get }
   static var zero: Self { get }
   init(_ start: UnsafePointer<Float>)
@@ -136,6 +150,17 @@ extension PanelLanes where Self: SIMD, Scalar == Float {
   }
 }
 
+/// Lanes for each width of a panel, for one kind of element.
+protocol LaneFamily {
+  associatedtype Eight: PanelLanes
+  associatedtype Sixteen: PanelLanes
+}
+
+private enum Numbers: LaneFamily {
+  typealias Eight = SIMD8<Float>
+  typealias Sixteen = SIMD16<Float>
+}
+
 /// Lanes side by side.
 private struct Both<Low: PanelLanes, High: PanelLanes>: PanelLanes {
   static var width: Int { Low.width + High.width }
@@ -157,15 +182,15 @@ private struct Both<Low: PanelLanes, High: PanelLanes>: PanelLanes {
 
 /// `sums` for a panel of this many columns.
 @inline(__always)
-private func sums<T: TileOrder>(
-  _ width: Int, _: T.Type, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int,
+private func sums<F: LaneFamily, T: TileOrder>(
+  _ width: Int, _: F.Type, _: T.Type, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int,
   _ c: UnsafeMutablePointer<Float>, _ stride: Int, _ isFirst: Bool, _ ahead: LinesAhead
 ) {
   switch width {
-  case 8: sums(SIMD8<Float>.self, T.self, a, b, count, c, stride, isFirst, ahead)
-  case 16: sums(SIMD16<Float>.self, T.self, a, b, count, c, stride, isFirst, ahead)
-  case 24: sums(Both<SIMD16<Float>, SIMD8<Float>>.self, T.self, a, b, count, c, stride, isFirst, ahead)
-  default: sums(Both<SIMD16<Float>, SIMD16<Float>>.self, T.self, a, b, count, c, stride, isFirst, ahead)
+  case 8: sums(F.Eight.self, T.self, a, b, count, c, stride, isFirst, ahead)
+  case 16: sums(F.Sixteen.self, T.self, a, b, count, c, stride, isFirst, ahead)
+  case 24: sums(Both<F.Sixteen, F.Eight>.self, T.self, a, b, count, c, stride, isFirst, ahead)
+  default: sums(Both<F.Sixteen, F.Sixteen>.self, T.self, a, b, count, c, stride, isFirst, ahead)
   }
 }
 

@@ -4,8 +4,9 @@
 
 /// The layout of a matrix's panels.
 struct PanelLayout {
-  /// Columns of a panel.
-  static let width = 32
+  /// Columns of a panel: twelve rows of it fit the registers, of which there are half as many where they are narrower. A
+  /// sum does not depend on it.
+  static var width: Int { TiledProduct.isFast ? 32 : 8 }
   /// The most elements of depth of a pass: a panel's part fills the first-level cache.
   static let deepest = 256
   /// The most panels that are copied together.
@@ -51,7 +52,7 @@ struct PanelLayout {
           let (column, width) = (panel * Self.width, width(of: panel))
           let count = min(Self.width, columns - column)
           let place = target + offset(pass, panel) + (row - first) * width
-          if count == Self.width {
+          if count == 32 {
             let source = b.place(row, column)
             put(sixteen(source, 0), place, 0)
             put(sixteen(source, 16), place, 16)
@@ -67,25 +68,64 @@ struct PanelLayout {
         let count = min(Self.width, columns - column)
         let place = target + offset(pass, panel)
         if count < width { place.update(repeating: 0, count: pass.count * width) }
-        transpose(
-          b.place(first, column), b.columnStride, rows: count, columns: pass.count, columnsAtOnce: 16, place, width)
+        // Sixteen columns at once: where the rows of the source are a power of two apart, their lines lie in the same
+        // cache sets, and each line is read completely before others evict it.
+        for start in stride(from: 0, to: pass.count, by: 16) {
+          transposeWords(
+            b.place(first + start, column), b.columnStride, rows: count, columns: min(16, pass.count - start),
+            place + start * width, width)
+        }
       }
     }
   }
 }
 
-/// Writes the transpose of a matrix of rows × columns, with `bias[row]` added, `columnsAtOnce` columns at a time.
+/// Writes the transpose of a matrix of rows × columns, elements unchanged: they may be words of short numbers, of which
+/// some would be signaling NaN as numbers, whose bits any arithmetic changes.
+@inline(never)
+private func transposeWords(
+  _ x: UnsafePointer<Float>, _ stride: Int, rows: Int, columns: Int, _ y: UnsafeMutablePointer<Float>, _ pitch: Int
+) {
+  let (x, y) = (UnsafeRawPointer(x), UnsafeMutableRawPointer(y))
+  func four(_ row: Int, _ column: Int) -> SIMD4<UInt32> {
+    x.loadUnaligned(fromByteOffset: 4 * (row * stride + column), as: SIMD4<UInt32>.self)
+  }
+  func put(_ words: SIMD4<UInt32>, _ row: Int, _ column: Int) {
+    y.storeBytes(of: words, toByteOffset: 4 * (column * pitch + row), as: SIMD4<UInt32>.self)
+  }
+  func move(_ row: Int, _ column: Int) {
+    y.storeBytes(
+      of: x.loadUnaligned(fromByteOffset: 4 * (row * stride + column), as: UInt32.self),
+      toByteOffset: 4 * (column * pitch + row), as: UInt32.self)
+  }
+  var row = 0
+  while row + 4 <= rows {
+    var column = 0
+    while column + 4 <= columns {
+      let (a, b, c, d) = (four(row, column), four(row + 1, column), four(row + 2, column), four(row + 3, column))
+      put(SIMD4(a[0], b[0], c[0], d[0]), row, column)
+      put(SIMD4(a[1], b[1], c[1], d[1]), row, column + 1)
+      put(SIMD4(a[2], b[2], c[2], d[2]), row, column + 2)
+      put(SIMD4(a[3], b[3], c[3], d[3]), row, column + 3)
+      column += 4
+    }
+    for column in column..<columns { for r in row..<row + 4 { move(r, column) } }
+    row += 4
+  }
+  for row in row..<rows { for column in 0..<columns { move(row, column) } }
+}
+
+/// Writes the transpose of a matrix of rows × columns, with `bias[row]` added, four columns at a time.
 ///
 /// Where the rows of the result are a power of two apart, their lines lie in the same cache sets: with four columns at
-/// once, each line is written completely before others evict it. For rows of the source the same holds with sixteen.
+/// once, each line is written completely before others evict it.
 @inline(__always)
 func transpose(
-  _ x: UnsafePointer<Float>, _ stride: Int, rows: Int, columns: Int, columnsAtOnce: Int,
-  _ y: UnsafeMutablePointer<Float>, _ pitch: Int, bias: UnsafePointer<Float>? = nil
+  _ x: UnsafePointer<Float>, _ stride: Int, rows: Int, columns: Int, _ y: UnsafeMutablePointer<Float>, _ pitch: Int,
+  bias: UnsafePointer<Float>? = nil
 ) {
-  for first in Swift.stride(from: 0, to: columns, by: columnsAtOnce) {
-    transposed(
-      x + first, stride, rows: rows, columns: min(columnsAtOnce, columns - first), y + first * pitch, pitch, bias)
+  for first in Swift.stride(from: 0, to: columns, by: 4) {
+    transposed(x + first, stride, rows: rows, columns: min(4, columns - first), y + first * pitch, pitch, bias)
   }
 }
 

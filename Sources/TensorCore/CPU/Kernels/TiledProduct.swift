@@ -42,6 +42,20 @@ package struct ProductBlock {
   let sums: UnsafePointer<Float>
   let pitch: Int
 
+  /// The block's sums as integers, each minus `excess[row]` and times `rowScales[row]` and then `columnScales[column]`.
+  func scaleIntegers(
+    minus excess: UnsafePointer<Int32>, rowScales: UnsafePointer<Float>, columnScales: UnsafePointer<Float>
+  ) {
+    let columnScales = columnScales + columns.lowerBound
+    for row in rows {
+      let (scale, excess) = (rowScales[row], excess[row])
+      let sums = UnsafeMutablePointer(mutating: sums + (row - rows.lowerBound) * pitch)
+      for i in 0..<columns.count {
+        sums[i] = Float(Int32(bitPattern: sums[i].bitPattern) &- excess) * scale * columnScales[i]
+      }
+    }
+  }
+
   /// Writes the block to its position in a matrix stored row by row.
   package func copy(to c: UnsafeMutablePointer<Float>, stride: Int) {
     for row in rows {
@@ -77,7 +91,7 @@ package struct ProductBlock {
   /// Writes the block's transpose to its position, with `bias[row]` added.
   package func transpose(to c: UnsafeMutablePointer<Float>, stride: Int, bias: UnsafePointer<Float>?) {
     TensorCore.transpose(
-      sums, pitch, rows: rows.count, columns: columns.count, columnsAtOnce: 4,
+      sums, pitch, rows: rows.count, columns: columns.count,
       c + columns.lowerBound * stride + rows.lowerBound, stride, bias: bias.map { $0 + rows.lowerBound })
   }
 }
@@ -92,10 +106,12 @@ package enum TiledProduct {
 
   /// Computes A B, with A rows × depth and B depth × columns, and passes it to `finish` block by block.
   ///
-  /// - Parameter shared: whether blocks are distributed over several threads.
+  /// - Parameters:
+  ///   - shared: whether blocks are distributed over several threads.
+  ///   - elements: what the elements of both factors are; words of bytes are stored by rows in A.
   package static func multiply(
     _ a: StridedMatrix, _ b: StridedMatrix, rows: Int, depth: Int, columns: Int, shared: Bool = true,
-    finish: (ProductBlock) -> Void
+    elements: ProductElements = .numbers, finish: (ProductBlock) -> Void
   ) {
     let layout = PanelLayout(depth: depth, columns: columns)
     let strips = (layout.panels + panelsPerBlock - 1) / panelsPerBlock
@@ -114,7 +130,8 @@ package enum TiledProduct {
         let (strip, block) = ((piece - layout.parts) / blocksPerStrip, (piece - layout.parts) % blocksPerStrip)
         let some = layout.panels * strip / strips..<layout.panels * (strip + 1) / strips
         multiply(
-          a, rows: block * rowsPerBlock..<min((block + 1) * rowsPerBlock, rows), panels, layout, some, finish: finish)
+          a, rows: block * rowsPerBlock..<min((block + 1) * rowsPerBlock, rows), panels, layout, some, elements,
+          finish: finish)
       }
       let pieces = layout.parts + strips * blocksPerStrip
       if shared {
@@ -128,7 +145,7 @@ package enum TiledProduct {
   /// One block: some rows of A times some panels.
   private static func multiply(
     _ a: StridedMatrix, rows: Range<Int>, _ panels: UnsafePointer<Float>, _ layout: PanelLayout, _ some: Range<Int>,
-    finish: (ProductBlock) -> Void
+    _ elements: ProductElements, finish: (ProductBlock) -> Void
   ) {
     // Rows of sums start in different cache sets.
     let pitch = some.count * PanelLayout.width + 16
@@ -142,7 +159,7 @@ package enum TiledProduct {
           for panel in some {
             let place = (row - rows.lowerBound) * pitch + (panel - some.lowerBound) * PanelLayout.width
             let start = panels + layout.offset(pass, panel)
-            tile.multiply(start, width: layout.width(of: panel), sums + place, pitch, ahead)
+            tile.multiply(start, width: layout.width(of: panel), sums + place, pitch, ahead, elements)
           }
         }
       }

@@ -1,5 +1,5 @@
 // y = x Wᵀ + b, and its gradients: three matrix products and a sum of rows. `MatrixProduct` decides how a product is
-// computed, by the sizes of one image and never by the batch.
+// computed, by how the weight is kept and by the sizes of one image, never by the batch.
 
 extension CPU: LinearAlgebraOps {
   /// y = x Wᵀ + b over the last axis.
@@ -10,9 +10,9 @@ extension CPU: LinearAlgebraOps {
     // Rows of one image: in a matrix, every row is an image of its own.
     let rowsPerImage = x.shape.rank >= 3 ? x.shape[-2] : 1
     return make(sizes.outputShape) { y in
-      withPointers(x, weight) { x, weight in
-        let bias = bias?.storage
-        withExtendedLifetime(bias) {
+      withPointers(x) { x in
+        let (weight, bias) = (weight.storage, bias?.storage)
+        withExtendedLifetime((weight, bias)) {
           MatrixProduct.linear(
             x, weight, bias.map { UnsafePointer($0.start) }, y, rows: sizes.rows, rowsPerImage: rowsPerImage,
             inputs: sizes.inputs, outputs: sizes.outputs)
@@ -52,7 +52,7 @@ extension CPU: LinearAlgebraOps {
 
 /// Σ of rows: rows in order within fixed pieces, then the pieces in order.
 @inline(__always)
-private func sumOfRows<S: TensorScalar>(
+func sumOfRows<S: TensorScalar>(
   _ x: UnsafePointer<S>, _ sum: UnsafeMutablePointer<S>, rows: Int, count: Int
 ) {
   let grain = max(64, (rows + 15) / 16)

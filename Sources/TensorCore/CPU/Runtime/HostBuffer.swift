@@ -1,9 +1,11 @@
-// Memory of the CPU engine: a block from the pool, part of another buffer, or a mapped file's pages used in place.
+// Memory of the CPU engine: a block from the pool, part of another buffer, or a mapped file's pages used in place. A weight
+// of a linear layer may be kept in short numbers instead; it is still a buffer of as many numbers, and whoever asks for
+// these gets them.
+
+import Synchronization
 
 /// A block of elements in this process.
 public final class HostBuffer<Scalar: TensorScalar>: @unchecked Sendable {
-  /// The first element; 64-byte aligned for blocks from the pool.
-  let start: UnsafeMutablePointer<Scalar>
   /// The number of elements.
   let count: Int
   /// The object that keeps the memory alive; nil for a block from the pool.
@@ -11,24 +13,35 @@ public final class HostBuffer<Scalar: TensorScalar>: @unchecked Sendable {
   private let block: MemoryBlock?
   /// Whether this object is the memory's only owner: only then may an operator write its result here.
   let isWritable: Bool
+  /// The elements in short numbers, where that is how they are kept; `linear` multiplies by these.
+  let short: ShortWeight?
+  /// The elements; unused where they are kept in short numbers.
+  private let numbers: UnsafeMutablePointer<Scalar>
+
+  /// The first element; 64-byte aligned for blocks from the pool. Short numbers are widened at the first use, and both
+  /// are kept.
+  @inline(__always)
+  var start: UnsafeMutablePointer<Scalar> { short == nil ? numbers : widenedStart() }
 
   /// Uninitialized memory.
   init(count: Int) {
     let block = BufferPool.shared.allocate(byteCount: max(count, 1) * MemoryLayout<Scalar>.stride)
     self.block = block
-    start = block.start.bindMemory(to: Scalar.self, capacity: max(count, 1))
+    numbers = block.start.bindMemory(to: Scalar.self, capacity: max(count, 1))
     self.count = count
     owner = nil
     isWritable = true
+    short = nil
   }
 
   /// Part of another buffer.
   init(part range: Range<Int>, of whole: HostBuffer) {
-    start = whole.start + range.lowerBound
+    numbers = whole.start + range.lowerBound
     count = range.count
     owner = whole
     block = nil
     isWritable = false
+    short = nil
   }
 
   /// Memory with another owner, used in place where the number type's alignment allows; otherwise copied.
@@ -43,14 +56,45 @@ public final class HostBuffer<Scalar: TensorScalar>: @unchecked Sendable {
   }
 
   private init(inPlace region: HostRegion, count: Int) {
-    start = UnsafeMutablePointer(mutating: region.start.assumingMemoryBound(to: Scalar.self))
+    numbers = UnsafeMutablePointer(mutating: region.start.assumingMemoryBound(to: Scalar.self))
     self.count = count
     owner = region.owner
     block = nil
     isWritable = false
+    short = nil
   }
 
   deinit {
     if let block { BufferPool.shared.free(block) }
   }
+
+  // MARK: Short numbers
+
+  /// A weight in short numbers.
+  init(_ weight: ShortWeight) where Scalar == Float {
+    short = weight
+    count = weight.outputs * weight.inputs
+    owner = Widened<Scalar>()
+    block = nil
+    isWritable = false
+    // Never read: whoever asks for the elements gets the widened ones.
+    numbers = UnsafeMutablePointer(mutating: weight.region.start.assumingMemoryBound(to: Scalar.self))
+  }
+
+  @inline(never)
+  private func widenedStart() -> UnsafeMutablePointer<Scalar> {
+    guard let short, let widened = owner as? Widened<Scalar> else { return numbers }
+    return widened.buffer.withLock { buffer in
+      if let buffer { return buffer.start }
+      let new = HostBuffer(count: count)
+      short.widen(to: UnsafeMutableRawPointer(new.start).assumingMemoryBound(to: Float.self))
+      buffer = new
+      return new.start
+    }
+  }
+}
+
+/// The widened copy of a weight in short numbers, once somebody needed it.
+private final class Widened<Scalar: TensorScalar>: Sendable {
+  let buffer = Mutex<HostBuffer<Scalar>?>(nil)
 }

@@ -13,20 +13,25 @@ enum Device: String, CaseIterable, ExpressibleByArgument {
   case cuda
 }
 
-/// The precision of products on a GPU, by its name on the command line.
+/// The precision of products, by its name on the command line.
 enum Precision: String, CaseIterable, ExpressibleByArgument {
   case float32
   case tf32
   case bf16
+  case int8
 
-  /// The engine's own value.
-  var ofProducts: CUDAEngine.Precision {
+  /// The cuda engine's own value; nil where it has none.
+  var ofProducts: CUDAEngine.Precision? {
     switch self {
     case .float32: .float32
     case .tf32: .tf32
     case .bf16: .bfloat16
+    case .int8: nil
     }
   }
+
+  /// How the cpu engine keeps the weights of linear layers; nil where it has no such precision.
+  var ofWeights: WeightFormat? { WeightFormat(rawValue: rawValue) }
 }
 
 extension CUDAEngine.Products: ExpressibleByArgument {}
@@ -46,6 +51,35 @@ protocol EngineCommand: ParsableCommand, EngineTask where Output == Void {
   var engine: EngineOptions { get }
   /// Checks what can be checked before models are loaded: above all, that the results can be written.
   func checkOutputs() throws
+  /// Where the cpu engine can run this command in less than float32, and why not elsewhere.
+  static var precisions: CPUPrecisions { get }
+}
+
+/// What a command does in less than float32 on the cpu engine.
+enum CPUPrecisions {
+  /// It keeps the weights of linear layers in short numbers.
+  case shortWeights
+  /// It trains: bf16 rounds the factors of products, and weights stay in float32.
+  case training
+  /// Nothing, for a reason as it ends a sentence.
+  case float32Only(String)
+
+  /// Why a precision is refused; nil where it is not.
+  func refusal(of precision: Precision) -> String? {
+    switch self {
+    case .shortWeights: nil
+    case .training:
+      precision == .int8 ? "rounding to integers has no gradient, so that nothing could be learned; use bf16" : nil
+    case .float32Only(let reason): precision == .float32 ? nil : reason
+    }
+  }
+}
+
+extension CPUPrecisions {
+  static let tokenizer = CPUPrecisions.float32Only(
+    "a tokenizer has no linear layers, only convolutions, which the cpu engine computes in float32")
+  static let judging = CPUPrecisions.float32Only("golden values are judged by what float32 can reach")
+  static let measuring = CPUPrecisions.float32Only("it measures what attention costs, in float32")
 }
 
 extension EngineCommand {
@@ -54,7 +88,7 @@ extension EngineCommand {
 
   /// Finds the engine before anything else, and runs the work on it.
   mutating func run() throws {
-    let engine = try engine.open()
+    let engine = try engine.open(for: Self.precisions)
     try checkOutputs()
     try engine.run(self)
   }
@@ -62,14 +96,17 @@ extension EngineCommand {
 
 /// An engine that was found and can run work.
 enum Engine {
-  case cpu
+  case cpu(WeightFormat)
+  /// The cpu engine with products in bf16 for training.
+  case mixed
   case reference
   case cuda(CUDAEngine)
 
   /// Runs a task.
   func run<Task: EngineTask>(_ task: Task) throws -> Task.Output {
     switch self {
-    case .cpu: try task.run(on: CPU<Float>.self, device: LocalDevice())
+    case .cpu(let weights): try task.run(on: CPU<Float>.self, device: LocalDevice(weights: weights))
+    case .mixed: try task.run(on: MixedCPU.self, device: LocalDevice())
     case .reference: try task.run(on: Reference<Float>.self, device: LocalDevice())
     case .cuda(let engine): try task.run(on: CUDA.self, device: engine)
     }
@@ -121,8 +158,13 @@ struct EngineOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "The precision of the cuda engine's matrix products: float32, tf32 or bf16.",
-      discussion: "Default: float32, as on the other engines; tf32 and bf16 are faster, and sums stay in float32."))
+      "The precision of matrix products: float32, bf16, on cpu also int8, on cuda also tf32.",
+      discussion:
+        """
+        Default: float32, the only one of reference. On cpu, bf16 and int8 are for transformers: weights of linear layers \
+        take a half or a quarter of the memory; in training, bf16 only rounds what is multiplied. Sums stay in float32 or \
+        are exact.
+        """))
   var precision: Precision?
 
   @Option(
@@ -139,9 +181,14 @@ struct EngineOptions: ParsableArguments {
 
   func validate() throws {
     try Arguments.check("--threads", threads, in: 1...1024)
-    if let precision, device != .cuda {
-      throw ValidationError(
-        "--precision \(precision.rawValue) is for --device cuda; the \(device.rawValue) engine has one precision only")
+    if let precision {
+      let others: String? =
+        switch device {
+        case .cpu: precision.ofWeights == nil ? "cuda; the cpu engine has float32, bf16 and int8" : nil
+        case .cuda: precision.ofProducts == nil ? "cpu; the cuda engine has float32, tf32 and bf16" : nil
+        case .reference: "cpu or cuda; the reference engine has one precision only"
+        }
+      if let others { throw ValidationError("--precision \(precision.rawValue) is for --device \(others)") }
     }
     if let products, device != .cuda {
       throw ValidationError(
@@ -152,15 +199,23 @@ struct EngineOptions: ParsableArguments {
 
   /// Finds the chosen engine; commands do this before anything else.
   ///
-  /// - Throws: `Failure` with the reason why there is none.
-  func open() throws -> Engine {
+  /// - Parameter precisions: what the command does in less than float32 on the cpu engine.
+  /// - Throws: `ValidationError` for a precision in which it does not run, `Failure` with the reason why there is no such
+  ///   engine.
+  func open(for precisions: CPUPrecisions) throws -> Engine {
+    if device == .cpu, let precision, let reason = precisions.refusal(of: precision) {
+      throw ValidationError("--precision \(precision.rawValue) is not for this command: \(reason)")
+    }
     if let threads { ThreadCount.current = threads }
     switch device {
-    case .cpu: return .cpu
+    case .cpu:
+      if case .training = precisions { return precision == .bf16 ? .mixed : .cpu(.float32) }
+      return .cpu(precision?.ofWeights ?? .float32)
     case .reference: return .reference
     case .cuda:
       do {
-        return .cuda(try CUDAEngine(precision: (precision ?? .float32).ofProducts, products: products ?? .own))
+        return .cuda(
+          try CUDAEngine(precision: (precision ?? .float32).ofProducts ?? .float32, products: products ?? .own))
       } catch {
         throw Failure("--device cuda: \(error)")
       }

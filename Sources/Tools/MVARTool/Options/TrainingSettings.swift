@@ -19,7 +19,8 @@ extension EngineOptions {
     init(_ options: EngineOptions) {
       device = options.device.rawValue
       let isGPU = options.device == .cuda
-      precision = isGPU ? (options.precision ?? .float32).rawValue : nil
+      // Nil for the cpu engine's default, which was its only one once.
+      precision = isGPU ? (options.precision ?? .float32).rawValue : options.precision == .bf16 ? "bf16" : nil
       products = isGPU ? (options.products ?? .own).rawValue : nil
     }
   }

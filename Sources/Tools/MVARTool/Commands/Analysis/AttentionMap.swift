@@ -16,6 +16,8 @@ import MVARTraining
 import TensorCore
 
 struct AttentionMap: EngineCommand {
+  static let precisions = CPUPrecisions.shortWeights
+
   static let configuration = CommandConfiguration(
     commandName: "attention",
     abstract: "Show what the queries of a trained model attend to: which scales, and how far away.",

@@ -59,15 +59,31 @@ struct CheckpointReport {
       parameters += shape.count
       if let stored = weights[key] {
         if stored.shape != shape.dimensions { misshapen.append("\(key): \(stored.shape), the model needs \(shape)") }
-        if !stored.scalarType.isFloatingPoint { misshapen.append("\(key): holds \(stored.scalarType) numbers") }
+        if !stored.scalarType.isFloatingPoint, !weights.hasScales(key, shape) {
+          misshapen.append("\(key): holds \(stored.scalarType) numbers")
+        }
       } else {
         let object = weights.skipped.first { $0.name.isExactly(key) }?.object
         missing.append("\(key) \(shape)\(object.map { ": it is \($0.reason)" } ?? "")")
       }
     }
-    for (name, _) in weights.tensors where !known.contains(ExactText(name)) {
+    if model == .transformer { describeLinearWeights(weights, known) }
+    for (name, _) in weights.tensors where !known.contains(ExactText(name)) && weights.scaledWeight(name) == nil {
       if CheckpointNames.isDerived(name) { derived.append(name) } else { unexpected.append(name) }
     }
+  }
+
+  /// What the weights of linear layers are made of, where that is not single precision everywhere.
+  private mutating func describeLinearWeights(_ weights: CheckpointWeights, _ known: Set<ExactText>) {
+    let types = weights.tensors.filter {
+      known.contains(ExactText($0.name)) && CheckpointNames.roleOfLinearWeight($0.name) != nil
+    }.map(\.tensor.scalarType)
+    let counts = Dictionary(grouping: types, by: \.rawValue).mapValues(\.count)
+    guard types.contains(where: { $0 == .bfloat16 || $0 == .int8 }) else { return }
+    let list = counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\($0.key) × \($0.value)" }
+    let precision = types.contains(.int8) ? "int8" : "bf16"
+    configuration.append(
+      ("linear layers", list.joined(separator: ", ") + ", used in place with --precision \(precision)"))
   }
 
   private mutating func describe(_ model: TransformerConfiguration) {

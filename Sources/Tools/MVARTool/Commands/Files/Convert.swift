@@ -6,6 +6,7 @@ import ArgumentParser
 import MVAR
 import MVARCheckpoints
 import MVARFiles
+import TensorCore
 
 struct Convert: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -17,7 +18,10 @@ struct Convert: ParsableCommand {
         mvar convert mvar_d16.pth mvar_d16.safetensors
 
       Half the size, rounded to nearest: add --dtype float16 or --dtype bfloat16. The moving average of a file that also \
-      holds the model itself: add --weights ema.
+      holds the model itself: add --weights ema. A transformer for sampling with --precision int8, whose file is then used \
+      in place:
+
+        mvar convert mvar_d16.pth mvar_d16-int8.safetensors --to int8
       """)
 
   @Argument(help: "The checkpoint to read, in any format.")
@@ -29,10 +33,25 @@ struct Convert: ParsableCommand {
   @Option(parsing: .unconditional, help: "Store weights as float32, float16 or bfloat16 (default: as they are).")
   var dtype: WeightType?
 
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Store the weights of a transformer's linear layers as --precision bf16 or int8 keeps them.",
+      discussion: "Everything else keeps its type; int8 weights get a scale for each output, NAME_scale."))
+  var to: ShortType?
+
   @Flag(help: "Convert weights even if some of them are NaN or infinite.")
   var allowNonFinite = false
 
   @OptionGroup var weights: WeightsOptions
+
+  func validate() throws {
+    guard let to else { return }
+    guard dtype == nil else { throw ValidationError("--to and --dtype exclude each other; use one of them") }
+    guard output.lowercased().hasSuffix(".safetensors") else {
+      throw ValidationError("--to \(to.rawValue) writes safetensors, which are used in place; name OUT.safetensors")
+    }
+  }
 
   func run() throws {
     try OutputFile.check(output, endings: [".pth", ".pt", ".bin", ".safetensors"], keeping: [input])
@@ -48,7 +67,7 @@ struct Convert: ParsableCommand {
       throw Failure("\(input): \(printable(name)) is \(kind), not a tensor")
     }
     try checkFinite(found.tensors)
-    let tensors = try converted(found.tensors)
+    let tensors = try to.map { try shortened(CheckpointWeights(checkpoint, found), $0) } ?? converted(found.tensors)
     let lost = try unstatedAttention(checkpoint, found)
     if output.lowercased().hasSuffix(".safetensors") {
       var metadata = checkpoint.metadataEntries
@@ -96,6 +115,22 @@ extension Convert {
     }
   }
 
+  /// The tensors with the weights of linear layers in short numbers.
+  private func shortened(_ weights: CheckpointWeights, _ type: ShortType) throws -> [(
+    name: String, tensor: StoredTensor
+  )] {
+    guard weights[CheckpointNames.transformerMark] != nil else {
+      throw Failure("\(input): holds no transformer; --to is for the weights of its linear layers")
+    }
+    return try weights.tensors.flatMap { name, tensor -> [(name: String, tensor: StoredTensor)] in
+      if weights.scaledWeight(name) != nil { return [] }  // Written with its weight.
+      guard let role = CheckpointNames.roleOfLinearWeight(name), tensor.shape.count == 2 else {
+        return [(name, tensor)]
+      }
+      return try weights.shortened(name, tensor, to: type.format.format(of: role))
+    }
+  }
+
   /// The pattern of a transformer that its tensors do not tell: the wrapper, which is dropped, or the metadata says it,
   /// and the training mask is missing or says otherwise. Nil where nothing is lost.
   private func unstatedAttention(_ checkpoint: Checkpoint, _ found: Checkpoint.Weights) throws -> AttentionPattern? {
@@ -132,4 +167,12 @@ enum WeightType: String, CaseIterable, ExpressibleByArgument {
     case .bfloat16: .bfloat16
     }
   }
+}
+
+/// What `--to` makes of the weights of linear layers.
+enum ShortType: String, CaseIterable, ExpressibleByArgument {
+  case bf16
+  case int8
+
+  var format: WeightFormat { self == .bf16 ? .bf16 : .int8 }
 }

@@ -59,7 +59,7 @@ struct CheckOptions: ParsableArguments {
   func run() throws { try comparison.judging { try judge() } }
 
   private func judge() throws {
-    let engine = try engine.open()
+    let engine = try engine.open(for: .judging)
     if alone {
       for file in files { try Console.print(json: IsolatedCheck.line(try report(file, on: engine))) }
       return

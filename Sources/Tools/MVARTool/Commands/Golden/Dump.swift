@@ -14,6 +14,8 @@ extension Version {
 
 extension Golden {
   struct Dump: EngineCommand {
+    static let precisions = CPUPrecisions.judging
+
     /// Greedy sampling, which every implementation can repeat.
     enum Defaults: SamplingDefaults {
       static let named = SamplingValues(guidance: 1, topK: 1, topP: 0)
@@ -99,7 +101,7 @@ extension Golden {
     }
 
     mutating func run() throws {
-      let engine = try engine.open()
+      let engine = try engine.open(for: Self.precisions)
       try checkOutputs()
       try engine.runAsTruth(self)
     }

@@ -10,6 +10,8 @@ import MVARPipeline
 import TensorCore
 
 struct Sample: EngineCommand {
+  static let precisions = CPUPrecisions.shortWeights
+
   /// The published values, and those with which the shipped model samples best.
   enum Defaults: SamplingDefaults {
     static let named = SamplingValues.published

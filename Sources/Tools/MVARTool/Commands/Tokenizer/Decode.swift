@@ -6,6 +6,8 @@ import MVARMedia
 import TensorCore
 
 struct Decode: EngineCommand {
+  static let precisions = CPUPrecisions.tokenizer
+
   static let configuration = CommandConfiguration(
     abstract: "Decode tokens into images.",
     discussion: """

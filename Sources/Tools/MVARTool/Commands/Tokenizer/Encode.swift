@@ -9,6 +9,8 @@ import MVARMedia
 import TensorCore
 
 struct Encode: EngineCommand {
+  static let precisions = CPUPrecisions.tokenizer
+
   static let configuration = CommandConfiguration(
     abstract: "Encode images into tokens.",
     discussion: """

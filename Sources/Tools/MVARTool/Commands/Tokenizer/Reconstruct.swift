@@ -7,6 +7,8 @@ import MVARMedia
 import TensorCore
 
 struct Reconstruct: EngineCommand {
+  static let precisions = CPUPrecisions.tokenizer
+
   static let configuration = CommandConfiguration(
     abstract: "Encode an image into tokens and decode it again.",
     discussion: """

@@ -7,6 +7,8 @@ import MVARTraining
 import TensorCore
 
 struct Cache: EngineCommand {
+  static let precisions = CPUPrecisions.tokenizer
+
   static let configuration = CommandConfiguration(
     abstract: "Encode a folder of images into cached tokens for training.",
     discussion: """

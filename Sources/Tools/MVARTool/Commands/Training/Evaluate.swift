@@ -12,6 +12,8 @@ import MVARTraining
 import TensorCore
 
 struct Evaluate: EngineCommand {
+  static let precisions = CPUPrecisions.shortWeights
+
   /// Values that suit small models.
   enum Defaults: SamplingDefaults {
     static let named = SamplingValues(guidance: 2, topK: 100, topP: 0.95)

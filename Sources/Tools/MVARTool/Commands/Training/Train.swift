@@ -9,6 +9,8 @@ import MVARTraining
 import TensorCore
 
 struct Train: EngineCommand {
+  static let precisions = CPUPrecisions.training
+
   static let configuration = CommandConfiguration(
     abstract: "Train a transformer on a folder of images, or on cached tokens.",
     discussion: """

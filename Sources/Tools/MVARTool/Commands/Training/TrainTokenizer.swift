@@ -9,6 +9,8 @@ import MVARTraining
 import TensorCore
 
 struct TrainTokenizer: EngineCommand {
+  static let precisions = CPUPrecisions.tokenizer
+
   static let configuration = CommandConfiguration(
     commandName: "train-tokenizer",
     abstract: "Train a tokenizer on a folder of images.",

@@ -80,7 +80,7 @@ struct Compare: ParsableCommand {
 
   func run() throws {
     if alone {
-      let engine = try engine.open()
+      let engine = try engine.open(for: .measuring)
       let task = ComparisonTask(
         source: try modelSource(model, option: "--model", weights.choice()), hints: try hints.hints(),
         batch: try batches()[0], options: try sampling.options())
@@ -88,7 +88,7 @@ struct Compare: ParsableCommand {
       try Console.print(json: String(decoding: line, as: UTF8.self))
       return
     }
-    _ = try engine.open()
+    _ = try engine.open(for: .measuring)
     if let output { try OutputFile.check(output, endings: [".svg"], keeping: [model]) }
     if let json { try OutputFile.check(json, endings: [".json"], keeping: [model]) }
     var measurements: [ComparisonMeasurement] = []

@@ -1,0 +1,76 @@
+// Sums of products of short numbers, for processors with instructions for them: pairs of bf16, and four bytes. Each lane
+// of 32 bits holds what is multiplied. The plain twins are in Swift, `ShortLanes.swift`, for all other processors; those
+// of Arm (bfdot, sdot) may follow here.
+
+#pragma once
+
+#if defined(__AVX512BF16__) && defined(__AVX512VNNI__) && defined(__AVX512VL__) && defined(__AVX512BW__)
+#define HAS_SHORT_PRODUCTS 1
+#include <immintrin.h>
+#else
+#define HAS_SHORT_PRODUCTS 0
+#endif
+
+/// Whether a multiplication and an addition are one instruction.
+#if defined(__FMA__) || defined(__aarch64__)
+#define HAS_FUSED_PRODUCTS 1
+#else
+#define HAS_FUSED_PRODUCTS 0
+#endif
+
+#define LANES static inline __attribute__((always_inline))
+
+typedef float Lanes16 __attribute__((ext_vector_type(16)));
+typedef float Lanes8 __attribute__((ext_vector_type(8)));
+
+#if HAS_SHORT_PRODUCTS
+
+/// s + a₁b₁ + a₀b₀ in each lane, in this order, each addition rounded; a₀ is the lower half. Denormal factors count as
+/// zero, and so do denormal sums.
+LANES Lanes16 addPairs16(Lanes16 s, Lanes16 a, Lanes16 b) {
+  return (Lanes16)_mm512_dpbf16_ps((__m512)s, (__m512bh)a, (__m512bh)b);
+}
+LANES Lanes8 addPairs8(Lanes8 s, Lanes8 a, Lanes8 b) {
+  return (Lanes8)_mm256_dpbf16_ps((__m256)s, (__m256bh)a, (__m256bh)b);
+}
+
+/// s + Σ aᵢbᵢ of four unsigned bytes a and four signed bytes b in each lane; s and the result are integers.
+LANES Lanes16 addBytes16(Lanes16 s, Lanes16 a, Lanes16 b) {
+  return (Lanes16)_mm512_dpbusd_epi32((__m512i)s, (__m512i)a, (__m512i)b);
+}
+LANES Lanes8 addBytes8(Lanes8 s, Lanes8 a, Lanes8 b) {
+  return (Lanes8)_mm256_dpbusd_epi32((__m256i)s, (__m256i)a, (__m256i)b);
+}
+
+/// 32 numbers as bf16, to nearest even; denormal numbers become zero.
+LANES void putPairs32(const float *_Nonnull x, void *_Nonnull target) {
+  _mm512_storeu_si512(target, (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(x + 16), _mm512_loadu_ps(x)));
+}
+
+/// 16 numbers of two rows as pairs of bf16, the first row's in the lower halves.
+LANES void putRowPairs16(const float *_Nonnull x, const float *_Nonnull y, void *_Nonnull target) {
+  __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(x)));
+  __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(y)));
+  _mm512_storeu_si512(target, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+}
+
+/// x·factor of 16 numbers to the nearest integer, plus 128, as bytes.
+LANES void putBytes16(const float *_Nonnull x, float factor, void *_Nonnull target) {
+  __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x), _mm512_set1_ps(factor)));
+  _mm_storeu_si128((__m128i *)target, _mm512_cvtepi32_epi8(_mm512_add_epi32(q, _mm512_set1_epi32(128))));
+}
+
+#else
+
+// Never called: the twins are.
+LANES Lanes16 addPairs16(Lanes16 s, Lanes16 a, Lanes16 b) { return s; }
+LANES Lanes8 addPairs8(Lanes8 s, Lanes8 a, Lanes8 b) { return s; }
+LANES Lanes16 addBytes16(Lanes16 s, Lanes16 a, Lanes16 b) { return s; }
+LANES Lanes8 addBytes8(Lanes8 s, Lanes8 a, Lanes8 b) { return s; }
+LANES void putPairs32(const float *_Nonnull x, void *_Nonnull target) {}
+LANES void putRowPairs16(const float *_Nonnull x, const float *_Nonnull y, void *_Nonnull target) {}
+LANES void putBytes16(const float *_Nonnull x, float factor, void *_Nonnull target) {}
+
+#endif
+
+#undef LANES
