@@ -70,7 +70,7 @@ def export_openvino(folder):
     import openvino
 
     folder, width, depth = Path(folder), TRANSFORMER.embed, TRANSFORMER.depth
-    core = once.Core(transformer(folder), True).eval()
+    core = once.Core(transformer(folder)).eval()
     shapes = [[-1, -1, width], [depth, 6, -1, 1, width], [2, -1, 1, width], [-1, -1]]
     model = openvino.convert_model(core, example_input=core_inputs(2, 256), input=shapes)
     openvino.save_model(model, folder / "core.xml", compress_to_fp16=False)
@@ -87,7 +87,7 @@ def export_onnx(folder):
     batch, tokens = torch.export.Dim("batch", min=1, max=64), torch.export.Dim("tokens", min=1, max=1024)
     shapes = ({0: batch, 1: tokens}, {2: batch}, {1: batch}, {0: tokens, 1: tokens})
     torch.onnx.export(
-        once.Core(transformer(folder), True).eval(), core_inputs(4, 169), folder / "core.onnx",
+        once.Core(transformer(folder)).eval(), core_inputs(4, 169), folder / "core.onnx",
         input_names=["x", "six", "two", "mask"], dynamic_shapes=shapes, dynamo=True, external_data=True)
     torch.onnx.export(
         Decoder(tokenizer(folder)).eval(), (torch.zeros(1, 32, 16, 16),), folder / "decoder.onnx",

@@ -110,8 +110,7 @@ class Other(Peer):
         raise NotImplementedError
 
     def model(self):
-        core = self.models()[0]()
-        return once.Once(self.load(), core, core)
+        return once.Once(self.load(), self.models()[0]())
 
     def decoder(self):
         return self.models()[1]()

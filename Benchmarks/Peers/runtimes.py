@@ -30,7 +30,7 @@ def onnx_function(path, threads):
 
 
 def with_mask(core):
-    """A core that was exported with a mask, for both kinds of scales: dense ones get a mask of zeros."""
+    """A core that was exported with a mask, for scales without one as well: they get zeros."""
     zeros = {}
 
     def run(x, six, two, mask):

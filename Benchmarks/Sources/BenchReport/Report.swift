@@ -91,8 +91,9 @@ public struct Row: Codable, Equatable, Sendable {
   /// Operations per second of this package.
   public var rate: Double? { quotient(operations, here?.median) }
 
-  /// The part of the processors' measured peak that this package reaches.
-  public var share: Double? { quotient(rate, median(peakRates)) }
+  /// The part of the processors' measured peak that this package reaches. The fastest of all rounds is the peak: whatever
+  /// else the machine does makes a loop over registers slower, and nothing makes it faster.
+  public var share: Double? { quotient(rate, peakRates.max()) }
 }
 
 /// Everything that a run measured, and on what.
