@@ -9,13 +9,16 @@ let precision = CommandLine.arguments.dropFirst(2).first ?? "float32"
 
 /// The device of all tensors, in that precision; nil where this package has no such precision.
 func makeDevice(_ precision: String) -> HostDevice? {
-  precision == "float32" ? HostDevice() : nil
+  WeightFormat(rawValue: precision).map { HostDevice(weights: $0) }
 }
 
 /// A step of training in a precision.
 @MainActor func train(_ precision: String, _ segment: Int) throws -> () throws -> [Outcome] {
-  guard precision == "float32" else { throw NotAvailable(precision) }
-  return try train(on: CPU<Float>.self, segment)
+  switch precision {
+  case "float32": try train(on: CPU<Float>.self, segment)
+  case "bf16": try train(on: MixedCPU.self, segment)
+  default: throw NotAvailable(precision)
+  }
 }
 
 /// A precision that this package does not have for some work.
