@@ -1,29 +1,19 @@
-"""The PyTorch side of the benchmarks: does one piece of work at a time, when told to.
+"""The PyTorch side of the benchmarks: each work by its name, prepared once and then done as often as wanted.
 
-    python workloads.py [THREADS]
-    python workloads.py save FOLDER         the published sizes with seeded weights as d16.pth and vae.pth
-    python workloads.py load FOLDER         prints the seconds that torch.load takes for d16.pth
-    python workloads.py draw FOLDER PNG     loads both, draws four images of class 207, writes one image
-
-The first reads lines `NAME REPEATS` from standard input. For each it prepares the work if it is new, does it REPEATS times, and
-prints `SECONDS CHECK…`: seconds for one time, and numbers that describe the result (root mean squares), which the other side must
-agree with. `peak` prints the most memory the process ever took, in bytes. The other side is
-`Benchmarks/Sources/Workloads`; inputs and weights are computed from their names on both.
+A work returns tensors or numbers, which `describe` makes comparable with those of `Benchmarks/Sources/Workloads`; inputs and
+weights are computed from their names on both sides. `Benchmarks/Peers` runs them, with models of its own making.
 """
 import functools
-import resource
-import sys
 import time
 
 import torch
 import torch.nn.functional as F
-from PIL import Image
 
 import seeded
 import training
 import transformer
 import window
-from sampling import draw, filter_logits, image, sample
+from sampling import draw, filter_logits, sample
 from tokenizer import Tokenizer
 from transformer import MVAR, Config
 
@@ -165,7 +155,7 @@ def adamw():
     return run
 
 
-def filter_and_draw():
+def filter_and_sample():
     logits = values("x", 4, 256, 4096, scale=5.0)
 
     def run():
@@ -212,8 +202,8 @@ def windowed(side, backward):
     return min(runs, key=seconds)
 
 
-def drawing(count):
-    model, quantizer = MODELS.transformer, MODELS.tokenizer.quantize
+def drawing(model, quantizer, count):
+    """The transformer's part of sampling with guidance."""
     labels = torch.arange(count) * 37 % 1000
 
     def run():
@@ -224,9 +214,9 @@ def drawing(count):
     return run
 
 
-def decode():
+def decoding(decode):
     f_hat = values("f", 1, 32, 16, 16)
-    return lambda: result(MODELS.tokenizer.decode(f_hat))
+    return lambda: result(decode(f_hat))
 
 
 def encode():
@@ -239,9 +229,9 @@ def encode():
     return run
 
 
-def train(segment):
-    model = MODELS.transformer.train()
-    optimizer = MODELS.get("optimizer", lambda: training.make_optimizer(model))
+def train(model, segment, autocast=False):
+    """A step of one segment, four images; `autocast`: products in bf16."""
+    optimizer = training.make_optimizer(model)
     training.set_schedule(optimizer, 0.0, 0.0)  # weights stay the same, so that every step is the same
     length = model.config.length
     tokens = (torch.arange(4 * length) * 37 % 4096).reshape(4, length)
@@ -249,7 +239,7 @@ def train(segment):
 
     def run():
         with torch.enable_grad():
-            loss, norm = training.step(model, optimizer, labels, tokens, inputs, segment, 2.0)
+            loss, norm = training.step(model, optimizer, labels, tokens, inputs, segment, 2.0, autocast)
         return [loss, norm]
 
     return run
@@ -268,69 +258,12 @@ WORK = {
     "upsampled-convolution-320-64": lambda: convolution(320, 64, upsampled=True),
     "cross-entropy": cross_entropy,
     "adamw": adamw,
-    "filter-and-draw": filter_and_draw,
+    "filter-and-sample": filter_and_sample,
     "dense-forward": lambda: dense(False),
     "dense-both": lambda: dense(True),
     "window-16-forward": lambda: windowed(16, False),
     "window-16-both": lambda: windowed(16, True),
     "window-64-forward": lambda: windowed(64, False),
     "window-64-both": lambda: windowed(64, True),
-    "transformer-1": lambda: drawing(1),
-    "transformer-4": lambda: drawing(4),
-    "decode-1": decode,
     "encode-1": encode,
-    "train-dense": lambda: train((0, 8)),
-    "train-8": lambda: train((8, 9)),
-    "train-9": lambda: train((9, 10)),
 }
-
-
-def save(folder):
-    torch.save(MODELS.transformer.state_dict(), f"{folder}/d16.pth")
-    torch.save(MODELS.tokenizer.state_dict(), f"{folder}/vae.pth")
-
-
-def load(folder):
-    start = time.perf_counter()
-    torch.load(f"{folder}/d16.pth")
-    print(time.perf_counter() - start)
-
-
-def draw_picture(folder, path, count):
-    count = int(count)
-    model = MVAR(Config(4096, 32, PATCH_NUMS, 1000, 16, 1024, 16))
-    transformer.load_checkpoint(model, torch.load(f"{folder}/d16.pth"))
-    tokenizer = Tokenizer(4096, 32, 160, PATCH_NUMS)
-    tokenizer.load_state_dict(torch.load(f"{folder}/vae.pth"))
-    generator = torch.Generator().manual_seed(1)
-    labels = torch.full((count,), 207)
-    f_hat, _, _ = sample(model.eval(), tokenizer.eval().quantize, labels, 2.7, 900, 0.96, generator=generator)
-    images = [image(tokenizer, f_hat[i : i + 1])[0] for i in range(count)]
-    pixels = (torch.cat(images, dim=2) * 255).byte().permute(1, 2, 0).contiguous().numpy()
-    Image.fromarray(pixels).save(path)
-
-
-@torch.no_grad()
-def main():
-    commands = {"save": save, "load": load, "draw": draw_picture}
-    if len(sys.argv) > 2:
-        torch.set_num_threads(2)
-        return commands[sys.argv[1]](*sys.argv[2:])
-    torch.set_num_threads(int(sys.argv[1]) if len(sys.argv) > 1 else 2)
-    prepared = {}
-    for line in sys.stdin:
-        if line.strip() == "peak":
-            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, flush=True)
-            continue
-        name, repeats = line.split()
-        if name not in prepared:
-            prepared[name] = WORK[name]()
-        start = time.perf_counter()
-        for _ in range(int(repeats)):
-            parts = prepared[name]()
-        seconds = (time.perf_counter() - start) / int(repeats)
-        print(seconds, *describe(parts), flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,7 @@
 // Every workload by name: operators, attention, the models. Prepared once, then run as often as requested. Single
 // operators are those that `OperatorCases` has for timing, on values that both sides compute from names.
 
+import ArithmeticPeak
 import Dispatch
 import MVAR
 import MVARTraining
@@ -8,21 +9,18 @@ import OperatorCases
 import TensorCore
 
 typealias Engine = CPU<Float>
-let device = HostDevice()
+let device = makeDevice(precision) ?? HostDevice()
 private let width = 1024
 
-/// Part of a result: a tensor, values in memory, or one number.
+/// Part of a result: a tensor or one number.
 enum Outcome {
   case tensor(Tensor<Engine>)
-  case numbers(UnsafeMutableBufferPointer<Float>)
   case number(Double)
 
   /// The root mean square of a tensor, or the fraction of finite values in it; a number unchanged.
   func check() throws -> Double {
     switch self {
     case .number(let number): return number
-    case .numbers(let numbers):
-      return (numbers.reduce(0) { $0 + Double($1) * Double($1) } / Double(numbers.count)).squareRoot()
     case .tensor(let tensor):
       let squares = Engine.sumOfSquares(tensor)
       if squares.isFinite { return (squares / Double(tensor.shape.count)).squareRoot() }
@@ -43,11 +41,12 @@ func values(_ name: String, _ shape: Shape, scale: Float = 1) throws -> Tensor<E
     TokenizerConfiguration(), SeededSource(seed: 0, .tokenizer, on: device), on: device)
   static let transformer = try! MarkovianTransformer<Engine>(
     TransformerConfiguration(depth: 16), SeededSource(seed: 0, .transformer, on: device), on: device)
-  static let trainer = TransformerTrainer(transformer, regularization: Regularization(labelDrop: 0))
 }
 
 @MainActor let work: [String: () throws -> () throws -> [Outcome]] = [
-  "matrix": { try openBLAS(rows: 512, inputs: width, outputs: 4 * width) },
+  "arithmetic-float32": { arithmetic(mvar_arithmetic_float32) },
+  "arithmetic-bf16": { arithmetic(mvar_arithmetic_bf16) },
+  "arithmetic-int8": { arithmetic(mvar_arithmetic_int8) },
   "linear-2": { try registered("linear-2") },
   "linear-8": { try registered("linear-8") },
   "linear-32": { try registered("linear-32") },
@@ -90,33 +89,35 @@ func values(_ name: String, _ shape: Shape, scale: Float = 1) throws -> Tensor<E
     let image = try values("i", [1, 3, 256, 256])
     return { [.tensor(try tokenizer.encode(Variable(image)).sums[0].value)] }
   },
-  "train-dense": { try train(0) },
-  "train-8": { try train(1) },
-  "train-9": { try train(2) },
+  "train-dense": { try train(precision, 0) },
+  "train-8": { try train(precision, 1) },
+  "train-9": { try train(precision, 2) },
 ]
 
-/// The throughput of OpenBLAS: a block of outputs at a time on each thread.
-private func openBLAS(rows: Int, inputs: Int, outputs: Int) throws -> () throws -> [Outcome] {
-  let (x, w) = (try values("x", [rows, inputs]), try values("w", [outputs, inputs], scale: 0.03))
-  // Calling any operator makes OpenBLAS single-threaded.
-  _ = Engine.sumOfSquares(x)
-  let (a, b) = (try x.scalars(), try w.scalars())
-  let blocks = 2 * ThreadCount.current
-  nonisolated(unsafe) let y = UnsafeMutableBufferPointer<Float>.allocate(capacity: rows * outputs)
-  y.initialize(repeating: 0)
-  return {
-    DispatchQueue.concurrentPerform(iterations: blocks) { block in
-      let (first, last) = (outputs * block / blocks, outputs * (block + 1) / blocks)
-      a.withUnsafeBufferPointer { a in
-        b.withUnsafeBufferPointer { b in
-          Float.matrixProduct(
-            transposeA: false, transposeB: true, m: rows, n: last - first, k: inputs, alpha: 1,
-            a.baseAddress!, lda: inputs, b.baseAddress! + first * inputs, ldb: inputs,
-            beta: 0, y.baseAddress! + first, ldc: outputs)
-        }
-      }
-    }
-    return [.numbers(y)]
+/// What shows how far a precision is from float32.
+@MainActor let outputs: [String: () throws -> Tensor<Engine>] = [
+  "transformer": {
+    // Of a class and of none, at all scales.
+    let condition = try Models.transformer.condition(labels: [207, 1000])
+    let inputs = Variable<Engine>(try values("x", [2, 679, 32]))
+    return try Models.transformer.logits(condition, inputs: inputs, scales: 0..<10).value
+  },
+  "decode": {
+    let image = try Models.tokenizer.decode(Variable(values("f", [1, 32, 16, 16]))).value
+    return try Tensor(image.scalars().map { min(max($0, -1), 1) }, shape: image.shape, on: device)
+  },
+]
+
+/// What all threads together do at most in a second, by a loop over registers.
+private func arithmetic(_ loop: @escaping @Sendable (Int) -> Double) -> () throws -> [Outcome] {
+  {
+    let threads = ThreadCount.current
+    let start = ContinuousClock.now
+    DispatchQueue.concurrentPerform(iterations: threads) { _ in _ = loop(4_000_000) }
+    let seconds = (ContinuousClock.now - start) / .seconds(1)
+    let operations = loop(1) * 4_000_000 * Double(threads)
+    guard operations > 0 else { throw Refusal(description: "the processor has no such instruction") }
+    return [.number(operations / seconds)]
   }
 }
 
@@ -171,14 +172,21 @@ private func upsampledConvolution(_ width: Int, _ side: Int) throws -> () throws
   }
 }
 
-@MainActor private func train(_ segment: Int) throws -> () throws -> [Outcome] {
-  let trainer = Models.trainer
-  let length = trainer.model.configuration.scaleList.length
-  let batch = TokenBatch<Engine>(
+/// A step of one segment, four images.
+func train<B: Backend>(on engine: B.Type, _ segment: Int) throws -> () throws -> [Outcome]
+where B.Scalar == Float, B.Device == HostDevice {
+  // Training keeps its weights in single precision, whatever its products round.
+  let host = HostDevice()
+  let transformer = try MarkovianTransformer<B>(
+    TransformerConfiguration(depth: 16), SeededSource(seed: 0, .transformer, on: host), on: host)
+  let trainer = TransformerTrainer(transformer, regularization: Regularization(labelDrop: 0))
+  let length = transformer.configuration.scaleList.length
+  let inputs = try values("x", [4, length - 1, 32])
+  let batch = TokenBatch<B>(
     labels: (0..<4).map { $0 * 37 % 1000 }, tokens: (0..<4 * length).map { Int32($0 * 37 % 4096) },
-    inputs: try values("x", [4, length - 1, 32]))
+    inputs: try Tensor(inputs.scalars(), shape: inputs.shape, on: host))
   let streams = (0..<4).map { RandomStream(seed: 0, stream: UInt64($0)) }
-  let scales = trainer.model.trajectory.segments[segment]
+  let scales = transformer.trajectory.segments[segment]
   return {
     // A learning rate of zero leaves the weights unchanged, so that every step is the same.
     let (losses, norm) = try trainer.step(batch, segments: [scales], streams: streams, rate: 0, decay: 0)

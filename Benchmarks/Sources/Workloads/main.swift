@@ -1,11 +1,12 @@
 // This package's side of the benchmarks: runs one workload at a time, on request.
 //
-//     Workloads [THREADS]
+//     Workloads [THREADS [PRECISION]]
 //
-// Reads lines `NAME REPEATS` from standard input. For each it prepares the workload if it is new, runs it REPEATS
-// times, and prints `SECONDS CHECK…`: the seconds for one run, and numbers that describe the result (root mean
-// squares), on which both sides must agree. `peak` prints the process's peak memory, in bytes. The other side is
-// `Fixtures/reference/workloads.py`; inputs and weights are computed from their names on both sides.
+// Reads lines from standard input. `NAME REPEATS` prepares the workload if it is new, runs it REPEATS times, and answers
+// `SECONDS CHECK…`: the seconds for one run, and numbers that describe the result (root mean squares), on which both sides
+// must agree. `output NAME PATH` writes the float32 numbers that show how far a precision is from float32. `peak` asks for
+// the process's peak memory, in bytes. An answer that begins with `error` says why there is none. The other sides are
+// `Benchmarks/Peers`; inputs and weights are computed from their names on all of them.
 
 import Foundation
 import TensorCore
@@ -13,25 +14,39 @@ import TensorCore
 if let threads = CommandLine.arguments.dropFirst().first.flatMap({ Int($0) }), threads > 0 {
   ThreadCount.current = threads
 }
-var prepared: [String: () throws -> [Outcome]] = [:]
-while let line = readLine() {
-  if line == "peak" {
-    var usage = rusage()
-    getrusage(0, &usage)  // RUSAGE_SELF, whose type differs between systems
-    print(usage.ru_maxrss * 1024)
-    fflush(nil)
-    continue
+
+/// A request that cannot be served.
+struct Refusal: Error, CustomStringConvertible {
+  let description: String
+}
+
+/// The process's peak memory, in bytes. The system's other count begins with what the parent occupied when it started this
+/// program.
+func peakMemory() throws -> Double {
+  let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+  let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
+  guard let number = line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap({ Double($0) }) else {
+    throw Refusal(description: "the system does not tell the peak memory")
   }
-  let words = line.split(separator: " ").map(String.init)
+  return number * 1024
+}
+
+var prepared: [String: () throws -> [Outcome]] = [:]
+
+@MainActor func answer(_ words: [String]) throws -> [Double] {
+  guard makeDevice(precision) != nil else { throw NotAvailable(precision) }
+  if words == ["peak"] { return [try peakMemory()] }
+  if words.count == 3, words[0] == "output" {
+    guard let output = outputs[words[1]] else { throw Refusal(description: "there is no output named \(words[1])") }
+    let numbers = try output().scalars()
+    try numbers.withUnsafeBytes { try Data($0).write(to: URL(filePath: words[2])) }
+    return [Double(numbers.count)]
+  }
   guard words.count == 2, let repeats = Int(words[1]), repeats > 0 else {
-    print("write NAME REPEATS")
-    exit(64)
+    throw Refusal(description: "write NAME REPEATS, output NAME PATH or peak")
   }
   if prepared[words[0]] == nil {
-    guard let prepare = work[words[0]] else {
-      print("there is no work named \(words[0])")
-      exit(64)
-    }
+    guard let prepare = work[words[0]] else { throw Refusal(description: "there is no work named \(words[0])") }
     prepared[words[0]] = try prepare()
   }
   let run = prepared[words[0]]!
@@ -39,6 +54,14 @@ while let line = readLine() {
   var outcomes: [Outcome] = []
   for _ in 0..<repeats { outcomes = try run() }
   let seconds = (ContinuousClock.now - start) / .seconds(1) / Double(repeats)
-  print(([seconds] + (try outcomes.map { try $0.check() })).map { "\($0)" }.joined(separator: " "))
+  return [seconds] + (try outcomes.map { try $0.check() })
+}
+
+while let line = readLine() {
+  do {
+    print(try answer(line.split(separator: " ").map(String.init)).map { "\($0)" }.joined(separator: " "))
+  } catch {
+    print("error \(error)")
+  }
   fflush(nil)
 }
