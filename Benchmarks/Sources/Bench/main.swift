@@ -44,6 +44,7 @@ func measure(_ options: Options) throws -> Bool {
     }
   }
   WholeRuns(setting: setting).rows(add)
+  guard !report.rows.isEmpty else { throw BenchError("--only \(options.only) is part of no work's name") }
   show([""] + report.tables)
   if let path = options.json {
     let encoder = JSONEncoder()
