@@ -28,37 +28,44 @@ public struct ClassNames: Hashable, Sendable {
     return names[label]
   }
 
-  /// The label that a text stands for, a number or a name.
+  /// The label, 0 ..< `count`, that a text stands for: a number or a name; `#3` is always a number, `=3` always a name.
   ///
-  /// - Throws: `PipelineError.unknownClass` when there is no such class, or there are several.
+  /// - Throws: `PipelineError.unknownClass` when there is no such class or there are several, or when the text is the
+  ///   number of one class and the name of another.
   public func label(_ text: String) throws(PipelineError) -> Int {
-    let exact = (names ?? []).indices.filter { names![$0].isExactly(text) }
-    let rest = String(text.dropFirst())
-    switch text.first {
-    case "#" where exact.isEmpty && Int(rest) != nil: return try number(Int(rest)!, text)
-    case "=" where exact.isEmpty: return try named(rest, text)
-    default: break
+    let exact = labels(exactly: text)
+    if exact.isEmpty {
+      let rest = String(text.dropFirst())
+      if text.first == "#", let number = Int(rest) { return try label(number: number, of: text) }
+      if text.first == "=" { return try label(name: rest, of: text) }
     }
-    guard let number = Int(text), exact.isEmpty || exact == [number] else {
-      if let other = Int(text), (0..<count).contains(other) {
-        throw fail(text, "is the number of one class and the name of another: write #\(text) or =\(text)")
-      }
-      return try named(text, text)
+    guard let number = Int(text) else { return try label(name: text, of: text) }
+    if exact.isEmpty || exact == [number] { return try label(number: number, of: text) }
+    guard !(0..<count).contains(number) else {
+      throw fail(text, "is the number of one class and the name of another: write #\(text) or =\(text)")
     }
-    return try self.number(number, text)
+    return try label(name: text, of: text)
   }
 
-  private func number(_ number: Int, _ text: String) throws(PipelineError) -> Int {
+  /// The classes whose name is this one byte for byte.
+  private func labels(exactly name: String) -> [Int] {
+    guard let names else { return [] }
+    return names.indices.filter { names[$0].isExactly(name) }
+  }
+
+  /// The label of a number; `text` is what was given, for an error.
+  private func label(number: Int, of text: String) throws(PipelineError) -> Int {
     guard (0..<count).contains(number) else { throw fail(text, "this model has the classes 0 … \(count - 1)") }
     return number
   }
 
-  private func named(_ name: String, _ text: String) throws(PipelineError) -> Int {
+  /// The label of a name; `text` is what was given, for an error.
+  private func label(name: String, of text: String) throws(PipelineError) -> Int {
     guard let names else {
       throw fail(text, "is not a number from 0 to \(count - 1), and there are no names of classes")
     }
     let wanted = Self.normalized(name)
-    var found = names.indices.filter { names[$0].isExactly(name) }
+    var found = labels(exactly: name)
     if found.isEmpty {
       found = names.indices.filter { index in
         Self.normalized(names[index]) == wanted

@@ -197,9 +197,6 @@ struct RunOptions: ParsableArguments {
   /// Says what a run works on.
   static func introduce(images: Int, classes: Int, heldOut: Int, parameters: Int) {
     let held = heldOut == 0 ? "none held out, so that nothing is validated" : "\(heldOut) held out"
-    func counted(_ count: Int, _ name: String, _ several: String) -> String {
-      "\(count) \(count == 1 ? name : several)"
-    }
     Console.note(
       "\(counted(images, "image", "images")) of \(counted(classes, "class", "classes")), \(held); \(parameters) parameters"
     )

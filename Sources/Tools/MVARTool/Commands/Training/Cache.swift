@@ -74,8 +74,4 @@ struct Cache: EngineCommand {
     }
     try Console.print(output)
   }
-
-  private func counted(_ count: Int, _ one: String, _ several: String) -> String {
-    "\(count) \(count == 1 ? one : several)"
-  }
 }
