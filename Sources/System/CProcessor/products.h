@@ -18,6 +18,21 @@
 #define HAS_FUSED_PRODUCTS 0
 #endif
 
+#if HAS_SHORT_PRODUCTS
+#include <cpuid.h>
+#endif
+
+/// Whether the instruction for pairs takes longer than two for numbers: on Intel's processors, whose fast way is another
+/// unit. Only where there is the instruction.
+static inline int hasSlowPairs(void) {
+#if HAS_SHORT_PRODUCTS
+  unsigned highest, b, c, d;
+  return __get_cpuid(0, &highest, &b, &c, &d) && b == signature_INTEL_ebx && d == signature_INTEL_edx;
+#else
+  return 0;
+#endif
+}
+
 #define LANES static inline __attribute__((always_inline))
 
 typedef float Lanes16 __attribute__((ext_vector_type(16)));

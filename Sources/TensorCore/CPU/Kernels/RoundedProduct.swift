@@ -98,6 +98,12 @@ package enum RoundedProduct {
               i += 16
             }
           }
+          while i + 16 <= columns {
+            let lower = SIMD16<UInt32>(truncatingIfNeeded: sixteenBFloat16(sixteen(first, i)))
+            let upper = second.map { SIMD16<UInt32>(truncatingIfNeeded: sixteenBFloat16(sixteen($0, i))) } ?? .zero
+            target.storeBytes(of: lower | upper &<< 16, toByteOffset: 4 * i, as: SIMD16<UInt32>.self)
+            i += 16
+          }
           for i in i..<columns {
             let upper = second.map { UInt32(bfloat16($0[i])) } ?? 0
             target.storeBytes(of: UInt32(bfloat16(first[i])) | upper << 16, toByteOffset: 4 * i, as: UInt32.self)

@@ -71,6 +71,10 @@ package enum ShortProduct {
         i += 32
       }
     }
+    while i + 16 <= count {
+      target.storeBytes(of: sixteenBFloat16(sixteen(x, i)), toByteOffset: 2 * i, as: SIMD16<UInt16>.self)
+      i += 16
+    }
     let bits = target.assumingMemoryBound(to: UInt16.self)
     for i in i..<count { bits[i] = bfloat16(x[i]) }
     for i in count..<2 * words { bits[i] = 0 }

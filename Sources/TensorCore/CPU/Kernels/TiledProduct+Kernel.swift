@@ -5,14 +5,17 @@
 
 import CMVARProcessor
 
-/// Up to twelve rows of the first factor in a pass, copied to contiguous memory; rows that do not exist are zeros.
+/// Up to twelve rows of the first factor in a pass, copied to contiguous memory; rows that do not exist are zeros. Words
+/// of two bf16 may be widened on the way, each to two numbers.
 struct ProductTile {
   /// Rows of a tile.
   static let rows = 12
   /// Elements from one row to the next; if this were a power of two, all rows would lie in the same cache sets.
   fileprivate static let pitch = PanelLayout.deepest + 16
+  /// The same where words are widened.
+  fileprivate static let widePitch = 2 * PanelLayout.deepest + 16
   /// Elements that a copied tile takes.
-  static let capacity = rows * pitch
+  static let capacity = rows * widePitch
 
   private let matrix: StridedMatrix
   private let firstRow: Int
@@ -22,24 +25,33 @@ struct ProductTile {
   private var isByRows: Bool { matrix.columnStride == 1 }
 
   /// Copies the rows from `firstRow` up to `end`.
+  ///
+  /// - Parameter numbersPerElement: 2 to widen words.
   init(
-    _ matrix: StridedMatrix, firstRow: Int, end: Int, _ pass: Range<Int>, _ start: UnsafeMutablePointer<Float>
+    _ matrix: StridedMatrix, firstRow: Int, end: Int, _ pass: Range<Int>, numbersPerElement: Int,
+    _ start: UnsafeMutablePointer<Float>
   ) {
     (self.matrix, self.firstRow, self.pass, self.start) = (matrix, firstRow, pass, start)
     let source = matrix.place(firstRow, pass.lowerBound)
     let count = min(Self.rows, end - firstRow)
+    let isWide = numbersPerElement == 2
     if isByRows {
+      let pitch = isWide ? Self.widePitch : Self.pitch
       for row in 0..<count {
+        let row = (source: source + row * matrix.rowStride, target: start + row * pitch)
         // As bytes: words of short numbers in a mapped file may lie at any address.
-        UnsafeMutableRawPointer(start + row * Self.pitch).copyMemory(
-          from: UnsafeRawPointer(source + row * matrix.rowStride), byteCount: 4 * pass.count)
+        UnsafeMutableRawPointer(isWide ? row.target + pass.count : row.target).copyMemory(
+          from: UnsafeRawPointer(row.source), byteCount: 4 * pass.count)
+        if isWide { widenNeighbors(row.target, words: pass.count) }
       }
-      for row in count..<Self.rows { (start + row * Self.pitch).update(repeating: 0, count: pass.count) }
+      for row in count..<Self.rows { (start + row * pitch).update(repeating: 0, count: pass.count * numbersPerElement) }
     } else {
-      if count < Self.rows { start.update(repeating: 0, count: pass.count * Self.rows) }
+      let words = isWide ? start + pass.count * Self.rows : start
+      if count < Self.rows { words.update(repeating: 0, count: pass.count * Self.rows) }
       for i in 0..<pass.count {
-        (start + i * Self.rows).update(from: source + i * matrix.columnStride, count: count)
+        (words + i * Self.rows).update(from: source + i * matrix.columnStride, count: count)
       }
+      if isWide { widenRows(start, rows: pass.count, Self.rows) }
     }
   }
 
@@ -66,9 +78,9 @@ struct ProductTile {
     case (.pairs, true): sums(width, Pairs.self, ByRows.self, start, panel, pass.count, c, stride, isFirst, ahead)
     case (.pairs, false): sums(width, Pairs.self, ByColumns.self, start, panel, pass.count, c, stride, isFirst, ahead)
     case (.plainPairs, true):
-      sums(width, PlainPairs.self, ByRows.self, start, panel, pass.count, c, stride, isFirst, ahead)
+      sums(width, PlainPairs.self, ByWideRows.self, start, panel, 2 * pass.count, c, stride, isFirst, ahead)
     case (.plainPairs, false):
-      sums(width, PlainPairs.self, ByColumns.self, start, panel, pass.count, c, stride, isFirst, ahead)
+      sums(width, PlainPairs.self, ByColumns.self, start, panel, 2 * pass.count, c, stride, isFirst, ahead)
     // The gradients of short weights are not computed: bytes are always by rows.
     case (.bytes, _): sums(width, Bytes.self, ByRows.self, start, panel, pass.count, c, stride, isFirst, ahead)
     case (.plainBytes, _):
@@ -114,6 +126,11 @@ private protocol TileOrder {
 
 private enum ByRows: TileOrder {
   static var pitch: Int { ProductTile.pitch }
+  static var step: Int { 1 }
+}
+
+private enum ByWideRows: TileOrder {
+  static var pitch: Int { ProductTile.widePitch }
   static var step: Int { 1 }
 }
 

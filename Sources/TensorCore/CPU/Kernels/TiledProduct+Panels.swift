@@ -1,6 +1,6 @@
 // How `TiledProduct` copies its second factor: panels of 32 columns, the last of 8, 16 or 24 where that is enough, in
 // passes of 256 elements of depth; a panel's part of a pass is contiguous, row after row. Columns that do not exist are
-// zeros.
+// zeros. Words of two bf16 may be widened while they are copied: each row becomes two rows of numbers.
 
 /// The layout of a matrix's panels.
 struct PanelLayout {
@@ -14,13 +14,15 @@ struct PanelLayout {
 
   let depth: Int
   let columns: Int
+  /// Rows of a panel for each element of depth: two where words are widened.
+  let rowsPerElement: Int
 
   /// The number of panels.
   var panels: Int { (columns + Self.width - 1) / Self.width }
   /// Columns of all panels.
   private var paddedColumns: Int { (columns + 7) & ~7 }
   /// Elements of all panels.
-  var count: Int { paddedColumns * depth }
+  var count: Int { paddedColumns * depth * rowsPerElement }
 
   /// Ranges of depth, in order.
   var passes: [Range<Int>] {
@@ -32,7 +34,7 @@ struct PanelLayout {
 
   /// Where a panel's part of a pass starts.
   func offset(_ pass: Range<Int>, _ panel: Int) -> Int {
-    pass.lowerBound * paddedColumns + panel * Self.width * pass.count
+    rowsPerElement * (pass.lowerBound * paddedColumns + panel * Self.width * pass.count)
   }
 
   private var groups: Int { (panels + Self.panelsPerPart - 1) / Self.panelsPerPart }
@@ -51,8 +53,10 @@ struct PanelLayout {
         for panel in some {
           let (column, width) = (panel * Self.width, width(of: panel))
           let count = min(Self.width, columns - column)
-          let place = target + offset(pass, panel) + (row - first) * width
-          if count == 32 {
+          let place = target + offset(pass, panel) + (row - first) * width * rowsPerElement
+          if rowsPerElement == 2 {
+            widenRow(b.place(row, column), count, place, width)
+          } else if count == 32 {
             let source = b.place(row, column)
             put(sixteen(source, 0), place, 0)
             put(sixteen(source, 16), place, 16)
@@ -66,17 +70,83 @@ struct PanelLayout {
       for panel in some {
         let (column, width) = (panel * Self.width, width(of: panel))
         let count = min(Self.width, columns - column)
-        let place = target + offset(pass, panel)
+        let start = target + offset(pass, panel)
+        // Words to be widened lie behind the place of the first half of their numbers.
+        let place = start + (rowsPerElement - 1) * pass.count * width
         if count < width { place.update(repeating: 0, count: pass.count * width) }
         // Sixteen columns at once: where the rows of the source are a power of two apart, their lines lie in the same
         // cache sets, and each line is read completely before others evict it.
-        for start in stride(from: 0, to: pass.count, by: 16) {
+        for row in stride(from: 0, to: pass.count, by: 16) {
           transposeWords(
-            b.place(first + start, column), b.columnStride, rows: count, columns: min(16, pass.count - start),
-            place + start * width, width)
+            b.place(first + row, column), b.columnStride, rows: count, columns: min(16, pass.count - row),
+            place + row * width, width)
         }
+        if rowsPerElement == 2 { widenRows(start, rows: pass.count, width) }
       }
     }
+  }
+}
+
+/// The two numbers of each word, those of the upper halves first, as `ShortLanes.swift` adds them.
+@inline(__always)
+func widened<V: SIMD>(_ words: V) -> (upper: V, lower: V) where V.Scalar == UInt32 {
+  (words & V(repeating: 0xFFFF_0000), words &<< V(repeating: 16))
+}
+
+/// Widens words into two rows of `width` numbers, filled with zeros.
+@inline(__always)
+private func widenRow(
+  _ words: UnsafePointer<Float>, _ count: Int, _ target: UnsafeMutablePointer<Float>, _ width: Int
+) {
+  let (words, target) = (UnsafeRawPointer(words), UnsafeMutableRawPointer(target))
+  var i = 0
+  while i + 8 <= count {
+    let (upper, lower) = widened(words.loadUnaligned(fromByteOffset: 4 * i, as: SIMD8<UInt32>.self))
+    target.storeBytes(of: upper, toByteOffset: 4 * i, as: SIMD8<UInt32>.self)
+    target.storeBytes(of: lower, toByteOffset: 4 * (width + i), as: SIMD8<UInt32>.self)
+    i += 8
+  }
+  for i in i..<width {
+    let word = i < count ? words.loadUnaligned(fromByteOffset: 4 * i, as: UInt32.self) : 0
+    target.storeBytes(of: word & 0xFFFF_0000, toByteOffset: 4 * i, as: UInt32.self)
+    target.storeBytes(of: word << 16, toByteOffset: 4 * (width + i), as: UInt32.self)
+  }
+}
+
+/// Widens rows of words, the second half of a memory, into all of it; `width` is a multiple of four.
+///
+/// A row is read before the second of its own two is written to the same place, and those before it were read earlier.
+@inline(never)
+func widenRows(_ start: UnsafeMutablePointer<Float>, rows: Int, _ width: Int) {
+  let memory = UnsafeMutableRawPointer(start)
+  for row in 0..<rows {
+    let (source, target) = (memory + 4 * width * (rows + row), memory + 8 * width * row)
+    for i in stride(from: 0, to: 4 * width, by: 16) {
+      let (upper, lower) = widened(source.loadUnaligned(fromByteOffset: i, as: SIMD4<UInt32>.self))
+      target.storeBytes(of: upper, toByteOffset: i, as: SIMD4<UInt32>.self)
+      target.storeBytes(of: lower, toByteOffset: 4 * width + i, as: SIMD4<UInt32>.self)
+    }
+  }
+}
+
+/// Widens a row of words, the second half of a memory, into all of it: the two numbers of a word become neighbors.
+@inline(__always)
+func widenNeighbors(_ start: UnsafeMutablePointer<Float>, words: Int) {
+  let memory = UnsafeMutableRawPointer(start)
+  let source = memory + 4 * words
+  var i = 0
+  while i + 8 <= words {
+    let (upper, lower) = widened(source.loadUnaligned(fromByteOffset: 4 * i, as: SIMD8<UInt32>.self))
+    var numbers = SIMD16<UInt32>()
+    numbers.evenHalf = upper
+    numbers.oddHalf = lower
+    memory.storeBytes(of: numbers, toByteOffset: 8 * i, as: SIMD16<UInt32>.self)
+    i += 8
+  }
+  for i in i..<words {
+    let word = source.loadUnaligned(fromByteOffset: 4 * i, as: UInt32.self)
+    memory.storeBytes(of: word & 0xFFFF_0000, toByteOffset: 8 * i, as: UInt32.self)
+    memory.storeBytes(of: word << 16, toByteOffset: 8 * i + 4, as: UInt32.self)
   }
 }
 

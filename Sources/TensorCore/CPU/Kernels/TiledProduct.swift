@@ -113,7 +113,7 @@ package enum TiledProduct {
     _ a: StridedMatrix, _ b: StridedMatrix, rows: Int, depth: Int, columns: Int, shared: Bool = true,
     elements: ProductElements = .numbers, finish: (ProductBlock) -> Void
   ) {
-    let layout = PanelLayout(depth: depth, columns: columns)
+    let layout = PanelLayout(depth: depth, columns: columns, rowsPerElement: elements == .plainPairs ? 2 : 1)
     let strips = (layout.panels + panelsPerBlock - 1) / panelsPerBlock
     let blocksPerStrip = (rows + rowsPerBlock - 1) / rowsPerBlock
     withScratch(layout.count) { (panels: UnsafeMutablePointer<Float>) in
@@ -126,7 +126,7 @@ package enum TiledProduct {
           return
         }
         // Pieces start in order: what is missing is being copied by other threads.
-        while copied.load(ordering: .acquiring) < layout.parts {}
+        waitUntil { copied.load(ordering: .acquiring) >= layout.parts }
         let (strip, block) = ((piece - layout.parts) / blocksPerStrip, (piece - layout.parts) % blocksPerStrip)
         let some = layout.panels * strip / strips..<layout.panels * (strip + 1) / strips
         multiply(
@@ -154,7 +154,8 @@ package enum TiledProduct {
       if layout.depth == 0 { sums.update(repeating: 0, count: rowsPerBlock * pitch) }
       for pass in layout.passes {
         for row in stride(from: rows.lowerBound, to: rows.upperBound, by: ProductTile.rows) {
-          let tile = ProductTile(a, firstRow: row, end: rows.upperBound, pass, copy)
+          let tile = ProductTile(
+            a, firstRow: row, end: rows.upperBound, pass, numbersPerElement: layout.rowsPerElement, copy)
           let ahead = tile.next(in: rows, depth: layout.depth)
           for panel in some {
             let place = (row - rows.lowerBound) * pitch + (panel - some.lowerBound) * PanelLayout.width

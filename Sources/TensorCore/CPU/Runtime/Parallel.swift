@@ -5,7 +5,9 @@
 // results.
 
 import CMVAROpenBLAS
+import CMVARProcessor
 import Dispatch
+import Foundation
 import Synchronization
 
 /// The number of threads that operators use; set it before the first operator runs.
@@ -75,5 +77,16 @@ func parallel(_ count: Int, grain: Int, _ body: (Range<Int>) -> Void) {
   let grain = max(grain, 1)
   parallel((count + grain - 1) / grain) { piece in
     body(piece * grain..<min((piece + 1) * grain, count))
+  }
+}
+
+/// Waits for what another thread is about to do: a few microseconds of work, unless that thread has been suspended. Then
+/// this one sleeps, so that its processor is free for the other.
+@inline(__always)
+func waitUntil(_ isDone: () -> Bool) {
+  var polls = 0
+  while !isDone() {
+    polls += 1
+    if polls < 1000 { relax() } else { usleep(20) }
   }
 }
