@@ -37,6 +37,24 @@ static inline int hasSlowPairs(void) {
 
 typedef float Lanes16 __attribute__((ext_vector_type(16)));
 typedef float Lanes8 __attribute__((ext_vector_type(8)));
+typedef unsigned Words16 __attribute__((ext_vector_type(16)));
+
+// Selections by lane, for every processor: those of Swift's vectors are loops over lanes.
+
+/// The nearest bf16 of 16 numbers, to nearest even; denormal numbers become zero, NaN stays NaN.
+LANES Words16 rounded16(Lanes16 x) {
+  Words16 bits = (Words16)x, magnitude = bits & 0x7FFFFFFF, upper = bits >> 16;
+  Words16 nearest = (bits + 0x7FFF + (upper & 1)) >> 16;
+  nearest = magnitude < 0x00800000 ? upper & 0x8000 : nearest;
+  nearest = magnitude >= 0x7F800000 ? upper : nearest;
+  return magnitude > 0x7F800000 ? upper | 0x40 : nearest;
+}
+
+/// Words of two bf16 each, rounded likewise.
+LANES Words16 roundedPairs16(Lanes16 lower, Lanes16 upper) { return rounded16(lower) | rounded16(upper) << 16; }
+
+/// The larger of two numbers in each lane.
+LANES Words16 largest16(Words16 a, Words16 b) { return a > b ? a : b; }
 
 #if HAS_SHORT_PRODUCTS
 

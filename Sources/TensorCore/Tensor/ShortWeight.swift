@@ -184,18 +184,6 @@ func bfloat16(_ x: Float) -> UInt16 {
   return UInt16(truncatingIfNeeded: short)
 }
 
-/// The nearest bf16 of sixteen numbers, as `bfloat16(_:)` has them.
-@inline(__always)
-func sixteenBFloat16(_ x: SIMD16<Float>) -> SIMD16<UInt16> {
-  let bits = unsafeBitCast(x, to: SIMD16<UInt32>.self)
-  let (magnitude, upper) = (bits & 0x7FFF_FFFF, bits &>> 16)
-  var short = (bits &+ 0x7FFF &+ (upper & 1)) &>> 16
-  short.replace(with: upper & 0x8000, where: magnitude .< 0x0080_0000)
-  short.replace(with: upper, where: magnitude .>= 0x7F80_0000)
-  short.replace(with: upper | 0x40, where: magnitude .> 0x7F80_0000)
-  return SIMD16<UInt16>(truncatingIfNeeded: short)
-}
-
 /// For numbers whose largest magnitude has these bits: the factor that makes it 127, and the scale that undoes it. Both
 /// are 0 where all numbers are practically zero; where one is not finite, the factor is 0 and the scale is NaN, so that
 /// every sum of theirs is NaN too.

@@ -99,9 +99,8 @@ package enum RoundedProduct {
             }
           }
           while i + 16 <= columns {
-            let lower = SIMD16<UInt32>(truncatingIfNeeded: sixteenBFloat16(sixteen(first, i)))
-            let upper = second.map { SIMD16<UInt32>(truncatingIfNeeded: sixteenBFloat16(sixteen($0, i))) } ?? .zero
-            target.storeBytes(of: lower | upper &<< 16, toByteOffset: 4 * i, as: SIMD16<UInt32>.self)
+            let pairs = roundedPairs16(sixteen(first, i), second.map { sixteen($0, i) } ?? .zero)
+            target.storeBytes(of: pairs, toByteOffset: 4 * i, as: SIMD16<UInt32>.self)
             i += 16
           }
           for i in i..<columns {

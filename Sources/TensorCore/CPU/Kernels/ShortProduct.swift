@@ -71,9 +71,11 @@ package enum ShortProduct {
         i += 32
       }
     }
-    while i + 16 <= count {
-      target.storeBytes(of: sixteenBFloat16(sixteen(x, i)), toByteOffset: 2 * i, as: SIMD16<UInt16>.self)
-      i += 16
+    while i + 32 <= count {
+      let numbers = UnsafeRawPointer(x + i).loadUnaligned(as: SIMD32<Float>.self)
+      target.storeBytes(
+        of: roundedPairs16(numbers.evenHalf, numbers.oddHalf), toByteOffset: 2 * i, as: SIMD16<UInt32>.self)
+      i += 32
     }
     let bits = target.assumingMemoryBound(to: UInt16.self)
     for i in i..<count { bits[i] = bfloat16(x[i]) }
@@ -113,7 +115,7 @@ package enum ShortProduct {
     var i = 0
     while i + 16 <= count {
       let bits = unsafeBitCast(sixteen(x, i), to: SIMD16<UInt32>.self) & 0x7FFF_FFFF
-      largest.replace(with: bits, where: bits .> largest)
+      largest = largest16(bits, largest)
       i += 16
     }
     var result = largest.max()
