@@ -39,6 +39,10 @@ func values(_ name: String, _ shape: Shape, scale: Float = 1) throws -> Tensor<E
 @MainActor enum Models {
   static let tokenizer = try! VQVAE<Engine>(
     TokenizerConfiguration(), SeededSource(seed: 0, .tokenizer, on: device), on: device)
+  /// What the transformer needs of it; the peers map theirs and touch no more either.
+  static let quantizer = try! VQVAE<Engine>(
+    TokenizerConfiguration(), SeededSource(seed: 0, .tokenizer, on: device), parts: [], on: device
+  ).quantizer
   static let transformer = try! MarkovianTransformer<Engine>(
     TransformerConfiguration(depth: 16), SeededSource(seed: 0, .transformer, on: device), on: device)
 }
@@ -161,7 +165,7 @@ private func upsampledConvolution(_ width: Int, _ side: Int) throws -> () throws
 }
 
 @MainActor private func sampling(_ count: Int) throws -> () throws -> [Outcome] {
-  let sampler = try Sampler(Models.transformer, Models.tokenizer.quantizer)
+  let sampler = try Sampler(Models.transformer, Models.quantizer)
   let labels = (0..<count).map { $0 * 37 % 1000 }
   let streams = labels.indices.map { RandomStream(seed: 1, stream: UInt64($0)) }
   let options = try SamplingOptions(guidance: 2.7, topK: 900, topP: 0.96)
