@@ -37,7 +37,11 @@ import Testing
     let truth = try Values(convolution(inputs, on: Reference<Double>.self))
     let plain = try Values(convolution(inputs, on: Reference<Float>.self))
     let found = try Values(tiled(inputs, on: Float.self))
-    let bar = 4 * largestDifference(plain.numbers, truth.numbers) + 4 * Double(Float.ulpOfOne) * truth.largest
+    // The fewer the channels, the less do plain loops err, and the transforms err as ever: with a factor of 4, three
+    // channels took 1.03 of this tolerance where OpenBLAS has no fused multiply-add (its kernels for Prescott). The engine
+    // itself sends no fewer than 32 here.
+    let factor = which.x[1] < 32 ? 8.0 : 4
+    let bar = factor * largestDifference(plain.numbers, truth.numbers) + 4 * Double(Float.ulpOfOne) * truth.largest
     expectClose(found, truth, Tolerance(absolute: bar), "tiles")
   }
 
