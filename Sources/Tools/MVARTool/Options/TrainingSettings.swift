@@ -110,6 +110,8 @@ extension Train {
     let optimizer: OptimizerOptions.Settings
     let cached: Bool
     let `init`: String?
+    /// Nil for none, and in older checkpoints.
+    let classMap: String?
     let depth: Int
     let width: Int
     let heads: Int
@@ -128,24 +130,25 @@ extension Train {
     let engine: EngineOptions.Settings?
     let fingerprints: RunFingerprints
 
-    init(_ command: Train, _ fingerprints: RunFingerprints) {
+    init(_ command: Train, _ sizes: Train.Sizes, _ fingerprints: RunFingerprints) {
       data = DataOptions.Settings(command.data)
       optimizer = OptimizerOptions.Settings(command.optimizer)
       cached = command.cached
       self.`init` = command.`init`
-      depth = command.depth
-      width = command.width ?? 64 * command.depth
-      heads = command.heads ?? command.depth
-      attention = command.attention
-      window = command.window
-      refineStep = command.refineStep ?? 8
-      sharedAln = command.sharedAln
+      classMap = command.classMap
+      depth = sizes.depth
+      width = sizes.width
+      heads = sizes.heads
+      attention = sizes.attention
+      window = sizes.window
+      refineStep = sizes.refineStep ?? 8
+      sharedAln = sizes.sharesModulation
       alng = command.alng
       ratioK = command.ratioK
       segments = command.segments
       accumulate = command.accumulate
       labelDrop = command.labelDrop
-      dropPath = command.dropPath ?? Regularization.publishedDropPath(depth: command.depth)
+      dropPath = command.dropPath ?? Regularization.publishedDropPath(depth: sizes.depth)
       labelSmooth = command.labelSmooth
       engine = EngineOptions.Settings(command.engine)
       self.fingerprints = fingerprints
@@ -157,6 +160,7 @@ extension Train {
       cached = try texts.value("--cached")
       let beginning = try texts.text("--init")
       self.`init` = beginning.isEmpty ? nil : beginning
+      classMap = texts.textIfPresent("--class-map")
       depth = try texts.value("--depth")
       width = try texts.value("--width")
       heads = try texts.value("--heads")
@@ -179,7 +183,7 @@ extension Train {
   }
 
   /// What determines the results.
-  func settings(_ fingerprints: RunFingerprints) -> Settings { Settings(self, fingerprints) }
+  func settings(_ sizes: Sizes, _ fingerprints: RunFingerprints) -> Settings { Settings(self, sizes, fingerprints) }
 }
 
 extension TrainTokenizer {
@@ -187,6 +191,8 @@ extension TrainTokenizer {
   struct Settings: RunSettings {
     let data: DataOptions.Settings
     let optimizer: OptimizerOptions.Settings
+    /// Nil for none, and in older checkpoints.
+    let `init`: String?
     let ch: Int
     let multipliers: [Int]
     let blocks: Int
@@ -203,16 +209,17 @@ extension TrainTokenizer {
     let engine: EngineOptions.Settings?
     let fingerprints: RunFingerprints
 
-    init(_ command: TrainTokenizer, _ fingerprints: RunFingerprints) throws {
+    init(_ command: TrainTokenizer, _ sizes: TokenizerConfiguration, _ fingerprints: RunFingerprints) {
       data = DataOptions.Settings(command.data)
       optimizer = OptimizerOptions.Settings(command.optimizer)
-      ch = command.ch
-      multipliers = try Arguments.numbers(command.multipliers, option: "--multipliers")
-      blocks = command.blocks
-      vocabulary = command.vocabulary
-      codeWidth = command.codeWidth
-      patchNums = try Arguments.numbers(command.patchNums, option: "--patch-nums")
-      phi = command.phi
+      self.`init` = command.`init`
+      ch = sizes.channels
+      multipliers = sizes.multipliers
+      blocks = sizes.blocks
+      vocabulary = sizes.vocabulary
+      codeWidth = sizes.codeWidth
+      patchNums = sizes.scaleList.sides
+      phi = sizes.phiSharing.count
       l1 = command.l1
       l2 = command.l2
       vq = command.vq
@@ -225,6 +232,7 @@ extension TrainTokenizer {
     init(_ texts: inout SettingTexts) throws {
       data = try DataOptions.Settings(&texts)
       optimizer = try OptimizerOptions.Settings(&texts)
+      self.`init` = texts.textIfPresent("--init")
       ch = try texts.value("--ch")
       multipliers = try texts.integers("--multipliers")
       blocks = try texts.value("--blocks")
@@ -243,5 +251,7 @@ extension TrainTokenizer {
   }
 
   /// What determines the results.
-  func settings(_ fingerprints: RunFingerprints) throws -> Settings { try Settings(self, fingerprints) }
+  func settings(_ sizes: TokenizerConfiguration, _ fingerprints: RunFingerprints) -> Settings {
+    Settings(self, sizes, fingerprints)
+  }
 }

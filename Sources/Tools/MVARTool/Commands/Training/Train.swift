@@ -19,7 +19,8 @@ struct Train: EngineCommand {
         mvar train --data Fixtures/emoji --tokenizer Fixtures/emoji/tokenizer.safetensors --depth 5 --width 192 \
       --heads 6 --shared-aln --steps 2000 --batch 64 -o run-transformer
 
-      From a VAR checkpoint, whose parameters are the same: add --init var_d16.pth.
+      From the weights of another model: add --init var_d16.pth. Its sizes are taken from the file; with other classes or \
+      another list of scales than the file's, rows of the class embedding begin afresh, and positions are resized.
       """)
 
   @OptionGroup(title: "Data") var data: DataOptions
@@ -32,31 +33,43 @@ struct Train: EngineCommand {
     help: "The tokenizer; with --cached, the one that made the tokens, for its sizes and for sample images.")
   var tokenizer: String
 
-  @Option(parsing: .unconditional, help: "Start with the weights of this checkpoint, of MVAR or VAR.")
+  @Option(
+    parsing: .unconditional,
+    help: "Start with the weights of this checkpoint, of MVAR or VAR, which also decides the sizes.")
   var `init`: String?
 
-  @Option(parsing: .unconditional, help: "The number of blocks.")
-  var depth = 16
+  @Option(
+    parsing: .unconditional,
+    help: "Which rows of the class embedding of --init are kept: old=new, by number or name, separated by commas.")
+  var classMap: String?
 
-  @Option(parsing: .unconditional, help: "Width (default: 64 times the depth).")
+  @Option(parsing: .unconditional, help: "The number of blocks (default: 16, or that of --init).")
+  var depth: Int?
+
+  @Option(parsing: .unconditional, help: "Width (default: 64 times the depth, or that of --init).")
   var width: Int?
 
-  @Option(parsing: .unconditional, help: "Attention heads (default: the depth).")
+  @Option(parsing: .unconditional, help: "Attention heads (default: the depth, or those of --init).")
   var heads: Int?
 
   @Option(
     parsing: .unconditional,
-    help: "What a token attends to: mvar, scale-markov (all of its scale) or var (also all earlier scales).")
-  var attention = AttentionPattern.mvar
+    help: """
+      What a token attends to: mvar, scale-markov (all of its scale) or var (also all earlier scales) (default: mvar, or \
+      that of --init if it is not var).
+      """)
+  var attention: AttentionPattern?
 
-  @Option(parsing: .unconditional, help: "The side of the attention window at the fine scales.")
-  var window = 7
+  @Option(
+    parsing: .unconditional,
+    help: "The side of the attention window at the fine scales (default: 7, or that of --init).")
+  var window: Int?
 
   @Option(parsing: .unconditional, help: "The first scale, counted from 0, with windowed attention (default: 8).")
   var refineStep: Int?
 
-  @Flag(inversion: .prefixedNo, help: "All blocks share one AdaLN projection.")
-  var sharedAln = false
+  @Flag(inversion: .prefixedNo, help: "All blocks share one AdaLN projection (default: no, or as in --init).")
+  var sharedAln: Bool?
 
   @Option(
     parsing: .unconditional,
@@ -104,6 +117,9 @@ struct Train: EngineCommand {
     guard try `init` != nil || weights.choice() == WeightsChoice() else {
       throw ValidationError("--weights and --prefix choose from the file of --init, which is not given")
     }
+    guard `init` != nil || classMap == nil else {
+      throw ValidationError("--class-map chooses from the classes of --init, which is not given")
+    }
     _ = try hints()
     for (name, value) in [
       ("--label-drop", labelDrop), ("--drop-path", dropPath ?? 0), ("--label-smooth", labelSmooth),
@@ -112,7 +128,7 @@ struct Train: EngineCommand {
       throw ValidationError("\(name) is \(value); use a number from 0 to below 1")
     }
     for (name, value) in [
-      ("--depth", depth), ("--width", width ?? 1), ("--heads", heads ?? 1), ("--window", window),
+      ("--depth", depth ?? 1), ("--width", width ?? 1), ("--heads", heads ?? 1), ("--window", window ?? 1),
       ("--ratio-k", ratioK), ("--accumulate", accumulate),
     ] {
       try Arguments.check(name, value, in: 1...65536)
@@ -133,7 +149,11 @@ struct Train: EngineCommand {
 
   func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
     try runOptions.check(result: Self.result, data: data.data, keeping: [tokenizer] + [`init`].compactMap { $0 })
-    try runOptions.checkOptions(settings(RunFingerprints(data: "")), .transformer, on: engine)
+    let beginning = try `init`.map {
+      try TransformerBeginning($0, weights.choice(), sides: patchNums.map(ScaleListOptions.sides))
+    }
+    let sizes = try sizes(beginning)
+    try runOptions.checkOptions(settings(sizes, RunFingerprints(data: "")), .transformer, on: engine)
     let tokenizer: VQVAE<B> = try naming(self.tokenizer) {
       try modelSource(self.tokenizer, option: "--tokenizer", tokenizerWeights.choice()).tokenizer(hints(), on: device)
     }
@@ -141,14 +161,16 @@ struct Train: EngineCommand {
     let fingerprints = RunFingerprints(
       data: set.fingerprint, tokenizer: try Fingerprint.codes(of: tokenizer), pixels: set.pixelFingerprint,
       encoder: cached ? nil : try Fingerprint.encoder(of: tokenizer))
-    let configuration = try transformerConfiguration(tokenizer.configuration, classes: set.classNames.count)
+    let configuration = try transformerConfiguration(
+      sizes, tokenizer.configuration, classes: set.classNames.count, old: beginning?.configuration)
     try TrainingChecks.memory(configuration, batch: optimizer.batch, on: device)
-    let model: MarkovianTransformer<B> = try firstModel(configuration, on: device)
-    var options = try trainingOptions()
+    let model: MarkovianTransformer<B> = try firstModel(
+      configuration, beginning, classNames: set.classNames, on: device)
+    var options = try trainingOptions(depth: configuration.depth)
     options.batch = optimizer.batch
     var session = TransformerSession(
       model, options, source: try source(set, tokenizer, configuration, on: device), tokenizer: tokenizer,
-      seed: optimizer.seed, settings: settings(fingerprints),
+      seed: optimizer.seed, settings: settings(sizes, fingerprints),
       metadata: try ModelMetadata.of(configuration, classNames: set.classNames), on: device)
     let isResuming = runOptions.isResuming
     let folder = try runOptions.open(resuming: isResuming)
@@ -223,13 +245,20 @@ struct Train: EngineCommand {
   }
 
   private func transformerConfiguration(
-    _ tokenizer: TokenizerConfiguration, classes: Int
+    _ sizes: Sizes, _ tokenizer: TokenizerConfiguration, classes: Int, old: TransformerConfiguration?
   ) throws -> TransformerConfiguration {
-    let configuration = TransformerConfiguration(
-      depth: depth, scaleList: tokenizer.scaleList, vocabulary: tokenizer.vocabulary,
-      codeWidth: tokenizer.codeWidth, classes: classes, width: width, heads: heads,
-      sharesModulation: sharedAln, attention: attention, window: window,
-      refineStep: refineStep)
+    // The refine step of another list of scales would be another scale.
+    let oldStep = old.flatMap { $0.scaleList == tokenizer.scaleList ? $0.refineStep : nil }
+    var configuration = TransformerConfiguration(
+      depth: sizes.depth, scaleList: tokenizer.scaleList, vocabulary: tokenizer.vocabulary,
+      codeWidth: tokenizer.codeWidth, classes: classes, width: sizes.width, heads: sizes.heads,
+      sharesModulation: sizes.sharesModulation, normalizesAttention: sizes.normalizesAttention,
+      attention: sizes.attention, window: sizes.window, refineStep: sizes.refineStep ?? oldStep)
+    if let old, old.scaleList != tokenizer.scaleList, window == nil {
+      // As large as the maps allow.
+      let finest = tokenizer.scaleList.sides[min(configuration.refineStep, tokenizer.scaleList.count - 1)]
+      configuration.window = min(configuration.window, finest)
+    }
     do {
       try configuration.validate()
     } catch let error as ConfigurationError {
@@ -238,28 +267,31 @@ struct Train: EngineCommand {
     return configuration
   }
 
-  /// A model with initial weights, or with the weights of a checkpoint that has the same sizes.
-  private func firstModel<B: Backend>(_ configuration: TransformerConfiguration, on device: B.Device) throws
-    -> MarkovianTransformer<B>
-  {
-    guard let path = `init` else {
-      return try MarkovianTransformer(
-        configuration,
-        InitialSource(gainFactor: alng, seed: optimizer.seed, on: device),
-        on: device)
+  /// A model with initial weights, or with those of a checkpoint.
+  private func firstModel<B: Backend>(
+    _ configuration: TransformerConfiguration, _ beginning: TransformerBeginning?, classNames: [String],
+    on device: B.Device
+  ) throws -> MarkovianTransformer<B> {
+    let initial = InitialSource<B>(gainFactor: alng, seed: optimizer.seed, on: device)
+    guard let beginning else { return try MarkovianTransformer(configuration, initial, on: device) }
+    let tuning: FineTuning
+    do {
+      tuning = try FineTuning(
+        from: beginning.configuration, to: configuration, classes: mappedClasses(beginning, names: classNames))
+    } catch let error as ConfigurationError {
+      throw Failure("\(beginning.weights.path): \(error)")
     }
-    let weights = try CheckpointWeights(path: path, .transformer, weights.choice())
+    let weights = CheckpointSource<B>(beginning.weights, .transformer, on: device)
     let model = try MarkovianTransformer<B>(
-      configuration, CheckpointSource<B>(weights, .transformer, on: device), on: device)
-    // The first blocks of a deeper model alone would not be a useful start.
-    let known = Set(model.parameters.map { CheckpointNames.key(of: $0.name, in: .transformer) })
-    if let other = weights.tensors.map(\.name).first(where: { !known.contains($0) && !CheckpointNames.isDerived($0) }) {
-      throw Failure("\(path): \(other) is no parameter of a model of these sizes")
-    }
+      configuration, FineTuningSource(tuning, weights, initial: initial, on: device), on: device)
+    try beginning.refuseOthers(than: model.parameters.map(\.name))
+    for change in tuning.changes { Console.note("\(beginning.weights.path): \(change)") }
+    let kept = model.parameters.count - tuning.changes.count
+    Console.note("\(beginning.weights.path): \(kept) of \(model.parameters.count) parameters are taken as they are")
     return model
   }
 
-  private func trainingOptions() throws -> TransformerTrainingOptions {
+  private func trainingOptions(depth: Int) throws -> TransformerTrainingOptions {
     let schedules = optimizer.schedules(accumulation: accumulate)
     var options = try TransformerTrainingOptions(schedule: schedules.rate, decay: schedules.decay)
     options.accumulation = accumulate

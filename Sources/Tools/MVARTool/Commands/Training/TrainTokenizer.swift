@@ -28,28 +28,39 @@ struct TrainTokenizer: EngineCommand {
   @OptionGroup(title: "Optimizer") var optimizer: OptimizerOptions
   @OptionGroup(title: "Run") var runOptions: RunOptions
 
-  @Option(parsing: .unconditional, help: "Width of the finest level; a multiple of 32.")
-  var ch = 160
+  @Option(
+    parsing: .unconditional,
+    help: "Start with the weights of this checkpoint, which also decides the sizes; an option may only repeat them.")
+  var `init`: String?
 
-  @Option(parsing: .unconditional, help: "Width of each level as a multiple of --ch, finest first.")
-  var multipliers = "1,1,2,2,4"
-
-  @Option(parsing: .unconditional, help: "Residual blocks per level of the encoder; the decoder has one more.")
-  var blocks = 2
-
-  @Option(parsing: .unconditional, help: "The number of codes.")
-  var vocabulary = 4096
-
-  @Option(parsing: .unconditional, help: "The number of elements of a code.")
-  var codeWidth = 32
+  @Option(parsing: .unconditional, help: "Width of the finest level; a multiple of 32 (default: 160).")
+  var ch: Int?
 
   @Option(
     parsing: .unconditional,
-    help: "Sides of the token maps, coarse to fine; the image side is the last one times 2^(levels − 1).")
-  var patchNums = "1,2,3,4,5,6,8,10,13,16"
+    help: "Width of each level as a multiple of --ch, finest first (default: 1,1,2,2,4).")
+  var multipliers: String?
 
-  @Option(parsing: .unconditional, help: "How many Φ convolutions the scales share; 0 for one each.")
-  var phi = 4
+  @Option(
+    parsing: .unconditional, help: "Residual blocks per level of the encoder; the decoder has one more (default: 2).")
+  var blocks: Int?
+
+  @Option(parsing: .unconditional, help: "The number of codes (default: 4096).")
+  var vocabulary: Int?
+
+  @Option(parsing: .unconditional, help: "The number of elements of a code (default: 32).")
+  var codeWidth: Int?
+
+  @Option(
+    parsing: .unconditional,
+    help: """
+      Sides of the token maps, coarse to fine; the image side is the last one times 2^(levels − 1) (default: \
+      1,2,3,4,5,6,8,10,13,16, or those of --init).
+      """)
+  var patchNums: String?
+
+  @Option(parsing: .unconditional, help: "How many Φ convolutions the scales share; 0 for one each (default: 4).")
+  var phi: Int?
 
   @Option(parsing: .unconditional, help: "Weight of the mean absolute error.")
   var l1 = 1.0
@@ -66,12 +77,16 @@ struct TrainTokenizer: EngineCommand {
   @Option(parsing: .unconditional, help: "Steps between two revivals of unused codes; 0 for none.")
   var reviveEvery = 0
 
+  @OptionGroup(title: "Sets of weights in --init") var weights: WeightsOptions
   @OptionGroup(title: "Engine") var engine: EngineOptions
 
   private static var result: String { "tokenizer.safetensors" }
 
   func validate() throws {
-    _ = try tokenizerConfiguration()
+    guard try `init` != nil || weights.choice() == WeightsChoice() else {
+      throw ValidationError("--weights and --prefix choose from the file of --init, which is not given")
+    }
+    if `init` == nil { _ = try tokenizerConfiguration(nil) }
     for (name, value) in [("--l1", l1), ("--l2", l2), ("--vq", vq)] where !(value >= 0 && value.isFinite) {
       throw ValidationError("\(name) is \(value); use 0 or a positive number")
     }
@@ -81,13 +96,32 @@ struct TrainTokenizer: EngineCommand {
     guard reviveEvery >= 0 else { throw ValidationError("--revive-every is \(reviveEvery); use 0 for never") }
   }
 
-  /// The tokenizer's sizes.
-  func tokenizerConfiguration() throws -> TokenizerConfiguration {
+  /// The tokenizer's sizes: those of the weights that training begins with, or those of the options.
+  func tokenizerConfiguration(_ beginning: CheckpointWeights?) throws -> TokenizerConfiguration {
+    let sides = try patchNums.map { try Arguments.numbers($0, option: "--patch-nums") }
+    let multipliers = try multipliers.map { try Arguments.numbers($0, option: "--multipliers") }
+    if let beginning {
+      let old = try TokenizerConfiguration(beginning, ModelHints(sides: sides))
+      for (option, given, stored) in [
+        ("--ch", ch, old.channels), ("--blocks", blocks, old.blocks), ("--vocabulary", vocabulary, old.vocabulary),
+        ("--code-width", codeWidth, old.codeWidth), ("--phi", phi, old.phiSharing.count),
+      ] {
+        if let given, given != stored {
+          throw Failure("\(option) is \(given), and the tokenizer in \(beginning.path) has \(stored)")
+        }
+      }
+      if let multipliers, multipliers != old.multipliers {
+        throw Failure(
+          "--multipliers is \(multipliers), and the tokenizer in \(beginning.path) has \(old.multipliers)")
+      }
+      return old
+    }
+    let (vocabulary, codeWidth, ch) = (vocabulary ?? 4096, codeWidth ?? 32, ch ?? 160)
+    let (blocks, phi) = (blocks ?? 2, phi ?? 4)
     do {
       let configuration = TokenizerConfiguration(
-        vocabulary: vocabulary, codeWidth: codeWidth, channels: ch,
-        multipliers: try Arguments.numbers(multipliers, option: "--multipliers"), blocks: blocks,
-        scaleList: try ScaleList(try Arguments.numbers(patchNums, option: "--patch-nums")),
+        vocabulary: vocabulary, codeWidth: codeWidth, channels: ch, multipliers: multipliers ?? [1, 1, 2, 2, 4],
+        blocks: blocks, scaleList: try sides.map { try ScaleList($0) } ?? .pixels256,
         phiSharing: phi == 0 ? .none : phi == 1 ? .full : .partial(phi))
       guard (1...1 << 20).contains(vocabulary), (1...4096).contains(codeWidth), (1...4096).contains(ch),
         (1...64).contains(blocks), (0...64).contains(phi)
@@ -100,9 +134,10 @@ struct TrainTokenizer: EngineCommand {
   }
 
   func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
-    let configuration = try tokenizerConfiguration()
-    try runOptions.check(result: Self.result, data: data.data, keeping: [])
-    try runOptions.checkOptions(settings(RunFingerprints(data: "")), .tokenizer, on: engine)
+    try runOptions.check(result: Self.result, data: data.data, keeping: [`init`].compactMap { $0 })
+    let beginning = try `init`.map { try CheckpointWeights(path: $0, .tokenizer, weights.choice()) }
+    let configuration = try tokenizerConfiguration(beginning)
+    try runOptions.checkOptions(settings(configuration, RunFingerprints(data: "")), .tokenizer, on: engine)
     try TrainingChecks.memory(configuration, batch: optimizer.batch, on: device)
     let images = try data.images(side: configuration.imageSide)
     let seed = optimizer.seed
@@ -113,8 +148,7 @@ struct TrainTokenizer: EngineCommand {
       augmentation: Augmentation(
         flips: data.flip, shift: data.shift,
         unflippable: try data.unflippable(images.classNames)), seed: seed)
-    let model = try VQVAE<B>(
-      configuration, InitialSource(seed: seed, on: device), on: device)
+    let model = try firstModel(configuration, beginning, InitialSource<B>(seed: seed, on: device), on: device)
     let schedules = optimizer.schedules()
     var options = TokenizerTrainingOptions(schedule: schedules.rate, decay: schedules.decay)
     options.batch = optimizer.batch
@@ -125,7 +159,8 @@ struct TrainTokenizer: EngineCommand {
     let fingerprints = RunFingerprints(
       data: DataOptions.fingerprint(images.training.map { ($0.label, $0.name) }), pixels: images.pixelFingerprint)
     var session = TokenizerSession(
-      model, options, loader: loader, validation: images.validation, seed: seed, settings: try settings(fingerprints),
+      model, options, loader: loader, validation: images.validation, seed: seed,
+      settings: settings(configuration, fingerprints),
       on: device)
     let isResuming = runOptions.isResuming
     let folder = try runOptions.open(resuming: isResuming)
@@ -141,5 +176,19 @@ struct TrainTokenizer: EngineCommand {
       extras: [("quantize.ema_vocab_hit_SV", try usage.storedAverages())], metadata: ModelMetadata.of(configuration),
       to: path)
     try Console.print(path)
+  }
+
+  /// A tokenizer with initial weights, or with those of a checkpoint, all of them.
+  private func firstModel<B: Backend>(
+    _ configuration: TokenizerConfiguration, _ beginning: CheckpointWeights?, _ initial: InitialSource<B>,
+    on device: B.Device
+  ) throws -> VQVAE<B> {
+    guard let beginning else { return try VQVAE(configuration, initial, on: device) }
+    let model = try VQVAE<B>(configuration, CheckpointSource(beginning, .tokenizer, on: device), on: device)
+    let known = Set(model.parameters.map { CheckpointNames.key(of: $0.name, in: .tokenizer) })
+    let other = beginning.tensors.map(\.name).first { !known.contains($0) && !CheckpointNames.isDerived($0) }
+    if let other { throw Failure("\(beginning.path): \(other) is no parameter of a tokenizer of these sizes") }
+    Console.note("\(beginning.path): all \(model.parameters.count) parameters are taken as they are")
+    return model
   }
 }
