@@ -79,9 +79,12 @@ private func rowsInUse<B: HostBackend>(_ gradient: Tensor<B>?, width: Int) throw
     let loss = try TrainingStep().loss(model, scales: 0..<1, tape: tape)
     let gradients = tape.gradients(of: loss, seed: Tensor(repeating: 1, shape: [1], on: HostDevice()))
     let unused: Set<String> = ["wordEmbedding.weight", "wordEmbedding.bias"]
-    #expect(gradientProblems(try named(model.parameters, gradients), unused: unused) == [])
-    // Softmax over one key is 1 whatever the query: the gradient of whatever produces queries is zero, up to rounding.
-    for parameter in model.parameters where parameter.name.contains(/logitScale|queryBias/) {
+    // Softmax over one key is 1 whatever the query: the gradient of whatever produces queries alone is zero, up to rounding,
+    // and with some kernels of OpenBLAS exactly.
+    func producesQueries(_ parameter: Parameter<CPU<Double>>) -> Bool { parameter.name.contains(/logitScale|queryBias/) }
+    let others = model.parameters.filter { !producesQueries($0) }
+    #expect(gradientProblems(try named(others, gradients), unused: unused) == [])
+    for parameter in model.parameters where producesQueries(parameter) {
       let largest = try Values(try #require(gradients[parameter])).largest
       #expect(largest < 1e-15, "\(parameter.name)")
     }
