@@ -81,7 +81,9 @@ private func rowsInUse<B: HostBackend>(_ gradient: Tensor<B>?, width: Int) throw
     let unused: Set<String> = ["wordEmbedding.weight", "wordEmbedding.bias"]
     // Softmax over one key is 1 whatever the query: the gradient of whatever produces queries alone is zero, up to rounding,
     // and with some kernels of OpenBLAS exactly.
-    func producesQueries(_ parameter: Parameter<CPU<Double>>) -> Bool { parameter.name.contains(/logitScale|queryBias/) }
+    func producesQueries(_ parameter: Parameter<CPU<Double>>) -> Bool {
+      parameter.name.contains(/logitScale|queryBias/)
+    }
     let others = model.parameters.filter { !producesQueries($0) }
     #expect(gradientProblems(try named(others, gradients), unused: unused) == [])
     for parameter in model.parameters where producesQueries(parameter) {
