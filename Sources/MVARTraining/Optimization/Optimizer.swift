@@ -46,6 +46,7 @@ public final class Optimizer<B: Backend> {
   public var moments: [Moments?]
 
   private var gradients: [Tensor<B>?]
+  private let places: [ObjectIdentifier: Int]
 
   /// An optimizer with no moments yet.
   ///
@@ -59,18 +60,27 @@ public final class Optimizer<B: Backend> {
     self.decays = parameters.map(decays)
     moments = [Moments?](repeating: nil, count: parameters.count)
     gradients = [Tensor<B>?](repeating: nil, count: parameters.count)
+    places = Dictionary(
+      parameters.enumerated().map { (ObjectIdentifier($1), $0) }, uniquingKeysWith: { first, _ in first })
   }
 
   /// Adds the gradients of a micro-batch to those of the next step.
   public func add(_ found: Gradients<B>) {
-    for (index, parameter) in parameters.enumerated() {
-      guard let gradient = found[parameter] else { continue }
-      if let sum = gradients[index] {
-        gradients[index] = nil
-        gradients[index] = B.combine(sum, times: 1, gradient, times: 1)
-      } else {
-        gradients[index] = gradient
-      }
+    for parameter in parameters {
+      if let gradient = found[parameter] { add(gradient, of: parameter) }
+    }
+  }
+
+  /// Adds the gradient of one parameter to that of the next step.
+  ///
+  /// - Parameter key: the parameter; anything else is ignored.
+  public func add(_ gradient: Tensor<B>, of key: AnyObject) {
+    guard let index = places[ObjectIdentifier(key)] else { return }
+    if let sum = gradients[index] {
+      gradients[index] = nil
+      gradients[index] = B.combine(sum, times: 1, gradient, times: 1)
+    } else {
+      gradients[index] = gradient
     }
   }
 
