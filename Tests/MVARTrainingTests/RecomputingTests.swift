@@ -15,7 +15,8 @@ import Testing
   ) throws -> [Double] where B.Device == HostDevice {
     let tiny = TinyTraining.transformerConfiguration
     let configuration = TransformerConfiguration(
-      depth: 3, scaleList: tiny.scaleList, vocabulary: tiny.vocabulary, codeWidth: tiny.codeWidth, classes: 3, width: 32,
+      depth: 3, scaleList: tiny.scaleList, vocabulary: tiny.vocabulary, codeWidth: tiny.codeWidth, classes: 3,
+      width: 32,
       heads: 2, sharesModulation: sharesModulation, attention: attention, window: 3, refineStep: 2)
     let model = try MarkovianTransformer<B>(
       configuration, SeededSource(seed: 3, .transformer, on: HostDevice()), on: HostDevice())

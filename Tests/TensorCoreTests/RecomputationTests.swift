@@ -20,7 +20,8 @@ private final class Key {}
 
   /// Bits of the loss and of the gradients of three leaves that segments share with one another and with what is outside:
   /// x is used before, in and after all segments, w in two segments and outside, v twice in one segment.
-  private func bits(_ segment: @escaping (Tape<Engine>, @escaping () -> [Variable<Engine>]) -> [Variable<Engine>]) throws
+  private func bits(_ segment: @escaping (Tape<Engine>, @escaping () -> [Variable<Engine>]) -> [Variable<Engine>])
+    throws
     -> [[UInt32]]
   {
     let tape = Tape<Engine>()
@@ -98,11 +99,12 @@ private final class Key {}
         let input = x
         let place = Alive()
         alive.append(place)
-        x = segment(tape) {
-          let inside = input.silu()
-          place.inside = inside.value.storage
-          return [inside.silu()]
-        }[0]
+        x =
+          segment(tape) {
+            let inside = input.silu()
+            place.inside = inside.value.storage
+            return [inside.silu()]
+          }[0]
       }
       defer { withExtendedLifetime((tape, x)) {} }
       return alive.count { $0.inside != nil }

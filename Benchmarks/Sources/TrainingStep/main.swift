@@ -2,7 +2,7 @@
 //
 //     TrainingStep BATCH STEPS [OPTION ...]   prints `segment FIRST LAST: SECONDS s` per step and the process's peak memory
 //
-// Options, as those of `mvar train`: --precision bf16, --recompute. The peer is `Fixtures/reference/timing.py train`;
+// Options, as those of `mvar train`: --precision bf16, --recompute, --gradients bf16, --moments int8. The peer is `Fixtures/reference/timing.py train`;
 // `Benchmarks/training-step` runs both in turn.
 
 import Foundation
@@ -16,6 +16,7 @@ struct Setting {
   var steps = 0
   var isMixed = false
   var recomputes = false
+  var storage = OptimizerStorage()
 
   /// The settings of a command line; nil if it has no such form.
   init?(_ arguments: [String]) {
@@ -29,6 +30,12 @@ struct Setting {
       case "--precision":
         guard let value = rest.popFirst(), ["float32", "bf16"].contains(value) else { return nil }
         isMixed = value == "bf16"
+      case "--gradients":
+        guard let format = rest.popFirst().flatMap(GradientFormat.init) else { return nil }
+        storage.gradients = format
+      case "--moments":
+        guard let format = rest.popFirst().flatMap(MomentFormat.init) else { return nil }
+        storage.moments = format
       default: return nil
       }
     }
@@ -40,7 +47,8 @@ struct Setting {
     let configuration = TransformerConfiguration(depth: 16)
     let model = try MarkovianTransformer<Engine>(
       configuration, SeededSource(seed: 0, .transformer, on: device), on: device)
-    let trainer = TransformerTrainer(model, regularization: Regularization(labelDrop: 0), recomputes: recomputes)
+    let trainer = TransformerTrainer(
+      model, regularization: Regularization(labelDrop: 0), storage: storage, recomputes: recomputes)
     let length = configuration.scaleList.length
     let stream = RandomStream(seed: 1, stream: 0)
     let tokens = (0..<batch * length).map { Int32(stream.uniform($0, purpose: .token) * 4096) }
@@ -69,7 +77,7 @@ struct Setting {
 }
 
 guard let setting = Setting(Array(CommandLine.arguments.dropFirst())) else {
-  print("usage: TrainingStep BATCH STEPS [--precision bf16] [--recompute]")
+  print("usage: TrainingStep BATCH STEPS [--precision bf16] [--recompute] [--gradients bf16] [--moments int8]")
   exit(64)
 }
 if setting.isMixed { try setting.run(on: MixedCPU.self) } else { try setting.run(on: CPU<Float>.self) }

@@ -51,6 +51,20 @@ extension TransformerCost {
   /// The bytes of the parameters, their gradients and the optimizer's two moments.
   public func optimizedBytes(bytesPerNumber: Int = 4) -> Double { 4 * parameters * Double(bytesPerNumber) }
 
+  /// The bytes of a training at the peak of a step: parameters and moments, and with them the activations at the end of a
+  /// forward or the gradients at the end of a backward, whichever are more.
+  ///
+  /// - Parameters:
+  ///   - recomputing: whether only the input of each block is kept.
+  ///   - gradientBytes: of each parameter.
+  ///   - momentBytes: of each parameter, both moments.
+  public func trainingPeakBytes(
+    batch: Int, recomputing: Bool = false, gradientBytes: Double = 4, momentBytes: Double = 8
+  ) -> Double {
+    parameters * (4 + momentBytes)
+      + max(trainingBytes(batch: batch, recomputing: recomputing), parameters * gradientBytes)
+  }
+
   /// The bytes of activations of the training step that keeps the most, one segment at a time.
   public func trainingBytes(batch: Int, recomputing: Bool = false, bytesPerNumber: Int = 4) -> Double {
     trajectory.segments.map {

@@ -18,6 +18,8 @@ public struct TransformerTrainingOptions: Hashable, Sendable {
   public var decay: WeightDecaySchedule
   /// β, ε and the clip.
   public var optimizer = OptimizerSettings()
+  /// In which numbers gradients and moments are kept.
+  public var storage = OptimizerStorage()
   /// What is dropped at random, and label smoothing.
   public var regularization = Regularization()
   /// K of the segment cycle.
@@ -63,7 +65,9 @@ public struct TransformerSession<B: Backend>: TrainingSession {
     _ model: MarkovianTransformer<B>, _ options: TransformerTrainingOptions, source: any TokenSource<B>,
     tokenizer: VQVAE<B>?, seed: UInt64, settings: any RunSettings, metadata: [String: String], on device: B.Device
   ) {
-    trainer = TransformerTrainer(model, options.optimizer, regularization: options.regularization, recomputes: options.recomputes)
+    trainer = TransformerTrainer(
+      model, options.optimizer, regularization: options.regularization, storage: options.storage,
+      recomputes: options.recomputes)
     cycle = SegmentCycle(model.trajectory, ratio: options.ratio, order: options.order)
     self.options = options
     self.source = source

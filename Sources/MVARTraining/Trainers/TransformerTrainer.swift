@@ -74,10 +74,11 @@ public struct TransformerTrainer<B: Backend> {
   /// A trainer of a model.
   public init(
     _ model: MarkovianTransformer<B>, _ settings: OptimizerSettings = OptimizerSettings(),
-    regularization: Regularization = Regularization(), recomputes: Bool = false
+    regularization: Regularization = Regularization(), storage: OptimizerStorage = OptimizerStorage(),
+    recomputes: Bool = false
   ) {
     self.model = model
-    optimizer = Optimizer(model.parameters, settings)
+    optimizer = Optimizer(model.parameters, settings, storage: storage)
     self.regularization = regularization
     self.recomputes = recomputes
   }
