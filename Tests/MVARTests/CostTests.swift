@@ -171,9 +171,12 @@ import Testing
     #expect(cost.samplingBytes(batch: 2, guided: true) == Double(4 * (288 + 24 + 48 + 1024)))
     // Without: two rows.
     #expect(cost.samplingBytes(batch: 2, guided: false) == Double(4 * (144 + 24 + 24 + 512)))
-    // A step on both scales: five tokens with 21·8 + 2 + 4 in the block and 2·8 + 2 + 22 in the head, four inputs, condition
+    // A step on both scales: five tokens with 17·8 + 2 + 4 in the block and 2·8 + 2 + 22 in the head, four inputs, condition
     // 7·8; a marker, the loss and its gradient.
-    #expect(cost.trainingBytes(scales: 0..<2, batch: 3) == Double(4 * (3 * (5 * (174 + 40) + 12 + 56) + 3)))
+    #expect(cost.trainingBytes(scales: 0..<2, batch: 3) == Double(4 * (3 * (5 * (142 + 40) + 12 + 56) + 3)))
+    // Recomputing: the input of the block, 8, and its inside, which is more than the head.
+    #expect(
+      cost.trainingBytes(scales: 0..<2, batch: 3, recomputing: true) == Double(4 * (3 * (5 * (8 + 142) + 12 + 56) + 3)))
     #expect(cost.trainingBytes(batch: 3) == cost.trainingBytes(scales: 0..<2, batch: 3))
     #expect(cost.samplingMemory(batch: 2) == cost.samplingBytes(batch: 2, guided: true))
     // All of scale 1: heads 4·64, x_1 4·3, condition 9·8.

@@ -148,6 +148,21 @@ struct ResumeTests {
       }, restore: { try $0.restore(from: $1) })
   }
 
+  @Test("a transformer's training in short numbers that recomputes its blocks")
+  func short() throws {
+    let tokenizer = try TinyTraining.tokenizer()
+    try compare(
+      make: {
+        try TinyTraining.transformerSession(steps: 28, batch: 3, tokenizer: tokenizer) {
+          $0.accumulation = 2
+          $0.ratio = 3
+          $0.regularization = Regularization(labelDrop: 0.3, dropPath: 0.4, labelSmoothing: 0.1)
+          $0.storage = OptimizerStorage(gradients: .bf16, moments: .int8)
+          $0.recomputes = true
+        }
+      }, restore: { try $0.restore(from: $1) })
+  }
+
   @Test("a loss that is no number ends the run, and the last checkpoint stays")
   func notNumbers() throws {
     try withTemporaryFolder { folder in

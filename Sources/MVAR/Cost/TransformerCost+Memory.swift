@@ -51,9 +51,25 @@ extension TransformerCost {
   /// The bytes of the parameters, their gradients and the optimizer's two moments.
   public func optimizedBytes(bytesPerNumber: Int = 4) -> Double { 4 * parameters * Double(bytesPerNumber) }
 
+  /// The bytes of a training at the peak of a step: parameters and moments, and with them the activations at the end of a
+  /// forward or the gradients at the end of a backward, whichever are more.
+  ///
+  /// - Parameters:
+  ///   - recomputing: whether only the input of each block is kept.
+  ///   - gradientBytes: of each parameter.
+  ///   - momentBytes: of each parameter, both moments.
+  public func trainingPeakBytes(
+    batch: Int, recomputing: Bool = false, gradientBytes: Double = 4, momentBytes: Double = 8
+  ) -> Double {
+    parameters * (4 + momentBytes)
+      + max(trainingBytes(batch: batch, recomputing: recomputing), parameters * gradientBytes)
+  }
+
   /// The bytes of activations of the training step that keeps the most, one segment at a time.
-  public func trainingBytes(batch: Int, bytesPerNumber: Int = 4) -> Double {
-    trajectory.segments.map { trainingBytes(scales: $0, batch: batch, bytesPerNumber: bytesPerNumber) }.max() ?? 0
+  public func trainingBytes(batch: Int, recomputing: Bool = false, bytesPerNumber: Int = 4) -> Double {
+    trajectory.segments.map {
+      trainingBytes(scales: $0, batch: batch, recomputing: recomputing, bytesPerNumber: bytesPerNumber)
+    }.max() ?? 0
   }
 
   /// The number of elements alive at the peak of sampling one scale; see `Sampler.sample`. Not for `smooth`.
@@ -93,37 +109,43 @@ extension TransformerCost {
     return condition + sum + input + (moments.max() ?? 0)
   }
 
-  /// The bytes of activations of a training step on a segment between forward and backward.
+  /// The bytes of activations of a training step on a segment between forward and backward; with recomputation, those of
+  /// the backward of a block if they are more.
   ///
-  /// - Parameter scales: a segment, see `ScaleTrajectory.segments`.
-  public func trainingBytes(scales: Range<Int>, batch: Int, bytesPerNumber: Int = 4) -> Double {
-    trainingNumbers(scales: scales, batch: batch) * Double(bytesPerNumber)
+  /// - Parameters:
+  ///   - scales: a segment, see `ScaleTrajectory.segments`.
+  ///   - recomputing: whether only the input of each block is kept.
+  public func trainingBytes(scales: Range<Int>, batch: Int, recomputing: Bool = false, bytesPerNumber: Int = 4)
+    -> Double
+  {
+    trainingNumbers(scales: scales, batch: batch, recomputing: recomputing) * Double(bytesPerNumber)
   }
 
   /// The number of elements the tape keeps alive, including the gradient of the logits.
   ///
   /// A pullback keeps only what its operator's backward needs:
-  /// - a linear layer: its input;
+  /// - a linear layer: its input, unless that is the output of GELU, which is computed again;
   /// - AdaLN: its input, two values per token, and its scale, but not the shift;
   /// - `splitHeads`: the qkv projection; attention: q, k, v, its output and H log-sum-exps per token;
   /// - a gated residual: its branch and gain, but not the sum;
   /// - GELU: its input; the loss: the logits and a log-sum-exp per token; embeddings, sums, slices and reshapes:
   ///   nothing.
-  private func trainingNumbers(scales: Range<Int>, batch: Int) -> Double {
+  private func trainingNumbers(scales: Range<Int>, batch: Int, recomputing: Bool) -> Double {
     let images = Double(batch)  // B
     let tokens = Double(configuration.scaleList.tokens(of: scales).count)  // N
     let inputs = Double(trajectory.inputRows(of: scales).count)  // N, or N − 1 with scale 0
 
     // Per token and block, in C: x, its norm, qkv (3), q, k and v (3), attention's output, which is also the
-    // projection's input, the branch; then x, its norm, GELU's input (4) and output (4), the branch.
-    // 8 + 2 + 1 + 8 + 2 = 21.
-    let block = 21 * width + heads + 4
+    // projection's input, the branch; then x, its norm, GELU's input (4), the branch. 1 + 1 + 3 + 3 + 2 + 1 + 1 + 4 + 1 = 17.
+    let block = 17 * width + heads + 4
     // The last x, its norm and two values; logits with a log-sum-exp; their gradients and the loss's.
     let head = 2 * width + 2 + (vocabulary + 1) + (vocabulary + 1)
     // Per image, in C: the class vector, its SiLU, γ1, γ2, scale1, scale2 of each block, the head's scale.
     let condition = (2 + 4 * depth + 1) * width
     // A marker per block (see `splitHeads`); the loss and its gradient.
     let single = depth + 2
-    return images * (tokens * (depth * block + head) + inputs * codeWidth + condition) + single
+    // Recomputing: x of each block, and the head's or, once that is done, the rest of a block and its output's gradient.
+    let blocks = recomputing ? depth * width + max(head, block) : depth * block + head
+    return images * (tokens * blocks + inputs * codeWidth + condition) + single
   }
 }

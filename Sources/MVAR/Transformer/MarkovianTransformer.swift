@@ -90,6 +90,8 @@ public struct MarkovianTransformer<B: Backend>: Sendable {
   ///   - inputs: x_s of these scales, without scale 0's, [B, N or N − 1, Z]; nil when there are none.
   ///   - scales: one scale in sampling, a segment in training.
   ///   - keep: DropPath's factors per block, see `Block`.
+  ///   - recomputing: whether a tape keeps only the input of each block, which then runs again in the backward; not for
+  ///     a call with a cache, an observer or a trace.
   ///   - cache: the cache of the earlier scales, when VAR computes scale by scale; these scales are added to it.
   ///   - observe: receives each block's index and its queries, with the keys and values they attend to.
   ///   - trace: receives the result of every step.
@@ -97,13 +99,13 @@ public struct MarkovianTransformer<B: Backend>: Sendable {
   ///   fit.
   public func logits(
     _ condition: Condition<B>, inputs: Variable<B>?, scales: Range<Int>,
-    keep: ((Int) -> (attention: [B.Scalar], feedForward: [B.Scalar])?)? = nil, cache: KeyValueCache<B>? = nil,
-    observe: ((Int, VariableHeads<B>) -> Void)? = nil, trace: Trace<B>? = nil
+    keep: ((Int) -> (attention: [B.Scalar], feedForward: [B.Scalar])?)? = nil, recomputing: Bool = false,
+    cache: KeyValueCache<B>? = nil, observe: ((Int, VariableHeads<B>) -> Void)? = nil, trace: Trace<B>? = nil
   ) throws -> Variable<B> {
     try check(condition, inputs: inputs?.shape, scales: scales, hasCache: cache != nil)
     return logits(
       tokens: try embed(condition, inputs: inputs, scales: scales).traced(trace, "embedded"), condition, scales: scales,
-      keep: keep, cache: cache, observe: observe, trace: trace)
+      keep: keep, recomputing: recomputing, cache: cache, observe: observe, trace: trace)
   }
 
   private func check(_ condition: Condition<B>, inputs: Shape?, scales: Range<Int>, hasCache: Bool) throws {
@@ -121,13 +123,21 @@ public struct MarkovianTransformer<B: Backend>: Sendable {
   /// Logits from embedded tokens [B, N, C].
   func logits(
     tokens x: consuming Variable<B>, _ condition: Condition<B>, scales: Range<Int>,
-    keep: ((Int) -> (attention: [B.Scalar], feedForward: [B.Scalar])?)? = nil, cache: KeyValueCache<B>? = nil,
-    observe: ((Int, VariableHeads<B>) -> Void)? = nil, trace: Trace<B>? = nil
+    keep: ((Int) -> (attention: [B.Scalar], feedForward: [B.Scalar])?)? = nil, recomputing: Bool = false,
+    cache: KeyValueCache<B>? = nil, observe: ((Int, VariableHeads<B>) -> Void)? = nil, trace: Trace<B>? = nil
   ) -> Variable<B> {
     precondition(
       cache != nil || !trajectory.pattern.seesEarlierScales || scales.lowerBound == 0,
       "scales \(scales) see earlier ones, whose keys and values are missing")
+    precondition(
+      !recomputing || (cache == nil && observe == nil && trace == nil),
+      "blocks that run again would be reported or cached twice")
     for (index, block) in blocks.enumerated() {
+      if recomputing, let tape = condition.classVector.tape {
+        let (input, vectors, keep) = (x, condition.blocks[index], keep?(index))
+        x = tape.recomputed { [block(input, vectors, scales: scales, keep: keep)] }[0]  // [B, N, C]
+        continue
+      }
       x = block(
         x, condition.blocks[index], scales: scales, keep: keep?(index), cache: cache?.blocks[index],
         observe: observe.map { observe in { observe(index, $0) } }, trace: trace?.inside("blocks.\(index)"))

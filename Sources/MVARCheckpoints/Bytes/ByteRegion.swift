@@ -13,6 +13,8 @@ package struct ByteRegion: Sendable {
     case mapped(MappedFile)
     case owned([UInt8])
     indirect case encoded(EncodedBytes)
+    /// Made whenever they are read, and not kept: bytes that are about to be written.
+    case made(@Sendable () throws -> [UInt8])
   }
 
   package let owner: Owner
@@ -43,6 +45,13 @@ package struct ByteRegion: Sendable {
     count = bytes.count
   }
 
+  /// Bytes that `make` gives, always the same.
+  package init(count: Int, making make: @escaping @Sendable () throws -> [UInt8]) {
+    owner = .made(make)
+    start = 0
+    self.count = count
+  }
+
   private init(owner: Owner, start: Int, count: Int) {
     self.owner = owner
     self.start = start
@@ -61,7 +70,7 @@ package struct ByteRegion: Sendable {
     switch owner {
     case .mapped(let file): return file.byte(at: start + offset)
     case .owned(let bytes): return bytes[start + offset]
-    case .encoded: return nil
+    case .encoded, .made: return nil
     }
   }
 
@@ -74,6 +83,8 @@ package struct ByteRegion: Sendable {
     case .owned(let bytes):
       return try bytes.withUnsafeBytes { try body(UnsafeRawBufferPointer(rebasing: $0[start..<(start + count)])) }
     case .encoded: return try decoded().withUnsafeBytes(body)
+    case .made(let make):
+      return try make().withUnsafeBytes { try body(UnsafeRawBufferPointer(rebasing: $0[start..<(start + count)])) }
     }
   }
 
@@ -87,7 +98,7 @@ package struct ByteRegion: Sendable {
   package func forEachPiece(unit: Int, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
     guard count > 0 else { return }
     switch owner {
-    case .owned: try withUnsafeBytes(body)
+    case .owned, .made: try withUnsafeBytes(body)
     case .encoded(let encoded): try encoded.forEachPiece(start..<(start + count), unit: unit, body)
     case .mapped(let file):
       var piece = [UInt8](repeating: 0, count: min(count, Self.pieceSize / unit * unit))
@@ -123,7 +134,7 @@ package struct ByteRegion: Sendable {
     switch owner {
     case .mapped(let file): file
     case .encoded(let bytes): bytes.source.file
-    case .owned: nil
+    case .owned, .made: nil
     }
   }
 }

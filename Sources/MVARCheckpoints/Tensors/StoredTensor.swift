@@ -60,6 +60,16 @@ public struct StoredTensor: Sendable {
     try self.init(scalarType: scalarType, shape: shape, region: ByteRegion(bytes))
   }
 
+  /// A tensor about to be written whose bytes are made when they are: never all tensors of a file at once.
+  ///
+  /// - Parameter bytes: gives the row-major, little-endian elements, always the same and as many as the shape says.
+  /// - Throws: `FileError` if the shape has more elements than can be counted.
+  public init(scalarType: ScalarType, shape: [Int], makingBytes bytes: @escaping @Sendable () throws -> [UInt8]) throws
+  {
+    let count = try Layout(contiguous: shape, width: scalarType.byteWidth).count * scalarType.byteWidth
+    try self.init(scalarType: scalarType, shape: shape, region: ByteRegion(count: count, making: bytes))
+  }
+
   /// A float32 tensor.
   ///
   /// - Throws: `FileError` if the number of values does not fit the shape.

@@ -42,35 +42,54 @@ public final class Optimizer<B: Backend> {
   public let decays: [Bool]
   /// β, ε and the clip.
   public let settings: OptimizerSettings
+  /// In which numbers gradients and moments are kept.
+  public let storage: OptimizerStorage
   /// The moments of each parameter; nil before its first step.
   public var moments: [Moments?]
 
   private var gradients: [Tensor<B>?]
+  private let places: [ObjectIdentifier: Int]
 
   /// An optimizer with no moments yet.
   ///
-  /// - Parameter decays: whether a parameter decays; by default the published rule of the transformer.
+  /// - Parameters:
+  ///   - storage: in which numbers gradients and moments are kept; see `OptimizerStorage.check(on:)`.
+  ///   - decays: whether a parameter decays; by default the published rule of the transformer.
   public init(
     _ parameters: [Parameter<B>], _ settings: OptimizerSettings = OptimizerSettings(),
-    decays: (Parameter<B>) -> Bool = { ParameterGroups.decays($0) }
+    storage: OptimizerStorage = OptimizerStorage(), decays: (Parameter<B>) -> Bool = { ParameterGroups.decays($0) }
   ) {
+    precondition(
+      storage == OptimizerStorage() || B.self is any ShortOptimizerOps.Type, "\(B.self) has no short numbers")
     self.parameters = parameters
     self.settings = settings
+    self.storage = storage
     self.decays = parameters.map(decays)
     moments = [Moments?](repeating: nil, count: parameters.count)
     gradients = [Tensor<B>?](repeating: nil, count: parameters.count)
+    places = Dictionary(
+      parameters.enumerated().map { (ObjectIdentifier($1), $0) }, uniquingKeysWith: { first, _ in first })
   }
 
   /// Adds the gradients of a micro-batch to those of the next step.
   public func add(_ found: Gradients<B>) {
-    for (index, parameter) in parameters.enumerated() {
-      guard let gradient = found[parameter] else { continue }
-      if let sum = gradients[index] {
-        gradients[index] = nil
-        gradients[index] = B.combine(sum, times: 1, gradient, times: 1)
-      } else {
-        gradients[index] = gradient
-      }
+    for parameter in parameters {
+      if let gradient = found[parameter] { add(gradient, of: parameter) }
+    }
+  }
+
+  /// Adds the gradient of one parameter to that of the next step.
+  ///
+  /// - Parameter key: the parameter; anything else is ignored.
+  public func add(_ gradient: Tensor<B>, of key: AnyObject) {
+    guard let index = places[ObjectIdentifier(key)] else { return }
+    if storage.gradients == .bf16, OptimizerStorage.canShorten(gradient.shape) {
+      ShortState.addRounded(gradient, to: &gradients[index])
+    } else if let sum = gradients[index] {
+      gradients[index] = nil
+      gradients[index] = B.combine(sum, times: 1, gradient, times: 1)
+    } else {
+      gradients[index] = gradient
     }
   }
 
@@ -95,25 +114,34 @@ public final class Optimizer<B: Backend> {
     for (index, parameter) in parameters.enumerated() {
       guard let gradient = gradients[index] else { continue }
       gradients[index] = nil
-      var state = moments[index] ?? Self.zeroMoments(like: parameter.value)
+      var state = moments[index] ?? zeroMoments(like: parameter.value)
       moments[index] = nil  // so that the memory can be changed in place
       state.steps += 1
       B.adamW(
         &parameter.value, gradient: gradient, firstMoment: &state.first, secondMoment: &state.second,
         AdamWSettings(
           learningRate: rate, betas: settings.betas, epsilon: settings.epsilon, decay: decays[index] ? decay : 0,
-          step: state.steps, gradientFactor: factor))
+          step: state.steps, gradientFactor: factor, stream: UInt64(index)))
       moments[index] = state
     }
     return norm
   }
 
   /// Moments of a parameter that has not been updated yet.
-  static func zeroMoments(like value: Tensor<B>) -> Moments {
-    Moments(
-      first: Tensor(repeating: 0, shape: value.shape, on: value.device),
-      second: Tensor(repeating: 0, shape: value.shape, on: value.device), steps: 0)
+  private func zeroMoments(like value: Tensor<B>) -> Moments {
+    func zeros(_ code: ShortNumbers.Code) -> Tensor<B> {
+      let short =
+        isShort(value.shape)
+        ? ShortState<B>.tensor(
+          ShortNumbers(zeros: code, count: value.shape.count), shape: value.shape, on: value.device)
+        : nil
+      return short ?? Tensor(repeating: 0, shape: value.shape, on: value.device)
+    }
+    return Moments(first: zeros(.firstMoment), second: zeros(.secondMoment), steps: 0)
   }
+
+  /// Whether the moments of a parameter of this shape are in short numbers.
+  func isShort(_ shape: Shape) -> Bool { storage.moments == .int8 && OptimizerStorage.canShorten(shape) }
 }
 
 /// Which parameters decay.

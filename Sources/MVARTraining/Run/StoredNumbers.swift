@@ -3,6 +3,7 @@
 
 import MVARCheckpoints
 import MVARFiles
+import TensorCore
 
 /// The numbers in a file that this program wrote.
 struct StoredNumbers {
@@ -35,6 +36,31 @@ struct StoredNumbers {
     let values = try real(name, shape).doubles()
     try check(values, name, least: least, most: .greatestFiniteMagnitude)
     return values
+  }
+
+  /// A moment in 8 bits: bytes, and a scale for each block.
+  ///
+  /// - Throws: `FileError` for a scale that is not finite or too large for its numbers to be, and for a byte that no
+  ///   moment has.
+  func shortNumbers(_ name: String, scales scalesName: String, _ shape: [Int], _ code: ShortNumbers.Code) throws
+    -> ShortNumbers
+  {
+    let stored = try tensor(name, shape)
+    guard stored.scalarType == .uint8 else {
+      throw FileError(file.path, "\(name) holds \(stored.scalarType), and moments in int8 are bytes")
+    }
+    let bytes = try stored.withContiguousBytes { [UInt8]($0) }
+    let scales = try real(scalesName, [ShortNumbers.blocks(bytes.count)]).floats()
+    try check(scales, scalesName, least: 0, most: code.largestScale)
+    for (place, byte) in bytes.enumerated() where byte != 0 {
+      if code == .firstMoment && byte == 128 {
+        throw FileError(file.path, "\(name) holds 128 at position \(place), which would be the moment −0")
+      }
+      if scales[place / ShortNumbers.blockLength] == 0 {
+        throw FileError(file.path, "\(name) holds \(byte) at position \(place), and the scale of its block is 0")
+      }
+    }
+    return ShortNumbers(code, bytes: bytes, scales: scales)
   }
 
   /// Refuses numbers outside a range, among them NaN.

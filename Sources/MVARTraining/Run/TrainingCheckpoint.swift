@@ -1,6 +1,7 @@
 // A training as a file: weights, moments, step counts and settings in one safetensors file, so that it can never mix
 // two states. Weights have the published names (prefixed by `mvar_wo_ddp.` or `vae_wo_ddp.`), so the file is also a
-// model that can be used as it is; everything else that a training needs is prefixed by `trainer.`.
+// model that can be used as it is; everything else that a training needs is prefixed by `trainer.`. Moments in 8 bits are
+// stored as they are, bytes beside their scales (`trainer.first.…`, `trainer.first_scales.…`).
 //
 // Random numbers need no state: they follow from the seed and the number of the sample.
 
@@ -47,9 +48,8 @@ public struct TrainingCheckpoint<B: Backend> {
     }
     for (key, moments) in zip(keys, optimizer.moments) {
       guard let moments else { continue }
-      for moment in [moments.first, moments.second] { try checkFinite(moment, "a moment of \(key)", path) }
-      tensors.append(("trainer.first.\(key)", try Self.stored(moments.first)))
-      tensors.append(("trainer.second.\(key)", try Self.stored(moments.second)))
+      tensors += try Self.stored(moments.first, "trainer.first", of: key, path)
+      tensors += try Self.stored(moments.second, "trainer.second", of: key, path)
     }
     tensors.append(("trainer.steps", try StoredTensor(optimizer.moments.map { $0?.steps ?? 0 }, shape: [keys.count])))
     if let usage {
@@ -139,9 +139,17 @@ public struct TrainingCheckpoint<B: Backend> {
         optimizer.moments[index] = nil
         continue
       }
+      func moment(_ name: String, _ code: ShortNumbers.Code, least: Float) throws -> Tensor<B> {
+        guard optimizer.isShort(shape),
+          let short = ShortState<B>.tensor(
+            try numbers.shortNumbers("\(name).\(key)", scales: "\(name)_scales.\(key)", shape.dimensions, code),
+            shape: shape, on: device)
+        else { return try Self.tensor("\(name).\(key)", shape, numbers, least: least, on: device) }
+        return short
+      }
       optimizer.moments[index] = .init(
-        first: try Self.tensor("trainer.first.\(key)", shape, numbers, on: device),
-        second: try Self.tensor("trainer.second.\(key)", shape, numbers, least: 0, on: device), steps: steps[index])
+        first: try moment("trainer.first", .firstMoment, least: -.greatestFiniteMagnitude),
+        second: try moment("trainer.second", .secondMoment, least: 0), steps: steps[index])
     }
     // Every iteration is a step of some parameter.
     guard let most = steps.max(), most == iteration else {
@@ -202,22 +210,48 @@ public struct TrainingCheckpoint<B: Backend> {
       B.Scalar.array(try numbers.floats(name, shape.dimensions, least: least)), shape: shape, on: device)
   }
 
-  /// A tensor as it is stored: in single precision, or in double where the engine computes in double.
+  /// A tensor as it is stored: in single precision, or in double where the engine computes in double. It is copied only
+  /// when it is written, so that a checkpoint takes the memory of one tensor.
   static func stored(_ tensor: Tensor<B>) throws -> StoredTensor {
-    let values = try tensor.scalars()
-    if let floats = values as? [Float] { return try StoredTensor(floats, shape: tensor.shape.dimensions) }
-    return try StoredTensor(values.map { Double($0) }, shape: tensor.shape.dimensions)
+    try StoredTensor(
+      scalarType: B.Scalar.self == Double.self ? .float64 : .float32, shape: tensor.shape.dimensions
+    ) {
+      try tensor.scalars().withUnsafeBytes { [UInt8]($0) }
+    }
   }
+
+  /// A moment as it is stored: numbers, or bytes and their scales.
+  ///
+  /// - Throws: `FileError` when it is not finite.
+  private static func stored(_ moment: Tensor<B>, _ name: String, of key: String, _ path: String) throws -> [(
+    name: String, tensor: StoredTensor
+  )] {
+    guard let short = ShortState.numbers(of: moment) else {
+      try checkFinite(moment, "a moment of \(key)", path)
+      return [("\(name).\(key)", try stored(moment))]
+    }
+    let scales = short.scales
+    guard scales.allSatisfy(\.isFinite) else { throw notFinite("a moment of \(key)", path) }
+    return [
+      (
+        "\(name).\(key)",
+        try StoredTensor(scalarType: .uint8, shape: moment.shape.dimensions) { short.bytes }
+      ),
+      ("\(name)_scales.\(key)", try StoredTensor(scales, shape: [scales.count])),
+    ]
+  }
+}
+
+/// Why nothing is written.
+private func notFinite(_ name: String, _ path: String) -> FileError {
+  FileError(path, "is not written: \(name) holds numbers that are not finite any more; try a lower learning rate")
 }
 
 /// Refuses a tensor with numbers that are not finite, which no file should hold.
 ///
 /// - Throws: `FileError`, and what the engine throws when a transfer fails.
 private func checkFinite<B: Backend>(_ tensor: Tensor<B>, _ name: String, _ path: String) throws {
-  guard try B.isFinite(tensor) else {
-    throw FileError(
-      path, "is not written: \(name) holds numbers that are not finite any more; try a lower learning rate")
-  }
+  guard try B.isFinite(tensor) else { throw notFinite(name, path) }
 }
 
 extension CodeUsage {

@@ -18,10 +18,14 @@ public struct TransformerTrainingOptions: Hashable, Sendable {
   public var decay: WeightDecaySchedule
   /// β, ε and the clip.
   public var optimizer = OptimizerSettings()
+  /// In which numbers gradients and moments are kept.
+  public var storage = OptimizerStorage()
   /// What is dropped at random, and label smoothing.
   public var regularization = Regularization()
   /// K of the segment cycle.
   public var ratio = 8
+  /// Whether blocks run again in the backward instead of keeping their activations: the same bits with less memory.
+  public var recomputes = false
   /// One or all segments per iteration.
   public var order = SegmentCycle.Order.cycle
   /// The sampling settings of sample images.
@@ -61,7 +65,9 @@ public struct TransformerSession<B: Backend>: TrainingSession {
     _ model: MarkovianTransformer<B>, _ options: TransformerTrainingOptions, source: any TokenSource<B>,
     tokenizer: VQVAE<B>?, seed: UInt64, settings: any RunSettings, metadata: [String: String], on device: B.Device
   ) {
-    trainer = TransformerTrainer(model, options.optimizer, regularization: options.regularization)
+    trainer = TransformerTrainer(
+      model, options.optimizer, regularization: options.regularization, storage: options.storage,
+      recomputes: options.recomputes)
     cycle = SegmentCycle(model.trajectory, ratio: options.ratio, order: options.order)
     self.options = options
     self.source = source

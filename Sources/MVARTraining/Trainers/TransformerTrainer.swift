@@ -68,15 +68,19 @@ public struct TransformerTrainer<B: Backend> {
   public let optimizer: Optimizer<B>
   /// What is dropped at random.
   public let regularization: Regularization
+  /// Whether blocks run again in the backward instead of keeping their activations: the same bits with less memory.
+  public let recomputes: Bool
 
   /// A trainer of a model.
   public init(
     _ model: MarkovianTransformer<B>, _ settings: OptimizerSettings = OptimizerSettings(),
-    regularization: Regularization = Regularization()
+    regularization: Regularization = Regularization(), storage: OptimizerStorage = OptimizerStorage(),
+    recomputes: Bool = false
   ) {
     self.model = model
-    optimizer = Optimizer(model.parameters, settings)
+    optimizer = Optimizer(model.parameters, settings, storage: storage)
     self.regularization = regularization
+    self.recomputes = recomputes
   }
 
   /// Adds the gradients of one segment's loss to those in the optimizer. It does not wait for the engine.
@@ -96,12 +100,15 @@ public struct TransformerTrainer<B: Backend> {
     let condition = try model.condition(labels: labels, tape: tape)
     let rows = model.trajectory.inputRows(of: scales)
     let inputs = Variable(B.slice(batch.inputs, axis: 1, rows))  // [B, N or N − 1, Z]
-    let logits = try model.logits(condition, inputs: inputs, scales: scales) { keep[$0] }  // [B, N, V]
+    let logits = try model.logits(
+      condition, inputs: inputs, scales: scales, keep: { keep[$0] }, recomputing: recomputes)  // [B, N, V]
     let targets = try batch.targets(of: scales, configuration.scaleList, on: device)
     let losses = logits.crossEntropy(
       targets: targets, labelSmoothing: B.Scalar(regularization.labelSmoothing))  // [B, N]
     let loss = losses.sum(times: 1 / B.Scalar(configuration.scaleList.length * labels.count))  // [1]
-    optimizer.add(tape.gradients(of: loss, seed: Tensor(repeating: B.Scalar(weight), shape: [1], on: device)))
+    tape.propagate(from: loss, seed: Tensor(repeating: B.Scalar(weight), shape: [1], on: device)) {
+      optimizer.add($1, of: $0)
+    }
     return PendingLoss(
       scales: scales, loss: loss.value,
       lengthPerToken: Double(configuration.scaleList.length) / Double(targets.shape.count / labels.count))

@@ -5,9 +5,9 @@ extension Variable {
   public func linear(weight: Variable, bias: Variable?) -> Variable {
     let output = B.linear(value, weight: weight.value, bias: bias?.value)
     guard let tape = Self.tape([self, weight, bias]) else { return Variable(output) }
-    let (x, w, hasBias) = (value, weight.value, bias != nil)
+    let (x, w, hasBias) = (kept, weight.value, bias != nil)
     return tape.record(output, inputs: [self, weight] + (bias.map { [$0] } ?? [])) { dOutput in
-      let gradients = B.dLinear(dOutput, x: x, weight: w, hasBias: hasBias)
+      let gradients = B.dLinear(dOutput, x: x(), weight: w, hasBias: hasBias)
       return [gradients.x, gradients.weight] + (hasBias ? [gradients.bias] : [])
     }
   }

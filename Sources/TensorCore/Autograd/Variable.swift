@@ -9,6 +9,9 @@ public struct Variable<B: Backend> {
   public let tape: Tape<B>?
   /// The index on the tape; nil for a constant.
   let id: Int?
+  /// Computes the value again from what the tape keeps anyway; nil where that is not cheap. A pullback that needs the value
+  /// keeps this in its place.
+  private let recompute: (() -> Tensor<B>)?
 
   /// A constant.
   ///
@@ -17,10 +20,11 @@ public struct Variable<B: Backend> {
     self.init(value, tape: tape, id: nil)
   }
 
-  init(_ value: Tensor<B>, tape: Tape<B>?, id: Int?) {
+  init(_ value: Tensor<B>, tape: Tape<B>?, id: Int?, recompute: (() -> Tensor<B>)? = nil) {
     self.value = value
     self.tape = tape
     self.id = id
+    self.recompute = recompute
   }
 
   /// The side lengths of the tensor.
@@ -31,6 +35,14 @@ public struct Variable<B: Backend> {
 
   /// The same value as a constant: gradients stop here.
   public var detached: Variable { Variable(value, tape: tape, id: nil) }
+
+  /// The same variable, whose value can also be computed again.
+  func recomputable(_ recompute: @escaping () -> Tensor<B>) -> Variable {
+    Variable(value, tape: tape, id: id, recompute: recompute)
+  }
+
+  /// What a pullback keeps to have the value: its way to be computed again, or else the value.
+  var kept: () -> Tensor<B> { recompute ?? { [value] in value } }
 
   /// The tensor without the variable around it: if no other reference exists, an operator may reuse its memory.
   consuming func takeValue() -> Tensor<B> {

@@ -41,11 +41,13 @@ public struct AdamWSettings: Hashable, Sendable {
   public var step: Int
   /// The factor that the gradient is multiplied by first: the clip factor.
   public var gradientFactor: Double
+  /// Of the random numbers by which moments in short numbers are rounded: no two parameters have the same.
+  public var stream: UInt64
 
   /// The settings of one step.
   public init(
     learningRate: Double, betas: SIMD2<Double> = [0.9, 0.95], epsilon: Double = 1e-8, decay: Double, step: Int,
-    gradientFactor: Double = 1
+    gradientFactor: Double = 1, stream: UInt64 = 0
   ) {
     self.learningRate = learningRate
     self.betas = betas
@@ -53,5 +55,6 @@ public struct AdamWSettings: Hashable, Sendable {
     self.decay = decay
     self.step = step
     self.gradientFactor = gradientFactor
+    self.stream = stream
   }
 }

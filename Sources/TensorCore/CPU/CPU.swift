@@ -41,7 +41,9 @@ public enum CPU<Scalar: TensorScalar>: BackendTypes {
 
   /// All values, copied to an array.
   public static func scalars(_ storage: HostBuffer<Scalar>) -> [Scalar] {
-    withExtendedLifetime(storage) {
+    // What an optimizer keeps is widened for this once.
+    if let values = storage.state?.values as? [Scalar] { return values }
+    return withExtendedLifetime(storage) {
       Array(UnsafeBufferPointer(start: storage.start, count: storage.count))
     }
   }

@@ -16,6 +16,8 @@ public struct RandomStream: Hashable, Sendable {
     case regularization = 3
     /// The order of the training set.
     case shuffling = 4
+    /// The optimizer's moments in short numbers.
+    case rounding = 5
   }
 
   /// The key: the user's seed.

@@ -12,16 +12,25 @@ extension CPU: OptimizerOps {
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   public static func sumOfSquares(_ x: Tensor<CPU>) -> Double {
-    withPointers(x) { x0 in
-      totalOfPieces(x.shape.count) { range in
-        let x = x0 + range.lowerBound
-        return total(range.count) { i, lanes -> SIMD8<Double> in
-          let narrow = eight(x, i, lanes)
-          var wide = SIMD8<Double>.zero
-          for lane in 0..<8 { wide[lane] = Double(narrow[lane]) }
-          return wide * wide
+    if let short = x.storage.state {
+      return totalOfPieces(x.shape.count) { range in
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: range.count) { widened in
+          guard let start = widened.baseAddress else { return 0 }
+          short.widen(range, to: start)
+          return squares(start, range.count)
         }
       }
+    }
+    return withPointers(x) { start in totalOfPieces(x.shape.count) { squares(start + $0.lowerBound, $0.count) } }
+  }
+
+  @inline(__always)
+  private static func squares<S: TensorScalar>(_ x: UnsafePointer<S>, _ count: Int) -> Double {
+    total(count) { i, lanes -> SIMD8<Double> in
+      let narrow = eight(x, i, lanes)
+      var wide = SIMD8<Double>.zero
+      for lane in 0..<8 { wide[lane] = Double(narrow[lane]) }
+      return wide * wide
     }
   }
 
@@ -36,6 +45,11 @@ extension CPU: OptimizerOps {
     precondition(
       gradient.shape == shape && firstMoment.shape == shape && secondMoment.shape == shape && settings.step >= 1,
       "adamW: parameter \(shape), gradient \(gradient.shape), moments \(firstMoment.shape) and \(secondMoment.shape)")
+    precondition(
+      (firstMoment.storage.state?.code ?? .firstMoment) == .firstMoment
+        && (secondMoment.storage.state?.code ?? .secondMoment) == .secondMoment
+        && (firstMoment.storage.state == nil) == (secondMoment.storage.state == nil)
+        && gradient.storage.state.map { $0.code == .bf16 } ?? true, "adamW: short numbers of another kind")
     makeOwned(&parameter)
     makeOwned(&firstMoment)
     makeOwned(&secondMoment)
@@ -49,6 +63,22 @@ extension CPU: OptimizerOps {
     let rate = Scalar(settings.learningRate / corrections.0)
     let spread = Scalar(1 / corrections.1.squareRoot())
     let epsilon = Scalar(settings.epsilon)
+    if gradient.storage.state != nil || firstMoment.storage.state != nil {
+      // Short numbers stand for floats.
+      guard let gradient = gradient.storage as? HostBuffer<Float>,
+        let first = firstMoment.storage as? HostBuffer<Float>, let second = secondMoment.storage as? HostBuffer<Float>,
+        let w = parameter.storage as? HostBuffer<Float>
+      else { return }
+      let random = RandomStream(seed: settings.stream, stream: UInt64(settings.step))
+      return withExtendedLifetime(w) {
+        ShortAdamW(
+          parameter: w.start, gradient: gradient, firstMoment: first, secondMoment: second, count: shape.count,
+          factor: Float(factor), beta1: Float(beta1), beta2: Float(beta2), rest1: Float(rest1), rest2: Float(rest2),
+          kept: Float(kept), rate: Float(rate), spread: Float(spread), epsilon: Float(epsilon),
+          key: random.words(block: 0, purpose: .rounding)[0]
+        ).run()
+      }
+    }
     withPointers(parameter, gradient, firstMoment, secondMoment) { w, g, m, v in
       let (w, m) = (UnsafeMutablePointer(mutating: w), UnsafeMutablePointer(mutating: m))
       let v = UnsafeMutablePointer(mutating: v)
@@ -71,7 +101,11 @@ extension CPU: OptimizerOps {
   /// Makes a tensor's memory its own: copied if it is borrowed or another reference exists.
   @inline(__always)
   private static func makeOwned(_ x: inout Tensor<CPU>) {
-    if x.storage.isWritable && isKnownUniquelyReferenced(&x.storage) { return }
+    if (x.storage.isWritable || x.storage.state != nil) && isKnownUniquelyReferenced(&x.storage) { return }
+    if let short = x.storage.state, let own = HostBuffer<Float>(short.copied) as? HostBuffer<Scalar> {
+      x.storage = own
+      return
+    }
     let shared = x
     x = make(shared.shape) { result in
       withPointers(shared) { result.update(from: $0, count: shared.shape.count) }

@@ -1,6 +1,6 @@
 // Memory of the CPU engine: a block from the pool, part of another buffer, or a mapped file's pages used in place. A weight
-// of a linear layer may be kept in short numbers instead; it is still a buffer of as many numbers, and whoever asks for
-// these gets them.
+// of a linear layer, or what an optimizer keeps, may be in short numbers instead; it is still a buffer of as many numbers,
+// and whoever asks for these gets them.
 
 import Synchronization
 
@@ -13,15 +13,19 @@ public final class HostBuffer<Scalar: TensorScalar>: @unchecked Sendable {
   private let block: MemoryBlock?
   /// Whether this object is the memory's only owner: only then may an operator write its result here.
   let isWritable: Bool
-  /// The elements in short numbers, where that is how they are kept; `linear` multiplies by these.
+  /// The elements of a weight in short numbers, where that is how they are kept; `linear` multiplies by these.
   let short: ShortWeight?
+  /// The elements of a gradient or a moment in short numbers, where that is how they are kept, for the optimizer.
+  let state: ShortNumbers?
+  /// Whether the elements are in short numbers.
+  private let isShort: Bool
   /// The elements; unused where they are kept in short numbers.
   private let numbers: UnsafeMutablePointer<Scalar>
 
   /// The first element; 64-byte aligned for blocks from the pool. Short numbers are widened at the first use, and both
   /// are kept.
   @inline(__always)
-  var start: UnsafeMutablePointer<Scalar> { short == nil ? numbers : widenedStart() }
+  var start: UnsafeMutablePointer<Scalar> { isShort ? widenedStart() : numbers }
 
   /// Uninitialized memory.
   init(count: Int) {
@@ -31,7 +35,7 @@ public final class HostBuffer<Scalar: TensorScalar>: @unchecked Sendable {
     self.count = count
     owner = nil
     isWritable = true
-    short = nil
+    (short, state, isShort) = (nil, nil, false)
   }
 
   /// Part of another buffer.
@@ -41,7 +45,7 @@ public final class HostBuffer<Scalar: TensorScalar>: @unchecked Sendable {
     owner = whole
     block = nil
     isWritable = false
-    short = nil
+    (short, state, isShort) = (nil, nil, false)
   }
 
   /// Memory with another owner, used in place where the number type's alignment allows; otherwise copied.
@@ -61,7 +65,7 @@ public final class HostBuffer<Scalar: TensorScalar>: @unchecked Sendable {
     owner = region.owner
     block = nil
     isWritable = false
-    short = nil
+    (short, state, isShort) = (nil, nil, false)
   }
 
   deinit {
@@ -72,7 +76,7 @@ public final class HostBuffer<Scalar: TensorScalar>: @unchecked Sendable {
 
   /// A weight in short numbers.
   init(_ weight: ShortWeight) where Scalar == Float {
-    short = weight
+    (short, state, isShort) = (weight, nil, true)
     count = weight.outputs * weight.inputs
     owner = Widened<Scalar>()
     block = nil
@@ -81,20 +85,32 @@ public final class HostBuffer<Scalar: TensorScalar>: @unchecked Sendable {
     numbers = UnsafeMutablePointer(mutating: weight.region.start.assumingMemoryBound(to: Scalar.self))
   }
 
+  /// What an optimizer keeps, in short numbers.
+  init(_ numbers: ShortNumbers) where Scalar == Float {
+    (short, state, isShort) = (nil, numbers, true)
+    count = numbers.count
+    owner = Widened<Scalar>()
+    block = nil
+    isWritable = false
+    self.numbers = numbers.memory.start
+  }
+
   @inline(never)
   private func widenedStart() -> UnsafeMutablePointer<Scalar> {
-    guard let short, let widened = owner as? Widened<Scalar> else { return numbers }
+    guard let widened = owner as? Widened<Scalar> else { return numbers }
     return widened.buffer.withLock { buffer in
       if let buffer { return buffer.start }
       let new = HostBuffer(count: count)
-      short.widen(to: UnsafeMutableRawPointer(new.start).assumingMemoryBound(to: Float.self))
+      let target = UnsafeMutableRawPointer(new.start).assumingMemoryBound(to: Float.self)
+      short?.widen(to: target)
+      state?.widen(0..<count, to: target)
       buffer = new
       return new.start
     }
   }
 }
 
-/// The widened copy of a weight in short numbers, once somebody needed it.
+/// The widened copy of short numbers, once somebody needed it.
 private final class Widened<Scalar: TensorScalar>: Sendable {
   let buffer = Mutex<HostBuffer<Scalar>?>(nil)
 }

@@ -123,6 +123,9 @@ extension Train {
     let ratioK: Int
     let segments: SegmentCycle.Order
     let accumulate: Int
+    /// Nil for single precision, and in older checkpoints. Recomputation changes no bits and is no setting.
+    let gradients: String?
+    let moments: String?
     let labelDrop: Double
     let dropPath: Double
     let labelSmooth: Double
@@ -147,6 +150,8 @@ extension Train {
       ratioK = command.ratioK
       segments = command.segments
       accumulate = command.accumulate
+      gradients = command.gradients == .float32 ? nil : command.gradients.rawValue
+      moments = command.moments == .float32 ? nil : command.moments.rawValue
       labelDrop = command.labelDrop
       dropPath = command.dropPath ?? Regularization.publishedDropPath(depth: sizes.depth)
       labelSmooth = command.labelSmooth
@@ -172,6 +177,7 @@ extension Train {
       ratioK = try texts.value("--ratio-k")
       segments = try texts.choice("--segments")
       accumulate = try texts.value("--accumulate")
+      (gradients, moments) = (nil, nil)
       labelDrop = try texts.value("--label-drop")
       dropPath =
         texts.takes("--drop-path", "published")

@@ -8,6 +8,9 @@ import MVARMedia
 import MVARTraining
 import TensorCore
 
+extension GradientFormat: ExpressibleByArgument {}
+extension MomentFormat: ExpressibleByArgument {}
+
 struct Train: EngineCommand {
   static let precisions = CPUPrecisions.training
 
@@ -97,6 +100,27 @@ struct Train: EngineCommand {
   @Option(parsing: .unconditional, help: "Label smoothing.")
   var labelSmooth = 0.0
 
+  @Flag(
+    help: ArgumentHelp(
+      "Keep only the input of each block, and run blocks again in the backward.",
+      discussion: "Less memory, more time, the same bits: a run may be resumed with or without."))
+  var recompute = false
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "How gradients are kept until the step: float32, or bf16 in half the memory.",
+      discussion: "On the cpu engine. Sums of micro-batches are rounded after each.")
+  )
+  var gradients = GradientFormat.float32
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "How AdamW's moments are kept: float32, or int8 in a quarter of the memory.",
+      discussion: "On the cpu engine. Bytes with a scale for each 256, rounded at random; vectors stay in float32."))
+  var moments = MomentFormat.float32
+
   @OptionGroup(title: "Sets of weights in --init and --tokenizer") var weights: WeightsOptions
   @OptionGroup(title: "Sets of weights in --init and --tokenizer") var tokenizerWeights: TokenizerWeightsOptions
   @OptionGroup(title: "Optimizer") var optimizer: OptimizerOptions
@@ -133,6 +157,11 @@ struct Train: EngineCommand {
     ] {
       try Arguments.check(name, value, in: 1...65536)
     }
+    for (name, format) in [("--gradients", gradients.rawValue), ("--moments", moments.rawValue)]
+    where format != "float32" && engine.device != .cpu {
+      throw ValidationError(
+        "\(name) \(format) is for --device cpu; the \(engine.device.rawValue) engine keeps float32")
+    }
     guard alng > 0, alng <= 1 else { throw ValidationError("--alng is \(alng); use a positive number, at most 1") }
     guard !cached || data.dataset.photographs.exif == .ignore else {
       throw ValidationError("--exif needs images; cached tokens are of images as mvar cache read them")
@@ -163,11 +192,12 @@ struct Train: EngineCommand {
       encoder: cached ? nil : try Fingerprint.encoder(of: tokenizer))
     let configuration = try transformerConfiguration(
       sizes, tokenizer.configuration, classes: set.classNames.count, old: beginning?.configuration)
-    try TrainingChecks.memory(configuration, batch: optimizer.batch, on: device)
+    let options = try trainingOptions(depth: configuration.depth)
+    try options.storage.check(on: engine)
+    try TrainingChecks.memory(
+      configuration, batch: options.batch, storage: options.storage, recomputing: recompute, on: device)
     let model: MarkovianTransformer<B> = try firstModel(
       configuration, beginning, classNames: set.classNames, on: device)
-    var options = try trainingOptions(depth: configuration.depth)
-    options.batch = optimizer.batch
     var session = TransformerSession(
       model, options, source: try source(set, tokenizer, configuration, on: device), tokenizer: tokenizer,
       seed: optimizer.seed, settings: settings(sizes, fingerprints),
@@ -294,7 +324,10 @@ struct Train: EngineCommand {
   private func trainingOptions(depth: Int) throws -> TransformerTrainingOptions {
     let schedules = optimizer.schedules(accumulation: accumulate)
     var options = try TransformerTrainingOptions(schedule: schedules.rate, decay: schedules.decay)
+    options.batch = optimizer.batch
     options.accumulation = accumulate
+    options.recomputes = recompute
+    options.storage = OptimizerStorage(gradients: gradients, moments: moments)
     options.optimizer = OptimizerSettings(clip: optimizer.clip)
     options.ratio = ratioK
     options.order = segments

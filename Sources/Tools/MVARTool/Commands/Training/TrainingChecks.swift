@@ -42,9 +42,15 @@ enum TrainingChecks {
   }
 
   /// Refuses a transformer that cannot be trained here.
-  static func memory(_ configuration: TransformerConfiguration, batch: Int, on device: some EngineDevice) throws {
+  static func memory(
+    _ configuration: TransformerConfiguration, batch: Int, storage: OptimizerStorage, recomputing: Bool,
+    on device: some EngineDevice
+  ) throws {
     let cost = TransformerCost(configuration)
-    try memory(for: "transformer", batch: batch, on: device) { cost.optimizedBytes() + cost.trainingBytes(batch: $0) }
+    try memory(for: "transformer", batch: batch, on: device) {
+      cost.trainingPeakBytes(
+        batch: $0, recomputing: recomputing, gradientBytes: storage.gradientBytes, momentBytes: storage.momentBytes)
+    }
   }
 
   /// Refuses a batch that does not fit, and names the largest that does.
