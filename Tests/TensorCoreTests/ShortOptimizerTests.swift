@@ -27,6 +27,7 @@ private enum Codes {
   static func rounded(_ x: Double, _ table: [Double], share: Double) -> Int {
     let low = min(table.lastIndex { $0 <= x } ?? 0, table.count - 1)
     guard low + 1 < table.count else { return low }
+    if low == 0 { return x > share * table[1] ? 1 : 0 }
     return (x - table[low]) / (table[low + 1] - table[low]) + share >= 1 ? low + 1 : low
   }
 }
@@ -220,8 +221,8 @@ private struct PlainStep {
     }
     // 0.9¹⁰⁰ = 2.7e-5 and 0.95¹⁰⁰ = 5.9e-3; the sums over all elements, whose errors mostly cancel.
     func total(_ values: [Float]) -> Double { values.reduce(0) { $0 + abs(Double($1)) } }
-    #expect(total(try m.scalars()) < 4e-5 * total(first))
-    #expect(total(try v.scalars()) < 8e-3 * total(second) && total(try v.scalars()) > 4e-3 * total(second))
+    let (restM, restV) = (total(try m.scalars()) / total(first), total(try v.scalars()) / total(second))
+    #expect(restM < 4e-5 && restV > 4e-3 && restV < 8e-3, "\(restM), \(restV)")
   }
 
   @Test("a shared moment is copied before it changes")
@@ -263,7 +264,7 @@ private struct PlainStep {
     }
     // A copy stays as it is.
     let copy = sum
-    Engine.addRounded(try tensor(numbers(count, seed: 9)), to: &sum)
+    Engine.addRounded(try tensor([Float](repeating: 1, count: count)), to: &sum)
     #expect(try copy?.scalars() == expected && sum?.scalars() != expected)
     for wrong in [Float.nan, .infinity, -.infinity] {
       var g = expected

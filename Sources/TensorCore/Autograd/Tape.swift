@@ -124,17 +124,6 @@ public final class Tape<B: Backend> {
 
   // MARK: Backward
 
-  /// The gradients of a value with respect to all leaves; the tape is empty afterwards.
-  ///
-  /// - Parameters:
-  ///   - output: a value recorded on this tape.
-  ///   - seed: the gradient of the output, of the output's shape.
-  public func gradients(of output: Variable<B>, seed: Tensor<B>) -> Gradients<B> {
-    var byKey: [ObjectIdentifier: Tensor<B>] = [:]
-    propagate(from: output, seed: seed) { byKey[ObjectIdentifier($0)] = $1 }
-    return Gradients(byKey: byKey)
-  }
-
   /// Computes the gradients of a value with respect to all leaves, and hands out each of them as soon as it is complete,
   /// so that not all of them need to be in memory at once; the tape is empty afterwards.
   ///
@@ -206,16 +195,4 @@ public final class Tape<B: Backend> {
     for place in places { gradients[place] = nil }
     return taken
   }
-}
-
-/// The gradients of one backward pass, by the key of the leaf.
-public struct Gradients<B: BackendTypes> {
-  private let byKey: [ObjectIdentifier: Tensor<B>]
-
-  init(byKey: [ObjectIdentifier: Tensor<B>]) {
-    self.byKey = byKey
-  }
-
-  /// The gradient of the leaf with this key; nil when the output does not depend on it.
-  public subscript(key: AnyObject) -> Tensor<B>? { byKey[ObjectIdentifier(key)] }
 }

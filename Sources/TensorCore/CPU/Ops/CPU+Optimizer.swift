@@ -101,8 +101,10 @@ extension CPU: OptimizerOps {
   /// Makes a tensor's memory its own: copied if it is borrowed or another reference exists.
   @inline(__always)
   private static func makeOwned(_ x: inout Tensor<CPU>) {
-    if (x.storage.isWritable || x.storage.state != nil) && isKnownUniquelyReferenced(&x.storage) { return }
-    if let short = x.storage.state, let own = HostBuffer<Float>(short.copied) as? HostBuffer<Scalar> {
+    let isAlone = isKnownUniquelyReferenced(&x.storage)
+    if x.storage.isWritable && isAlone { return }
+    if let short = x.storage.state, let own = HostBuffer<Float>(isAlone ? short : short.copied) as? HostBuffer<Scalar> {
+      // A buffer of its own in any case: a widened copy of what is about to change must not be kept.
       x.storage = own
       return
     }
