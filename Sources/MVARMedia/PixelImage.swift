@@ -76,7 +76,7 @@ public struct PixelImage: Equatable, Hashable, Sendable {
   }
 
   /// Copies another image into this one; both corners must lie inside.
-  mutating func paste(_ other: PixelImage, row: Int, column: Int) {
+  package mutating func paste(_ other: PixelImage, row: Int, column: Int) {
     precondition(row >= 0 && column >= 0 && row + other.height <= height && column + other.width <= width)
     let rowBytes = 3 * other.width
     for y in 0..<other.height {

@@ -7,7 +7,7 @@ import MVARMedia
 public struct GeneratedImage: Hashable, Sendable {
   /// 8-bit RGB.
   public let pixels: PixelImage
-  /// The class it was asked for.
+  /// The class it was asked for; the number of classes stands for none.
   public let label: Int
   /// The name of that class, where the model knows it.
   public let className: String?
@@ -40,6 +40,8 @@ public struct GeneratedImages: AsyncSequence, Sendable {
   let seed: UInt64
   let first: Int
   let options: SamplingOptions
+  /// The tokens of an edited image that are kept, nil for those that are drawn; nil if no image is edited.
+  let kept: [[Int?]]?
   let batch: Int
   let progress: (@Sendable (SamplingProgress) -> Void)?
 

@@ -126,6 +126,15 @@ public final class ImageGenerator: Sendable {
     if let wrong = labels.first(where: { !(0..<classes.count).contains($0) }) {
       throw PipelineError.unknownClass("\(wrong)", reason: "this model has the classes 0 … \(classes.count - 1)")
     }
+    return try request(
+      labels: labels, seed: seed, first: first, settings: settings, kept: nil, batch: batch, progress: progress)
+  }
+
+  /// A request, its numbers checked.
+  private func request(
+    labels: [Int], seed: UInt64, first: Int, settings: SamplingValues?, kept: [[Int?]]?, batch: Int?,
+    progress: (@Sendable (SamplingProgress) -> Void)?
+  ) throws -> GeneratedImages {
     guard (0...(1 << 53)).contains(first) else {
       throw PipelineError.unusableRequest("the first image is number \(first); use 0 to 2⁵³")
     }
@@ -134,7 +143,46 @@ public final class ImageGenerator: Sendable {
     }
     return GeneratedImages(
       generator: self, labels: labels, seed: seed, first: first, options: try (settings ?? self.settings).options(),
-      batch: batch ?? TransformerCost(models.transformerConfiguration).suggestedBatch(upTo: 8), progress: progress)
+      kept: kept, batch: batch ?? TransformerCost(models.transformerConfiguration).suggestedBatch(upTo: 8),
+      progress: progress)
+  }
+
+  // MARK: Editing
+
+  /// Images that are those of an edit outside its mask and drawn anew inside, `count` of them.
+  ///
+  /// ```swift
+  /// let edit = try ImageEdit(photo, mask: mask, side: generator.imageSide)
+  /// for try await image in try await generator.images(editing: edit, as: "flag", count: 4) {
+  ///   try edit.pasted(into: image.pixels).writePNG(to: "\(image.number).png")
+  /// }
+  /// ```
+  ///
+  /// The image is encoded by this call. Everything else is as in ``images(of:count:seed:first:settings:batch:progress:)``;
+  /// with every token redrawn, so are the images.
+  ///
+  /// - Parameters:
+  ///   - edit: the image and its mask, of ``imageSide``.
+  ///   - name: the class by number or name; nil for none.
+  ///   - count: how many images.
+  ///   - threshold: the least share of redrawn pixels in the cell of a redrawn token.
+  ///   - keptScales: the number of coarse scales that are kept everywhere.
+  /// - Throws: `PipelineError` for an unknown class or an unusable number, or when the tokenizer's weights are damaged;
+  ///   `RequestError` when the edit does not fit the model; `ConfigurationError` for unusable settings.
+  public func images(
+    editing edit: ImageEdit, as name: String? = nil, count: Int = 1, threshold: Double = EditMask.defaultThreshold,
+    keptScales: Int = 0, seed: UInt64 = 0, first: Int = 0, settings: SamplingValues? = nil, batch: Int? = nil,
+    progress: (@Sendable (SamplingProgress) -> Void)? = nil
+  ) async throws -> GeneratedImages {
+    guard (1...1_000_000).contains(count) else {
+      throw PipelineError.unusableRequest("\(count) images make no sense; use 1 to 1000000")
+    }
+    let label = try name.map { try classes.label($0) } ?? classes.count
+    let mask = try edit.tokens(scaleList, threshold: threshold, keptScales: keptScales)
+    let tokens = try await encode(edit.image)
+    return try request(
+      labels: [Int](repeating: label, count: count), seed: seed, first: first, settings: settings,
+      kept: mask.kept(of: tokens), batch: batch, progress: progress)
   }
 
   /// Samples one batch of a request.
@@ -145,7 +193,7 @@ public final class ImageGenerator: Sendable {
       let sampled = try models.sample(
         labels: Array(request.labels[range]),
         numbers: request.first + range.lowerBound..<request.first + range.upperBound,
-        seed: request.seed, request.options
+        seed: request.seed, request.options, keeping: request.kept
       ) { scale in
         try check()
         guard done < scales else { return }

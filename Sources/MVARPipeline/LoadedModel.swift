@@ -17,10 +17,12 @@ protocol LoadedModels: Sendable {
   /// - Parameters:
   ///   - labels: the class of each image.
   ///   - numbers: the number of each image among those of the seed.
+  ///   - kept: tokens that all images have, nil for those that are drawn; nil to draw them all.
   ///   - onScale: called after each scale, counted from 0, and before each image is decoded; what it throws ends the
   ///     work.
   func sample(
-    labels: [Int], numbers: Range<Int>, seed: UInt64, _ options: SamplingOptions, onScale: (Int) throws -> Void
+    labels: [Int], numbers: Range<Int>, seed: UInt64, _ options: SamplingOptions, keeping kept: [[Int?]]?,
+    onScale: (Int) throws -> Void
   ) throws -> [(image: PixelImage, tokens: [[Int]])]
   /// The tokens of each scale of an image that has the tokenizer's size.
   func encode(_ image: PixelImage) throws -> [[Int]]
@@ -48,11 +50,15 @@ struct EngineModels<B: Backend>: LoadedModels {
   }
 
   func sample(
-    labels: [Int], numbers: Range<Int>, seed: UInt64, _ options: SamplingOptions, onScale: (Int) throws -> Void
+    labels: [Int], numbers: Range<Int>, seed: UInt64, _ options: SamplingOptions, keeping kept: [[Int?]]?,
+    onScale: (Int) throws -> Void
   ) throws -> [(image: PixelImage, tokens: [[Int]])] {
     let streams = numbers.map { RandomStream(seed: seed, stream: UInt64($0)) }
+    let given = try kept.map {
+      try KeptTokens<B>($0, vocabulary: transformerConfiguration.vocabulary, on: device)
+    }
     var tokens: [[Int]] = []  // of each scale, [B · p²]
-    let sum = try sampler.sample(labels: labels, streams: streams, options) { sampled in
+    let sum = try sampler.sample(labels: labels, streams: streams, options, keeping: given) { sampled in
       tokens.append(try sampled.tokens.values())
       try onScale(sampled.scale)
     }

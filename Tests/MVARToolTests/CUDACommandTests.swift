@@ -117,6 +117,11 @@ import Testing
         ["decode", "tokens.npz", "-o", "decoded.png"] + tokenizer,
         ["reconstruct", first, "-o", "reconstructed.png"] + tokenizer,
         ["sample", "--count", "1", "-o", "sampled.png", "--smooth", "--scales"] + model + tokenizer,
+        [
+          "edit", first, "--extend", "0,0,0,50%", "--count", "2", "--tokens", "edited.npz", "-o", "edited.png",
+          "--graphs",
+        ]
+          + model + tokenizer,
         ["attention", "--count", "2", "-o", "attention.svg"] + data + model + tokenizer,
         ["evaluate", "--json", "report.json", "--graphs"] + data + tokenizer,
       ] {
@@ -155,6 +160,7 @@ import Testing
     "Without a GPU nothing else is looked at",
     arguments: [
       ["sample", "--model", "absent", "--tokens", "absent/out.npz"],
+      ["edit", "absent", "--mask", "absent", "--singles", "folder"],
       ["encode", "absent", "absent", "-o", "folder"],
       ["decode", "absent", "-o", "absent"],
       ["reconstruct", "absent", "-o", "absent"],
@@ -207,7 +213,10 @@ import Testing
 
   @Test(
     arguments: ["cpu", "reference"],
-    [["sample", "-o", "absent.png"], ["evaluate", "--data", "absent", "--tokenizer", "absent"]])
+    [
+      ["sample", "-o", "absent.png"], ["edit", "absent", "--extend", "1,1,1,1", "-o", "absent.png"],
+      ["evaluate", "--data", "absent", "--tokenizer", "absent"],
+    ])
   func graphsElsewhere(device: String, command: [String]) throws {
     let result = try Tool.run(command + ["--device", device, "--graphs"], in: "/")
     #expect(result.code == 64 && result.output.isEmpty)

@@ -38,7 +38,7 @@ struct HostileInputTests {
   @Test("outputs", arguments: outputs)
   func output(_ item: Case) throws { try check(item) }
 
-  private func check(_ item: Case) throws {
+  func check(_ item: Case) throws {
     try withTemporaryFolder { folder in
       try item.prepare(folder)
       let before = try contents(folder)

@@ -94,13 +94,14 @@ struct WeightsCommandTests {
   func options() throws {
     try withTemporaryFolder { folder in
       for command in [
-        "sample", "reconstruct", "encode", "decode", "inspect", "convert", "evaluate", "train", "cache", "golden dump",
+        "sample", "edit", "reconstruct", "encode", "decode", "inspect", "convert", "evaluate", "train", "cache",
+        "golden dump",
         "attention", "flops", "compare",
       ] {
         let help = try succeed(command.split(separator: " ").map(String.init) + ["--help"], in: folder).output
         #expect(help.contains("--weights <weights>") && help.contains("--prefix <prefix>"), "\(command)")
       }
-      for command in ["sample", "evaluate", "train", "golden dump", "attention", "flops"] {
+      for command in ["sample", "edit", "evaluate", "train", "golden dump", "attention", "flops"] {
         let help = try succeed(command.split(separator: " ").map(String.init) + ["--help"], in: folder).output
         #expect(help.contains("--tokenizer-weights"), "\(command)")
       }

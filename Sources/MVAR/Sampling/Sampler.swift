@@ -4,6 +4,8 @@
 //
 //     f̂ = 0; for each s: t = cfg·s/(S−1); logits = (1 + t)·conditional − t·null; filter; sample; f̂ += Φ(codes);
 //     x_(s+1) = area(f̂, p_(s+1))
+//
+// When an image is edited, some tokens are given (`KeptTokens`): before the filter, all others get −∞ there.
 
 import TensorCore
 
@@ -90,26 +92,30 @@ public struct Sampler<B: Backend>: Sendable {
   /// - Parameters:
   ///   - labels: the class of each image, or the null class.
   ///   - streams: the random numbers of each image.
+  ///   - kept: tokens that are given in all images; nil to draw them all. Those that are drawn use the same random numbers.
   ///   - recordings: this sampler's recordings from earlier runs, reused by later ones; nil to compute everything.
   ///   - trace: receives the result of every step that is computed and not replayed.
   ///   - onScale: called after each scale; if it throws, sampling ends. A device may still be computing the scale;
   ///     reading its tensors waits for them.
   /// - Returns: f̂ of all scales [B, Z, P, P]: the decoder makes the images.
-  /// - Throws: `RequestError` when there is no such class, or there are not as many labels as streams;
-  ///   `NotANumberError` when the logits of any scale are not finite; the sampled tokens are then meaningless.
+  /// - Throws: `RequestError` when there is no such class, there are not as many labels as streams, or the given tokens are
+  ///   of other scales; `NotANumberError` when the logits of any scale are not finite; the sampled tokens are then meaningless.
   public func sample(
-    labels: [Int], streams: [RandomStream], _ options: SamplingOptions, recordings: SamplingRecordings<B>? = nil,
-    trace: Trace<B>? = nil, onScale: (SampledScale<B>) throws -> Void = { _ in }
+    labels: [Int], streams: [RandomStream], _ options: SamplingOptions, keeping kept: KeptTokens<B>? = nil,
+    recordings: SamplingRecordings<B>? = nil, trace: Trace<B>? = nil,
+    onScale: (SampledScale<B>) throws -> Void = { _ in }
   ) throws -> Tensor<B> {
     let configuration = transformer.configuration
     try configuration.check(labels: labels)
     guard labels.count == streams.count else {
       throw RequestError("there are \(labels.count) labels and \(streams.count) streams of random numbers")
     }
+    try kept?.check(for: configuration)
     let guided = options.guidance != 1 || configuration.attention.seesEarlierScales
     let rows = guided ? labels + labels.map { _ in configuration.classes } : labels
     func sample(_ parts: SamplingRecordings<B>.Parts) throws -> Tensor<B> {
-      try self.sample(rows: rows, isGuided: guided, streams: streams, options, parts, trace: trace, onScale: onScale)
+      try self.sample(
+        rows: rows, isGuided: guided, streams: streams, options, keeping: kept, parts, trace: trace, onScale: onScale)
     }
     guard let recordings else { return try sample(.init(nil, scales: configuration.scaleList.count)) }
     return try recordings.withParts(rows: rows.count, of: transformer, sample)
@@ -118,7 +124,8 @@ public struct Sampler<B: Backend>: Sendable {
   /// Samples the images of some rows of the batch, with guidance the null class in the second half.
   private func sample(
     rows: [Int], isGuided guided: Bool, streams: [RandomStream], _ options: SamplingOptions,
-    _ parts: SamplingRecordings<B>.Parts, trace: Trace<B>?, onScale: (SampledScale<B>) throws -> Void
+    keeping given: KeptTokens<B>?, _ parts: SamplingRecordings<B>.Parts, trace: Trace<B>?,
+    onScale: (SampledScale<B>) throws -> Void
   ) throws -> Tensor<B> {
     let configuration = transformer.configuration
     let scaleList = configuration.scaleList
@@ -150,7 +157,8 @@ public struct Sampler<B: Backend>: Sendable {
         logits = B.multiply(logits, by: 1)
       }
       finiteness.append(B.finiteness(of: logits))
-      let kept = B.filterLogits(logits, topK: options.topK, topP: options.topP)
+      let open = given?.additions[scale].map { B.addRows(logits, rows: $0) } ?? logits
+      let kept = B.filterLogits(open, topK: options.topK, topP: options.topP)
       let first = scaleList.tokens(of: scale).lowerBound
       let tokens = B.sampleTokens(kept, streams: streams, firstPosition: first)  // [B, p²]
       trace?.note("filtered", .tensor(kept))

@@ -29,7 +29,8 @@ package struct MVARTool: ParsableCommand {
       """,
     version: Version.current,
     subcommands: [
-      Sample.self, Reconstruct.self, Encode.self, Decode.self, Crop.self, Inspect.self, Convert.self, Verify.self,
+      Sample.self, Edit.self, Reconstruct.self, Encode.self, Decode.self, Crop.self, Inspect.self, Convert.self,
+      Verify.self,
       Golden.self,
       TrainTokenizer.self, Train.self, Cache.self, Evaluate.self, Flops.self,
       Mask.self, AttentionMap.self,

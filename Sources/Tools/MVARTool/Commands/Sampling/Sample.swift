@@ -129,18 +129,8 @@ struct Sample: EngineCommand {
     }
   }
 
-  /// The models' files; the shipped ones where none are specified.
-  private func sources() throws -> (transformer: String, tokenizer: String?) {
-    if let model { return (model, tokenizer) }
-    guard let transformer = ShippedModel.transformer, let shipped = ShippedModel.tokenizer else {
-      throw Failure(ShippedModel.absence)
-    }
-    return (transformer, tokenizer ?? shipped)
-  }
-
   func checkOutputs() throws {
-    let sources = try sources()
-    let inputs = [sources.transformer, sources.tokenizer, classNames].compactMap { $0 }
+    let inputs = try SamplingModels(model: model, tokenizer: tokenizer).files + [classNames].compactMap { $0 }
     if let output { try OutputFile.check(output, endings: [".png"], keeping: inputs) }
     if let tokens { try OutputFile.check(tokens, endings: [".npz"], keeping: inputs) }
     for case (let path?, let singles?) in [(output, singles), (tokens, singles)] {
@@ -149,12 +139,14 @@ struct Sample: EngineCommand {
   }
 
   func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
-    let sources = try sources()
+    let models = try SamplingModels(model: model, tokenizer: tokenizer)
     let options = try sampling.options(isShipped: model == nil, smooth: smooth)
-    let (transformer, tokenizer): (MarkovianTransformer<B>, VQVAE<B>) = try models(sources, on: device)
-    let files = [sources.transformer, sources.tokenizer].compactMap { $0 }.joined(separator: " with ")
+    let (transformer, tokenizer): (MarkovianTransformer<B>, VQVAE<B>) = try models.load(
+      [.decoder], weights: weights.choice(), tokenizerWeights: tokenizerWeights.choice(), hints: hints.hints(),
+      on: device)
+    let files = models.names
     let sampler = try naming(files) { try Sampler(transformer, tokenizer.quantizer) }
-    let labels = try labels(of: sources.transformer, classes: transformer.configuration.classes)
+    let labels = try labels(of: models, classes: transformer.configuration.classes)
       .flatMap { [Int](repeating: $0, count: count) }
     let scaleList = transformer.configuration.scaleList
     try tokenizer.configuration.checkSize(on: device)
@@ -194,18 +186,14 @@ struct Sample: EngineCommand {
   }
 
   /// The labels of the requested classes.
-  private func labels(of model: String, classes count: Int) throws -> [Int] {
+  private func labels(of models: SamplingModels, classes count: Int) throws -> [Int] {
     if classes.isEmpty {
       guard count <= 100 else {
         throw Failure("this model has \(count) classes: say which to sample, with --class")
       }
       return Array(0..<count)
     }
-    var known: [String]?
-    if classNames == nil, case .file(let path, let choice) = try modelSource(model, option: "--model", weights.choice())
-    {
-      known = try ModelMetadata.classNames(of: CheckpointWeights(path: path, .transformer, choice))
-    }
+    let known = classNames == nil ? try models.classNames(weights.choice()) : nil
     return try classes.map {
       try ClassNames.label($0, file: classNames, known: known, classes: count)
     }
@@ -230,37 +218,6 @@ struct Sample: EngineCommand {
           + "scale \(sampled.scale + 1) of \(scales)")
     }
     return (sums, try kept.map { try $0.values() })
-  }
-
-  /// Loads both models; the tokenizer gets the transformer's list of scales unless one was given.
-  private func models<B: Backend>(
-    _ sources: (transformer: String, tokenizer: String?), on device: B.Device
-  ) throws -> (MarkovianTransformer<B>, VQVAE<B>) where B.Device: EngineDevice {
-    var hints = try hints.hints()
-    let source = try modelSource(sources.transformer, option: "--model", weights.choice())
-    if case .seeded(let depth) = source {
-      // Before weights are computed; for a file, its size is enough.
-      let configuration = TransformerConfiguration(
-        depth: depth, scaleList: try hints.sides.map(ScaleList.init) ?? .pixels256,
-        attention: hints.attention ?? .mvar)
-      let cost = TransformerCost(configuration)
-      try device.checkMemory(4 * cost.parameters + cost.samplingMemory(batch: 1), for: "\(source)")
-    }
-    let transformer: MarkovianTransformer<B> = try naming(sources.transformer) {
-      try source.transformer(hints, on: device)
-    }
-    hints.sides = hints.sides ?? transformer.configuration.scaleList.sides
-    let tokenizerSource = try modelSource(
-      sources.tokenizer ?? sources.transformer, option: "--tokenizer", tokenizerWeights.choice())
-    if sources.tokenizer == nil, case .file(let path, _) = source,
-      try !CheckpointWeights.exist(of: .tokenizer, in: path)
-    {
-      throw Failure("\(path): holds no tokenizer; name one with --tokenizer")
-    }
-    let tokenizer: VQVAE<B> = try naming("\(tokenizerSource)") {
-      try tokenizerSource.tokenizer(hints, parts: [.decoder], on: device)
-    }
-    return (transformer, tokenizer)
   }
 
   /// Refuses results that could not be written, before they are computed.
