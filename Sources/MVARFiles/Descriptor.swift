@@ -1,9 +1,9 @@
-// What the system calls leave to the caller: writing continues until every byte is written, even after a signal.
+// What the system calls leave to the caller: reading and writing continue to the last byte, even after a signal.
 // Nothing here opens, closes or buffers.
 
 import Foundation
 
-/// Writing to open files.
+/// Reading from and writing to open files.
 package enum Descriptor {
   /// Writes every byte.
   ///
@@ -27,6 +27,23 @@ package enum Descriptor {
     try bytes.withUnsafeBufferPointer { (buffer: UnsafeBufferPointer<UInt8>) throws(SystemError) -> Void in
       try writeAll(UnsafeRawBufferPointer(buffer), to: descriptor)
     }
+  }
+
+  /// Reads bytes at a place, whatever the descriptor's own position.
+  ///
+  /// - Throws: `SystemError`, also when the file ends before.
+  package static func read(_ descriptor: Int32, at offset: Int, count: Int) throws(SystemError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    var filled = 0
+    while filled < count {
+      let read = bytes[filled...].withUnsafeMutableBytes {
+        pread(descriptor, $0.baseAddress, min($0.count, 1 << 30), off_t(offset + filled))
+      }
+      if read < 0, errno == EINTR { continue }
+      guard read > 0 else { throw SystemError(read < 0 ? errno : EIO) }
+      filled += read
+    }
+    return bytes
   }
 
   /// Flushes everything to the disk.

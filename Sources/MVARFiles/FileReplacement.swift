@@ -101,11 +101,22 @@ package enum FileReplacement {
     try body(file.descriptor)
     try Descriptor.flush(file.descriptor)
     try file.move(to: target)
-    // The new name is durable once the folder is flushed; some file systems cannot flush one, which is not a failure.
-    let folderDescriptor = open(folder.isEmpty ? "." : folder, O_RDONLY | O_CLOEXEC)
-    if folderDescriptor >= 0 {
-      _ = fsync(folderDescriptor)
-      close(folderDescriptor)
-    }
+    flushFolder(folder)
+  }
+
+  /// Gives a file that was flushed the place of another, in the same folder.
+  ///
+  /// - Throws: `SystemError`; both stay as they are.
+  package static func rename(_ path: String, to target: String) throws(SystemError) {
+    guard Foundation.rename(path, target) == 0 else { throw SystemError() }
+    flushFolder(PathName.prefix(of: target))
+  }
+
+  /// Makes new names in a folder durable; some file systems cannot, which is not a failure.
+  private static func flushFolder(_ folder: String) {
+    let descriptor = open(folder.isEmpty ? "." : folder, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return }
+    _ = fsync(descriptor)
+    close(descriptor)
   }
 }

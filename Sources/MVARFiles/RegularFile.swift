@@ -15,6 +15,10 @@ package struct RegularFile: ~Copyable, Sendable {
     case appendingToNew
     /// Holding an advisory lock; a missing file is created, and nothing is written.
     case locking
+    /// Reading and replacing parts; the file must exist.
+    case updating
+    /// As ``updating``, and the file must not exist: it is created.
+    case updatingNew
 
     fileprivate var flags: Int32 {
       switch self {
@@ -22,6 +26,8 @@ package struct RegularFile: ~Copyable, Sendable {
       case .appending: O_WRONLY | O_CREAT | O_APPEND
       case .appendingToNew: O_WRONLY | O_CREAT | O_APPEND | O_EXCL
       case .locking: O_RDWR | O_CREAT
+      case .updating: O_RDWR
+      case .updatingNew: O_RDWR | O_CREAT | O_EXCL
       }
     }
   }
@@ -49,7 +55,7 @@ package struct RegularFile: ~Copyable, Sendable {
       let code = errno
       var isReading = false
       if case .reading = purpose { isReading = true }
-      if isReading && code == ENOENT { return nil }
+      if purpose.flags & O_CREAT == 0 && code == ENOENT { return nil }
       // The system's message for a folder or a socket says less than the kind of file does.
       var status = stat()
       if stat(path, &status) == 0, let kind = irregularity(of: status.st_mode) { throw FileError(path, kind) }

@@ -1,5 +1,6 @@
 // Classes by number or by name. A name that is a class's byte for byte is that class's; otherwise commas in a name separate
 // synonyms, and case, underscores and surrounding spaces are ignored. `#3` is always a number, `=3` always a name.
+// Lists of classes are in ClassNames+Lists.swift.
 
 import Foundation
 import MVARFiles
@@ -53,6 +54,18 @@ public struct ClassNames: Hashable, Sendable {
     return names.indices.filter { names[$0].isExactly(name) }
   }
 
+  /// The classes of a name: byte for byte, or else those of which it is a synonym.
+  func labels(named name: String) -> [Int] {
+    guard let names else { return [] }
+    let found = labels(exactly: name)
+    guard found.isEmpty else { return found }
+    let wanted = Self.normalized(name)
+    return names.indices.filter { index in
+      Self.normalized(names[index]) == wanted
+        || names[index].split(separator: ",").contains { Self.normalized(String($0)) == wanted }
+    }
+  }
+
   /// The label of a number; `text` is what was given, for an error.
   private func label(number: Int, of text: String) throws(PipelineError) -> Int {
     guard (0..<count).contains(number) else { throw fail(text, "this model has the classes 0 … \(count - 1)") }
@@ -64,14 +77,7 @@ public struct ClassNames: Hashable, Sendable {
     guard let names else {
       throw fail(text, "is not a number from 0 to \(count - 1), and there are no names of classes")
     }
-    let wanted = Self.normalized(name)
-    var found = labels(exactly: name)
-    if found.isEmpty {
-      found = names.indices.filter { index in
-        Self.normalized(names[index]) == wanted
-          || names[index].split(separator: ",").contains { Self.normalized(String($0)) == wanted }
-      }
-    }
+    let found = labels(named: name)
     guard let only = found.first else {
       let choice = source == "the model" && names.count <= 40 ? "; it has \(names.joined(separator: ", "))" : ""
       throw fail(text, "\(source) has no class of this name\(choice)")
@@ -89,7 +95,7 @@ public struct ClassNames: Hashable, Sendable {
     return only
   }
 
-  private func fail(_ text: String, _ reason: String) -> PipelineError { .unknownClass(text, reason: reason) }
+  func fail(_ text: String, _ reason: String) -> PipelineError { .unknownClass(text, reason: reason) }
 
   private static func normalized(_ text: String) -> String {
     text.trimmingCharacters(in: .whitespaces).lowercased().replacingOccurrences(of: "_", with: " ")

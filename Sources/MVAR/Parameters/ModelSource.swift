@@ -83,6 +83,14 @@ public enum ModelSource: Hashable, Sendable, CustomStringConvertible {
     }
   }
 
+  /// What the weights are recognized by, whatever the name of their file: a checksum, or `seeded:d16`.
+  ///
+  /// - Throws: `FileError` when the file cannot be read.
+  package func fingerprint(_ model: CheckpointNames.Model) throws -> String {
+    guard case .file(let path, let choice) = self else { return description }
+    return String(try checksum(of: CheckpointWeights(path: path, model, choice).tensors), radix: 16)
+  }
+
   private static func refuseUnexpected(
     _ weights: CheckpointWeights, _ names: [String], _ model: CheckpointNames.Model
   ) throws {

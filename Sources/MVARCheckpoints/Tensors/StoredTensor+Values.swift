@@ -133,3 +133,16 @@ extension StoredTensor {
     }
   }
 }
+
+/// The CRC-32 of tensors with their names, types and shapes, whatever their order.
+///
+/// - Throws: `FileError` when a tensor's file was shortened.
+package func checksum(of tensors: [(name: String, tensor: StoredTensor)]) throws -> UInt32 {
+  var checksum: UInt32 = 0
+  for (name, tensor) in tensors.sorted(by: { ExactText($0.name) < ExactText($1.name) }) {
+    let title = Array("\(name) \(tensor.scalarType) \(tensor.shape)\n".utf8)
+    checksum = title.withUnsafeBytes { Zlib.checksum($0, after: checksum) }
+    try tensor.forEachPiece { checksum = Zlib.checksum($0, after: checksum) }
+  }
+  return checksum
+}

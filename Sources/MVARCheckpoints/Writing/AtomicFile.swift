@@ -33,9 +33,11 @@ public struct FileOutput: ~Copyable {
   /// While set, the CRC-32 of everything that is written.
   var checksum: UInt32?
 
-  package init(descriptor: Int32, path: String) {
+  /// - Parameter position: how many bytes the file holds, at whose end the descriptor is.
+  package init(descriptor: Int32, path: String, position: Int = 0) {
     self.descriptor = descriptor
     self.path = path
+    self.position = position
     buffer.reserveCapacity(Self.bufferSize)
   }
 

@@ -7,16 +7,24 @@ import MVARFiles
 
 /// An archive being written to a `FileOutput`.
 struct ZipWriter {
-  private struct Record {
+  /// An entry as its headers describe it.
+  struct Record {
     let name: [UInt8]
-    var checksum: UInt32
+    var checksum: UInt32 = 0
     let size: Int
     let offset: Int
   }
 
+  /// Where the checksum is in a local header.
+  static let checksumOffset = 14
   private static let alignment = 64
   private static let date: UInt16 = 0x0021
   private var records: [Record] = []
+  /// The smallest number that the format's 32-bit fields cannot hold; less, so that ZIP64 is tested with small files.
+  private let wide: Int
+
+  /// An archive of no entries yet.
+  init(wideFrom wide: Int = Int(UInt32.max)) { self.wide = wide }
 
   /// Appends an entry whose contents `body` writes; the checksum is written into the header afterward.
   ///
@@ -24,7 +32,7 @@ struct ZipWriter {
   mutating func add(
     _ name: String, size: Int, to output: inout FileOutput, body: (inout FileOutput) throws -> Void
   ) throws {
-    var record = Record(name: Array(name.utf8), checksum: 0, size: size, offset: output.position)
+    var record = Record(name: Array(name.utf8), size: size, offset: output.position)
     try output.write(localHeader(record))
     let start = output.position
     output.checksum = 0
@@ -34,22 +42,29 @@ struct ZipWriter {
       throw FileError("cannot be written: \(output.position - start) bytes were given for an array of \(size)")
     }
     record.checksum = output.checksum ?? 0
-    try output.patch(littleEndianBytes(record.checksum), at: record.offset + 14)
+    try output.patch(littleEndianBytes(record.checksum), at: record.offset + Self.checksumOffset)
     records.append(record)
   }
+
+  /// Adds an entry that the caller has written, after its ``localHeader(_:field:)``.
+  mutating func add(written record: Record) { records.append(record) }
 
   /// Appends an entry of bytes in memory.
   mutating func add(_ name: String, _ bytes: [UInt8], to output: inout FileOutput) throws {
     try add(name, size: bytes.count, to: &output) { try $0.write(bytes) }
   }
 
-  private func localHeader(_ record: Record) -> [UInt8] {
-    let isWide = record.size >= Int(UInt32.max)
+  /// The header before an entry's contents.
+  ///
+  /// - Parameter field: a field of another kind, whose identifier and size are its first four bytes; or nothing.
+  func localHeader(_ record: Record, field: [UInt8] = []) -> [UInt8] {
+    let isWide = record.size >= wide
     var extra: [UInt8] = []
     if isWide {
       extra += littleEndianBytes(UInt16(1)) + littleEndianBytes(UInt16(16))
       extra += littleEndianBytes(UInt64(record.size)) + littleEndianBytes(UInt64(record.size))
     }
+    extra += field
     let unpadded = record.offset + 30 + record.name.count + extra.count + 4
     let padding = (Self.alignment - unpadded % Self.alignment) % Self.alignment
     extra += littleEndianBytes(UInt16(0x4246)) + littleEndianBytes(UInt16(padding))
@@ -75,8 +90,8 @@ struct ZipWriter {
   func finish(_ output: inout FileOutput) throws {
     let directoryOffset = output.position
     for record in records {
-      let isWide = record.size >= Int(UInt32.max)
-      let isFar = record.offset >= Int(UInt32.max)
+      let isWide = record.size >= wide
+      let isFar = record.offset >= wide
       var fields: [UInt8] = []
       if isWide { fields += littleEndianBytes(UInt64(record.size)) + littleEndianBytes(UInt64(record.size)) }
       if isFar { fields += littleEndianBytes(UInt64(record.offset)) }
@@ -90,7 +105,7 @@ struct ZipWriter {
     }
     let directorySize = output.position - directoryOffset
     let isLarge =
-      records.count >= Int(UInt16.max) || directoryOffset >= Int(UInt32.max) || directorySize >= Int(UInt32.max)
+      records.count >= Int(UInt16.max) || directoryOffset >= wide || directorySize >= wide
     if isLarge {
       let recordOffset = output.position
       var bytes = littleEndianBytes(UInt32(0x0606_4b50)) + littleEndianBytes(UInt64(44))
@@ -104,8 +119,10 @@ struct ZipWriter {
     let count = UInt16(min(records.count, Int(UInt16.max)))
     var bytes = littleEndianBytes(UInt32(0x0605_4b50)) + littleEndianBytes(UInt32(0))
     bytes += littleEndianBytes(count) + littleEndianBytes(count)
-    bytes += littleEndianBytes(UInt32(min(directorySize, Int(UInt32.max))))
-    bytes += littleEndianBytes(UInt32(min(directoryOffset, Int(UInt32.max)))) + littleEndianBytes(UInt16(0))
+    for value in [directorySize, directoryOffset] {
+      bytes += littleEndianBytes(value >= wide ? UInt32.max : UInt32(value))
+    }
+    bytes += littleEndianBytes(UInt16(0))  // comment
     try output.write(bytes)
   }
 }

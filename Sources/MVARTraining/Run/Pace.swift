@@ -57,13 +57,17 @@ public struct Pace: Sendable, CustomStringConvertible {
   public var secondsLeft: Double? { secondsPerStep.map { $0 * Double(max(total - done, 0)) } }
 
   /// For example `12.3 steps/min, 41 min left`; `pace not known yet` during the first two steps.
-  public var description: String {
-    guard let secondsPerStep, let secondsLeft, secondsPerStep > 0 else { return "pace not known yet" }
+  public var description: String { text(of: "steps") ?? "pace not known yet" }
+
+  /// The pace of what are called `units` instead of steps: `12.3 images/s, 41 min left`; nil as long as it is unknown.
+  public func text(of units: String) -> String? {
+    guard let secondsPerStep, let secondsLeft, secondsPerStep > 0 else { return nil }
     let perMinute = 60 / secondsPerStep
     let speed =
       perMinute >= 100
-      ? String(format: "%.1f steps/s", perMinute / 60)
-      : perMinute >= 1 ? String(format: "%.1f steps/min", perMinute) : String(format: "%.1f steps/h", perMinute * 60)
+      ? String(format: "%.1f \(units)/s", perMinute / 60)
+      : perMinute >= 1
+        ? String(format: "%.1f \(units)/min", perMinute) : String(format: "%.1f \(units)/h", perMinute * 60)
     return "\(speed), \(Pace.text(seconds: secondsLeft)) left"
   }
 

@@ -5,24 +5,21 @@ import MVARCheckpoints
 import MVARPipeline
 
 extension ClassNames {
-  /// The label that `--class` names.
+  /// The labels that a `--class` names: one class, or several.
   ///
   /// - Parameters:
   ///   - file: a file of names; nil for none.
   ///   - known: the names in the model; nil for none.
   ///   - classes: how many classes the model has, not counting the null class.
-  static func label(_ text: String, file: String?, known: [String]? = nil, classes: Int) throws -> Int {
+  static func labels(_ text: String, file: String?, known: [String]? = nil, classes: Int) throws -> [Int] {
     let names = try file.map(lines) ?? known
-    if names == nil && Int(text) == nil {
-      throw Failure(
-        "--class \(text): is not a number from 0 to \(classes - 1); names need a file of names, given with --class-names"
-      )
-    }
     do {
-      return try ClassNames(names, count: classes, source: file ?? "the model").label(text)
+      return try ClassNames(names, count: classes, source: file ?? "the model").labels(text)
     } catch {
       guard case .unknownClass(let text, let reason) = error else { throw error }
-      throw Failure("--class \(text): \(reason)")
+      // A command has a remedy that a library does not know.
+      let remedy = "; names need a file of names, given with --class-names"
+      throw Failure("--class \(text): \(reason.replacing(", and there are no names of classes", with: remedy))")
     }
   }
 

@@ -61,4 +61,11 @@ struct SamplerOptions<Defaults: SamplingDefaults>: ParsableArguments {
       throw ValidationError("\(error)")
     }
   }
+
+  /// The same options without guidance.
+  func unguided(_ options: SamplingOptions) -> SamplingOptions {
+    var options = options
+    options.guidance = 1
+    return options
+  }
 }
