@@ -34,7 +34,7 @@ package final class BufferPool: Sendable {
   /// This many bytes of pages may always be kept,
   private static let smallestLimit = 192 << 20
   /// and this many beyond the peak in use.
-  private static let slack = 32 << 20
+  private static let slack = 64 << 20
 
   private struct State {
     /// The span; nil until a block is requested.
