@@ -264,7 +264,11 @@ struct Edit: EngineCommand {
   private func label(_ models: SamplingModels, classes count: Int) throws -> Int {
     guard let className else { return count }
     let known = classNames == nil ? try models.classNames(weights.choice()) : nil
-    return try ClassNames.label(className, file: classNames, known: known, classes: count)
+    let labels = try ClassNames.labels(className, file: classNames, known: known, classes: count)
+    guard labels.count == 1 else {
+      throw Failure("--class \(className): is \(labels.count) classes, and one is drawn at a time")
+    }
+    return labels[0]
   }
 
   /// The tokens that are drawn.
