@@ -20,6 +20,8 @@ struct Train: EngineCommand {
       --heads 6 --shared-aln --steps 2000 --batch 64 -o run-transformer
 
       From a VAR checkpoint, whose parameters are the same: add --init var_d16.pth.
+
+      A run that was interrupted, or that is to have more steps: the same command with --resume, and --steps 4000.
       """)
 
   @OptionGroup(title: "Data") var data: DataOptions
@@ -133,6 +135,16 @@ struct Train: EngineCommand {
 
   func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
     try runOptions.check(result: Self.result, data: data.data, keeping: [tokenizer] + [`init`].compactMap { $0 })
+    let begun = try runOptions.begun(
+      settings(RunFingerprints(data: "")), .transformer, accumulation: accumulate, on: engine)
+    var command = self
+    command.optimizer = optimizer.resuming(begun)
+    try command.train(begun, on: engine, device: device)
+  }
+
+  /// Trains, with the options of the run that is resumed where others are not given.
+  private func train<B: Backend, D: EngineDevice>(_ begun: BegunRun?, on engine: B.Type, device: D) throws
+  where B.Device == D {
     try runOptions.checkOptions(settings(RunFingerprints(data: "")), .transformer, on: engine)
     let tokenizer: VQVAE<B> = try naming(self.tokenizer) {
       try modelSource(self.tokenizer, option: "--tokenizer", tokenizerWeights.choice()).tokenizer(hints(), on: device)
@@ -146,8 +158,9 @@ struct Train: EngineCommand {
     let model: MarkovianTransformer<B> = try firstModel(configuration, on: device)
     var options = try trainingOptions()
     options.batch = optimizer.batch
+    options.sampleOffset = sampleOffset(begun)
     var session = TransformerSession(
-      model, options, source: try source(set, tokenizer, configuration, on: device), tokenizer: tokenizer,
+      model, options, source: try source(set, begun, tokenizer, configuration, on: device), tokenizer: tokenizer,
       seed: optimizer.seed, settings: settings(fingerprints),
       metadata: try ModelMetadata.of(configuration, classNames: set.classNames), on: device)
     let isResuming = runOptions.isResuming
@@ -156,6 +169,7 @@ struct Train: EngineCommand {
     RunOptions.introduce(
       images: set.labels.count, classes: set.classNames.count, heldOut: set.heldOut,
       parameters: model.parameters.reduce(0) { $0 + $1.value.shape.count })
+    begun?.introduce(optimizer)
     try runOptions.run(&session, folder: folder, from: first, steps: optimizer.steps, curves: ["loss", "val_loss"])
     let path = "\(folder.path)/\(Self.result)"
     try ModelFile.write(
@@ -201,11 +215,12 @@ struct Train: EngineCommand {
   }
 
   private func source<B: Backend>(
-    _ set: DataSet, _ tokenizer: VQVAE<B>, _ configuration: TransformerConfiguration, on device: B.Device
+    _ set: DataSet, _ begun: BegunRun?, _ tokenizer: VQVAE<B>, _ configuration: TransformerConfiguration,
+    on device: B.Device
   ) throws -> any TokenSource<B> {
     let seed = optimizer.seed
     let order = SampleOrder(
-      labels: set.labels, batch: optimizer.batch, seed: seed, balance: data.balance)
+      labels: set.labels, batch: optimizer.batch, seed: seed, balance: data.balance, offset: sampleOffset(begun))
     let unflippable = try data.unflippable(set.classNames)
     switch set.contents {
     case .images(let images):
@@ -220,6 +235,11 @@ struct Train: EngineCommand {
         latents, order: order, flips: data.flip, unflippable: unflippable, seed: seed, configuration,
         on: device)
     }
+  }
+
+  /// The number of the sample that micro-batch 0 would begin with, so that the next one follows what is done.
+  private func sampleOffset(_ begun: BegunRun?) -> Int {
+    begun.map { $0.samples - $0.iteration * accumulate * optimizer.batch } ?? 0
   }
 
   private func transformerConfiguration(

@@ -100,8 +100,17 @@ struct TrainTokenizer: EngineCommand {
   }
 
   func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
-    let configuration = try tokenizerConfiguration()
     try runOptions.check(result: Self.result, data: data.data, keeping: [])
+    let begun = try runOptions.begun(settings(RunFingerprints(data: "")), .tokenizer, on: engine)
+    var command = self
+    command.optimizer = optimizer.resuming(begun)
+    try command.train(begun, on: engine, device: device)
+  }
+
+  /// Trains, with the options of the run that is resumed where others are not given.
+  private func train<B: Backend, D: EngineDevice>(_ begun: BegunRun?, on engine: B.Type, device: D) throws
+  where B.Device == D {
+    let configuration = try tokenizerConfiguration()
     try runOptions.checkOptions(settings(RunFingerprints(data: "")), .tokenizer, on: engine)
     try TrainingChecks.memory(configuration, batch: optimizer.batch, on: device)
     let images = try data.images(side: configuration.imageSide)
@@ -133,6 +142,7 @@ struct TrainTokenizer: EngineCommand {
     RunOptions.introduce(
       images: images.training.count, classes: images.classNames.count, heldOut: images.validation.count,
       parameters: model.parameters.reduce(0) { $0 + $1.value.shape.count })
+    begun?.introduce(optimizer)
     try runOptions.run(&session, folder: folder, from: first, steps: optimizer.steps, curves: ["loss", "mse", "l1"])
     let path = "\(folder.path)/\(Self.result)"
     let usage = session.trainer.usage
