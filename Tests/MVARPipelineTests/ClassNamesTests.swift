@@ -50,6 +50,41 @@ struct ClassNamesTests {
     #expect(throws: PipelineError.self) { try ClassNames(["a"], count: 2).label("a") }
   }
 
+  @Test(
+    "lists, ranges, all and null",
+    arguments: [
+      ("all", [0, 1, 2, 3]), ("null", [4]), ("1-3", [1, 2, 3]), ("2-2", [2]), ("0,3", [0, 3]), ("3,0,0", [3, 0, 0]),
+      (" 1 , 2-3 ,null", [1, 2, 3, 4]), ("#1-#2,=gold fish", [1, 2, 1]), ("all,null", [0, 1, 2, 3, 4]),
+      ("tench, Tinca tinca", [0]), ("Tinca tinca,goldfish-like", [0, 2]), ("goldfish-like", [2]),
+      ("gold fish,tench", [1, 0]),
+    ])
+  func lists(text: String, labels: [Int]) throws {
+    let classes = ClassNames(["tench, Tinca tinca", "gold_fish", "goldfish-like", "crane"], count: 4)
+    #expect(try classes.labels(text) == labels)
+  }
+
+  @Test("a class that is called like a list comes first")
+  func namesThatAreLists() throws {
+    let classes = ClassNames(["all", "null", "0-1", "0,1", "a"], count: 5)
+    #expect(try classes.labels("all") == [0] && classes.labels("null") == [1])
+    #expect(try classes.labels("0-1") == [2] && classes.labels("0,1") == [3])
+    #expect(try classes.labels("#0-#1") == [0, 1] && classes.labels("0, 1") == [0, 1])
+  }
+
+  @Test(arguments: [
+    ("", "class : is empty; name a class"), (" ", "class  : is empty; name a class"),
+    ("0,,1", "class 0,,1: names no class between two commas or at an end"),
+    ("0,", "class 0,: names no class between two commas or at an end"),
+    ("3-0", "class 3-0: runs backward; write 0-3"), ("2-4", "class 2-4: this model has the classes 0 … 3"),
+    ("0-99999999999999999999", "class 0-99999999999999999999: this model has the classes 0 … 3"),
+    ("0,4", "class 4: this model has the classes 0 … 3"),
+    ("crane,0", "class crane: the model has several classes of this name ([2, 3]); use a number"),
+  ])
+  func refusesLists(text: String, sentence: String) {
+    #expect(throws: PipelineError.self) { try classes.labels(text) }
+    do { _ = try classes.labels(text) } catch { #expect(error.description == sentence) }
+  }
+
   @Test func aModelWithoutNames() {
     let classes = ClassNames(nil, count: 10)
     #expect(classes[3] == nil)

@@ -22,8 +22,8 @@ extension HostileInputTests {
       try BadFiles.write([1], "\($0)/kept.png")
       try FileManager.default.setAttributes([.posixPermissions: 0o444], ofItemAtPath: "\($0)/kept.png")
     },
-    writing("out.gif", "out.gif: the name of the output must end in .png"),
-    writing("out", "out: the name of the output must end in .png"),
+    writing("out.gif", "out.gif: the name of the output must end in .png or .npz"),
+    writing("out", "out: the name of the output must end in .png or .npz"),
     writing("", "the name of the output is empty"),
     Case(
       "device as output", ["convert", Tool.model, "link.pth"], 1,

@@ -99,8 +99,15 @@ extension TrainingCommandTests {
       "old: holds a training run already (checkpoint.safetensors); resume it or choose another folder",
       { try run($0) }),
     Mistake(
-      "more steps", finished + ["--resume", "--steps", "2"],
-      "old/checkpoint.safetensors: the run began with --steps 1, now it is 2: resume with the same settings",
+      "fewer steps", finished + ["--resume"],
+      "old/checkpoint.safetensors: the run began with --steps 2, now it is 1: a run goes on for as many steps or for more",
+      {
+        let result = try Tool.run(finished + ["--steps", "2"], in: $0)
+        #expect(result.code == 0)
+      }),
+    Mistake(
+      "more steps and another warm-up", finished + ["--resume", "--steps", "2", "--warmup", "1"],
+      "old/checkpoint.safetensors: the run began with --warmup 0, now it is 1: resume with the same settings",
       { try run($0) }),
     Mistake(
       "another rate", finished + ["--resume", "--lr", "0.5"],
@@ -140,7 +147,8 @@ extension TrainingCommandTests {
       { try run($0) }),
     Mistake(
       "another batch, too large for any machine", finished + ["--resume", "--batch", "4096", "--ch", "4096"],
-      "old/checkpoint.safetensors: the run began with --batch 4, now it is 4096: resume with the same settings",
+      "old/checkpoint.safetensors: the run began with --batch 4, now it is 4096: resume with the same settings, "
+        + "since the use of codes is averaged over batches of one size",
       { try run($0) }),
     Mistake(
       "counts that no run reaches", finished + ["--resume"],

@@ -38,6 +38,40 @@ struct DataOrderTests {
     #expect((0..<4).flatMap { small.indices(ofBatch: $0) } == large.indices(ofBatch: 0))
   }
 
+  @Test("with another batch, every sample is flipped and shifted as it would have been")
+  func changedBatchOfImages() {
+    let examples = TinyTraining.examples(0..<5)
+    func loader(batch: Int, offset: Int = 0) -> BatchLoader {
+      let order = SampleOrder(
+        labels: examples.map(\.label), batch: batch, seed: 4, balance: .none, offset: offset)
+      return BatchLoader(
+        images: examples, side: TinyTraining.side, order: order, augmentation: Augmentation(flips: true, shift: 2),
+        seed: 4)
+    }
+    // Eight batches of 3, and then of 2.
+    let (whole, rest) = (loader(batch: 24), loader(batch: 2, offset: 8 * 3 - 8 * 2))
+    let parts = (8..<20).map { rest.batch($0) }
+    #expect(parts.flatMap(\.labels) == whole.batch(1).labels)
+    #expect(parts.flatMap(\.images) == whole.batch(1).images)
+  }
+
+  @Test("with another batch, the sequence goes on where it was left", arguments: ClassBalance.allCases)
+  func changedBatch(_ balance: ClassBalance) {
+    let labels = (0..<10).map { $0 % 3 }
+    func order(batch: Int, offset: Int = 0) -> SampleOrder {
+      SampleOrder(labels: labels, batch: batch, seed: 9, balance: balance, offset: offset)
+    }
+    let expected = order(batch: 1)
+    // Seven batches of 3, and then others, smaller and larger ones, in the middle of an epoch.
+    for other in [1, 2, 5, 8] {
+      let rest = order(batch: other, offset: 7 * 3 - 7 * other)
+      #expect(rest.firstSample(ofBatch: 7) == 21)
+      let first = (0..<7).flatMap { order(batch: 3).indices(ofBatch: $0) }
+      let indices = first + (7..<20).flatMap { rest.indices(ofBatch: $0) }
+      #expect(indices == indices.indices.flatMap { expected.indices(ofBatch: $0) })
+    }
+  }
+
   @Test("a batch is a function of its number, from any thread and in any order", arguments: ClassBalance.allCases)
   func pure(_ balance: ClassBalance) {
     let labels = (0..<50).map { $0 % 3 == 0 ? 0 : 1 }

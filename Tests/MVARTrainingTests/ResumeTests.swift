@@ -4,6 +4,7 @@
 
 import Foundation
 import MVAR
+import MVARCheckpoints
 import MVARFiles
 import MVARMedia
 import MVARTestSupport
@@ -161,6 +162,39 @@ struct ResumeTests {
           $0.recomputes = true
         }
       }, restore: { try $0.restore(from: $1) })
+  }
+
+  @Test("after a change of the batch, a transformer's training counts its samples, and goes on nowhere else")
+  func samples() throws {
+    try withTemporaryFolder { folder in
+      let path = "\(folder)/checkpoint.safetensors"
+      let tokenizer = try TinyTraining.tokenizer()
+      func session(offset: Int) throws -> TransformerSession<TinyTraining.Engine> {
+        try TinyTraining.transformerSession(steps: 8, batch: 2, tokenizer: tokenizer) { $0.sampleOffset = offset }
+      }
+      func outcome(offset: Int) throws -> String {
+        var session = try session(offset: offset)
+        do {
+          return "\(try session.restore(from: path))"
+        } catch let error as FileError {
+          return error.reason
+        }
+      }
+      // Two steps of three images had been done before one of two images.
+      var first = try session(offset: 2 * 3 - 2 * 2)
+      for iteration in 0..<3 { _ = try first.step(iteration) }
+      try first.save(iterations: 3, to: path)
+      #expect(try Checkpoint.open(path).metadata["samples"] == "8")
+      #expect(try outcome(offset: 2) == "3")
+      #expect(try outcome(offset: 0) == "says that 8 samples are done, and the run would go on after 6")
+      // Without a change nothing is noted.
+      var other = try session(offset: 0)
+      for iteration in 0..<3 { _ = try other.step(iteration) }
+      try other.save(iterations: 3, to: path)
+      #expect(try Checkpoint.open(path).metadata["samples"] == nil)
+      #expect(try outcome(offset: 0) == "3")
+      #expect(try outcome(offset: 2) == "says that 6 samples are done, and the run would go on after 8")
+    }
   }
 
   @Test("a loss that is no number ends the run, and the last checkpoint stays")

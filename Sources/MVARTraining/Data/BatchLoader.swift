@@ -56,7 +56,7 @@ public final class BatchLoader: Sendable {
   ///   - side: rows and columns of every image.
   ///   - order: which examples are in which batch; its count is that of the examples.
   ///   - augmentation: flips and shifts.
-  ///   - seed: the seed of the augmentation; the stream is the number of the sample, batch · B + row.
+  ///   - seed: the seed of the augmentation; the stream is the number of the sample.
   public init(
     images: [LabeledImages.Example], side: Int, order: SampleOrder, augmentation: Augmentation, seed: UInt64
   ) {
@@ -105,7 +105,7 @@ private struct BatchMaker: Sendable {
   func batch(_ index: Int) -> ImageBatch {
     let chosen = order.indices(ofBatch: index).map { images[$0] }
     let pixels = chosen.enumerated().map { row, example in
-      let sample = UInt64(index) * UInt64(order.batch) + UInt64(row)
+      let sample = UInt64(order.firstSample(ofBatch: index) + row)
       let stream = RandomStream(seed: seed, stream: sample)
       return augmentation.apply(example.pixels, side: side, label: example.label, stream: stream)
     }

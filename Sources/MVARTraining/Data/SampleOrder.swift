@@ -21,6 +21,8 @@ public struct SampleOrder: Sendable {
   public let count: Int
   /// Examples per batch.
   public let batch: Int
+  /// The place of the first example of batch 0 in the sequence; not 0 where batches of another size came before.
+  public let offset: Int
   /// The seed of the order.
   public let seed: UInt64
   /// How often the examples of small classes are seen.
@@ -36,11 +38,14 @@ public struct SampleOrder: Sendable {
   ///   - batch: examples per batch, at least 1.
   ///   - seed: another seed gives another order.
   ///   - balance: how often the examples of small classes are seen.
-  public init(labels: [Int], batch: Int, seed: UInt64, balance: ClassBalance) {
+  ///   - offset: the place of batch 0 in the sequence, which batches of another size have cut up so far; batches that would
+  ///     lie before its beginning are never asked for.
+  public init(labels: [Int], batch: Int, seed: UInt64, balance: ClassBalance, offset: Int = 0) {
     precondition(!labels.isEmpty, "an order of no examples")
     precondition(batch >= 1, "a batch of \(batch) examples")
     count = labels.count
     self.batch = batch
+    self.offset = offset
     self.seed = seed
     self.balance = balance
     classes = WeightedClasses(labels: labels, balance: balance)
@@ -48,6 +53,9 @@ public struct SampleOrder: Sendable {
 
   /// How many batches it takes to see as many examples as the set has, rounded up.
   public var batchesPerEpoch: Int { (count - 1) / batch + 1 }
+
+  /// The place of a batch's first example in the sequence: the number of its sample, of which random numbers are streams.
+  public func firstSample(ofBatch batch: Int) -> Int { offset + batch * self.batch }
 
   /// The examples of a batch.
   ///
@@ -58,8 +66,8 @@ public struct SampleOrder: Sendable {
   /// - Parameter batch: the number of the batch, from 0.
   /// - Returns: the indices of as many examples as a batch has.
   public func indices(ofBatch batch: Int) -> [Int] {
-    precondition(batch >= 0, "batch number \(batch)")
-    let places = (batch * self.batch)..<((batch + 1) * self.batch)
+    let places = firstSample(ofBatch: batch)..<firstSample(ofBatch: batch + 1)
+    precondition(batch >= 0 && places.lowerBound >= 0, "batch number \(batch)")
     guard balance == .none else { return places.map { classes.sample(RandomStream(seed: seed, stream: UInt64($0))) } }
     var result: [Int] = []
     result.reserveCapacity(self.batch)

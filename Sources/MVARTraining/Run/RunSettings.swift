@@ -1,4 +1,5 @@
-// What determines the results of a run, as its checkpoint stores it: a resumed run must have exactly the same.
+// What determines the results of a run, as its checkpoint stores it: a resumed run must have the same, except for what
+// `TrainingCheckpoint` lets it change.
 //
 // Settings are structs whose properties are named after the options that set them. A checkpoint holds them as JSON with
 // the version of the format. Version 1 was a dictionary of strings by option; version 2 did not record the engine, the
@@ -134,21 +135,31 @@ public struct StoredSettings: Hashable, Sendable {
 
   /// The first setting, by name, in which a run differs from these; nil if all agree.
   ///
-  /// - Parameter fingerprints: whether fingerprints are compared, or only options.
+  /// - Parameters:
+  ///   - fingerprints: whether fingerprints are compared, or only options.
+  ///   - mayDiffer: whether a setting may differ in this way.
   /// - Throws: `SettingsError` when these cannot be read.
-  func difference<Settings: RunSettings>(to wanted: Settings, fingerprints: Bool = true) throws -> (
-    name: String, began: String?, now: String?
-  )? {
+  func difference<Settings: RunSettings>(
+    to wanted: Settings, fingerprints: Bool = true,
+    mayDiffer: (_ name: String, _ began: String?, _ now: String?) -> Bool = { _, _, _ in false }
+  ) throws -> (name: String, began: String?, now: String?)? {
     let (began, version) = try texts(of: Settings.self)
     let now = try StoredSettings(wanted).texts(of: Settings.self).texts
     // By their bytes: two spellings of "é" are the names of two classes.
     for name in Set(began.keys).union(now.keys).sorted()
     where began[name].map({ ExactText($0) }) != now[name].map({ ExactText($0) }) {
       if began[name] == nil && version < Self.version && Self.unknownBefore.contains(name) { continue }
-      if !fingerprints && !name.hasPrefix("-") { continue }
+      if !fingerprints && !name.hasPrefix("-") || mayDiffer(name, began[name], now[name]) { continue }
       return (name, began[name], now[name])
     }
     return nil
+  }
+
+  /// A setting as a string, by the option that sets it; nil where there is none.
+  ///
+  /// - Throws: `SettingsError` when these cannot be read.
+  func text<Settings: RunSettings>(of name: String, in type: Settings.Type) throws -> String? {
+    try texts(of: type).texts[name]
   }
 
   /// Every setting as a string, by the option that sets it, and the version of the format.

@@ -17,7 +17,7 @@ public struct TrainingCheckpoint<B: Backend> {
   public let model: CheckpointNames.Model
   /// How many iterations are done.
   public var iteration: Int
-  /// What determines the results of a run; a resumed run must have exactly the same.
+  /// What determines the results of a run; see ``check(_:fingerprints:path:)`` for what a resumed run may have changed.
   public let settings: StoredSettings
   /// The model's own metadata.
   public var metadata: [String: String]
@@ -88,23 +88,76 @@ public struct TrainingCheckpoint<B: Backend> {
     self.init(model, iteration: number, settings: settings, metadata: file.metadata)
   }
 
-  /// Refuses to resume with settings other than those the run began with.
+  /// Refuses to resume with settings other than those the run began with, except for more steps, and for another batch
+  /// of a transformer: its samples are counted, so that none is left out or used twice (``samples(_:accumulation:batch:path:)``). A
+  /// tokenizer averages how often codes occur in a batch, and batches of two sizes have no common average.
   ///
   /// - Parameter fingerprints: whether fingerprints are compared too, for which data have to be read.
   /// - Throws: `FileError` that names the first setting that differs.
   public func check(_ wanted: some RunSettings, fingerprints: Bool = true, path: String) throws {
     let difference: (name: String, began: String?, now: String?)?
     do {
-      difference = try settings.difference(to: wanted, fingerprints: fingerprints)
+      difference = try settings.difference(to: wanted, fingerprints: fingerprints) { name, began, now in
+        guard let began = began.flatMap({ Int($0) }), let now = now.flatMap({ Int($0) }) else { return false }
+        return name == "--steps" && now > began || name == "--batch" && model == .transformer
+      }
     } catch let error as SettingsError {
       throw FileError(path, error.description)
     }
     guard let difference else { return }
     func short(_ text: String?) -> String { text.map { printable($0, limit: 200) } ?? "not set" }
+    let advice =
+      switch difference.name {
+      case "--steps": "a run goes on for as many steps or for more"
+      case "--batch": "resume with the same settings, since the use of codes is averaged over batches of one size"
+      default: "resume with the same settings"
+      }
     throw FileError(
       path,
       "the run began with \(short(difference.name)) \(short(difference.began)), now it is \(short(difference.now)): "
-        + "resume with the same settings")
+        + advice)
+  }
+
+  /// The value of a setting, as its option takes it.
+  ///
+  /// - Throws: `FileError` when the settings cannot be read, or hold none of this name and type.
+  public func setting<Settings: RunSettings, Value: LosslessStringConvertible>(
+    _ name: String, in type: Settings.Type, path: String
+  ) throws -> Value {
+    do {
+      guard let text = try settings.text(of: name, in: type), let value = Value(text) else {
+        throw SettingsError(description: "does not say what \(name) was")
+      }
+      return value
+    } catch let error as SettingsError {
+      throw FileError(path, error.description)
+    }
+  }
+
+  /// The metadata's key for the number of samples, which is there once the batch has changed.
+  static var samplesKey: String { "samples" }
+
+  /// How many samples the run has used.
+  ///
+  /// - Parameters:
+  ///   - settings: of the run, for their type.
+  ///   - accumulation: micro-batches per iteration.
+  ///   - batch: samples per micro-batch, where the settings do not have them.
+  /// - Throws: `FileError` when the file holds a number that no run has written.
+  public func samples<Settings: RunSettings>(_ settings: Settings, accumulation: Int, batch: Int, path: String) throws
+    -> Int
+  {
+    guard let text = metadata[Self.samplesKey] else {
+      let began = (try? setting("--batch", in: Settings.self, path: path) as Int) ?? batch
+      guard (1...1 << 20).contains(began), iteration <= 1 << 53 / (accumulation * began) else {
+        throw FileError(path, "says that \(iteration) iterations of \(began) images are done, which no run reaches")
+      }
+      return iteration * accumulation * began
+    }
+    guard let number = Int(text), (0...1 << 53).contains(number), String(number).isExactly(text) else {
+      throw FileError(path, "says that \"\(printable(text, limit: 40))\" samples are done, which is no count")
+    }
+    return number
   }
 
   /// Refuses to resume a run beyond its end.

@@ -120,7 +120,7 @@ public struct CachedTokens<B: Backend>: TokenSource {
     return try batch(
       rows.enumerated().map { row, index in
         let example = latents.training[index]
-        let stream = RandomStream(seed: seed, stream: UInt64(iteration * rows.count + row))
+        let stream = RandomStream(seed: seed, stream: UInt64(order.firstSample(ofBatch: iteration) + row))
         return (example, augmentation.plan(label: example.label, stream: stream).flip)
       })
   }

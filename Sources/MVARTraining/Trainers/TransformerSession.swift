@@ -3,6 +3,7 @@
 
 import Foundation
 import MVAR
+import MVARFiles
 import MVARMedia
 import TensorCore
 
@@ -10,6 +11,8 @@ import TensorCore
 public struct TransformerTrainingOptions: Hashable, Sendable {
   /// Images per micro-batch.
   public var batch = 64
+  /// The number of the sample that micro-batch 0 would begin with; not 0 where earlier ones had another size.
+  public var sampleOffset = 0
   /// Micro-batches per optimizer step. Iterations count micro-batches: schedules and segments advance with each.
   public var accumulation = 1
   /// The learning rate.
@@ -85,8 +88,19 @@ public struct TransformerSession<B: Backend>: TrainingSession {
     let checkpoint = try TrainingCheckpoint<B>(reading: path, .transformer)
     try checkpoint.check(settings, path: path)
     try checkpoint.check(iterations: options.schedule.total / options.accumulation, path: path)
+    let samples = try checkpoint.samples(
+      settings, accumulation: options.accumulation, batch: options.batch, path: path)
+    let expected = self.samples(after: checkpoint.iteration)
+    guard samples == expected else {
+      throw FileError(path, "says that \(samples) samples are done, and the run would go on after \(expected)")
+    }
     try checkpoint.restore(trainer.optimizer, from: path)
     return checkpoint.iteration
+  }
+
+  /// How many samples are done after so many iterations, which is the number of the next one.
+  private func samples(after iterations: Int) -> Int {
+    options.sampleOffset + iterations * options.accumulation * options.batch
   }
 
   /// Tokens per iteration, averaged over a cycle.
@@ -106,7 +120,7 @@ public struct TransformerSession<B: Backend>: TrainingSession {
       micro = iteration * options.accumulation + part
       let batch = try source.batch(micro)
       let streams = batch.labels.indices.map {
-        RandomStream(seed: seed, stream: UInt64(micro * options.batch + $0))
+        RandomStream(seed: seed, stream: UInt64(options.sampleOffset + micro * options.batch + $0))
       }
       pending += try cycle.segments(at: micro).map {
         try trainer.addGradient(batch, scales: $0, streams: streams, weight: 1 / Double(options.accumulation))
@@ -178,6 +192,10 @@ public struct TransformerSession<B: Backend>: TrainingSession {
 
   /// Writes everything needed to resume.
   public func save(iterations: Int, to path: String) throws {
+    var metadata = metadata
+    if options.sampleOffset != 0 {
+      metadata[TrainingCheckpoint<B>.samplesKey] = String(samples(after: iterations))
+    }
     try TrainingCheckpoint<B>(
       .transformer, iteration: iterations, settings: try StoredSettings(settings), metadata: metadata
     )

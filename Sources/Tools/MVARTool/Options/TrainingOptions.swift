@@ -1,11 +1,13 @@
 // The options that both trainings share: data, order and augmentation of images, the optimizer, the run's folder.
 //
 // A training is fully determined by its options and its data; `settings` are those that determine it
-// (TrainingSettings.swift), so that a resumed run can be refused when anything differs.
+// (TrainingSettings.swift), so that a resumed run can be refused when anything differs. More steps, and another batch of a
+// transformer, are no such difference: `BegunRun` is where the run goes on from.
 
 import ArgumentParser
 import Foundation
 import MVAR
+import MVARFiles
 import MVARTraining
 import TensorCore
 
@@ -62,10 +64,23 @@ struct DataOptions: ParsableArguments {
 
 /// The optimizer and its schedules.
 struct OptimizerOptions: ParsableArguments {
-  @Option(parsing: .unconditional, help: "The number of optimizer steps.")
-  var steps = 1000
+  @Option(
+    name: .customLong("steps"), parsing: .unconditional,
+    help: ArgumentHelp(
+      "The number of optimizer steps (default: 1000, or those of the run that is resumed).",
+      discussion:
+        """
+        A run that is resumed may have more steps than it began with. Its warm-up stays; what is left follows the schedules of \
+        the new number of steps, so that the rate may jump.
+        """))
+  var givenSteps: Int?
 
-  @Option(parsing: .unconditional, help: "Images per micro-batch.")
+  /// The number of optimizer steps.
+  var steps: Int { givenSteps ?? 1000 }
+
+  @Option(
+    parsing: .unconditional,
+    help: "Images per micro-batch; a transformer's run may be resumed with another one, a tokenizer's may not.")
   var batch = 32
 
   @Option(
@@ -123,6 +138,15 @@ struct OptimizerOptions: ParsableArguments {
     }
   }
 
+  /// These options for a run that is resumed: its steps unless there are to be more, and then its warm-up.
+  func resuming(_ run: BegunRun?) -> Self {
+    guard let run else { return self }
+    var options = self
+    options.givenSteps = givenSteps ?? run.steps
+    if options.steps != run.steps { options.warmup = warmup ?? run.warmup }
+    return options
+  }
+
   /// Steps of the warm-up.
   var warmupSteps: Int { warmup ?? steps / 50 }
 
@@ -134,6 +158,29 @@ struct OptimizerOptions: ParsableArguments {
         peak: lr, decay: schedule, warmup: warmupSteps * accumulation, total: total, start: wp0, end: wpe),
       WeightDecaySchedule(wd, end: wdEnd, total: total)
     )
+  }
+}
+
+/// What is done of a run that is resumed, and what it began with.
+struct BegunRun {
+  /// How many iterations are done.
+  let iteration: Int
+  let steps: Int
+  let warmup: Int
+  let batch: Int
+  /// How many samples are done.
+  let samples: Int
+
+  /// Says what is different from here on.
+  func introduce(_ options: OptimizerOptions) {
+    if options.steps > steps {
+      Console.note(
+        "the run of \(steps) steps goes on after step \(iteration), to step \(options.steps): learning rate and weight "
+          + "decay are now those of a run of \(options.steps) steps")
+    }
+    if options.batch != batch {
+      Console.note("a micro-batch had \(batch) images and has \(options.batch) now; the learning rate stays as it is")
+    }
   }
 }
 
@@ -182,6 +229,32 @@ struct RunOptions: ParsableArguments {
       throw Failure("\(path): exists already and would be replaced; choose another folder")
     }
     try OutputFile.checkApart(path, from: inputs)
+  }
+
+  /// The run that is resumed; nil for a new one.
+  ///
+  /// - Parameters:
+  ///   - settings: those of this command.
+  ///   - accumulation: micro-batches per step.
+  /// - Throws: `FileError` when its checkpoint cannot be read.
+  func begun<B: Backend, Settings: RunSettings>(
+    _ settings: Settings, _ model: CheckpointNames.Model, accumulation: Int = 1, on engine: B.Type
+  ) throws -> BegunRun? {
+    guard isResuming else { return nil }
+    let path = "\(output)/checkpoint.safetensors"
+    let checkpoint = try TrainingCheckpoint<B>(reading: path, model)
+    func number(_ name: String, upTo most: Int) throws -> Int {
+      let number: Int = try checkpoint.setting(name, in: Settings.self, path: path)
+      guard (0...most).contains(number) else {
+        throw FileError(path, "says that \(name) was \(number), which no run has")
+      }
+      return number
+    }
+    let (steps, batch) = (try number("--steps", upTo: 100_000_000), try number("--batch", upTo: 4096))
+    try checkpoint.check(iterations: steps, path: path)
+    return BegunRun(
+      iteration: checkpoint.iteration, steps: steps, warmup: try number("--warmup", upTo: steps), batch: batch,
+      samples: try checkpoint.samples(settings, accumulation: accumulation, batch: batch, path: path))
   }
 
   /// Refuses to resume with other options than the run began with, before anything else is read.

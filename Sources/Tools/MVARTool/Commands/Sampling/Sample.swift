@@ -185,7 +185,7 @@ struct Sample: EngineCommand {
   func checkOutputs() throws {
     let inputs = try SamplingModels(model: model, tokenizer: tokenizer).files + [classNames].compactMap { $0 }
     if let output, folder != output {
-      if OutputFile.isFolder(output) {
+      if grid != nil, PathName.ending(output) != "png", OutputFile.isFolder(output) {
         throw Failure("\(output): is a folder; write \(output)/ for one file per image")
       }
       try OutputFile.check(output, endings: [".png", ".npz"], keeping: inputs)

@@ -24,6 +24,8 @@ struct Train: EngineCommand {
 
       From the weights of another model: add --init var_d16.pth. Its sizes are taken from the file; with other classes or \
       another list of scales than the file's, rows of the class embedding begin afresh, and positions are resized.
+
+      A run that was interrupted, or that is to have more steps: the same command with --resume, and --steps 4000.
       """)
 
   @OptionGroup(title: "Data") var data: DataOptions
@@ -182,6 +184,17 @@ struct Train: EngineCommand {
       try TransformerBeginning($0, weights.choice(), sides: patchNums.map(ScaleListOptions.sides))
     }
     let sizes = try sizes(beginning)
+    let begun = try runOptions.begun(
+      settings(sizes, RunFingerprints(data: "")), .transformer, accumulation: accumulate, on: engine)
+    var command = self
+    command.optimizer = optimizer.resuming(begun)
+    try command.train(begun, beginning, sizes, on: engine, device: device)
+  }
+
+  /// Trains, with the options of the run that is resumed where others are not given.
+  private func train<B: Backend, D: EngineDevice>(
+    _ begun: BegunRun?, _ beginning: TransformerBeginning?, _ sizes: Sizes, on engine: B.Type, device: D
+  ) throws where B.Device == D {
     try runOptions.checkOptions(settings(sizes, RunFingerprints(data: "")), .transformer, on: engine)
     let tokenizer: VQVAE<B> = try naming(self.tokenizer) {
       try modelSource(self.tokenizer, option: "--tokenizer", tokenizerWeights.choice()).tokenizer(hints(), on: device)
@@ -192,14 +205,15 @@ struct Train: EngineCommand {
       encoder: cached ? nil : try Fingerprint.encoder(of: tokenizer))
     let configuration = try transformerConfiguration(
       sizes, tokenizer.configuration, classes: set.classNames.count, old: beginning?.configuration)
-    let options = try trainingOptions(depth: configuration.depth)
+    var options = try trainingOptions(depth: configuration.depth)
+    options.sampleOffset = sampleOffset(begun)
     try options.storage.check(on: engine)
     try TrainingChecks.memory(
       configuration, batch: options.batch, storage: options.storage, recomputing: recompute, on: device)
     let model: MarkovianTransformer<B> = try firstModel(
       configuration, beginning, classNames: set.classNames, on: device)
     var session = TransformerSession(
-      model, options, source: try source(set, tokenizer, configuration, on: device), tokenizer: tokenizer,
+      model, options, source: try source(set, begun, tokenizer, configuration, on: device), tokenizer: tokenizer,
       seed: optimizer.seed, settings: settings(sizes, fingerprints),
       metadata: try ModelMetadata.of(configuration, classNames: set.classNames), on: device)
     let isResuming = runOptions.isResuming
@@ -208,6 +222,7 @@ struct Train: EngineCommand {
     RunOptions.introduce(
       images: set.labels.count, classes: set.classNames.count, heldOut: set.heldOut,
       parameters: model.parameters.reduce(0) { $0 + $1.value.shape.count })
+    begun?.introduce(optimizer)
     try runOptions.run(&session, folder: folder, from: first, steps: optimizer.steps, curves: ["loss", "val_loss"])
     let path = "\(folder.path)/\(Self.result)"
     try ModelFile.write(
@@ -253,11 +268,12 @@ struct Train: EngineCommand {
   }
 
   private func source<B: Backend>(
-    _ set: DataSet, _ tokenizer: VQVAE<B>, _ configuration: TransformerConfiguration, on device: B.Device
+    _ set: DataSet, _ begun: BegunRun?, _ tokenizer: VQVAE<B>, _ configuration: TransformerConfiguration,
+    on device: B.Device
   ) throws -> any TokenSource<B> {
     let seed = optimizer.seed
     let order = SampleOrder(
-      labels: set.labels, batch: optimizer.batch, seed: seed, balance: data.balance)
+      labels: set.labels, batch: optimizer.batch, seed: seed, balance: data.balance, offset: sampleOffset(begun))
     let unflippable = try data.unflippable(set.classNames)
     switch set.contents {
     case .images(let images):
@@ -272,6 +288,11 @@ struct Train: EngineCommand {
         latents, order: order, flips: data.flip, unflippable: unflippable, seed: seed, configuration,
         on: device)
     }
+  }
+
+  /// The number of the sample that micro-batch 0 would begin with, so that the next one follows what is done.
+  private func sampleOffset(_ begun: BegunRun?) -> Int {
+    begun.map { $0.samples - $0.iteration * accumulate * optimizer.batch } ?? 0
   }
 
   private func transformerConfiguration(

@@ -137,6 +137,17 @@ struct TrainTokenizer: EngineCommand {
     try runOptions.check(result: Self.result, data: data.data, keeping: [`init`].compactMap { $0 })
     let beginning = try `init`.map { try CheckpointWeights(path: $0, .tokenizer, weights.choice()) }
     let configuration = try tokenizerConfiguration(beginning)
+    let begun = try runOptions.begun(settings(configuration, RunFingerprints(data: "")), .tokenizer, on: engine)
+    var command = self
+    command.optimizer = optimizer.resuming(begun)
+    try command.train(begun, beginning, configuration, on: engine, device: device)
+  }
+
+  /// Trains, with the options of the run that is resumed where others are not given.
+  private func train<B: Backend, D: EngineDevice>(
+    _ begun: BegunRun?, _ beginning: CheckpointWeights?, _ configuration: TokenizerConfiguration, on engine: B.Type,
+    device: D
+  ) throws where B.Device == D {
     try runOptions.checkOptions(settings(configuration, RunFingerprints(data: "")), .tokenizer, on: engine)
     try TrainingChecks.memory(configuration, batch: optimizer.batch, on: device)
     let images = try data.images(side: configuration.imageSide)
@@ -168,6 +179,7 @@ struct TrainTokenizer: EngineCommand {
     RunOptions.introduce(
       images: images.training.count, classes: images.classNames.count, heldOut: images.validation.count,
       parameters: model.parameters.reduce(0) { $0 + $1.value.shape.count })
+    begun?.introduce(optimizer)
     try runOptions.run(&session, folder: folder, from: first, steps: optimizer.steps, curves: ["loss", "mse", "l1"])
     let path = "\(folder.path)/\(Self.result)"
     let usage = session.trainer.usage
