@@ -108,7 +108,7 @@ public struct ImageEdit: Hashable, Sendable {
       throw PipelineError.unusableRequest(
         keptScales == scaleList.count
           ? "all \(keptScales) scales are kept, so that nothing would be redrawn"
-          : "the mask covers \(threshold) of no token's cell, so that nothing would be redrawn")
+          : "no token's cell is masked to a share of \(threshold), so that nothing would be redrawn")
     }
     return mask
   }

@@ -68,9 +68,11 @@ import Testing
     try withTemporaryFolder { folder in
       let (_, tokens) = try writePhoto(folder)
       try writeMask("\(folder)/mask.png") { $1 >= 64 }
-      for (more, threshold, kept) in [
-        ([], 0.5, 0), (["--mask-threshold", "0.1"], 0.1, 0), (["--keep-scales", "3"], 0.5, 14),
-      ] {
+      let ways: [(more: [String], threshold: Double, kept: Int)] = [
+        ([], 1, 0), (["--mask-threshold", "0.5"], 0.5, 0), (["--mask-threshold", "0.1"], 0.1, 0),
+        (["--keep-scales", "4"], 1, 30),
+      ]
+      for (more, threshold, kept) in ways {
         try succeed(
           edit(["--mask", "mask.png", "--class", "3", "--count", "3", "--tokens", "out.npz"] + more)
             + ["--attention", attention], in: folder)

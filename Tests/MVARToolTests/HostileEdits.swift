@@ -100,7 +100,7 @@ extension HostileInputTests {
       edit(["--mask", "mask.png", "-o", "out.jpg"], "out.jpg: the name of the output must end in .png"),
       edit(
         ["--mask", "mask.png", "--count", "1000000", "--singles", "many"],
-        "one image of 1000002 images: is 1038 × 16250158 pixels, and the limit is 65535 a side"),
+        "one image of 1000002 images: is 1038 × 16250128 pixels, and the limit is 65535 a side"),
       Case(
         "no output", ["edit", "photo.png", "--keep-scales", "1"], 64,
         "nothing would be written: name an image with -o, or use --singles or --tokens"),

@@ -10,8 +10,10 @@ import TensorCore
 
 /// The tokens of an image that are redrawn, at every scale.
 public struct EditMask: Hashable, Sendable {
-  /// The share of a cell that has to be masked for its token to be redrawn, unless asked for.
-  public static let defaultThreshold = 0.5
+  /// The share of a cell that has to be masked for its token to be redrawn, unless asked for: all of it, so that every token
+  /// that also stands for a pixel outside the mask is kept. What smaller shares do to those pixels is in the article on
+  /// editing.
+  public static let defaultThreshold = 1.0
 
   /// For each scale, whether each of its p_s² tokens is redrawn, row after row.
   public let redrawn: [[Bool]]

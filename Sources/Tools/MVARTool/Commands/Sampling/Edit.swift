@@ -56,7 +56,9 @@ struct Edit: EngineCommand {
 
   @Option(
     parsing: .unconditional,
-    help: "The share of a token's cell that must be white for the token to be drawn, above 0 and up to 1.")
+    help: ArgumentHelp(
+      "The share of a token's cell that must be white for the token to be drawn, above 0 and up to 1.",
+      discussion: "With small shares, coarse tokens are drawn that change the picture far outside the mask."))
   var maskThreshold = EditMask.defaultThreshold
 
   @Option(
@@ -284,8 +286,8 @@ struct Edit: EngineCommand {
       return try edit.tokens(scaleList, threshold: maskThreshold, keptScales: scales)
     } catch is PipelineError {
       throw Failure(
-        "\(mask ?? "--extend"): covers \(maskThreshold) of no token's cell, so that nothing would be drawn; use a smaller "
-          + "--mask-threshold")
+        "\(mask ?? "--extend"): no token's cell is white to a share of \(maskThreshold), so that nothing would be drawn; "
+          + "use a larger mask or a smaller --mask-threshold")
     }
   }
 
