@@ -21,7 +21,7 @@ extension ClassNames {
       guard !trimmed.isEmpty else {
         throw fail(text, parts.count == 1 ? "is empty; name a class" : "names no class between two commas or at an end")
       }
-      labels += try element(isClass(part) ? part : trimmed)
+      labels += try element(self.labels(exactly: part).isEmpty ? trimmed : part)
     }
     return labels
   }

@@ -49,7 +49,7 @@ public struct ClassNames: Hashable, Sendable {
   }
 
   /// The classes whose name is this one byte for byte.
-  private func labels(exactly name: String) -> [Int] {
+  func labels(exactly name: String) -> [Int] {
     guard let names else { return [] }
     return names.indices.filter { names[$0].isExactly(name) }
   }

@@ -289,7 +289,7 @@ extension TrainingCommandTests {
       "none.pth: the file does not exist"),
     Mistake(
       "a beginning of another size", transformer + hintsForTool + ["--init", Tool.model, "-o", "r"],
-      "\(Tool.model): pos_start has shape […"),
+      "--depth is 2, and the model in \(Tool.model) has 1"),
     Mistake(
       "a tokenizer to begin with", transformer + hintsForTool + ["--init", "tokenizer.safetensors", "-o", "r"],
       "tokenizer.safetensors: holds no weights with a parameter \"word_embed.weight\"; it holds …"),

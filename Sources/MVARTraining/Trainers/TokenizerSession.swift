@@ -21,6 +21,8 @@ public struct TokenizerTrainingOptions: Hashable, Sendable {
   public var losses = TokenizerLossWeights()
   /// The first iterations, this many, train a plain autoencoder; then the codebook is filled with encoder outputs.
   public var quantizeAfter = 0
+  /// Whether that is done, also where nothing comes before; false for a tokenizer that has been trained.
+  public var fillsCodebook = true
   /// Iterations between two revivals of dead codes; 0 for none.
   public var reviveEvery = 0
   /// No revival after this fraction of the iterations, so that the last ones only refine.
@@ -90,7 +92,7 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
     var revived = 0
     // Streams far from those of samples: the highest numbers.
     let stream = RandomStream(seed: seed, stream: .max - UInt64(iteration))
-    if iteration == options.quantizeAfter {
+    if iteration == options.quantizeAfter, options.fillsCodebook {
       // The first codebook is made from what these images need.
       try trainer.reviveDeadCodes(images, everything: true, stream: stream)
     } else if options.reviveEvery > 0, iteration > options.quantizeAfter, iteration % options.reviveEvery == 0,

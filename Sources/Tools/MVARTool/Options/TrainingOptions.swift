@@ -143,7 +143,7 @@ struct OptimizerOptions: ParsableArguments {
     guard let run else { return self }
     var options = self
     options.givenSteps = givenSteps ?? run.steps
-    if options.steps != run.steps { options.warmup = warmup ?? run.warmup }
+    if options.steps != run.steps { options.warmup = warmup ?? min(run.warmup, options.steps) }
     return options
   }
 
@@ -253,7 +253,7 @@ struct RunOptions: ParsableArguments {
     let (steps, batch) = (try number("--steps", upTo: 100_000_000), try number("--batch", upTo: 4096))
     try checkpoint.check(iterations: steps, path: path)
     return BegunRun(
-      iteration: checkpoint.iteration, steps: steps, warmup: try number("--warmup", upTo: steps), batch: batch,
+      iteration: checkpoint.iteration, steps: steps, warmup: try number("--warmup", upTo: 100_000_000), batch: batch,
       samples: try checkpoint.samples(settings, accumulation: accumulation, batch: batch, path: path))
   }
 

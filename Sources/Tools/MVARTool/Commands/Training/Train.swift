@@ -48,7 +48,7 @@ struct Train: EngineCommand {
     help: "Which rows of the class embedding of --init are kept: old=new, by number or name, separated by commas.")
   var classMap: String?
 
-  @Option(parsing: .unconditional, help: "The number of blocks (default: 16, or that of --init).")
+  @Option(parsing: .unconditional, help: "The number of blocks, or that of --init (default: 16).")
   var depth: Int?
 
   @Option(parsing: .unconditional, help: "Width (default: 64 times the depth, or that of --init).")
@@ -67,7 +67,7 @@ struct Train: EngineCommand {
 
   @Option(
     parsing: .unconditional,
-    help: "The side of the attention window at the fine scales (default: 7, or that of --init).")
+    help: "The side of the attention window at the fine scales, or that of --init (default: 7).")
   var window: Int?
 
   @Option(parsing: .unconditional, help: "The first scale, counted from 0, with windowed attention (default: 8).")

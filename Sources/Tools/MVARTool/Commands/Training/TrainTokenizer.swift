@@ -54,8 +54,8 @@ struct TrainTokenizer: EngineCommand {
   @Option(
     parsing: .unconditional,
     help: """
-      Sides of the token maps, coarse to fine; the image side is the last one times 2^(levels − 1) (default: \
-      1,2,3,4,5,6,8,10,13,16, or those of --init).
+      Sides of the token maps, coarse to fine, or those of --init; the image side is the last one times 2^(levels − 1) \
+      (default: 1,2,3,4,5,6,8,10,13,16).
       """)
   var patchNums: String?
 
@@ -167,6 +167,7 @@ struct TrainTokenizer: EngineCommand {
     options.losses = TokenizerLossWeights(absolute: l1, squared: l2, quantizer: vq)
     options.reviveEvery = reviveEvery
     options.quantizeAfter = quantizeAfter
+    options.fillsCodebook = beginning == nil || quantizeAfter > 0
     let fingerprints = RunFingerprints(
       data: DataOptions.fingerprint(images.training.map { ($0.label, $0.name) }), pixels: images.pixelFingerprint)
     var session = TokenizerSession(
