@@ -48,7 +48,8 @@ extension HostileInputTests {
         mask: { try PixelImage(width: 40, height: 40, filledWith: .init(gray: 127)) }),
       edit(
         ["--mask", "mask.png", "--mask-threshold", "1"],
-        "mask.png: covers 1.0 of no token's cell, so that nothing would be drawn; use a smaller --mask-threshold",
+        "mask.png: no token's cell is white to a share of 1.0, so that nothing would be drawn; use a larger mask or a "
+          + "smaller --mask-threshold",
         mask: mask { row, column in row == 20 && column == 20 }),
       edit(["--mask", "absent.png"], "absent.png: the file does not exist"),
       edit(["--mask", Tool.model], "\(Tool.model): is not an image: it begins like neither PNG nor JPEG"),

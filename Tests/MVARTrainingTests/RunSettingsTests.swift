@@ -86,7 +86,8 @@ struct RunSettingsTests {
     #expect(refusal(stored) == nil)
     #expect(refusal(stored) { $0.lr = 0.2 } == Self.sentence("--lr", "0.1", "0.2"))
     #expect(refusal(stored) { $0.wdEnd = 0.5 } == Self.sentence("--wd-end", "1e-05", "0.5"))
-    #expect(refusal(stored) { $0.group.batch = 5 } == Self.sentence("--batch", "4", "5"))
+    // A transformer's batch may change.
+    #expect(refusal(stored) { $0.group.batch = 5 } == nil)
     #expect(refusal(stored) { $0.group.seed -= 1 } == Self.sentence("--seed", "\(UInt64.max)", "\(UInt64.max - 1)"))
     #expect(refusal(stored) { $0.choice = .first } == Self.sentence("--choice", "the-second", "first"))
     #expect(refusal(stored) { $0.flip = false } == Self.sentence("--flip", "true", "false"))
@@ -98,7 +99,7 @@ struct RunSettingsTests {
     )
     #expect(refusal(stored) { $0.fingerprints.tokenizer = "ef" } == Self.sentence("tokenizer", "cd", "ef"))
     // Of several, the first by name.
-    #expect(refusal(stored) { ($0.lr, $0.group.batch) = (1, 1) } == Self.sentence("--batch", "4", "1"))
+    #expect(refusal(stored) { ($0.lr, $0.clip) = (1, 1) } == Self.sentence("--clip", "2.0", "1.0"))
   }
 
   @Test("texts are compared by their bytes, and lists by their elements")

@@ -109,7 +109,8 @@ public struct TrainingCheckpoint<B: Backend> {
     let advice =
       switch difference.name {
       case "--steps": "a run goes on for as many steps or for more"
-      case "--batch": "resume with the same settings, since the use of codes is averaged over batches of one size"
+      case "--batch" where model == .tokenizer:
+        "resume with the same settings, since the use of codes is averaged over batches of one size"
       default: "resume with the same settings"
       }
     throw FileError(

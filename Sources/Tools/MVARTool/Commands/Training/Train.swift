@@ -40,7 +40,7 @@ struct Train: EngineCommand {
 
   @Option(
     parsing: .unconditional,
-    help: "Start with the weights of this checkpoint, of MVAR or VAR, which also decides the sizes.")
+    help: "Start with the weights of this checkpoint, of MVAR or VAR; its sizes take the place of the defaults.")
   var `init`: String?
 
   @Option(
@@ -48,13 +48,13 @@ struct Train: EngineCommand {
     help: "Which rows of the class embedding of --init are kept: old=new, by number or name, separated by commas.")
   var classMap: String?
 
-  @Option(parsing: .unconditional, help: "The number of blocks, or that of --init (default: 16).")
+  @Option(parsing: .unconditional, help: "The number of blocks (default: 16).")
   var depth: Int?
 
-  @Option(parsing: .unconditional, help: "Width (default: 64 times the depth, or that of --init).")
+  @Option(parsing: .unconditional, help: "Width (default: 64 times the depth).")
   var width: Int?
 
-  @Option(parsing: .unconditional, help: "Attention heads (default: the depth, or those of --init).")
+  @Option(parsing: .unconditional, help: "Attention heads (default: the depth).")
   var heads: Int?
 
   @Option(
@@ -67,7 +67,7 @@ struct Train: EngineCommand {
 
   @Option(
     parsing: .unconditional,
-    help: "The side of the attention window at the fine scales, or that of --init (default: 7).")
+    help: "The side of the attention window at the fine scales (default: 7).")
   var window: Int?
 
   @Option(parsing: .unconditional, help: "The first scale, counted from 0, with windowed attention (default: 8).")

@@ -30,7 +30,7 @@ struct TrainTokenizer: EngineCommand {
 
   @Option(
     parsing: .unconditional,
-    help: "Start with the weights of this checkpoint, which also decides the sizes; an option may only repeat them.")
+    help: "Start with the weights of this checkpoint; its sizes take the place of the defaults.")
   var `init`: String?
 
   @Option(parsing: .unconditional, help: "Width of the finest level; a multiple of 32 (default: 160).")
@@ -54,7 +54,7 @@ struct TrainTokenizer: EngineCommand {
   @Option(
     parsing: .unconditional,
     help: """
-      Sides of the token maps, coarse to fine, or those of --init; the image side is the last one times 2^(levels − 1) \
+      Sides of the token maps, coarse to fine; the image side is the last one times 2^(levels − 1) \
       (default: 1,2,3,4,5,6,8,10,13,16).
       """)
   var patchNums: String?
