@@ -53,7 +53,7 @@ struct StreamTests {
         while [ ! -s status2 ]; do sleep 0.1; done
         """
       #expect(try Tool.shell(singles, in: folder).errors == "")
-      for name in try FileManager.default.contentsOfDirectory(atPath: "\(folder)/s") {
+      for name in try FileManager.default.contentsOfDirectory(atPath: "\(folder)/s") where !name.hasPrefix(".") {
         #expect(try PixelImage.load("\(folder)/s/\(name)").width == 64)
       }
     }
