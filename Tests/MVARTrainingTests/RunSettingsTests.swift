@@ -99,7 +99,7 @@ struct RunSettingsTests {
     )
     #expect(refusal(stored) { $0.fingerprints.tokenizer = "ef" } == Self.sentence("tokenizer", "cd", "ef"))
     // Of several, the first by name.
-    #expect(refusal(stored) { ($0.lr, $0.clip) = (1, 1) } == Self.sentence("--clip", "2.0", "1.0"))
+    #expect(refusal(stored) { ($0.lr, $0.clip) = (1, 1) } == Self.sentence("--clip", "2", "1"))
   }
 
   @Test("texts are compared by their bytes, and lists by their elements")
