@@ -1,6 +1,8 @@
 // What can go wrong between this process and a GPU, each as one sentence. None of these are programming errors: wrong
 // shapes fail a precondition, as in the other engines.
 
+import MVARFiles
+
 /// Why something in CUDA was not available or did not work.
 public enum CUDAError: Error, Equatable, CustomStringConvertible {
   /// A library could not be loaded from any of the locations where it may be.
@@ -53,19 +55,5 @@ public enum CUDAError: Error, Equatable, CustomStringConvertible {
     case .unrecordable(let operation):
       return "\(operation) cannot be recorded in a launch graph, which the device repeats without this process"
     }
-  }
-}
-
-/// One location where a library was looked for without success.
-public struct LibraryAttempt: Hashable, Sendable {
-  /// A name, a file or a folder.
-  public let place: String
-  /// Why it failed.
-  public let reason: String
-
-  /// An attempt and why it failed.
-  public init(place: String, reason: String) {
-    self.place = place
-    self.reason = reason
   }
 }

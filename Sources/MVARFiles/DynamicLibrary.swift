@@ -2,7 +2,6 @@
 // outlive their last use.
 
 import Foundation
-import MVARFiles
 
 /// A loaded shared library.
 package struct DynamicLibrary: Sendable {
@@ -52,19 +51,16 @@ package struct DynamicLibraryError: Error, CustomStringConvertible {
   package let description: String
 }
 
-/// Functions of a library by name, as C function pointers.
-struct SymbolTable {
-  /// The library's name in errors.
-  let library: String
-  /// The address of a symbol, or nil.
-  let symbols: (String) -> UnsafeMutableRawPointer?
+/// One location where a library was looked for without success.
+public struct LibraryAttempt: Hashable, Sendable {
+  /// A name, a file or a folder.
+  public let place: String
+  /// Why it failed.
+  public let reason: String
 
-  /// The function with a name; its type is inferred from the context, and must be the one that the library's header
-  /// declares.
-  ///
-  /// - Throws: `CUDAError.functionMissing`.
-  func function<Function>(_ name: String, as type: Function.Type = Function.self) throws -> Function {
-    guard let address = symbols(name) else { throw CUDAError.functionMissing(name, library: library) }
-    return unsafeBitCast(address, to: type)
+  /// An attempt and why it failed.
+  public init(place: String, reason: String) {
+    self.place = place
+    self.reason = reason
   }
 }

@@ -1,0 +1,116 @@
+// The ranks of an MPI run. Every count is an `int` in MPI, so long arrays go in pieces.
+
+import Foundation
+import MVARFiles
+
+/// The processes that mpirun has started.
+public final class MPICollectives: Collectives {
+  private let library: MPILibrary
+  /// The number of this process, from 0.
+  public let rank: Int
+  /// How many processes there are.
+  public let count: Int
+  /// The number of this process among those of the same machine, from 0.
+  public let localRank: Int
+
+  /// The library and its version.
+  public var name: String { library.version }
+
+  /// The most elements of one call.
+  private static let longest = 1 << 28
+
+  /// Joins the other processes.
+  ///
+  /// - Throws: `CollectivesError` when there is no library of this mpirun, or it knows of other processes.
+  package init(
+    _ launcher: MPILauncher, environment: [String: String] = ProcessInfo.processInfo.environment
+  ) throws {
+    library = try MPILibrary.find(for: launcher, environment: environment)
+    var (isInitialized, provided): (Int32, Int32) = (0, 0)
+    try library.check(library.isInitialized(&isInitialized), "MPI_Initialized")
+    if isInitialized == 0 {
+      // MPI_THREAD_SERIALIZED: from several threads, one at a time.
+      try library.check(library.initialize(nil, nil, 2, &provided), "MPI_Init_thread")
+    }
+    try library.check(library.setErrorHandler(library.world, library.errorsReturn), "MPI_Comm_set_errhandler")
+    var (rank, count, local): (Int32, Int32, Int32) = (0, 0, 0)
+    try library.check(library.commRank(library.world, &rank), "MPI_Comm_rank")
+    try library.check(library.commSize(library.world, &count), "MPI_Comm_size")
+    (self.rank, self.count) = (Int(rank), Int(count))
+    var machine: MPILibrary.Handle = 0
+    try library.check(
+      library.commSplitType(library.world, library.sharedMemory, rank, library.noInfo, &machine), "MPI_Comm_split_type")
+    try library.check(library.commRank(machine, &local), "MPI_Comm_rank")
+    localRank = Int(local)
+    guard self.count == launcher.count else {
+      throw CollectivesError.wrongCount(
+        library: library.version, found: self.count, launcher: launcher.name, expected: launcher.count)
+    }
+  }
+
+  /// Leaves the others, once all ranks do.
+  public func finish() { _ = library.finalize() }
+
+  public func allReduce<Scalar: CollectiveScalar>(_ values: UnsafeMutableBufferPointer<Scalar>) throws {
+    guard count > 1, let start = values.baseAddress else { return }
+    let type =
+      switch Scalar.collectiveType {
+      case .float32: library.float32
+      case .float64: library.float64
+      case .int64: library.int64
+      }
+    for first in stride(from: 0, to: values.count, by: Self.longest) {
+      let length = Int32(min(Self.longest, values.count - first))
+      try library.check(
+        library.allReduce(library.inPlace, start + first, length, type, library.sum, library.world), "MPI_Allreduce")
+    }
+  }
+
+  public func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) throws {
+    guard count > 1, let start = bytes.baseAddress else { return }
+    for first in stride(from: 0, to: bytes.count, by: Self.longest) {
+      let length = Int32(min(Self.longest, bytes.count - first))
+      try library.check(
+        library.broadcast(start + first, length, library.byte, Int32(root), library.world), "MPI_Bcast")
+    }
+  }
+
+  public func allGather(_ bytes: [UInt8]) throws -> [[UInt8]] {
+    guard count > 1 else { return [bytes] }
+    // How many each has, then as many of each as the longest has.
+    var lengths = [Int64](repeating: 0, count: count)
+    lengths[rank] = Int64(bytes.count)
+    try lengths.withUnsafeMutableBufferPointer { try allReduce($0) }
+    let longest = Int(lengths.max() ?? 0)
+    guard longest > 0 else { return lengths.map { _ in [] } }
+    var parts = [[UInt8]](repeating: [], count: count)
+    for first in stride(from: 0, to: longest, by: Self.longest / count) {
+      let length = min(Self.longest / count, longest - first)
+      var own = [UInt8](repeating: 0, count: length)
+      if first < bytes.count { own.replaceSubrange(0..<min(length, bytes.count - first), with: bytes[first...].prefix(length)) }
+      var all = [UInt8](repeating: 0, count: length * count)
+      let status = own.withUnsafeMutableBytes { own in
+        all.withUnsafeMutableBytes {
+          library.allGather(
+            own.baseAddress, Int32(length), library.byte, $0.baseAddress, Int32(length), library.byte, library.world)
+        }
+      }
+      try library.check(status, "MPI_Allgather")
+      for other in 0..<count {
+        let rest = max(0, min(length, Int(lengths[other]) - first))
+        parts[other] += all[other * length..<other * length + rest]
+      }
+    }
+    return parts
+  }
+
+  public func barrier() throws {
+    guard count > 1 else { return }
+    try library.check(library.barrier(library.world), "MPI_Barrier")
+  }
+
+  public func abort(status: Int32) -> Never {
+    _ = library.abort(library.world, status)
+    exit(status)
+  }
+}

@@ -1,0 +1,43 @@
+// Who started this process: MPI's mpirun leaves the number of processes in the environment, under names of its own. Without
+// them the process is alone, and no library is looked for.
+
+/// What an mpirun says of itself in the environment.
+package struct MPILauncher: Hashable, Sendable {
+  /// The interface of a family of libraries.
+  package enum Interface: Hashable, Sendable {
+    /// Handles are addresses of symbols.
+    case openMPI
+    /// Handles are integers; also of Intel MPI and MVAPICH.
+    case mpich
+  }
+
+  /// Whose mpirun it is.
+  package let interface: Interface
+  /// How many processes it started.
+  package let count: Int
+
+  /// Its name in sentences.
+  package var name: String { interface == .openMPI ? "Open MPI's mpirun" : "MPICH's mpirun" }
+
+  /// The names of its library, best first.
+  package var libraryNames: [String] {
+    interface == .openMPI ? ["libmpi.so.40", "libmpi.so"] : ["libmpich.so.12", "libmpi.so.12", "libmpich.so", "libmpi.so"]
+  }
+
+  /// Known by the environment of the process; nil for a process that no mpirun has started.
+  package init?(_ environment: [String: String]) {
+    if let count = environment["OMPI_COMM_WORLD_SIZE"].flatMap({ Int($0) }) {
+      (interface, self.count) = (.openMPI, count)
+    } else if environment["PMI_RANK"] != nil, let count = environment["PMI_SIZE"].flatMap({ Int($0) }) {
+      (interface, self.count) = (.mpich, count)
+    } else {
+      return nil
+    }
+  }
+
+  /// The launcher of an interface, for tests and lists of what there is.
+  package init(_ interface: Interface, count: Int) {
+    self.interface = interface
+    self.count = count
+  }
+}
