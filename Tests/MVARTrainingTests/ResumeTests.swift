@@ -136,6 +136,18 @@ struct ResumeTests {
       }, restore: { try $0.restore(from: $1) })
   }
 
+  @Test("a tokenizer's training that averages its weights")
+  func averagedTokenizer() throws {
+    try compare(
+      make: {
+        try TinyTraining.tokenizerSession(steps: 14, batch: 3) {
+          $0.quantizeAfter = 4
+          $0.reviveEvery = 3
+          $0.averageDecay = 0.8
+        }
+      }, restore: { try $0.restore(from: $1) })
+  }
+
   @Test("a transformer's training with two micro-batches a step, the cycle of segments and everything dropped")
   func transformer() throws {
     let tokenizer = try TinyTraining.tokenizer()
@@ -149,7 +161,7 @@ struct ResumeTests {
       }, restore: { try $0.restore(from: $1) })
   }
 
-  @Test("a transformer's training in short numbers that recomputes its blocks")
+  @Test("a transformer's training in short numbers that recomputes its blocks and averages its weights")
   func short() throws {
     let tokenizer = try TinyTraining.tokenizer()
     try compare(
@@ -160,6 +172,7 @@ struct ResumeTests {
           $0.regularization = Regularization(labelDrop: 0.3, dropPath: 0.4, labelSmoothing: 0.1)
           $0.storage = OptimizerStorage(gradients: .bf16, moments: .int8)
           $0.recomputes = true
+          $0.averageDecay = 0.7
         }
       }, restore: { try $0.restore(from: $1) })
   }

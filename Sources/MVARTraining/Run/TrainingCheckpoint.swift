@@ -1,7 +1,8 @@
 // A training as a file: weights, moments, step counts and settings in one safetensors file, so that it can never mix
 // two states. Weights have the published names (prefixed by `mvar_wo_ddp.` or `vae_wo_ddp.`), so the file is also a
-// model that can be used as it is; everything else that a training needs is prefixed by `trainer.`. Moments in 8 bits are
-// stored as they are, bytes beside their scales (`trainer.first.…`, `trainer.first_scales.…`).
+// model that can be used as it is; a moving average of the weights is another set, prefixed by `ema.`; everything else that
+// a training needs is prefixed by `trainer.`. Moments in 8 bits are stored as they are, bytes beside their scales
+// (`trainer.first.…`, `trainer.first_scales.…`).
 //
 // Random numbers need no state: they follow from the seed and the number of the sample.
 
@@ -36,15 +37,24 @@ public struct TrainingCheckpoint<B: Backend> {
     model == .transformer ? "mvar_wo_ddp." : "vae_wo_ddp."
   }
 
+  /// What precedes the names of a moving average of the weights.
+  private static var averagePrefix: String { "ema." }
+
   /// Writes the file, replacing an old one only when complete.
   ///
   /// - Throws: `FileError` when a weight or a moment is not finite, or the file cannot be written; an old one stays.
-  public func write(_ optimizer: Optimizer<B>, usage: CodeUsage? = nil, to path: String) throws {
+  public func write(
+    _ optimizer: Optimizer<B>, usage: CodeUsage? = nil, average: WeightAverage<B>? = nil, to path: String
+  ) throws {
     var tensors: [(name: String, tensor: StoredTensor)] = []
     let keys = optimizer.parameters.map { CheckpointNames.key(of: $0.name, in: model) }
     for (key, parameter) in zip(keys, optimizer.parameters) {
       try checkFinite(parameter.value, key, path)
       tensors.append((Self.wrapper(model) + key, try Self.stored(parameter.value)))
+    }
+    for (key, value) in zip(keys, average?.values ?? []) {
+      try checkFinite(value, "the average of \(key)", path)
+      tensors.append((Self.averagePrefix + key, try Self.stored(value)))
     }
     for (key, moments) in zip(keys, optimizer.moments) {
       guard let moments else { continue }
@@ -174,11 +184,11 @@ public struct TrainingCheckpoint<B: Backend> {
   /// The reason for the limit of a count.
   private var reason: String { "after \(iteration) iteration\(iteration == 1 ? "" : "s")" }
 
-  /// Restores weights, moments and step counts.
+  /// Restores weights, their average, moments and step counts.
   ///
   /// - Throws: `FileError` when something is missing, has another shape, or holds a number that no run has written, or
   ///   when numbers contradict one another.
-  public func restore(_ optimizer: Optimizer<B>, from path: String) throws {
+  public func restore(_ optimizer: Optimizer<B>, average: WeightAverage<B>? = nil, from path: String) throws {
     let numbers = StoredNumbers(file: try Checkpoint.open(path))
     // A parameter takes at most one step per iteration.
     let steps = try numbers.counts("trainer.steps", [optimizer.parameters.count], upTo: iteration, because: reason)
@@ -186,6 +196,9 @@ public struct TrainingCheckpoint<B: Backend> {
       let key = CheckpointNames.key(of: parameter.name, in: model)
       let (shape, device) = (parameter.value.shape, parameter.value.device)
       parameter.value = try Self.tensor(Self.wrapper(model) + key, shape, numbers, on: device)
+      if let average {
+        average.values[index] = try Self.tensor(Self.averagePrefix + key, shape, numbers, on: device)
+      }
       guard steps[index] > 0 else {
         guard numbers.file["trainer.first.\(key)"] == nil, numbers.file["trainer.second.\(key)"] == nil else {
           throw FileError(path, "holds moments of \(key), and trainer.steps says that it took no step")

@@ -27,6 +27,8 @@ public struct TokenizerTrainingOptions: Hashable, Sendable {
   public var reviveEvery = 0
   /// No revival after this fraction of the iterations, so that the last ones only refine.
   public var reviveUntil = 0.75
+  /// The decay of the moving average of the weights, see `WeightAverage`; nil for none.
+  public var averageDecay: Double?
 
   /// Options with these schedules.
   public init(schedule: LearningRateSchedule, decay: WeightDecaySchedule) {
@@ -41,6 +43,8 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
   public let trainer: TokenizerTrainer<B>
   /// What determines the training.
   public let options: TokenizerTrainingOptions
+  /// The moving average of the weights, with which images are reconstructed; nil for none.
+  public let average: WeightAverage<B>?
   private let loader: BatchLoader
   private let validation: [LabeledImages.Example]
   private let settings: any RunSettings
@@ -56,6 +60,7 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
     validation: [LabeledImages.Example], seed: UInt64, settings: any RunSettings, on device: B.Device
   ) {
     trainer = TokenizerTrainer(model, options.optimizer, weights: options.losses)
+    average = options.averageDecay.map { WeightAverage(model.parameters, decay: $0) }
     self.options = options
     self.loader = loader
     self.validation = validation
@@ -75,7 +80,7 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
     let usage = try checkpoint.usage(
       tokens: configuration.scaleList.sides.map { options.batch * $0 * $0 }, vocabulary: configuration.vocabulary,
       updates: max(0, checkpoint.iteration - options.quantizeAfter), from: path)
-    try checkpoint.restore(trainer.optimizer, from: path)
+    try checkpoint.restore(trainer.optimizer, average: average, from: path)
     trainer.usage = usage
     return checkpoint.iteration
   }
@@ -95,14 +100,17 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
     if iteration == options.quantizeAfter, options.fillsCodebook {
       // The first codebook is made from what these images need.
       try trainer.reviveDeadCodes(images, everything: true, stream: stream)
+      average?.restart(trainer.model.quantizer.codebook.weight)
     } else if options.reviveEvery > 0, iteration > options.quantizeAfter, iteration % options.reviveEvery == 0,
       Double(iteration) < options.reviveUntil * Double(options.schedule.total)
     {
       revived = try trainer.reviveDeadCodes(images, stream: stream)
+      if revived > 0 { average?.restart(trainer.model.quantizer.codebook.weight) }
     }
     let rate = options.schedule.rate(at: iteration)
     let (loss, norm) = try trainer.step(
       images, quantizes: iteration >= options.quantizeAfter, rate: rate, decay: options.decay.decay(at: iteration))
+    average?.update(step: iteration + 1)
     var measures = [
       ("loss", loss.total), ("mse", loss.squared), ("l1", loss.absolute), ("vq", loss.quantizer),
       ("grad_norm", norm), ("lr", rate),
@@ -157,12 +165,14 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
     try TrainingCheckpoint<B>(
       .tokenizer, iteration: iterations, settings: try StoredSettings(settings),
       metadata: ModelMetadata.of(trainer.model.configuration)
-    ).write(trainer.optimizer, usage: trainer.usage, to: path)
+    ).write(trainer.optimizer, usage: trainer.usage, average: average, to: path)
   }
 
   private func reconstruction(_ images: Tensor<B>) throws -> Tensor<B> {
-    let quantized = try trainer.model.encode(Variable(images))
-    return try trainer.model.decode(quantized.sums[quantized.sums.count - 1]).value
+    try average.withAverages {
+      let quantized = try trainer.model.encode(Variable(images))
+      return try trainer.model.decode(quantized.sums[quantized.sums.count - 1]).value
+    }
   }
 
   private func tensor(_ values: [Float]) throws -> Tensor<B> {

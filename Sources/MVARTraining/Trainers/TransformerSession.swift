@@ -29,6 +29,8 @@ public struct TransformerTrainingOptions: Hashable, Sendable {
   public var ratio = 8
   /// Whether blocks run again in the backward instead of keeping their activations: the same bits with less memory.
   public var recomputes = false
+  /// The decay of the moving average of the weights, see `WeightAverage`; nil for none.
+  public var averageDecay: Double?
   /// One or all segments per iteration.
   public var order = SegmentCycle.Order.cycle
   /// The sampling settings of sample images.
@@ -50,6 +52,8 @@ public struct TransformerSession<B: Backend>: TrainingSession {
   public let options: TransformerTrainingOptions
   /// The order of segments.
   public let cycle: SegmentCycle
+  /// The moving average of the weights, with which the model is validated and draws; nil for none.
+  public let average: WeightAverage<B>?
   private let source: any TokenSource<B>
   private let tokenizer: VQVAE<B>?
   private let metadata: [String: String]
@@ -72,6 +76,7 @@ public struct TransformerSession<B: Backend>: TrainingSession {
       model, options.optimizer, regularization: options.regularization, storage: options.storage,
       recomputes: options.recomputes)
     cycle = SegmentCycle(model.trajectory, ratio: options.ratio, order: options.order)
+    average = options.averageDecay.map { WeightAverage(model.parameters, decay: $0) }
     self.options = options
     self.source = source
     self.tokenizer = tokenizer
@@ -94,7 +99,7 @@ public struct TransformerSession<B: Backend>: TrainingSession {
     guard samples == expected else {
       throw FileError(path, "says that \(samples) samples are done, and the run would go on after \(expected)")
     }
-    try checkpoint.restore(trainer.optimizer, from: path)
+    try checkpoint.restore(trainer.optimizer, average: average, from: path)
     return checkpoint.iteration
   }
 
@@ -128,6 +133,7 @@ public struct TransformerSession<B: Backend>: TrainingSession {
     }
     let rate = options.schedule.rate(at: micro)
     let (losses, norm) = try trainer.step(pending, rate: rate, decay: options.decay.decay(at: micro))
+    average?.update(step: iteration + 1)
     let length = Double(trainer.model.configuration.scaleList.length)
     func tokens(_ loss: SegmentLoss) -> Double {
       Double(trainer.model.configuration.scaleList.tokens(of: loss.scales).count)
@@ -147,6 +153,10 @@ public struct TransformerSession<B: Backend>: TrainingSession {
 
   /// Nats per token and the fraction of tokens predicted correctly on held-out images: all, the last scale, each scale.
   public func validate(unless shouldStop: () -> Bool) throws -> [(String, Double)]? {
+    try average.withAverages { try measures(unless: shouldStop) }
+  }
+
+  private func measures(unless shouldStop: () -> Bool) throws -> [(String, Double)]? {
     guard source.validationCount > 0 else { return [] }
     let scales = trainer.model.configuration.scaleList.count
     var sums = ValidationSums(scales: scales)
@@ -169,6 +179,10 @@ public struct TransformerSession<B: Backend>: TrainingSession {
 
   /// Images of up to 12 classes, one class per row.
   public func image(unless shouldStop: () -> Bool) throws -> PixelImage? {
+    try average.withAverages { try drawing(unless: shouldStop) }
+  }
+
+  private func drawing(unless shouldStop: () -> Bool) throws -> PixelImage? {
     guard let tokenizer else { return try PixelImage(width: 1, height: 1, filledWith: .white) }
     let sampler = try Sampler(trainer.model, tokenizer.quantizer)
     let classes = min(trainer.model.configuration.classes, 12)
@@ -199,6 +213,6 @@ public struct TransformerSession<B: Backend>: TrainingSession {
     try TrainingCheckpoint<B>(
       .transformer, iteration: iterations, settings: try StoredSettings(settings), metadata: metadata
     )
-    .write(trainer.optimizer, to: path)
+    .write(trainer.optimizer, average: average, to: path)
   }
 }

@@ -118,6 +118,16 @@ struct OptimizerOptions: ParsableArguments {
   var clip = 2.0
 
   @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Decay of an exponential moving average of the weights; 0 for none.",
+      discussion: """
+        With 0.999, for example, the average is what is validated, what draws the images, and what is written in the end; the \
+        checkpoint holds it beside the weights, under the name ema. After step t the decay is (1 + t)/(10 + t) at most.
+        """))
+  var ema = 0.0
+
+  @Option(
     parsing: .unconditional, help: "The same seed gives the same weights; 0 to 2⁶⁴ − 1. (default: 0)",
     transform: Arguments.seed)
   var seed: UInt64 = 0
@@ -126,6 +136,7 @@ struct OptimizerOptions: ParsableArguments {
     try Arguments.check("--steps", steps, in: 1...100_000_000)
     try Arguments.check("--batch", batch, in: 1...4096)
     guard lr > 0, lr <= 10 else { throw ValidationError("--lr is \(lr); use a positive number, at most 10") }
+    guard ema >= 0, ema < 1 else { throw ValidationError("--ema is \(ema); use a number from 0 to below 1") }
     if let warmup, !(0...steps).contains(warmup) {
       throw ValidationError("--warmup is \(warmup); use a number from 0 to the number of steps")
     }
@@ -146,6 +157,9 @@ struct OptimizerOptions: ParsableArguments {
     if options.steps != run.steps { options.warmup = warmup ?? min(run.warmup, options.steps) }
     return options
   }
+
+  /// The decay of the average of the weights; nil for none.
+  var averageDecay: Double? { ema > 0 ? ema : nil }
 
   /// Steps of the warm-up.
   var warmupSteps: Int { warmup ?? steps / 50 }

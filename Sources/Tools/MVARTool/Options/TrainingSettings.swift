@@ -71,6 +71,8 @@ extension OptimizerOptions {
     let wd: Double
     let wdEnd: Double
     let clip: Double
+    /// Nil for no average, and in older checkpoints.
+    let ema: Double?
     let seed: UInt64
 
     init(_ options: OptimizerOptions) {
@@ -84,6 +86,7 @@ extension OptimizerOptions {
       wd = options.wd
       wdEnd = options.wdEnd ?? options.wd
       clip = options.clip
+      ema = options.averageDecay
       seed = options.seed
     }
 
@@ -98,6 +101,7 @@ extension OptimizerOptions {
       wd = try texts.value("--wd")
       wdEnd = try texts.value("--wd-end")
       clip = try texts.value("--clip")
+      ema = nil
       seed = try texts.value("--seed")
     }
   }

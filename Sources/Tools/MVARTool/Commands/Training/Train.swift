@@ -209,7 +209,8 @@ struct Train: EngineCommand {
     options.sampleOffset = sampleOffset(begun)
     try options.storage.check(on: engine)
     try TrainingChecks.memory(
-      configuration, batch: options.batch, storage: options.storage, recomputing: recompute, on: device)
+      configuration, batch: options.batch, storage: options.storage, recomputing: recompute,
+      averages: options.averageDecay != nil, on: device)
     let model: MarkovianTransformer<B> = try firstModel(
       configuration, beginning, classNames: set.classNames, on: device)
     var session = TransformerSession(
@@ -225,9 +226,11 @@ struct Train: EngineCommand {
     begun?.introduce(optimizer)
     try runOptions.run(&session, folder: folder, from: first, steps: optimizer.steps, curves: ["loss", "val_loss"])
     let path = "\(folder.path)/\(Self.result)"
-    try ModelFile.write(
-      model.parameters, .transformer, extras: DerivedBuffers.of(configuration),
-      metadata: ModelMetadata.of(configuration, classNames: set.classNames), to: path)
+    try session.average.withAverages {
+      try ModelFile.write(
+        model.parameters, .transformer, extras: DerivedBuffers.of(configuration),
+        metadata: ModelMetadata.of(configuration, classNames: set.classNames), to: path)
+    }
     try Console.print(path)
   }
 
@@ -348,6 +351,7 @@ struct Train: EngineCommand {
     options.batch = optimizer.batch
     options.accumulation = accumulate
     options.recomputes = recompute
+    options.averageDecay = optimizer.averageDecay
     options.storage = OptimizerStorage(gradients: gradients, moments: moments)
     options.optimizer = OptimizerSettings(clip: optimizer.clip)
     options.ratio = ratioK

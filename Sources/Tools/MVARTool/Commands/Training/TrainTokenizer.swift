@@ -149,7 +149,8 @@ struct TrainTokenizer: EngineCommand {
     device: D
   ) throws where B.Device == D {
     try runOptions.checkOptions(settings(configuration, RunFingerprints(data: "")), .tokenizer, on: engine)
-    try TrainingChecks.memory(configuration, batch: optimizer.batch, on: device)
+    try TrainingChecks.memory(
+      configuration, batch: optimizer.batch, averages: optimizer.averageDecay != nil, on: device)
     let images = try data.images(side: configuration.imageSide)
     let seed = optimizer.seed
     let order = SampleOrder(
@@ -167,6 +168,7 @@ struct TrainTokenizer: EngineCommand {
     options.losses = TokenizerLossWeights(absolute: l1, squared: l2, quantizer: vq)
     options.reviveEvery = reviveEvery
     options.quantizeAfter = quantizeAfter
+    options.averageDecay = optimizer.averageDecay
     options.fillsCodebook = beginning == nil || quantizeAfter > 0
     let fingerprints = RunFingerprints(
       data: DataOptions.fingerprint(images.training.map { ($0.label, $0.name) }), pixels: images.pixelFingerprint)
@@ -184,10 +186,12 @@ struct TrainTokenizer: EngineCommand {
     try runOptions.run(&session, folder: folder, from: first, steps: optimizer.steps, curves: ["loss", "mse", "l1"])
     let path = "\(folder.path)/\(Self.result)"
     let usage = session.trainer.usage
-    try ModelFile.write(
-      model.parameters, .tokenizer,
-      extras: [("quantize.ema_vocab_hit_SV", try usage.storedAverages())], metadata: ModelMetadata.of(configuration),
-      to: path)
+    try session.average.withAverages {
+      try ModelFile.write(
+        model.parameters, .tokenizer,
+        extras: [("quantize.ema_vocab_hit_SV", try usage.storedAverages())],
+        metadata: ModelMetadata.of(configuration), to: path)
+    }
     try Console.print(path)
   }
 

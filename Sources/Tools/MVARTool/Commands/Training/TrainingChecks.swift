@@ -36,20 +36,27 @@ enum TrainingChecks {
   }
 
   /// Refuses a tokenizer that cannot be trained here. The estimate is a lower bound, so nothing feasible is refused.
-  static func memory(_ configuration: TokenizerConfiguration, batch: Int, on device: some EngineDevice) throws {
+  static func memory(
+    _ configuration: TokenizerConfiguration, batch: Int, averages: Bool, on device: some EngineDevice
+  ) throws {
     let cost = TokenizerCost(configuration)
-    try memory(for: "tokenizer", batch: batch, on: device) { cost.optimizedBytes() + cost.trainingBytes(batch: $0) }
+    let average = averages ? 4 * cost.parameters : 0
+    try memory(for: "tokenizer", batch: batch, on: device) {
+      average + cost.optimizedBytes() + cost.trainingBytes(batch: $0)
+    }
   }
 
   /// Refuses a transformer that cannot be trained here.
   static func memory(
     _ configuration: TransformerConfiguration, batch: Int, storage: OptimizerStorage, recomputing: Bool,
-    on device: some EngineDevice
+    averages: Bool, on device: some EngineDevice
   ) throws {
     let cost = TransformerCost(configuration)
+    let average = averages ? 4 * cost.parameters : 0
     try memory(for: "transformer", batch: batch, on: device) {
-      cost.trainingPeakBytes(
-        batch: $0, recomputing: recomputing, gradientBytes: storage.gradientBytes, momentBytes: storage.momentBytes)
+      average
+        + cost.trainingPeakBytes(
+          batch: $0, recomputing: recomputing, gradientBytes: storage.gradientBytes, momentBytes: storage.momentBytes)
     }
   }
 
