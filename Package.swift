@@ -15,6 +15,7 @@ let package = Package(
     .library(name: "MVARCheckpoints", targets: ["MVARCheckpoints"]),
     .library(name: "MVARMedia", targets: ["MVARMedia"]),
     .library(name: "MVARPlots", targets: ["MVARPlots"]),
+    .library(name: "MVARCollectives", targets: ["MVARCollectives"]),
     .library(name: "MVARTraining", targets: ["MVARTraining"]),
     .library(name: "MVARVerification", targets: ["MVARVerification"]),
     .library(name: "MVARCUDA", targets: ["MVARCUDA"]),
@@ -58,9 +59,13 @@ let package = Package(
     // Every operator with inputs chosen to hurt, and what it should compute.
     .target(name: "OperatorCases", dependencies: ["TensorCore", "MVARComparison"]),
     .target(name: "MVAR", dependencies: ["TensorCore", "MVARFiles", "MVARCheckpoints"]),
+    // What several processes of one run do together. MPI's library is found when the program runs.
+    .target(name: "MVARCollectives", dependencies: ["MVARFiles"]),
     .target(
       name: "MVARTraining",
-      dependencies: ["TensorCore", "MVAR", "MVARFiles", "MVARCheckpoints", "MVARMedia", "MVARPlots"]),
+      dependencies: [
+        "TensorCore", "MVAR", "MVARFiles", "MVARCheckpoints", "MVARMedia", "MVARPlots", "MVARCollectives",
+      ]),
     // The C interface of kernels that are judged: a header.
     .target(name: "MVARKernelABI"),
     .target(
@@ -95,7 +100,7 @@ let package = Package(
       name: "MVARTool",
       dependencies: [
         "MVAR", "TensorCore", "MVARFiles", "MVARCheckpoints", "MVARMedia", "MVARPlots", "MVARTraining",
-        "MVARComparison", "OperatorCases", "MVARVerification", "MVARPipeline", "MVARCUDA",
+        "MVARComparison", "OperatorCases", "MVARVerification", "MVARPipeline", "MVARCUDA", "MVARCollectives",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Sources/Tools/MVARTool"),
     .target(

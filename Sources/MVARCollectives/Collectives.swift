@@ -19,7 +19,9 @@ public protocol Collectives: Sendable {
   var name: String { get }
 
   /// Replaces the numbers of every rank by their sums over all ranks. All ranks get the same bits.
-  func allReduce<Scalar: CollectiveScalar>(_ values: UnsafeMutableBufferPointer<Scalar>) throws
+  ///
+  /// - Parameter type: of the numbers that the memory holds.
+  func allReduce(_ values: UnsafeMutableRawBufferPointer, _ type: CollectiveScalarType) throws
   /// Replaces the bytes of every rank by those of one.
   func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) throws
   /// The bytes of every rank, in the order of ranks; they need not be as many.
@@ -38,27 +40,14 @@ public enum CollectiveScalarType: Sendable {
   case float64
   /// `Int64`
   case int64
-}
 
-/// A number that ranks can add: `Float`, `Double` and `Int64`.
-public protocol CollectiveScalar: Sendable {
-  /// Which of them it is.
-  static var collectiveType: CollectiveScalarType { get }
-}
+  /// The type of a tensor's numbers, `Float` or `Double`.
+  public static func of<Scalar: BinaryFloatingPoint>(_ type: Scalar.Type) -> CollectiveScalarType {
+    MemoryLayout<Scalar>.size == 8 ? .float64 : .float32
+  }
 
-extension Float: CollectiveScalar {
-  /// `.float32`
-  public static var collectiveType: CollectiveScalarType { .float32 }
-}
-
-extension Double: CollectiveScalar {
-  /// `.float64`
-  public static var collectiveType: CollectiveScalarType { .float64 }
-}
-
-extension Int64: CollectiveScalar {
-  /// `.int64`
-  public static var collectiveType: CollectiveScalarType { .int64 }
+  /// Bytes of a number.
+  public var byteCount: Int { self == .float32 ? 4 : 8 }
 }
 
 extension Collectives {
@@ -66,11 +55,24 @@ extension Collectives {
   public var isRoot: Bool { rank == 0 }
 
   /// The sums over all ranks.
-  public func sums<Scalar: CollectiveScalar>(of values: [Scalar]) throws -> [Scalar] {
+  public func sums(of values: [Double]) throws -> [Double] { try sums(values, .float64) }
+
+  /// The sums over all ranks.
+  public func sums(of values: [Int64]) throws -> [Int64] { try sums(values, .int64) }
+
+  private func sums<Number>(_ values: [Number], _ type: CollectiveScalarType) throws -> [Number] {
     guard count > 1, !values.isEmpty else { return values }
     var values = values
-    try values.withUnsafeMutableBufferPointer { try allReduce($0) }
+    try values.withUnsafeMutableBytes { try allReduce($0, type) }
     return values
+  }
+
+  /// Whether any rank says yes; asked of all ranks.
+  public func any(_ answer: Bool) throws -> Bool { try sums(of: [Int64(answer ? 1 : 0)])[0] > 0 }
+
+  /// What one rank says.
+  public func answer(_ answer: Bool, of root: Int = 0) throws -> Bool {
+    try sums(of: [Int64(answer && rank == root ? 1 : 0)])[0] > 0
   }
 
   /// The text of every rank, in the order of ranks.
@@ -94,7 +96,7 @@ public struct SingleProcess: Collectives {
   public var name: String { "one process" }
 
   /// Leaves the numbers as they are: they are their own sums.
-  public func allReduce<Scalar: CollectiveScalar>(_ values: UnsafeMutableBufferPointer<Scalar>) {}
+  public func allReduce(_ values: UnsafeMutableRawBufferPointer, _ type: CollectiveScalarType) {}
   /// Leaves the bytes as they are.
   public func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) {}
   /// The bytes themselves.

@@ -12,6 +12,8 @@ public final class MPICollectives: Collectives {
   public let count: Int
   /// The number of this process among those of the same machine, from 0.
   public let localRank: Int
+  /// How many processes this machine has.
+  public let localCount: Int
 
   /// The library and its version.
   public var name: String { library.version }
@@ -33,7 +35,7 @@ public final class MPICollectives: Collectives {
       try library.check(library.initialize(nil, nil, 2, &provided), "MPI_Init_thread")
     }
     try library.check(library.setErrorHandler(library.world, library.errorsReturn), "MPI_Comm_set_errhandler")
-    var (rank, count, local): (Int32, Int32, Int32) = (0, 0, 0)
+    var (rank, count, local, onMachine): (Int32, Int32, Int32, Int32) = (0, 0, 0, 0)
     try library.check(library.commRank(library.world, &rank), "MPI_Comm_rank")
     try library.check(library.commSize(library.world, &count), "MPI_Comm_size")
     (self.rank, self.count) = (Int(rank), Int(count))
@@ -41,7 +43,8 @@ public final class MPICollectives: Collectives {
     try library.check(
       library.commSplitType(library.world, library.sharedMemory, rank, library.noInfo, &machine), "MPI_Comm_split_type")
     try library.check(library.commRank(machine, &local), "MPI_Comm_rank")
-    localRank = Int(local)
+    try library.check(library.commSize(machine, &onMachine), "MPI_Comm_size")
+    (localRank, localCount) = (Int(local), Int(onMachine))
     guard self.count == launcher.count else {
       throw CollectivesError.wrongCount(
         library: library.version, found: self.count, launcher: launcher.name, expected: launcher.count)
@@ -51,18 +54,20 @@ public final class MPICollectives: Collectives {
   /// Leaves the others, once all ranks do.
   public func finish() { _ = library.finalize() }
 
-  public func allReduce<Scalar: CollectiveScalar>(_ values: UnsafeMutableBufferPointer<Scalar>) throws {
+  public func allReduce(_ values: UnsafeMutableRawBufferPointer, _ type: CollectiveScalarType) throws {
     guard count > 1, let start = values.baseAddress else { return }
-    let type =
-      switch Scalar.collectiveType {
+    let handle =
+      switch type {
       case .float32: library.float32
       case .float64: library.float64
       case .int64: library.int64
       }
-    for first in stride(from: 0, to: values.count, by: Self.longest) {
-      let length = Int32(min(Self.longest, values.count - first))
+    let numbers = values.count / type.byteCount
+    for first in stride(from: 0, to: numbers, by: Self.longest) {
+      let length = Int32(min(Self.longest, numbers - first))
       try library.check(
-        library.allReduce(library.inPlace, start + first, length, type, library.sum, library.world), "MPI_Allreduce")
+        library.allReduce(
+          library.inPlace, start + first * type.byteCount, length, handle, library.sum, library.world), "MPI_Allreduce")
     }
   }
 
@@ -80,7 +85,7 @@ public final class MPICollectives: Collectives {
     // How many each has, then as many of each as the longest has.
     var lengths = [Int64](repeating: 0, count: count)
     lengths[rank] = Int64(bytes.count)
-    try lengths.withUnsafeMutableBufferPointer { try allReduce($0) }
+    try lengths.withUnsafeMutableBytes { try allReduce($0, .int64) }
     let longest = Int(lengths.max() ?? 0)
     guard longest > 0 else { return lengths.map { _ in [] } }
     var parts = [[UInt8]](repeating: [], count: count)

@@ -57,11 +57,14 @@ public final class BatchLoader: Sendable {
   ///   - order: which examples are in which batch; its count is that of the examples.
   ///   - augmentation: flips and shifts.
   ///   - seed: the seed of the augmentation; the stream is the number of the sample.
+  ///   - share: which part of every batch is returned.
   public init(
-    images: [LabeledImages.Example], side: Int, order: SampleOrder, augmentation: Augmentation, seed: UInt64
+    images: [LabeledImages.Example], side: Int, order: SampleOrder, augmentation: Augmentation, seed: UInt64,
+    share: RankShare = .whole
   ) {
     precondition(images.count == order.count, "\(images.count) examples for an order of \(order.count)")
-    maker = BatchMaker(images: images, side: side, order: order, augmentation: augmentation, seed: seed)
+    maker = BatchMaker(
+      images: images, side: side, order: order, augmentation: augmentation, seed: seed, share: share)
   }
 
   /// Returns a batch, and starts preparing the one after it.
@@ -101,10 +104,12 @@ private struct BatchMaker: Sendable {
   let order: SampleOrder
   let augmentation: Augmentation
   let seed: UInt64
+  let share: RankShare
 
   func batch(_ index: Int) -> ImageBatch {
-    let chosen = order.indices(ofBatch: index).map { images[$0] }
-    let pixels = chosen.enumerated().map { row, example in
+    let rows = share.part(of: order.batch)
+    let chosen = order.indices(ofBatch: index)[rows].map { images[$0] }
+    let pixels = zip(rows, chosen).map { row, example in
       let sample = UInt64(order.firstSample(ofBatch: index) + row)
       let stream = RandomStream(seed: seed, stream: sample)
       return augmentation.apply(example.pixels, side: side, label: example.label, stream: stream)

@@ -5,6 +5,8 @@
 // A parameter without a gradient is left unchanged: no decay, no moments, and its own step count does not advance.
 
 import MVAR
+import MVARCollectives
+import MVARFiles
 import TensorCore
 
 /// The hyperparameters of an optimizer that stay constant during a training.
@@ -44,20 +46,28 @@ public final class Optimizer<B: Backend> {
   public let settings: OptimizerSettings
   /// In which numbers gradients and moments are kept.
   public let storage: OptimizerStorage
-  /// The moments of each parameter; nil before its first step.
+  /// The moments of each parameter; nil before its first step, and where another rank keeps them.
   public var moments: [Moments?]
+  /// Which rank keeps the moments of each parameter and updates it; nil where every rank does.
+  public let owners: [Int]?
 
+  let collectives: any Collectives
   private var gradients: [Tensor<B>?]
+  private var exchange: GradientExchange<B>?
+  private var isSent: [Bool]
   private let places: [ObjectIdentifier: Int]
 
   /// An optimizer with no moments yet.
   ///
   /// - Parameters:
   ///   - storage: in which numbers gradients and moments are kept; see `OptimizerStorage.check(on:)`.
+  ///   - collectives: the processes that train together.
+  ///   - sharing: whether each of them keeps a part of the moments only (ZeRO, stage 1).
   ///   - decays: whether a parameter decays; by default the published rule of the transformer.
   public init(
     _ parameters: [Parameter<B>], _ settings: OptimizerSettings = OptimizerSettings(),
-    storage: OptimizerStorage = OptimizerStorage(), decays: (Parameter<B>) -> Bool = { ParameterGroups.decays($0) }
+    storage: OptimizerStorage = OptimizerStorage(), collectives: any Collectives = SingleProcess(),
+    sharingMoments: Bool = false, decays: (Parameter<B>) -> Bool = { ParameterGroups.decays($0) }
   ) {
     precondition(
       storage == OptimizerStorage() || B.self is any ShortOptimizerOps.Type, "\(B.self) has no short numbers")
@@ -65,6 +75,11 @@ public final class Optimizer<B: Backend> {
     self.settings = settings
     self.storage = storage
     self.decays = parameters.map(decays)
+    self.collectives = collectives
+    owners =
+      sharingMoments && collectives.count > 1
+      ? Self.owners(of: parameters.map(\.value.shape.count), ranks: collectives.count) : nil
+    isSent = [Bool](repeating: false, count: parameters.count)
     moments = [Moments?](repeating: nil, count: parameters.count)
     gradients = [Tensor<B>?](repeating: nil, count: parameters.count)
     places = Dictionary(
@@ -91,6 +106,46 @@ public final class Optimizer<B: Backend> {
     } else {
       gradients[index] = gradient
     }
+    send(index)
+  }
+
+  /// Which rank gets each parameter: the largest first, to the rank that has the fewest elements so far.
+  static func owners(of counts: [Int], ranks: Int) -> [Int] {
+    var (owners, loads) = ([Int](repeating: 0, count: counts.count), [Int](repeating: 0, count: ranks))
+    for index in counts.indices.sorted(by: { (counts[$1], $0) < (counts[$0], $1) }) {
+      let owner = loads.indices.min { (loads[$0], $0) < (loads[$1], $1) } ?? 0
+      owners[index] = owner
+      loads[owner] += counts[index]
+    }
+    return owners
+  }
+
+  /// Whether this rank keeps the moments of a parameter.
+  func keepsMoments(of index: Int) -> Bool { owners.map { $0[index] == collectives.rank } ?? true }
+
+  /// Says that what is added from now on completes the gradients of this step: they are averaged over the ranks while
+  /// others are still computed.
+  func beginExchange() {
+    guard collectives.count > 1 else { return }
+    exchange = GradientExchange(collectives)
+    isSent = [Bool](repeating: false, count: parameters.count)
+  }
+
+  private func send(_ index: Int) {
+    guard let exchange, !isSent[index], let gradient = gradients[index] else { return }
+    isSent[index] = true
+    gradients[index] = nil
+    exchange.add(gradient, index: index)
+  }
+
+  /// Waits until all gradients are averages over the ranks. Every rank has the same bits then.
+  ///
+  /// - Throws: what the exchange throws.
+  func finishExchange() throws {
+    guard let exchange else { return }
+    for index in parameters.indices { send(index) }
+    self.exchange = nil
+    for (index, gradient) in try exchange.finish() { gradients[index] = gradient }
   }
 
   /// The norm of all gradients added so far. It waits for the device, once for all of them.
@@ -110,10 +165,12 @@ public final class Optimizer<B: Backend> {
     let norm = try norm ?? gradientNorm()
     defer { gradients = [Tensor<B>?](repeating: nil, count: parameters.count) }
     guard norm.isFinite else { return norm }
+    let updated = parameters.indices.filter { gradients[$0] != nil }
     let factor = settings.clip > 0 ? min(1, settings.clip / (norm + 1e-6)) : 1
     for (index, parameter) in parameters.enumerated() {
       guard let gradient = gradients[index] else { continue }
       gradients[index] = nil
+      guard keepsMoments(of: index) else { continue }
       var state = moments[index] ?? zeroMoments(like: parameter.value)
       moments[index] = nil  // so that the memory can be changed in place
       state.steps += 1
@@ -124,7 +181,21 @@ public final class Optimizer<B: Backend> {
           step: state.steps, gradientFactor: factor, stream: UInt64(index)))
       moments[index] = state
     }
+    try shareValues(updated)
     return norm
+  }
+
+  /// Brings parameters from the ranks that have updated them to all others.
+  private func shareValues(_ indices: [Int]) throws {
+    guard let owners else { return }
+    for index in indices {
+      let value = parameters[index].value
+      var scalars = try value.scalars()
+      try scalars.withUnsafeMutableBytes { try collectives.broadcast($0, from: owners[index]) }
+      if owners[index] != collectives.rank {
+        parameters[index].value = try Tensor(scalars, shape: value.shape, on: value.device)
+      }
+    }
   }
 
   /// Moments of a parameter that has not been updated yet.
@@ -155,5 +226,46 @@ public enum ParameterGroups {
   {
     let key = CheckpointNames.key(of: parameter.name, in: model)
     return parameter.value.shape.rank > 1 && !key.hasSuffix("bias") && !undecayed.contains(where: key.contains)
+  }
+}
+
+// MARK: Moments that ranks share
+
+extension Optimizer {
+  /// How many steps each parameter has taken, whichever rank keeps its moments.
+  func stepCounts() throws -> [Int] {
+    let own = moments.indices.map { Int64(keepsMoments(of: $0) ? moments[$0]?.steps ?? 0 : 0) }
+    guard owners != nil else { return own.map { Int($0) } }
+    return try collectives.sums(of: own).map { Int($0) }
+  }
+
+  /// Sends what this rank keeps to the first one, which calls `receiveMoment` twice for every parameter that it does not keep
+  /// and that has taken a step, in order.
+  ///
+  /// - Parameter steps: what `stepCounts` has returned.
+  func sendMoments(_ steps: [Int]) throws {
+    guard let owners else { return }
+    for index in parameters.indices where owners[index] != 0 && steps[index] > 0 {
+      for part in [\Moments.first, \Moments.second] {
+        var scalars = try moments[index].map { try $0[keyPath: part].scalars() } ?? zeros(index)
+        try scalars.withUnsafeMutableBytes { try collectives.broadcast($0, from: owners[index]) }
+      }
+    }
+  }
+
+  /// The bytes of one moment of a parameter that another rank keeps: the first, and when called again the second.
+  ///
+  /// - Throws: `FileError` when it is not finite.
+  func receiveMoment(of index: Int, _ path: String) throws -> [UInt8] {
+    var scalars = zeros(index)
+    try scalars.withUnsafeMutableBytes { try collectives.broadcast($0, from: owners?[index] ?? 0) }
+    guard scalars.allSatisfy(\.isFinite) else {
+      throw FileError(path, "is not written: a moment of \(parameters[index].name) is not finite any more; try a lower learning rate")
+    }
+    return scalars.withUnsafeBytes { [UInt8]($0) }
+  }
+
+  private func zeros(_ index: Int) -> [B.Scalar] {
+    [B.Scalar](repeating: 0, count: parameters[index].value.shape.count)
   }
 }

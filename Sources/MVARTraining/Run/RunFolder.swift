@@ -31,8 +31,14 @@ public struct RunFolder: Sendable {
   /// The sample image of one step: `samples/step-000500.png`.
   public func sample(step: Int) -> String { "\(samples)/step-\(String(format: "%06d", step)).png" }
 
-  /// Held as long as a copy of this value exists.
-  private let lock: Lock
+  /// Held as long as a copy of this value exists; nil for a rank that writes nothing.
+  private let lock: Lock?
+
+  /// The folder of a run in which another rank writes.
+  public init(of run: String) {
+    path = PathName.trimmed(run)
+    lock = nil
+  }
 
   /// Locks a folder until the value and its copies are gone.
   ///

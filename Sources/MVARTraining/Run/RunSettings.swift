@@ -155,6 +155,22 @@ public struct StoredSettings: Hashable, Sendable {
     return nil
   }
 
+  /// These settings as a checkpoint stores them.
+  public var json: String { text }
+
+  /// The first setting, by name, in which these differ from others, with both values; nil if they are the same.
+  ///
+  /// - Throws: `SettingsError` when one of them cannot be read.
+  public func firstDifference<Settings: RunSettings>(from other: StoredSettings, of type: Settings.Type) throws
+    -> String?
+  {
+    let (own, others) = (try texts(of: type).texts, try other.texts(of: type).texts)
+    let name = Set(own.keys).union(others.keys).sorted().first { name in
+      own[name].map { ExactText($0) } != others[name].map { ExactText($0) }
+    }
+    return name.map { "\($0): \(own[$0] ?? "not set") and \(others[$0] ?? "not set")" }
+  }
+
   /// A setting as a string, by the option that sets it; nil where there is none.
   ///
   /// - Throws: `SettingsError` when these cannot be read.

@@ -9,6 +9,7 @@
 import Foundation
 import MVAR
 import MVARCheckpoints
+import MVARCollectives
 import MVARFiles
 import TensorCore
 
@@ -42,10 +43,15 @@ public struct TrainingCheckpoint<B: Backend> {
 
   /// Writes the file, replacing an old one only when complete.
   ///
+  /// - Parameter collectives: the processes that train together, each of which calls this: the first one writes, and gets
+  ///   the moments that others keep.
   /// - Throws: `FileError` when a weight or a moment is not finite, or the file cannot be written; an old one stays.
   public func write(
-    _ optimizer: Optimizer<B>, usage: CodeUsage? = nil, average: WeightAverage<B>? = nil, to path: String
+    _ optimizer: Optimizer<B>, usage: CodeUsage? = nil, average: WeightAverage<B>? = nil,
+    collectives: any Collectives = SingleProcess(), to path: String
   ) throws {
+    let steps = try optimizer.stepCounts()
+    guard collectives.isRoot else { return try optimizer.sendMoments(steps) }
     var tensors: [(name: String, tensor: StoredTensor)] = []
     let keys = optimizer.parameters.map { CheckpointNames.key(of: $0.name, in: model) }
     for (key, parameter) in zip(keys, optimizer.parameters) {
@@ -56,12 +62,26 @@ public struct TrainingCheckpoint<B: Backend> {
       try checkFinite(value, "the average of \(key)", path)
       tensors.append((Self.averagePrefix + key, try Self.stored(value)))
     }
-    for (key, moments) in zip(keys, optimizer.moments) {
-      guard let moments else { continue }
-      tensors += try Self.stored(moments.first, "trainer.first", of: key, path)
-      tensors += try Self.stored(moments.second, "trainer.second", of: key, path)
+    let received = ReceivedMoments(optimizer: optimizer)
+    for (index, key) in keys.enumerated() where steps[index] > 0 {
+      if let moments = optimizer.moments[index] {
+        tensors += try Self.stored(moments.first, "trainer.first", of: key, path)
+        tensors += try Self.stored(moments.second, "trainer.second", of: key, path)
+      } else {
+        let shape = optimizer.parameters[index].value.shape.dimensions
+        for part in ["trainer.first", "trainer.second"] {
+          // Received when it is written: one tensor at a time.
+          tensors.append(
+            (
+              "\(part).\(key)",
+              try StoredTensor(scalarType: B.Scalar.self == Double.self ? .float64 : .float32, shape: shape) {
+                try received.optimizer.receiveMoment(of: index, path)
+              }
+            ))
+        }
+      }
     }
-    tensors.append(("trainer.steps", try StoredTensor(optimizer.moments.map { $0?.steps ?? 0 }, shape: [keys.count])))
+    tensors.append(("trainer.steps", try StoredTensor(steps, shape: [keys.count])))
     if let usage {
       tensors.append((Self.wrapper(model) + "quantize.ema_vocab_hit_SV", try usage.storedAverages()))
       tensors.append(("trainer.recent_hits", try StoredTensor(usage.recentHits, shape: [usage.recentHits.count])))
@@ -199,6 +219,7 @@ public struct TrainingCheckpoint<B: Backend> {
       if let average {
         average.values[index] = try Self.tensor(Self.averagePrefix + key, shape, numbers, on: device)
       }
+      guard steps[index] == 0 || optimizer.keepsMoments(of: index) else { continue }
       guard steps[index] > 0 else {
         guard numbers.file["trainer.first.\(key)"] == nil, numbers.file["trainer.second.\(key)"] == nil else {
           throw FileError(path, "holds moments of \(key), and trainer.steps says that it took no step")
@@ -307,6 +328,11 @@ public struct TrainingCheckpoint<B: Backend> {
       ("\(name)_scales.\(key)", try StoredTensor(scales, shape: [scales.count])),
     ]
   }
+}
+
+/// The optimizer of a checkpoint that is being written, by the thread that writes.
+private struct ReceivedMoments<B: Backend>: @unchecked Sendable {
+  let optimizer: Optimizer<B>
 }
 
 /// Why nothing is written.

@@ -4,8 +4,12 @@
 //
 // All of it depends on the number of the step alone, so a resumed run does the same things at the same steps. A step is
 // saved before it is validated: what a stop or a crash leaves out is then made up for by the resumed run.
+//
+// Where several processes train together, all run the same loop and the first of them writes; a request to stop, which one
+// of them may notice before the others, holds for all.
 
 import Foundation
+import MVARCollectives
 import MVARFiles
 import MVARMedia
 
@@ -20,12 +24,12 @@ public protocol TrainingSession {
   /// - Parameter shouldStop: called before each batch.
   /// - Returns: nil if it was told to stop.
   func validate(unless shouldStop: () -> Bool) throws -> [(String, Double)]?
-  /// An image that shows the model's progress.
+  /// An image that shows the model's progress; asked of the first rank only.
   ///
   /// - Parameter shouldStop: called before each batch.
   /// - Returns: nil if it was told to stop.
   func image(unless shouldStop: () -> Bool) throws -> PixelImage?
-  /// Writes everything needed to resume after `iterations` iterations.
+  /// Writes everything needed to resume after `iterations` iterations; called by every rank, and the first one writes.
   func save(iterations: Int, to path: String) throws
   /// How many tokens (or pixels) an iteration works on, for the pace.
   var unitsPerStep: (count: Double, name: String) { get }
@@ -77,12 +81,18 @@ public struct TrainingLoop {
   public let plan: TrainingPlan
   /// The metrics that the loss curve shows.
   public let curves: [String]
+  /// The processes that train together.
+  public let collectives: any Collectives
 
   /// A loop.
-  public init(_ folder: RunFolder, _ plan: TrainingPlan, curves: [String] = ["loss"]) {
+  public init(
+    _ folder: RunFolder, _ plan: TrainingPlan, curves: [String] = ["loss"],
+    collectives: any Collectives = SingleProcess()
+  ) {
     self.folder = folder
     self.plan = plan
     self.curves = curves
+    self.collectives = collectives
   }
 
   /// Runs a session.
@@ -104,22 +114,23 @@ public struct TrainingLoop {
     }
     // Before anything else, so that a run can be resumed whenever it ends.
     if first == 0 { try session.save(iterations: 0, to: folder.checkpoint) }
-    let metrics = try MetricsLog(path: folder.metrics, continuingAfter: first)
-    let events = try TensorBoardWriter(folder: folder.events)
+    let records = collectives.isRoot ? try Records(folder, continuingAfter: first) : nil
     var pace = Pace(total: plan.iterations, done: first)
     if first > 0 {
-      if metrics.keptOfLastStep == 0 {
+      if let records, records.metrics.keptOfLastStep == 0 {
         onNote("\(folder.metrics): has no line of step \(first), which is done: the curve will lack what is missing")
       }
       // The process may have ended between the checkpoint and what follows it. A step has one line, its validation
       // another.
       let due = Due(
-        validation: plan.isDue(plan.validateEvery, after: first) && metrics.keptOfLastStep == 1,
-        image: plan.isDue(plan.imageEvery, after: first) && access(folder.sample(step: first), F_OK) != 0)
-      guard try show(session, after: first, due, metrics, events, shouldStop) else { return .interrupted(after: first) }
+        validation: try collectives.answer(
+          plan.isDue(plan.validateEvery, after: first) && records?.metrics.keptOfLastStep == 1),
+        image: try collectives.answer(
+          plan.isDue(plan.imageEvery, after: first) && access(folder.sample(step: first), F_OK) != 0))
+      guard try show(session, after: first, due, records, shouldStop) else { return .interrupted(after: first) }
     }
     for iteration in first..<plan.iterations {
-      if shouldStop() {
+      if try collectives.any(shouldStop()) {
         try session.save(iterations: iteration, to: folder.checkpoint)
         return .interrupted(after: iteration)
       }
@@ -132,15 +143,14 @@ public struct TrainingLoop {
             + "lower learning rate")
       }
       let done = iteration + 1
-      try metrics.append(step: done, measures)
-      try events.append(step: done, values: measures)
+      try records?.append(step: done, measures)
       pace.advance(to: done)
       report(line(measures, done, pace, session.unitsPerStep))
       let isSaved = plan.isDue(plan.saveEvery, after: done)
       if isSaved { try session.save(iterations: done, to: folder.checkpoint) }
       let due = Due(
         validation: plan.isDue(plan.validateEvery, after: done), image: plan.isDue(plan.imageEvery, after: done))
-      guard try show(session, after: done, due, metrics, events, shouldStop) else {
+      guard try show(session, after: done, due, records, shouldStop) else {
         if !isSaved { try session.save(iterations: done, to: folder.checkpoint) }
         return .interrupted(after: done)
       }
@@ -158,21 +168,49 @@ public struct TrainingLoop {
   ///
   /// - Returns: false if it was told to stop; nothing is written of what is not complete.
   private func show(
-    _ session: some TrainingSession, after done: Int, _ due: Due, _ metrics: MetricsLog, _ events: TensorBoardWriter,
-    _ shouldStop: () -> Bool
+    _ session: some TrainingSession, after done: Int, _ due: Due, _ records: Records?, _ shouldStop: () -> Bool
   ) throws -> Bool {
     if due.validation {
-      guard let found = try session.validate(unless: shouldStop) else { return false }
-      try metrics.append(step: done, found)
-      try events.append(step: done, values: found)
+      // Every rank asks as often as the others, so that they can agree.
+      var failure: (any Error)?
+      let found = try session.validate {
+        do {
+          return try collectives.any(shouldStop())
+        } catch {
+          failure = error
+          return true
+        }
+      }
+      if let failure { throw failure }
+      guard let found else { return false }
+      try records?.append(step: done, found)
     }
     if due.image {
-      guard let image = try session.image(unless: shouldStop) else { return false }
+      let image = records == nil ? nil : try session.image(unless: shouldStop)
+      guard try collectives.answer(image != nil) else { return false }
       // Before the image, which tells a resumed run that both are there.
-      try LossCurve.write(metrics: folder.metrics, keys: curves, title: "training", to: folder.curve)
-      try image.writePNG(to: folder.sample(step: done))
+      if let image {
+        try LossCurve.write(metrics: folder.metrics, keys: curves, title: "training", to: folder.curve)
+        try image.writePNG(to: folder.sample(step: done))
+      }
     }
     return true
+  }
+
+  /// What the first rank writes down of every step.
+  private struct Records {
+    let metrics: MetricsLog
+    let events: TensorBoardWriter
+
+    init(_ folder: RunFolder, continuingAfter first: Int) throws {
+      metrics = try MetricsLog(path: folder.metrics, continuingAfter: first)
+      events = try TensorBoardWriter(folder: folder.events)
+    }
+
+    func append(step: Int, _ measures: [(String, Double)]) throws {
+      try metrics.append(step: step, measures)
+      try events.append(step: step, values: measures)
+    }
   }
 
   private func line(

@@ -29,15 +29,28 @@ public struct CodeUsage: Hashable, Sendable {
   }
 
   /// Counts the tokens of one batch, scale by scale.
-  public mutating func update(_ tokens: [[Int32]]) {
-    let kept: Float = updates == 0 ? 0 : updates < 100 ? 0.9 : 0.99
+  public mutating func update(_ tokens: [[Int32]]) { update(hits: hits(of: tokens)) }
+
+  /// How often each code occurs, scale after scale [S·V].
+  func hits(of tokens: [[Int32]]) -> [Int64] {
+    let vocabulary = recentHits.count
+    var hits = [Int64](repeating: 0, count: tokens.count * vocabulary)
     for (scale, found) in tokens.enumerated() {
-      var hits = [Float](repeating: 0, count: recentHits.count)
-      for token in found {
-        hits[Int(token)] += 1
-        recentHits[Int(token)] += 1
+      for token in found { hits[scale * vocabulary + Int(token)] += 1 }
+    }
+    return hits
+  }
+
+  /// Takes in how often each code occurs in one batch, scale after scale [S·V].
+  mutating func update(hits: [Int64]) {
+    let kept: Float = updates == 0 ? 0 : updates < 100 ? 0.9 : 0.99
+    let vocabulary = recentHits.count
+    for scale in averages.indices {
+      for code in 0..<vocabulary {
+        let count = hits[scale * vocabulary + code]
+        recentHits[code] += Int(count)
+        averages[scale][code] = kept * averages[scale][code] + (1 - kept) * Float(count)
       }
-      for code in hits.indices { averages[scale][code] = kept * averages[scale][code] + (1 - kept) * hits[code] }
     }
     updates += 1
   }

@@ -93,6 +93,7 @@ public struct CachedTokens<B: Backend>: TokenSource {
   private let unflippable: Set<Int>
   private let seed: UInt64
   private let configuration: TransformerConfiguration
+  private let share: RankShare
   private let device: B.Device
 
   /// A source.
@@ -100,10 +101,12 @@ public struct CachedTokens<B: Backend>: TokenSource {
   /// - Parameters:
   ///   - flips: whether half of the images are mirrored.
   ///   - unflippable: labels whose images never are.
+  ///   - share: which part of every batch is returned.
   public init(
     _ latents: CachedLatents, order: SampleOrder, flips: Bool, unflippable: Set<Int>, seed: UInt64,
-    _ configuration: TransformerConfiguration, on device: B.Device
+    _ configuration: TransformerConfiguration, share: RankShare = .whole, on device: B.Device
   ) {
+    self.share = share
     self.latents = latents
     self.order = order
     self.flips = flips
@@ -115,10 +118,10 @@ public struct CachedTokens<B: Backend>: TokenSource {
 
   /// The batch of an iteration, counted from 0.
   public func batch(_ iteration: Int) throws -> TokenBatch<B> {
-    let rows = order.indices(ofBatch: iteration)
+    let rows = share.part(of: order.batch)
     let augmentation = Augmentation(flips: flips, unflippable: unflippable)
     return try batch(
-      rows.enumerated().map { row, index in
+      zip(rows, order.indices(ofBatch: iteration)[rows]).map { row, index in
         let example = latents.training[index]
         let stream = RandomStream(seed: seed, stream: UInt64(order.firstSample(ofBatch: iteration) + row))
         return (example, augmentation.plan(label: example.label, stream: stream).flip)

@@ -4,12 +4,13 @@
 import Foundation
 import MVAR
 import MVARCheckpoints
+import MVARCollectives
 import MVARMedia
 import TensorCore
 
 /// What determines a tokenizer's training besides its configuration and its data.
 public struct TokenizerTrainingOptions: Hashable, Sendable {
-  /// Images per iteration.
+  /// Images per iteration, of all ranks together.
   public var batch = 32
   /// The learning rate.
   public var schedule: LearningRateSchedule
@@ -27,6 +28,8 @@ public struct TokenizerTrainingOptions: Hashable, Sendable {
   public var reviveEvery = 0
   /// No revival after this fraction of the iterations, so that the last ones only refine.
   public var reviveUntil = 0.75
+  /// Whether each rank keeps a part of the moments only.
+  public var sharesMoments = false
   /// The decay of the moving average of the weights, see `WeightAverage`; nil for none.
   public var averageDecay: Double?
 
@@ -50,16 +53,23 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
   private let settings: any RunSettings
   private let seed: UInt64
   private let device: B.Device
+  private let collectives: any Collectives
 
   /// A training from its beginning.
   ///
   /// - Parameters:
   ///   - settings: what determines the results; a resumed run must have exactly the same.
+  ///   - collectives: the processes that train together; the loader gives each its part of every batch.
   public init(
     _ model: VQVAE<B>, _ options: TokenizerTrainingOptions, loader: BatchLoader,
-    validation: [LabeledImages.Example], seed: UInt64, settings: any RunSettings, on device: B.Device
+    validation: [LabeledImages.Example], seed: UInt64, settings: any RunSettings,
+    collectives: any Collectives = SingleProcess(), on device: B.Device
   ) {
-    trainer = TokenizerTrainer(model, options.optimizer, weights: options.losses)
+    precondition(options.batch % collectives.count == 0, "\(options.batch) images for \(collectives.count) ranks")
+    self.collectives = collectives
+    trainer = TokenizerTrainer(
+      model, options.optimizer, weights: options.losses, collectives: collectives,
+      sharingMoments: options.sharesMoments)
     average = options.averageDecay.map { WeightAverage(model.parameters, decay: $0) }
     self.options = options
     self.loader = loader
@@ -117,7 +127,7 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
     ]
     if options.reviveEvery > 0, iteration % options.reviveEvery == 0 { measures.append(("revived", Double(revived))) }
     let sides = trainer.model.configuration.scaleList.sides
-    let finest = batch.labels.count * sides[sides.count - 1] * sides[sides.count - 1]
+    let finest = options.batch * sides[sides.count - 1] * sides[sides.count - 1]
     for scale in sides.indices {
       measures.append(("usage_\(scale)", trainer.usage.share(scale: scale, tokens: finest)))
     }
@@ -130,11 +140,14 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
     var quality = ReconstructionQuality()
     for start in stride(from: 0, to: validation.count, by: options.batch) {
       if shouldStop() { return nil }
-      let part = Array(validation[start..<min(start + options.batch, validation.count)])
+      let range = start..<min(start + options.batch, validation.count)
+      let part = RankShare(collectives).part(of: range.count).map { validation[range.lowerBound + $0] }
+      guard !part.isEmpty else { continue }
       let images = try tensor(part.flatMap { $0.image.planarFloats() })
       let shown = try reconstruction(images).scalars()
       quality.add(try images.scalars().map { Float($0) }, shown.map { Float($0) }, images: part.count)
     }
+    try quality.add(over: collectives)
     return [("val_psnr", quality.psnr), ("val_mse", quality.meanSquaredError)]
   }
 
@@ -165,7 +178,7 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
     try TrainingCheckpoint<B>(
       .tokenizer, iteration: iterations, settings: try StoredSettings(settings),
       metadata: ModelMetadata.of(trainer.model.configuration)
-    ).write(trainer.optimizer, usage: trainer.usage, average: average, to: path)
+    ).write(trainer.optimizer, usage: trainer.usage, average: average, collectives: collectives, to: path)
   }
 
   private func reconstruction(_ images: Tensor<B>) throws -> Tensor<B> {
@@ -202,6 +215,13 @@ public struct ReconstructionQuality: Sendable {
       decibels += -10 * log10(max(sum / Double(each), 1e-10))
     }
     images += count
+  }
+
+  /// Adds what other ranks have measured.
+  mutating func add(over collectives: any Collectives) throws {
+    guard collectives.count > 1 else { return }
+    let sums = try collectives.sums(of: [decibels, squares, Double(images)])
+    (decibels, squares, images) = (sums[0], sums[1], Int(sums[2]))
   }
 
   /// The mean PSNR in decibels.

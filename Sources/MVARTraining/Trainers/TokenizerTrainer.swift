@@ -6,6 +6,7 @@
 // without them, images are softer. Unused codes can be set to encoder outputs.
 
 import MVAR
+import MVARCollectives
 import TensorCore
 
 /// The weights of the tokenizer's losses.
@@ -47,14 +48,21 @@ public final class TokenizerTrainer<B: Backend> {
   public let weights: TokenizerLossWeights
   /// Which codes are used.
   public var usage: CodeUsage
+  private let collectives: any Collectives
 
   /// A trainer of a model.
+  ///
+  /// - Parameter collectives: the processes that train together, each with as many images.
   public init(
     _ model: VQVAE<B>, _ settings: OptimizerSettings = OptimizerSettings(),
-    weights: TokenizerLossWeights = TokenizerLossWeights()
+    weights: TokenizerLossWeights = TokenizerLossWeights(), collectives: any Collectives = SingleProcess(),
+    sharingMoments: Bool = false
   ) {
     self.model = model
-    optimizer = Optimizer(model.parameters, settings) { ParameterGroups.decays($0, in: .tokenizer) }
+    self.collectives = collectives
+    optimizer = Optimizer(model.parameters, settings, collectives: collectives, sharingMoments: sharingMoments) {
+      ParameterGroups.decays($0, in: .tokenizer)
+    }
     self.weights = weights
     usage = CodeUsage(scales: model.configuration.scaleList.count, vocabulary: model.configuration.vocabulary)
   }
@@ -87,11 +95,16 @@ public final class TokenizerTrainer<B: Backend> {
     let loss = reconstruction.combined(times: 1, quantizerLoss, times: B.Scalar(weights.quantizer))  // [1]
     optimizer.add(
       tape.gradients(of: loss, seed: Tensor(repeating: B.Scalar(weight), shape: [1], on: images.device)))
+    try optimizer.finishExchange()
     // Nothing is read before all work has been submitted to the device.
-    if quantizes { usage.update(try tokens.map { try B.indices($0.storage) }) }
-    return TokenizerLoss(
-      absolute: Double(try absolute.value.scalars()[0]), squared: Double(try squared.value.scalars()[0]),
-      quantizer: Double(try quantizerLoss.value.scalars()[0]), total: Double(try loss.value.scalars()[0]))
+    if quantizes {
+      let hits = usage.hits(of: try tokens.map { try B.indices($0.storage) })
+      usage.update(hits: try collectives.sums(of: hits))
+    }
+    // The means of all ranks.
+    let values = try [absolute, squared, quantizerLoss, loss].map { Double(try $0.value.scalars()[0]) }
+    let means = try collectives.sums(of: values).map { $0 / Double(collectives.count) }
+    return TokenizerLoss(absolute: means[0], squared: means[1], quantizer: means[2], total: means[3])
   }
 
   /// One step on one batch.
@@ -100,6 +113,7 @@ public final class TokenizerTrainer<B: Backend> {
   public func step(_ images: Tensor<B>, quantizes: Bool = true, rate: Double, decay: Double) throws -> (
     loss: TokenizerLoss, gradientNorm: Double
   ) {
+    optimizer.beginExchange()
     let loss = try addGradient(images, quantizes: quantizes)
     return (loss, try optimizer.step(rate: rate, decay: decay))
   }
@@ -120,12 +134,21 @@ public final class TokenizerTrainer<B: Backend> {
     let vectors = try restVectors(images)
     let parameter = model.quantizer.codebook.weight
     let width = model.configuration.codeWidth
-    var values = try parameter.value.scalars()
-    for (place, code) in codes.enumerated() {
+    // Of the images of all ranks; each fills in those of its own, and the others zeros.
+    var chosen = [B.Scalar](repeating: 0, count: codes.count * width)
+    for place in codes.indices {
       // A scale first, then a position, so that coarse scales with few positions get codes too.
       let scale = vectors[Int(stream.uniform(2 * place, purpose: .initialization) * Double(vectors.count))]
-      let row = Int(stream.uniform(2 * place + 1, purpose: .initialization) * Double(scale.count / width))
-      values.replaceSubrange(code * width..<(code + 1) * width, with: scale[row * width..<(row + 1) * width])
+      let own = scale.count / width
+      let drawn = stream.uniform(2 * place + 1, purpose: .initialization) * Double(own * collectives.count)
+      let row = Int(drawn) - collectives.rank * own
+      guard (0..<own).contains(row) else { continue }
+      chosen.replaceSubrange(place * width..<(place + 1) * width, with: scale[row * width..<(row + 1) * width])
+    }
+    try chosen.withUnsafeMutableBytes { try collectives.allReduce($0, .of(B.Scalar.self)) }
+    var values = try parameter.value.scalars()
+    for (place, code) in codes.enumerated() {
+      values.replaceSubrange(code * width..<(code + 1) * width, with: chosen[place * width..<(place + 1) * width])
     }
     parameter.value = try Tensor(values, shape: parameter.value.shape, on: parameter.value.device)
     try forgetMoments(of: parameter, rows: codes)

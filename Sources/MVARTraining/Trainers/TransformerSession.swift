@@ -3,13 +3,14 @@
 
 import Foundation
 import MVAR
+import MVARCollectives
 import MVARFiles
 import MVARMedia
 import TensorCore
 
 /// What determines a transformer's training besides its configuration and its data.
 public struct TransformerTrainingOptions: Hashable, Sendable {
-  /// Images per micro-batch.
+  /// Images per micro-batch, of all ranks together.
   public var batch = 64
   /// The number of the sample that micro-batch 0 would begin with; not 0 where earlier ones had another size.
   public var sampleOffset = 0
@@ -33,6 +34,8 @@ public struct TransformerTrainingOptions: Hashable, Sendable {
   public var averageDecay: Double?
   /// One or all segments per iteration.
   public var order = SegmentCycle.Order.cycle
+  /// Whether each rank keeps a part of the moments only.
+  public var sharesMoments = false
   /// The sampling settings of sample images.
   public var sampling: SamplingOptions
 
@@ -60,6 +63,7 @@ public struct TransformerSession<B: Backend>: TrainingSession {
   private let settings: any RunSettings
   private let seed: UInt64
   private let device: B.Device
+  private let collectives: any Collectives
 
   /// A training from its beginning.
   ///
@@ -68,13 +72,17 @@ public struct TransformerSession<B: Backend>: TrainingSession {
   ///   - tokenizer: decodes the sample images; nil for none.
   ///   - settings: what determines the results; a resumed run must have exactly the same.
   ///   - metadata: see `ModelMetadata`.
+  ///   - collectives: the processes that train together; the source gives each its part of every batch.
   public init(
     _ model: MarkovianTransformer<B>, _ options: TransformerTrainingOptions, source: any TokenSource<B>,
-    tokenizer: VQVAE<B>?, seed: UInt64, settings: any RunSettings, metadata: [String: String], on device: B.Device
+    tokenizer: VQVAE<B>?, seed: UInt64, settings: any RunSettings, metadata: [String: String],
+    collectives: any Collectives = SingleProcess(), on device: B.Device
   ) {
+    precondition(options.batch % collectives.count == 0, "\(options.batch) images for \(collectives.count) ranks")
+    self.collectives = collectives
     trainer = TransformerTrainer(
       model, options.optimizer, regularization: options.regularization, storage: options.storage,
-      recomputes: options.recomputes)
+      recomputes: options.recomputes, collectives: collectives, sharingMoments: options.sharesMoments)
     cycle = SegmentCycle(model.trajectory, ratio: options.ratio, order: options.order)
     average = options.averageDecay.map { WeightAverage(model.parameters, decay: $0) }
     self.options = options
@@ -121,18 +129,23 @@ public struct TransformerSession<B: Backend>: TrainingSession {
   public mutating func step(_ iteration: Int) throws -> [(String, Double)] {
     var pending: [PendingLoss<B>] = []
     var micro = 0
+    let rows = RankShare(collectives).part(of: options.batch)
     for part in 0..<options.accumulation {
       micro = iteration * options.accumulation + part
       let batch = try source.batch(micro)
-      let streams = batch.labels.indices.map {
+      let streams = rows.map {
         RandomStream(seed: seed, stream: UInt64(options.sampleOffset + micro * options.batch + $0))
       }
-      pending += try cycle.segments(at: micro).map {
-        try trainer.addGradient(batch, scales: $0, streams: streams, weight: 1 / Double(options.accumulation))
+      let segments = cycle.segments(at: micro)
+      for (number, scales) in segments.enumerated() {
+        if part == options.accumulation - 1, number == segments.count - 1 { trainer.optimizer.beginExchange() }
+        pending.append(
+          try trainer.addGradient(batch, scales: scales, streams: streams, weight: 1 / Double(options.accumulation)))
       }
     }
     let rate = options.schedule.rate(at: micro)
-    let (losses, norm) = try trainer.step(pending, rate: rate, decay: options.decay.decay(at: micro))
+    let (own, norm) = try trainer.step(pending, rate: rate, decay: options.decay.decay(at: micro))
+    let losses = try averaged(own)
     average?.update(step: iteration + 1)
     let length = Double(trainer.model.configuration.scaleList.length)
     func tokens(_ loss: SegmentLoss) -> Double {
@@ -156,6 +169,16 @@ public struct TransformerSession<B: Backend>: TrainingSession {
     try average.withAverages { try measures(unless: shouldStop) }
   }
 
+  /// The mean losses of all ranks, whose parts of a batch have the same size.
+  private func averaged(_ losses: [SegmentLoss]) throws -> [SegmentLoss] {
+    guard collectives.count > 1 else { return losses }
+    let sums = try collectives.sums(of: losses.flatMap { [$0.weighted, $0.perToken] })
+    let count = Double(collectives.count)
+    return losses.indices.map {
+      SegmentLoss(scales: losses[$0].scales, weighted: sums[2 * $0] / count, perToken: sums[2 * $0 + 1] / count)
+    }
+  }
+
   private func measures(unless shouldStop: () -> Bool) throws -> [(String, Double)]? {
     guard source.validationCount > 0 else { return [] }
     let scales = trainer.model.configuration.scaleList.count
@@ -163,8 +186,12 @@ public struct TransformerSession<B: Backend>: TrainingSession {
     for start in stride(from: 0, to: source.validationCount, by: options.batch) {
       if shouldStop() { return nil }
       let range = start..<min(start + options.batch, source.validationCount)
-      try trainer.validate(try source.validation(range), into: &sums)
+      let part = RankShare(collectives).part(of: range.count)
+      guard !part.isEmpty else { continue }
+      let own = range.lowerBound + part.lowerBound..<range.lowerBound + part.upperBound
+      try trainer.validate(try source.validation(own), into: &sums)
     }
+    try sums.add(over: collectives)
     var measures = [
       ("val_loss", sums.loss(of: 0..<scales)), ("val_accuracy", sums.accuracy(of: 0..<scales)),
       ("val_loss_tail", sums.loss(of: scales - 1..<scales)),
@@ -213,6 +240,6 @@ public struct TransformerSession<B: Backend>: TrainingSession {
     try TrainingCheckpoint<B>(
       .transformer, iteration: iterations, settings: try StoredSettings(settings), metadata: metadata
     )
-    .write(trainer.optimizer, average: average, to: path)
+    .write(trainer.optimizer, average: average, collectives: collectives, to: path)
   }
 }

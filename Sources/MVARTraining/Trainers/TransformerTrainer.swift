@@ -6,6 +6,7 @@
 // streams. The trainer keeps no state besides the model's and the optimizer's.
 
 import MVAR
+import MVARCollectives
 import TensorCore
 
 /// Tokens of real images, ready for teacher forcing.
@@ -75,10 +76,11 @@ public struct TransformerTrainer<B: Backend> {
   public init(
     _ model: MarkovianTransformer<B>, _ settings: OptimizerSettings = OptimizerSettings(),
     regularization: Regularization = Regularization(), storage: OptimizerStorage = OptimizerStorage(),
-    recomputes: Bool = false
+    recomputes: Bool = false, collectives: any Collectives = SingleProcess(), sharingMoments: Bool = false
   ) {
     self.model = model
-    optimizer = Optimizer(model.parameters, settings, storage: storage)
+    optimizer = Optimizer(
+      model.parameters, settings, storage: storage, collectives: collectives, sharingMoments: sharingMoments)
     self.regularization = regularization
     self.recomputes = recomputes
   }
@@ -134,6 +136,7 @@ public struct TransformerTrainer<B: Backend> {
   func step(_ losses: [PendingLoss<B>], rate: Double, decay: Double) throws -> (
     losses: [SegmentLoss], gradientNorm: Double
   ) {
+    try optimizer.finishExchange()
     let norm = try optimizer.gradientNorm()
     let losses = try losses.map { try $0.value() }
     return (losses, try optimizer.step(rate: rate, decay: decay, norm: norm))
@@ -186,5 +189,15 @@ public struct ValidationSums: Sendable {
   /// The fraction of tokens predicted correctly in some scales.
   public func accuracy(of scales: Range<Int>) -> Double {
     Double(scales.reduce(0) { $0 + hits[$1] }) / Double(max(scales.reduce(0) { $0 + tokens[$1] }, 1))
+  }
+}
+
+extension ValidationSums {
+  /// Adds the sums of all ranks.
+  mutating func add(over collectives: any Collectives) throws {
+    guard collectives.count > 1 else { return }
+    loss = try collectives.sums(of: loss)
+    let counts = try collectives.sums(of: (hits + tokens).map { Int64($0) }).map { Int($0) }
+    (hits, tokens) = (Array(counts[..<hits.count]), Array(counts[hits.count...]))
   }
 }

@@ -55,6 +55,7 @@ package struct MVARTool: ParsableCommand {
     do {
       var command = try parseAsRoot(Array(arguments.dropFirst(1 + words.count)))
       try command.run()
+      Ranks.leave()
     } catch {
       leave(with: error)
     }
@@ -78,7 +79,11 @@ package struct MVARTool: ParsableCommand {
 
   /// Reports an error and ends the process.
   private static func leave(with error: any Error) -> Never {
-    if let code = error as? ExitCode { Foundation.exit(code.rawValue) }
+    if let code = error as? ExitCode {
+      // All ranks leave in the same way.
+      Ranks.leave()
+      Foundation.exit(code.rawValue)
+    }
     let code = exitCode(for: error)
     if code == .success {
       // Not an error: help, the version or a completion script was requested.
@@ -91,8 +96,7 @@ package struct MVARTool: ParsableCommand {
     }
     let isUsage = code == .validationFailure
     let usage = message(for: error).replacingOccurrences(of: ". Please provide", with: "; use")
-    Console.complain(isUsage ? usage : describe(error))
-    Foundation.exit(isUsage ? 64 : 1)
+    Ranks.fail(isUsage ? usage : describe(error), status: isUsage ? 64 : 1)
   }
 
   /// One sentence about an error of the libraries or the system.

@@ -53,6 +53,8 @@ protocol EngineCommand: ParsableCommand, EngineTask where Output == Void {
   func checkOutputs() throws
   /// Where the cpu engine can run this command in less than float32, and why not elsewhere.
   static var precisions: CPUPrecisions { get }
+  /// Whether several processes share the work of this command.
+  static var isForRanks: Bool { get }
 }
 
 /// What a command does in less than float32 on the cpu engine.
@@ -83,12 +85,18 @@ extension CPUPrecisions {
 }
 
 extension EngineCommand {
+  /// Most commands run as one process.
+  static var isForRanks: Bool { false }
+
   /// Nothing to check.
   func checkOutputs() throws {}
 
   /// Finds the engine before anything else, and runs the work on it.
   mutating func run() throws {
+    if Self.isForRanks { try Ranks.join() } else { try Ranks.refuseOthers(Self._commandName) }
+    let threads = self.engine.threads
     let engine = try engine.open(for: Self.precisions)
+    try Ranks.shareProcessors(threads)
     try checkOutputs()
     try engine.run(self)
   }

@@ -80,7 +80,9 @@ struct OptimizerOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: "Images per micro-batch; a transformer's run may be resumed with another one, a tokenizer's may not.")
+    help: """
+      Images per micro-batch, on each rank; a transformer's run may be resumed with another one, a tokenizer's may not.
+      """)
   var batch = 32
 
   @Option(
@@ -158,6 +160,12 @@ struct OptimizerOptions: ParsableArguments {
     return options
   }
 
+  @Flag(
+    help: ArgumentHelp(
+      "Let each rank keep a part of AdamW's moments only (ZeRO, stage 1).",
+      discussion: "For runs on several processes, started by mpirun; a run may be resumed with or without."))
+  var shareMoments = false
+
   /// The decay of the average of the weights; nil for none.
   var averageDecay: Double? { ema > 0 ? ema : nil }
 
@@ -227,7 +235,12 @@ struct RunOptions: ParsableArguments {
   }
 
   /// Whether there is a run to resume.
-  var isResuming: Bool { resume && FileManager.default.fileExists(atPath: "\(output)/checkpoint.safetensors") }
+  var isResuming: Bool {
+    resume
+      && Ranks.agreed("checkpoint \(output)") {
+        FileManager.default.fileExists(atPath: "\(output)/checkpoint.safetensors")
+      }
+  }
 
   /// Refuses a folder that cannot be used, before long preparations and without leaving traces.
   ///
@@ -236,6 +249,8 @@ struct RunOptions: ParsableArguments {
   ///   - data: the folder of the data.
   ///   - inputs: files that must not be replaced.
   func check(result: String, data: String, keeping inputs: [String]) throws {
+    let isResuming = isResuming
+    guard Ranks.isRoot else { return }
     try RunFolder.check(output, resuming: isResuming)
     try TrainingChecks.apart(output, from: data)
     let path = "\(output)/\(result)"
@@ -289,8 +304,10 @@ struct RunOptions: ParsableArguments {
     )
   }
 
-  /// Locks the folder.
-  func open(resuming: Bool) throws -> RunFolder { try RunFolder(output, resuming: resuming) }
+  /// Locks the folder, on the first rank.
+  func open(resuming: Bool) throws -> RunFolder {
+    Ranks.isRoot ? try RunFolder(output, resuming: resuming) : RunFolder(of: output)
+  }
 
   /// Runs a session to its end.
   ///
@@ -305,7 +322,7 @@ struct RunOptions: ParsableArguments {
     let progress = Progress()
     let plan = TrainingPlan(
       iterations: steps, saveEvery: saveEvery, validateEvery: validateEvery, imageEvery: imageEvery)
-    let end = try TrainingLoop(folder, plan, curves: curves)
+    let end = try TrainingLoop(folder, plan, curves: curves, collectives: Ranks.current)
       .run(
         &session, from: first, shouldStop: { interruption.isRequested }, report: { progress.report($0) },
         onNote: { Console.note($0) })

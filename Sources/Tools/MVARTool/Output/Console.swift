@@ -29,8 +29,13 @@ enum Console {
     }
   }
 
-  /// Writes lines to standard error; what is not printable in them is escaped. There is nowhere to report a failure.
+  /// Writes lines to standard error, if this is the first rank of several; what is not printable in them is escaped.
   static func note(_ text: String) {
+    if Ranks.isRoot { report(text) }
+  }
+
+  /// There is nowhere to report a failure.
+  private static func report(_ text: String) {
     try? write(shown(text) + "\n", to: STDERR_FILENO)
   }
 
@@ -50,7 +55,7 @@ enum Console {
     var text = sentence.split(whereSeparator: \.isNewline).map { $0.trimmingPrefix { $0 == " " } }
       .joined(separator: " ")
     while text.hasSuffix(".") { text.removeLast() }
-    note("mvar: \(text)")
+    report("mvar: \(text)")
   }
 
   private static func write(_ text: String, to descriptor: Int32) throws(SystemError) {
@@ -66,7 +71,7 @@ final class Progress {
 
   /// Reports progress, unless something was printed a moment ago.
   func report(_ text: @autoclosure () -> String) {
-    guard ContinuousClock.now >= next else { return }
+    guard ContinuousClock.now >= next, Ranks.isRoot else { return }
     next = .now + .milliseconds(isTerminal ? 100 : 5000)
     if isTerminal {
       Console.overwrite(text())

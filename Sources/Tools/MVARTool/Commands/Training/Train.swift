@@ -13,6 +13,7 @@ extension MomentFormat: ExpressibleByArgument {}
 
 struct Train: EngineCommand {
   static let precisions = CPUPrecisions.training
+  static let isForRanks = true
 
   static let configuration = CommandConfiguration(
     abstract: "Train a transformer on a folder of images, or on cached tokens.",
@@ -159,6 +160,9 @@ struct Train: EngineCommand {
     ] {
       try Arguments.check(name, value, in: 1...65536)
     }
+    guard !optimizer.shareMoments || moments == .float32 else {
+      throw ValidationError("--share-moments is for moments in float32")
+    }
     for (name, format) in [("--gradients", gradients.rawValue), ("--moments", moments.rawValue)]
     where format != "float32" && engine.device != .cpu {
       throw ValidationError(
@@ -179,6 +183,13 @@ struct Train: EngineCommand {
   }
 
   func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
+    // From here on a batch is that of all ranks together.
+    var command = self
+    command.optimizer.batch *= Ranks.current.count
+    try command.runOnRanks(on: engine, device: device)
+  }
+
+  private func runOnRanks<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
     try runOptions.check(result: Self.result, data: data.data, keeping: [tokenizer] + [`init`].compactMap { $0 })
     let beginning = try `init`.map {
       try TransformerBeginning($0, weights.choice(), sides: patchNums.map(ScaleListOptions.sides))
@@ -209,14 +220,15 @@ struct Train: EngineCommand {
     options.sampleOffset = sampleOffset(begun)
     try options.storage.check(on: engine)
     try TrainingChecks.memory(
-      configuration, batch: options.batch, storage: options.storage, recomputing: recompute,
+      configuration, batch: options.batch / Ranks.current.count, storage: options.storage, recomputing: recompute,
       averages: options.averageDecay != nil, on: device)
     let model: MarkovianTransformer<B> = try firstModel(
       configuration, beginning, classNames: set.classNames, on: device)
+    try Ranks.checkSame(settings(sizes, fingerprints))
     var session = TransformerSession(
       model, options, source: try source(set, begun, tokenizer, configuration, on: device), tokenizer: tokenizer,
       seed: optimizer.seed, settings: settings(sizes, fingerprints),
-      metadata: try ModelMetadata.of(configuration, classNames: set.classNames), on: device)
+      metadata: try ModelMetadata.of(configuration, classNames: set.classNames), collectives: Ranks.current, on: device)
     let isResuming = runOptions.isResuming
     let folder = try runOptions.open(resuming: isResuming)
     let first = isResuming ? try session.restore(from: folder.checkpoint) : 0
@@ -225,6 +237,7 @@ struct Train: EngineCommand {
       parameters: model.parameters.reduce(0) { $0 + $1.value.shape.count })
     begun?.introduce(optimizer)
     try runOptions.run(&session, folder: folder, from: first, steps: optimizer.steps, curves: ["loss", "val_loss"])
+    guard Ranks.isRoot else { return }
     let path = "\(folder.path)/\(Self.result)"
     try session.average.withAverages {
       try ModelFile.write(
@@ -284,12 +297,12 @@ struct Train: EngineCommand {
         flips: data.flip, shift: data.shift, unflippable: unflippable)
       let loader = BatchLoader(
         images: images.training, side: tokenizer.configuration.imageSide, order: order, augmentation: augmentation,
-        seed: seed)
+        seed: seed, share: RankShare(Ranks.current))
       return EncodedImages(tokenizer, loader: loader, heldOut: images.validation, on: device)
     case .latents(let latents):
       return CachedTokens(
         latents, order: order, flips: data.flip, unflippable: unflippable, seed: seed, configuration,
-        on: device)
+        share: RankShare(Ranks.current), on: device)
     }
   }
 
@@ -352,6 +365,7 @@ struct Train: EngineCommand {
     options.accumulation = accumulate
     options.recomputes = recompute
     options.averageDecay = optimizer.averageDecay
+    options.sharesMoments = optimizer.shareMoments
     options.storage = OptimizerStorage(gradients: gradients, moments: moments)
     options.optimizer = OptimizerSettings(clip: optimizer.clip)
     options.ratio = ratioK

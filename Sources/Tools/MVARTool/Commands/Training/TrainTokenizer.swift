@@ -10,6 +10,7 @@ import TensorCore
 
 struct TrainTokenizer: EngineCommand {
   static let precisions = CPUPrecisions.tokenizer
+  static let isForRanks = true
 
   static let configuration = CommandConfiguration(
     commandName: "train-tokenizer",
@@ -134,6 +135,13 @@ struct TrainTokenizer: EngineCommand {
   }
 
   func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
+    // From here on a batch is that of all ranks together.
+    var command = self
+    command.optimizer.batch *= Ranks.current.count
+    try command.runOnRanks(on: engine, device: device)
+  }
+
+  private func runOnRanks<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
     try runOptions.check(result: Self.result, data: data.data, keeping: [`init`].compactMap { $0 })
     let beginning = try `init`.map { try CheckpointWeights(path: $0, .tokenizer, weights.choice()) }
     let configuration = try tokenizerConfiguration(beginning)
@@ -150,7 +158,7 @@ struct TrainTokenizer: EngineCommand {
   ) throws where B.Device == D {
     try runOptions.checkOptions(settings(configuration, RunFingerprints(data: "")), .tokenizer, on: engine)
     try TrainingChecks.memory(
-      configuration, batch: optimizer.batch, averages: optimizer.averageDecay != nil, on: device)
+      configuration, batch: optimizer.batch / Ranks.current.count, averages: optimizer.averageDecay != nil, on: device)
     let images = try data.images(side: configuration.imageSide)
     let seed = optimizer.seed
     let order = SampleOrder(
@@ -159,7 +167,7 @@ struct TrainTokenizer: EngineCommand {
       images: images.training, side: configuration.imageSide, order: order,
       augmentation: Augmentation(
         flips: data.flip, shift: data.shift,
-        unflippable: try data.unflippable(images.classNames)), seed: seed)
+        unflippable: try data.unflippable(images.classNames)), seed: seed, share: RankShare(Ranks.current))
     let model = try firstModel(configuration, beginning, InitialSource<B>(seed: seed, on: device), on: device)
     let schedules = optimizer.schedules()
     var options = TokenizerTrainingOptions(schedule: schedules.rate, decay: schedules.decay)
@@ -172,10 +180,11 @@ struct TrainTokenizer: EngineCommand {
     options.fillsCodebook = beginning == nil || quantizeAfter > 0
     let fingerprints = RunFingerprints(
       data: DataOptions.fingerprint(images.training.map { ($0.label, $0.name) }), pixels: images.pixelFingerprint)
+    try Ranks.checkSame(settings(configuration, fingerprints))
+    options.sharesMoments = optimizer.shareMoments
     var session = TokenizerSession(
       model, options, loader: loader, validation: images.validation, seed: seed,
-      settings: settings(configuration, fingerprints),
-      on: device)
+      settings: settings(configuration, fingerprints), collectives: Ranks.current, on: device)
     let isResuming = runOptions.isResuming
     let folder = try runOptions.open(resuming: isResuming)
     let first = isResuming ? try session.restore(from: folder.checkpoint) : 0
@@ -184,6 +193,7 @@ struct TrainTokenizer: EngineCommand {
       parameters: model.parameters.reduce(0) { $0 + $1.value.shape.count })
     begun?.introduce(optimizer)
     try runOptions.run(&session, folder: folder, from: first, steps: optimizer.steps, curves: ["loss", "mse", "l1"])
+    guard Ranks.isRoot else { return }
     let path = "\(folder.path)/\(Self.result)"
     let usage = session.trainer.usage
     try session.average.withAverages {
