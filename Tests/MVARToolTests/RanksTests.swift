@@ -155,9 +155,32 @@ struct RanksTests {
   @Test("other commands refuse to be several processes", arguments: MPI.all)
   func others(_ mpi: MPI) throws {
     try withTemporaryFolder { folder in
-      let result = try run(mpi, 2, ["sample", "-o", "x.png"], in: folder)
+      let result = try run(mpi, 2, ["reconstruct", Fixtures.path("photos/coffee.png"), "-o", "x.png"], in: folder)
       #expect(result.code != 0)
-      #expect(result.errors.contains("has started 2 processes, and mvar sample runs as one"), "\(result.errors)")
+      #expect(result.errors.contains("has started 2 processes, and mvar reconstruct runs as one"), "\(result.errors)")
+    }
+  }
+
+  @Test("samples of 3 ranks are those of one process, in one file", arguments: MPI.all)
+  func samples(_ mpi: MPI) throws {
+    try withTemporaryFolder { folder in
+      let arguments = ["sample", "--class", "0-4,null", "--count", "3", "--batch", "2", "--threads", "1"]
+      for name in ["x.npz", "x.png"] {
+        let outputs = ["-o", name] + (name == "x.png" ? ["--tokens", "tokens.npz", "--singles", "singles"] : [])
+        for place in ["one", "three"] {
+          try FileManager.default.createDirectory(atPath: "\(folder)/\(place)", withIntermediateDirectories: true)
+        }
+        let one = try Tool.run(arguments + outputs, in: "\(folder)/one")
+        #expect(one.code == 0, "\(one.errors)")
+        let three = try run(mpi, 3, arguments + outputs, in: "\(folder)/three")
+        #expect(three.code == 0, "\(three.errors)")
+      }
+      let names = try FileManager.default.subpathsOfDirectory(atPath: "\(folder)/one").sorted()
+      #expect(try FileManager.default.subpathsOfDirectory(atPath: "\(folder)/three").sorted() == names)
+      for name in names where !name.hasSuffix("singles") {
+        let (a, b) = ("\(folder)/one/\(name)", "\(folder)/three/\(name)")
+        #expect(try Data(contentsOf: URL(filePath: a)) == Data(contentsOf: URL(filePath: b)), "\(name)")
+      }
     }
   }
 

@@ -41,8 +41,8 @@ enum Ranks {
   static func refuseOthers(_ command: String) throws {
     guard let launcher = MPILauncher(ProcessInfo.processInfo.environment), launcher.count > 1 else { return }
     throw Failure(
-      "\(launcher.name) has started \(launcher.count) processes, and mvar \(command) runs as one; train and "
-        + "train-tokenizer share their work")
+      "\(launcher.name) has started \(launcher.count) processes, and mvar \(command) runs as one; train, train-tokenizer "
+        + "and sample share their work")
   }
 
   /// The answer of the first rank to a question about files, asked once by all.

@@ -14,6 +14,7 @@ import TensorCore
 
 struct Sample: EngineCommand {
   static let precisions = CPUPrecisions.shortWeights
+  static let isForRanks = true
 
   /// The published values, and those with which the shipped model samples best.
   enum Defaults: SamplingDefaults {
@@ -183,6 +184,7 @@ struct Sample: EngineCommand {
   var folder: String? { singles ?? output.flatMap { PathName.endsWithSlash($0) ? $0 : nil } }
 
   func checkOutputs() throws {
+    guard Ranks.isRoot else { return }
     let inputs = try SamplingModels(model: model, tokenizer: tokenizer).files + [classNames].compactMap { $0 }
     if let output, folder != output {
       if grid != nil, PathName.ending(output) != "png", OutputFile.isFolder(output) {
@@ -215,44 +217,59 @@ struct Sample: EngineCommand {
 
     let progress = Progress()
     let recordings = recording.recordings(of: sampler)
-    var results = try SampledImages(
-      command: self, request, side: tokenizer.configuration.imageSide,
-      settings: settings(models, transformer.configuration, tokenizer.configuration, options, request), progress)
+    let ranks = Ranks.current
+    // Only the first rank has results.
+    var results =
+      try ranks.isRoot
+      ? SampledImages(
+        command: self, request, side: tokenizer.configuration.imageSide,
+        settings: settings(models, transformer.configuration, tokenizer.configuration, options, request), progress) : nil
+    let ranges = try ranks.ranges(results.map { missing(in: $0, request, batch) } ?? [])
     var (transforming, decoding) = (Stopwatch(), Stopwatch())
-    var pace = Pace(total: results.missing)
-    var end = 0
-    while let start = results.firstMissing(from: end) {
-      let range = request.batch(from: start, upTo: batch)
-      end = range.upperBound
+    var pace = Pace(total: ranges.reduce(0) { $0 + $1.count })
+    try ranks.share(ranges) { range in
       // Guided by itself, an image of no class is the same but for rounding.
-      let options = request.isNull(start) ? sampling.unguided(options) : options
+      let options = request.isNull(range.lowerBound) ? sampling.unguided(options) : options
       let (sums, sampled) = try transforming.measure {
         try naming(files) { try sample(sampler, recordings, request, range, options, progress, pace) }
       }
+      var batch = SampledBatch()
       if tokens != nil {
-        for row in range.indices.map({ $0 - start }) {
-          results.tokens.append(
-            sampled.flatMap { $0[row * ($0.count / range.count)..<(row + 1) * ($0.count / range.count)] })
+        batch.tokens = range.indices.map { index in
+          let row = index - range.lowerBound
+          return sampled.flatMap { $0[row * ($0.count / range.count)..<(row + 1) * ($0.count / range.count)] }
         }
       }
-      if output != nil || singles != nil {
-        for first in stride(from: 0, to: range.count, by: tokenizer.configuration.imagesPerDecoding) {
-          let rows = first..<min(first + tokenizer.configuration.imagesPerDecoding, range.count)
-          progress.report("decoding image \(start + first + 1) of \(request.count)")
-          let shown = try decoding.measure {
-            try sums.map { try images.images(tokenizer.decode(Variable($0.rows(rows))).value, by: files) }
-          }
-          for row in rows { try results.add(shown.map { $0[row - first] }, index: start + row) }
+      guard output != nil || singles != nil else { return batch }
+      for first in stride(from: 0, to: range.count, by: tokenizer.configuration.imagesPerDecoding) {
+        let rows = first..<min(first + tokenizer.configuration.imagesPerDecoding, range.count)
+        progress.report("decoding image \(range.lowerBound + first + 1) of \(request.count)")
+        let shown = try decoding.measure {
+          try sums.map { try images.images(tokenizer.decode(Variable($0.rows(rows))).value, by: files) }
         }
-        try results.keep(through: end)
+        batch.images += rows.indices.map { row in shown.map { $0[row - first] } }
       }
+      return batch
+    } take: { range, batch in
+      results?.tokens += batch.tokens
+      for (index, image) in zip(range, batch.images) { try results?.add(image, index: index) }
+      try results?.keep(through: range.upperBound)
       pace.advance(to: pace.done + range.count)
     }
     progress.finish()
-    try results.write()
+    try results?.write()
     Console.note(
       "\(request.count) image\(request.count == 1 ? "" : "s"): transformer \(transforming.text), decoder \(decoding.text), "
         + device.peakText)
+  }
+
+  /// The images that are to be sampled, in batches.
+  private func missing(in results: SampledImages, _ request: SampleRequest, _ batch: Int) -> [Range<Int>] {
+    var ranges: [Range<Int>] = []
+    while let start = results.firstMissing(from: ranges.last?.upperBound ?? 0) {
+      ranges.append(request.batch(from: start, upTo: batch))
+    }
+    return ranges
   }
 
   /// The requested images.
@@ -300,7 +317,7 @@ struct Sample: EngineCommand {
   private func checkSizes(count: Int, side: Int, scales: Int) throws {
     let perRow = self.scales ? scales : 1
     if grid != nil { try gridOptions.check(count: count, side: side, perRow: perRow) }
-    if let folder {
+    if let folder, Ranks.isRoot {
       try gridOptions.check(count: 1, side: side, perRow: perRow)
       try OutputFile.makeFolder(folder)
     }
