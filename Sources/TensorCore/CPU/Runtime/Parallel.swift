@@ -80,13 +80,27 @@ func parallel(_ count: Int, grain: Int, _ body: (Range<Int>) -> Void) {
   }
 }
 
-/// Waits for what another thread is about to do: a few microseconds of work, unless that thread has been suspended. Then
+/// Waits for what another thread is about to do: some microseconds of work, unless that thread has been suspended. Then
 /// this one sleeps, so that its processor is free for the other.
 @inline(__always)
 func waitUntil(_ isDone: () -> Bool) {
-  var polls = 0
-  while !isDone() {
-    polls += 1
-    if polls < 1000 { relax() } else { usleep(20) }
+  if pollUntil(isDone) { return }
+  while !isDone() { usleep(20) }
+}
+
+/// Polls for what another thread is about to do, for as long as a running thread may take: 200 µs. The time is measured,
+/// since a pause takes ten times as long on some processors as on others.
+///
+/// - Returns: whether it is done.
+@inline(__always)
+func pollUntil(_ isDone: () -> Bool) -> Bool {
+  var end: UInt64 = 0
+  while true {
+    for _ in 0..<64 {
+      if isDone() { return true }
+      relax()
+    }
+    let now = DispatchTime.now().uptimeNanoseconds
+    if end == 0 { end = now + 200_000 } else if now > end { return isDone() }
   }
 }

@@ -65,12 +65,9 @@ package final class ThreadPool: Sendable {
     return true
   }
 
-  /// Waits until no other thread runs the work.
+  /// Waits until no other thread runs the work: usually for the rest of a piece.
   private func waitForEnd() {
-    for _ in 0..<Self.spins {
-      if gate.load(ordering: .acquiring) & Self.workers == 0 { return }
-      relax()
-    }
+    if pollUntil({ gate.load(ordering: .acquiring) & Self.workers == 0 }) { return }
     while gate.load(ordering: .sequentiallyConsistent) & Self.workers != 0 {
       awaitsEnd.store(true, ordering: .sequentiallyConsistent)
       // Either the last thread sees that this one sleeps, or this one sees that the last has finished. Whoever withdraws
