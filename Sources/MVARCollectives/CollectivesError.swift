@@ -24,7 +24,8 @@ public enum CollectivesError: Error, Equatable, CustomStringConvertible {
     case .functionMissing(let function, let library):
       return "\(library) has no function \(function)"
     case .wrongCount(let library, let found, let launcher, let expected):
-      return "\(launcher) started \(expected) processes, and \(library) knows of \(found): the library is another MPI's than "
+      return
+        "\(launcher) started \(expected) processes, and \(library) knows of \(found): the library is another MPI's than "
         + "mpirun; name the right one with MVAR_MPI"
     case .failedCall(let function, let code, let text):
       return "\(function) failed: \(text) (\(code))"

@@ -113,7 +113,8 @@ struct RanksTests {
     }
   }
 
-  @Test("an error on one rank, and a rank that is killed, end all within seconds; the run is resumed", arguments: MPI.all)
+  @Test(
+    "an error on one rank, and a rank that is killed, end all within seconds; the run is resumed", arguments: MPI.all)
   func failures(_ mpi: MPI) throws {
     try withTemporaryFolder { folder in
       // Only the second rank has no data.
@@ -195,7 +196,8 @@ struct RanksTests {
           Tool.program, Self.transformer(batch: 2, steps: 1) + ["-o", "run"], in: folder,
           environment: Self.environment.merging(variables) { $1 })
         #expect(result.code == 1)
-        #expect(result.errors.contains(expected) && result.errors.contains(variables["MVAR_MPI"] ?? ""), "\(result.errors)")
+        #expect(
+          result.errors.contains(expected) && result.errors.contains(variables["MVAR_MPI"] ?? ""), "\(result.errors)")
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
       }
     }

@@ -92,7 +92,9 @@ public final class MPICollectives: Collectives {
     for first in stride(from: 0, to: longest, by: Self.longest / count) {
       let length = min(Self.longest / count, longest - first)
       var own = [UInt8](repeating: 0, count: length)
-      if first < bytes.count { own.replaceSubrange(0..<min(length, bytes.count - first), with: bytes[first...].prefix(length)) }
+      if first < bytes.count {
+        own.replaceSubrange(0..<min(length, bytes.count - first), with: bytes[first...].prefix(length))
+      }
       var all = [UInt8](repeating: 0, count: length * count)
       let status = own.withUnsafeMutableBytes { own in
         all.withUnsafeMutableBytes {

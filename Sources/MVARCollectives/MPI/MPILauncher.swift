@@ -21,7 +21,8 @@ package struct MPILauncher: Hashable, Sendable {
 
   /// The names of its library, best first.
   package var libraryNames: [String] {
-    interface == .openMPI ? ["libmpi.so.40", "libmpi.so"] : ["libmpich.so.12", "libmpi.so.12", "libmpich.so", "libmpi.so"]
+    interface == .openMPI
+      ? ["libmpi.so.40", "libmpi.so"] : ["libmpich.so.12", "libmpi.so.12", "libmpich.so", "libmpi.so"]
   }
 
   /// Known by the environment of the process; nil for a process that no mpirun has started.

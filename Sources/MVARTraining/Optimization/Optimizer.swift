@@ -260,7 +260,8 @@ extension Optimizer {
     var scalars = zeros(index)
     try scalars.withUnsafeMutableBytes { try collectives.broadcast($0, from: owners?[index] ?? 0) }
     guard scalars.allSatisfy(\.isFinite) else {
-      throw FileError(path, "is not written: a moment of \(parameters[index].name) is not finite any more; try a lower learning rate")
+      throw FileError(
+        path, "is not written: a moment of \(parameters[index].name) is not finite any more; try a lower learning rate")
     }
     return scalars.withUnsafeBytes { [UInt8]($0) }
   }

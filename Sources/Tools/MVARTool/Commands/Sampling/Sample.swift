@@ -223,7 +223,8 @@ struct Sample: EngineCommand {
       try ranks.isRoot
       ? SampledImages(
         command: self, request, side: tokenizer.configuration.imageSide,
-        settings: settings(models, transformer.configuration, tokenizer.configuration, options, request), progress) : nil
+        settings: settings(models, transformer.configuration, tokenizer.configuration, options, request), progress)
+      : nil
     let ranges = try ranks.ranges(results.map { missing(in: $0, request, batch) } ?? [])
     var (transforming, decoding) = (Stopwatch(), Stopwatch())
     var pace = Pace(total: ranges.reduce(0) { $0 + $1.count })

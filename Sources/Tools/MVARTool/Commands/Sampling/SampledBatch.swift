@@ -56,8 +56,9 @@ extension Collectives {
     let bytes = try allGather(numbers.withUnsafeBytes { [UInt8]($0) })[0]
     return stride(from: 0, to: bytes.count, by: 16).map { place in
       bytes.withUnsafeBytes {
-        Int($0.loadUnaligned(fromByteOffset: place, as: Int64.self))..<Int(
-          $0.loadUnaligned(fromByteOffset: place + 8, as: Int64.self))
+        Int(
+          $0.loadUnaligned(fromByteOffset: place, as: Int64.self))..<Int(
+            $0.loadUnaligned(fromByteOffset: place + 8, as: Int64.self))
       }
     }
   }
