@@ -3,6 +3,7 @@
 // The functions come from a table by name, so that either the real driver or the tests' emulator can provide them.
 
 import Foundation
+import MVARFiles
 
 /// A version of CUDA.
 public struct CUDAVersion: Hashable, Comparable, Sendable, CustomStringConvertible {

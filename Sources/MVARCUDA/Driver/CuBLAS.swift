@@ -1,6 +1,8 @@
 // NVIDIA's library of matrix products, which may compute those of linear layers instead of our own kernels
 // (CUDAEngine.Products). Nothing requires it.
 
+import MVARFiles
+
 /// The library.
 package final class CuBLAS: Sendable {
   /// The name or path that it was loaded by.

@@ -3,6 +3,7 @@
 // CUDA toolkit.
 
 import Foundation
+import MVARFiles
 
 /// A CUDA library.
 package enum CUDALibrary: String, Sendable, CaseIterable {

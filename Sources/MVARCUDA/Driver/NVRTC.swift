@@ -2,6 +2,7 @@
 // kernels include nothing but each other, no header from the toolkit.
 
 import Foundation
+import MVARFiles
 
 /// The run-time compiler.
 package final class NVRTC: Sendable {
