@@ -2,6 +2,7 @@
 
 import Foundation
 import MVARCUDA
+import MVARFiles
 import MVARTestSupport
 import Testing
 

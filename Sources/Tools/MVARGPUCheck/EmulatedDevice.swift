@@ -3,6 +3,7 @@
 
 import Foundation
 import MVARCUDA
+import MVARFiles
 
 /// The emulator as a library.
 struct EmulatedDevice {
