@@ -107,7 +107,7 @@ let package = Package(
       name: "MVARGPUCheck",
       dependencies: [
         "MVARTool", "MVARCUDA", "MVARComparison", "OperatorCases", "MVARVerification", "MVAR", "MVARTraining",
-        "TensorCore",
+        "TensorCore", "MVARFiles",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Sources/Tools/MVARGPUCheck"),
 
