@@ -47,16 +47,25 @@ public final class TokenizerTrainer<B: Backend> {
   public let weights: TokenizerLossWeights
   /// Which codes are used.
   public var usage: CodeUsage
+  /// Whether only the decoder is trained, so that every image keeps its tokens.
+  public let trainsDecoderOnly: Bool
 
   /// A trainer of a model.
   public init(
     _ model: VQVAE<B>, _ settings: OptimizerSettings = OptimizerSettings(),
-    weights: TokenizerLossWeights = TokenizerLossWeights()
+    weights: TokenizerLossWeights = TokenizerLossWeights(), decoderOnly: Bool = false
   ) {
     self.model = model
+    trainsDecoderOnly = decoderOnly
     optimizer = Optimizer(model.parameters, settings) { ParameterGroups.decays($0, in: .tokenizer) }
     self.weights = weights
     usage = CodeUsage(scales: model.configuration.scaleList.count, vocabulary: model.configuration.vocabulary)
+  }
+
+  /// Whether a parameter is one of those that only the decoder has, and what is right before it.
+  static func isInDecoder(_ parameter: Parameter<B>) -> Bool {
+    let key = CheckpointNames.key(of: parameter.name, in: .tokenizer)
+    return key.hasPrefix("decoder.") || key.hasPrefix("post_quant_conv.")
   }
 
   /// Adds the gradients of a micro-batch to those in the optimizer.
@@ -72,7 +81,13 @@ public final class TokenizerTrainer<B: Backend> {
     let image: Variable<B>
     let quantizerLoss: Variable<B>
     var tokens: [Indices<B>] = []
-    if quantizes {
+    if trainsDecoderOnly {
+      // Nothing before the decoder is recorded, so that no gradient reaches it.
+      let quantized = try model.encode(Variable(images))
+      tokens = quantized.tokens
+      image = try model.decode(Variable(quantized.sums[quantized.sums.count - 1].value, tape: tape))
+      quantizerLoss = Variable(Tensor(repeating: 0, shape: [1], on: images.device))
+    } else if quantizes {
       let pass = try model.reconstruct(x)
       (image, quantizerLoss) = (pass.image, pass.quantizerLoss)
       tokens = pass.2.tokens
@@ -88,7 +103,7 @@ public final class TokenizerTrainer<B: Backend> {
     optimizer.add(
       tape.gradients(of: loss, seed: Tensor(repeating: B.Scalar(weight), shape: [1], on: images.device)))
     // Nothing is read before all work has been submitted to the device.
-    if quantizes { usage.update(try tokens.map { try B.indices($0.storage) }) }
+    if !tokens.isEmpty { usage.update(try tokens.map { try B.indices($0.storage) }) }
     return TokenizerLoss(
       absolute: Double(try absolute.value.scalars()[0]), squared: Double(try squared.value.scalars()[0]),
       quantizer: Double(try quantizerLoss.value.scalars()[0]), total: Double(try loss.value.scalars()[0]))
