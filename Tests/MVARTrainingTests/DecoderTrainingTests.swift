@@ -22,7 +22,7 @@ import Testing
     let average = try #require(session.average)
     var changed = 0
     for (index, parameter) in parameters.enumerated() {
-      let isDecoder = parameter.name.hasPrefix("decoder.") || parameter.name.hasPrefix("postQuant")
+      let isDecoder = parameter.name.hasPrefix("decoder.") || parameter.name.hasPrefix("convolutionFromCodes")
       let (now, mean) = (try parameter.value.scalars(), try average.values[index].scalars())
       #expect((now == before[index]) == !isDecoder && (mean == before[index]) == !isDecoder, "\(parameter.name)")
       changed += isDecoder ? 1 : 0

@@ -80,7 +80,7 @@ struct TrainTokenizer: EngineCommand {
   @Flag(
     help: ArgumentHelp(
       "Train only the decoder of --init: every image keeps its tokens.",
-      discussion: "Transformers that were trained on the tokens keep fitting, and their images become those of the new decoder."))
+      discussion: "Transformers that were trained on the tokens keep fitting, and draw with the new decoder."))
   var decoderOnly = false
 
   @OptionGroup(title: "Sets of weights in --init") var weights: WeightsOptions
