@@ -54,6 +54,7 @@ public final class MPICollectives: Collectives {
   /// Leaves the others, once all ranks do.
   public func finish() { _ = library.finalize() }
 
+  /// By MPI_Allreduce, in place.
   public func allReduce(_ values: UnsafeMutableRawBufferPointer, _ type: CollectiveScalarType) throws {
     guard count > 1, let start = values.baseAddress else { return }
     let handle =
@@ -71,6 +72,7 @@ public final class MPICollectives: Collectives {
     }
   }
 
+  /// By MPI_Bcast.
   public func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) throws {
     guard count > 1, let start = bytes.baseAddress else { return }
     for first in stride(from: 0, to: bytes.count, by: Self.longest) {
@@ -80,6 +82,7 @@ public final class MPICollectives: Collectives {
     }
   }
 
+  /// By MPI_Allgather of as many bytes as the longest has.
   public func allGather(_ bytes: [UInt8]) throws -> [[UInt8]] {
     guard count > 1 else { return [bytes] }
     // How many each has, then as many of each as the longest has.
@@ -111,11 +114,13 @@ public final class MPICollectives: Collectives {
     return parts
   }
 
+  /// By MPI_Barrier.
   public func barrier() throws {
     guard count > 1 else { return }
     try library.check(library.barrier(library.world), "MPI_Barrier")
   }
 
+  /// By MPI_Abort, after which mpirun ends whoever is left.
   public func abort(status: Int32) -> Never {
     _ = library.abort(library.world, status)
     exit(status)

@@ -17,11 +17,16 @@ public final class WeightAverage<B: Backend> {
   /// The average of each parameter.
   public internal(set) var values: [Tensor<B>]
 
+  private let changes: [Bool]
+
   /// An average that begins with the values of now.
-  public init(_ parameters: [Parameter<B>], decay: Double) {
+  ///
+  /// - Parameter changes: whether a parameter is trained; others stay what they are, to the bit.
+  public init(_ parameters: [Parameter<B>], decay: Double, changes: (Parameter<B>) -> Bool = { _ in true }) {
     precondition((0..<1).contains(decay), "a decay of \(decay)")
     self.parameters = parameters
     self.decay = decay
+    self.changes = parameters.map(changes)
     values = parameters.map(\.value)
   }
 
@@ -37,7 +42,7 @@ public final class WeightAverage<B: Backend> {
   /// - Parameter step: its number, counted from 1.
   public func update(step: Int) {
     let factor = B.Scalar(Self.factor(decay, step: step))
-    for (index, parameter) in parameters.enumerated() {
+    for (index, parameter) in parameters.enumerated() where changes[index] {
       values[index] = B.combine(values[index], times: factor, parameter.value, times: 1 - factor)
     }
   }
@@ -64,9 +69,9 @@ public final class WeightAverage<B: Backend> {
   }
 }
 
-extension WeightAverage? {
+extension Optional {
   /// Runs something with the averages in the place of the weights where there are any.
-  func withAverages<B: Backend, Result>(_ body: () throws -> Result) rethrows -> Result
+  package func withAverages<B: Backend, Result>(_ body: () throws -> Result) rethrows -> Result
   where Wrapped == WeightAverage<B> {
     guard let self else { return try body() }
     return try self.withAverages(body)

@@ -24,6 +24,8 @@ public struct TokenizerTrainingOptions: Hashable, Sendable {
   public var quantizeAfter = 0
   /// Whether that is done, also where nothing comes before; false for a tokenizer that has been trained.
   public var fillsCodebook = true
+  /// Whether only the decoder is trained, so that every image keeps its tokens. Neither `quantizeAfter` nor revivals then.
+  public var trainsDecoderOnly = false
   /// Iterations between two revivals of dead codes; 0 for none.
   public var reviveEvery = 0
   /// No revival after this fraction of the iterations, so that the last ones only refine.
@@ -68,9 +70,13 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
     precondition(options.batch % collectives.count == 0, "\(options.batch) images for \(collectives.count) ranks")
     self.collectives = collectives
     trainer = TokenizerTrainer(
-      model, options.optimizer, weights: options.losses, collectives: collectives,
-      sharingMoments: options.sharesMoments)
-    average = options.averageDecay.map { WeightAverage(model.parameters, decay: $0) }
+      model, options.optimizer, weights: options.losses, decoderOnly: options.trainsDecoderOnly,
+      collectives: collectives, sharingMoments: options.sharesMoments)
+    average = options.averageDecay.map { decay in
+      WeightAverage(model.parameters, decay: decay) {
+        !options.trainsDecoderOnly || TokenizerTrainer.isInDecoder($0)
+      }
+    }
     self.options = options
     self.loader = loader
     self.validation = validation
@@ -107,7 +113,9 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
     var revived = 0
     // Streams far from those of samples: the highest numbers.
     let stream = RandomStream(seed: seed, stream: .max - UInt64(iteration))
-    if iteration == options.quantizeAfter, options.fillsCodebook {
+    if options.trainsDecoderOnly {
+      // The codebook stays.
+    } else if iteration == options.quantizeAfter, options.fillsCodebook {
       // The first codebook is made from what these images need.
       try trainer.reviveDeadCodes(images, everything: true, stream: stream)
       average?.restart(trainer.model.quantizer.codebook.weight)

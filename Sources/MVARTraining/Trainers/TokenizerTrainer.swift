@@ -48,6 +48,8 @@ public final class TokenizerTrainer<B: Backend> {
   public let weights: TokenizerLossWeights
   /// Which codes are used.
   public var usage: CodeUsage
+  /// Whether only the decoder is trained, so that every image keeps its tokens.
+  public let trainsDecoderOnly: Bool
   private let collectives: any Collectives
 
   /// A trainer of a model.
@@ -55,16 +57,23 @@ public final class TokenizerTrainer<B: Backend> {
   /// - Parameter collectives: the processes that train together, each with as many images.
   public init(
     _ model: VQVAE<B>, _ settings: OptimizerSettings = OptimizerSettings(),
-    weights: TokenizerLossWeights = TokenizerLossWeights(), collectives: any Collectives = SingleProcess(),
-    sharingMoments: Bool = false
+    weights: TokenizerLossWeights = TokenizerLossWeights(), decoderOnly: Bool = false,
+    collectives: any Collectives = SingleProcess(), sharingMoments: Bool = false
   ) {
     self.model = model
+    trainsDecoderOnly = decoderOnly
     self.collectives = collectives
     optimizer = Optimizer(model.parameters, settings, collectives: collectives, sharingMoments: sharingMoments) {
       ParameterGroups.decays($0, in: .tokenizer)
     }
     self.weights = weights
     usage = CodeUsage(scales: model.configuration.scaleList.count, vocabulary: model.configuration.vocabulary)
+  }
+
+  /// Whether a parameter is one of those that only the decoder has, and what is right before it.
+  static func isInDecoder(_ parameter: Parameter<B>) -> Bool {
+    let key = CheckpointNames.key(of: parameter.name, in: .tokenizer)
+    return key.hasPrefix("decoder.") || key.hasPrefix("post_quant_conv.")
   }
 
   /// Adds the gradients of a micro-batch to those in the optimizer.
@@ -80,7 +89,13 @@ public final class TokenizerTrainer<B: Backend> {
     let image: Variable<B>
     let quantizerLoss: Variable<B>
     var tokens: [Indices<B>] = []
-    if quantizes {
+    if trainsDecoderOnly {
+      // Nothing before the decoder is recorded, so that no gradient reaches it.
+      let quantized = try model.encode(Variable(images))
+      tokens = quantized.tokens
+      image = try model.decode(Variable(quantized.sums[quantized.sums.count - 1].value, tape: tape))
+      quantizerLoss = Variable(Tensor(repeating: 0, shape: [1], on: images.device))
+    } else if quantizes {
       let pass = try model.reconstruct(x)
       (image, quantizerLoss) = (pass.image, pass.quantizerLoss)
       tokens = pass.2.tokens
@@ -97,7 +112,7 @@ public final class TokenizerTrainer<B: Backend> {
       tape.gradients(of: loss, seed: Tensor(repeating: B.Scalar(weight), shape: [1], on: images.device)))
     try optimizer.finishExchange()
     // Nothing is read before all work has been submitted to the device.
-    if quantizes {
+    if !tokens.isEmpty {
       let hits = usage.hits(of: try tokens.map { try B.indices($0.storage) })
       usage.update(hits: try collectives.sums(of: hits))
     }

@@ -215,6 +215,8 @@ extension TrainTokenizer {
     let vq: Double
     let reviveEvery: Int
     let quantizeAfter: Int
+    /// Nil for the whole tokenizer, and in older checkpoints.
+    let decoderOnly: Bool?
     /// Nil for a checkpoint of version 1, which does not say.
     let engine: EngineOptions.Settings?
     let fingerprints: RunFingerprints
@@ -235,6 +237,7 @@ extension TrainTokenizer {
       vq = command.vq
       reviveEvery = command.reviveEvery
       quantizeAfter = command.quantizeAfter
+      decoderOnly = command.decoderOnly ? true : nil
       engine = EngineOptions.Settings(command.engine)
       self.fingerprints = fingerprints
     }
@@ -255,6 +258,7 @@ extension TrainTokenizer {
       vq = try texts.value("--vq")
       reviveEvery = try texts.value("--revive-every")
       quantizeAfter = try texts.value("--quantize-after")
+      decoderOnly = nil
       engine = nil
       fingerprints = try RunFingerprints(&texts)
     }

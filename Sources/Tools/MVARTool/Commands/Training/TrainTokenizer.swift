@@ -78,6 +78,12 @@ struct TrainTokenizer: EngineCommand {
   @Option(parsing: .unconditional, help: "Steps between two revivals of unused codes; 0 for none.")
   var reviveEvery = 0
 
+  @Flag(
+    help: ArgumentHelp(
+      "Train only the decoder of --init: every image keeps its tokens.",
+      discussion: "Transformers that were trained on the tokens keep fitting, and draw with the new decoder."))
+  var decoderOnly = false
+
   @OptionGroup(title: "Sets of weights in --init") var weights: WeightsOptions
   @OptionGroup(title: "Engine") var engine: EngineOptions
 
@@ -86,6 +92,13 @@ struct TrainTokenizer: EngineCommand {
   func validate() throws {
     guard try `init` != nil || weights.choice() == WeightsChoice() else {
       throw ValidationError("--weights and --prefix choose from the file of --init, which is not given")
+    }
+    if decoderOnly {
+      guard `init` != nil else { throw ValidationError("--decoder-only keeps the codes of --init, which is not given") }
+      guard quantizeAfter == 0, reviveEvery == 0 else {
+        throw ValidationError(
+          "--decoder-only keeps all codes, and \(quantizeAfter > 0 ? "--quantize-after" : "--revive-every") sets them")
+      }
     }
     if `init` == nil { _ = try tokenizerConfiguration(nil) }
     for (name, value) in [("--l1", l1), ("--l2", l2), ("--vq", vq)] where !(value >= 0 && value.isFinite) {
@@ -176,6 +189,7 @@ struct TrainTokenizer: EngineCommand {
     options.losses = TokenizerLossWeights(absolute: l1, squared: l2, quantizer: vq)
     options.reviveEvery = reviveEvery
     options.quantizeAfter = quantizeAfter
+    options.trainsDecoderOnly = decoderOnly
     options.averageDecay = optimizer.averageDecay
     options.fillsCodebook = beginning == nil || quantizeAfter > 0
     let fingerprints = RunFingerprints(
