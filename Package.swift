@@ -91,11 +91,13 @@ let package = Package(
       exclude: ["Kernels"]),
 
     // MARK: Commands, which the two programs are made of
+    // The page of `mvar explain`, embedded: HTML, a style sheet and scripts.
+    .target(name: "MVARExplainPage", path: "Sources/Tools/ExplainPage", sources: ["PageText.c"]),
     .target(
       name: "MVARTool",
       dependencies: [
         "MVAR", "TensorCore", "MVARFiles", "MVARCheckpoints", "MVARMedia", "MVARPlots", "MVARTraining",
-        "MVARComparison", "OperatorCases", "MVARVerification", "MVARPipeline", "MVARCUDA",
+        "MVARComparison", "OperatorCases", "MVARVerification", "MVARPipeline", "MVARCUDA", "MVARExplainPage",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Sources/Tools/MVARTool"),
     .target(

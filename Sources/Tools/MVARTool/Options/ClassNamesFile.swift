@@ -23,6 +23,12 @@ extension ClassNames {
     }
   }
 
+  /// The name of a class; nil where it has none.
+  static func name(of label: Int, file: String?, known: [String]?) throws -> String? {
+    guard let names = try file.map(lines) ?? known, names.indices.contains(label) else { return nil }
+    return names[label]
+  }
+
   private static func lines(of path: String) throws -> [String] {
     let file = try MappedFile(path: path)
     guard file.count <= 1 << 24 else { throw Failure("\(path): is too large for a file of class names") }
