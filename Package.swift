@@ -178,8 +178,7 @@ let package = Package(
       name: "MVARToolTests",
       dependencies: [
         "MVARTool", "MVAR", "TensorCore", "OperatorCases", "MVARMedia", "MVARCheckpoints", "MVARTraining",
-        "MVARPipeline",
-        "MVARTestSupport",
+        "MVARPipeline", "MVARTestSupport", "CMVARZlib",
       ]),
   ],
   swiftLanguageModes: [.v6],

@@ -170,10 +170,11 @@ struct Explain: EngineCommand {
   /// The class and its name; the number of classes for none.
   private func label(_ models: SamplingModels, classes count: Int) throws -> (label: Int, name: String?) {
     guard let text = photo == nil ? className ?? "#0" : photoClass else { return (count, nil) }
+    let option = photo == nil ? "--class" : "--as"
     let known = try models.classNames(weights.choice())
-    let labels = try ClassNames.labels(text, file: classNames, known: known, classes: count)
+    let labels = try ClassNames.labels(text, option: option, file: classNames, known: known, classes: count)
     guard labels.count == 1 else {
-      throw Failure("--\(photo == nil ? "class" : "as") \(text): is \(labels.count) classes, and one image is explained")
+      throw Failure("\(option) \(text): is \(labels.count) classes, and one image is explained")
     }
     guard labels[0] < count else { return (count, nil) }
     return (labels[0], try ClassNames.name(of: labels[0], file: classNames, known: known) ?? "\(labels[0])")

@@ -52,29 +52,29 @@ struct ExplainedRun {
 /// How an attention weight becomes a number of four bits: the square root of its share of the row's largest.
 ///
 /// The weights of a row add up to 1, so that the largest need not be stored.
-enum AttentionCode {
+package enum AttentionCode {
   /// The largest code.
-  static let levels = 15
+  package static let levels = 15
 
   /// The codes of a row of weights.
-  static func codes(_ weights: [Double]) -> [UInt8] {
+  package static func codes(_ weights: [Double]) -> [UInt8] {
     let largest = max(weights.max() ?? 0, .leastNonzeroMagnitude)
     return weights.map { UInt8((Double(levels) * ($0 / largest).squareRoot()).rounded()) }
   }
 }
 
 /// Blocks and heads whose attention is shown: all, or where that is too much, some that are evenly spread.
-struct AttentionSelection: Equatable {
+package struct AttentionSelection: Equatable {
   /// In ascending order.
-  let blocks: [Int]
+  package let blocks: [Int]
   /// In ascending order.
-  let heads: [Int]
+  package let heads: [Int]
 
   /// As many blocks and heads as fit.
   ///
   /// - Parameters:
   ///   - bytes: room in the page.
-  init(_ configuration: TransformerConfiguration, fitting bytes: Int) {
+  package init(_ configuration: TransformerConfiguration, fitting bytes: Int) {
     let trajectory = ScaleTrajectory(configuration)
     let pairs = AttentionMask(trajectory).pairCount
     // Sixteen codes take at most four bits in a zlib stream of literals, and base64 adds a third: 2/3 of a byte.

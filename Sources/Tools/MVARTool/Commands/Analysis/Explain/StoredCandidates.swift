@@ -7,21 +7,29 @@
 import Foundation
 
 /// Candidates of one token.
-struct StoredCandidates {
+package struct StoredCandidates {
   /// The unit of ``below``: codes for each factor e.
-  static let fine = 1024.0
+  package static let fine = 1024.0
 
   /// How far each candidate's guided logit lies below the largest: round(1024·ln(1 + distance)).
-  var below: [UInt16]
+  package var below: [UInt16]
   /// Whether the last candidate is there only because it is the token's own, and others that are likelier are not.
-  let endsWithOutsider: Bool
+  package let endsWithOutsider: Bool
   /// Whether the filter cannot know the order of all candidates, since some are not stored.
-  let isPart: Bool
+  package let isPart: Bool
   /// The probability of everything that is not stored and that top-k keeps, as a multiple of the likeliest's.
-  let rest: Double
+  package let rest: Double
+
+  /// Candidates as they are stored.
+  package init(below: [UInt16], endsWithOutsider: Bool = false, isPart: Bool = false, rest: Double = 0) {
+    self.below = below
+    self.endsWithOutsider = endsWithOutsider
+    self.isPart = isPart
+    self.rest = rest
+  }
 
   /// The code of a distance below the largest logit.
-  static func code(_ distance: Double) -> UInt16 {
+  package static func code(_ distance: Double) -> UInt16 {
     UInt16(min((fine * log1p(max(distance, 0))).rounded(), 65535))
   }
 
@@ -29,7 +37,7 @@ struct StoredCandidates {
   ///
   /// - Parameters:
   ///   - removesOutsider: whether top-k removes an outsider.
-  func kept(topK: Int, topP: Double, removesOutsider: Bool) -> [Bool] {
+  package func kept(topK: Int, topP: Double, removesOutsider: Bool = false) -> [Bool] {
     let logits = below.map { -expm1(Double($0) / Self.fine) }
     var kept = [Bool](repeating: true, count: logits.count)
     // Of equals, the one with the higher index first: ascending, that is the order of value, then index.
@@ -60,7 +68,7 @@ struct StoredCandidates {
   ///
   /// - Returns: whether it does.
   @discardableResult
-  mutating func settle(_ wanted: [Bool], topK: Int, topP: Double, removesOutsider: Bool) -> Bool {
+  package mutating func settle(_ wanted: [Bool], topK: Int, topP: Double, removesOutsider: Bool = false) -> Bool {
     for _ in 0..<400 {
       let found = kept(topK: topK, topP: topP, removesOutsider: removesOutsider)
       if found == wanted { return true }
