@@ -10,6 +10,7 @@ import Testing
 
 @Suite("mvar explain") struct ExplainCommandTests {
   private static let photo = Fixtures.path("photos/chelsea.png")
+  private static let tiny = ["--model", Tool.model, "--tokenizer", Tool.tokenizer] + Tool.hints
 
   @discardableResult
   private func succeed(_ arguments: [String], in folder: String) throws -> Tool.Result {
@@ -27,7 +28,7 @@ import Testing
 
   /// A page about the tiny models, which have 130 tokens of 64 codes.
   private func tinyPage(_ arguments: [String], in folder: String) throws -> ExplainedPage {
-    try page(["--model", Tool.model, "--tokenizer", Tool.tokenizer] + Tool.hints + arguments, in: folder)
+    try page(Self.tiny + arguments, in: folder)
   }
 
   private func tokens(_ arguments: [String], in folder: String) throws -> [Int] {
@@ -83,8 +84,7 @@ import Testing
       let page = try tinyPage(["--class", "null", "--seed", "7"], in: folder)
       #expect(page["run"]["canBeGuided"] as? Bool == false && page["run"]["className"] == nil)
       #expect(!page.fieldNames.contains("difference"))
-      let request = ["--model", Tool.model, "--tokenizer", Tool.tokenizer, "--class", "null", "--seed", "7"] + Tool.hints
-      #expect(try page.words("tokens") == tokens(request, in: folder))
+      #expect(try page.words("tokens") == tokens(Self.tiny + ["--class", "null", "--seed", "7"], in: folder))
     }
   }
 
@@ -105,7 +105,8 @@ import Testing
       #expect(attention.count == 36 * 37_196 && attention.max() == 15)
       #expect(try page.bytes("sums").count == 10 * 256 * 3 && page.bytes("inputs").count == 679 * 3)
       #expect(try page.bytes("codes").count == 512 * 3)
-      #expect(Set(page.fieldNames) == ["tokens", "below", "difference", "ranks", "attention", "sums", "inputs", "codes", "draws"])
+      let names = ["tokens", "below", "difference", "ranks", "attention", "sums", "inputs", "codes", "draws"]
+      #expect(page.fieldNames == Set(names))
       #expect(page.settings.count == 4 && page.settings.allSatisfy { ($0["ids"] as? [[Int]])?.isEmpty == false })
       // One script of data and one of code, and nothing from elsewhere.
       #expect(page.html.components(separatedBy: "</script>").count == 3)
@@ -144,9 +145,9 @@ import Testing
   @Test("no name breaks the page")
   func names() throws {
     try withTemporaryFolder { folder in
-      let names = ["</script><script>alert(1)</script>", "\"quoted\" & 'so' <!-- <b>", "Blüte 花 🌸", "line\u{2028}\u{202e}end"]
+      let names = ["</script><script>alert(1)</script>", "\"quoted\" & 'so' <!-- <b>", "Blüte 花 🌸"]
       try names.joined(separator: "\n").write(toFile: "\(folder)/names.txt", atomically: true, encoding: .utf8)
-      for (label, name) in names.prefix(3).enumerated() {
+      for (label, name) in names.enumerated() {
         let page = try tinyPage(["--class", "\(label)", "--class-names", "names.txt"], in: folder)
         #expect(page["run"]["className"] as? String == name)
         #expect(page.html.components(separatedBy: "</script").count == 3, "\(name)")
@@ -173,13 +174,14 @@ import Testing
 
   // MARK: Bad input
 
-  private static let tiny = ["--model", Tool.model, "--tokenizer", Tool.tokenizer] + Tool.hints
-
   static let mistakes: [(arguments: [String], code: Int32, sentence: String)] = [
     (["--class", "dog", "-o", "a.html"], 1, "--class dog: the model has no class of this name; it has face, "),
     (["--class", "0-3", "-o", "a.html"], 1, "--class 0-3: is 4 classes, and one image is explained"),
     ([photo, "--as", "dog", "-o", "a.html"], 1, "--as dog: the model has no class of this name"),
-    ([photo, "--class", "face", "-o", "a.html"], 64, "--class is for a sampled image, and a photograph is named; use --as"),
+    (
+      [photo, "--class", "face", "-o", "a.html"], 64,
+      "--class is for a sampled image, and a photograph is named; use --as for its class"
+    ),
     ([photo, "--seed", "1", "-o", "a.html"], 64, "--seed is for a sampled image, and a photograph is named"),
     (["--as", "face", "-o", "a.html"], 64, "--as is for a photograph, and none is named; use --class"),
     (["absent.png", "-o", "a.html"], 1, "absent.png"),
@@ -194,7 +196,7 @@ import Testing
     (["--top-p", "2", "-o", "a.html"], 64, "top-p is 2"),
   ]
 
-  @Test("bad input is one sentence, and nothing is written", arguments: mistakes)
+  @Test("bad input is one sentence, and nothing is written", arguments: ExplainCommandTests.mistakes)
   func mistake(item: (arguments: [String], code: Int32, sentence: String)) throws {
     try withTemporaryFolder { folder in
       let result = try Tool.run(["explain"] + item.arguments, in: folder)
@@ -210,8 +212,9 @@ import Testing
     try withTemporaryFolder { folder in
       try FileManager.default.copyItem(atPath: Self.photo, toPath: "\(folder)/photo.html")
       let result = try Tool.run(["explain", "photo.html", "-o", "./photo.html"], in: folder)
-      #expect(result.code == 1 && result.errors.contains("is the same file as the input photo.html, which would be lost"))
-      #expect(try Data(contentsOf: URL(filePath: "\(folder)/photo.html")) == Data(contentsOf: URL(filePath: Self.photo)))
+      #expect(result.code == 1 && result.errors.contains("is the same file as the input photo.html"))
+      let files = try ["\(folder)/photo.html", Self.photo].map { try Data(contentsOf: URL(filePath: $0)) }
+      #expect(files[0] == files[1])
     }
   }
 }

@@ -27,7 +27,7 @@ import Testing
     return try Reference.filterLogits(tensor, topK: topK, topP: topP).scalars().map { $0 > -.infinity }
   }
 
-  @Test("the page's filter is the engines'", arguments: filters)
+  @Test("the page's filter is the engines'", arguments: ExplainedCandidatesTests.filters)
   func filter(topK: Int, topP: Double) throws {
     for row in rows(seed: 1) {
       // Numbers that are stored exactly, many of them equal.
@@ -37,7 +37,7 @@ import Testing
     }
   }
 
-  @Test("the page keeps what the run keeps", arguments: filters)
+  @Test("the page keeps what the run keeps", arguments: ExplainedCandidatesTests.filters)
   func settled(topK: Int, topP: Double) throws {
     for row in rows(seed: 2) {
       let wanted = try filtered(row, topK, topP)

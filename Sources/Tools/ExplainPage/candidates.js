@@ -40,8 +40,9 @@ function restOf(i, s, t) {
 const endsWithOutsider = i => P.isPart && X.ranks[i] > N;
 
 function softmax(logits, rest) { // → shares of the logits, and of the rest
+  const top = logits.reduce((a, b) => Math.max(a, b), 0), weights = logits.map(x => Math.exp(x - top));
+  rest *= Math.exp(-top);
   let total = rest;
-  const weights = logits.map(Math.exp);
   for (const x of weights) total += x;
   return [weights.map(x => x / total), rest / total];
 }

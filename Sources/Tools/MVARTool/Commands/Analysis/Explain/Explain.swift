@@ -132,7 +132,8 @@ struct Explain: EngineCommand {
     let files = models.names
     let configuration = transformer.configuration
     guard !configuration.attention.seesEarlierScales else {
-      throw Failure("\(files): is VAR, and the page shows attention within one scale; use --attention mvar or scale-markov")
+      throw Failure(
+        "\(files): is VAR, and the page shows attention within one scale; use --attention mvar or scale-markov")
     }
     let sampler = try naming(files) { try Sampler(transformer, tokenizer.quantizer) }
     let (label, name) = try label(models, classes: configuration.classes)
@@ -157,7 +158,8 @@ struct Explain: EngineCommand {
     let page = try ExplainPage(
       run,
       ExplainPage.Subject(
-        model: model.map { printable(PathName.last(of: PathName.trimmed($0))) } ?? "the small model that ships with MVAR",
+        model: model.map { printable(PathName.last(of: PathName.trimmed($0))) }
+          ?? "the small model that ships with MVAR",
         className: name.map { printable($0) }, seed: photo == nil ? seed : nil,
         photo: crop.map { ($0, printable(PathName.last(of: photo ?? ""))) }),
       limit: bytes, tokenizer: tokenizer, by: files, on: device)
@@ -184,10 +186,12 @@ struct Explain: EngineCommand {
   private func note(_ page: ExplainPage, _ run: ExplainedRun) -> String {
     let (blocks, heads) = (run.selection.blocks.count, run.selection.heads.count)
     let isWhole = blocks == run.configuration.depth && heads == run.configuration.heads
-    return String(format: "%.2f MB: ", Double(page.html.utf8.count) / 1e6)
-      + (page.candidates.map { "the \(counted($0, "likeliest candidate", "likeliest candidates")) of each token" }
-        ?? "all candidates")
-      + ", attention of "
-      + (isWhole ? "all blocks and heads" : "\(counted(blocks, "block", "blocks")) with \(counted(heads, "head", "heads"))")
+    let size = String(format: "%.2f MB", Double(page.html.utf8.count) / 1e6)
+    let candidates =
+      page.candidates.map { "the \(counted($0, "likeliest candidate", "likeliest candidates")) of each token" }
+      ?? "all candidates"
+    let attention =
+      isWhole ? "all blocks and heads" : "\(counted(blocks, "block", "blocks")) with \(counted(heads, "head", "heads"))"
+    return "\(size): \(candidates), attention of \(attention)"
   }
 }

@@ -45,7 +45,8 @@ struct ExplainPage {
     let configuration = run.configuration
     guard configuration.vocabulary <= 65536, configuration.scaleList.length <= 65536 else {
       throw Failure(
-        "\(files): \(configuration.vocabulary) codes and \(configuration.scaleList.length) tokens are too many for a page")
+        "\(files): \(configuration.vocabulary) codes and \(configuration.scaleList.length) tokens are too many for a page"
+      )
     }
     let colors = PageColors(run)
     let codes = try colors.codes(of: tokenizer, by: files)

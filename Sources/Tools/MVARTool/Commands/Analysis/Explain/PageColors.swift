@@ -121,7 +121,8 @@ extension PageColors {
         maps, shape: [rows.count, configuration.codeWidth, side, side], on: codebook.device)
       for image in try ImageOptions.parse([]).images(tokenizer.decode(Variable(input)).value, by: files) {
         // The middle: padding colors the border.
-        result += image.meanColor(rows: image.height / 4..<max(3 * image.height / 4, image.height / 4 + 1),
+        result += image.meanColor(
+          rows: image.height / 4..<max(3 * image.height / 4, image.height / 4 + 1),
           columns: image.width / 4..<max(3 * image.width / 4, image.width / 4 + 1)
         ).map { UInt8($0.rounded()) }
       }

@@ -33,7 +33,8 @@ struct RunRecorder<B: Backend> where B.Device: EngineDevice {
       if case .tensor(let tensor) = value { recording.attempt { try take(tensor, named: name, into: recording) } }
     }
     // Without guidance the sampler needs no logits of the null class, which the page shows nevertheless.
-    let null = isGuided || label == configuration.classes ? nil : try transformer.condition(labels: [configuration.classes])
+    let isMissing = !isGuided && label != configuration.classes
+    let null = isMissing ? try transformer.condition(labels: [configuration.classes]) : nil
     var input: Tensor<B>?
     _ = try sampler.sample(
       labels: [label], streams: [RandomStream(seed: seed, stream: 0)], options, trace: trace
