@@ -70,10 +70,11 @@ function checkAttention(check) {
   check("attention has a weight for every key", X.attention.length === end, X.attention.length);
   for (let s = Math.min(M.refine, S - 1); s < S; s++) for (const [x, y] of [[.01, .01], [.99, .01], [.01, .99], [.99, .99]]) {
     setScale(s);
-    const canvas = $("c-att"), box = canvas.getBoundingClientRect(), side = M.sides[s], edge = share => share > .5 ? side - 1 : 0;
+    const canvas = $("c-att"), side = M.sides[s], edge = share => share > .5 ? side - 1 : 0;
     cell(edge(y) * side + edge(x)).click();
     const clicked = selected();
     select(middle(side));
+    const box = canvas.getBoundingClientRect();
     canvas.dispatchEvent(new PointerEvent("pointerdown", { clientX: box.left + x * box.width, clientY: box.top + y * box.height, bubbles: true }));
     check(`a click on a corner of scale ${s} at ${x}, ${y} shows its window`, +canvas.dataset.keys === keyCount(s) && selected() === edge(y) * side + edge(x) && clicked === selected(), +canvas.dataset.keys);
   }
