@@ -45,8 +45,8 @@ import Testing
       var candidates = StoredCandidates(below: before)
       let isSettled = candidates.settle(wanted, topK: topK, topP: topP)
       #expect(isSettled && candidates.kept(topK: topK, topP: topP) == wanted)
-      // By a step or two, each a thousandth of the distance plus one.
-      #expect(zip(before, candidates.below).allSatisfy { abs(Int($0) - Int($1)) <= 3 })
+      // By few steps, each a thousandth of the distance plus one: the roundings of all that survive add up at top-p's border.
+      #expect(zip(before, candidates.below).allSatisfy { abs(Int($0) - Int($1)) <= 10 })
     }
   }
 

@@ -15,8 +15,8 @@ function drawAttention() {
   const moved = box && (box.top !== y - half || box.left !== x - half);
   cells($("c-att"), p, heat(s, token, weights), { selected: token, box, ghost: moved ? { top: y - half, left: x - half, side: k } : null });
   $("c-att").dataset.keys = keys.length;
-  const [best, itself] = [weights.indexOf(Math.max(...weights)), keys.indexOf(token)];
-  const text = `${plural(keys.length, "key", "keys")}. To itself ${percent(weights[itself])}; most, ${percent(weights[best])}, to ${place(keys[best], p)}.`;
+  const itself = keys.indexOf(token), best = [...weights.keys()].sort((a, b) => weights[b] - weights[a] || a - b).slice(0, 3);
+  const text = `${plural(keys.length, "key", "keys")}. To itself ${percent(weights[itself])}; most to ${best.map(i => `${place(keys[i], p)} (${percent(weights[i])})`).join("; ")}.`;
   $("c-att").setAttribute("aria-label", `Attention of the token at ${place(token, p)} of scale ${s}: ${text} Arrow keys move.`);
   const rule = i => `clamp(${i} − ${half}, 0, ${p} − ${k}) = ${start(i, p, k)}`;
   fill("n-att", text, " Color grows with the square root.", ...(box ? [

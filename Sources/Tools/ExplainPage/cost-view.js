@@ -3,7 +3,7 @@
 const kinds = [["VAR", "--var", "all scales up to its own"], ["Scale-Markov", "--own", "its own scale only"], ["MVAR", "--own", "its own scale, fine ones by window"]];
 const cost = { sides: D.presets[0].sides, k: D.presets[0].window, refine: D.presets[0].refine, size: 0 };
 const giga = x => (x / 1e9).toFixed(x < 1e10 ? 3 : 2);
-const mega = x => grouped(x / 1e6) === "0" && x > 0 ? (x / 1e6).toFixed(2) : x < 1e8 ? (x / 1e6).toFixed(1) : grouped(x / 1e6);
+const mega = x => x === 0 ? "0" : grouped(x / 1e6) === "0" && x > 0 ? (x / 1e6).toFixed(2) : x < 1e8 ? (x / 1e6).toFixed(1) : grouped(x / 1e6);
 const numbers = color => [1, 3, 5].map(i => parseInt(css(color).slice(i, i + 2), 16));
 
 /** Why a window does not fit, or null. */
@@ -50,7 +50,7 @@ function drawCost() {
       cell(giga(counted.attention)), cell(giga(counted.transformer)), cell(mega(activationBytes(kind, sides, k, refine, size))), cell(mega(cacheBytes(kind, sides, size))));
   });
   fill("cost", element("thead", {}, element("tr", {}, ...["Pattern", "Pairs"].map(text => element("th", { scope: "col" }, text)),
-    ...["of L²", "VAR ÷ it", "attention, G", "transformer, G", "activations, MB", "cache, MB"].map(text => cell(text, "th")))), element("tbody", {}, ...rows));
+    ...["of L²", "VAR ÷ this", "attention, G", "transformer, G", "activations, MB", "cache, MB"].map(text => cell(text, "th")))), element("tbody", {}, ...rows));
   fill("n-cost", `${grouped(length)} tokens, ${size.blocks} blocks of width ${grouped(size.width)}. VAR’s cache: keys and values 2 × ${grouped(length)} tokens × width ${grouped(size.width)} × ${size.blocks} blocks × 4 bytes × 2 rows (guidance) = `,
     bold(`${mega(cacheBytes(0, sides, size))} MB`), ". Scale-Markov and MVAR: ", bold("0"), ".");
 }

@@ -10,6 +10,10 @@ function texts() {
     `The tokenizer turned the photograph into ${S} maps of tokens, from one single token to ${side} × ${side}. A token is one of ${grouped(V)} codes, a list of ${M.codeWidth} numbers. The model was given these tokens instead of drawing its own (teacher forcing): at each scale it sees the sum of all coarser ones, resized to the scale, and says how likely each code is. The page compares what it would have predicted with the photograph’s own tokens.`]
     : ["How MVAR makes an image",
       `MVAR draws an image as ${S} maps of tokens, from one single token to ${side} × ${side}. A token is one of ${grouped(V)} codes, a list of ${M.codeWidth} numbers. At each scale a transformer looks at the sum of everything drawn so far, resized to the scale, and proposes probabilities for all tokens of the scale. One code is drawn for each, and the codes are added to the sum. After the last scale a decoder turns the sum into the picture. What you see below is one real run, every number from that run.`];
+  if (D.photo) {
+    $("photo").src = D.photo;
+    $("photo").hidden = false;
+  }
   document.title = $("title").textContent = title;
   $("lead").textContent = lead;
   const facts = [["photograph", R.photo], ["class", R.className ?? "none"], ["seed", R.seed],

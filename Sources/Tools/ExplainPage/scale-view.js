@@ -31,7 +31,7 @@ function drawFlow() {
     showWords($("c-in"), [R.className === null || R.className === undefined ? name : `“${name}”`], 22);
     describe("c-in", `Input of scale 0: ${name}`, "There is no picture yet: the class is all there is.");
   }
-  const made = R.isPhoto ? "of the photograph" : "drawn";
+  const made = R.isPhoto ? "given" : "drawn";
   $("t-tok").textContent = p === 1 ? `One token ${made}` : `${p * p} tokens ${made}`;
   cells($("c-tok"), p, i => codeColor(X.tokens[first[s] + i]), { selected: selected() });
   describe("c-tok", `Tokens of scale ${s}, ${p} by ${p}`, `One of ${V} codes each, colored by what the code looks like alone.`);

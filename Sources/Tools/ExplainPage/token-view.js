@@ -1,6 +1,6 @@
 // One token: its map, its candidates with and without guidance and filter, the draw, and the sliders.
 
-const own = R.isPhoto ? "photograph" : "drawn"; // what marks the token's own code
+const own = R.isPhoto ? "photo" : "drawn"; // what marks the token's own code
 const stops = [...new Set([1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000])]
   .filter(k => k < V && (!P.isPart || k < N)).concat(R.topK && R.topK < V ? [R.topK] : [], [V])
   .filter((k, i, all) => all.indexOf(k) === i).sort((a, b) => a - b);

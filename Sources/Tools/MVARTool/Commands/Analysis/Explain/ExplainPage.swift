@@ -107,9 +107,18 @@ struct ExplainPage {
         "the page needs at least \(String(format: "%.1f", (Double(needed) / 1e5).rounded(.up) / 10)) MB for "
           + "\(length) tokens: use a larger --limit")
     }
-    html = try Self.html(data(PackedLogits(run, most: count, as: B.self, on: device)))
-    guard html.utf8.count <= limit else { throw Failure("the page has \(html.utf8.count) bytes, more than --limit") }
-    candidates = count
+    var best = (html: try Self.html(data(PackedLogits(run, most: count, as: B.self, on: device))), count: count)
+    guard best.html.utf8.count <= limit else {
+      throw Failure("the page has \(best.html.utf8.count) bytes, more than --limit")
+    }
+    // zlib has made room for some more, at what a candidate really takes.
+    let real = Double(best.html.utf8.count - smallest.utf8.count) / Double(max(count - 1, 1))
+    let more = min(Int(Double(limit - smallest.utf8.count) / (1.02 * max(real, 1))), configuration.vocabulary - 1)
+    if more > count {
+      let html = try Self.html(data(PackedLogits(run, most: more, as: B.self, on: device)))
+      if html.utf8.count <= limit { best = (html, more) }
+    }
+    (html, candidates) = (best.html, best.count)
   }
 
   /// The first windowed scale; the number of scales where none is.

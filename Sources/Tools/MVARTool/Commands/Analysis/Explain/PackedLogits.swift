@@ -36,8 +36,6 @@ struct PackedLogits {
   private(set) var rest: [UInt16] = []
   /// The place of the token's own code among all candidates by guided logit, 1 for the likeliest [L].
   private(set) var ranks: [UInt16] = []
-  /// How many tokens have other candidates after the page's filter than after the run's.
-  private(set) var unsettledCount = 0
 
   /// The logits of a run.
   ///
@@ -101,10 +99,9 @@ struct PackedLogits {
     var candidates = StoredCandidates(
       below: chosen.map { StoredCandidates.code(distance($0)) }, endsWithOutsider: isPart && rank > count,
       isPart: isPart, rest: rest.last.map(Self.mass) ?? 0)
-    let isSettled = candidates.settle(
+    candidates.settle(
       chosen.map { isKept[$0] }, topK: run.options.topK, topP: run.options.topP,
       removesOutsider: rank > run.options.topK && isPart && rank > count)
-    if !isSettled { unsettledCount += 1 }
     below += candidates.below
     if run.canBeGuided {
       self.difference += chosen.map {
