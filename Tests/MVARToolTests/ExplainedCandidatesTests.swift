@@ -62,6 +62,11 @@ import Testing
     let outsider = StoredCandidates(below: below, endsWithOutsider: true, isPart: true, rest: 0.2)
     #expect(outsider.kept(topK: 3, topP: 0, removesOutsider: true) == [true, true, false])
     #expect(outsider.kept(topK: 3, topP: 0) == [true, true, true])
+    // Rounding may carry the rest across the border, too.
+    for (wanted, restStays, topP) in [([true, true, true], false, 0.9225), ([true, true, true], true, 0.922)] {
+      var border = StoredCandidates(below: below, isPart: true, rest: 0.2)
+      #expect(border.settle(wanted, restStays: restStays, topK: 0, topP: topP))
+    }
   }
 
   @Test("attention is stored by the square root of its share")

@@ -16,8 +16,6 @@ import TensorCore
 struct PackedLogits {
   /// The steps of ``difference`` for a logit of 1.
   static let differenceSteps = 256.0
-  /// What is added to the logarithm of ``rest``, and its steps for a factor e.
-  static let (restShift, restSteps) = (32.0, 1024.0)
 
   /// The number of candidates stored for each token.
   let count: Int
@@ -90,7 +88,7 @@ struct PackedLogits {
       let strength = run.strength(run.options.guidance, scale: scale)
       func mass(_ guidance: Double?, _ codes: some Sequence<Int>) -> UInt16 {
         let more = (guidance.map { run.strength($0, scale: scale) } ?? -1) - strength
-        return Self.restCode(codes.reduce(0) { $0 + exp(more * difference($1) - distance($1)) })
+        return StoredCandidates.massCode(codes.reduce(0) { $0 + exp(more * difference($1) - distance($1)) })
       }
       rest.append(mass(nil, hidden))
       rest += grid.map { mass($0, hidden) }
@@ -98,11 +96,13 @@ struct PackedLogits {
     }
     var candidates = StoredCandidates(
       below: chosen.map { StoredCandidates.code(distance($0)) }, endsWithOutsider: isPart && rank > count,
-      isPart: isPart, rest: rest.last.map(Self.mass) ?? 0)
+      isPart: isPart, rest: rest.last.map(StoredCandidates.mass) ?? 0)
     candidates.settle(
-      chosen.map { isKept[$0] }, topK: run.options.topK, topP: run.options.topP,
-      removesOutsider: rank > run.options.topK && isPart && rank > count)
+      chosen.map { isKept[$0] }, restStays: hidden.contains { isKept[$0] }, topK: run.options.topK,
+      topP: run.options.topP,
+      removesOutsider: run.options.topK > 0 && rank > run.options.topK && candidates.endsWithOutsider)
     below += candidates.below
+    if isPart { rest[rest.count - 1] = candidates.restCode }
     if run.canBeGuided {
       self.difference += chosen.map {
         UInt16(min(max((difference($0) * Self.differenceSteps).rounded() + 32768, 0), 65535))
@@ -110,12 +110,6 @@ struct PackedLogits {
     }
     ranks.append(UInt16(rank))
   }
-
-  private static func restCode(_ mass: Double) -> UInt16 {
-    mass <= 0 ? 0 : UInt16(min(max((restSteps * (log(mass) + restShift)).rounded(), 0), 65535))
-  }
-
-  private static func mass(_ code: UInt16) -> Double { code == 0 ? 0 : exp(Double(code) / restSteps - restShift) }
 }
 
 extension ExplainedRun {

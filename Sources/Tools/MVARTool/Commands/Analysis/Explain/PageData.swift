@@ -70,8 +70,8 @@ struct PageData: Encodable {
     let heads: [Int]
     let fine = StoredCandidates.fine
     let differenceSteps = PackedLogits.differenceSteps
-    let restShift = PackedLogits.restShift
-    let restSteps = PackedLogits.restSteps
+    let restShift = StoredCandidates.restShift
+    let restSteps = StoredCandidates.restSteps
     let attentionLevels = AttentionCode.levels
     /// How much of the variance of colors the linear map explains.
     let colorFit: Double

@@ -17,15 +17,16 @@ package struct StoredCandidates {
   package let endsWithOutsider: Bool
   /// Whether the filter cannot know the order of all candidates, since some are not stored.
   package let isPart: Bool
-  /// The probability of everything that is not stored and that top-k keeps, as a multiple of the likeliest's.
-  package let rest: Double
+  /// The probability of everything that is not stored and that top-k keeps, as a multiple of the likeliest's, in the code
+  /// of ``massCode(_:)``.
+  package private(set) var restCode: UInt16
 
   /// Candidates as they are stored.
   package init(below: [UInt16], endsWithOutsider: Bool = false, isPart: Bool = false, rest: Double = 0) {
     self.below = below
     self.endsWithOutsider = endsWithOutsider
     self.isPart = isPart
-    self.rest = rest
+    restCode = Self.massCode(rest)
   }
 
   /// The code of a distance below the largest logit.
@@ -33,17 +34,33 @@ package struct StoredCandidates {
     UInt16(min((fine * log1p(max(distance, 0))).rounded(), 65535))
   }
 
+  /// What is added to the logarithm of a probability, and its steps for a factor e.
+  package static let (restShift, restSteps) = (32.0, 1024.0)
+
+  /// The code of a probability as a multiple of the likeliest's, 0 for none.
+  package static func massCode(_ mass: Double) -> UInt16 {
+    mass <= 0 ? 0 : UInt16(min(max((restSteps * (log(mass) + restShift)).rounded(), 1), 65535))
+  }
+
+  /// The probability of a code.
+  package static func mass(_ code: UInt16) -> Double { code == 0 ? 0 : exp(Double(code) / restSteps - restShift) }
+
   /// Which candidates remain.
   ///
   /// - Parameters:
   ///   - removesOutsider: whether top-k removes an outsider.
   package func kept(topK: Int, topP: Double, removesOutsider: Bool = false) -> [Bool] {
+    filtered(topK: topK, topP: topP, removesOutsider: removesOutsider).kept
+  }
+
+  /// Which candidates remain, and whether some of what is not stored does.
+  private func filtered(topK: Int, topP: Double, removesOutsider: Bool) -> (kept: [Bool], restStays: Bool) {
     let logits = below.map { -expm1(Double($0) / Self.fine) }
     var kept = [Bool](repeating: true, count: logits.count)
     // Of equals, the one with the higher index first: ascending, that is the order of value, then index.
     let order = logits.indices.sorted { (logits[$0], $0) > (logits[$1], $1) }
     let known = endsWithOutsider ? logits.count - 1 : logits.count
-    var rest = rest
+    var rest = Self.mass(restCode)
     if topK > 0, !isPart || topK <= known {
       let threshold = logits[order[min(topK, logits.count) - 1]]
       for index in logits.indices where logits[index] < threshold { kept[index] = false }
@@ -51,26 +68,34 @@ package struct StoredCandidates {
     } else if removesOutsider {
       kept[logits.count - 1] = false
     }
-    guard topP > 0 else { return kept }
+    guard topP > 0 else { return (kept, rest > 0) }
     let weights = logits.indices.map { kept[$0] ? exp(logits[$0]) : 0 }
     let total = weights.reduce(rest, +)
     var cumulative = rest / total
-    guard cumulative <= 1 - topP else { return kept }
+    guard cumulative <= 1 - topP else { return (kept, true) }
     for index in order.dropFirst().reversed() {
       cumulative += weights[index] / total
       guard cumulative <= 1 - topP else { break }
       kept[index] = false
     }
-    return kept
+    return (kept, false)
   }
 
-  /// Moves candidates until the filter keeps those that are wanted.
+  /// Moves candidates, and the rest, until the filter keeps those that are wanted.
   ///
+  /// - Parameter restStays: whether the run kept some of what is not stored.
   /// - Returns: whether it does.
   @discardableResult
-  package mutating func settle(_ wanted: [Bool], topK: Int, topP: Double, removesOutsider: Bool = false) -> Bool {
+  package mutating func settle(
+    _ wanted: [Bool], restStays: Bool = false, topK: Int, topP: Double, removesOutsider: Bool = false
+  ) -> Bool {
     for _ in 0..<400 {
-      let found = kept(topK: topK, topP: topP, removesOutsider: removesOutsider)
+      let (found, stays) = filtered(topK: topK, topP: topP, removesOutsider: removesOutsider)
+      if stays != restStays {
+        if restStays, restCode < .max { restCode += 1 }
+        if !restStays, restCode > 0 { restCode -= 1 }
+        continue
+      }
       if found == wanted { return true }
       for index in below.indices where found[index] != wanted[index] {
         if wanted[index] {
