@@ -96,11 +96,14 @@ let package = Package(
       exclude: ["Kernels"]),
 
     // MARK: Commands, which the two programs are made of
+    // The page of `mvar explain`, embedded: HTML, a style sheet and scripts.
+    .target(name: "MVARExplainPage", path: "Sources/Tools/ExplainPage", sources: ["PageText.c"]),
     .target(
       name: "MVARTool",
       dependencies: [
         "MVAR", "TensorCore", "MVARFiles", "MVARCheckpoints", "MVARMedia", "MVARPlots", "MVARTraining",
         "MVARComparison", "OperatorCases", "MVARVerification", "MVARPipeline", "MVARCUDA", "MVARCollectives",
+        "MVARExplainPage",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Sources/Tools/MVARTool"),
     .target(
@@ -181,8 +184,7 @@ let package = Package(
       name: "MVARToolTests",
       dependencies: [
         "MVARTool", "MVAR", "TensorCore", "OperatorCases", "MVARMedia", "MVARCheckpoints", "MVARTraining",
-        "MVARPipeline",
-        "MVARTestSupport",
+        "MVARPipeline", "MVARTestSupport", "CMVARZlib",
       ]),
   ],
   swiftLanguageModes: [.v6],

@@ -1,14 +1,13 @@
 // Where the queries of a trained model attend. The two observations behind MVAR (arXiv 2505.12742) are that VAR's
 // queries attend mostly to their own and the adjacent scale, and within a scale mostly to their neighborhood.
 //
-//     w = softmax over the keys k that the query q sees of scale·q·k
+//     w = softmax over the keys k that the query q sees of scale·q·k (AttentionWeights.swift)
 //     share(s, t) = mean over the queries of scale s of Σ w over the keys of scale t
 //     relative weight(s, d) = mean w of the pairs of scale s at distance d / mean w of all its visible pairs
 //
 // d is the Chebyshev distance on the map, max(|i − i'|, |j − j'|). Means are over heads, blocks and images. Plain loops
 // with sums in double precision on the host: this is for inspection only, never for training.
 
-import Foundation
 import TensorCore
 
 /// Attention weights added up by scale and by distance.
@@ -133,51 +132,31 @@ public struct AttentionStatistics: Sendable {
     precondition(
       shape.rank == 4 && shape[1] == tokens.count && keys.shape == shape.replacing(axis: 1, with: keyCount),
       "queries \(shape) and keys \(keys.shape) are not those of scales \(scales)")
-    let (q, k) = (Self.doubles(try queries.scalars()), Self.doubles(try keys.scalars()))
-    let (count, width) = (shape[2], shape[3])
-    for image in 0..<shape[0] {
-      add(
-        queries: q, from: image * tokens.count * count * width, keys: k, from: image * keyCount * count * width,
-        heads: count, width: width, softmaxScale: Double(softmaxScale), tokens: tokens, firstKey: firstKey)
-    }
+    let host = try HostHeads(queries: queries, keys: keys, softmaxScale: softmaxScale)
+    for image in 0..<shape[0] { add(host, image: image, tokens: tokens, firstKey: firstKey) }
   }
 
-  /// Adds one image's weights: queries [N, H, c] and keys [M, H, c], each starting at an index in an array.
-  private mutating func add(
-    queries: [Double], from queryPlace: Int, keys: [Double], from keyPlace: Int, heads: Int, width: Int,
-    softmaxScale: Double, tokens: Range<Int>, firstKey: Int
-  ) {
+  /// Adds one image's weights.
+  private mutating func add(_ host: HostHeads, image: Int, tokens: Range<Int>, firstKey: Int) {
     for token in tokens {
       let scale = levels[token]
       let seen = mask.keys(of: token).flatMap { $0 }
+      let places = seen.map { $0 - firstKey }
       let distances = seen.map { levels[$0] == scale ? distance(from: token, to: $0, on: scale) : nil }
       var shares = [Double](repeating: 0, count: scaleList.count)
       var near = [Double](repeating: 0, count: scaleList.sides[scale])
       var values = [Double](repeating: 0, count: seen.count)
-      for head in 0..<heads {
-        let query = queryPlace + ((token - tokens.lowerBound) * heads + head) * width
+      for head in 0..<host.heads {
+        host.weigh(image: image, query: token - tokens.lowerBound, head: head, seen: places, into: &values)
         for (index, key) in seen.enumerated() {
-          let place = keyPlace + ((key - firstKey) * heads + head) * width
-          var product = 0.0
-          for x in 0..<width { product += queries[query + x] * keys[place + x] }
-          values[index] = softmaxScale * product
-        }
-        let largest = values.max() ?? 0
-        var total = 0.0
-        for index in values.indices {
-          values[index] = exp(values[index] - largest)
-          total += values[index]
-        }
-        for (index, key) in seen.enumerated() {
-          let weight = values[index] / total
-          shares[levels[key]] += weight
-          if let distance = distances[index] { near[distance] += weight }
+          shares[levels[key]] += values[index]
+          if let distance = distances[index] { near[distance] += values[index] }
         }
       }
-      queryCounts[scale] += heads
+      queryCounts[scale] += host.heads
       for (level, share) in shares.enumerated() { weights[scale][level] += share }
       for (distance, weight) in near.enumerated() { nearWeights[scale][distance] += weight }
-      for case let distance? in distances { nearPairs[scale][distance] += heads }
+      for case let distance? in distances { nearPairs[scale][distance] += host.heads }
     }
   }
 
@@ -186,11 +165,5 @@ public struct AttentionStatistics: Sendable {
     let (first, side) = (scaleList.tokens(of: scale).lowerBound, scaleList.sides[scale])
     let (a, b) = (one - first, other - first)
     return max(abs(a / side - b / side), abs(a % side - b % side))
-  }
-
-  /// The values in double precision; Float is recognized so that the loop is not generic.
-  private static func doubles<Scalar: TensorScalar>(_ values: [Scalar]) -> [Double] {
-    if let floats = (values as Any) as? [Float] { return floats.map(Double.init) }
-    return values.map { Double($0) }
   }
 }

@@ -33,7 +33,7 @@ package struct MVARTool: ParsableCommand {
       Verify.self,
       Golden.self,
       TrainTokenizer.self, Train.self, Cache.self, Evaluate.self, Flops.self,
-      Mask.self, AttentionMap.self,
+      Mask.self, AttentionMap.self, Explain.self,
       Compare.self, Devices.self,
     ])
 

@@ -8,10 +8,13 @@ extension ClassNames {
   /// The labels that a `--class` names: one class, or several.
   ///
   /// - Parameters:
+  ///   - option: its name, for an error.
   ///   - file: a file of names; nil for none.
   ///   - known: the names in the model; nil for none.
   ///   - classes: how many classes the model has, not counting the null class.
-  static func labels(_ text: String, file: String?, known: [String]? = nil, classes: Int) throws -> [Int] {
+  static func labels(
+    _ text: String, option: String = "--class", file: String?, known: [String]? = nil, classes: Int
+  ) throws -> [Int] {
     let names = try file.map(lines) ?? known
     do {
       return try ClassNames(names, count: classes, source: file ?? "the model").labels(text)
@@ -19,8 +22,14 @@ extension ClassNames {
       guard case .unknownClass(let text, let reason) = error else { throw error }
       // A command has a remedy that a library does not know.
       let remedy = "; names need a file of names, given with --class-names"
-      throw Failure("--class \(text): \(reason.replacing(", and there are no names of classes", with: remedy))")
+      throw Failure("\(option) \(text): \(reason.replacing(", and there are no names of classes", with: remedy))")
     }
+  }
+
+  /// The name of a class; nil where it has none.
+  static func name(of label: Int, file: String?, known: [String]?) throws -> String? {
+    guard let names = try file.map(lines) ?? known, names.indices.contains(label) else { return nil }
+    return names[label]
   }
 
   private static func lines(of path: String) throws -> [String] {
