@@ -59,7 +59,10 @@ extension OperatorCase {
 
   /// Compares every output and every gradient on an engine with the expected one.
   ///
-  /// - Parameter precision: what the engine computes in; by default the precision of its number type.
+  /// - Parameters:
+  ///   - engine: the engine's type.
+  ///   - device: where it runs.
+  ///   - precision: what the engine computes in; by default the precision of its number type.
   /// - Throws: what the engine throws when a transfer fails.
   public func compare<B: Backend>(on engine: B.Type, device: B.Device, precision: ComputedPrecision? = nil) throws
     -> [Comparison]

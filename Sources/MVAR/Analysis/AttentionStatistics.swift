@@ -55,7 +55,9 @@ public struct AttentionStatistics: Sendable {
 
   /// The mean weight of a key of the query's own scale at a distance, as a multiple of the mean over all such keys.
   ///
-  /// - Parameter distance: 0 … p − 1, in tokens.
+  /// - Parameters:
+  ///   - scale: the scale of queries and keys.
+  ///   - distance: 0 … p − 1, in tokens.
   /// - Returns: 1 where attention is uniform; nil where no query sees a key that far away, or no key of the scale has
   ///   any weight.
   public func relativeWeight(of scale: Int, at distance: Int) -> Double? {

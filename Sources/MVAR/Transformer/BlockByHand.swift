@@ -92,6 +92,7 @@ public struct BlockByHand<B: Backend>: Sendable {
   ///   - dOutput: dy [B, N, C]
   ///   - saved: what `block` saved.
   ///   - vectors: as passed to `block`; likewise `keep`.
+  ///   - keep: as passed to `block`.
   public func dBlock(
     _ dOutput: Tensor<B>, _ saved: BlockSaved<B>, _ vectors: BlockVectors<B>,
     keep: (attention: [B.Scalar], feedForward: [B.Scalar])? = nil
