@@ -267,7 +267,9 @@ private enum AttentionFigure {
       let even = keys.reduce(0) { $0 + statistics.evenShare(from: query, on: $1) }
       return String(format: "%.1f %% (%.1f)", 100 * statistics.share(from: query, on: keys), 100 * even)
     }
-    let header = ["scale", "side", "keys", "itself (even)", "previous (even)", "earlier (even)", "mean distance (even)"]
+    let header = [
+      "scale", "side", "keys", "itself (even)", "previous (even)", "earlier (even)", "mean distance (even)",
+    ]
     return [header]
       + (0..<scaleList.count).map { scale in
         [
