@@ -28,6 +28,23 @@ struct ExperimentTests {
     }
   }
 
+  @Test("the commands of the reading order")
+  func readingOrder() throws {
+    try withTemporaryFolder { folder in
+      for name in ["Fixtures", "Sources", "Examples"] {
+        try FileManager.default.createSymbolicLink(
+          atPath: "\(folder)/\(name)",
+          withDestinationPath: Article.package.appending(path: name).path(percentEncoded: false))
+      }
+      let commands = try Commands.of(Article("ReadingOrder").text())
+      #expect(commands.count == 13)
+      for command in commands {
+        let result = try command.run(in: folder)
+        #expect(result.code == command.status, "\(command.line): \(result.errors)")
+      }
+    }
+  }
+
   /// Nats a token of a scale, or of all (nil), from the table that `evaluate --predictions` prints.
   private func nats(_ result: Tool.Result, _ scale: Int?) throws -> Double {
     let rows = result.output.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
@@ -66,7 +83,8 @@ struct ExperimentTests {
       try article.expect(
         "refine",
         Article.table(
-          [["refine step", "6", "8", "10"]] + nats.enumerated().map { ["scale \($0.offset + 6)"] + $0.element.map(text) }
+          [["refine step", "6", "8", "10"]]
+            + nats.enumerated().map { ["scale \($0.offset + 6)"] + $0.element.map(text) }
         ), tolerance: 0.01)
       // Only the scales change whose attention changes.
       for row in nats[..<2] { #expect(row[1] == row[2] && row[0] != row[1]) }

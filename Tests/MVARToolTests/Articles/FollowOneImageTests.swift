@@ -78,7 +78,8 @@ struct FollowOneImageTests {
         "condition",
         try dump.rows([
           ("class_emb", "rows of the class and of the null class"), ("blocks.0.ada.gain1", "γ1 of the first block"),
-          ("blocks.0.ada.scale1", "scale1"), ("blocks.0.ada.shift1", "shift1"), ("blocks.5.ada.gain1", "γ1 of the last block"),
+          ("blocks.0.ada.scale1", "scale1"), ("blocks.0.ada.shift1", "shift1"),
+          ("blocks.5.ada.gain1", "γ1 of the last block"),
           ("head_nm.scale", "scale of the head"),
         ]))
       let block = "scale.8.blocks.0"
@@ -119,10 +120,13 @@ struct FollowOneImageTests {
   }
 
   private func quantize(_ dump: Dump, _ expect: (String, String) throws -> Void) throws {
-    var rows = [["scale", "side", "tokens", "deviation of the remainder", "deviation of what is added", "different codes"]]
+    var rows = [
+      ["scale", "side", "tokens", "deviation of the remainder", "deviation of what is added", "different codes"]
+    ]
     func deviation(_ values: [Double]) -> String {
       let mean = values.reduce(0, +) / Double(values.count)
-      return String(format: "%.3f", (values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count)).squareRoot())
+      return String(
+        format: "%.3f", (values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count)).squareRoot())
     }
     var rest = try dump.values("quant_conv").values
     for (scale, side) in Self.sides.enumerated() {
@@ -139,7 +143,8 @@ struct FollowOneImageTests {
       let tokens = try dump.values("quantize.\(scale).tokens").values.map { String(format: "%4d", Int($0)) }
       let side = Self.sides[scale]
       for row in 0..<side {
-        lines.append("    " + (row == 0 ? "scale \(scale) " : "        ") + tokens[row * side..<(row + 1) * side].joined())
+        lines.append(
+          "    " + (row == 0 ? "scale \(scale) " : "        ") + tokens[row * side..<(row + 1) * side].joined())
       }
     }
     try expect("tokens", lines.joined(separator: "\n"))

@@ -41,7 +41,8 @@ struct WhyTests {
       "    " + name.padding(toLength: 7, withPad: " ", startingAt: 0)
         + numbers.map { String(format: "%5d", $0).suffix(3) }.joined()
     }
-    try backward.expect("queries of a key", [line("key", Array(0..<side)), line("queries", counts)].joined(separator: "\n"))
+    try backward.expect(
+      "queries of a key", [line("key", Array(0..<side)), line("queries", counts)].joined(separator: "\n"))
   }
 
   @Test("keys of queries and queries of keys, shifted and cut")
