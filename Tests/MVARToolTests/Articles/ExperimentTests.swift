@@ -37,7 +37,7 @@ struct ExperimentTests {
           withDestinationPath: Article.package.appending(path: name).path(percentEncoded: false))
       }
       let commands = try Commands.of(Article("ReadingOrder").text())
-      #expect(commands.count == 13)
+      #expect(commands.count == 12)
       for command in commands {
         let result = try command.run(in: folder)
         #expect(result.code == command.status, "\(command.line): \(result.errors)")
