@@ -28,6 +28,7 @@ struct Commands: Sendable {
 
   /// Runs the command.
   func run(in folder: String) throws -> Tool.Result {
-    try Tool.shell(line.replacing("Scripts/mvar", with: "\"$MVAR\""), in: folder)
+    // Not at the beginning of a line only: `Scripts/mvar` is a word.
+    try Tool.shell(line.replacing(/(^|\s)Scripts\/mvar(?=\s)/) { "\($0.1)\"$MVAR\"" }, in: folder)
   }
 }
