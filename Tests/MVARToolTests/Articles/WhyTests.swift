@@ -14,7 +14,8 @@ struct WhyTests {
   private let why = Article("Why")
   private let backward = Article("WindowedAttentionBackward")
   /// The map and the window of the examples.
-  private let (side, window) = (13, 7)
+  private let side = 13
+  private let window = 7
 
   /// The queries of an axis that see a key.
   private static func queries(of key: Int, window: Int, side: Int) -> [Int] {
@@ -132,8 +133,9 @@ struct WhyTests {
     let used = (0..<scales).map { Phi<CPU<Float>>.index(of: $0, scales: scales, count: count) }
     #expect(used == [0, 0, 1, 1, 1, 2, 2, 3, 3, 3])
     // In units of 1/36: ticks 3, 13, 23, 33, and places 4·s.
-    let exact = (0..<scales).map { scale in
-      (0..<count).min { abs(3 + 10 * $0 - 4 * scale) < abs(3 + 10 * $1 - 4 * scale) }!
+    let exact = (0..<scales).map { (scale: Int) -> Int in
+      let distances = (0..<count).map { (index: Int) -> Int in abs(3 + 10 * index - 4 * scale) }
+      return distances.firstIndex(of: distances.min()!)!
     }
     #expect(exact == [0, 0, 0, 1, 1, 2, 2, 2, 3, 3])
     var plot = LinePlot(
