@@ -155,7 +155,8 @@ struct ExperimentTests {
           ["mvar (shipped)"] + own.map(text), ["var (small, 100 steps)"] + other.map(text),
         ]), tolerance: 0.03)
       #expect(own[0] == own.min() && own[1] - own[0] < own[2] - own[0])
-      #expect(other[2] == other.min())
+      // What was learned in 100 steps does not depend on earlier scales; 6.24 is chance.
+      #expect(other.max()! - other.min()! < 0.02 && other.max()! < 5)
     }
   }
 
@@ -172,9 +173,9 @@ struct ExperimentTests {
           [["nats a token", "all", "scale 0", "scale 7", "scale 8", "scale 9"]]
             + zip(["cycle, 100 steps", "all, 100 steps"], losses).map { [$0] + $1.map(text) }), tolerance: 0.05)
       // Chance is ln 512 = 6.24.
-      #expect(losses.count == 2 && losses.allSatisfy { $0[0] < 5.6 })
+      #expect(losses.count == 2 && losses.allSatisfy { $0[0] < 5 })
       // A cycle of 10 trains each windowed scale once.
-      #expect(losses[1][4] < losses[0][4])
+      #expect(losses[1][4] < losses[0][4] && losses[1][0] < losses[0][0])
     }
   }
 }
