@@ -32,7 +32,13 @@ public struct HeatMap: Sendable {
 
   /// A heat map; names, texts and size can be set afterwards.
   ///
-  /// - Parameter range: the values of the lightest and the darkest color; by default from 0 to the largest value.
+  /// - Parameters:
+  ///   - title: the line above the table.
+  ///   - xLabel: what the columns are.
+  ///   - yLabel: what the rows are.
+  ///   - valueLabel: what the values are, with their unit.
+  ///   - values: row after row; nil leaves an empty cell.
+  ///   - range: the values of the lightest and the darkest color; by default from 0 to the largest value.
   public init(
     title: String, xLabel: String, yLabel: String, valueLabel: String, values: [[Double?]],
     range: ClosedRange<Double>? = nil

@@ -113,7 +113,9 @@ extension OperatorCase {
 
   /// What the operator should compute, by plain loops in double precision, and how close an engine must get.
   ///
-  /// - Parameter cotangents: the gradients of the outputs; random ones with a fixed seed if none are given.
+  /// - Parameters:
+  ///   - precision: of what is judged, which decides the bars.
+  ///   - given: the gradients of the outputs; random ones with a fixed seed if none are given.
   /// - Throws: what an operator throws; no engine of this package does here.
   public func expectation(_ precision: ComputedPrecision = .float32, cotangents given: [Values]? = nil) throws
     -> OperatorExpectation

@@ -31,7 +31,10 @@ public struct OperatorMismatch: Error, CustomStringConvertible {
 extension OperatorCase {
   /// Runs forward and backward.
   ///
-  /// - Parameter cotangents: the gradients of the outputs; random ones with a fixed seed if none are given.
+  /// - Parameters:
+  ///   - engine: the engine's type.
+  ///   - device: where it runs.
+  ///   - given: the gradients of the outputs; random ones with a fixed seed if none are given.
   /// - Throws: what the engine throws when a transfer fails.
   public func run<B: Backend>(on engine: B.Type, device: B.Device, cotangents given: [Values]? = nil) throws
     -> OperatorResults
@@ -59,7 +62,10 @@ extension OperatorCase {
 
   /// Compares every output and every gradient on an engine with the expected one.
   ///
-  /// - Parameter precision: what the engine computes in; by default the precision of its number type.
+  /// - Parameters:
+  ///   - engine: the engine's type.
+  ///   - device: where it runs.
+  ///   - precision: what the engine computes in; by default the precision of its number type.
   /// - Throws: what the engine throws when a transfer fails.
   public func compare<B: Backend>(on engine: B.Type, device: B.Device, precision: ComputedPrecision? = nil) throws
     -> [Comparison]

@@ -12,6 +12,8 @@ extension Comparator {
   ///
   /// - Parameters:
   ///   - name: the tensor and its case.
+  ///   - found: what was computed.
+  ///   - expected: what it should be.
   ///   - size: what the relative error is relative to; the largest expected magnitude if nil.
   ///   - bar: the tolerance, computed from the expected side only.
   public static func values(

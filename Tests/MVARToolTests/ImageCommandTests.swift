@@ -53,8 +53,14 @@ import Testing
       let cells = try PixelImage(decoding: #require(figure.all("image").first?.embeddedPNG))
       #expect(cells.width == 10 && cells.height == 10)
       #expect(figure.texts.contains("weight, multiple of the mean (logarithmic)"))
-      #expect(figure.texts.contains("even: 1") && figure.texts.contains("mean share of attention, %"))
+      #expect(figure.texts.contains("even: 1"))
+      #expect(figure.texts.contains("share of attention / even share (1: no preference)"))
+      // Behind each share is the even one: 256 and 169 of 680 keys, or all of the own scale.
+      let last = try #require(output.split(separator: "\n").first { $0.contains(" 9 ") }).split(separator: " ")
+      #expect(last[2] == (pattern == "var" ? "680" : "49"))
+      #expect(last[5] == (pattern == "var" ? "(37.6)" : "(100.0)") && last[6] == (pattern == "var" ? last[6] : "–"))
       guard pattern == "var" else { return }
+      #expect(last[8] == "(24.9)" && figure.texts.contains("mean share of attention, %"))
       // The fractions of a uniform attention: 256 and 169 of 680 keys; measured fractions add up to 100 % as well.
       let notes = figure.all("g")[1].all("circle").compactMap { $0.children.first?.text }
       func shares(_ name: String) -> [Double] {

@@ -1,5 +1,7 @@
-// Where the queries of a trained model attend. The two observations behind MVAR (arXiv 2505.12742) are that VAR's
-// queries attend mostly to their own and the adjacent scale, and within a scale mostly to their neighborhood.
+// Where the queries of a trained model attend. MVAR (arXiv 2505.12742) is motivated by two observations of its authors on
+// VAR: queries prefer their own and the adjacent scale, and within a scale their neighborhood. What a model prefers is
+// seen beside even attention only, in which every visible key has the same weight: a scale of 256 among 680 keys gets
+// 37.6 % of it.
 //
 //     w = softmax over the keys k that the query q sees of scale·q·k (AttentionWeights.swift)
 //     share(s, t) = mean over the queries of scale s of Σ w over the keys of scale t
@@ -47,6 +49,17 @@ public struct AttentionStatistics: Sendable {
     weights[queryScale][keyScale] / Double(max(queryCounts[queryScale], 1))
   }
 
+  /// What that fraction would be if every visible key had the same weight; 0 where the scale is not seen.
+  ///
+  /// - Parameters:
+  ///   - queryScale: the scale of the queries.
+  ///   - keyScale: the scale of the keys; a windowed scale sees only itself.
+  public func evenShare(from queryScale: Int, on keyScale: Int) -> Double {
+    guard trajectory.visibleScales(from: queryScale).contains(keyScale) else { return 0 }
+    if trajectory.isWindowed(queryScale) { return 1 }
+    return Double(scaleList.tokens(of: keyScale).count) / Double(trajectory.keysPerQuery(of: queryScale))
+  }
+
   /// The mean fraction that goes to the keys of several scales.
   public func share(from queryScale: Int, on keyScales: Range<Int>) -> Double {
     keyScales.reduce(0) { $0 + share(from: queryScale, on: $1) }
@@ -54,7 +67,9 @@ public struct AttentionStatistics: Sendable {
 
   /// The mean weight of a key of the query's own scale at a distance, as a multiple of the mean over all such keys.
   ///
-  /// - Parameter distance: 0 … p − 1, in tokens.
+  /// - Parameters:
+  ///   - scale: the scale of queries and keys.
+  ///   - distance: 0 … p − 1, in tokens.
   /// - Returns: 1 where attention is uniform; nil where no query sees a key that far away, or no key of the scale has
   ///   any weight.
   public func relativeWeight(of scale: Int, at distance: Int) -> Double? {

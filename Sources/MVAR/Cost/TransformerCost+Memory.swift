@@ -55,6 +55,7 @@ extension TransformerCost {
   /// forward or the gradients at the end of a backward, whichever are more.
   ///
   /// - Parameters:
+  ///   - batch: images in a micro-batch.
   ///   - recomputing: whether only the input of each block is kept.
   ///   - gradientBytes: of each parameter.
   ///   - momentBytes: of each parameter, both moments.
@@ -114,7 +115,9 @@ extension TransformerCost {
   ///
   /// - Parameters:
   ///   - scales: a segment, see `ScaleTrajectory.segments`.
+  ///   - batch: images in a micro-batch.
   ///   - recomputing: whether only the input of each block is kept.
+  ///   - bytesPerNumber: 4 for single precision.
   public func trainingBytes(scales: Range<Int>, batch: Int, recomputing: Bool = false, bytesPerNumber: Int = 4)
     -> Double
   {

@@ -14,9 +14,13 @@ public struct Convolution2D<B: Backend>: Sendable {
   /// A layer whose parameters are `name.weight` and `name.bias`; the bias is 0 before training.
   ///
   /// - Parameters:
+  ///   - builder: hands out the parameters.
+  ///   - name: the layer's path in the model.
+  ///   - inputs: channels of the input.
+  ///   - outputs: channels of the output.
   ///   - kernel: the side of the kernel.
   ///   - parameters: stride and padding; by default with the padding that preserves the size.
-  ///   - weight: what the weight is before training; by default uniform in ±1/√(fan in).
+  ///   - initial: what the weight is before training; by default uniform in ±1/√(fan in).
   public init(
     _ builder: ParameterBuilder<B>, _ name: String, from inputs: Int, to outputs: Int, kernel: Int = 3,
     _ parameters: ConvolutionParameters? = nil, weight initial: InitialValue? = nil

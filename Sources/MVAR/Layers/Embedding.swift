@@ -9,7 +9,12 @@ public struct Embedding<B: Backend>: Sendable {
 
   /// A table whose parameter is `name.weight`.
   ///
-  /// - Parameter weight: what the table is before training.
+  /// - Parameters:
+  ///   - builder: hands out the parameter.
+  ///   - name: the table's path in the model.
+  ///   - rows: V.
+  ///   - width: C.
+  ///   - initial: what the table is before training.
   public init(_ builder: ParameterBuilder<B>, _ name: String, rows: Int, width: Int, weight initial: InitialValue) {
     weight = builder.parameter("\(name).weight", [rows, width], initial: initial)
   }

@@ -12,7 +12,11 @@ public struct Linear<B: Backend>: Sendable {
   /// A layer whose parameters are `name.weight` and `name.bias`; the bias is 0 before training.
   ///
   /// - Parameters:
-  ///   - weight: what the weight is before training.
+  ///   - builder: hands out the parameters.
+  ///   - name: the layer's path in the model.
+  ///   - inputs: I.
+  ///   - outputs: O.
+  ///   - initial: what the weight is before training.
   ///   - role: how much the weight may be rounded where a device keeps weights in short numbers.
   public init(
     _ builder: ParameterBuilder<B>, _ name: String, from inputs: Int, to outputs: Int, weight initial: InitialValue,

@@ -26,7 +26,10 @@ public struct CheckpointWeights: Sendable {
 
   /// Finds the weights of a model in a file.
   ///
-  /// - Parameter choice: which weights, if the file holds several that fit.
+  /// - Parameters:
+  ///   - path: the file.
+  ///   - model: whose weights are wanted.
+  ///   - choice: which weights, if the file holds several that fit.
   /// - Throws: `FileError` when the file cannot be read or holds no such model.
   public init(path: String, _ model: CheckpointNames.Model, _ choice: WeightsChoice = WeightsChoice()) throws {
     try self.init(Checkpoint.open(path), model, choice)

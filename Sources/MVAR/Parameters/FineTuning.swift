@@ -22,8 +22,11 @@ public struct FineTuning: Sendable {
 
   /// A beginning.
   ///
-  /// - Parameter classes: the old class of each new one, or nil; without a list, all rows are kept where there are as
-  ///   many classes, and none otherwise.
+  /// - Parameters:
+  ///   - old: the model that the weights belong to.
+  ///   - new: the model that begins with them.
+  ///   - classes: the old class of each new one, or nil; without a list, all rows are kept where there are as many
+  ///     classes, and none otherwise.
   /// - Throws: `ConfigurationError` when the models differ in anything but classes, scales and attention.
   public init(from old: TransformerConfiguration, to new: TransformerConfiguration, classes: [Int?]? = nil) throws {
     for (name, old, new) in [
@@ -137,8 +140,10 @@ public struct FineTuningSource<B: Backend>: ParameterSource {
   /// A source.
   ///
   /// - Parameters:
+  ///   - tuning: what goes where.
   ///   - weights: has the parameters of the old model.
   ///   - initial: has the rows of classes that are not mapped.
+  ///   - device: where the parameters are.
   public init(
     _ tuning: FineTuning, _ weights: any ParameterSource<B>, initial: InitialSource<B>, on device: B.Device
   ) {

@@ -19,6 +19,7 @@ public struct InitialSource<B: Backend>: ParameterSource {
   /// - Parameters:
   ///   - gainFactor: γ₀, the value of `InitialValue.Factor.gain`; 1e-3 in the transformer's published recipe.
   ///   - seed: the same seed gives the same weights.
+  ///   - device: where the parameters are.
   public init(gainFactor: Double = 1e-3, seed: UInt64, on device: B.Device) {
     self.gainFactor = gainFactor
     self.seed = seed

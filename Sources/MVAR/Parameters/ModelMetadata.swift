@@ -19,7 +19,9 @@ public enum ModelMetadata {
 
   /// The metadata of a transformer.
   ///
-  /// - Parameter classNames: starting with class 0; empty for none.
+  /// - Parameters:
+  ///   - configuration: the model's sizes and variants.
+  ///   - names: starting with class 0; empty for none.
   public static func of(_ configuration: TransformerConfiguration, classNames names: [String] = []) throws -> [String:
     String]
   {
@@ -39,7 +41,9 @@ public enum ModelMetadata {
 
   /// The class names; nil when the file has none.
   ///
-  /// - Parameter classes: how many classes the model has; nil where that is checked elsewhere.
+  /// - Parameters:
+  ///   - weights: the file's weights, with its metadata.
+  ///   - classes: how many classes the model has; nil where that is checked elsewhere.
   /// - Throws: `FileError` when the entry is not a list of valid names, or of another number of them.
   public static func classNames(of weights: CheckpointWeights, classes: Int? = nil) throws -> [String]? {
     guard let text = weights.metadata[classNames] else { return nil }

@@ -13,7 +13,9 @@ public enum ModelSource: Hashable, Sendable, CustomStringConvertible {
 
   /// A source as a user writes it: `seeded:d16`, or a path.
   ///
-  /// - Parameter choice: which weights, if the file holds several.
+  /// - Parameters:
+  ///   - text: `seeded:d16`, or the path of a file.
+  ///   - choice: which weights, if the file holds several.
   /// - Throws: `ConfigurationError` for a `seeded:` without a depth from 1 to 64, or with a choice.
   public init(_ text: String, _ choice: WeightsChoice = WeightsChoice()) throws {
     guard text.hasPrefix("seeded:") else {

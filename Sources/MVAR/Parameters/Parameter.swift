@@ -38,7 +38,11 @@ public protocol ParameterSource<B> {
   /// The weight of a linear layer, in the numbers that the device keeps such weights in. Without an own way, a source
   /// gives `value`, whatever the device.
   ///
-  /// - Parameter role: how much it may be rounded.
+  /// - Parameters:
+  ///   - name: its path in the model, in Swift names.
+  ///   - shape: [O, I].
+  ///   - initial: what it is before training; ignored by a source of trained weights.
+  ///   - role: how much it may be rounded.
   /// - Throws: when there is no such parameter or its shape differs.
   func linearWeight(_ name: String, shape: Shape, initial: InitialValue, role: WeightRole) throws -> Tensor<B>
 }
@@ -67,7 +71,10 @@ public final class ParameterBuilder<B: Backend> {
 
   /// A parameter; a problem is noted and building continues, so that all problems are reported together.
   ///
-  /// - Parameter initial: what it is before training.
+  /// - Parameters:
+  ///   - name: its path in the model, in Swift names.
+  ///   - shape: the shape the model needs.
+  ///   - initial: what it is before training.
   public func parameter(_ name: String, _ shape: Shape, initial: InitialValue) -> Parameter<B> {
     add(name) { try source.value(name, shape: shape, initial: initial) }
   }
@@ -75,6 +82,8 @@ public final class ParameterBuilder<B: Backend> {
   /// The weight [O, I] of a linear layer, in the numbers that the device keeps such weights in.
   ///
   /// - Parameters:
+  ///   - name: its path in the model, in Swift names.
+  ///   - shape: [O, I].
   ///   - initial: what it is before training.
   ///   - role: how much it may be rounded.
   public func linearWeight(_ name: String, _ shape: Shape, initial: InitialValue, role: WeightRole = .inner)

@@ -11,6 +11,8 @@ extension ParameterSource {
   ///
   /// - Parameters:
   ///   - shape: [O, I]
+  ///   - role: how much it may be rounded.
+  ///   - device: where it goes.
   ///   - make: the weight in the format that it is called with.
   func shortWeight(
     _ shape: Shape, _ role: WeightRole, on device: B.Device, _ make: (WeightFormat) throws -> ShortWeight

@@ -20,6 +20,7 @@ public struct KeptTokens<B: Backend>: Sendable {
   /// - Parameters:
   ///   - tokens: for each scale its p_s² tokens, row after row; nil for those that are drawn.
   ///   - vocabulary: V, the number of codes.
+  ///   - device: where the additions to the logits are.
   /// - Throws: `RequestError` when a token is no code, or what memory of the device throws.
   public init(_ tokens: [[Int?]], vocabulary: Int, on device: B.Device) throws {
     if let wrong = tokens.joined().lazy.compactMap({ $0 }).first(where: { !(0..<vocabulary).contains($0) }) {

@@ -92,7 +92,9 @@ public struct Sampler<B: Backend>: Sendable {
   /// - Parameters:
   ///   - labels: the class of each image, or the null class.
   ///   - streams: the random numbers of each image.
-  ///   - kept: tokens that are given in all images; nil to draw them all. Those that are drawn use the same random numbers.
+  ///   - options: guidance and filters.
+  ///   - kept: tokens that are given in all images; nil to draw them all. Those that are drawn use the same random
+  ///     numbers.
   ///   - recordings: this sampler's recordings from earlier runs, reused by later ones; nil to compute everything.
   ///   - trace: receives the result of every step that is computed and not replayed.
   ///   - onScale: called after each scale; if it throws, sampling ends. A device may still be computing the scale;

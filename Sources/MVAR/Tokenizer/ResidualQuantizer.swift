@@ -46,7 +46,11 @@ public struct ResidualQuantizer<B: Backend>: Sendable {
 
   /// What a scale adds to f̂, from its tokens [B, p_s²] → [B, Z, P, P].
   ///
-  /// - Parameter tokens: each below V; that is not checked.
+  /// - Parameters:
+  ///   - scale: s.
+  ///   - tokens: each below V; that is not checked.
+  ///   - tape: where to record; nil for nowhere.
+  ///   - trace: receives the result of every step.
   /// - Throws: `RequestError` when there is no such scale, or its number of tokens is wrong.
   public func contribution(
     of scale: Int, tokens: Indices<B>, tape: Tape<B>? = nil, trace: Trace<B>? = nil
@@ -121,7 +125,9 @@ public struct ResidualQuantizer<B: Backend>: Sendable {
 
   /// f̂ after each scale from the tokens of each scale [B, p_s²].
   ///
-  /// - Parameter tokens: of the first scales or of all, each below V; that is not checked.
+  /// - Parameters:
+  ///   - tokens: of the first scales or of all, each below V; that is not checked.
+  ///   - tape: where to record; nil for nowhere.
   /// - Throws: `RequestError` when there are too many scales, or one has the wrong number of tokens.
   public func decode(_ tokens: [Indices<B>], tape: Tape<B>? = nil) throws -> [Variable<B>] {
     var sums: [Variable<B>] = []

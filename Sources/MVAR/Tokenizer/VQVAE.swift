@@ -55,7 +55,9 @@ public struct VQVAE<B: Backend>: Sendable {
 
   /// The output of the encoder alone [B, Z, P, P].
   ///
-  /// - Parameter trace: receives the result of every stage.
+  /// - Parameters:
+  ///   - image: [B, 3, H, W] in −1 … 1.
+  ///   - trace: receives the result of every stage.
   /// - Throws: `RequestError` when the encoder was not loaded, or the shape is not that of images.
   public func encoderOutput(_ image: Variable<B>, trace: Trace<B>? = nil) throws -> Variable<B> {
     guard let encoder else { throw Self.missing("encoder") }

@@ -32,7 +32,9 @@ public struct BlockByHand<B: Backend>: Sendable {
     weights.logitScale != nil ? 1 : B.Scalar(0.25 / Double(weights.queryBias.shape.count / heads).squareRoot())
   }
 
-  /// [b_q, 0, b_v] [3C]: keys have no bias, because softmax ignores a term common to all logits of a query.
+  /// [b_q, 0, b_v] [3C]: keys have no bias. With plain logits it would have no effect: q·b is the same for all keys of a
+  /// query, and softmax ignores what all logits have in common. With L2 normalization it would have one, since it is added
+  /// before the norm; that it is left out there too is the published model's choice.
   private var qkvBias: Tensor<B> {
     let none = Tensor<B>(repeating: 0, shape: weights.queryBias.shape, on: weights.queryBias.device)
     return B.concatenate([weights.queryBias, none, weights.valueBias], axis: 0)
@@ -92,6 +94,7 @@ public struct BlockByHand<B: Backend>: Sendable {
   ///   - dOutput: dy [B, N, C]
   ///   - saved: what `block` saved.
   ///   - vectors: as passed to `block`; likewise `keep`.
+  ///   - keep: as passed to `block`.
   public func dBlock(
     _ dOutput: Tensor<B>, _ saved: BlockSaved<B>, _ vectors: BlockVectors<B>,
     keep: (attention: [B.Scalar], feedForward: [B.Scalar])? = nil

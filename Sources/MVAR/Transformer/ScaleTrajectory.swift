@@ -1,7 +1,8 @@
 // Which scales see which, and which are trained together. This is the only difference between MVAR and VAR.
 //
-// The first Markov assumption, p(r_s | r_(s−1)): at scale s the input is the sum of the earlier contributions, resized
-// to p_s × p_s, and attention sees only those p_s² tokens. So nothing is cached, and over all L tokens the pattern is
+// The first Markov assumption, in the paper p(r_s | r_(s−1)): at scale s the input is the sum of the earlier contributions,
+// resized to p_s × p_s, and attention sees only those p_s² tokens. The state of the chain is thus f̂, to which all earlier
+// scales have added, and not the token map r_(s−1) alone. So nothing is cached, and over all L tokens the pattern is
 // block-diagonal: dense blocks for scales below R, banded ones (the second assumption, `SpatialMarkovAttention`) from R
 // on. In the baseline VAR a scale also sees all earlier ones (block-causal).
 

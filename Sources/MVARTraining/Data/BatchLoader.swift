@@ -28,7 +28,7 @@ public struct ImageBatch: Sendable, Equatable {
   ///
   /// - Parameters:
   ///   - labels: [B].
-  ///   - pixels: B images, each [side, side, 3].
+  ///   - images: B images, each [side, side, 3].
   ///   - side: rows and columns.
   public init(labels: [Int], pixels images: [[UInt8]], side: Int) {
     precondition(labels.count == images.count, "\(labels.count) labels for \(images.count) images")

@@ -29,6 +29,7 @@ public struct LatentCache<B: Backend> {
   /// Writes all images of a data set.
   ///
   /// - Parameters:
+  ///   - images: the data set.
   ///   - folder: where `train/` and, if images are held out, `val/` go; created if it does not exist.
   ///   - batch: how many images are encoded at once.
   ///   - onProgress: receives the number of images done and the total.

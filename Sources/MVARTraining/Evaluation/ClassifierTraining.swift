@@ -38,6 +38,8 @@ extension SmallClassifier {
   ///   - examples: at least one, each [side, side, 3], with labels below `classes`.
   ///   - classes: how many classes there are.
   ///   - side: rows and columns of every image, at least 16.
+  ///   - settings: steps, batch, rate and seed.
+  ///   - device: where it is trained.
   ///   - onStep: receives the number of steps done and the loss of the last one.
   public static func trained(
     on examples: [LabeledImages.Example], classes: Int, side: Int, _ settings: ClassifierSettings,
@@ -89,6 +91,7 @@ public struct ClassificationScore: Codable, Hashable, Sendable {
   /// - Parameters:
   ///   - predictions: the classifier's predictions.
   ///   - labels: the true classes, each below `classes`.
+  ///   - classes: how many classes there are.
   public init(predictions: [Int], labels: [Int], classes: Int) {
     precondition(predictions.count == labels.count, "\(predictions.count) predictions for \(labels.count) labels")
     var counts = [Int](repeating: 0, count: classes)

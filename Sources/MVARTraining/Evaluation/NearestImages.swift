@@ -42,6 +42,7 @@ public struct NearestImages<B: Backend> {
   /// - Parameters:
   ///   - images: at least one, each [side, side, 3].
   ///   - side: rows and columns of every image.
+  ///   - device: where the search runs.
   public init(_ images: [[UInt8]], side: Int, on device: B.Device) throws {
     precondition(!images.isEmpty, "nothing to search")
     let plain = try Self.vectors(images, side: side, on: device)

@@ -38,6 +38,7 @@ public struct SmallClassifier<B: Backend>: Sendable {
   ///   - classes: how many classes there are, at least 1.
   ///   - side: rows and columns of the images, at least 16: the last maps are an eighth of it.
   ///   - seed: the same seed gives the same weights.
+  ///   - device: where the weights are.
   public init(classes: Int, side: Int, seed: UInt64, on device: B.Device) throws {
     precondition(classes >= 1 && side >= 16, "a classifier of \(classes) classes for images of side \(side)")
     self.classes = classes

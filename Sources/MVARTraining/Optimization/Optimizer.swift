@@ -60,6 +60,8 @@ public final class Optimizer<B: Backend> {
   /// An optimizer with no moments yet.
   ///
   /// - Parameters:
+  ///   - parameters: what is optimized.
+  ///   - settings: β, ε and the clip norm.
   ///   - storage: in which numbers gradients and moments are kept; see `OptimizerStorage.check(on:)`.
   ///   - collectives: the processes that train together.
   ///   - sharing: whether each of them keeps a part of the moments only (ZeRO, stage 1).
@@ -95,7 +97,9 @@ public final class Optimizer<B: Backend> {
 
   /// Adds the gradient of one parameter to that of the next step.
   ///
-  /// - Parameter key: the parameter; anything else is ignored.
+  /// - Parameters:
+  ///   - gradient: the shape of the parameter.
+  ///   - key: the parameter; anything else is ignored.
   public func add(_ gradient: Tensor<B>, of key: AnyObject) {
     guard let index = places[ObjectIdentifier(key)] else { return }
     if storage.gradients == .bf16, OptimizerStorage.canShorten(gradient.shape) {
@@ -157,7 +161,10 @@ public final class Optimizer<B: Backend> {
 
   /// Takes one step with the gradients added since the last one, and clears them.
   ///
-  /// - Parameter norm: the norm of the gradients, if it is known already.
+  /// - Parameters:
+  ///   - rate: the learning rate.
+  ///   - decay: the weight decay of those that decay.
+  ///   - norm: the norm of the gradients, if it is known already.
   /// - Returns: the norm of the gradients before clipping. If it is not finite, nothing is changed.
   /// - Throws: what the engine throws when a transfer fails.
   @discardableResult

@@ -122,7 +122,10 @@ public struct TrainingCheckpoint<B: Backend> {
   /// of a transformer: its samples are counted, so that none is left out or used twice (``samples(_:accumulation:batch:path:)``). A
   /// tokenizer averages how often codes occur in a batch, and batches of two sizes have no common average.
   ///
-  /// - Parameter fingerprints: whether fingerprints are compared too, for which data have to be read.
+  /// - Parameters:
+  ///   - wanted: the settings of the resumed run.
+  ///   - fingerprints: whether fingerprints are compared too, for which data have to be read.
+  ///   - path: the file, for messages.
   /// - Throws: `FileError` that names the first setting that differs.
   public func check(_ wanted: some RunSettings, fingerprints: Bool = true, path: String) throws {
     let difference: (name: String, began: String?, now: String?)?
@@ -174,6 +177,7 @@ public struct TrainingCheckpoint<B: Backend> {
   ///   - settings: of the run, for their type.
   ///   - accumulation: micro-batches per iteration.
   ///   - batch: samples per micro-batch, where the settings do not have them.
+  ///   - path: the file, for messages.
   /// - Throws: `FileError` when the file holds a number that no run has written.
   public func samples<Settings: RunSettings>(_ settings: Settings, accumulation: Int, batch: Int, path: String) throws
     -> Int
@@ -193,7 +197,9 @@ public struct TrainingCheckpoint<B: Backend> {
 
   /// Refuses to resume a run beyond its end.
   ///
-  /// - Parameter iterations: how many the run has.
+  /// - Parameters:
+  ///   - iterations: how many the run has.
+  ///   - path: the file, for messages.
   /// - Throws: `FileError`.
   public func check(iterations: Int, path: String) throws {
     guard iteration <= iterations else {
@@ -252,6 +258,7 @@ public struct TrainingCheckpoint<B: Backend> {
   ///   - tokens: how many tokens a batch has at each scale.
   ///   - vocabulary: V.
   ///   - expected: how many updates there were; nil where that is not known.
+  ///   - path: the file.
   /// - Throws: `FileError` when it is missing, has another shape, or holds a number that no run has written.
   public func usage(tokens: [Int], vocabulary: Int, updates expected: Int? = nil, from path: String) throws -> CodeUsage
   {
@@ -362,8 +369,10 @@ public enum ModelFile {
   ///
   /// - Parameters:
   ///   - parameters: of the model.
+  ///   - model: which of the two models it is.
   ///   - extras: buffers that belong to the model, by their published keys.
   ///   - metadata: see `ModelMetadata`.
+  ///   - path: the file to write.
   /// - Throws: `FileError` when a weight is not finite or the file cannot be written.
   public static func write<B: Backend>(
     _ parameters: [Parameter<B>], _ model: CheckpointNames.Model, extras: [(name: String, tensor: StoredTensor)] = [],

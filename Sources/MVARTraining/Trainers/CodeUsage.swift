@@ -57,7 +57,9 @@ public struct CodeUsage: Hashable, Sendable {
 
   /// The fraction of codes in use at a scale.
   ///
-  /// - Parameter tokens: how many tokens of the last scale a batch has, B·P².
+  /// - Parameters:
+  ///   - scale: the scale.
+  ///   - tokens: how many tokens of the last scale a batch has, B·P².
   public func share(scale: Int, tokens: Int) -> Double {
     let bound = 0.08 * Float(tokens) / Float(recentHits.count)
     return Double(averages[scale].count { $0 >= bound }) / Double(recentHits.count)

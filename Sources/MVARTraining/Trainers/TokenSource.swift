@@ -26,7 +26,11 @@ public struct EncodedImages<B: Backend>: TokenSource {
 
   /// A source.
   ///
-  /// - Parameter heldOut: images that are never trained on.
+  /// - Parameters:
+  ///   - tokenizer: encodes the images.
+  ///   - loader: reads, augments and orders the training images.
+  ///   - heldOut: images that are never trained on.
+  ///   - device: where the tokens are.
   public init(
     _ tokenizer: VQVAE<B>, loader: BatchLoader, heldOut: [LabeledImages.Example], on device: B.Device
   ) {
@@ -99,9 +103,14 @@ public struct CachedTokens<B: Backend>: TokenSource {
   /// A source.
   ///
   /// - Parameters:
+  ///   - latents: the files.
+  ///   - order: the sequence of samples.
   ///   - flips: whether half of the images are mirrored.
   ///   - unflippable: labels whose images never are.
+  ///   - seed: of the mirroring.
+  ///   - configuration: the transformer's, whose tokens they must be.
   ///   - share: which part of every batch is returned.
+  ///   - device: where the tokens are.
   public init(
     _ latents: CachedLatents, order: SampleOrder, flips: Bool, unflippable: Set<Int>, seed: UInt64,
     _ configuration: TransformerConfiguration, share: RankShare = .whole, on device: B.Device

@@ -60,8 +60,14 @@ public struct TokenizerSession<B: Backend>: TrainingSession {
   /// A training from its beginning.
   ///
   /// - Parameters:
+  ///   - model: what is trained.
+  ///   - options: what determines the training.
+  ///   - loader: provides the batches.
+  ///   - validation: images that are never trained on.
+  ///   - seed: of all random numbers.
   ///   - settings: what determines the results; a resumed run must have exactly the same.
   ///   - collectives: the processes that train together; the loader gives each its part of every batch.
+  ///   - device: where the training runs.
   public init(
     _ model: VQVAE<B>, _ options: TokenizerTrainingOptions, loader: BatchLoader,
     validation: [LabeledImages.Example], seed: UInt64, settings: any RunSettings,

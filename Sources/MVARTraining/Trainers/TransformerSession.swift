@@ -68,11 +68,15 @@ public struct TransformerSession<B: Backend>: TrainingSession {
   /// A training from its beginning.
   ///
   /// - Parameters:
+  ///   - model: what is trained.
+  ///   - options: what determines the training.
   ///   - source: provides the batches.
   ///   - tokenizer: decodes the sample images; nil for none.
+  ///   - seed: of all random numbers.
   ///   - settings: what determines the results; a resumed run must have exactly the same.
   ///   - metadata: see `ModelMetadata`.
   ///   - collectives: the processes that train together; the source gives each its part of every batch.
+  ///   - device: where the training runs.
   public init(
     _ model: MarkovianTransformer<B>, _ options: TransformerTrainingOptions, source: any TokenSource<B>,
     tokenizer: VQVAE<B>?, seed: UInt64, settings: any RunSettings, metadata: [String: String],

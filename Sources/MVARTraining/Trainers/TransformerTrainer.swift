@@ -88,6 +88,8 @@ public struct TransformerTrainer<B: Backend> {
   /// Adds the gradients of one segment's loss to those in the optimizer. It does not wait for the engine.
   ///
   /// - Parameters:
+  ///   - batch: labels, tokens and inputs of real images.
+  ///   - scales: a segment, see `ScaleTrajectory.segments`.
   ///   - streams: the random numbers of each sample.
   ///   - weight: the factor of the gradient: 1 / the number of micro-batches of a step.
   public func addGradient(

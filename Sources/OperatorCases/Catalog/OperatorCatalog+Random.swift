@@ -14,6 +14,7 @@ extension OperatorCatalog {
   /// A case with random inputs.
   ///
   /// - Parameters:
+  ///   - operatorName: the operator's name.
   ///   - shapes: the shapes of some inputs, from which those of the others follow; what remains open is small.
   ///   - leavingOut: optional inputs that the case does without.
   ///   - attributes: those that are left out have their default.

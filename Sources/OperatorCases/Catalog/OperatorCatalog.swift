@@ -38,6 +38,7 @@ public enum OperatorCatalog {
   /// The case of an operator with these arguments.
   ///
   /// - Parameters:
+  ///   - operatorName: the operator's name.
   ///   - name: the name of the case.
   ///   - inputs: the tensors by the names of the specification.
   ///   - indices: the integer tensors by name.

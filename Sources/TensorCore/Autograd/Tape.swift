@@ -46,8 +46,10 @@ public final class Tape<B: Backend> {
 
   /// A value to differentiate with respect to.
   ///
-  /// - Parameter key: the owner of the value; the same key gives the same leaf, so that the gradients of a shared
-  ///   parameter add up.
+  /// - Parameters:
+  ///   - value: the value.
+  ///   - key: the owner of the value; the same key gives the same leaf, so that the gradients of a shared parameter add
+  ///     up.
   public func leaf(_ value: Tensor<B>, key: AnyObject) -> Variable<B> {
     if let known = leafIDs[ObjectIdentifier(key)] { return Variable(value, tape: self, id: known) }
     leafIDs[ObjectIdentifier(key)] = valueCount

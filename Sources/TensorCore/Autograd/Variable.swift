@@ -15,7 +15,9 @@ public struct Variable<B: Backend> {
 
   /// A constant.
   ///
-  /// - Parameter tape: where operators on it are recorded as soon as parameters are involved.
+  /// - Parameters:
+  ///   - value: the constant.
+  ///   - tape: where operators on it are recorded as soon as parameters are involved.
   public init(_ value: Tensor<B>, tape: Tape<B>? = nil) {
     self.init(value, tape: tape, id: nil)
   }

@@ -10,12 +10,16 @@ public protocol AttentionOps: BackendTypes {
   ///
   /// - Parameters:
   ///   - qkv: [B, N, 3C], laid out as 3 × heads × c
+  ///   - heads: H, the number of heads; divides C.
   ///   - logitScale: s [H], or nil for no normalization.
   /// - Returns: q, k and v, each [B, N, H, c]
   static func splitHeads(_ qkv: Tensor<Self>, heads: Int, logitScale: Tensor<Self>?) -> Heads<Self>
   /// The gradients of `splitHeads`; that of the logit scale is zero where s > ln 100.
   ///
-  /// - Parameter dHeads: gradients of q, k and v, each [B, N, H, c]
+  /// - Parameters:
+  ///   - dHeads: gradients of q, k and v, each [B, N, H, c]
+  ///   - qkv: as in the forward [B, N, 3C]
+  ///   - logitScale: as in the forward [H], or nil.
   static func dSplitHeads(_ dHeads: Heads<Self>, qkv: Tensor<Self>, logitScale: Tensor<Self>?)
     -> SplitHeadsGradients<Self>
 
@@ -24,6 +28,7 @@ public protocol AttentionOps: BackendTypes {
   /// - Parameters:
   ///   - heads: q [B, N, H, c], k and v [B, M, H, c]
   ///   - spans: together they contain every query exactly once; no key range is empty.
+  ///   - softmaxScale: the factor of the logits: 1 for normalized heads, ¼/√c for others.
   /// - Returns: the output [B, N, H, c], and what the backward needs.
   static func attention(_ heads: Heads<Self>, spans: [AttentionSpan], softmaxScale: Scalar)
     -> (output: Tensor<Self>, saved: AttentionSaved<Self>)
@@ -38,6 +43,7 @@ public protocol AttentionOps: BackendTypes {
   /// - Parameters:
   ///   - heads: q, k and v [B, h, w, H, c]
   ///   - window: at least 1, at most h and w.
+  ///   - softmaxScale: the factor of the logits: 1 for normalized heads, ¼/√c for others.
   /// - Returns: the output [B, h, w, H, c], and what the backward needs.
   static func neighborhoodAttention(_ heads: Heads<Self>, window: Int, softmaxScale: Scalar)
     -> (output: Tensor<Self>, saved: AttentionSaved<Self>)

@@ -18,6 +18,7 @@ public protocol CodebookOps: BackendTypes {
   /// - Parameters:
   ///   - vectors: [..., Z]
   ///   - codebook: [V, Z]
+  ///   - metric: what nearest means.
   /// - Returns: [...]
   static func nearestCode(_ vectors: Tensor<Self>, codebook: Tensor<Self>, metric: CodeMetric) -> Indices<Self>
 }

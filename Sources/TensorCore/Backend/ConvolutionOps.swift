@@ -9,6 +9,7 @@ public protocol ConvolutionOps: BackendTypes {
   ///   - x: [B, I, H, W]
   ///   - weight: [O, I, h, w]
   ///   - bias: [O], or nil for none
+  ///   - parameters: stride and padding
   /// - Returns: [B, O, H', W'] with H' = (H + top + bottom − h)/stride + 1
   static func convolution(
     _ x: Tensor<Self>, weight: Tensor<Self>, bias: Tensor<Self>?, _ parameters: ConvolutionParameters

@@ -6,7 +6,11 @@
 public protocol ElementwiseOps: BackendTypes {
   /// α·x + β·y; the gradients are multiples of the output's.
   ///
-  /// - Parameter y: the shape of `x`.
+  /// - Parameters:
+  ///   - x: any shape.
+  ///   - alpha: α, the factor of `x`.
+  ///   - y: the shape of `x`.
+  ///   - beta: β, the factor of `y`.
   static func combine(_ x: consuming Tensor<Self>, times alpha: Scalar, _ y: Tensor<Self>, times beta: Scalar)
     -> Tensor<Self>
 
@@ -63,7 +67,11 @@ public protocol ElementwiseOps: BackendTypes {
   static func slice(_ x: Tensor<Self>, axis: Int, _ range: Range<Int>) -> Tensor<Self>
   /// The gradient of `slice`: dOutput in place, zeros elsewhere.
   ///
-  /// - Parameter shape: the shape of the input of `slice`.
+  /// - Parameters:
+  ///   - dOutput: the gradient of the part.
+  ///   - shape: the shape of the input of `slice`.
+  ///   - axis: as in the forward.
+  ///   - range: as in the forward.
   static func dSlice(_ dOutput: Tensor<Self>, shape: Shape, axis: Int, _ range: Range<Int>) -> Tensor<Self>
 }
 

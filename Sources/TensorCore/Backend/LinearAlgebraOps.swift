@@ -15,6 +15,8 @@ public protocol LinearAlgebraOps: BackendTypes {
   ///
   /// - Parameters:
   ///   - dOutput: [..., O]
+  ///   - x: as in the forward [..., I]
+  ///   - weight: as in the forward [O, I]
   ///   - hasBias: whether to compute the bias's gradient.
   static func dLinear(_ dOutput: Tensor<Self>, x: Tensor<Self>, weight: Tensor<Self>, hasBias: Bool)
     -> LinearGradients<Self>

@@ -13,7 +13,12 @@ public protocol LossOps: BackendTypes {
     -> (losses: Tensor<Self>, logSumExp: Tensor<Self>)
   /// The gradient of `crossEntropy` with respect to the logits [..., V].
   ///
-  /// - Parameter dLosses: [...]
+  /// - Parameters:
+  ///   - dLosses: [...]
+  ///   - logits: as in the forward [..., V]
+  ///   - targets: as in the forward [...]
+  ///   - labelSmoothing: as in the forward.
+  ///   - logSumExp: what the forward returned [...]
   static func dCrossEntropy(
     _ dLosses: Tensor<Self>, logits: Tensor<Self>, targets: Indices<Self>, labelSmoothing: Scalar,
     logSumExp: Tensor<Self>
@@ -23,14 +28,20 @@ public protocol LossOps: BackendTypes {
   static func meanSquaredError(_ x: Tensor<Self>, _ y: Tensor<Self>) -> Tensor<Self>
   /// The gradient of `meanSquaredError` with respect to x; that of y is its negative.
   ///
-  /// - Parameter dOutput: [1]
+  /// - Parameters:
+  ///   - dOutput: [1]
+  ///   - x: as in the forward.
+  ///   - y: as in the forward.
   static func dMeanSquaredError(_ dOutput: Tensor<Self>, _ x: Tensor<Self>, _ y: Tensor<Self>) -> Tensor<Self>
 
   /// The mean of |x − y| → [1].
   static func meanAbsoluteError(_ x: Tensor<Self>, _ y: Tensor<Self>) -> Tensor<Self>
   /// The gradient of `meanAbsoluteError` with respect to x (0 where x = y); that of y is its negative.
   ///
-  /// - Parameter dOutput: [1]
+  /// - Parameters:
+  ///   - dOutput: [1]
+  ///   - x: as in the forward.
+  ///   - y: as in the forward.
   static func dMeanAbsoluteError(_ dOutput: Tensor<Self>, _ x: Tensor<Self>, _ y: Tensor<Self>) -> Tensor<Self>
 
   /// α·Σx → [1].
@@ -40,5 +51,6 @@ public protocol LossOps: BackendTypes {
   /// - Parameters:
   ///   - dOutput: [1]
   ///   - shape: the shape of x.
+  ///   - alpha: α, as in the forward.
   static func dSum(_ dOutput: Tensor<Self>, shape: Shape, times alpha: Scalar) -> Tensor<Self>
 }

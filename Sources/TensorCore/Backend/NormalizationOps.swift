@@ -4,7 +4,9 @@
 public protocol NormalizationOps: BackendTypes {
   /// (x − mean)/√(variance + ε) over the last axis, without gain or bias.
   ///
-  /// - Parameter x: [..., C]
+  /// - Parameters:
+  ///   - x: [..., C]
+  ///   - epsilon: ε, added to the variance.
   static func layerNorm(_ x: Tensor<Self>, epsilon: Scalar) -> (output: Tensor<Self>, saved: LayerNormSaved<Self>)
   /// dx = (dy − mean(dy) − x̂·mean(dy·x̂))·r.
   static func dLayerNorm(_ dOutput: Tensor<Self>, _ saved: LayerNormSaved<Self>) -> Tensor<Self>
@@ -15,6 +17,7 @@ public protocol NormalizationOps: BackendTypes {
   ///   - x: [B, N, C]
   ///   - scale: [B, C]
   ///   - shift: [B, C]
+  ///   - epsilon: ε, added to the variance.
   static func adaptiveLayerNorm(_ x: Tensor<Self>, scale: Tensor<Self>, shift: Tensor<Self>, epsilon: Scalar)
     -> (output: Tensor<Self>, saved: LayerNormSaved<Self>)
   /// The gradients of `adaptiveLayerNorm`.
@@ -28,6 +31,7 @@ public protocol NormalizationOps: BackendTypes {
   ///   - weight: [C]
   ///   - bias: [C]
   ///   - groups: the number of groups the channels are divided into, in order; must divide C.
+  ///   - epsilon: ε, added to the variance.
   ///   - activation: applied to the result.
   static func groupNorm(
     _ x: Tensor<Self>, weight: Tensor<Self>, bias: Tensor<Self>, groups: Int, epsilon: Scalar, activation: Activation

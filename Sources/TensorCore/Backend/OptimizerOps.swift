@@ -16,7 +16,11 @@ public protocol OptimizerOps: BackendTypes {
   ///     w ← w·(1 − lr·decay) − lr·m̂/(√v̂ + ε),  m̂ = m/(1 − β₁ᵗ),  v̂ = v/(1 − β₂ᵗ)
   ///
   /// - Parameters:
+  ///   - parameter: w, changed in place.
   ///   - gradient: the shape of the parameter; multiplied by `settings.gradientFactor` first.
+  ///   - firstMoment: m, changed in place; the shape of the parameter.
+  ///   - secondMoment: v, changed in place; the shape of the parameter.
+  ///   - settings: rate, decay, β, ε, t and the factor of the gradient.
   static func adamW(
     _ parameter: inout Tensor<Self>, gradient: Tensor<Self>, firstMoment: inout Tensor<Self>,
     secondMoment: inout Tensor<Self>, _ settings: AdamWSettings)

@@ -5,7 +5,9 @@
 public protocol SamplingOps: BackendTypes {
   /// (1 + t)·conditional − t·null.
   ///
-  /// - Parameter logits: [2B, N, V], the conditional half first
+  /// - Parameters:
+  ///   - logits: [2B, N, V], the conditional half first
+  ///   - strength: t.
   /// - Returns: [B, N, V]
   static func guide(_ logits: Tensor<Self>, strength: Scalar) -> Tensor<Self>
 
@@ -34,6 +36,9 @@ public protocol SamplingOps: BackendTypes {
   ///
   /// - Parameters:
   ///   - logits: [B, N, V]
+  ///   - factor: what the logits are multiplied by.
+  ///   - temperature: above 0.
+  ///   - streams: one per image.
   ///   - firstPosition: position n and code v use the number (firstPosition + n)·V + v.
   /// - Returns: [B, N, V]
   static func gumbelSoftmax(

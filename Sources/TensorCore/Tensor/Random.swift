@@ -43,7 +43,9 @@ public struct RandomStream: Hashable, Sendable {
 
   /// A number in (0, 1): (word + ½)·2⁻³².
   ///
-  /// - Parameter index: 0 ..< 2³⁴.
+  /// - Parameters:
+  ///   - index: 0 ..< 2³⁴.
+  ///   - purpose: what the number is for; numbers of two purposes are independent.
   @inlinable
   public func uniform(_ index: Int, purpose: Purpose) -> Double {
     let four = words(block: UInt32(truncatingIfNeeded: index >> 2), purpose: purpose)

@@ -82,6 +82,7 @@ public struct ShortNumbers: Sendable {
   /// Numbers as a file holds them.
   ///
   /// - Parameters:
+  ///   - code: the format of the numbers.
   ///   - bytes: of all numbers, little-endian.
   ///   - scales: s of each block of 256; none for bf16.
   public init(_ code: Code, bytes: [UInt8], scales: [Float] = []) {

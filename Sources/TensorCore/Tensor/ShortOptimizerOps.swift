@@ -11,7 +11,9 @@ public protocol ShortOptimizerOps: OptimizerOps {
   static func shortNumbers(of storage: Storage) -> ShortNumbers?
   /// sum ← bf16(sum + gradient), the sum in single precision, rounded to nearest even.
   ///
-  /// - Parameter sum: in bf16; nil for 0.
+  /// - Parameters:
+  ///   - gradient: what is added, in single precision.
+  ///   - sum: in bf16; nil for 0.
   static func addRounded(_ gradient: Tensor<Self>, to sum: inout Tensor<Self>?)
 }
 

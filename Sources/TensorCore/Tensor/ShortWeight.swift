@@ -46,6 +46,8 @@ public struct ShortWeight: Sendable {
   ///
   /// - Parameters:
   ///   - values: W [O, I]
+  ///   - outputs: O.
+  ///   - inputs: I.
   ///   - format: `bf16` or `int8`.
   public init(rounding values: [Float], outputs: Int, inputs: Int, to format: WeightFormat) {
     precondition(values.count == outputs * inputs, "\(values.count) numbers for a weight [\(outputs), \(inputs)]")
@@ -81,6 +83,9 @@ public struct ShortWeight: Sendable {
   ///
   /// - Parameters:
   ///   - stored: little-endian bf16, or signed bytes.
+  ///   - outputs: O.
+  ///   - inputs: I.
+  ///   - format: `bf16` or `int8`.
   ///   - scales: s [O] for signed bytes; none for bf16.
   public init(stored: HostRegion, outputs: Int, inputs: Int, format: WeightFormat, scales: [Float] = []) {
     let row = inputs * Self.width(format)

@@ -33,7 +33,10 @@ extension Tensor where B.Storage == HostBuffer<B.Scalar> {
 
   /// A tensor whose elements `fill` writes, in row-major order, to uninitialized memory.
   ///
-  /// - Parameter fill: must write every element; the memory has no other owner.
+  /// - Parameters:
+  ///   - shape: the shape.
+  ///   - device: where the tensor is.
+  ///   - fill: must write every element; the memory has no other owner.
   public init(
     unsafeUninitializedShape shape: Shape, on device: B.Device,
     initializingWith fill: (UnsafeMutableBufferPointer<B.Scalar>) throws -> Void
@@ -64,7 +67,10 @@ extension Tensor where B.Storage == [B.Scalar] {
 
   /// A tensor whose elements `fill` writes, in row-major order, to uninitialized memory.
   ///
-  /// - Parameter fill: must write every element; the memory has no other owner.
+  /// - Parameters:
+  ///   - shape: the shape.
+  ///   - device: where the tensor is.
+  ///   - fill: must write every element; the memory has no other owner.
   public init(
     unsafeUninitializedShape shape: Shape, on device: B.Device,
     initializingWith fill: (UnsafeMutableBufferPointer<B.Scalar>) throws -> Void

@@ -26,7 +26,17 @@ where SIMDMaskScalar: FixedWidthInteger & SignedInteger {
   /// - Parameters:
   ///   - transposeA: whether A is stored k × m.
   ///   - transposeB: whether B is stored n × k.
+  ///   - m: rows of C.
+  ///   - n: columns of C.
+  ///   - k: the length of the sums.
+  ///   - alpha: α.
+  ///   - a: A.
   ///   - lda: elements between the starts of two rows of A as stored; likewise `ldb` and `ldc`.
+  ///   - b: B.
+  ///   - ldb: see `lda`.
+  ///   - beta: β; with 0, C need not be initialized.
+  ///   - c: C [m, n].
+  ///   - ldc: see `lda`.
   static func matrixProduct(
     transposeA: Bool, transposeB: Bool, m: Int, n: Int, k: Int, alpha: Self,
     _ a: UnsafePointer<Self>, lda: Int, _ b: UnsafePointer<Self>, ldb: Int,

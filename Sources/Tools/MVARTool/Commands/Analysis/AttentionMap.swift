@@ -1,8 +1,8 @@
 // `mvar attention`: where the queries of a trained model look, on real images with teacher forcing: at which scales (a
-// map of query scale × key scale, and the finest queries compared with uniform attention), and how far within their
-// own.
+// map of query scale × key scale, and the finest queries), and how far within their own.
 //
-// These are the two observations behind MVAR; with `--attention var` the same weights show them on the baseline.
+// A scale with many tokens gets a large share from attention that prefers nothing, so every share stands beside the even
+// one, and the map shows their ratio. `--attention var` lets the same weights see the earlier scales as well.
 // AttentionStatistics.swift defines what is averaged.
 
 import ArgumentParser
@@ -22,8 +22,9 @@ struct AttentionMap: EngineCommand {
     commandName: "attention",
     abstract: "Show what the queries of a trained model attend to: which scales, and how far away.",
     discussion: """
-      Mean attention weights over heads, blocks and images, as a table and a figure. With the small model that ships \
-      with the package and its images, and the same weights with the attention of VAR:
+      Mean attention weights over heads, blocks and images, as a table and a figure. Behind each share, in brackets, is \
+      what it would be if every key had the same weight. With the small model that ships with the package and its images, \
+      and the same weights with the attention of VAR:
 
         mvar attention -o attention.svg
         mvar attention --attention var -o attention-var.svg
@@ -197,24 +198,24 @@ private enum AttentionFigure {
         ? [[.heatMap(map), .lines(shares(statistics))], [.lines(distances)]] : [[.heatMap(map), .lines(distances)]])
   }
 
-  /// Query scale × key scale, in percent.
+  /// Query scale × key scale: the share of attention as a multiple of the even share.
   private static func scales(_ statistics: AttentionStatistics) -> HeatMap {
     let trajectory = statistics.trajectory
     let indices = 0..<trajectory.scaleList.count
     let values = indices.map { query -> [Double?] in
       indices.map { key in
-        trajectory.visibleScales(from: query).contains(key) ? 100 * statistics.share(from: query, on: key) : nil
+        trajectory.visibleScales(from: query).contains(key)
+          ? statistics.share(from: query, on: key) / statistics.evenShare(from: query, on: key) : nil
       }
     }
+    let largest = values.joined().compactMap { $0 }.max() ?? 0
     var map = HeatMap(
       title: "\(trajectory.pattern.rawValue): attention by scale", xLabel: "side of the keys' scale, tokens",
-      yLabel: "side of the queries' scale, tokens", valueLabel: "mean share of attention, %", values: values,
-      range: 0...100)
+      yLabel: "side of the queries' scale, tokens", valueLabel: "share of attention / even share (1: no preference)",
+      values: values, range: 0...max(2, largest))
     let names = trajectory.scaleList.sides.map(String.init)
     map.names = (names, names)
-    map.texts = values.map { row in
-      row.map { value in value.map { String(format: $0 < 9.95 ? "%.1f" : "%.0f", $0) } ?? "" }
-    }
+    map.texts = values.map { row in row.map { value in value.map { String(format: "%.2f", $0) } ?? "" } }
     (map.width, map.height) = (490, 400)
     return map
   }
@@ -225,9 +226,7 @@ private enum AttentionFigure {
     let query = scaleList.count - 1
     let keys = trajectory.visibleScales(from: query)
     let measured = keys.map { (x: Double($0), y: 100 * statistics.share(from: query, on: $0)) }
-    let even = keys.map {
-      (x: Double($0), y: 100 * Double(scaleList.tokens(of: $0).count) / Double(trajectory.keysPerQuery(of: query)))
-    }
+    let even = keys.map { (x: Double($0), y: 100 * statistics.evenShare(from: query, on: $0)) }
     let side = scaleList.sides[query]
     var baseline = LinePlot.Series("even: every key alike", even, color: LinePlot.palette[6], lineWidth: 1.5)
     baseline.isDashed = true
@@ -260,21 +259,24 @@ private enum AttentionFigure {
     return plot
   }
 
-  /// A row for each query scale.
+  /// A row for each query scale; behind each share, in brackets, the even one.
   static func table(_ statistics: AttentionStatistics) -> [[String]] {
     let (trajectory, scaleList) = (statistics.trajectory, statistics.trajectory.scaleList)
     func percent(_ query: Int, _ keys: Range<Int>) -> String {
       guard let first = keys.first, trajectory.visibleScales(from: query).contains(first) else { return "–" }
-      return String(format: "%.1f %%", 100 * statistics.share(from: query, on: keys))
+      let even = keys.reduce(0) { $0 + statistics.evenShare(from: query, on: $1) }
+      return String(format: "%.1f %% (%.1f)", 100 * statistics.share(from: query, on: keys), 100 * even)
     }
-    let header = ["scale", "side", "keys", "itself", "previous", "earlier", "mean distance", "if even"]
+    let header = [
+      "scale", "side", "keys", "itself (even)", "previous (even)", "earlier (even)", "mean distance (even)",
+    ]
     return [header]
       + (0..<scaleList.count).map { scale in
         [
           "\(scale)", "\(scaleList.sides[scale])", "\(trajectory.keysPerQuery(of: scale))",
           percent(scale, scale..<scale + 1), percent(scale, max(scale - 1, 0)..<scale),
-          percent(scale, 0..<max(scale - 1, 0)), String(format: "%.2f", statistics.meanDistance(of: scale)),
-          String(format: "%.2f", statistics.evenDistance(of: scale)),
+          percent(scale, 0..<max(scale - 1, 0)),
+          String(format: "%.2f (%.2f)", statistics.meanDistance(of: scale), statistics.evenDistance(of: scale)),
         ]
       }
   }

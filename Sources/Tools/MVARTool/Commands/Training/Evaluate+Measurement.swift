@@ -94,7 +94,7 @@ extension Evaluate {
   }
 
   /// Loads the models; the tokenizer gets the transformer's list of scales unless one was given.
-  private func models<B: Backend>(on device: B.Device) throws -> (Sampler<B>?, VQVAE<B>)
+  func models<B: Backend>(on device: B.Device) throws -> (Sampler<B>?, VQVAE<B>)
   where B.Device: EngineDevice {
     var hints = try hints.hints()
     let transformer: MarkovianTransformer<B>? = try model.map { path in
@@ -113,7 +113,7 @@ extension Evaluate {
     return (sampler, tokenizer)
   }
 
-  private func images(side: Int, _ progress: Progress) throws -> LabeledImages {
+  func images(side: Int, _ progress: Progress) throws -> LabeledImages {
     let images = try dataset.images(in: data, side: side, progress)
     guard !images.validation.isEmpty else {
       throw Failure("\(data): no image is held out, so there is nothing to compare with; use --held-out")
@@ -122,7 +122,7 @@ extension Evaluate {
   }
 
   /// Refuses a transformer that was trained on other classes, and results that could not be shown.
-  private func check<B: Backend>(_ sampler: Sampler<B>, _ images: LabeledImages) throws {
+  func check<B: Backend>(_ sampler: Sampler<B>, _ images: LabeledImages) throws {
     let path = model ?? ""
     let classes = sampler.transformer.configuration.classes
     guard classes == images.classNames.count else {

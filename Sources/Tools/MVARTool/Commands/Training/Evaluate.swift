@@ -28,7 +28,12 @@ struct Evaluate: EngineCommand {
         mvar evaluate --model transformer.safetensors --tokenizer tokenizer.safetensors --data Fixtures/emoji \
       --never-flip clock --never-flip flag --grid samples.png --json report.json
 
-      Without --model only the tokenizer is measured.
+      Without --model only the tokenizer is measured. With --predictions only how well the transformer predicts the tokens \
+      of the held-out images, in nats a token and scale by scale; it takes seconds and says what other weights, another \
+      window or another pattern of attention change:
+
+        mvar evaluate --model transformer.safetensors --tokenizer tokenizer.safetensors --data Fixtures/emoji \
+      --predictions --attention var
       """)
 
   @Option(parsing: .unconditional, help: "The transformer, a checkpoint file.")
@@ -50,6 +55,9 @@ struct Evaluate: EngineCommand {
     parsing: .unconditionalSingleValue,
     help: "The name of a class that is never mirrored for the classifier; may be given several times.")
   var neverFlip: [String] = []
+
+  @Flag(help: "Only predict the tokens of the held-out images; nothing is sampled.")
+  var predictions = false
 
   @Option(parsing: .unconditional, help: "How many samples of each class.")
   var count = 40
@@ -94,6 +102,11 @@ struct Evaluate: EngineCommand {
     for (option, path) in [("--grid", grid), ("--nearest", nearest)] where path != nil && model == nil {
       throw ValidationError("\(option) shows samples; name the transformer that samples them with --model")
     }
+    guard predictions else { return }
+    guard model != nil else { throw ValidationError("--predictions needs a transformer; name it with --model") }
+    for (option, path) in [("--output", output), ("--grid", grid), ("--nearest", nearest)] where path != nil {
+      throw ValidationError("\(option) is of no use with --predictions, which samples nothing")
+    }
   }
 
   func checkOutputs() throws {
@@ -106,6 +119,15 @@ struct Evaluate: EngineCommand {
   }
 
   func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
+    if predictions {
+      let report = try predictions(as: engine, on: device)
+      if let json {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+        try write(String(decoding: encoder.encode(report), as: UTF8.self) + "\n", to: json)
+      }
+      return try Table.print(report.table)
+    }
     let found: Evaluation
     do {
       found = try measure(as: engine, on: device)
