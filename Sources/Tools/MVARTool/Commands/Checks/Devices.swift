@@ -1,19 +1,21 @@
-// `mvar devices`: the engines of this machine, and for the CUDA one the libraries that were found, or the places that
-// were searched. Not finding something is an answer, not a failure.
+// `mvar devices`: the engines of this machine, and for the CUDA one and for several processes the libraries that were found, or
+// the places that were searched. Not finding something is an answer, not a failure.
 
 import ArgumentParser
 import Foundation
 import MVARCUDA
+import MVARCollectives
 import TensorCore
 
 struct Devices: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "List the engines of this machine, and what --device cuda needs.",
+    abstract: "List the engines of this machine, what --device cuda needs, and the MPI libraries.",
     discussion: """
       The CUDA driver and its run-time compiler are searched for when the program runs. MVAR_CUDA_DRIVER, MVAR_NVRTC \
       and MVAR_CUBLAS name their files if they are elsewhere, MVAR_CUDA_CACHE the folder for compiled kernels, and \
       MVAR_CUDA_KERNELS a folder of kernels compiled in advance (Scripts/check-kernels --keep), which need no \
-      compiler. Only --products cublas needs cuBLAS.
+      compiler. Only --products cublas needs cuBLAS. The MPI libraries of runs on several processes (mpirun -n 4 mvar \
+      train …) are found likewise; MVAR_MPI names their file.
       """)
 
   func run() throws {
@@ -23,6 +25,23 @@ struct Devices: ParsableCommand {
     try Table.print([["threads", "1"]])
     try Console.print("cuda")
     try Table.print(cuda())
+    try Console.print("several processes")
+    try Table.print(mpi())
+  }
+
+  /// The MPI libraries that were found, without starting any of them.
+  private func mpi() -> [[String]] {
+    [("Open MPI", MPILauncher(.openMPI, count: 1)), ("MPICH", MPILauncher(.mpich, count: 1))].flatMap {
+      name, launcher in
+      do {
+        let library = try MPILibrary.find(for: launcher, environment: [:])
+        return [[name, "\(library.name), \(library.version)"]]
+      } catch CollectivesError.libraryNotFound(_, let attempts) {
+        return [[name, "not found"]] + attempts.map { ["", "\($0.place): \($0.reason)"] }
+      } catch {
+        return [[name, "\(error)"]]
+      }
+    }
   }
 
   /// What was found of CUDA: a name and the result, or where it was searched for.
