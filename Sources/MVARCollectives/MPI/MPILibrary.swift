@@ -54,10 +54,11 @@ package struct MPILibrary: Sendable {
 
   /// Loads a library by name or path.
   ///
+  /// - Parameter isForUse: whether it will be started; else it is only asked for its version, and two may be loaded.
   /// - Throws: `DynamicLibraryError` or `CollectivesError.functionMissing`.
-  package init(_ name: String) throws {
+  package init(_ name: String, isForUse: Bool = true) throws {
     // Open MPI loads plug-ins, which use its symbols.
-    let library = try DynamicLibrary(name, isGlobal: true)
+    let library = try DynamicLibrary(name, isGlobal: isForUse)
     func function<Function>(_ symbol: String, as type: Function.Type = Function.self) throws -> Function {
       guard let address = library.symbol(symbol) else {
         throw CollectivesError.functionMissing(symbol, library: name)
@@ -104,13 +105,14 @@ package struct MPILibrary: Sendable {
   /// - Parameter environment: `MVAR_MPI` names the file if it is elsewhere; nothing else is tried then.
   /// - Throws: `CollectivesError.libraryNotFound` with everything that was tried.
   package static func find(
-    for launcher: MPILauncher, environment: [String: String] = ProcessInfo.processInfo.environment
+    for launcher: MPILauncher, isForUse: Bool = true,
+    environment: [String: String] = ProcessInfo.processInfo.environment
   ) throws -> MPILibrary {
     let named = environment["MVAR_MPI"].flatMap { $0.isEmpty ? nil : $0 }
     var attempts: [LibraryAttempt] = []
     for place in named.map({ [$0] }) ?? launcher.libraryNames {
       do {
-        let library = try MPILibrary(place)
+        let library = try MPILibrary(place, isForUse: isForUse)
         guard library.interface == launcher.interface else {
           attempts.append(LibraryAttempt(place: place, reason: "is another MPI's library"))
           continue

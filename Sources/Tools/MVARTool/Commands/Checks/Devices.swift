@@ -34,7 +34,7 @@ struct Devices: ParsableCommand {
     [("Open MPI", MPILauncher(.openMPI, count: 1)), ("MPICH", MPILauncher(.mpich, count: 1))].flatMap {
       name, launcher in
       do {
-        let library = try MPILibrary.find(for: launcher, environment: [:])
+        let library = try MPILibrary.find(for: launcher, isForUse: false, environment: [:])
         return [[name, "\(library.name), \(library.version)"]]
       } catch CollectivesError.libraryNotFound(_, let attempts) {
         return [[name, "not found"]] + attempts.map { ["", "\($0.place): \($0.reason)"] }
