@@ -56,7 +56,7 @@ import Testing
       #expect(figure.texts.contains("even: 1"))
       #expect(figure.texts.contains("share of attention / even share (1: no preference)"))
       // Behind each share is the even one: 256 and 169 of 680 keys, or all of the own scale.
-      let last = try #require(output.split(separator: "\n").first { $0.contains(" 9 ") }).split(separator: " ")
+      let last = try #require(output.split(separator: "\n").first { $0.hasPrefix("  9 ") }).split(separator: " ")
       #expect(last[2] == (pattern == "var" ? "680" : "49"))
       #expect(last[5] == (pattern == "var" ? "(37.6)" : "(100.0)") && last[6] == (pattern == "var" ? last[6] : "–"))
       guard pattern == "var" else { return }

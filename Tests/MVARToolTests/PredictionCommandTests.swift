@@ -42,7 +42,7 @@ struct PredictionCommandTests {
     try withTemporaryFolder { folder in
       let usual = try report([], in: folder)
       #expect(usual.sides == [1, 2, 3, 4, 5, 6, 8, 10, 13, 16] && usual.scales.map(\.tokens).reduce(0, +) == 680)
-      #expect(usual.images == 38 && usual.all.nats < 2.7 && usual.all.right > 0.35)
+      #expect(usual.images == 43 && usual.all.nats < 2.7 && usual.all.right > 0.35)
       let narrow = try report(["--window", "1"], in: folder)
       for scale in 0..<8 { #expect(narrow.scales[scale].nats == usual.scales[scale].nats) }
       for scale in 8..<10 { #expect(narrow.scales[scale].nats > usual.scales[scale].nats + 0.1) }

@@ -60,7 +60,7 @@ public struct LabeledImages: Sendable {
   ///
   /// Three layouts are supported: sheets (`index.json`), `train/<class>/` with an optional `val/<class>/`, and class
   /// folders directly; a class also has the images in folders within its own. Every image is cropped by
-  /// ``Media/PixelImage/centerCrop(_:order:)``; smaller ones are enlarged. Several are decoded at once, as many as fit
+  /// `PixelImage.centerCrop(_:order:)`; smaller ones are enlarged. Several are decoded at once, as many as fit
   /// into ``decodingBytes``.
   ///
   /// - Parameters:

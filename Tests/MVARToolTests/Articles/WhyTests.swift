@@ -70,7 +70,7 @@ struct WhyTests {
         title: title, xLabel: "column of the \(label)", yLabel: "row of the \(label)",
         valueLabel: label == "key" ? "queries" : "keys",
         values: (0..<side).map { i in (0..<side).map { Double(counts[i * side + $0]) } }, range: 0...169)
-      map.texts = (0..<side).map { i in (0..<side).map { "\(counts[i * side + $0])" } }
+      if label == "key" { map.texts = (0..<side).map { i in (0..<side).map { "\(counts[i * side + $0])" } } }
       map.names = ((0..<side).map(String.init), (0..<side).map(String.init))
       (map.width, map.height) = (480, 440)
       return map
