@@ -88,7 +88,7 @@ func waitUntil(_ isDone: () -> Bool) {
   while !isDone() { usleep(20) }
 }
 
-/// Polls for what another thread is about to do, for as long as a running thread may take: 200 µs. The time is measured,
+/// Polls for what another thread is about to do, for about as long as it takes to wake a thread: 40 µs. The time is measured,
 /// since a pause takes ten times as long on some processors as on others.
 ///
 /// - Returns: whether it is done.
@@ -101,6 +101,6 @@ func pollUntil(_ isDone: () -> Bool) -> Bool {
       relax()
     }
     let now = DispatchTime.now().uptimeNanoseconds
-    if end == 0 { end = now + 200_000 } else if now > end { return isDone() }
+    if end == 0 { end = now + 40_000 } else if now > end { return isDone() }
   }
 }
