@@ -135,7 +135,7 @@ struct RanksTests {
       let script = """
         \(quoted) 2> errors & launcher=$!
         until [ "$(wc -l < killed/metrics.jsonl 2> /dev/null || echo 0)" -ge 5 ]; do sleep 0.05; done
-        kill -9 "$(pgrep -n -f -- '--save-every 2 -o killed')"
+        kill -9 "$(pgrep -n -f '^[^ ]*/mvar train .*-o killed$')"
         began=$(date +%s)
         wait $launcher; status=$?
         echo $status $(( $(date +%s) - began ))
