@@ -64,7 +64,7 @@ public final class Optimizer<B: Backend> {
   ///   - settings: β, ε and the clip norm.
   ///   - storage: in which numbers gradients and moments are kept; see `OptimizerStorage.check(on:)`.
   ///   - collectives: the processes that train together.
-  ///   - sharing: whether each of them keeps a part of the moments only (ZeRO, stage 1).
+  ///   - sharingMoments: whether each of them keeps a part of the moments only (ZeRO, stage 1).
   ///   - decays: whether a parameter decays; by default the published rule of the transformer.
   public init(
     _ parameters: [Parameter<B>], _ settings: OptimizerSettings = OptimizerSettings(),

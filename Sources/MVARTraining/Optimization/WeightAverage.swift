@@ -21,7 +21,10 @@ public final class WeightAverage<B: Backend> {
 
   /// An average that begins with the values of now.
   ///
-  /// - Parameter changes: whether a parameter is trained; others stay what they are, to the bit.
+  /// - Parameters:
+  ///   - parameters: those of a model.
+  ///   - decay: the factor that d tends to, from 0 to below 1.
+  ///   - changes: whether a parameter is trained; others stay what they are, to the bit.
   public init(_ parameters: [Parameter<B>], decay: Double, changes: (Parameter<B>) -> Bool = { _ in true }) {
     precondition((0..<1).contains(decay), "a decay of \(decay)")
     self.parameters = parameters
@@ -32,7 +35,9 @@ public final class WeightAverage<B: Backend> {
 
   /// The factor of the average after a step.
   ///
-  /// - Parameter step: its number, counted from 1.
+  /// - Parameters:
+  ///   - decay: the factor that it tends to.
+  ///   - step: the step's number, counted from 1.
   public static func factor(_ decay: Double, step: Int) -> Double {
     min(decay, (1 + Double(step)) / (10 + Double(step)))
   }

@@ -43,8 +43,13 @@ public struct TrainingCheckpoint<B: Backend> {
 
   /// Writes the file, replacing an old one only when complete.
   ///
-  /// - Parameter collectives: the processes that train together, each of which calls this: the first one writes, and gets
-  ///   the moments that others keep.
+  /// - Parameters:
+  ///   - optimizer: whose parameters and moments are written.
+  ///   - usage: of a tokenizer's codes.
+  ///   - average: of the weights, if there is one.
+  ///   - collectives: the processes that train together, each of which calls this: the first one writes, and gets the moments
+  ///     that others keep.
+  ///   - path: the file.
   /// - Throws: `FileError` when a weight or a moment is not finite, or the file cannot be written; an old one stays.
   public func write(
     _ optimizer: Optimizer<B>, usage: CodeUsage? = nil, average: WeightAverage<B>? = nil,

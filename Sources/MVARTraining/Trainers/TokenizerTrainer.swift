@@ -54,7 +54,13 @@ public final class TokenizerTrainer<B: Backend> {
 
   /// A trainer of a model.
   ///
-  /// - Parameter collectives: the processes that train together, each with as many images.
+  /// - Parameters:
+  ///   - model: what is trained.
+  ///   - settings: β, ε and the clip.
+  ///   - weights: of the losses.
+  ///   - decoderOnly: whether only the decoder is trained.
+  ///   - collectives: the processes that train together, each with as many images.
+  ///   - sharingMoments: whether each of them keeps a part of the moments only.
   public init(
     _ model: VQVAE<B>, _ settings: OptimizerSettings = OptimizerSettings(),
     weights: TokenizerLossWeights = TokenizerLossWeights(), decoderOnly: Bool = false,
