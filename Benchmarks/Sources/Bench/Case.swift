@@ -42,7 +42,7 @@ struct Case {
       Case(name: "cross-entropy", title: "cross-entropy with backward"),
       Case(name: "adamw", title: "AdamW"),
       Case(name: "filter-and-sample", title: "top-k, top-p and sampling"),
-      Case(name: "dense-forward", title: "dense attention, scales 1–8 of 4 images, forward", operations: dense),
+      Case(name: "dense-forward", title: "dense attention, scales 0–7 of 4 images, forward", operations: dense),
       Case(name: "dense-both", title: "… with backward", operations: 3.5 * dense),
     ]
 
@@ -70,7 +70,7 @@ struct Case {
       name: "decode-1", title: "tokenizer decode", kind: .decode, operations: 2 * tokenizer.decoder.products,
       aims: [(.float32, nil), (.bf16, nil)], output: ("decode", .image)),
     Case(name: "encode-1", title: "tokenizer encode", operations: 2 * tokenizer.encoder.products),
-    train("dense", "scales 1–8", 0..<8), train("8", "scale 9", 8..<9), train("9", "scale 10", 9..<10),
+    train("dense", "scales 0–7", 0..<8), train("8", "scale 8", 8..<9), train("9", "scale 9", 9..<10),
   ]
 
   private static func train(_ part: String, _ scales: String, _ range: Range<Int>) -> Case {
