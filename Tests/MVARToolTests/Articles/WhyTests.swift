@@ -168,7 +168,7 @@ struct WhyTests {
     }
     try why.expect(
       "cycle",
-      Article.table([["segment", "tokens", "of all", "iterations of 10", "share of the loss in a cycle"]] + rows))
+      Article.table([["segment", "tokens", "of all", "iterations of 10", "share of the weight in a cycle"]] + rows))
     var map = HeatMap(
       title: "which scales an iteration trains", xLabel: "scale", yLabel: "iteration",
       valueLabel: "tokens of the scale",
