@@ -41,10 +41,10 @@ extension PixelImage {
     bytes.reserveCapacity(3 * width * height)
     for row in -margins.top..<self.height + margins.bottom {
       let start = 3 * self.width * min(max(row, 0), self.height - 1)
-      let line = pixels[start..<start + 3 * self.width]
-      for _ in 0..<margins.left { bytes += line.prefix(3) }
-      bytes += line
-      for _ in 0..<margins.right { bytes += line.suffix(3) }
+      let end = start + 3 * self.width
+      for _ in 0..<margins.left { bytes += pixels[start..<start + 3] }
+      bytes += pixels[start..<end]
+      for _ in 0..<margins.right { bytes += pixels[end - 3..<end] }
     }
     return PixelImage(trustedWidth: width, height: height, pixels: bytes)
   }

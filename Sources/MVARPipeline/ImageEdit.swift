@@ -52,7 +52,10 @@ public struct ImageEdit: Hashable, Sendable {
     }
     guard redrawn.contains(true) else {
       throw mask == nil
-        ? FileError(names.photo, "is extended outside the middle square only, so that nothing would be redrawn")
+        ? FileError(
+          names.photo,
+          "is extended outside the middle square of its canvas only, so that nothing would be redrawn: extend all four sides"
+        )
         : FileError(
           names.mask,
           "has no white area left in the middle square of \(side) × \(side) pixels, so that nothing would be "

@@ -77,6 +77,26 @@ struct ResumableNPZTests {
     }
   }
 
+  @Test("zeros at the end, which a power failure may leave, are drawn again with the row before them")
+  func zeros() throws {
+    try withTemporaryFolder { folder in
+      let (path, partial) = ("\(folder)/a.npz", "\(folder)/a.npz.partial")
+      try complete(open(folder, resuming: false))
+      let whole = try bytes(path)
+      let start = try #require(try Checkpoint.open(path)["arr_0"]?.contiguousBytes()).offset
+      // In the middle of the third row, at the end of it, and before the first.
+      for (length, done) in [(start + 15, 2), (start + 18, 2), (start, 0)] {
+        unlink(path)
+        let part = whole[..<length] + [UInt8](repeating: 0, count: start + 30 - length)
+        try Data(part).write(to: URL(filePath: partial))
+        let file = try open(folder, resuming: true)
+        #expect(file.done == done, "\(length)")
+        try complete(file)
+        #expect(try bytes(path) == whole, "\(length)")
+      }
+    }
+  }
+
   @Test("nothing is created before the first row, and an old file stays until the new one is complete")
   func old() throws {
     try withTemporaryFolder { folder in

@@ -6,6 +6,10 @@ import MVARTestSupport
 import Testing
 
 extension HostileInputTests {
+  private static let extending =
+    "write what to add at LEFT,TOP,RIGHT,BOTTOM, such as 0,64,0,64 or 25%,25%,25%,25%: pixels up to 65535, or whole percents "
+    + "of its width and height"
+
   @Test("edits", arguments: edits)
   func edit(_ item: Case) throws { try check(item) }
 
@@ -76,7 +80,7 @@ extension HostileInputTests {
         ["--mask", "mask.png", "--top-p", "2"], "top-p is 2.0; use 0 for no limit or a probability up to 1", code: 64),
       edit(
         ["--extend", "0,0,99999,0"],
-        "--extend is \"0,0,99999,0\"; write what to add at LEFT,TOP,RIGHT,BOTTOM, such as 0,64,0,64 or 25%,0,25%,0",
+        "--extend is \"0,0,99999,0\"; \(extending)",
         code: 64),
       edit(
         ["--extend", "0,0,1000%,0"],
@@ -89,9 +93,11 @@ extension HostileInputTests {
         "the canvas: is 65040 × 65040 pixels, and the limit is 134217728 pixels in all"),
       edit(
         ["--extend", "65535,0,0,0"], "the canvas: is 65575 × 40 pixels, and the limit is 65535 a side"),
+      edit(["--extend", "1%,0,0,0"], "--extend 1%,0,0,0 adds no pixel to a photograph of 40 × 40"),
       edit(
         ["--extend", "20,0,20,0"],
-        "photo.png: is extended outside the middle square only, so that nothing would be redrawn"),
+        "photo.png: is extended outside the middle square of its canvas only, so that nothing would be redrawn: "
+          + "extend all four sides"),
       edit(
         ["--mask", "mask.png", "-o", "mask.png"],
         "mask.png: is the same file as the input mask.png, which would be lost"),
@@ -111,7 +117,7 @@ extension HostileInputTests {
     ].map {
       edit(
         ["--extend"] + $0,
-        "--extend is \"\($0[0])\"; write what to add at LEFT,TOP,RIGHT,BOTTOM, such as 0,64,0,64 or 25%,0,25%,0",
+        "--extend is \"\($0[0])\"; \(extending)",
         code: 64)
     }
 }

@@ -113,6 +113,7 @@ public final class ResumableNPZ {
     let start = try read(descriptor, of: partialPath, at: 0, count: min(size, Self.mostBeginning))
     try check(start, of: partialPath, isWhole: false)
     done = min(max(size - beginning.count, 0) / max(rowBytes, 1), rows)
+    try dropZeros()
     try readRows(onRead)
     try system { () throws(SystemError) in
       // The beginning is written with the first row.
@@ -164,6 +165,19 @@ public final class ResumableNPZ {
       // A header that is cut off has none.
     }
     return nil
+  }
+
+  /// Leaves out rows of zeros at the end, and the one before them: a power failure may leave the length of a file without its
+  /// contents. Rows that were right are drawn again, to the same bytes.
+  private func dropZeros() throws {
+    let all = done
+    while done > 0 {
+      let row = try read(
+        descriptor, of: partialPath, at: beginning.count + (done - 1) * rowBytes, count: rowBytes)
+      guard row.allSatisfy({ $0 == 0 }) else { break }
+      done -= 1
+    }
+    if done < all { done = max(done - 1, 0) }
   }
 
   private func readRows(_ onRead: (Double) -> Void) throws {

@@ -23,7 +23,7 @@ struct Edit: EngineCommand {
 
       Out-painting: a quarter more at the left and at the right.
 
-        mvar edit photo.jpg --extend 25%,0,25%,0 -o out.png
+        mvar edit photo.jpg --extend 25%,25%,25%,25% -o out.png
 
       Variations: the four coarse scales are kept, details are drawn anew.
 
@@ -286,8 +286,9 @@ struct Edit: EngineCommand {
       return try edit.tokens(scaleList, threshold: maskThreshold, keptScales: scales)
     } catch is PipelineError {
       throw Failure(
-        "\(mask ?? "--extend"): no token's cell is white to a share of \(maskThreshold), so that nothing would be drawn; "
-          + "use a larger mask or a smaller --mask-threshold")
+        "\(mask ?? "--extend"): no token's cell is \(mask == nil ? "new" : "white") to a share of \(maskThreshold), so that "
+          + "nothing would be drawn; use \(mask == nil ? "larger margins" : "a larger mask") or a smaller --mask-threshold"
+      )
     }
   }
 
@@ -306,8 +307,12 @@ struct Edit: EngineCommand {
     guard parts.count == 4, numbers.count == 4, parts.contains(where: { !["0", "0%"].contains($0) }) else {
       throw ValidationError(
         "--extend is \"\(extend.prefix(60))\"; write what to add at LEFT,TOP,RIGHT,BOTTOM, such as 0,64,0,64 or "
-          + "25%,0,25%,0")
+          + "25%,25%,25%,25%: pixels up to \(ImageLimits.side), or whole percents of its width and height")
     }
-    return CanvasMargins(left: numbers[0], top: numbers[1], right: numbers[2], bottom: numbers[3])
+    let margins = CanvasMargins(left: numbers[0], top: numbers[1], right: numbers[2], bottom: numbers[3])
+    guard margins != .none else {
+      throw Failure("--extend \(extend) adds no pixel to a photograph of \(width) × \(height)")
+    }
+    return margins
   }
 }
