@@ -193,6 +193,9 @@ struct Edit: EngineCommand {
     let batch = try transformer.configuration.batchSize(self.batch, upTo: 8, on: device)
 
     let margins = try margins(width: picture.width, height: picture.height)
+    if let extend, margins == .none {
+      throw Failure("--extend \(extend) adds no pixel to a photograph of \(picture.width) × \(picture.height)")
+    }
     let edit = try ImageEdit(
       picture, mask: white, extending: margins, side: tokenizer.configuration.imageSide,
       names: (photo, mask ?? "the mask"))
@@ -309,10 +312,6 @@ struct Edit: EngineCommand {
         "--extend is \"\(extend.prefix(60))\"; write what to add at LEFT,TOP,RIGHT,BOTTOM, such as 0,64,0,64 or "
           + "25%,25%,25%,25%: pixels up to \(ImageLimits.side), or whole percents of its width and height")
     }
-    let margins = CanvasMargins(left: numbers[0], top: numbers[1], right: numbers[2], bottom: numbers[3])
-    guard margins != .none else {
-      throw Failure("--extend \(extend) adds no pixel to a photograph of \(width) × \(height)")
-    }
-    return margins
+    return CanvasMargins(left: numbers[0], top: numbers[1], right: numbers[2], bottom: numbers[3])
   }
 }
