@@ -133,7 +133,8 @@ package struct MPILibrary: Sendable {
     let words = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).first.map(String.init) ?? name
     // "MPICH Version:      4.0.2", "Open MPI v4.1.4, package: …"
     let first = words.split(separator: ",")[0]
-    return first.replacingOccurrences(of: "Version:", with: "").split(whereSeparator: \.isWhitespace).joined(separator: " ")
+    return first.replacingOccurrences(of: "Version:", with: "").split(whereSeparator: \.isWhitespace).joined(
+      separator: " ")
   }
 
   /// Throws for a status that is an error.
