@@ -1,6 +1,7 @@
 // The two models that sampling needs, as the user names them: the shipped ones where none are named, and one file for
 // both if it holds both.
 
+import ArgumentParser
 import MVAR
 import MVARCheckpoints
 import MVARPipeline
@@ -74,4 +75,61 @@ struct SamplingModels {
     }
     return try ModelMetadata.classNames(of: CheckpointWeights(path: path, .transformer, choice))
   }
+}
+
+/// The options that name the two models of a run, and what their files may not tell.
+struct SamplingModelOptions: ParsableArguments {
+  @Option(
+    parsing: .unconditional,
+    help:
+      """
+      The transformer: a checkpoint file, or seeded:d16 for deterministic pseudo-random weights of the published sizes \
+      (default: the small model that ships with the package).
+      """
+  )
+  var model: String?
+
+  @Option(
+    parsing: .unconditional,
+    help:
+      """
+      The tokenizer (default: the model's file if it holds one, or deterministic pseudo-random weights for a seeded \
+      model).
+      """
+  )
+  var tokenizer: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: "A file with the name of each class, one per line, from class 0 (default: the model's own).")
+  var classNames: String?
+
+  @OptionGroup(title: "Settings a checkpoint may lack")
+  var weights: WeightsOptions
+
+  @OptionGroup(title: "Settings a checkpoint may lack")
+  var tokenizerWeights: TokenizerWeightsOptions
+
+  @OptionGroup(title: "Settings a checkpoint may lack")
+  var hints: HintOptions
+
+  func validate() throws {
+    if let model { _ = try modelSource(model, option: "--model", weights.choice()) }
+    if let tokenizer { _ = try modelSource(tokenizer, option: "--tokenizer", tokenizerWeights.choice()) }
+  }
+}
+
+/// A command that samples with the two models.
+protocol ModelSamplingCommand {
+  /// The options that name them.
+  var models: SamplingModelOptions { get }
+}
+
+extension ModelSamplingCommand {
+  var model: String? { models.model }
+  var tokenizer: String? { models.tokenizer }
+  var classNames: String? { models.classNames }
+  var weights: WeightsOptions { models.weights }
+  var tokenizerWeights: TokenizerWeightsOptions { models.tokenizerWeights }
+  var hints: HintOptions { models.hints }
 }

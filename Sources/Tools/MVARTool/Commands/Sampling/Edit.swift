@@ -10,7 +10,7 @@ import MVARMedia
 import MVARPipeline
 import TensorCore
 
-struct Edit: EngineCommand {
+struct Edit: EngineCommand, ModelSamplingCommand {
   static let precisions = CPUPrecisions.shortWeights
 
   static let configuration = CommandConfiguration(
@@ -68,11 +68,6 @@ struct Edit: EngineCommand {
       discussion: "#2 is always a number and =2 always a name, for classes that have numbers as names."))
   var className: String?
 
-  @Option(
-    parsing: .unconditional,
-    help: "A file with the name of each class, one per line, from class 0 (default: the model's own).")
-  var classNames: String?
-
   @Option(parsing: .unconditional, help: "How many candidates.")
   var count = 1
 
@@ -82,25 +77,7 @@ struct Edit: EngineCommand {
   @Flag(help: "Copy the photograph's pixels wherever the mask is black, with a hard edge.")
   var paste = false
 
-  @Option(
-    parsing: .unconditional,
-    help:
-      """
-      The transformer: a checkpoint file, or seeded:d16 for deterministic pseudo-random weights of the published sizes \
-      (default: the small model that ships with the package).
-      """
-  )
-  var model: String?
-
-  @Option(
-    parsing: .unconditional,
-    help:
-      """
-      The tokenizer (default: the model's file if it holds one, or deterministic pseudo-random weights for a seeded \
-      model).
-      """
-  )
-  var tokenizer: String?
+  @OptionGroup var models: SamplingModelOptions
 
   @OptionGroup var sampling: SamplerOptions<Sample.Defaults>
 
@@ -128,15 +105,6 @@ struct Edit: EngineCommand {
   @OptionGroup var photographs: PhotographOptions
   @OptionGroup var images: ImageOptions
 
-  @OptionGroup(title: "Settings a checkpoint may lack")
-  var weights: WeightsOptions
-
-  @OptionGroup(title: "Settings a checkpoint may lack")
-  var tokenizerWeights: TokenizerWeightsOptions
-
-  @OptionGroup(title: "Settings a checkpoint may lack")
-  var hints: HintOptions
-
   @OptionGroup(title: "Engine")
   var engine: EngineOptions
 
@@ -145,8 +113,6 @@ struct Edit: EngineCommand {
 
   func validate() throws {
     try recording.check(engine)
-    if let model { _ = try modelSource(model, option: "--model", weights.choice()) }
-    if let tokenizer { _ = try modelSource(tokenizer, option: "--tokenizer", tokenizerWeights.choice()) }
     guard mask != nil || extend != nil || keepScales != nil else {
       throw ValidationError("nothing of the photograph would be kept: use --mask, --extend or --keep-scales")
     }

@@ -12,7 +12,7 @@ import MVARPipeline
 import MVARTraining
 import TensorCore
 
-struct Sample: EngineCommand {
+struct Sample: EngineCommand, ModelSamplingCommand {
   static let precisions = CPUPrecisions.shortWeights
   static let isForRanks = true
 
@@ -47,25 +47,7 @@ struct Sample: EngineCommand {
       whose progress is in its file .sampling-0.json, named after --first.
       """)
 
-  @Option(
-    parsing: .unconditional,
-    help:
-      """
-      The transformer: a checkpoint file, or seeded:d16 for deterministic pseudo-random weights of the published sizes \
-      (default: the small model that ships with the package).
-      """
-  )
-  var model: String?
-
-  @Option(
-    parsing: .unconditional,
-    help:
-      """
-      The tokenizer (default: the model's file if it holds one, or deterministic pseudo-random weights for a seeded \
-      model).
-      """
-  )
-  var tokenizer: String?
+  @OptionGroup var models: SamplingModelOptions
 
   @Option(
     name: .customLong("class"), parsing: .unconditionalSingleValue,
@@ -78,11 +60,6 @@ struct Sample: EngineCommand {
         that have numbers as names; a class whose name has commas or hyphens, or is all, comes first.
         """))
   var classes: [String] = []
-
-  @Option(
-    parsing: .unconditional,
-    help: "A file with the name of each class, one per line, from class 0 (default: the model's own).")
-  var classNames: String?
 
   @Option(parsing: .unconditional, help: "How many images of each class (default: 1).")
   var count: Int?
@@ -128,15 +105,6 @@ struct Sample: EngineCommand {
   @OptionGroup var gridOptions: GridOptions
   @OptionGroup var images: ImageOptions
 
-  @OptionGroup(title: "Settings a checkpoint may lack")
-  var weights: WeightsOptions
-
-  @OptionGroup(title: "Settings a checkpoint may lack")
-  var tokenizerWeights: TokenizerWeightsOptions
-
-  @OptionGroup(title: "Settings a checkpoint may lack")
-  var hints: HintOptions
-
   @OptionGroup(title: "Engine")
   var engine: EngineOptions
 
@@ -145,8 +113,6 @@ struct Sample: EngineCommand {
 
   func validate() throws {
     try recording.check(engine)
-    if let model { _ = try modelSource(model, option: "--model", weights.choice()) }
-    if let tokenizer { _ = try modelSource(tokenizer, option: "--tokenizer", tokenizerWeights.choice()) }
     try Arguments.check("--count", count, in: 1...1_000_000)
     try Arguments.check("--total", total, in: 1...1_000_000_000)
     guard count == nil || total == nil else {

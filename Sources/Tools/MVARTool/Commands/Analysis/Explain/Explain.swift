@@ -12,7 +12,7 @@ import MVARMedia
 import MVARPipeline
 import TensorCore
 
-struct Explain: EngineCommand {
+struct Explain: EngineCommand, ModelSamplingCommand {
   static let precisions = CPUPrecisions.shortWeights
 
   static let configuration = CommandConfiguration(
@@ -43,30 +43,7 @@ struct Explain: EngineCommand {
     help: "The class as which the model is shown the photograph, by number or by name (default: none).")
   var photoClass: String?
 
-  @Option(
-    parsing: .unconditional,
-    help: "A file with the name of each class, one per line, from class 0 (default: the model's own).")
-  var classNames: String?
-
-  @Option(
-    parsing: .unconditional,
-    help:
-      """
-      The transformer: a checkpoint file, or seeded:d16 for deterministic pseudo-random weights of the published sizes \
-      (default: the small model that ships with the package).
-      """
-  )
-  var model: String?
-
-  @Option(
-    parsing: .unconditional,
-    help:
-      """
-      The tokenizer (default: the model's file if it holds one, or deterministic pseudo-random weights for a seeded \
-      model).
-      """
-  )
-  var tokenizer: String?
+  @OptionGroup var models: SamplingModelOptions
 
   @OptionGroup var sampling: SamplerOptions<Sample.Defaults>
 
@@ -90,21 +67,10 @@ struct Explain: EngineCommand {
   @OptionGroup var photographs: PhotographOptions
   @OptionGroup var images: ImageOptions
 
-  @OptionGroup(title: "Settings a checkpoint may lack")
-  var weights: WeightsOptions
-
-  @OptionGroup(title: "Settings a checkpoint may lack")
-  var tokenizerWeights: TokenizerWeightsOptions
-
-  @OptionGroup(title: "Settings a checkpoint may lack")
-  var hints: HintOptions
-
   @OptionGroup(title: "Engine")
   var engine: EngineOptions
 
   func validate() throws {
-    if let model { _ = try modelSource(model, option: "--model", weights.choice()) }
-    if let tokenizer { _ = try modelSource(tokenizer, option: "--tokenizer", tokenizerWeights.choice()) }
     if photo == nil {
       guard photoClass == nil else { throw ValidationError("--as is for a photograph, and none is named; use --class") }
     } else {
