@@ -63,9 +63,11 @@ extension HostileInputTests {
         ["--mask", "mask.png", "--class", "dog"],
         "--class dog: is not a number from 0 to 9; names need a file of names, given with --class-names"),
       edit(
-        [], "nothing of the photograph would be kept: use --mask, --extend or --keep-scales", code: 64),
-      edit(["--keep-scales", "0"], "--keep-scales is 0; use a number from 1 to 63", code: 64),
-      edit(["--keep-scales", "64"], "--keep-scales is 64; use a number from 1 to 63", code: 64),
+        [], "nothing of the photograph would be kept: use --mask, --extend or --keep-scales from 1 up", code: 64),
+      edit(
+        ["--keep-scales", "0"],
+        "nothing of the photograph would be kept: use --mask, --extend or --keep-scales from 1 up", code: 64),
+      edit(["--keep-scales", "64"], "--keep-scales is 64; use a number from 0 to 63", code: 64),
       edit(["--keep-scales", "6"], "--keep-scales is 6, and the model has 6 scales: nothing would be drawn"),
       edit(
         ["--mask", "mask.png", "--keep-scales", "-1"], "--keep-scales is -1; use a number from 0 to 63", code: 64),

@@ -132,7 +132,10 @@ struct PrecisionCommandTests {
           "few.safetensors: \(scales) must be \(rows) floating-point numbers, one for each row of \(key)")
       }
       let report = try succeed(["inspect", "bare.safetensors"] + Tool.hints, in: folder).output
-      #expect(report.contains("\(key): holds int8 numbers\n"), "\(report)")
+      #expect(report.contains("\(key) holds int8 numbers, but \(scales), their scales, is missing\n"), "\(report)")
+      let other = try succeed(["inspect", "few.safetensors"] + Tool.hints, in: folder).output
+      #expect(
+        other.contains("\(scales) must be \(rows) floating-point numbers, one for each row of \(key)\n"), "\(other)")
     }
   }
 

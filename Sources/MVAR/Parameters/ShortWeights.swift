@@ -42,10 +42,19 @@ extension CheckpointWeights {
     return self[weight]?.scalarType == .int8 ? weight : nil
   }
 
-  /// Whether a tensor is a linear layer's weight in bytes, with a scale for each row.
-  package func hasScales(_ key: String, _ shape: Shape) -> Bool {
-    CheckpointNames.roleOfLinearWeight(key) != nil && self[key]?.scalarType == .int8 && shape.rank == 2
-      && (try? scales(of: key, rows: shape[0])) != nil
+  /// Why a tensor of integers is no parameter of this shape; nil for floats, and for a linear layer's weight in bytes with
+  /// a scale for each row.
+  package func problem(withIntegers key: String, _ shape: Shape) -> String? {
+    guard let type = self[key]?.scalarType, !type.isFloatingPoint else { return nil }
+    guard CheckpointNames.roleOfLinearWeight(key) != nil, type == .int8, shape.rank == 2 else {
+      return "\(key): holds \(type) numbers"
+    }
+    do {
+      _ = try scales(of: key, rows: shape[0])
+      return nil
+    } catch {
+      return (error as? FileError)?.reason ?? "\(error)"
+    }
   }
 
   /// The scales of a weight in bytes.

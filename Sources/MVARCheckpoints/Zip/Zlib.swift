@@ -70,3 +70,9 @@ enum Zlib {
   /// The CRC-32 of a region.
   static func checksum(_ region: ByteRegion) throws -> UInt32 { try region.withUnsafeBytes { checksum($0) } }
 }
+
+/// The cyclic redundancy check of zip and PNG files.
+package enum CRC32 {
+  /// The CRC-32 of bytes: reflected polynomial 0xEDB88320, initial and final xor 0xFFFFFFFF.
+  package static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 { Zlib.checksum(bytes) }
+}

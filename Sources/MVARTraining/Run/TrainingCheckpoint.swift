@@ -2,7 +2,7 @@
 // two states. Weights have the published names (prefixed by `mvar_wo_ddp.` or `vae_wo_ddp.`), so the file is also a
 // model that can be used as it is; a moving average of the weights is another set, prefixed by `ema.`; everything else that
 // a training needs is prefixed by `trainer.`. Moments in 8 bits are stored as they are, bytes beside their scales
-// (`trainer.first.…`, `trainer.first_scales.…`).
+// (`trainer.first.…`, `trainer.first_scales.…`). Checksums of all tensors end the file.
 //
 // Random numbers need no state: they follow from the seed and the number of the sample.
 
@@ -95,7 +95,7 @@ public struct TrainingCheckpoint<B: Backend> {
     var metadata = metadata
     metadata["iteration"] = String(iteration)
     metadata["settings"] = settings.text
-    try SafetensorsWriter.write(tensors, metadata: metadata, to: path)
+    try SafetensorsWriter.write(TensorChecksums.adding(to: tensors), metadata: metadata, to: path)
   }
 
   /// Reads the header of a checkpoint.
@@ -255,6 +255,7 @@ public struct TrainingCheckpoint<B: Backend> {
       throw FileError(
         path, "says that \(iteration) iterations are done, and trainer.steps holds \(steps.max() ?? 0) steps at most")
     }
+    try TensorChecksums.check(numbers.file)
   }
 
   /// The usage of codes.

@@ -104,6 +104,13 @@ struct SamplingModelOptions: ParsableArguments {
     help: "A file with the name of each class, one per line, from class 0 (default: the model's own).")
   var classNames: String?
 
+  @OptionGroup var files: ModelFilesOptions
+
+  func validate() throws { try files.check(model: model, tokenizer: tokenizer) }
+}
+
+/// What the files of the two models may not tell.
+struct ModelFilesOptions: ParsableArguments {
   @OptionGroup(title: "Settings a checkpoint may lack")
   var weights: WeightsOptions
 
@@ -113,7 +120,8 @@ struct SamplingModelOptions: ParsableArguments {
   @OptionGroup(title: "Settings a checkpoint may lack")
   var hints: HintOptions
 
-  func validate() throws {
+  /// Refuses names that stand for no model.
+  func check(model: String?, tokenizer: String?) throws {
     if let model { _ = try modelSource(model, option: "--model", weights.choice()) }
     if let tokenizer { _ = try modelSource(tokenizer, option: "--tokenizer", tokenizerWeights.choice()) }
   }
@@ -129,7 +137,7 @@ extension ModelSamplingCommand {
   var model: String? { models.model }
   var tokenizer: String? { models.tokenizer }
   var classNames: String? { models.classNames }
-  var weights: WeightsOptions { models.weights }
-  var tokenizerWeights: TokenizerWeightsOptions { models.tokenizerWeights }
-  var hints: HintOptions { models.hints }
+  var weights: WeightsOptions { models.files.weights }
+  var tokenizerWeights: TokenizerWeightsOptions { models.files.tokenizerWeights }
+  var hints: HintOptions { models.files.hints }
 }

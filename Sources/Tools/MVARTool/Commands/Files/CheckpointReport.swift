@@ -59,9 +59,7 @@ struct CheckpointReport {
       parameters += shape.count
       if let stored = weights[key] {
         if stored.shape != shape.dimensions { misshapen.append("\(key): \(stored.shape), the model needs \(shape)") }
-        if !stored.scalarType.isFloatingPoint, !weights.hasScales(key, shape) {
-          misshapen.append("\(key): holds \(stored.scalarType) numbers")
-        }
+        if let problem = weights.problem(withIntegers: key, shape) { misshapen.append(problem) }
       } else {
         let object = weights.skipped.first { $0.name.isExactly(key) }?.object
         missing.append("\(key) \(shape)\(object.map { ": it is \($0.reason)" } ?? "")")

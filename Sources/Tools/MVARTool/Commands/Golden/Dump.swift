@@ -73,21 +73,13 @@ extension Golden {
 
     @OptionGroup var sampling: SamplerOptions<Defaults>
 
-    @OptionGroup(title: "Settings a checkpoint may lack")
-    var weights: WeightsOptions
-
-    @OptionGroup(title: "Settings a checkpoint may lack")
-    var tokenizerWeights: TokenizerWeightsOptions
-
-    @OptionGroup(title: "Settings a checkpoint may lack")
-    var hints: HintOptions
+    @OptionGroup var files: ModelFilesOptions
 
     @OptionGroup(title: "Engine")
     var engine: EngineOptions
 
     func validate() throws {
-      if let model { _ = try modelSource(model, option: "--model", weights.choice()) }
-      if let tokenizer { _ = try modelSource(tokenizer, option: "--tokenizer", tokenizerWeights.choice()) }
+      try files.check(model: model, tokenizer: tokenizer)
       guard (0...1_000_000).contains(label) else {
         throw ValidationError("--class is \(label); use a number from 0 up")
       }
@@ -145,20 +137,22 @@ extension Golden {
 
     private func load<B: Backend>(transformer path: String, on device: B.Device) throws -> MarkovianTransformer<B> {
       guard GoldenConfiguration.isStated(by: path) else {
-        return try modelSource(path, option: "--model", weights.choice()).transformer(hints.hints(), on: device)
+        return try modelSource(path, option: "--model", files.weights.choice()).transformer(
+          files.hints.hints(), on: device)
       }
       let golden = try GoldenConfiguration(path: path)
       return try MarkovianTransformer(
-        golden.transformer(hints.attention ?? .mvar), SeededSource(seed: golden.seed, .transformer, on: device),
+        golden.transformer(files.hints.attention ?? .mvar), SeededSource(seed: golden.seed, .transformer, on: device),
         on: device)
     }
 
     /// - Parameter sides: the transformer's list of scales, unless the tokenizer's file or an option states one.
     private func load<B: Backend>(tokenizer path: String, sides: [Int], on device: B.Device) throws -> VQVAE<B> {
       guard GoldenConfiguration.isStated(by: path) else {
-        var hints = try hints.hints()
+        var hints = try files.hints.hints()
         hints.sides = hints.sides ?? sides
-        return try modelSource(path, option: "--tokenizer", tokenizerWeights.choice()).tokenizer(hints, on: device)
+        return try modelSource(path, option: "--tokenizer", files.tokenizerWeights.choice()).tokenizer(
+          hints, on: device)
       }
       let golden = try GoldenConfiguration(path: path)
       return try VQVAE(golden.tokenizer(), SeededSource(seed: golden.seed, .tokenizer, on: device), on: device)

@@ -82,7 +82,7 @@ struct Edit: EngineCommand, ModelSamplingCommand {
   @OptionGroup var sampling: SamplerOptions<Sample.Defaults>
 
   @Option(
-    parsing: .unconditional, help: "The same seed gives the same images; 0 to 2⁶⁴ − 1.",
+    parsing: .unconditional, help: "The same seed gives the same images; 0 to 2⁶⁴ − 1 (default: 0).",
     transform: Arguments.seed)
   var seed: UInt64 = 0
 
@@ -113,11 +113,11 @@ struct Edit: EngineCommand, ModelSamplingCommand {
 
   func validate() throws {
     try recording.check(engine)
-    guard mask != nil || extend != nil || keepScales != nil else {
-      throw ValidationError("nothing of the photograph would be kept: use --mask, --extend or --keep-scales")
+    guard mask != nil || extend != nil || (keepScales ?? 0) != 0 else {
+      throw ValidationError("nothing of the photograph would be kept: use --mask, --extend or --keep-scales from 1 up")
     }
     _ = try margins(width: 1, height: 1)
-    try Arguments.check("--keep-scales", keepScales, in: (mask == nil && extend == nil ? 1 : 0)...63)
+    try Arguments.check("--keep-scales", keepScales, in: 0...63)
     guard maskThreshold > 0, maskThreshold <= 1 else {
       throw ValidationError("--mask-threshold is \(maskThreshold); use a share above 0 and up to 1")
     }

@@ -75,7 +75,7 @@ struct Sample: EngineCommand, ModelSamplingCommand {
   @OptionGroup var sampling: SamplerOptions<Defaults>
 
   @Option(
-    parsing: .unconditional, help: "The same seed gives the same images; 0 to 2⁶⁴ − 1.",
+    parsing: .unconditional, help: "The same seed gives the same images; 0 to 2⁶⁴ − 1 (default: 0).",
     transform: Arguments.seed)
   var seed: UInt64 = 0
 
@@ -193,7 +193,8 @@ struct Sample: EngineCommand, ModelSamplingCommand {
       : nil
     let ranges = try ranks.ranges(results.map { missing(in: $0, request, batch) } ?? [])
     var (transforming, decoding) = (Stopwatch(), Stopwatch())
-    var pace = Pace(total: ranges.reduce(0) { $0 + $1.count })
+    let drawn = ranges.reduce(0) { $0 + $1.count }
+    var pace = Pace(total: drawn)
     try ranks.share(ranges) { range in
       // Guided by itself, an image of no class is the same but for rounding.
       let options = request.isNull(range.lowerBound) ? sampling.unguided(options) : options
@@ -225,8 +226,11 @@ struct Sample: EngineCommand, ModelSamplingCommand {
     }
     progress.finish()
     try results?.write()
+    guard drawn > 0 else {
+      return Console.note("all \(request.count) images are there already")
+    }
     Console.note(
-      "\(request.count) image\(request.count == 1 ? "" : "s"): transformer \(transforming.text), decoder \(decoding.text), "
+      "\(drawn) image\(drawn == 1 ? "" : "s"): transformer \(transforming.text), decoder \(decoding.text), "
         + device.peakText)
   }
 

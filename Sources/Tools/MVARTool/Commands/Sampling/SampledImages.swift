@@ -16,6 +16,8 @@ struct SampledImages {
   private var rows: [[PixelImage]] = []
   private let arrays: ResumableNPZ?
   private var singles: SingleImages?
+  /// The images whose files an earlier run noted and that are there no more, or not whole.
+  private var lost: Set<Int> = []
 
   /// The results of a request, of which earlier runs may have written some.
   ///
@@ -36,6 +38,12 @@ struct SampledImages {
     singles = try command.folder.map {
       try SingleImages($0, first: command.first, settings: settings, resuming: command.resume)
     }
+    guard let singles else { return }
+    let noted = min(singles.done, request.count)
+    for index in 0..<noted where !PNGFile.isWhole(path(of: index, in: singles.folder)) {
+      lost.insert(index)
+      progress.report("reading what was written: \(100 * index / noted) %")
+    }
   }
 
   /// Whether a file name is of the form that single images have: `000012-class3.png`.
@@ -51,14 +59,14 @@ struct SampledImages {
   /// Whether an image is not in all files yet.
   private func isMissing(_ index: Int) -> Bool {
     if let arrays, index >= arrays.done { return true }
-    if let singles { return index >= singles.done || access(path(of: index, in: singles.folder), F_OK) != 0 }
+    if let singles { return index >= singles.done || lost.contains(index) }
     return arrays == nil
   }
 
   /// The first image from one on that is to be sampled; nil if there is none.
   func firstMissing(from start: Int) -> Int? { (start..<request.count).first(where: isMissing) }
 
-  /// How many images are to be sampled.
+  /// How many images are to be sampled still.
   var missing: Int { (0..<request.count).reduce(0) { $0 + (isMissing($1) ? 1 : 0) } }
 
   /// Adds the images of one sample: after each scale, or after the last only.
@@ -67,6 +75,7 @@ struct SampledImages {
       try singles?.begin()
       let path = path(of: index, in: folder)
       try ImageGrid().rows([shown]).writePNG(to: path)
+      lost.remove(index)
       try Console.print(path)
     }
     if let arrays, index == arrays.done, let image = shown.last { try arrays.append(image.pixels) }

@@ -352,6 +352,8 @@ struct Train: EngineCommand {
     let model = try MarkovianTransformer<B>(
       configuration, FineTuningSource(tuning, weights, initial: initial, on: device), on: device)
     try beginning.refuseOthers(than: model.parameters.map(\.name))
+    // The weights of a run that is resumed are those of its checkpoint.
+    guard !runOptions.isResuming else { return model }
     for change in tuning.changes { Console.note("\(beginning.weights.path): \(change)") }
     let kept = model.parameters.count - tuning.changes.count
     Console.note("\(beginning.weights.path): \(kept) of \(model.parameters.count) parameters are taken as they are")

@@ -229,6 +229,8 @@ struct TrainTokenizer: EngineCommand {
     let known = Set(model.parameters.map { CheckpointNames.key(of: $0.name, in: .tokenizer) })
     let other = beginning.tensors.map(\.name).first { !known.contains($0) && !CheckpointNames.isDerived($0) }
     if let other { throw Failure("\(beginning.path): \(other) is no parameter of a tokenizer of these sizes") }
+    // The weights of a run that is resumed are those of its checkpoint.
+    guard !runOptions.isResuming else { return model }
     Console.note("\(beginning.path): all \(model.parameters.count) parameters are taken as they are")
     return model
   }
