@@ -27,7 +27,11 @@ let package = Package(
     .executableTarget(
       name: "WindowedAttention",
       dependencies: [.product(name: "TensorCore", package: "MVAR"), .product(name: "MVARPlots", package: "MVAR")]),
+    // Tables of Scripts/reproduce.
+    .target(name: "MiniatureReport", dependencies: [.product(name: "MVARPlots", package: "MVAR")]),
+    .executableTarget(name: "Miniature", dependencies: ["MiniatureReport"]),
     .testTarget(name: "BenchReportTests", dependencies: ["BenchReport"]),
+    .testTarget(name: "MiniatureReportTests", dependencies: ["MiniatureReport"]),
   ],
   swiftLanguageModes: [.v6]
 )

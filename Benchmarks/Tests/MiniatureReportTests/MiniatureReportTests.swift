@@ -1,0 +1,58 @@
+// Means, deviations and verdicts of the miniature's tables by hand, and the article beside its raw numbers.
+
+import Foundation
+import MiniatureReport
+import Testing
+
+@Suite("The paper in miniature")
+struct MiniatureReportTests {
+  @Test func spreads() {
+    let some = Spread([1, 2, 4.5, nil])
+    #expect(some.mean == 2.5 && abs((some.deviation ?? 0) - 1.8027756377319946) < 1e-15)
+    #expect(some.text(2) == "2.50 ± 1.80" && some.text(0, times: 100) == "250 ± 180")
+    #expect(Spread([3]).text(1) == "3.0" && Spread([nil]).text(1) == "–")
+    // Errors of the means: 0.1/√2 each, so twice that of the difference is 0.2.
+    let (a, b) = (Spread([1 - 0.0707106781, 1 + 0.0707106781]), Spread([1.3 - 0.0707106781, 1.3 + 0.0707106781]))
+    #expect(a.differs(from: b) == true && a.differs(from: Spread([1.05, 1.25])) == false)
+    #expect(a.differs(from: Spread([7])) == nil)
+  }
+
+  private static func line(_ model: String, nats: Double, fid: Double) -> String {
+    """
+    {"model": "\(model)", "train": {"steps": 10, "batch": 4, "seconds": 5.0, "peakKiB": 2048}, "measure": {"images": 4, \
+    "seconds": 0.1, "peakKiB": 1024}, "predictions": {"images": 2, "sides": [1, 2], "scales": [{"tokens": 1, "nats": \
+    \(nats - 1), "right": 0.5}, {"tokens": 4, "nats": \(nats), "right": 0.25}], "all": {"tokens": 5, "nats": \(nats), \
+    "right": 0.3}}, "distances": {"fid": {"value": \(fid)}, "sfid": {"reason": "none"}, "precision": {"value": 0.5}, \
+    "recall": {"value": 0.25}}, "cost": {"depth": 2, "width": 8, "sides": [1, 2], "patterns": [{"attention": "mvar", \
+    "products": {"queriesKeys": 272}}]}, "curve": [{"step": 5, "val_loss": 3.5},{"step": 10, "val_loss": 3.0}]}
+    """
+  }
+
+  @Test func tables() throws {
+    let text = [
+      Self.line("small/mvar/0", nats: 3, fid: 10), Self.line("small/mvar/1", nats: 3.2, fid: 11),
+      Self.line("small/var/0", nats: 4, fid: 9.5), Self.line("small/var/1", nats: 4.2, fid: 11.5),
+      Self.line("small/from-var-5/0", nats: 3.5, fid: 12),
+    ].joined(separator: "\n")
+    let tables = MiniatureTables(try Measurement.lines(text))
+    #expect(
+      tables.quality("small") == """
+        |  | seeds | nats a token | tokens right | Fréchet distance | precision | recall |
+        | --- | --- | --- | --- | --- | --- | --- |
+        | MVAR | 2 | 3.100 ± 0.141 | 30.0 ± 0.0 % | 10.50 ± 0.71 | 0.50 ± 0.00 | 0.25 ± 0.00 |
+        | VAR | 2 | 4.100 ± 0.141 | 30.0 ± 0.0 % | 10.50 ± 1.41 | 0.50 ± 0.00 | 0.25 ± 0.00 |
+        | VAR, then 5 steps as MVAR | 1 | 3.500 | 30.0 % | 12.00 | 0.50 | 0.25 |
+        """)
+    #expect(
+      tables.comparison("small") == """
+        | minus MVAR | nats a token | Fréchet distance |
+        | --- | --- | --- |
+        | VAR | +1.000 (more than the noise) | +0.00 (within the noise) |
+        | VAR, then 5 steps as MVAR | +0.400 (one seed) | +1.50 (one seed) |
+        """)
+    #expect(tables.cost("small").contains("| VAR | 0.50 ± 0.00 s | 2 ± 0 MiB | 25.0 ± 0.0 ms | 1 ± 0 MiB | 3.4 |"))
+    #expect(tables.scales("small").hasPrefix("| side | 1 | 2 |\n"))
+    #expect(tables.curves("small").series.map(\.name) == ["VAR", "MVAR"])
+    #expect(throws: MiniatureError.self) { try Measurement.lines("{}") }
+  }
+}
