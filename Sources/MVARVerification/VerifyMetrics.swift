@@ -34,11 +34,16 @@ private struct GoldenMeasures: Decodable {
 
 extension GoldenBar {
   /// A Fréchet distance.
-  static func distance(_ scale: Double) -> Bar {
-    Bar(
-      absolute: 1e-9 * scale, relative: 1e-6,
-      "roots of covariances lose half of the digits where these are singular: of 16, 1e-09 of ‖Δμ‖² + tr Σ₁ + tr Σ₂ remain"
-    )
+  ///
+  /// - Parameters:
+  ///   - scale: the sum that it is a difference of.
+  ///   - isSingular: whether a covariance has directions without variance.
+  static func distance(_ scale: Double, isSingular: Bool) -> Bar {
+    isSingular
+      ? Bar(
+        absolute: 1e-7 * scale, relative: 1e-6,
+        "a root of zero keeps half of the digits: 1e-07 of ‖Δμ‖² + tr Σ₁ + tr Σ₂, since a covariance is singular")
+      : Bar(absolute: 1e-10 * scale, relative: 1e-6, "1e-10 of ‖Δμ‖² + tr Σ₁ + tr Σ₂, of which it is a difference")
   }
   /// A number of decisions.
   static let share = Bar(absolute: 1e-12, "decisions of distances in double precision, which are right or wrong")
@@ -59,8 +64,8 @@ extension Verifier {
         rows.judging(row) { rows in
           switch (key, value) {
           case ("fid", .number(let number)), ("fid_by_eigenvalues", .number(let number)):
-            let (distance, scale) = try computed.distance.get()
-            rows.compare(row, ComparedValues(distance), ComparedValues(number), GoldenBar.distance(scale))
+            let (distance, bar) = try computed.distance.get()
+            rows.compare(row, ComparedValues(distance), ComparedValues(number), bar)
           case ("precision", .number(let number)), ("recall", .number(let number)):
             let found = try computed.precisionRecall.get()
             let ours = key == "precision" ? found.precision : found.recall
@@ -106,13 +111,16 @@ private final class CaseMeasures {
     (samples: try matrix("sample"), references: try matrix("reference"))
   }
 
-  /// The Fréchet distance, and the sum that it is a difference of.
+  /// The Fréchet distance, and its bar.
   lazy var distance = Result {
     let (samples, references) = try sides.get()
     let (ours, theirs) = (try FeatureStatistics(samples), try FeatureStatistics(references))
     let distance = try ours.frechetDistance(to: theirs)
     let apart = zip(ours.mean, theirs.mean).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
-    return (distance, apart + ours.trace + theirs.trace)
+    return (
+      distance,
+      GoldenBar.distance(apart + ours.trace + theirs.trace, isSingular: ours.isSingular || theirs.isSingular)
+    )
   }
 
   lazy var precisionRecall = Result {

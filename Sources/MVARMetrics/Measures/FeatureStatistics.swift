@@ -19,6 +19,9 @@ public struct FeatureStatistics: Sendable {
   /// F with FᵀF = Σ [r, D].
   let factor: Tensor<CPU<Double>>
 
+  /// Whether there are directions without variance: some that no two images differ in.
+  package let isSingular: Bool
+
   /// The most features for which a covariance matrix is decomposed.
   package static let mostFeatures = 8192
   private static let rowsPerBlock = 1024
@@ -48,6 +51,7 @@ public struct FeatureStatistics: Sendable {
       }
     }
     if rows <= columns {
+      isSingular = true
       factor = block(0..<rows)
       trace = factor.withUnsafeBufferPointer { $0.reduce(0) { $0 + $1 * $1 } }
       return
@@ -60,6 +64,7 @@ public struct FeatureStatistics: Sendable {
         covariance, times: 1, CPU<Double>.linear(part, weight: part, bias: nil), times: 1)
     }
     (factor, trace) = try Self.factor(covariance.scalars(), columns)
+    isSingular = factor.shape[0] < columns
   }
 
   /// Published statistics.
@@ -86,6 +91,7 @@ public struct FeatureStatistics: Sendable {
     }
     self.mean = mean
     (factor, trace) = try Self.factor(covariance, order)
+    isSingular = factor.shape[0] < order
   }
 
   private static func check(_ features: Int) throws {
