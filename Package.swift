@@ -15,6 +15,7 @@ let package = Package(
     .library(name: "MVARCheckpoints", targets: ["MVARCheckpoints"]),
     .library(name: "MVARMedia", targets: ["MVARMedia"]),
     .library(name: "MVARPlots", targets: ["MVARPlots"]),
+    .library(name: "MVARMetrics", targets: ["MVARMetrics"]),
     .library(name: "MVARCollectives", targets: ["MVARCollectives"]),
     .library(name: "MVARTraining", targets: ["MVARTraining"]),
     .library(name: "MVARVerification", targets: ["MVARVerification"]),
@@ -59,6 +60,10 @@ let package = Package(
     // Every operator with inputs chosen to hurt, and what it should compute.
     .target(name: "OperatorCases", dependencies: ["TensorCore", "MVARComparison"]),
     .target(name: "MVAR", dependencies: ["TensorCore", "MVARFiles", "MVARCheckpoints"]),
+    // FID and its like, with the network that they are defined with.
+    .target(
+      name: "MVARMetrics",
+      dependencies: ["TensorCore", "MVAR", "MVARFiles", "MVARCheckpoints", "MVARMedia", "CMVAROpenBLAS"]),
     // What several processes of one run do together. MPI's library is found when the program runs.
     .target(name: "MVARCollectives", dependencies: ["MVARFiles"]),
     .target(
@@ -71,8 +76,8 @@ let package = Package(
     .target(
       name: "MVARVerification",
       dependencies: [
-        "MVARComparison", "OperatorCases", "MVAR", "MVARTraining", "MVARFiles", "MVARCheckpoints", "MVARMedia",
-        "MVARKernelABI", "CMVARProcess",
+        "MVARComparison", "OperatorCases", "MVAR", "MVARTraining", "MVARMetrics", "MVARFiles", "MVARCheckpoints",
+        "MVARMedia", "MVARKernelABI", "CMVARProcess",
       ]),
 
     // The shipped model's files lie where scripts and readers name them; here they become resources.
@@ -103,7 +108,7 @@ let package = Package(
       dependencies: [
         "MVAR", "TensorCore", "MVARFiles", "MVARCheckpoints", "MVARMedia", "MVARPlots", "MVARTraining",
         "MVARComparison", "OperatorCases", "MVARVerification", "MVARPipeline", "MVARCUDA", "MVARCollectives",
-        "MVARExplainPage",
+        "MVARMetrics", "MVARExplainPage",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "Sources/Tools/MVARTool"),
     .target(
@@ -179,12 +184,18 @@ let package = Package(
         "MVARTraining", "MVARVerification", "MVAR", "TensorCore", "MVARMedia", "MVARCheckpoints", "MVARFiles",
         "MVARTestSupport",
       ]),
+    .testTarget(
+      name: "MVARMetricsTests",
+      dependencies: [
+        "MVARMetrics", "MVARVerification", "MVAR", "TensorCore", "MVARMedia", "MVARCheckpoints", "MVARFiles",
+        "MVARTestSupport",
+      ]),
     .testTarget(name: "MVARPipelineTests", dependencies: ["MVARPipeline", "MVARMedia", "MVARTestSupport"]),
     .testTarget(
       name: "MVARToolTests",
       dependencies: [
         "MVARTool", "MVAR", "TensorCore", "OperatorCases", "MVARMedia", "MVARCheckpoints", "MVARTraining",
-        "MVARPipeline", "MVARTestSupport", "CMVARZlib",
+        "MVARMetrics", "MVARPipeline", "MVARTestSupport", "CMVARZlib",
       ]),
   ],
   swiftLanguageModes: [.v6],

@@ -193,7 +193,8 @@ struct RowCollector {
   /// Something that was not compared.
   mutating func notJudged(_ name: String, _ why: String) { append(.notJudged(name, why)) }
 
-  private mutating func compare(_ name: String, _ ours: ComparedValues, _ golden: ComparedValues, _ bar: Bar) {
+  /// Values with a bar of their own.
+  mutating func compare(_ name: String, _ ours: ComparedValues, _ golden: ComparedValues, _ bar: Bar) {
     append(Comparator.values(name, found: ours, expected: golden, bar: limits.bar(insteadOf: bar)))
   }
 }

@@ -40,6 +40,8 @@ public struct Verifier<B: Backend> where B.Device: Sendable {
     case "filter": try filter(file, &rows)
     case "train": try optimizerSteps(file, &rows)
     case "var": try baseline(file, &rows)
+    case "inception": try inception(file, &rows)
+    case "metrics": try metrics(file, &rows)
     case "dump": throw GoldenError(path, "is a dump of a model at work; compare it with another one by golden diff")
     default: throw GoldenError(path, "is of kind \(file.kind), which this version does not know")
     }

@@ -43,18 +43,23 @@ public enum SeededWeights {
 
   /// All values of a parameter in row-major order, each rounded once to single precision.
   public static func values(_ key: String, shape: Shape, seed: UInt64) -> [Float] {
-    let base = hash(key) ^ (seed &* goldenRatio)
     let (center, bound) = centerAndBound(key, shape)
+    return values(key, count: shape.count, seed: seed, center: center, bound: bound)
+  }
+
+  /// Values in an interval that the caller chooses: those of networks beside the two models.
+  package static func values(_ key: String, count total: Int, seed: UInt64, center: Double, bound: Double) -> [Float] {
+    let base = hash(key) ^ (seed &* goldenRatio)
     let grain = 1 << 16
-    return [Float](unsafeUninitializedCapacity: shape.count) { buffer, count in
+    return [Float](unsafeUninitializedCapacity: total) { buffer, count in
       nonisolated(unsafe) let buffer = buffer
-      DispatchQueue.concurrentPerform(iterations: (shape.count + grain - 1) / grain) { piece in
-        for i in piece * grain..<min((piece + 1) * grain, shape.count) {
+      DispatchQueue.concurrentPerform(iterations: (total + grain - 1) / grain) { piece in
+        for i in piece * grain..<min((piece + 1) * grain, total) {
           let u = Double(word(i, base)) * 0x1p-23 - 1
           buffer[i] = Float(center + bound * u)
         }
       }
-      count = shape.count
+      count = total
     }
   }
 }

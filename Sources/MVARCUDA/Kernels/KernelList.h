@@ -84,6 +84,10 @@
 #define KERNELS(EACH) EACH(adamW)
 #include EACH_KERNEL_FILE
 
+#define KERNEL_FILE Pooling
+#define KERNELS(EACH) EACH(relu) EACH(maxPool) EACH(averagePool)
+#include EACH_KERNEL_FILE
+
 #define KERNEL_FILE Rearrange
 #define KERNELS(EACH) EACH(transpose) EACH(slice) EACH(concatenate) EACH(dSlice)
 #include EACH_KERNEL_FILE

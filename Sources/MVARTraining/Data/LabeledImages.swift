@@ -115,6 +115,14 @@ public struct LabeledImages: Sendable {
     try checkEveryClass(path)
   }
 
+  /// The side of the tiles of a folder of sheets; nil for other folders.
+  ///
+  /// - Throws: `FileError` where its index cannot be used.
+  public static func tileSide(of path: String) throws -> Int? {
+    guard try ClassFolders.isFolder(path), ClassFolders.exists(PathName.join(path, "index.json")) else { return nil }
+    return try ImageSheets(folder: path).tile
+  }
+
   private static func checkMemory(_ count: Int, side: Int, _ path: String) throws(FileError) {
     guard count <= mostBytes / (3 * side * side) else {
       throw FileError(

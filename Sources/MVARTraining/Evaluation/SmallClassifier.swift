@@ -70,15 +70,32 @@ public struct SmallClassifier<B: Backend>: Sendable {
     .uniform(bound: (6 / Double(fanIn)).squareRoot() * part)
   }
 
+  /// The number of features of an image.
+  public static var featureCount: Int { widths[widths.count - 1] }
+
   /// Images [B, 3, side, side] in −1 … 1 → logits [B, classes]
-  public func callAsFunction(_ images: Variable<B>) -> Variable<B> {
+  public func callAsFunction(_ images: Variable<B>) -> Variable<B> { head(features(images)) }
+
+  /// Images [B, 3, side, side] in −1 … 1 → what the last layer decides by, mean(h) [B, 128]
+  public func features(_ images: Variable<B>) -> Variable<B> {
     let seen = min(side, Self.largestSide)
     let x = seen == side ? images : images.areaResized(height: seen, width: seen)  // [B, 3, s, s]
     var h = stem(x).silu()  // [B, 32, s/2, s/2]
     for stage in stages { h = stage.norm(stage.convolution(h)) }  // [B, 128, s/8, s/8]
     h = h + second(norm(first(h)))
-    let mean = h.areaResized(height: 1, width: 1).reshaped([h.shape[0], h.shape[1]])  // [B, 128]
-    return head(mean)
+    return h.areaResized(height: 1, width: 1).reshaped([h.shape[0], h.shape[1]])  // [B, 128]
+  }
+
+  /// The features of each image, one after another.
+  ///
+  /// - Parameter images: each [side, side, 3], red, green and blue interleaved.
+  public func features(for images: [[UInt8]]) throws -> [Float] {
+    try features(Variable(tensor(of: images))).value.scalars().map { Float($0) }
+  }
+
+  private func tensor(of images: [[UInt8]]) throws -> Tensor<B> {
+    let values = ImageBatch(labels: images.map { _ in 0 }, pixels: images, side: side).images
+    return try Tensor<B>(B.Scalar.array(values), shape: [images.count, 3, side, side], on: device)
   }
 
   /// The most likely class of each image.
@@ -89,9 +106,7 @@ public struct SmallClassifier<B: Backend>: Sendable {
     let batch = 64
     for start in stride(from: 0, to: images.count, by: batch) {
       let part = Array(images[start..<min(start + batch, images.count)])
-      let images = ImageBatch(labels: part.map { _ in 0 }, pixels: part, side: side).images
-      let x = try Tensor<B>(B.Scalar.array(images), shape: [part.count, 3, side, side], on: device)
-      let logits = try self(Variable(x)).value.scalars()
+      let logits = try self(Variable(tensor(of: part))).value.scalars()
       found += part.indices.map { row in
         let scores = logits[row * classes..<(row + 1) * classes]
         return (scores.indices.max { scores[$0] < scores[$1] } ?? 0) - scores.startIndex

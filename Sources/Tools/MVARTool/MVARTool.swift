@@ -32,7 +32,7 @@ package struct MVARTool: ParsableCommand {
       Sample.self, Edit.self, Reconstruct.self, Encode.self, Decode.self, Crop.self, Inspect.self, Convert.self,
       Verify.self,
       Golden.self,
-      TrainTokenizer.self, Train.self, Cache.self, Evaluate.self, Flops.self,
+      TrainTokenizer.self, Train.self, Cache.self, Evaluate.self, Metrics.self, Flops.self,
       Mask.self, AttentionMap.self, Explain.self,
       Compare.self, Devices.self,
     ])

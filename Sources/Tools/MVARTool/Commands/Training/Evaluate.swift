@@ -34,20 +34,27 @@ struct Evaluate: EngineCommand {
 
         mvar evaluate --model transformer.safetensors --tokenizer tokenizer.safetensors --data Fixtures/emoji \
       --predictions --attention var
+
+      Published models are measured on 50 images of each of 1000 classes, which takes hours. --published prints the commands:
+
+        mvar evaluate --published d16-finetuned
       """)
 
   @Option(parsing: .unconditional, help: "The transformer, a checkpoint file.")
   var model: String?
 
-  @Option(parsing: .unconditional, help: "The tokenizer, a checkpoint file.")
-  var tokenizer: String
+  @Option(parsing: .unconditional, help: "The tokenizer, a checkpoint file; always needed, except with --published.")
+  var tokenizer = ""
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
       "The folder with the data the models were trained on.",
-      discussion: "train/<class>/*.{png,jpg} (and likewise val/), or class folders, or sheets with an index.json."))
-  var data: String
+      discussion: """
+        train/<class>/*.{png,jpg} (and likewise val/), or class folders, or sheets with an index.json. Always needed, except \
+        with --published.
+        """))
+  var data = ""
 
   @OptionGroup var dataset: DatasetOptions
 
@@ -58,6 +65,13 @@ struct Evaluate: EngineCommand {
 
   @Flag(help: "Only predict the tokens of the held-out images; nothing is sampled.")
   var predictions = false
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Print the commands by which a published model is sampled and measured, and do nothing else.",
+      discussion: "Of --model and --tokenizer only the names are used, if they are given."))
+  var published: PublishedModel?
 
   @Option(parsing: .unconditional, help: "How many samples of each class.")
   var count = 40
@@ -94,9 +108,12 @@ struct Evaluate: EngineCommand {
 
   func validate() throws {
     try recording.check(engine)
+    guard published == nil else { return }
+    for (option, value) in [("--tokenizer", tokenizer), ("--data", data)] where value.isEmpty {
+      throw ValidationError("\(option) is empty; name a \(option == "--data" ? "folder" : "checkpoint file")")
+    }
     try checkIsFile(tokenizer, option: "--tokenizer")
     try checkIsFile(model, option: "--model")
-    guard !data.isEmpty else { throw ValidationError("--data is empty; name a folder") }
     try Arguments.check("--count", count, in: 1...1000)
     try Arguments.check("--batch", batch, in: 1...1024)
     for (option, path) in [("--grid", grid), ("--nearest", nearest)] where path != nil && model == nil {
@@ -110,6 +127,7 @@ struct Evaluate: EngineCommand {
   }
 
   func checkOutputs() throws {
+    guard published == nil else { return }
     let inputs = [data, model, tokenizer].compactMap { $0 }
     let outputs = [(output, ".md"), (json, ".json"), (grid, ".png"), (nearest, ".png")]
     for case (let path?, let ending) in outputs { try OutputFile.check(path, endings: [ending], keeping: inputs) }
@@ -119,6 +137,9 @@ struct Evaluate: EngineCommand {
   }
 
   func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
+    if let published {
+      return try published.show(model: model, tokenizer: tokenizer.isEmpty ? nil : tokenizer)
+    }
     if predictions {
       let report = try predictions(as: engine, on: device)
       if let json {
