@@ -1,31 +1,20 @@
-// The tables of Scripts/reproduce: prints them, or writes them into the article.
+// The tables of Scripts/reproduce:
 //
-//     Miniature RESULTS.jsonl      prints the tables
-//     Miniature --write            writes the article's from Benchmarks/Results/miniature.jsonl
+//     Miniature RESULTS.jsonl [CURVES.svg]
 
 import Foundation
 import MiniatureReport
 
 let arguments = Array(CommandLine.arguments.dropFirst())
-guard arguments.count == 1 else {
-  FileHandle.standardError.write(Data("usage: Miniature RESULTS.jsonl | --write\n".utf8))
+guard (1...2).contains(arguments.count) else {
+  FileHandle.standardError.write(Data("usage: Miniature RESULTS.jsonl [CURVES.svg]\n".utf8))
   exit(64)
 }
-let package = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../..").standardized
-let isWriting = arguments[0] == "--write"
-let source = isWriting ? package.appending(path: "Benchmarks/Results/miniature.jsonl") : URL(filePath: arguments[0])
 do {
-  let article = MiniatureArticle(try Measurement.lines(String(contentsOf: source, encoding: .utf8)))
-  if isWriting {
-    let catalog = package.appending(path: "Sources/MVAR/MVAR.docc")
-    let page = catalog.appending(path: "Miniature.md")
-    let text = try article.written(into: String(contentsOf: page, encoding: .utf8))
-    try Data(text.utf8).write(to: page, options: .atomic)
-    try Data(article.figure.svg().utf8).write(to: catalog.appending(path: "miniature.svg"), options: .atomic)
-  } else {
-    for (name, text) in article.parts { print("## \(name)\n\n\(text)\n") }
-  }
+  let report = MiniatureReport(try Measurement.lines(String(contentsOfFile: arguments[0], encoding: .utf8)))
+  for (title, text) in report.tables { print("## \(title)\n\n\(text)\n") }
+  if arguments.count == 2 { try report.figure.write(to: arguments[1]) }
 } catch {
-  FileHandle.standardError.write(Data("\(source.lastPathComponent): \(error)\n".utf8))
+  FileHandle.standardError.write(Data("\(arguments[0]): \(error)\n".utf8))
   exit(1)
 }

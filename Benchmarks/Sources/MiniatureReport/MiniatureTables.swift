@@ -1,4 +1,4 @@
-// The tables and curves of the article "The paper in miniature", from the raw measurements.
+// The tables and curves of Scripts/reproduce, from the raw measurements.
 
 import Foundation
 import MVARPlots

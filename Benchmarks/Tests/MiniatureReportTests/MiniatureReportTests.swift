@@ -1,4 +1,4 @@
-// Means, deviations and verdicts of the miniature's tables by hand, and the article beside its raw numbers.
+// Means, deviations and verdicts of the miniature's tables by hand.
 
 import Foundation
 import MiniatureReport

@@ -40,11 +40,16 @@ public struct SmallClassifier<B: Backend>: Sendable {
   ///   - seed: the same seed gives the same weights.
   ///   - device: where the weights are.
   public init(classes: Int, side: Int, seed: UInt64, on device: B.Device) throws {
+    try self.init(classes: classes, side: side, InitialSource<B>(seed: seed, on: device), on: device)
+  }
+
+  /// A classifier with the weights of a source.
+  init(classes: Int, side: Int, _ source: some ParameterSource<B>, on device: B.Device) throws {
     precondition(classes >= 1 && side >= 16, "a classifier of \(classes) classes for images of side \(side)")
     self.classes = classes
     self.side = side
     self.device = device
-    let builder = ParameterBuilder(InitialSource<B>(seed: seed, on: device), on: device)
+    let builder = ParameterBuilder<B>(source, on: device)
     let halving = ConvolutionParameters(stride: 2, top: 1, left: 1, bottom: 1, right: 1)
     let widths = Self.widths
     let last = widths[widths.count - 1]

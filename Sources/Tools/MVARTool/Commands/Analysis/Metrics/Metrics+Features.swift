@@ -76,14 +76,8 @@ extension Metrics {
         "--classifier: the images have \(side) pixels a side, and the classifier takes \(Self.smallestSide) to "
           + "\(Self.largestSide); use --inception for others")
     }
-    let images = try dataset.images(in: folder, side: side, progress)
-    let settings = ClassifierSettings()
-    let model = try SmallClassifier<B>.trained(
-      on: images.training, classes: images.classNames.count, side: side, settings, on: device
-    ) { step, loss in
-      progress.report(
-        "training the classifier, step \(step) of \(settings.steps): loss \(String(format: "%.3f", loss))")
-    }
+    let model: SmallClassifier<B> = try classifier(folder, side: side, device: device, progress)
+    if let saveClassifier { try model.write(to: saveClassifier) }
     return FeatureNetwork(checksum: nil) { images, onProgress in
       var (values, done): ([Float], Int) = ([], 0)
       try images.forEachBatch(64) { part in
@@ -101,6 +95,30 @@ extension Metrics {
       guard values.allSatisfy(\.isFinite) else { throw Failure("--classifier: its features are not finite numbers") }
       return ImageFeatures(
         pooled: FeatureMatrix(values, rows: done, columns: SmallClassifier<B>.featureCount))
+    }
+  }
+
+  /// A classifier of a file, or one that is trained on the training images of a folder.
+  private func classifier<B: Backend>(_ path: String, side: Int, device: B.Device, _ progress: Progress) throws
+    -> SmallClassifier<B>
+  {
+    var isFolder: ObjCBool = false
+    if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), !isFolder.boolValue {
+      let model = try SmallClassifier<B>(reading: path, on: device)
+      guard model.side == side else {
+        throw Failure("\(path): is for images of \(model.side) pixels a side, and these have \(side)")
+      }
+      return model
+    }
+    let images = try dataset.images(in: path, side: side, progress)
+    var settings = ClassifierSettings()
+    settings.unflippable = try Arguments.labels(
+      neverFlip, option: "--never-flip", among: images.classNames, of: path)
+    return try SmallClassifier<B>.trained(
+      on: images.training, classes: images.classNames.count, side: side, settings, on: device
+    ) { step, loss in
+      progress.report(
+        "training the classifier, step \(step) of \(settings.steps): loss \(String(format: "%.3f", loss))")
     }
   }
 

@@ -47,8 +47,18 @@ struct Metrics: EngineCommand {
 
   @Option(
     parsing: .unconditional,
-    help: "A folder of classes, as for mvar evaluate; a small classifier trained on it takes the network's place.")
+    help: ArgumentHelp(
+      "A folder of classes, as for mvar evaluate; a small classifier trained on it takes the network's place.",
+      discussion: "Or the file of such a classifier, which --save-classifier wrote."))
   var classifier: String?
+
+  @Option(parsing: .unconditional, help: "A file for the small classifier (.safetensors).")
+  var saveClassifier: String?
+
+  @Option(
+    parsing: .unconditionalSingleValue,
+    help: "The name of a class that is never mirrored for the classifier; may be given several times.")
+  var neverFlip: [String] = []
 
   @OptionGroup var dataset: DatasetOptions
 
@@ -90,13 +100,18 @@ struct Metrics: EngineCommand {
     guard !features || (saveFeatures == nil && saveReferenceFeatures == nil) else {
       throw ValidationError("--features says that there is nothing to compute, so there is nothing to save")
     }
+    guard classifier != nil || (saveClassifier == nil && neverFlip.isEmpty) else {
+      throw ValidationError("--save-classifier and --never-flip are for --classifier, which is not given")
+    }
     if inception?.isEmpty == true { throw ValidationError("--inception is empty; name a file") }
     if classifier?.isEmpty == true { throw ValidationError("--classifier is empty; name a folder") }
   }
 
   func checkOutputs() throws {
     let inputs = [samples, reference, inception, classifier].compactMap { $0 }
-    let outputs = [(saveFeatures, ".npz"), (saveReferenceFeatures, ".npz"), (json, ".json")]
+    let outputs = [
+      (saveFeatures, ".npz"), (saveReferenceFeatures, ".npz"), (json, ".json"), (saveClassifier, ".safetensors"),
+    ]
     for case (let path?, let ending) in outputs { try OutputFile.check(path, endings: [ending], keeping: inputs) }
     if let saveFeatures, let saveReferenceFeatures, OutputFile.areSame(saveFeatures, saveReferenceFeatures) {
       throw Failure("\(saveFeatures): is named by both --save-features and --save-reference-features")
