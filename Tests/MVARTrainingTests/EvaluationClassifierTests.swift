@@ -1,5 +1,7 @@
 // The classifier learns what can be learned, every parameter of it gets a gradient, and the same settings give the same one.
 
+import MVARCheckpoints
+import MVARFiles
 import MVARTestSupport
 import MVARTraining
 import TensorCore
@@ -40,6 +42,42 @@ struct EvaluationClassifierTests {
       #expect(score.accuracy == 1, "\(score), losses \(losses)")
     }
     #expect(try classifier.predictions(for: []).isEmpty)
+  }
+
+  @Test("a classifier in a file has the same features, and a damaged file is refused")
+  func file() throws {
+    try withTemporaryFolder { folder in
+      let examples = colors(6, side: 16, seed: 4)
+      let classifier = try SmallClassifier<CPU<Float>>(classes: 4, side: 16, seed: 7, on: HostDevice())
+      let path = "\(folder)/classifier.safetensors"
+      try classifier.write(to: path)
+      let read = try SmallClassifier<CPU<Float>>(reading: path, on: HostDevice())
+      #expect(read.classes == 4 && read.side == 16)
+      let pixels = examples.map(\.pixels)
+      let features = try classifier.features(for: pixels)
+      #expect(try read.features(for: pixels) == features)
+      #expect(features.count == 6 * SmallClassifier<CPU<Float>>.featureCount)
+
+      let stored = try Checkpoint.open(path)
+      func refusal(_ tensors: [(name: String, tensor: StoredTensor)], _ metadata: [String: String]) throws -> String? {
+        let other = "\(folder)/other.safetensors"
+        try SafetensorsWriter.write(tensors, metadata: metadata, to: other)
+        return #expect(throws: FileError.self) { try SmallClassifier<CPU<Float>>(reading: other, on: HostDevice()) }?
+          .reason
+      }
+      func changed(_ values: [Float], _ shape: [Int]) throws -> [(name: String, tensor: StoredTensor)] {
+        let tensor = try StoredTensor(values, shape: shape)
+        return stored.tensors.map { ($0.name, $0.name == "head.bias" ? tensor : $0.tensor) }
+      }
+      #expect(try refusal(stored.tensors, [:])?.hasPrefix("is no small classifier") == true)
+      #expect(
+        try refusal(stored.tensors.filter { $0.name != "head.bias" }, stored.metadata) == "head.bias is missing")
+      #expect(
+        try refusal(changed([0, .nan, 0, 0], [4]), stored.metadata) == "head.bias holds numbers that are not finite")
+      #expect(
+        try refusal(changed([0, 0], [2]), stored.metadata)
+          == "head.bias is float32 [2], and the classifier needs numbers [4]")
+    }
   }
 
   @Test("every parameter gets a gradient that is not zero", arguments: [16, 72])
