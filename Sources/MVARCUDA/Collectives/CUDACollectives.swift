@@ -32,12 +32,14 @@ package final class CUDACollectives: TensorCollectives {
   ///   - host: the processes.
   ///   - engine: this rank's GPU.
   ///   - search: where NCCL is looked for. If `MVAR_NCCL` is `off` on any rank, it is not used.
+  ///   - find: loads it.
   /// - Throws: what `host` throws; `CUDAError.failedCall` if NCCL is there and fails, which ends all ranks.
   package static func connect(
-    _ host: any Collectives, _ engine: CUDAEngine, _ search: LibrarySearch = LibrarySearch()
+    _ host: any Collectives, _ engine: CUDAEngine, _ search: LibrarySearch = LibrarySearch(),
+    find: (LibrarySearch) throws -> NCCL = { try NCCL.find($0) }
   ) throws -> Connection {
     let isOff = search.environment[CUDALibrary.nccl.variable] == "off"
-    let found = Result { try isOff ? nil : NCCL.find(search) }
+    let found = Result { try isOff ? nil : find(search) }
     let own = RankGPU(
       version: (try? found.get())??.version,
       problem: isOff ? "\(CUDALibrary.nccl.variable) is off" : found.failureText,
