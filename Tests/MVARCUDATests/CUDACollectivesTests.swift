@@ -65,18 +65,19 @@ extension EmulatedDevice {
       return (ends, reads)
     }
 
-    @Test("A training by NCCL is that through the host, bit by bit", arguments: [false, true])
-    func training(sharesMoments: Bool) throws {
+    @Test("A step by NCCL is that through the host, bit by bit, also where ranks share the moments")
+    func training() throws {
       let operations = cudaemu_nccl_operations()
-      let host = try train(byNCCL: false, sharingMoments: sharesMoments)
-      let direct = try train(byNCCL: true, sharingMoments: sharesMoments)
-      for (found, expected) in zip(direct.ends, host.ends) {
+      let host = try train(byNCCL: false, sharingMoments: false)
+      let direct = try train(byNCCL: true, sharingMoments: false)
+      let shared = try train(byNCCL: true, sharingMoments: true)
+      for (found, expected) in zip(direct.ends + shared.ends, host.ends + host.ends) {
         #expect(found.loss == expected.loss && found.parameters == expected.parameters)
       }
       #expect(direct.ends[0].parameters == direct.ends[1].parameters)
-      // Through the host, every gradient is read; and with shared moments every value.
-      let parameters = direct.ends[0].parameters.count
-      #expect(direct.reads.copies + 2 * parameters * (sharesMoments ? 2 : 1) == host.reads.copies)
+      // Through the host, each rank reads every gradient.
+      let gradients = 2 * direct.ends[0].parameters.count
+      #expect(direct.reads.copies + gradients == host.reads.copies && shared.reads.copies == direct.reads.copies)
       #expect(cudaemu_nccl_operations() > operations && cudaemu_live_nccl_communicators() == 0)
     }
 

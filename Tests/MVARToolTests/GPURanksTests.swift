@@ -85,6 +85,31 @@ struct GPURanksTests {
     }
   }
 
+  @Test("a rank that is killed while others wait for it on their GPUs ends all", arguments: RanksTests.MPI.all)
+  func killed(_ mpi: RanksTests.MPI) throws {
+    try withTemporaryFolder { folder in
+      var arguments = Self.arguments(batch: 2) + ["--device", "cuda", "-o", "killed-on-gpu"]
+      arguments[arguments.firstIndex(of: "--steps")! + 1] = "200"
+      let quoted = ([mpi.program] + mpi.options + ["-n", "2", Tool.program] + arguments)
+        .map { "'\($0)'" }.joined(separator: " ")
+      let script = """
+        \(quoted) 2> errors & launcher=$!
+        until [ "$(wc -l < killed-on-gpu/metrics.jsonl 2> /dev/null || echo 0)" -ge 1 ]; do sleep 0.05; done
+        kill -9 "$(pgrep -n -f '^[^ ]*/mvar train .*-o killed-on-gpu$')"
+        began=$(date +%s)
+        wait $launcher; status=$?
+        echo $status $(( $(date +%s) - began ))
+        """
+      let result = try BuiltProgram.run(
+        "/bin/sh", ["-c", script], in: folder,
+        environment: Self.environment(devices: 2, nccl: CUDACommandTests.library))
+      // mpirun may say something before.
+      let numbers = result.output.split(whereSeparator: \.isWhitespace).suffix(2).compactMap { Int($0) }
+      #expect(numbers.count == 2 && numbers[0] != 0 && numbers[1] < 20, "\(result.output) \(result.errors)")
+      #expect(try losses("\(folder)/killed-on-gpu/metrics.jsonl").count < 200)
+    }
+  }
+
   @Test("an NCCL that fails ends all ranks with one sentence", arguments: RanksTests.MPI.all)
   func failure(_ mpi: RanksTests.MPI) throws {
     try withTemporaryFolder { folder in

@@ -104,6 +104,8 @@ enum Ranks {
     // All may have met the same error, and the first one reports it.
     if !mpi.isRoot { Thread.sleep(forTimeInterval: 0.5) }
     Console.complain(mpi.isRoot ? sentence : "rank \(mpi.rank): \(sentence)")
+    // An mpirun that is told to end may not pass on what was written a moment ago.
+    Thread.sleep(forTimeInterval: 0.2)
     mpi.abort(status: status)
   }
 }
