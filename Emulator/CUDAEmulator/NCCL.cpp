@@ -81,7 +81,7 @@ unsigned currentPatience() {
   if (const unsigned set = patience) return set;
   const char *const variable = std::getenv("CUDA_EMULATOR_NCCL_TIMEOUT");
   const int named = variable ? std::atoi(variable) : 0;
-  return named > 0 ? static_cast<unsigned>(named) : 60000;
+  return named > 0 ? static_cast<unsigned>(named) : 600000;
 }
 
 /// Operations between ncclGroupStart and the last ncclGroupEnd of this thread.

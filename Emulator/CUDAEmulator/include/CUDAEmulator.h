@@ -15,7 +15,7 @@ extern "C" {
 #endif
 
 /// The emulated function with that name in the driver ("cuMemAlloc_v2", …), in cuBLAS ("cublasGemmEx", …) or in NCCL
-/// ("ncclAllReduce", …), or NULL: a substitute for dlsym(libcuda, name), dlsym(libcublas, name) and dlsym(libnccl, name).
+/// ("ncclAllReduce", …), or NULL: a substitute for dlsym of libcuda, of libcublas and of libnccl.
 ///
 /// cuModuleLoadData takes the name of a kernel file ("Linear.cu") as an image. Launches run to completion before they
 /// return, so a faulty kernel is reported by cuLaunchKernel itself, or by cuGraphLaunch.
@@ -35,7 +35,7 @@ void cudaemu_set_host_threads(unsigned count);
 /// How many devices there are, from 1 to 8; 0 for as many as the environment variable CUDA_EMULATOR_DEVICES says, or 1.
 void cudaemu_set_devices(int count);
 
-/// How long a rank waits for the others in an operation of NCCL; 60,000 unless set, or the environment variable
+/// How long a rank waits for the others in an operation of NCCL; 600,000 unless set, or the environment variable
 /// CUDA_EMULATOR_NCCL_TIMEOUT says otherwise. (The library itself waits without limit.)
 void cudaemu_set_nccl_timeout(unsigned milliseconds);
 

@@ -25,8 +25,9 @@ struct Tokens: ParsableCommand {
     progress("sampling \(count) images on the device")
     let sampler: Sampler<CUDA> = try scenario.makeSampler(on: device.engine())
     let found = try sample(scenario, by: sampler)
+    let images = count == 1 ? "1 image" : "\(count) images"
     let section =
-      "The same seed on the device and on the CPU\(edit ? ", editing" : ""): \(scenario.name), \(count) images, float32"
+      "The same seed on the device and on the CPU\(edit ? ", editing" : ""): \(scenario.name), \(images), float32"
     progress("sampling \(count) images with recorded launches")
     let recorded = try sampleRecorded(scenario, by: sampler)
     let different = zip(recorded.joined(), found.map(\.tokens).joined()).count { $0 != $1 }
