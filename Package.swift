@@ -48,6 +48,7 @@ let package = Package(
       providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
     .systemLibrary(name: "CMVARProcessor", path: "Sources/System/CProcessor"),
     .systemLibrary(name: "CMVARProcess", path: "Sources/System/CProcess"),
+    .systemLibrary(name: "CMVARNCCL", path: "Sources/System/CNCCL"),
 
     // MARK: Libraries
     .target(name: "TensorCore", dependencies: ["CMVAROpenBLAS", "CMVARProcessor"]),
@@ -65,7 +66,7 @@ let package = Package(
       name: "MVARMetrics",
       dependencies: ["TensorCore", "MVAR", "MVARFiles", "MVARCheckpoints", "MVARMedia", "CMVAROpenBLAS"]),
     // What several processes of one run do together. MPI's library is found when the program runs.
-    .target(name: "MVARCollectives", dependencies: ["MVARFiles"]),
+    .target(name: "MVARCollectives", dependencies: ["TensorCore", "MVARFiles"]),
     .target(
       name: "MVARTraining",
       dependencies: [
@@ -97,8 +98,9 @@ let package = Package(
     // The text of the kernels, embedded; the same files are compiled as C++ for the emulator.
     .target(name: "CUDAKernelText", path: "Sources/MVARCUDA/Kernels", sources: ["KernelText.c"]),
     .target(
-      name: "MVARCUDA", dependencies: ["TensorCore", "MVARFiles", "CUDAKernelText"], path: "Sources/MVARCUDA",
-      exclude: ["Kernels"]),
+      name: "MVARCUDA",
+      dependencies: ["TensorCore", "MVARFiles", "MVARCollectives", "CUDAKernelText", "CMVARNCCL"],
+      path: "Sources/MVARCUDA", exclude: ["Kernels"]),
 
     // MARK: Commands, which the two programs are made of
     // The page of `mvar explain`, embedded: HTML, a style sheet and scripts.
@@ -156,8 +158,8 @@ let package = Package(
     .testTarget(
       name: "MVARCUDATests",
       dependencies: [
-        "MVARCUDA", "MVARFiles", "CUDAEmulator", "CUDAFaultyKernels", "TensorCore", "MVAR", "MVARTraining",
-        "MVARVerification", "MVARTestSupport",
+        "MVARCUDA", "MVARFiles", "MVARCollectives", "CUDAEmulator", "CUDAFaultyKernels", "TensorCore", "MVAR",
+        "MVARTraining", "MVARVerification", "MVARTestSupport",
       ]),
     // Runs the built program.
     .testTarget(

@@ -38,22 +38,22 @@ static int cuDriverGetVersion(int *version) {
 static int cuDeviceGetCount(int *count) {
   if (!isInitialized) return notInitialized;
   if (!count) return invalidValue;
-  *count = 1;
+  *count = deviceCount();
   return success;
 }
 
 static int cuDeviceGet(int *device, int ordinal) {
   if (!isInitialized) return notInitialized;
   if (!device) return invalidValue;
-  if (ordinal != 0) return invalidDevice;
-  *device = 0;
+  if (!isDevice(ordinal)) return invalidDevice;
+  *device = ordinal;
   return success;
 }
 
 static int cuDeviceGetName(char *name, int capacity, int device) {
   if (!isInitialized) return notInitialized;
   if (!name || capacity <= 0) return invalidValue;
-  if (device != 0) return invalidDevice;
+  if (!isDevice(device)) return invalidDevice;
   snprintf(name, static_cast<size_t>(capacity), "CUDA emulator");
   return success;
 }
@@ -61,7 +61,7 @@ static int cuDeviceGetName(char *name, int capacity, int device) {
 static int cuDeviceGetAttribute(int *value, int attribute, int device) {
   if (!isInitialized) return notInitialized;
   if (!value) return invalidValue;
-  if (device != 0) return invalidDevice;
+  if (!isDevice(device)) return invalidDevice;
   switch (attribute) {
     case 1: *value = 1024; break;                        // MAX_THREADS_PER_BLOCK
     case 2: case 3: *value = 1024; break;                // MAX_BLOCK_DIM_X, _Y
@@ -72,6 +72,7 @@ static int cuDeviceGetAttribute(int *value, int attribute, int device) {
     case 10: *value = 32; break;                         // WARP_SIZE
     case 13: *value = 1000000; break;                    // CLOCK_RATE
     case 16: *value = 4; break;                          // MULTIPROCESSOR_COUNT
+    case 33: *value = device + 1; break;                 // PCI_BUS_ID
     case 39: *value = 1536; break;                       // MAX_THREADS_PER_MULTIPROCESSOR
     case 75: *value = 8; break;                          // COMPUTE_CAPABILITY_MAJOR
     case 76: *value = 9; break;                          // COMPUTE_CAPABILITY_MINOR
@@ -85,7 +86,7 @@ static int cuDeviceGetAttribute(int *value, int attribute, int device) {
 static int cuDeviceTotalMem_v2(size_t *bytes, int device) {
   if (!isInitialized) return notInitialized;
   if (!bytes) return invalidValue;
-  if (device != 0) return invalidDevice;
+  if (!isDevice(device)) return invalidDevice;
   *bytes = static_cast<size_t>(8) << 30;
   return success;
 }
@@ -102,21 +103,29 @@ static int cuMemGetInfo_v2(size_t *freeBytes, size_t *totalBytes) {
 static int cuDevicePrimaryCtxRetain(void **result, int device) {
   if (!isInitialized) return notInitialized;
   if (!result) return invalidValue;
-  if (device != 0) return invalidDevice;
-  *result = &context;
+  if (!isDevice(device)) return invalidDevice;
+  *result = &contexts[device];
   return success;
 }
 
 static int cuDevicePrimaryCtxRelease_v2(int device) {
   if (!isInitialized) return notInitialized;
-  return device == 0 ? success : invalidDevice;
+  return isDevice(device) ? success : invalidDevice;
 }
 
 static int cuCtxSetCurrent(void *newContext) {
   if (!isInitialized) return notInitialized;
-  if (newContext && newContext != &context) return invalidContext;
-  hasContext = newContext != nullptr;
-  return success;
+  if (!newContext) {
+    currentDevice = -1;
+    return success;
+  }
+  for (int device = 0; device < mostDevices; ++device) {
+    if (newContext == &contexts[device]) {
+      currentDevice = device;
+      return success;
+    }
+  }
+  return invalidContext;
 }
 
 static int cuCtxSynchronize(void) {
@@ -279,7 +288,7 @@ void *cudaemu_symbol(const char *name) {
       FUNCTION(cuEventElapsedTime), FUNCTION(cuEventDestroy_v2), FUNCTION(cuGetErrorName), FUNCTION(cuGetErrorString),
   };
   if (void *const function = findFunction(functions, name)) return function;
-  for (const auto find : {findModuleFunction, findGraphFunction, findBLASFunction}) {
+  for (const auto find : {findModuleFunction, findGraphFunction, findBLASFunction, findNCCLFunction}) {
     if (void *const function = find(name)) return function;
   }
   return nullptr;
@@ -287,6 +296,7 @@ void *cudaemu_symbol(const char *name) {
 
 void cudaemu_set_schedule(unsigned newSchedule) { schedule = newSchedule; }
 void cudaemu_set_host_threads(unsigned count) { hostThreads = count; }
+void cudaemu_set_devices(int count) { devices = count < 0 ? 0 : count > mostDevices ? mostDevices : count; }
 const char *cudaemu_error(void) { return lastError; }
 size_t cudaemu_launches(void) { return launches; }
 
@@ -312,5 +322,6 @@ void cudaemu::addKernelFile(const KernelFile &file) {
 }
 
 bool cudaemu::isUsable(void *stream) { return ready(stream) == success; }
+int cudaemu::currentDeviceNumber() { return currentDevice; }
 
 void cudaemu::explain(const std::string &why) { explain(launchFailed, why); }

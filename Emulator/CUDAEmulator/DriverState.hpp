@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -100,10 +101,20 @@ inline std::atomic<bool> isInitialized{false};
 inline std::atomic<unsigned> schedule{0}, hostThreads{1};
 inline std::atomic<size_t> launches{0};
 inline thread_local char lastError[512] = "";
-/// Whether cuCtxSetCurrent has made the device's context current for this thread.
-inline thread_local bool hasContext = false;
-/// The only context.
-inline char context;
+/// How many devices there are, all with the same memory: processes that share work take different ones.
+constexpr int mostDevices = 8;
+inline std::atomic<int> devices{0};
+/// The context of each device, and which cuCtxSetCurrent has made current for this thread; −1 for none.
+inline char contexts[mostDevices];
+inline thread_local int currentDevice = -1;
+
+inline int deviceCount() {
+  if (const int set = devices) return set;
+  const char *const variable = std::getenv("CUDA_EMULATOR_DEVICES");
+  const int named = variable ? std::atoi(variable) : 1;
+  return named < 1 ? 1 : named > mostDevices ? mostDevices : named;
+}
+inline bool isDevice(int device) { return device >= 0 && device < deviceCount(); }
 
 /// Stores a message for cudaemu_error.
 inline Result explain(Result result, const std::string &why) {
@@ -132,7 +143,7 @@ struct Event {
 /// The requirements of a call that uses a stream: a context, and a stream that exists (null is the default one).
 inline Result ready(void *stream) {
   if (!isInitialized) return explain(notInitialized, "cuInit has not been called");
-  if (!hasContext) return explain(invalidContext, "this thread has no current context");
+  if (currentDevice < 0) return explain(invalidContext, "this thread has no current context");
   if (stream && !streams.contains(stream)) return explain(invalidHandle, "no such stream");
   return success;
 }

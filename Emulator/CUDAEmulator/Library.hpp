@@ -1,5 +1,5 @@
-// What the emulated driver and the emulated cuBLAS share: tables of functions, live handles, and what the latter needs
-// from the former.
+// What the emulated driver, cuBLAS and NCCL share: tables of functions, live handles, and what the latter two need from
+// the driver.
 
 #pragma once
 #include <cstddef>
@@ -40,14 +40,18 @@ template <size_t count> const StatusName *findName(const StatusName (&names)[cou
   return nullptr;
 }
 
-/// The emulated function with a name among those that load or launch kernels, those for graphs, or those of cuBLAS;
-/// null if it is none of them.
+/// The emulated function with a name among those that load or launch kernels, those for graphs, or those of cuBLAS
+/// or NCCL; null if it is none of them.
 void *findModuleFunction(const char *name);
 void *findGraphFunction(const char *name);
 void *findBLASFunction(const char *name);
+void *findNCCLFunction(const char *name);
 
 /// Whether this thread has a context, and the stream exists (null is the default one).
 bool isUsable(void *stream);
+
+/// The number of the device whose context is current for this thread; −1 for none.
+int currentDeviceNumber();
 
 /// Stores a message for cudaemu_error.
 void explain(const std::string &why);

@@ -73,12 +73,28 @@ public final class CUDAEngine: Sendable {
   /// - Throws: `CUDAError` when there is no driver, no such GPU, neither kernels nor a run-time compiler for it, or no
   ///   cuBLAS although it was requested.
   public convenience init(ordinal: Int = 0, precision: Precision = .float32, products: Products = .own) throws {
+    try self.init(ordinal: ordinal, precision: precision, products: products, memory: .recycled, observer: nil)
+  }
+
+  /// The engine of a GPU in this machine, as checks of the engine want it.
+  ///
+  /// - Parameters:
+  ///   - ordinal: the driver's index for the GPU, from 0
+  ///   - precision: the precision of products
+  ///   - products: what computes those of linear layers
+  ///   - memory: how memory for tensors is allocated
+  ///   - observer: called before every launch; nil for none.
+  /// - Throws: as without these.
+  package convenience init(
+    ordinal: Int, precision: Precision, products: Products, memory: DeviceMemoryPool.Policy, observer: LaunchObserver?
+  ) throws {
     let device = try CUDADevice(CUDADriver.system(), ordinal: ordinal)
     let library = products == .cublas ? try CuBLAS.find(for: device.driver.version) : nil
     let images = try KernelImages(for: device)
-    try self.init(device, precision: precision, library: library, recompiled: { try images.recompiled($0) }) {
-      try images.image($0)
-    }
+    try self.init(
+      device, precision: precision, library: library, memory: memory, observer: observer,
+      recompiled: { try images.recompiled($0) }
+    ) { try images.image($0) }
   }
 
   /// The engine of a device.

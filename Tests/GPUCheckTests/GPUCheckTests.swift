@@ -7,11 +7,11 @@ import OperatorCases
 import Testing
 
 @Suite struct GPUCheckTests {
-  private func run(_ arguments: [String]) throws -> BuiltProgram.Result {
+  private func run(_ arguments: [String], variables: [String: String] = [:]) throws -> BuiltProgram.Result {
     let folder = FileManager.default.temporaryDirectory.path(percentEncoded: false)
     return try BuiltProgram.run(
       BuiltProgram.path("gpu-check"), arguments, in: folder,
-      environment: ["PATH": "/usr/bin:/bin", "OPENBLAS_NUM_THREADS": "1"])
+      environment: ["PATH": "/usr/bin:/bin", "OPENBLAS_NUM_THREADS": "1"].merging(variables) { $1 })
   }
 
   /// The cells of a program's measurements, by section, row and column.
@@ -33,6 +33,8 @@ import Testing
     for precision in ["float32", "tf32", "bfloat16"] {
       #expect(cells[["Operators, \(precision)", "golden values", "of the bar"]] != nil)
     }
+    // A kernel that no case launches would not be checked on a GPU.
+    #expect(cells[["Kernels that the comparison of operators launches", "not launched", "here"]] == "none")
   }
 
   @Test func cuBLAS() throws {
@@ -45,12 +47,41 @@ import Testing
     #expect(limits.code == 0 && cells(limits.output).keys.contains { $0[2] == "here, cublas" }, "\(limits.errors)")
   }
 
-  @Test func tokens() throws {
-    let result = try run(["tokens", "--emulated", "--small", "--count", "2"])
+  @Test("tokens, all drawn or some kept", arguments: [[], ["--edit"]])
+  func tokens(more: [String]) throws {
+    let result = try run(["tokens", "--emulated", "--small", "--count", "2"] + more)
     #expect(result.code == 0, "\(result.errors)")
     let found = cells(result.output).filter { $0.key[2] == "tokens that differ" }
     // Four scales, and all of them once more with recorded launches.
     #expect(found.count == 5 && found.values.allSatisfy { $0.hasPrefix("0 of ") })
+  }
+
+  @Test("operations of several GPUs, and what is said where two ranks have one GPU", arguments: [1, 2])
+  func nccl(gpus: Int) throws {
+    let result = try run(["nccl", "--emulated", "--small"], variables: ["CUDA_EMULATOR_DEVICES": "\(gpus)"])
+    #expect(result.code == 0, "\(result.errors)")
+    let cells = cells(result.output)
+    #expect(cells[["NCCL", "GPUs", "here"]] == "\(gpus)")
+    for (ranks, title) in [(1, "1 rank"), (2, "2 ranks")] where ranks <= gpus {
+      let found = cells.filter { $0.key[0] == "NCCL, \(title)" && $0.key[2] == "elements that differ" }
+      #expect(found.count == 5 && found.values.allSatisfy { $0.hasPrefix("0 of ") })
+      #expect(cells[["NCCL, \(title)", "ncclAllReduce, 0.1 MiB", "time"]]?.hasSuffix(" GB/s") == true)
+    }
+    let refusal = cells[["NCCL", "two ranks on one GPU", "here"]]
+    #expect((refusal == nil) == (gpus == 2) && refusal?.contains("Duplicate GPU detected") != false)
+  }
+
+  @Test func ncclThatIsNotThereOrDoesNotEnd() throws {
+    let absent = try run(["nccl"], variables: ["MVAR_NCCL": "/nowhere/nccl.so"])
+    #expect(absent.code == 77 && absent.errors.contains("NCCL could not be loaded; tried /nowhere/nccl.so"))
+    let late = try run(["nccl", "--emulated", "--small", "--patience", "0.001"])
+    #expect(late.code == 1 && late.errors.contains("one rank: rank 0 had not ended after 0.001 s"), "\(late.errors)")
+    let alone = try run(
+      [
+        "nccl", "--emulated", "--small", "--rank", "1", "--ranks", "2", "--identifier", "/nowhere/id", "--patience",
+        "0.1",
+      ])
+    #expect(alone.code == 1 && alone.errors.contains("rank 0 has made no identifier"), "\(alone.errors)")
   }
 
   @Test(arguments: ["limits", "speed operators", "speed attention", "speed sampling", "speed training"])

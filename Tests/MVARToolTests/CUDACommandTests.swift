@@ -9,7 +9,7 @@ import Testing
 
 @Suite struct CUDACommandTests {
   /// The emulator, which is located beside the program.
-  private static let library: String = {
+  static let library: String = {
     #if os(macOS)
       let name = "libcuda-emulator.dylib"
     #else
@@ -24,14 +24,15 @@ import Testing
   ) throws -> Tool.Result {
     let words = arguments.map { "'\($0)'" }.joined(separator: " ")
     return try Tool.shell(
-      "MVAR_CUDA_DRIVER='\(library)' MVAR_NVRTC='\(library)' MVAR_CUBLAS='\(cuBLAS)' MVAR_CUDA_CACHE= "
-        + "\"$MVAR\" \(words)", in: folder)
+      "MVAR_CUDA_DRIVER='\(library)' MVAR_NVRTC='\(library)' MVAR_CUBLAS='\(cuBLAS)' MVAR_NCCL='\(library)' "
+        + "MVAR_CUDA_CACHE= \"$MVAR\" \(words)", in: folder)
   }
 
   @Test func isFound() throws {
     let result = try Self.run(["devices"])
     #expect(result.code == 0 && result.output.contains("device 0  CUDA emulator, compute capability 8.9"))
     #expect(result.output.contains("cuBLAS    \(Self.library), version 13.0"))
+    #expect(result.output.contains("NCCL      \(Self.library), version 2.99.0"))
   }
 
   @Test func sampleGivesTheSameTokens() throws {

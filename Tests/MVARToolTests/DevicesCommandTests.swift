@@ -8,12 +8,13 @@ import Testing
   @Test func missingLibrariesAreAnAnswer() throws {
     let result = try Tool.shell(
       "MVAR_CUDA_DRIVER=/nowhere/libcuda.so.1 MVAR_NVRTC=/nowhere/nvrtc MVAR_CUBLAS=/nowhere/cublas "
-        + "MVAR_CUDA_CACHE= \"$MVAR\" devices", in: "/")
+        + "MVAR_NCCL=/nowhere/nccl MVAR_CUDA_CACHE= \"$MVAR\" devices", in: "/")
     #expect(result.code == 0 && result.errors.isEmpty)
     let reason = "cannot open shared object file: No such file or directory"
     for line in [
       "cpu", "reference", "cuda", "  driver    not found", "            /nowhere/libcuda.so.1: \(reason)",
       "            /nowhere/nvrtc: \(reason)", "  cuBLAS    not found", "            /nowhere/cublas: \(reason)",
+      "  NCCL      not found", "            /nowhere/nccl: \(reason)",
       "  kernels   not kept",
     ] {
       #expect(result.output.split(separator: "\n").contains { $0 == line }, "\(line) in\n\(result.output)")

@@ -1,8 +1,9 @@
 // The emulated CUDA device as a library that a program loads instead of NVIDIA's: it exports the functions of the
-// driver (Driver.cpp), of the run-time compiler (Compiler.cpp) and of cuBLAS (BLAS.cpp) under their own names, so one
-// file replaces all three.
+// driver (Driver.cpp), of the run-time compiler (Compiler.cpp), of cuBLAS (BLAS.cpp) and of NCCL (NCCL.cpp) under their
+// own names, so one file replaces all four.
 //
 //     export MVAR_CUDA_DRIVER=…/libcuda-emulator.so MVAR_NVRTC=…/libcuda-emulator.so MVAR_CUBLAS=…/libcuda-emulator.so
+//     export MVAR_NCCL=…/libcuda-emulator.so CUDA_EMULATOR_DEVICES=2
 //     MVAR_CUDA_CACHE= mvar devices
 
 #ifndef CUDA_EMULATOR_LIBRARY_H

@@ -1,5 +1,7 @@
 // A GPU: what the driver reports about it, and its primary context, which holds all its memory and kernels.
 
+import Foundation
+
 /// The version of a GPU's instruction set: 8.9 for the RTX 4090.
 public struct ComputeCapability: Hashable, Sendable, CustomStringConvertible {
   /// 8 in 8.9.
@@ -33,6 +35,8 @@ public struct CUDADeviceProperties: Hashable, Sendable {
   public let multiprocessorCount: Int
   /// The most shared memory that a block can request, in bytes.
   public let sharedBytesPerBlock: Int
+  /// Its place on the machine's bus, `domain:bus:device` in hexadecimal digits, which no other GPU of the machine has.
+  public let pciAddress: String
   let handle: Int32
 
   init(ordinal: Int, driver: CUDADriver) throws {
@@ -56,6 +60,8 @@ public struct CUDADeviceProperties: Hashable, Sendable {
     computeCapability = ComputeCapability(major: try attribute(75), minor: try attribute(76))
     multiprocessorCount = try attribute(16)
     sharedBytesPerBlock = try attribute(97)
+    // CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID, _PCI_BUS_ID and _PCI_DEVICE_ID
+    pciAddress = String(format: "%04x:%02x:%02x", try attribute(50), try attribute(33), try attribute(34))
   }
 }
 

@@ -1,6 +1,6 @@
 // Where CUDA's libraries may be: the file that an environment variable names; otherwise whatever the system finds by
-// name, the folders of Python packages (a PyTorch environment brings the compiler and cuBLAS), and the folders of a
-// CUDA toolkit.
+// name, the folders of Python packages (a PyTorch environment brings the compiler, cuBLAS and NCCL), and the folders of
+// a CUDA toolkit.
 
 import Foundation
 import MVARFiles
@@ -13,6 +13,8 @@ package enum CUDALibrary: String, Sendable, CaseIterable {
   case nvrtc = "the CUDA run-time compiler (NVRTC)"
   /// The library of matrix products, which is optional.
   case cublas = "cuBLAS"
+  /// The library of operations of several GPUs, which is optional.
+  case nccl = "NCCL"
 
   /// The environment variable that names the library's file; if it is set, nothing else is tried.
   package var variable: String {
@@ -20,6 +22,7 @@ package enum CUDALibrary: String, Sendable, CaseIterable {
     case .driver: "MVAR_CUDA_DRIVER"
     case .nvrtc: "MVAR_NVRTC"
     case .cublas: "MVAR_CUBLAS"
+    case .nccl: "MVAR_NCCL"
     }
   }
 
@@ -29,6 +32,7 @@ package enum CUDALibrary: String, Sendable, CaseIterable {
     case .driver: ["libcuda.so.1"]
     case .nvrtc: ["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"]
     case .cublas: ["libcublas.so.13", "libcublas.so.12", "libcublas.so.11", "libcublas.so"]
+    case .nccl: ["libnccl.so.2", "libnccl.so"]
     }
   }
 
@@ -38,6 +42,7 @@ package enum CUDALibrary: String, Sendable, CaseIterable {
     case .driver: []
     case .nvrtc: ["nvidia/cu13/lib", "nvidia/cuda_nvrtc/lib"]
     case .cublas: ["nvidia/cu13/lib", "nvidia/cublas/lib"]
+    case .nccl: ["nvidia/nccl/lib"]
     }
   }
 }

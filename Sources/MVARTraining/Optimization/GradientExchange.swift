@@ -1,5 +1,6 @@
 // Averages gradients over all ranks while the backward still runs: gradients are collected in the order in which they are
-// complete, which is the same on every rank, and whenever a bucket is full another thread adds it up over the ranks.
+// complete, which is the same on every rank, and whenever a bucket is full another thread adds it up over the ranks. Where
+// ranks can add up tensors in the engine's own memory (`TensorCollectives`), a full bucket is work of the engine instead.
 
 import Dispatch
 import MVARCollectives
@@ -24,10 +25,14 @@ final class GradientExchange<B: Backend>: Sendable {
   }
 
   private let collectives: any Collectives
+  private let onDevice: (any TensorCollectives<B>)?
   private let queue = DispatchQueue(label: "mvar.gradients", qos: .userInitiated)
   private let state = Mutex(State())
 
-  init(_ collectives: any Collectives) { self.collectives = collectives }
+  init(_ collectives: any Collectives) {
+    self.collectives = collectives
+    onDevice = collectives as? any TensorCollectives<B>
+  }
 
   /// Takes a complete gradient.
   ///
@@ -62,13 +67,22 @@ final class GradientExchange<B: Backend>: Sendable {
 
   private func send(_ bucket: [Member]) {
     guard !bucket.isEmpty else { return }
-    queue.async { [self] in
-      do {
-        let averaged = try average(bucket)
-        state.withLock { $0.done += averaged }
-      } catch {
-        state.withLock { $0.failure = $0.failure ?? error }
-      }
+    if let onDevice {
+      // An engine is used by one thread, and this returns at once.
+      keep { zip(bucket, try onDevice.means(of: bucket.map(\.gradient))).map { ($0.index, $1) } }
+    } else {
+      queue.async { [self] in keep { try average(bucket) } }
+    }
+  }
+
+  /// Keeps the averages that `body` returns, or its first error.
+  private func keep(_ body: () throws -> [(index: Int, gradient: Tensor<B>)]) {
+    guard state.withLock({ $0.failure == nil }) else { return }
+    do {
+      let averaged = try body()
+      state.withLock { $0.done += averaged }
+    } catch {
+      state.withLock { $0.failure = $0.failure ?? error }
     }
   }
 

@@ -195,6 +195,11 @@ public final class Optimizer<B: Backend> {
   /// Brings parameters from the ranks that have updated them to all others.
   private func shareValues(_ indices: [Int]) throws {
     guard let owners else { return }
+    if let onDevice = collectives as? any TensorCollectives<B> {
+      let values = try onDevice.broadcast(indices.map { (parameters[$0].value, owners[$0]) })
+      for (index, value) in zip(indices, values) { parameters[index].value = value }
+      return
+    }
     for index in indices {
       let value = parameters[index].value
       var scalars = try value.scalars()

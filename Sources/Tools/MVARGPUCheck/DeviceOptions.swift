@@ -19,6 +19,13 @@ struct DeviceOptions: ParsableArguments {
   @Flag(help: "Use small models and maps, for the emulated device.")
   var small = false
 
+  @Flag(
+    help: """
+      Give every tensor memory of its own, as on the emulated device, so that compute-sanitizer sees every access \
+      outside of it.
+      """)
+  var exact = false
+
   @Option(parsing: .upToNextOption, help: "The precisions of matrix products (default: float32, tf32 and bfloat16).")
   var precision: [CUDAEngine.Precision] = CUDAEngine.Precision.allCases
 
@@ -27,11 +34,33 @@ struct DeviceOptions: ParsableArguments {
 
   /// A new engine of the device.
   ///
+  /// - Parameters:
+  ///   - precision: of products.
+  ///   - ordinal: which of several devices.
+  ///   - observer: called before every launch.
   /// - Throws: `CUDAError`.
-  func engine(_ precision: CUDAEngine.Precision = .float32) throws -> CUDAEngine {
-    guard emulated else { return try CUDAEngine(precision: precision, products: products) }
-    return try EmulatedDevice().engine(precision, products)
+  func engine(
+    _ precision: CUDAEngine.Precision = .float32, ordinal: Int = 0, observer: CUDAEngine.LaunchObserver? = nil
+  ) throws -> CUDAEngine {
+    guard emulated else {
+      return try CUDAEngine(
+        ordinal: ordinal, precision: precision, products: products, memory: exact ? .exact : .recycled,
+        observer: observer)
+    }
+    return try EmulatedDevice().engine(precision, products, ordinal: ordinal, observer: observer)
   }
+
+  /// How many devices there are.
+  ///
+  /// - Throws: `CUDAError`.
+  func deviceCount() throws -> Int {
+    try (emulated ? EmulatedDevice().driver() : CUDADriver.system()).devices().count
+  }
+
+  /// The library of operations of several GPUs.
+  ///
+  /// - Throws: `CUDAError`.
+  func nccl() throws -> NCCL { emulated ? try EmulatedDevice().nccl() : try NCCL.find() }
 
   /// The column title of a precision.
   func column(_ precision: CUDAEngine.Precision) -> String { "here, \(title(precision))" }

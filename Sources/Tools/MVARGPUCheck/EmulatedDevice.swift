@@ -1,5 +1,5 @@
-// The device that is emulated on this machine's processors. It is a separate library that stands in for the driver and
-// cuBLAS and is loaded on request: none of it is part of this program.
+// The device that is emulated on this machine's processors. It is a separate library that stands in for the driver,
+// cuBLAS and NCCL and is loaded on request: none of it is part of this program.
 
 import Foundation
 import MVARCUDA
@@ -31,14 +31,26 @@ struct EmulatedDevice {
   /// writes of kernels are detected.
   ///
   /// - Throws: `CUDAError`.
-  func engine(_ precision: CUDAEngine.Precision, _ products: CUDAEngine.Products) throws -> CUDAEngine {
-    let driver = try CUDADriver(name: library.name) { library.symbol($0) }
+  func engine(
+    _ precision: CUDAEngine.Precision, _ products: CUDAEngine.Products, ordinal: Int,
+    observer: CUDAEngine.LaunchObserver?
+  ) throws -> CUDAEngine {
     let cuBLAS = products == .cublas ? try CuBLAS(name: library.name) { library.symbol($0) } : nil
     // The emulated driver takes a file name as a module image.
-    return try CUDAEngine(CUDADevice(driver), precision: precision, library: cuBLAS, memory: .exact) {
-      Array($0.utf8) + [0]
-    }
+    return try CUDAEngine(
+      CUDADevice(driver(), ordinal: ordinal), precision: precision, library: cuBLAS, memory: .exact, observer: observer
+    ) { Array($0.utf8) + [0] }
   }
+
+  /// Its driver.
+  ///
+  /// - Throws: `CUDAError`.
+  func driver() throws -> CUDADriver { try CUDADriver(name: library.name) { library.symbol($0) } }
+
+  /// Its library of operations of several GPUs.
+  ///
+  /// - Throws: `CUDAError`.
+  func nccl() throws -> NCCL { try NCCL(name: library.name) { library.symbol($0) } }
 
   private static var besideProgram: String {
     #if os(macOS)

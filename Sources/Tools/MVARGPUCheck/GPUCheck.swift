@@ -1,7 +1,7 @@
 // Checks the CUDA engine: whether its kernels compile, and on a GPU whether they are correct and how fast they are.
 //
-// Results go to standard output, progress to standard error. The exit status is 0, 1 when a check failed, or 64 when
-// the arguments are invalid.
+// Results go to standard output, progress to standard error. The exit status is 0, 1 when a check failed, 64 when the
+// arguments are invalid, or 77 when what is to be checked is not on this machine.
 
 import ArgumentParser
 import MVARTool
@@ -15,7 +15,7 @@ package struct GPUCheck: ParsableCommand {
       This program also runs every command of `mvar`, as `gpu-check mvar …`: one file is enough on a machine where the \
       size of uploads matters.
       """,
-    subcommands: [Kernels.self, Operators.self, Tokens.self, Limits.self, Speed.self, Report.self])
+    subcommands: [Kernels.self, Operators.self, Tokens.self, RanksOfGPUs.self, Limits.self, Speed.self, Report.self])
 
   /// No subcommand; the type where parsing starts.
   package init() {}

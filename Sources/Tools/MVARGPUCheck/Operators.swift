@@ -20,9 +20,10 @@ struct Operators: ParsableCommand {
 
   func run() throws {
     var failures: [String] = []
+    let launched = LaunchedKernels()
     for precision in device.precision {
       progress("operators in \(precision.rawValue)")
-      var engine = try device.engine(precision)
+      var engine = try device.engine(precision, observer: launched.observer)
       var families: [String: Family] = [:]
       var order: [String] = []
       for operatorCase in OperatorCases.all where only.isEmpty || operatorCase.name.contains(only) {
@@ -34,13 +35,14 @@ struct Operators: ParsableCommand {
         } catch {
           families[name, default: Family()].failures.append("\(operatorCase.name): \(error)")
           // An engine that has failed cannot be used any further.
-          engine = try device.engine(precision)
+          engine = try device.engine(precision, observer: launched.observer)
         }
       }
       for name in order { families[name]?.report(name, device.title(precision)) }
       failures += families.values.flatMap(\.failures).map { "\(precision.rawValue): \($0)" }
       failures += try goldenFailures(on: engine, precision)
     }
+    if only.isEmpty { launched.report(device.products) }
     for failure in failures { Measurement("Operators that failed", failure, "", "").report() }
     guard failures.isEmpty else { throw Failure("\(failures.count) comparisons failed") }
   }

@@ -47,6 +47,15 @@ struct Scenario {
   /// The classes of some images.
   func labels(_ count: Int) -> [Int] { (0..<count).map { $0 * 37 % transformer.classes } }
 
+  /// Any tokens for the left half of an image, and for the first two scales.
+  func keptTokens() throws -> [[Int?]] {
+    let (scaleList, side) = (transformer.scaleList, 256)
+    let mask = try EditMask(
+      pixels: (0..<side * side).map { $0 % side >= side / 2 }, side: side, scaleList: scaleList, keptScales: 2)
+    return mask.kept(
+      of: scaleList.sides.map { side in (0..<side * side).map { (7 * $0 + side) % transformer.vocabulary } })
+  }
+
   /// The sampling settings of the paper.
   static func options() throws -> SamplingOptions { try SamplingOptions(guidance: 2.7, topK: 900, topP: 0.96) }
 }

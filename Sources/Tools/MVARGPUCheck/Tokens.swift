@@ -1,4 +1,5 @@
-// `gpu-check tokens`: with the same seed the device samples the same tokens as the CPU engine.
+// `gpu-check tokens`: with the same seed the device samples the same tokens as the CPU engine; with --edit also where a
+// part of the tokens is given, as `mvar edit` does.
 //
 // Logits differ in their last digits, so two samples may occasionally fall on different sides of a boundary, and all
 // later scales then differ. What counts is the first difference: up to that point the logits must agree.
@@ -15,6 +16,7 @@ struct Tokens: ParsableCommand {
 
   @OptionGroup var device: DeviceOptions
   @Option(help: "How many images.") var count = 4
+  @Flag(help: "Keep the tokens of the left half of the images, and of the first two scales.") var edit = false
 
   func run() throws {
     let scenario = try Scenario(isSmall: device.small)
@@ -23,7 +25,9 @@ struct Tokens: ParsableCommand {
     progress("sampling \(count) images on the device")
     let sampler: Sampler<CUDA> = try scenario.makeSampler(on: device.engine())
     let found = try sample(scenario, by: sampler)
-    let section = "The same seed on the device and on the CPU: \(scenario.name), \(count) images, float32"
+    let images = count == 1 ? "1 image" : "\(count) images"
+    let section =
+      "The same seed on the device and on the CPU\(edit ? ", editing" : ""): \(scenario.name), \(images), float32"
     progress("sampling \(count) images with recorded launches")
     let recorded = try sampleRecorded(scenario, by: sampler)
     let different = zip(recorded.joined(), found.map(\.tokens).joined()).count { $0 != $1 }
@@ -64,7 +68,13 @@ struct Tokens: ParsableCommand {
     var scales: [(tokens: [Int], logits: [B.Scalar])] = []
     let labels = Array(scenario.labels(first + count)[first...])
     let streams = (0..<count).map { RandomStream(seed: 1, stream: UInt64(first + $0)) }
-    _ = try sampler.sample(labels: labels, streams: streams, Scenario.options(), recordings: recordings) {
+    let device = sampler.quantizer.codebook.weight.value.device
+    let kept =
+      edit
+      ? try KeptTokens<B>(scenario.keptTokens(), vocabulary: scenario.transformer.vocabulary, on: device) : nil
+    _ = try sampler.sample(
+      labels: labels, streams: streams, Scenario.options(), keeping: kept, recordings: recordings
+    ) {
       scales.append((try $0.tokens.values(), try $0.logits.scalars()))
     }
     return scales

@@ -223,7 +223,9 @@ struct EngineOptions: ParsableArguments {
     case .cuda:
       do {
         return .cuda(
-          try CUDAEngine(precision: (precision ?? .float32).ofProducts ?? .float32, products: products ?? .own))
+          try CUDAEngine(
+            ordinal: Ranks.gpu(), precision: (precision ?? .float32).ofProducts ?? .float32,
+            products: products ?? .own))
       } catch {
         throw Failure("--device cuda: \(error)")
       }

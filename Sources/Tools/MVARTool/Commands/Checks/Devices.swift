@@ -11,11 +11,11 @@ struct Devices: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "List the engines of this machine, what --device cuda needs, and the MPI libraries.",
     discussion: """
-      The CUDA driver and its run-time compiler are searched for when the program runs. MVAR_CUDA_DRIVER, MVAR_NVRTC \
-      and MVAR_CUBLAS name their files if they are elsewhere, MVAR_CUDA_CACHE the folder for compiled kernels, and \
-      MVAR_CUDA_KERNELS a folder of kernels compiled in advance (Scripts/check-kernels --keep), which need no \
-      compiler. Only --products cublas needs cuBLAS. The MPI libraries of runs on several processes (mpirun -n 4 mvar \
-      train …) are found likewise; MVAR_MPI names their file.
+      The CUDA driver and its run-time compiler are searched for when the program runs. MVAR_CUDA_DRIVER, MVAR_NVRTC, \
+      MVAR_CUBLAS and MVAR_NCCL name their files if they are elsewhere, MVAR_CUDA_CACHE the folder for compiled \
+      kernels, and MVAR_CUDA_KERNELS a folder of kernels compiled in advance (Scripts/check-kernels --keep), which \
+      need no compiler. Only --products cublas needs cuBLAS, and only trainings on several GPUs use NCCL. The MPI \
+      libraries of runs on several processes (mpirun -n 4 mvar train …) are found likewise; MVAR_MPI names their file.
       """)
 
   func run() throws {
@@ -75,6 +75,12 @@ struct Devices: ParsableCommand {
       rows.append(["cuBLAS", "\(library.name), version \(library.version)"])
     } catch {
       rows += complaint("cuBLAS", error)
+    }
+    do {
+      let library = try NCCL.find()
+      rows.append(["NCCL", "\(library.name), version \(library.version)"])
+    } catch {
+      rows += complaint("NCCL", error)
     }
     if let folder = KernelImages.preparedFolder() {
       let problem = KernelCache(folder: folder).problem

@@ -228,7 +228,8 @@ struct Train: EngineCommand {
     var session = TransformerSession(
       model, options, source: try source(set, begun, tokenizer, configuration, on: device), tokenizer: tokenizer,
       seed: optimizer.seed, settings: settings(sizes, fingerprints),
-      metadata: try ModelMetadata.of(configuration, classNames: set.classNames), collectives: Ranks.current, on: device)
+      metadata: try ModelMetadata.of(configuration, classNames: set.classNames),
+      collectives: try Ranks.current(on: device), on: device)
     let isResuming = runOptions.isResuming
     let folder = try runOptions.open(resuming: isResuming)
     let first = isResuming ? try session.restore(from: folder.checkpoint) : 0

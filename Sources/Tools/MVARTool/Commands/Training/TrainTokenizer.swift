@@ -198,7 +198,7 @@ struct TrainTokenizer: EngineCommand {
     options.sharesMoments = optimizer.shareMoments
     var session = TokenizerSession(
       model, options, loader: loader, validation: images.validation, seed: seed,
-      settings: settings(configuration, fingerprints), collectives: Ranks.current, on: device)
+      settings: settings(configuration, fingerprints), collectives: try Ranks.current(on: device), on: device)
     let isResuming = runOptions.isResuming
     let folder = try runOptions.open(resuming: isResuming)
     let first = isResuming ? try session.restore(from: folder.checkpoint) : 0
