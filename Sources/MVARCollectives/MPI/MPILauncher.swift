@@ -15,6 +15,8 @@ package struct MPILauncher: Hashable, Sendable {
   package let interface: Interface
   /// How many processes it started.
   package let count: Int
+  /// The number of this one, from 0.
+  package let rank: Int
 
   /// Its name in sentences.
   package var name: String { interface == .openMPI ? "Open MPI's mpirun" : "MPICH's mpirun" }
@@ -27,10 +29,11 @@ package struct MPILauncher: Hashable, Sendable {
 
   /// Known by the environment of the process; nil for a process that no mpirun has started.
   package init?(_ environment: [String: String]) {
-    if let count = environment["OMPI_COMM_WORLD_SIZE"].flatMap({ Int($0) }) {
-      (interface, self.count) = (.openMPI, count)
-    } else if environment["PMI_RANK"] != nil, let count = environment["PMI_SIZE"].flatMap({ Int($0) }) {
-      (interface, self.count) = (.mpich, count)
+    func number(_ name: String) -> Int? { environment[name].flatMap { Int($0) } }
+    if let count = number("OMPI_COMM_WORLD_SIZE") {
+      (interface, self.count, rank) = (.openMPI, count, number("OMPI_COMM_WORLD_RANK") ?? 0)
+    } else if let rank = number("PMI_RANK"), let count = number("PMI_SIZE") {
+      (interface, self.count, self.rank) = (.mpich, count, rank)
     } else {
       return nil
     }
@@ -40,5 +43,6 @@ package struct MPILauncher: Hashable, Sendable {
   package init(_ interface: Interface, count: Int) {
     self.interface = interface
     self.count = count
+    rank = 0
   }
 }

@@ -13,6 +13,7 @@ import TensorCore
 
 struct Evaluate: EngineCommand {
   static let precisions = CPUPrecisions.shortWeights
+  static let isForRanks = true
 
   /// Values that suit small models.
   enum Defaults: SamplingDefaults {
@@ -110,6 +111,7 @@ struct Evaluate: EngineCommand {
   }
 
   func checkOutputs() throws {
+    guard Ranks.isRoot else { return }
     let inputs = [data, model, tokenizer].compactMap { $0 }
     let outputs = [(output, ".md"), (json, ".json"), (grid, ".png"), (nearest, ".png")]
     for case (let path?, let ending) in outputs { try OutputFile.check(path, endings: [ending], keeping: inputs) }
@@ -120,7 +122,7 @@ struct Evaluate: EngineCommand {
 
   func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
     if predictions {
-      let report = try predictions(as: engine, on: device)
+      guard let report = try predictions(as: engine, on: device) else { return }
       if let json {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
@@ -128,12 +130,13 @@ struct Evaluate: EngineCommand {
       }
       return try Table.print(report.table)
     }
-    let found: Evaluation
+    let measured: Evaluation?
     do {
-      found = try measure(as: engine, on: device)
+      measured = try measure(as: engine, on: device)
     } catch let error as EvaluationError {
       throw Failure("\(tokenizer): \(error)")
     }
+    guard let found = measured else { return }
     if let grid { try found.grid(columns: Self.columns).writePNG(to: grid) }
     if let nearest { try found.nearestGrid(columns: Self.columns).writePNG(to: nearest) }
     if let json { try write(found.report.json(), to: json) }
