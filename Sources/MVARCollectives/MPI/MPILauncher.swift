@@ -1,6 +1,9 @@
 // Who started this process: MPI's mpirun leaves the number of processes in the environment, under names of its own. Without
 // them the process is alone, and no library is looked for.
 
+import Foundation
+import MVARFiles
+
 /// What an mpirun says of itself in the environment.
 package struct MPILauncher: Hashable, Sendable {
   /// The interface of a family of libraries.
@@ -37,6 +40,20 @@ package struct MPILauncher: Hashable, Sendable {
     } else {
       return nil
     }
+  }
+
+  /// Ends all processes from one that cannot join them: Open MPI's mpirun does that when a process ends with an error, MPICH's
+  /// when it is told to, or when a signal has ended a process.
+  package func abort(status: Int32) -> Never {
+    if interface == .mpich {
+      if let channel = ProcessInfo.processInfo.environment["PMI_FD"].flatMap({ Int32($0) }) {
+        try? Descriptor.writeAll(Array("cmd=abort exitcode=\(status)\n".utf8), to: channel)
+        Thread.sleep(forTimeInterval: 2)
+      }
+      signal(SIGTERM, SIG_DFL)
+      kill(getpid(), SIGTERM)
+    }
+    exit(status)
   }
 
   /// The launcher of an interface, for tests and lists of what there is.

@@ -98,7 +98,7 @@ enum Ranks {
     }
     for (place, file) in files.enumerated() {
       if let other = contents.indices.first(where: { contents[$0][place] != contents[0][place] }) {
-        throw Failure("rank \(other) has other contents than rank 0 in \(file.name)")
+        throw Failure("rank \(other) differs from rank 0 in the contents of \(file.name)")
       }
     }
   }
@@ -152,9 +152,9 @@ enum Ranks {
     }
     // All may have met the same error: the first one reports it, and the others are ended before it is their turn.
     let rank = mpi?.rank ?? launcher.rank
-    if rank > 0 { Thread.sleep(forTimeInterval: min(0.5 + 0.25 * Double(rank), 5)) }
+    if rank > 0 { Thread.sleep(forTimeInterval: min((mpi == nil ? 2 : 0.5) + 0.25 * Double(rank), 10)) }
     Console.complain(rank == 0 ? sentence : "rank \(rank): \(sentence)")
-    mpi?.abort(status: status)
-    Foundation.exit(status)
+    if let mpi { mpi.abort(status: status) }
+    launcher.abort(status: status)
   }
 }
