@@ -24,7 +24,8 @@ package enum RankBytes {
   }
 
   /// The numbers of bytes.
-  package static func numbers<Number: BitwiseCopyable>(_ bytes: [UInt8], _ type: Number.Type = Number.self) -> [Number] {
+  package static func numbers<Number: BitwiseCopyable>(_ bytes: [UInt8], _ type: Number.Type = Number.self) -> [Number]
+  {
     bytes.withUnsafeBytes { raw in
       stride(from: 0, to: raw.count - raw.count % MemoryLayout<Number>.stride, by: MemoryLayout<Number>.stride).map {
         raw.loadUnaligned(fromByteOffset: $0, as: Number.self)
@@ -33,7 +34,7 @@ package enum RankBytes {
   }
 
   /// Arrays as one: how many there are, their lengths, and their bytes.
-  static func joined(_ parts: [[UInt8]]) -> [UInt8] {
+  package static func joined(_ parts: [[UInt8]]) -> [UInt8] {
     var bytes = of([Int64(parts.count)] + parts.map { Int64($0.count) })
     bytes.reserveCapacity(bytes.count + parts.reduce(0) { $0 + $1.count })
     for part in parts { bytes += part }
@@ -41,7 +42,7 @@ package enum RankBytes {
   }
 
   /// The arrays that were joined.
-  static func split(_ bytes: [UInt8]) -> [[UInt8]] {
+  package static func split(_ bytes: [UInt8]) -> [[UInt8]] {
     let count = Int(numbers(Array(bytes.prefix(8)), Int64.self)[0])
     var start = 8 + 8 * count
     return numbers(Array(bytes[8..<start]), Int64.self).map { length in

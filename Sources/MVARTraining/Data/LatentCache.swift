@@ -61,7 +61,9 @@ public struct LatentCache<B: Backend> {
       }
       parts.append(entries)
     }
-    if collectives.isRoot { for entry in parts.joined() { try checkFolders(of: entry.path, in: folder, besides: known) } }
+    if collectives.isRoot {
+      for entry in parts.joined() { try checkFolders(of: entry.path, in: folder, besides: known) }
+    }
     let (digest, total) = (try LatentOrigin.digest(of: tokenizer), known.count)
     let batches = parts.flatMap { entries in
       stride(from: 0, to: entries.count, by: batch).map { Array(entries[$0..<min($0 + batch, entries.count)]) }

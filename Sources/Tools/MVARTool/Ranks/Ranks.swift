@@ -154,6 +154,8 @@ enum Ranks {
     let rank = mpi?.rank ?? launcher.rank
     if rank > 0 { Thread.sleep(forTimeInterval: min((mpi == nil ? 2 : 0.5) + 0.25 * Double(rank), 10)) }
     Console.complain(rank == 0 ? sentence : "rank \(rank): \(sentence)")
+    // What mpirun has not read of a process's output when it ends the process may be lost.
+    Thread.sleep(forTimeInterval: 0.2)
     if let mpi { mpi.abort(status: status) }
     launcher.abort(status: status)
   }

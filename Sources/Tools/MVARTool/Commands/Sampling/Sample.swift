@@ -182,7 +182,10 @@ struct Sample: EngineCommand, ModelSamplingCommand {
     let batch = try transformer.configuration.batchSize(self.batch, upTo: 8, on: device)
     try Ranks.checkSame {
       [
-        ("the model", try modelSource(models.transformer, option: "--model", weights.choice()).fingerprint(.transformer)),
+        (
+          "the model",
+          try modelSource(models.transformer, option: "--model", weights.choice()).fingerprint(.transformer)
+        ),
         ("the tokenizer", try tokenizerSource(models).fingerprint(.tokenizer)),
       ]
     }

@@ -28,7 +28,9 @@ extension SampledBatch: RankMessage {
   }
 
   init(parts: [[UInt8]]) throws {
-    let (counts, numbers, pixels) = (RankBytes.numbers(parts[0], Int.self), RankBytes.numbers(parts[1], Int32.self), parts[2])
+    let (counts, numbers, pixels) = (
+      RankBytes.numbers(parts[0], Int.self), RankBytes.numbers(parts[1], Int32.self), parts[2]
+    )
     let (shown, width, height, length) = (counts[0], counts[1], counts[2], counts[3])
     tokens = stride(from: 0, to: numbers.count, by: max(length, 1)).map { numbers[$0..<$0 + length].map { Int($0) } }
     let each = max(3 * width * height, 1)

@@ -51,7 +51,10 @@ struct Cache: EngineCommand {
     let progress = Progress()
     let images = try dataset.images(in: data, side: model.configuration.imageSide, progress)
     try Ranks.checkSame {
-      [("the images", DataOptions.fingerprint(images)), ("the tokenizer", SHA256.hexadecimal(try LatentOrigin.digest(of: model)))]
+      [
+        ("the images", DataOptions.fingerprint(images)),
+        ("the tokenizer", SHA256.hexadecimal(try LatentOrigin.digest(of: model))),
+      ]
     }
     let counts = try naming(tokenizer.tokenizer) {
       try LatentCache(model, on: device).write(
