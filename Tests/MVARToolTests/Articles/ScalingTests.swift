@@ -49,6 +49,8 @@ struct ScalingTests {
   func machines(_ name: String, _ heading: String) throws {
     let command = try #require(Commands.of(article.section(heading)).first)
     var (times, memory): ([[String]], [[String]]) = ([], [])
+    // How many images' products take as long as the all-reduce.
+    var equivalents: [Int] = []
     try withTemporaryFolder { folder in
       for depth in Self.depths {
         let line = command.line.replacing("--depth 16", with: "--depth \(depth)")
@@ -59,6 +61,7 @@ struct ScalingTests {
         ).parallel[0]
         let step = try #require(output.growing.last)
         #expect(step.ranks == output.ranks && abs(step.total - step.computing - step.waiting) < 1e-12)
+        equivalents.append(Int((step.allReduce / step.computing * Double(step.imagesPerRank)).rounded()))
         func milliseconds(_ seconds: Double) -> String {
           String(format: seconds < 0.1 ? "%.1f" : "%.0f", 1000 * seconds)
         }
@@ -78,8 +81,39 @@ struct ScalingTests {
         memory.append(["d\(depth)"] + output.memory.map { $0.largestBatch == 0 ? "none" : "\($0.largestBatch)" })
       }
     }
+    let words = try article.text()
+    // The same for each depth.
+    #expect(Set(times.dropFirst().map { $0[6] }).count == 1 && Set(equivalents).count == 1)
+    let sentence = [
+      "4090": "the products of", "h200": "On NVLink it takes as long as those of",
+      "cpus": "it takes as long as those of",
+    ]
+    #expect(words.contains("\(sentence[name] ?? "") \(equivalents[0])"), "\(name): \(equivalents)")
+    if name == "4090" { #expect(memory[4][1] == "none" && memory[4][2] != "none") }
     try article.expect(name, Article.table(times))
     try article.expect("\(name) memory", Article.table(memory))
+  }
+
+  @Test("numbers in the text")
+  func numbers() throws {
+    let text = try article.text()
+    func cost(_ attention: AttentionPattern) -> TransformerCost {
+      TransformerCost(TransformerConfiguration(depth: 16, attention: attention))
+    }
+    func training(_ attention: AttentionPattern, _ accumulation: Int = 1) -> ParallelTraining {
+      var options = ParallelTraining.Options()
+      options.accumulation = accumulation
+      return ParallelTraining(cost(attention), on: .init(rate: 2.8e12, link: 1.25e9, memory: 0), options)
+    }
+    func computing(_ attention: AttentionPattern) -> Double { training(attention).step(ranks: 1, images: 1).computing }
+    let ratio = computing(.blockCausal) / computing(.mvar)
+    #expect(text.contains("computes \(String(format: "%.1f", ratio)) times as long"), "\(ratio)")
+    let shares = [1, 4].map { Int((100 * training(.mvar, $0).efficiency(ranks: 64, images: 16)).rounded()) }
+    #expect(text.contains("`--accumulate 4` raises the efficiency from \(shares[0]) to \(shares[1]) %"), "\(shares)")
+    let activations = [false, true].map { cost(.mvar).trainingBytes(batch: 16, recomputing: $0) }
+    #expect(text.contains("`--recompute` divides by \(Int(activations[0] / activations[1]))"), "\(activations)")
+    // The formula of the first bucket, in words.
+    #expect(text.contains("K buckets of 16 MB (2²⁴ bytes)"))
   }
 
   @Test("how segments balance over ranks")
