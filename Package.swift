@@ -183,7 +183,8 @@ let package = Package(
     .testTarget(
       name: "MVARTrainingTests",
       dependencies: [
-        "MVARTraining", "MVARVerification", "MVAR", "TensorCore", "MVARMedia", "MVARCheckpoints", "MVARFiles",
+        "MVARTraining", "MVARCollectives", "MVARVerification", "MVAR", "TensorCore", "MVARMedia", "MVARCheckpoints",
+        "MVARFiles",
         "MVARTestSupport",
       ]),
     .testTarget(

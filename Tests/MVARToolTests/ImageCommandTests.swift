@@ -73,6 +73,25 @@ import Testing
     }
   }
 
+  @Test func flopsOfRanks() throws {
+    try withTemporaryFolder { folder in
+      let arguments = ["flops", "--ranks", "12", "--link", "10", "--batch", "2"]
+      let output = try succeed(arguments + ["--share-moments", "--json", "out.json"], in: folder)
+      // 310 283 776 parameters.
+      #expect(output.contains("a step's gradients are 1241.1 MB; each rank sends 3413.1 MB, with"), "\(output)")
+      for words in ["2 images on each rank", "24 images in all, divided", "memory of a rank with 2 images"] {
+        #expect(output.contains(words), "\(output)")
+      }
+      #expect(output.split(separator: "\n").filter { $0.hasPrefix("  12 ") }.count == 2, "\(output)")
+      let json = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(filePath: "\(folder)/out.json")))
+      #expect((json as? [String: Any])?["parallel"] is [Any])
+      let both = try succeed(arguments + ["--attention", "var", "--attention", "mvar"], in: folder)
+      #expect(both.contains("width 1024, var, ") && both.contains("width 1024, mvar, "), "\(both)")
+      let one = try succeed(["flops", "--ranks", "1", "--link", "1"], in: folder)
+      #expect(one.contains("even with one image on each of 1 ranks") || one.contains("100 %"), "\(one)")
+    }
+  }
+
   @Test func flopsPrintsThePapersNumbers() throws {
     try withTemporaryFolder { folder in
       let output = try succeed(["flops", "--batch", "32", "-o", "out.svg", "--json", "out.json"], in: folder)
@@ -107,6 +126,11 @@ import Testing
     (["flops", "--model", "a.pth"], 1, "a.pth"),
     (["flops", "--patch-nums", "2,1"], 64, "--patch-nums"),
     (["flops", "--json", "a.txt"], 1, "must end in .json"),
+    (["flops", "--ranks", "8"], 64, "--ranks needs --link, the GB that a rank sends in a second"),
+    (["flops", "--ranks", "0", "--link", "1"], 64, "--ranks is 0"),
+    (["flops", "--ranks", "2", "--link", "0"], 64, "--link is 0"),
+    (["flops", "--ranks", "2", "--link", "1", "--rate", "nan"], 64, "--rate is nan"),
+    (["flops", "--share-moments"], 64, "--share-moments is about processes that train together"),
   ])
   func bad(input: ([String], Int32, String)) throws {
     try withTemporaryFolder { folder in

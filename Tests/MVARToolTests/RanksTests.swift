@@ -1,4 +1,4 @@
-// Trainings on several processes, with the built program and whichever MPI is installed: what N ranks compute is what one
+// Trainings on several processes, with the built program and whichever MPI is installed (MPI.swift): what N ranks compute is what one
 // process does with N times the batch, a checkpoint does not depend on the number of ranks, and no rank waits for ever.
 
 import Foundation
@@ -8,23 +8,6 @@ import Testing
 
 @Suite("Ranks", .serialized)
 struct RanksTests {
-  /// An mpirun and the options with which it starts more processes than there are processors, also as root.
-  struct MPI: CustomTestStringConvertible, Sendable {
-    let program: String
-    let options: [String]
-
-    var testDescription: String { program }
-
-    static let all = [
-      MPI(program: "/usr/bin/mpirun.openmpi", options: ["--oversubscribe", "--bind-to", "none"]),
-      MPI(program: "/usr/bin/mpirun.mpich", options: []),
-    ].filter { access($0.program, X_OK) == 0 }
-  }
-
-  private static let environment = [
-    "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "PATH": "/usr/bin:/bin",
-    "OPENBLAS_NUM_THREADS": "1",
-  ]
   private static let emoji = Fixtures.path("emoji")
   private static let brief = ["--picture-every", "0", "--validate-every", "0", "--threads", "1"]
 
@@ -40,12 +23,6 @@ struct RanksTests {
       "train-tokenizer", "--data", emoji, "--ch", "32", "--multipliers", "1,2,2", "--blocks", "1", "--vocabulary", "32",
       "--code-width", "8", "--steps", "\(steps)", "--batch", "\(batch)", "--quantize-after", "1", "--revive-every", "2",
     ] + brief
-  }
-
-  private func run(_ mpi: MPI, _ ranks: Int, _ arguments: [String], in folder: String) throws -> Tool.Result {
-    try BuiltProgram.run(
-      mpi.program, mpi.options + ["-n", "\(ranks)", Tool.program] + arguments, in: folder,
-      environment: Self.environment)
   }
 
   private func losses(_ path: String) throws -> [Double] {
@@ -68,8 +45,8 @@ struct RanksTests {
       let one = try Tool.run(Self.transformer(batch: 6, steps: 7) + ["-o", "one"], in: folder)
       #expect(one.code == 0, "\(one.errors)")
       for (ranks, more) in [(2, []), (3, ["--share-moments"])] {
-        let result = try run(
-          mpi, ranks, Self.transformer(batch: 6 / ranks, steps: 7) + ["-o", "run\(ranks)"] + more, in: folder)
+        let result = try mpi.run(
+          ranks, Self.transformer(batch: 6 / ranks, steps: 7) + ["-o", "run\(ranks)"] + more, in: folder)
         #expect(result.code == 0, "\(result.errors)")
         expectClose(
           try losses("\(folder)/run\(ranks)/metrics.jsonl"), try losses("\(folder)/one/metrics.jsonl"), 1e-5,
@@ -87,7 +64,7 @@ struct RanksTests {
     try withTemporaryFolder { folder in
       let one = try Tool.run(Self.tokenizer(batch: 4, steps: 5) + ["-o", "one"], in: folder)
       #expect(one.code == 0, "\(one.errors)")
-      let result = try run(mpi, 2, Self.tokenizer(batch: 2, steps: 5) + ["-o", "two"], in: folder)
+      let result = try mpi.run(2, Self.tokenizer(batch: 2, steps: 5) + ["-o", "two"], in: folder)
       #expect(result.code == 0, "\(result.errors)")
       expectClose(
         try losses("\(folder)/two/metrics.jsonl"), try losses("\(folder)/one/metrics.jsonl"), 1e-4, "2 ranks")
@@ -106,7 +83,7 @@ struct RanksTests {
       let result = try BuiltProgram.run(
         mpi.program,
         mpi.options + ["-n", "1", Tool.program] + arguments + [":", "-n", "1", Tool.program] + arguments
-          + ["--lr", "0.002"], in: folder, environment: Self.environment)
+          + ["--lr", "0.002"], in: folder, environment: MPI.environment)
       #expect(result.code != 0)
       #expect(result.errors.contains("rank 1 differs from rank 0 in --lr: 0.002 and 0.001"), "\(result.errors)")
       #expect(!FileManager.default.fileExists(atPath: "\(folder)/run"))
@@ -123,11 +100,11 @@ struct RanksTests {
       let failed = try BuiltProgram.run(
         mpi.program,
         mpi.options + ["-n", "1", Tool.program] + arguments + ["no", ":", "-n", "1", Tool.program] + missing + ["no"],
-        in: folder, environment: Self.environment)
+        in: folder, environment: MPI.environment)
       #expect(failed.code != 0)
       #expect(failed.errors.contains("mvar: rank 1: nowhere"), "\(failed.errors)")
 
-      let whole = try run(mpi, 2, arguments + ["whole"], in: folder)
+      let whole = try mpi.run(2, arguments + ["whole"], in: folder)
       #expect(whole.code == 0, "\(whole.errors)")
       // The youngest process is killed once some steps are done.
       let quoted = ([mpi.program] + mpi.options + ["-n", "2", Tool.program] + arguments + ["killed"])
@@ -140,66 +117,16 @@ struct RanksTests {
         wait $launcher; status=$?
         echo $status $(( $(date +%s) - began ))
         """
-      let killed = try BuiltProgram.run("/bin/sh", ["-c", script], in: folder, environment: Self.environment)
+      let killed = try BuiltProgram.run("/bin/sh", ["-c", script], in: folder, environment: MPI.environment)
       // mpirun may say something before.
       let numbers = killed.output.split(whereSeparator: \.isWhitespace).suffix(2).compactMap { Int($0) }
       #expect(numbers.count == 2 && numbers[0] != 0 && numbers[1] < 20, "\(killed.output) \(killed.errors)")
       #expect(try losses("\(folder)/killed/metrics.jsonl").count < 40)
-      let resumed = try run(mpi, 2, arguments + ["killed", "--resume"], in: folder)
+      let resumed = try mpi.run(2, arguments + ["killed", "--resume"], in: folder)
       #expect(resumed.code == 0, "\(resumed.errors)")
       for name in ["checkpoint.safetensors", "transformer.safetensors", "metrics.jsonl"] {
         let (a, b) = ("\(folder)/killed/\(name)", "\(folder)/whole/\(name)")
         #expect(try Data(contentsOf: URL(filePath: a)) == Data(contentsOf: URL(filePath: b)), "\(name)")
-      }
-    }
-  }
-
-  @Test("other commands refuse to be several processes", arguments: MPI.all)
-  func others(_ mpi: MPI) throws {
-    try withTemporaryFolder { folder in
-      let result = try run(mpi, 2, ["reconstruct", Fixtures.path("photos/coffee.png"), "-o", "x.png"], in: folder)
-      #expect(result.code != 0)
-      #expect(result.errors.contains("has started 2 processes, and mvar reconstruct runs as one"), "\(result.errors)")
-    }
-  }
-
-  @Test("samples of 3 ranks are those of one process, in one file", arguments: MPI.all)
-  func samples(_ mpi: MPI) throws {
-    try withTemporaryFolder { folder in
-      let arguments = ["sample", "--class", "0-4,null", "--count", "3", "--batch", "2", "--threads", "1"]
-      for name in ["x.npz", "x.png"] {
-        let outputs = ["-o", name] + (name == "x.png" ? ["--tokens", "tokens.npz", "--singles", "singles"] : [])
-        for place in ["one", "three"] {
-          try FileManager.default.createDirectory(atPath: "\(folder)/\(place)", withIntermediateDirectories: true)
-        }
-        let one = try Tool.run(arguments + outputs, in: "\(folder)/one")
-        #expect(one.code == 0, "\(one.errors)")
-        let three = try run(mpi, 3, arguments + outputs, in: "\(folder)/three")
-        #expect(three.code == 0, "\(three.errors)")
-      }
-      let names = try FileManager.default.subpathsOfDirectory(atPath: "\(folder)/one").sorted()
-      #expect(try FileManager.default.subpathsOfDirectory(atPath: "\(folder)/three").sorted() == names)
-      for name in names where !name.hasSuffix("singles") {
-        let (a, b) = ("\(folder)/one/\(name)", "\(folder)/three/\(name)")
-        #expect(try Data(contentsOf: URL(filePath: a)) == Data(contentsOf: URL(filePath: b)), "\(name)")
-      }
-    }
-  }
-
-  @Test("an mpirun whose library is not there, or another's, is named with what was tried")
-  func libraries() throws {
-    try withTemporaryFolder { folder in
-      for (variables, expected) in [
-        (["OMPI_COMM_WORLD_SIZE": "2", "MVAR_MPI": "nothing.so"], "this process was started by Open MPI's mpirun"),
-        (["PMI_RANK": "0", "PMI_SIZE": "2", "MVAR_MPI": "libz.so.1"], "this process was started by MPICH's mpirun"),
-      ] {
-        let result = try BuiltProgram.run(
-          Tool.program, Self.transformer(batch: 2, steps: 1) + ["-o", "run"], in: folder,
-          environment: Self.environment.merging(variables) { $1 })
-        #expect(result.code == 1)
-        #expect(
-          result.errors.contains(expected) && result.errors.contains(variables["MVAR_MPI"] ?? ""), "\(result.errors)")
-        #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
       }
     }
   }

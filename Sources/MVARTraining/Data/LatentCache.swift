@@ -4,6 +4,7 @@
 
 import Foundation
 import MVAR
+import MVARCollectives
 import MVARFiles
 import TensorCore
 
@@ -26,19 +27,22 @@ public struct LatentCache<B: Backend> {
     let otherPath: String
   }
 
-  /// Writes all images of a data set.
+  /// Writes all images of a data set. Several processes share the batches out; the first one looks at the files and writes
+  /// them, the same bytes as one process alone, and has the counts.
   ///
   /// - Parameters:
-  ///   - images: the data set.
+  ///   - images: the data set, the same for all processes.
   ///   - folder: where `train/` and, if images are held out, `val/` go; created if it does not exist.
   ///   - batch: how many images are encoded at once.
+  ///   - collectives: the processes that call this together.
   ///   - onProgress: receives the number of images done and the total.
   /// - Returns: what was found in the folder.
   /// - Throws: `FileError` when a folder or file cannot be written, or when two images would have the same file, or one
   ///   a file where another needs a folder; `NotANumberError` when the tokenizer's output is not finite.
   @discardableResult
   public func write(
-    _ images: LabeledImages, to folder: String, batch: Int = 16, onProgress: (Int, Int) -> Void = { _, _ in }
+    _ images: LabeledImages, to folder: String, batch: Int = 16, collectives: any Collectives = SingleProcess(),
+    onProgress: (Int, Int) -> Void = { _, _ in }
   ) throws -> LatentCacheCounts {
     var known: Set<[UInt8]> = []
     var parts: [[Entry]] = []
@@ -57,30 +61,46 @@ public struct LatentCache<B: Backend> {
       }
       parts.append(entries)
     }
-    for entries in parts { for entry in entries { try checkFolders(of: entry.path, in: folder, besides: known) } }
-    let digest = try LatentOrigin.digest(of: tokenizer)
-    let total = known.count
+    if collectives.isRoot {
+      for entry in parts.joined() { try checkFolders(of: entry.path, in: folder, besides: known) }
+    }
+    let (digest, total) = (try LatentOrigin.digest(of: tokenizer), known.count)
+    let batches = parts.flatMap { entries in
+      stride(from: 0, to: entries.count, by: batch).map { Array(entries[$0..<min($0 + batch, entries.count)]) }
+    }
     var counts = LatentCacheCounts()
-    for entries in parts {
-      for start in stride(from: 0, to: entries.count, by: batch) {
-        let range = start..<min(start + batch, entries.count)
-        let waiting = try entries[range].compactMap { entry in
-          let origin = LatentOrigin(tokenizer: digest, pixels: entry.example.pixels, side: images.side)
-          return try isNeeded(entry, origin, known, &counts) ? (entry: entry, origin: origin) : nil
-        }
-        if !waiting.isEmpty {
-          let pixels = waiting.map(\.entry.example.pixels)
-          let plain = try encode(pixels, side: images.side, flipped: false)
-          let flipped = try encode(pixels, side: images.side, flipped: true)
-          for (place, (entry, origin)) in waiting.enumerated() {
-            // Only now, so that a tokenizer that is refused leaves no empty folders.
-            try RunFolder.createFolder(PathName.folder(of: entry.path))
-            try LatentFile(image: plain[place], flipped: flipped[place], origin: origin).write(to: entry.path)
+    for start in stride(from: 0, to: batches.count, by: collectives.count) {
+      // A batch for each rank. Which of its images are needed is for the first one to say.
+      let round = Array(batches[start..<min(start + collectives.count, batches.count)])
+      var waiting = round.map { _ in [(place: Int, origin: LatentOrigin)]() }
+      if collectives.isRoot {
+        for (batch, entries) in round.enumerated() {
+          for (place, entry) in entries.enumerated() {
+            let origin = LatentOrigin(tokenizer: digest, pixels: entry.example.pixels, side: images.side)
+            if try isNeeded(entry, origin, known, &counts) { waiting[batch].append((place, origin)) }
           }
         }
-        onProgress(counts.total, total)
       }
+      let needed = try collectives.told(
+        waiting.enumerated().flatMap { batch, found in found.flatMap { [batch, $0.place] } })
+      let pairs = stride(from: 0, to: needed.count, by: 2).map { (batch: needed[$0], place: needed[$0 + 1]) }
+      try collectives.share(round.count) { batch in
+        let pixels = pairs.filter { $0.batch == batch }.map { round[batch][$0.place].example.pixels }
+        guard !pixels.isEmpty else { return LatentBatch(plain: [], flipped: []) }
+        return LatentBatch(
+          plain: try encode(pixels, side: images.side, flipped: false),
+          flipped: try encode(pixels, side: images.side, flipped: true))
+      } take: { batch, latents in
+        for (row, (place, origin)) in waiting[batch].enumerated() {
+          // Only now, so that a tokenizer that is refused leaves no empty folders.
+          let path = round[batch][place].path
+          try RunFolder.createFolder(PathName.folder(of: path))
+          try LatentFile(image: latents.plain[row], flipped: latents.flipped[row], origin: origin).write(to: path)
+        }
+      }
+      onProgress(counts.total, total)
     }
+    guard collectives.isRoot else { return counts }
     let others = Set(parts.joined().map { Array($0.otherPath.utf8) })
     for part in ["train", "val"] {
       for path in LatentCacheCounts.files(in: "\(folder)/\(part)") where !known.contains(Array(path.utf8)) {
@@ -151,6 +171,24 @@ public struct LatentCache<B: Backend> {
         tokens: Array(batch.tokens[$0 * length..<($0 + 1) * length]), inputs: Array(inputs[$0 * each..<($0 + 1) * each])
       )
     }
+  }
+}
+
+/// The tokens and inputs of a batch and of its mirror images.
+private struct LatentBatch: RankMessage {
+  let plain: [LatentFile.Moments]
+  let flipped: [LatentFile.Moments]
+}
+
+extension LatentBatch {
+  var parts: [[UInt8]] { (plain + flipped).flatMap { [RankBytes.of($0.tokens), RankBytes.of($0.inputs)] } }
+
+  init(parts: [[UInt8]]) {
+    let moments = stride(from: 0, to: parts.count, by: 2).map {
+      LatentFile.Moments(tokens: RankBytes.numbers(parts[$0]), inputs: RankBytes.numbers(parts[$0 + 1]))
+    }
+    plain = Array(moments.prefix(moments.count / 2))
+    flipped = Array(moments.suffix(moments.count / 2))
   }
 }
 

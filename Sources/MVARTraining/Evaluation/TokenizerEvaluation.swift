@@ -6,6 +6,7 @@
 
 import Foundation
 import MVAR
+import MVARCollectives
 import MVARMedia
 import TensorCore
 
@@ -55,36 +56,46 @@ public struct TokenizerEvaluation<B: Backend> {
     return Double(used) / Double(first.count)
   }
 
-  /// Encodes and decodes images, and counts their codes.
+  /// Encodes and decodes images, and counts their codes. Several processes share the images out; the first one has the
+  /// results, the same bits as one process alone, and the others have none.
   ///
   /// - Parameters:
   ///   - images: each [side, side, 3] with the tokenizer's side.
+  ///   - collectives: the processes that call this together.
   ///   - onProgress: receives how many images are done.
   /// - Returns: the reconstructions as bytes, and their quality.
   /// - Throws: `EvaluationError` when the tokenizer's output is not finite.
   public mutating func reconstruct(
-    _ images: [[UInt8]], onProgress: (Int) throws -> Void = { _ in }
+    _ images: [[UInt8]], collectives: any Collectives = SingleProcess(), onProgress: (Int) throws -> Void = { _ in }
   ) throws -> (images: [[UInt8]], quality: ReconstructionQuality) {
-    let side = tokenizer.configuration.imageSide
-    var quality = ReconstructionQuality()
-    var shown: [[UInt8]] = []
-    for start in stride(from: 0, to: images.count, by: batch) {
-      let part = Array(images[start..<min(start + batch, images.count)])
-      let originals = ImageBatch(labels: part.map { _ in 0 }, pixels: part, side: side).images
-      let images = try Tensor<B>(B.Scalar.array(originals), shape: [part.count, 3, side, side], on: device)
-      let features = try tokenizer.features(Variable(images))
-      // A code that is not finite has no nearest one.
-      guard try B.isFinite(features.value) else { throw EvaluationError.notNumbers }
-      let quantized = tokenizer.quantizer.encode(features)
-      for (scale, tokens) in quantized.tokens.enumerated() {
-        for token in try tokens.values() { isUsed[scale][token] = true }
-      }
-      let values = try Self.values(tokenizer, quantized.sums[quantized.sums.count - 1].value)
-      quality.add(originals, values, images: part.count)
-      shown += try Self.bytes(values, side: side)
-      try onProgress(start + part.count)
+    let batches = stride(from: 0, to: images.count, by: batch).map { $0..<min($0 + batch, images.count) }
+    var (quality, shown, used) = (ReconstructionQuality(), [[UInt8]](), isUsed)
+    try collectives.share(batches.count) { piece in
+      try reconstruction(Array(images[batches[piece]]))
+    } take: { (piece, batch: ReconstructedBatch) in
+      for (scale, codes) in batch.codes.enumerated() { for code in codes { used[scale][Int(code)] = true } }
+      quality.add(batch.meanSquares)
+      shown += batch.images
+      try onProgress(batches[piece].upperBound)
     }
+    isUsed = used
     return (shown, quality)
+  }
+
+  /// One batch.
+  private func reconstruction(_ part: [[UInt8]]) throws -> ReconstructedBatch {
+    let side = tokenizer.configuration.imageSide
+    let originals = ImageBatch(labels: part.map { _ in 0 }, pixels: part, side: side).images
+    let images = try Tensor<B>(B.Scalar.array(originals), shape: [part.count, 3, side, side], on: device)
+    let features = try tokenizer.features(Variable(images))
+    // A code that is not finite has no nearest one.
+    guard try B.isFinite(features.value) else { throw EvaluationError.notNumbers }
+    let quantized = tokenizer.quantizer.encode(features)
+    let values = try Self.values(tokenizer, quantized.sums[quantized.sums.count - 1].value)
+    return ReconstructedBatch(
+      images: try Self.bytes(values, side: side),
+      meanSquares: ReconstructionQuality.meanSquares(originals, values, images: part.count),
+      codes: try quantized.tokens.map { try $0.values().map { Int32($0) } })
   }
 
   /// The images of f̂, as bytes.
@@ -110,5 +121,25 @@ public struct TokenizerEvaluation<B: Backend> {
     return try stride(from: 0, to: values.count, by: each).map { start in
       try PixelImage(planar: values[start..<start + each], width: side, height: side, rounding: .nearest).pixels
     }
+  }
+}
+
+/// What is known of the images of one batch.
+private struct ReconstructedBatch: RankMessage {
+  /// As bytes.
+  let images: [[UInt8]]
+  /// The mean squared error of each.
+  let meanSquares: [Double]
+  /// The tokens of all of them, scale by scale.
+  let codes: [[Int32]]
+}
+
+extension ReconstructedBatch {
+  var parts: [[UInt8]] { [RankBytes.of(meanSquares)] + codes.map { RankBytes.of($0) } + images }
+
+  init(parts: [[UInt8]]) {
+    meanSquares = RankBytes.numbers(parts[0])
+    images = Array(parts.suffix(meanSquares.count))
+    codes = parts[1..<parts.count - meanSquares.count].map { RankBytes.numbers($0) }
   }
 }

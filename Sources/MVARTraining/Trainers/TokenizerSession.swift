@@ -218,17 +218,29 @@ public struct ReconstructionQuality: Sendable {
 
   /// Adds images and their reconstructions, both in −1 … 1; reconstructions are clamped first.
   public mutating func add(_ originals: [Float], _ reconstructions: [Float], images count: Int) {
+    add(Self.meanSquares(originals, reconstructions, images: count))
+  }
+
+  /// The mean squared error of each image, brightness 0 … 1.
+  static func meanSquares(_ originals: [Float], _ reconstructions: [Float], images count: Int) -> [Double] {
     let each = originals.count / count
-    for image in 0..<count {
+    return (0..<count).map { image in
       var sum = 0.0
       for index in image * each..<(image + 1) * each {
         let difference = Double(min(max(reconstructions[index], -1), 1) - originals[index]) / 2
         sum += difference * difference
       }
-      squares += sum / Double(each)
-      decibels += -10 * log10(max(sum / Double(each), 1e-10))
+      return sum / Double(each)
     }
-    images += count
+  }
+
+  /// Adds images of which the mean squared errors are known.
+  mutating func add(_ meanSquares: [Double]) {
+    for square in meanSquares {
+      squares += square
+      decibels += -10 * log10(max(square, 1e-10))
+    }
+    images += meanSquares.count
   }
 
   /// Adds what other ranks have measured.

@@ -194,7 +194,22 @@ public struct ValidationSums: Sendable {
   }
 }
 
-extension ValidationSums {
+extension ValidationSums: RankMessage {
+  /// Adds the sums of other images.
+  package mutating func add(_ other: ValidationSums) {
+    for scale in loss.indices {
+      loss[scale] += other.loss[scale]
+      hits[scale] += other.hits[scale]
+      tokens[scale] += other.tokens[scale]
+    }
+  }
+
+  package var parts: [[UInt8]] { [RankBytes.of(loss), RankBytes.of(hits), RankBytes.of(tokens)] }
+
+  package init(parts: [[UInt8]]) {
+    (loss, hits, tokens) = (RankBytes.numbers(parts[0]), RankBytes.numbers(parts[1]), RankBytes.numbers(parts[2]))
+  }
+
   /// Adds the sums of all ranks.
   mutating func add(over collectives: any Collectives) throws {
     guard collectives.count > 1 else { return }

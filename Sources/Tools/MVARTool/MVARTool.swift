@@ -87,6 +87,7 @@ package struct MVARTool: ParsableCommand {
     let code = exitCode(for: error)
     if code == .success {
       // Not an error: help, the version or a completion script was requested.
+      guard Ranks.isFirst else { Foundation.exit(0) }
       do {
         try Console.print(fullMessage(for: error))
         Foundation.exit(0)

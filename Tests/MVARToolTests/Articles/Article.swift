@@ -19,8 +19,8 @@ struct Article: Sendable {
   static let isWriting = ProcessInfo.processInfo.environment["MVAR_WRITE_ARTICLES"] == "1"
   private static let lock = NSLock()
 
-  /// An article of the module `MVAR`.
-  init(_ name: String) { path = "Sources/MVAR/MVAR.docc/\(name).md" }
+  /// An article of a module.
+  init(_ name: String, of module: String = "MVAR") { path = "Sources/\(module)/\(module).docc/\(name).md" }
 
   /// The article's text.
   func text() throws -> String {

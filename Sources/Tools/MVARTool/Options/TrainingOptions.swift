@@ -60,6 +60,11 @@ struct DataOptions: ParsableArguments {
     let hash = SeededWeights.hash(names.map { "\($0.label)/\($0.name)\n" }.joined())
     return "\(names.count) images, \(String(hash, radix: 16))"
   }
+
+  /// A fingerprint of the names, labels and pixels of all images of a data set.
+  static func fingerprint(_ images: LabeledImages) -> String {
+    fingerprint((images.training + images.validation).map { ($0.label, $0.name) }) + ", \(images.pixelFingerprint)"
+  }
 }
 
 /// The optimizer and its schedules.

@@ -6,6 +6,7 @@ import Foundation
 import MVAR
 import MVARCheckpoints
 import MVARPlots
+import MVARTraining
 
 struct Flops: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -17,6 +18,10 @@ struct Flops: ParsableCommand {
         mvar flops
         mvar flops --depth 24 --batch 32 -o cost.svg
         mvar flops --model transformer.safetensors --tokenizer tokenizer.safetensors --json cost.json
+
+      How a training scales over several processes, from what each computes and sends in a second (8 GPUs on PCI Express):
+
+        mvar flops --depth 16 --ranks 8 --link 10 --rate 40 --memory 24 --batch 32
       """)
 
   @Option(parsing: .unconditional, help: "The depth d of the published sizes: d blocks, width 64·d (default: 16).")
@@ -52,6 +57,8 @@ struct Flops: ParsableCommand {
 
   @Flag(inversion: .prefixedNo, help: "Sample with guidance, which doubles the batch; VAR always does.")
   var guidance = true
+
+  @OptionGroup(title: "Several processes") var rankCosts: RankCostOptions
 
   @Option(parsing: .unconditional, help: "A file for all counts (.json).")
   var json: String?
@@ -134,11 +141,24 @@ struct Flops: ParsableCommand {
     let costs = try naming(model ?? "the model") { try self.costs() }
     let report = FlopsReport(
       costs: costs, tokenizer: try tokenizerCost(of: costs[0].configuration), batch: batch,
-      isGuided: guidance)
+      isGuided: guidance, training: rankReports(costs))
     if let output { try Figure(.lines(report.plot())).write(to: output) }
     if let json { try AtomicFile.write(to: json) { try $0.write(report.json()) } }
-    for line in report.heading { try Console.print(line) }
-    try Table.print(report.rows)
+    if report.training.isEmpty {
+      for line in report.heading { try Console.print(line) }
+      try Table.print(report.rows)
+    } else {
+      for training in report.training { try training.print() }
+    }
     for path in [output, json].compactMap({ $0 }) { try Console.print(path) }
+  }
+
+  /// What trainings on several processes cost: MVAR's, or those of the patterns that were named.
+  private func rankReports(_ costs: [TransformerCost]) -> [RanksReport] {
+    guard let ranks = rankCosts.ranks else { return [] }
+    return costs.filter { !attention.isEmpty || $0.trajectory.pattern == .mvar }.map {
+      RanksReport(
+        training: ParallelTraining($0, on: rankCosts.machine, rankCosts.options), ranks: ranks, batch: batch)
+    }
   }
 }

@@ -16,6 +16,8 @@ struct FlopsReport {
   let batch: Int
   /// Whether images are sampled with guidance.
   let isGuided: Bool
+  /// What trainings on several processes cost; empty where that was not asked.
+  let training: [RanksReport]
 
   private var configuration: TransformerConfiguration { costs[0].configuration }
 
@@ -150,6 +152,8 @@ struct FlopsReport {
     let batch: Int
     let patterns: [Pattern]
     let tokenizer: Tokenizer?
+    /// Absent without `--ranks`.
+    let parallel: [RanksReport.Contents]?
   }
 
   private struct Pattern: Encodable {
@@ -198,7 +202,7 @@ struct FlopsReport {
             "encoder": $0.encoder.parameters, "decoder": $0.decoder.parameters, "codebook": $0.codebookParameters,
             "phi": $0.phiParameters, "codeConvolutions": 2 * $0.codeConvolution.parameters,
           ])
-      })
+      }, parallel: training.isEmpty ? nil : training.map(\.contents))
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
     return String(decoding: try encoder.encode(contents), as: UTF8.self) + "\n"

@@ -18,9 +18,7 @@ extension Sample {
     let classes = request.classText
     return RequestSettings([
       "the model": try modelSource(models.transformer, option: "--model", weights.choice()).fingerprint(.transformer),
-      "the tokenizer": try modelSource(
-        models.tokenizer ?? models.transformer, option: "--tokenizer", tokenizerWeights.choice()
-      ).fingerprint(.tokenizer),
+      "the tokenizer": try tokenizerSource(models).fingerprint(.tokenizer),
       "--patch-nums": "\(transformer.scaleList)",
       "--attention": transformer.attention.rawValue,
       "--heads": "\(transformer.heads)",
@@ -41,5 +39,10 @@ extension Sample {
       "--precision": (self.engine.precision ?? .float32).rawValue,
       "--products": engine.products ?? "none",
     ])
+  }
+
+  /// Where the tokenizer's weights are.
+  func tokenizerSource(_ models: SamplingModels) throws -> ModelSource {
+    try modelSource(models.tokenizer ?? models.transformer, option: "--tokenizer", tokenizerWeights.choice())
   }
 }

@@ -6,6 +6,7 @@
 
 import ArgumentParser
 import MVAR
+import MVARCollectives
 import MVARFiles
 import MVARMedia
 import MVARPipeline
@@ -179,11 +180,20 @@ struct Sample: EngineCommand, ModelSamplingCommand {
     let scaleList = transformer.configuration.scaleList
     try tokenizer.configuration.checkSize(on: device)
     let batch = try transformer.configuration.batchSize(self.batch, upTo: 8, on: device)
+    try Ranks.checkSame {
+      [
+        (
+          "the model",
+          try modelSource(models.transformer, option: "--model", weights.choice()).fingerprint(.transformer)
+        ),
+        ("the tokenizer", try tokenizerSource(models).fingerprint(.tokenizer)),
+      ]
+    }
     try checkSizes(count: request.count, side: tokenizer.configuration.imageSide, scales: scaleList.count)
 
+    let ranks = Ranks.current
     let progress = Progress()
     let recordings = recording.recordings(of: sampler)
-    let ranks = Ranks.current
     // Only the first rank has results.
     var results =
       try ranks.isRoot
@@ -191,11 +201,14 @@ struct Sample: EngineCommand, ModelSamplingCommand {
         command: self, request, side: tokenizer.configuration.imageSide,
         settings: settings(models, transformer.configuration, tokenizer.configuration, options, request), progress)
       : nil
-    let ranges = try ranks.ranges(results.map { missing(in: $0, request, batch) } ?? [])
+    let own = results.map { missing(in: $0, request, batch) } ?? []
+    let bounds = try ranks.told(own.flatMap { [$0.lowerBound, $0.upperBound] })
+    let ranges = stride(from: 0, to: bounds.count, by: 2).map { bounds[$0]..<bounds[$0 + 1] }
     var (transforming, decoding) = (Stopwatch(), Stopwatch())
     let drawn = ranges.reduce(0) { $0 + $1.count }
     var pace = Pace(total: drawn)
-    try ranks.share(ranges) { range in
+    try ranks.share(ranges.count) { piece in
+      let range = ranges[piece]
       // Guided by itself, an image of no class is the same but for rounding.
       let options = request.isNull(range.lowerBound) ? sampling.unguided(options) : options
       let (sums, sampled) = try transforming.measure {
@@ -218,7 +231,8 @@ struct Sample: EngineCommand, ModelSamplingCommand {
         batch.images += rows.indices.map { row in shown.map { $0[row - first] } }
       }
       return batch
-    } take: { range, batch in
+    } take: { piece, batch in
+      let range = ranges[piece]
       results?.tokens += batch.tokens
       for (index, image) in zip(range, batch.images) { try results?.add(image, index: index) }
       try results?.keep(through: range.upperBound)

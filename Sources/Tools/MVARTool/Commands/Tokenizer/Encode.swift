@@ -4,12 +4,15 @@ import ArgumentParser
 import Foundation
 import MVAR
 import MVARCheckpoints
+import MVARCollectives
 import MVARFiles
 import MVARMedia
+import MVARTraining
 import TensorCore
 
 struct Encode: EngineCommand {
   static let precisions = CPUPrecisions.tokenizer
+  static let isForRanks = true
 
   static let configuration = CommandConfiguration(
     abstract: "Encode images into tokens.",
@@ -33,29 +36,37 @@ struct Encode: EngineCommand {
   var engine: EngineOptions { tokenizer.engine }
 
   func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
-    let outputs = try self.outputs()
+    // Only the first rank writes.
+    let outputs = Ranks.isRoot ? try self.outputs() : []
     let model: VQVAE<B> = try tokenizer.load([.encoder], on: device)
+    try Ranks.checkSame { [("the tokenizer", SHA256.hexadecimal(try LatentOrigin.digest(of: model)))] }
     let progress = Progress()
     var notes = ImageNotes()
-    for (index, path) in images.enumerated() {
-      let image = try photographs.load(path, &notes).centerCrop(model.configuration.imageSide)
-      var arrays: [(name: String, tensor: StoredTensor)] = []
-      for (suffix, flipped) in [("", false), ("_flip", true)] {
-        progress.report("encoding image \(index + 1) of \(images.count)")
-        let quantized = try tokenizer.encode(image, flipped: flipped, with: model)
-        let tokens = try quantized.tokens.flatMap { try $0.values() }
-        let inputs = model.quantizer.inputs(sums: quantized.sums).value  // [1, L − 1, Z]
-        let values = try inputs.scalars().map { Float($0) }
-        guard values.allSatisfy(\.isFinite) else { throw tokenizer.notNumbers }
-        arrays.append(("moments_gt\(suffix)", try StoredTensor(tokens, shape: [tokens.count])))
-        arrays.append(("moments_x\(suffix)", try StoredTensor(values, shape: [inputs.shape[1], inputs.shape[2]])))
-      }
-      // The order of the published files: both kinds of tokens, then both kinds of inputs.
-      try NPZWriter.write([arrays[0], arrays[2], arrays[1], arrays[3]], to: outputs[index])
+    try Ranks.current.share(images.count) { index in
+      progress.report("encoding image \(index + 1) of \(images.count)")
+      return try encode(images[index], with: model)
+    } take: { index, image in
+      notes.add(damage: image.damage, orientation: image.orientation, name: images[index])
+      try NPZWriter.write(image.arrays(), to: outputs[index])
       try Console.print(outputs[index])
     }
     progress.finish()
     photographs.tell(notes)
+  }
+
+  /// Encodes an image.
+  private func encode<B: Backend>(_ path: String, with model: VQVAE<B>) throws -> EncodedImage {
+    let loaded = try LoadedImage.load(path)
+    let image = try loaded.image(photographs.exif).centerCrop(model.configuration.imageSide)
+    var (tokens, inputs): ([[Int]], [[Float]]) = ([], [])
+    for flipped in [false, true] {
+      let quantized = try tokenizer.encode(image, flipped: flipped, with: model)
+      let values = try model.quantizer.inputs(sums: quantized.sums).value.scalars().map { Float($0) }  // [1, L − 1, Z]
+      guard values.allSatisfy(\.isFinite) else { throw tokenizer.notNumbers }
+      tokens.append(try quantized.tokens.flatMap { try $0.values() })
+      inputs.append(values)
+    }
+    return EncodedImage(tokens: tokens, inputs: inputs, damage: loaded.damage, orientation: loaded.orientation)
   }
 
   /// Where the tokens of each image go.
@@ -80,5 +91,38 @@ struct Encode: EngineCommand {
     try OutputFile.makeFolder(output)
     for path in outputs { try OutputFile.check(path, endings: [".npz"], keeping: images + [tokenizer.tokenizer]) }
     return outputs
+  }
+}
+
+/// What is written of an image, and what is said of it.
+private struct EncodedImage: RankMessage {
+  /// Of the image and of its mirror image, [L] each.
+  let tokens: [[Int]]
+  /// Of the image and of its mirror image, [L − 1, Z] each.
+  let inputs: [[Float]]
+  let damage: String?
+  let orientation: Orientation
+
+  /// The order of the published files: both kinds of tokens, then both kinds of inputs.
+  func arrays() throws -> [(name: String, tensor: StoredTensor)] {
+    let (length, suffixes) = (tokens[0].count, ["", "_flip"])
+    return try zip(suffixes, tokens).map { ("moments_gt\($0)", try StoredTensor($1, shape: [length])) }
+      + zip(suffixes, inputs).map {
+        ("moments_x\($0)", try StoredTensor($1, shape: [length - 1, $1.count / max(length - 1, 1)]))
+      }
+  }
+}
+
+extension EncodedImage {
+  var parts: [[UInt8]] {
+    tokens.map { RankBytes.of($0) } + inputs.map { RankBytes.of($0) }
+      + [Array((damage ?? "").utf8), RankBytes.of([orientation.rawValue])]
+  }
+
+  init(parts: [[UInt8]]) {
+    tokens = parts[0..<2].map { RankBytes.numbers($0) }
+    inputs = parts[2..<4].map { RankBytes.numbers($0) }
+    damage = parts[4].isEmpty ? nil : String(decoding: parts[4], as: UTF8.self)
+    orientation = RankBytes.numbers(parts[5], Int.self).first.flatMap { Orientation(rawValue: $0) } ?? .upright
   }
 }

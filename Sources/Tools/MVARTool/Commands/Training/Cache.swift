@@ -3,11 +3,13 @@
 import ArgumentParser
 import Foundation
 import MVAR
+import MVARFiles
 import MVARTraining
 import TensorCore
 
 struct Cache: EngineCommand {
   static let precisions = CPUPrecisions.tokenizer
+  static let isForRanks = true
 
   static let configuration = CommandConfiguration(
     abstract: "Encode a folder of images into cached tokens for training.",
@@ -41,17 +43,28 @@ struct Cache: EngineCommand {
   var engine: EngineOptions { tokenizer.engine }
 
   func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
-    try RunFolder.checkWritable(output)
-    try TrainingChecks.apart(output, from: data)
+    if Ranks.isRoot {
+      try RunFolder.checkWritable(output)
+      try TrainingChecks.apart(output, from: data)
+    }
     let model: VQVAE<B> = try tokenizer.load([.encoder], on: device)
     let progress = Progress()
     let images = try dataset.images(in: data, side: model.configuration.imageSide, progress)
+    try Ranks.checkSame {
+      [
+        ("the images", DataOptions.fingerprint(images)),
+        ("the tokenizer", SHA256.hexadecimal(try LatentOrigin.digest(of: model))),
+      ]
+    }
     let counts = try naming(tokenizer.tokenizer) {
-      try LatentCache(model, on: device).write(images, to: output, batch: batch) { done, total in
+      try LatentCache(model, on: device).write(
+        images, to: output, batch: batch, collectives: Ranks.current
+      ) { done, total in
         progress.report("encoding image \(done) of \(total)")
       }
     }
     progress.finish()
+    guard Ranks.isRoot else { return }
     if counts.kept + counts.replaced > 0 {
       Console.note(
         "\(output): \(counted(counts.kept, "image was", "images were")) cached already, \(counts.replaced) again because their file was damaged "

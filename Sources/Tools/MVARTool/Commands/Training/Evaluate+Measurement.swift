@@ -3,6 +3,7 @@
 
 import Foundation
 import MVAR
+import MVARCollectives
 import MVARFiles
 import MVARMedia
 import MVARTraining
@@ -14,8 +15,9 @@ extension Evaluate {
   /// The smallest images that the classifier accepts.
   private static let smallestSide = 16
 
-  /// Measures everything.
-  func measure<B: Backend, D: EngineDevice>(as engine: B.Type, on device: D) throws -> Evaluation
+  /// Measures everything. Ranks share reconstructions and samples out; the first one trains the classifier, searches and has
+  /// the results, and the others have none.
+  func measure<B: Backend, D: EngineDevice>(as engine: B.Type, on device: D) throws -> Evaluation?
   where B.Device == D {
     let options = try sampling.options()
     let (sampler, tokenizer): (Sampler<B>?, VQVAE<B>) = try models(on: device)
@@ -26,16 +28,20 @@ extension Evaluate {
     let unflippable = try Arguments.labels(
       neverFlip, option: "--never-flip", among: images.classNames, of: data)
     if let sampler { try check(sampler, images) }
+    try checkSame(images)
+    let ranks = Ranks.current
 
     var clock = Stopwatch()
     var evaluation = TokenizerEvaluation(tokenizer, on: device)
     let (training, heldOut) = (images.training.map(\.pixels), images.validation.map(\.pixels))
     let total = training.count + heldOut.count
     let (heldOutAgain, heldOutQuality) = try clock.measure {
-      try evaluation.reconstruct(heldOut) { done in progress.report("reconstructing image \(done) of \(total)") }
+      try evaluation.reconstruct(heldOut, collectives: ranks) { done in
+        progress.report("reconstructing image \(done) of \(total)")
+      }
     }
     let (trainingAgain, trainingQuality) = try clock.measure {
-      try evaluation.reconstruct(training) { done in
+      try evaluation.reconstruct(training, collectives: ranks) { done in
         progress.report("reconstructing image \(heldOut.count + done) of \(total)")
       }
     }
@@ -46,6 +52,7 @@ extension Evaluate {
         sides: tokenizer.configuration.scaleList.sides, codesUsed: evaluation.shares,
         codesUsedAnywhere: evaluation.totalShare))
     var times = ["reconstructions \(clock.text)"]
+    guard ranks.isRoot || sampler != nil else { return nil }
     guard let sampler else {
       progress.finish()
       Console.note(times[0])
@@ -55,6 +62,7 @@ extension Evaluate {
     let (samples, labels) = try measured("samples", &times) {
       try sample(sampler, options, evaluation, classes: images.classNames.count, on: device, progress)
     }
+    guard ranks.isRoot else { return nil }
     report.sampling = [
       "count": "\(count)", "cfg": "\(options.guidance)", "top-k": "\(options.topK)",
       "top-p": "\(options.topP)", "seed": "\(seed)",
@@ -113,6 +121,21 @@ extension Evaluate {
     return (sampler, tokenizer)
   }
 
+  /// Refuses ranks that have read other models or images.
+  func checkSame(_ images: LabeledImages) throws {
+    try Ranks.checkSame {
+      let transformer = try model.map {
+        ("the model", try modelSource($0, option: "--model", weights.choice()).fingerprint(.transformer))
+      }
+      return [
+        (
+          "the tokenizer",
+          try modelSource(tokenizer, option: "--tokenizer", tokenizerWeights.choice()).fingerprint(.tokenizer)
+        ), ("the images", DataOptions.fingerprint(images)),
+      ] + (transformer.map { [$0] } ?? [])
+    }
+  }
+
   func images(side: Int, _ progress: Progress) throws -> LabeledImages {
     let images = try dataset.images(in: data, side: side, progress)
     guard !images.validation.isEmpty else {
@@ -161,16 +184,19 @@ extension Evaluate {
     let labels = (0..<classes).flatMap { [Int](repeating: $0, count: count) }
     let batch = try sampler.transformer.configuration.batchSize(self.batch, upTo: 32, on: device)
     let recordings = recording.recordings(of: sampler)
+    let starts = Array(stride(from: 0, to: labels.count, by: batch))
     var images: [[UInt8]] = []
-    for start in stride(from: 0, to: labels.count, by: batch) {
-      let range = start..<min(start + batch, labels.count)
+    try Ranks.current.share(starts.count) { piece in
+      let range = starts[piece]..<min(starts[piece] + batch, labels.count)
       let streams = range.map { RandomStream(seed: seed, stream: UInt64($0)) }
       let sum = try naming("\(model ?? "") with \(self.tokenizer)") {
         try sampler.sample(labels: Array(labels[range]), streams: streams, options, recordings: recordings) { _ in
           progress.report("sampling samples \(range.lowerBound + 1)–\(range.upperBound) of \(labels.count)")
         }
       }
-      images += try tokenizer.decode(sum)
+      return ByteArrays(parts: try tokenizer.decode(sum))
+    } take: { _, decoded in
+      images += decoded.parts
     }
     return (images, labels)
   }

@@ -3,6 +3,7 @@
 
 import Foundation
 import MVAR
+import MVARCollectives
 import MVARFiles
 import MVARTraining
 import TensorCore
@@ -52,8 +53,8 @@ struct PredictionReport: Codable {
 }
 
 extension Evaluate {
-  /// Measures how well the tokens of the held-out images are predicted.
-  func predictions<B: Backend, D: EngineDevice>(as engine: B.Type, on device: D) throws -> PredictionReport
+  /// Measures how well the tokens of the held-out images are predicted; nil on all ranks but the first.
+  func predictions<B: Backend, D: EngineDevice>(as engine: B.Type, on device: D) throws -> PredictionReport?
   where B.Device == D {
     let (sampler, tokenizer): (Sampler<B>?, VQVAE<B>) = try models(on: device)
     guard let sampler else { throw Failure("--predictions needs a transformer; name it with --model") }
@@ -67,17 +68,24 @@ extension Evaluate {
     try device.checkMemory(bytes, for: "an image's predictions")
     let batch = min(max(Int(0x1p30 / bytes), 1), 16)
     let trainer = TransformerTrainer(sampler.transformer)
+    try checkSame(images)
+    let starts = Array(stride(from: 0, to: heldOut.count, by: batch))
     var sums = ValidationSums(scales: configuration.scaleList.count)
-    for start in stride(from: 0, to: heldOut.count, by: batch) {
-      progress.report("predicting the tokens of image \(start + 1) of \(heldOut.count)")
-      let part = heldOut[start..<min(start + batch, heldOut.count)]
+    try Ranks.current.share(starts.count) { piece in
+      progress.report("predicting the tokens of image \(starts[piece] + 1) of \(heldOut.count)")
+      let part = heldOut[starts[piece]..<min(starts[piece] + batch, heldOut.count)]
       let values = part.flatMap { $0.image.planarFloats() }
       let pixels = try Tensor<B>(B.Scalar.array(values), shape: [part.count, 3, side, side], on: device)
       let tokens = try naming(self.tokenizer) {
         try TokenBatch(tokenizer, images: pixels, labels: part.map(\.label))
       }
-      try trainer.validate(tokens, into: &sums)
+      var own = ValidationSums(scales: configuration.scaleList.count)
+      try trainer.validate(tokens, into: &own)
+      return own
+    } take: { _, found in
+      sums.add(found)
     }
+    guard Ranks.isRoot else { return nil }
     guard sums.loss.allSatisfy(\.isFinite) else {
       throw Failure("\(model ?? ""): the losses are not finite numbers: the weights are damaged or do not fit")
     }

@@ -13,6 +13,7 @@ import TensorCore
 
 struct Evaluate: EngineCommand {
   static let precisions = CPUPrecisions.shortWeights
+  static let isForRanks = true
 
   /// Values that suit small models.
   enum Defaults: SamplingDefaults {
@@ -127,7 +128,7 @@ struct Evaluate: EngineCommand {
   }
 
   func checkOutputs() throws {
-    guard published == nil else { return }
+    guard published == nil, Ranks.isRoot else { return }
     let inputs = [data, model, tokenizer].compactMap { $0 }
     let outputs = [(output, ".md"), (json, ".json"), (grid, ".png"), (nearest, ".png")]
     for case (let path?, let ending) in outputs { try OutputFile.check(path, endings: [ending], keeping: inputs) }
@@ -141,7 +142,7 @@ struct Evaluate: EngineCommand {
       return try published.show(model: model, tokenizer: tokenizer.isEmpty ? nil : tokenizer)
     }
     if predictions {
-      let report = try predictions(as: engine, on: device)
+      guard let report = try predictions(as: engine, on: device) else { return }
       if let json {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
@@ -149,12 +150,13 @@ struct Evaluate: EngineCommand {
       }
       return try Table.print(report.table)
     }
-    let found: Evaluation
+    let measured: Evaluation?
     do {
-      found = try measure(as: engine, on: device)
+      measured = try measure(as: engine, on: device)
     } catch let error as EvaluationError {
       throw Failure("\(tokenizer): \(error)")
     }
+    guard let found = measured else { return }
     if let grid { try found.grid(columns: Self.columns).writePNG(to: grid) }
     if let nearest { try found.nearestGrid(columns: Self.columns).writePNG(to: nearest) }
     if let json { try write(found.report.json(), to: json) }
