@@ -58,8 +58,10 @@ struct FrechetDistanceTests {
   @Test("identical sets are at no distance", arguments: [(40, 16), (8, 100), (300, 30)])
   func identical(_ rows: Int, _ columns: Int) throws {
     // Dead features, and some of very different sizes.
-    let set = features(
-      rows, columns, seed: 3, scales: (0..<columns).map { $0 % 4 == 0 ? 0 : pow(10, Double($0 % 5 - 2)) })
+    let scales = (0..<columns).map { column -> Double in
+      column % 4 == 0 ? 0 : pow(10, Double(column % 5 - 2))
+    }
+    let set = features(rows, columns, seed: 3, scales: scales)
     let statistics = try FeatureStatistics(set)
     let distance = try statistics.frechetDistance(to: try FeatureStatistics(set))
     #expect(distance >= 0 && distance < 1e-9 * statistics.trace, "\(distance)")

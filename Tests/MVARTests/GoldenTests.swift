@@ -26,7 +26,7 @@ where B.Device == HostDevice {
 @Suite struct GoldenTests {
   /// An empty list of arguments is not a failure by itself.
   @Test func allFilesAreThere() {
-    #expect(goldenFiles("").count == 26)
+    #expect(goldenFiles("").count == 28)
     #expect(goldenFiles("tiny").count == 19)
     #expect(goldenFiles("t2").count == 3)
     #expect(goldenFiles("d16").count == 2)

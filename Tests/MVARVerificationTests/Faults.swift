@@ -4,7 +4,7 @@ import MVARCheckpoints
 
 /// Changes that must be found.
 enum Faults {
-  static let all = operators + missing + filter + transformer + baseline + sampling + training + tokenizer
+  static let all = operators + missing + filter + transformer + baseline + sampling + training + tokenizer + measures
 
   private static let ops = "ops.safetensors"
 
@@ -266,5 +266,41 @@ enum Faults {
       values[3] = 1e-4
     },
     Mutation(vqvae, ["f_hat.0"], "f̂ of a scale is missing", notJudged: ["f_hat.0"]) { $0.remove("f_hat.0") },
+  ]
+
+  private static let (inception, metrics) = ("inception.safetensors", "metrics.safetensors")
+
+  static let measures: [Mutation] = [
+    Mutation(inception, "2048.of.64", "one feature is off by 2e-5 of the largest") { values, _ in
+      values[700] += 2e-5 * (values.max() ?? 0)
+    },
+    Mutation(inception, "spatial.of.64", "height and width exchanged") { $0 = exchanged($0, $1, 2, 3) },
+    Mutation(inception, ["logits.of.64"], "the bias is left out", failing: ["logits.of.64"]) {
+      $0.set("logits.of.64", try $0.tensor("logits_unbiased.of.64"))
+    },
+    Mutation(inception, ["2049.of.64"], "features of an unknown layer", notJudged: ["2049.of.64"]) {
+      $0.set("2049.of.64", try $0.tensor("2048.of.64"))
+    },
+    Mutation(metrics, ["plain.fid"], "another distance", failing: ["plain.fid"]) {
+      try $0.scale("values", after: "\"plain\": {\"fid\":", by: 1.00001)
+    },
+    Mutation(metrics, ["relu_like.precision"], "one decision more", failing: ["relu_like.precision"]) {
+      try $0.scale("values", after: "17.835793521413095, \"precision\":", by: 49.0 / 48)
+    },
+    Mutation(
+      metrics, ["plain.logits"], "the last logit of an image",
+      failing: ["5000", "70", "32"].map { "plain.inception_score.\($0)" }
+    ) { try $0.change("plain.logits") { values, _ in values[values.count - 1] += 2 } },
+    Mutation(
+      metrics, ["far_apart.sample"], "samples are missing",
+      notJudged: ["fid", "fid_by_eigenvalues", "precision", "recall"].map { "far_apart.\($0)" }
+    ) { $0.remove("far_apart.sample") },
+    Mutation(
+      metrics, ["dead_features.reference"], "a feature is not finite",
+      notJudged: ["fid", "fid_by_eigenvalues", "precision", "recall"].map { "dead_features.\($0)" }
+    ) { try $0.change("dead_features.reference") { values, _ in values[5] = .nan } },
+    Mutation(metrics, ["few_samples.recall"], "an unknown measure", notJudged: ["few_samples.recoil"]) {
+      try $0.replace("0.875, \"recall\"", "0.875, \"recoil\"", in: "values")
+    },
   ]
 }

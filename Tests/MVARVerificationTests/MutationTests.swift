@@ -89,6 +89,7 @@ struct MutationGroup: Sendable, CustomTestStringConvertible {
     #expect(Faults.all.count >= 60 && RightAnswers.all.count >= 40)
     let kinds = Set(Faults.all.map { $0.file.split(separator: ".").dropLast().last.map(String.init) ?? "" })
     #expect(kinds.isSuperset(of: ["ops", "mvar", "vqvae", "sample", "filter", "train", "var"]))
+    #expect(Faults.measures.count >= 10)
   }
 
   @Test(arguments: MutationGroup.groups(Faults.all))

@@ -28,6 +28,9 @@ public struct MetricInput: Sendable {
   /// A set of images.
   public init(path: String, images: ImageSet) { (self.path, self.images) = (path, images) }
 
+  /// Features of a set of images.
+  public init(path: String, features: ImageFeatures) { (self.path, self.features) = (path, features) }
+
   /// Opens a file or a folder.
   ///
   /// - Parameters:
