@@ -3,7 +3,6 @@
 
 import ArgumentParser
 import Foundation
-import MVARCUDA
 import MVARCollectives
 import MVARFiles
 import MVARTraining
@@ -12,14 +11,12 @@ import TensorCore
 
 /// The processes that run this command together.
 enum Ranks {
-  struct State: Sendable {
+  private struct State: Sendable {
     var mpi: MPICollectives?
-    /// The same ranks with their GPUs connected, see Ranks+GPUs.swift.
-    var gpus: CUDACollectives?
     var agreed: [String: Bool] = [:]
   }
 
-  static let state = Mutex(State())
+  private static let state = Mutex(State())
 
   /// The processes of this run; this one alone unless `join` found others.
   static var current: any Collectives { state.withLock { $0.mpi } ?? SingleProcess() }
@@ -91,7 +88,6 @@ enum Ranks {
 
   /// Leaves the others at the end of a command that all have finished.
   static func leave() {
-    state.withLock { $0.gpus }?.finish()
     state.withLock { $0.mpi }?.finish()
   }
 
@@ -104,8 +100,6 @@ enum Ranks {
     // All may have met the same error, and the first one reports it.
     if !mpi.isRoot { Thread.sleep(forTimeInterval: 0.5) }
     Console.complain(mpi.isRoot ? sentence : "rank \(mpi.rank): \(sentence)")
-    // An mpirun that is told to end may not pass on what was written a moment ago.
-    Thread.sleep(forTimeInterval: 0.2)
     mpi.abort(status: status)
   }
 }
