@@ -29,7 +29,7 @@ struct GPURanksTests {
 
   /// Runs a training on two processes with emulated GPUs.
   private func run(
-    _ mpi: RanksTests.MPI, _ arguments: [String], devices: Int = 2, nccl: String = CUDACommandTests.library,
+    _ mpi: MPI, _ arguments: [String], devices: Int = 2, nccl: String = CUDACommandTests.library,
     in folder: String
   ) throws -> Tool.Result {
     try BuiltProgram.run(
@@ -44,8 +44,8 @@ struct GPURanksTests {
     }
   }
 
-  @Test("losses are those of one process, and bits those through the host", arguments: RanksTests.MPI.all)
-  func training(_ mpi: RanksTests.MPI) throws {
+  @Test("losses are those of one process, and bits those through the host", arguments: MPI.all)
+  func training(_ mpi: MPI) throws {
     try withTemporaryFolder { folder in
       for device in ["cpu", "cuda"] {
         let one = try BuiltProgram.run(
@@ -85,8 +85,8 @@ struct GPURanksTests {
     }
   }
 
-  @Test("a rank that is killed while others wait for it on their GPUs ends all", arguments: RanksTests.MPI.all)
-  func killed(_ mpi: RanksTests.MPI) throws {
+  @Test("a rank that is killed while others wait for it on their GPUs ends all", arguments: MPI.all)
+  func killed(_ mpi: MPI) throws {
     try withTemporaryFolder { folder in
       var arguments = Self.arguments(batch: 2) + ["--device", "cuda", "-o", "killed-on-gpu"]
       arguments[arguments.firstIndex(of: "--steps")! + 1] = "200"
@@ -110,8 +110,8 @@ struct GPURanksTests {
     }
   }
 
-  @Test("an NCCL that fails ends all ranks with one sentence", arguments: RanksTests.MPI.all)
-  func failure(_ mpi: RanksTests.MPI) throws {
+  @Test("an NCCL that fails ends all ranks with one sentence", arguments: MPI.all)
+  func failure(_ mpi: MPI) throws {
     try withTemporaryFolder { folder in
       // The second rank's driver is another emulator than its NCCL, for which it has no current device.
       let copy = "\(folder)/other.so"

@@ -55,6 +55,7 @@ package struct MVARTool: ParsableCommand {
     do {
       var command = try parseAsRoot(Array(arguments.dropFirst(1 + words.count)))
       try command.run()
+      Ranks.disconnectGPUs()
       Ranks.leave()
     } catch {
       leave(with: error)
@@ -81,6 +82,7 @@ package struct MVARTool: ParsableCommand {
   private static func leave(with error: any Error) -> Never {
     if let code = error as? ExitCode {
       // All ranks leave in the same way.
+      Ranks.disconnectGPUs()
       Ranks.leave()
       Foundation.exit(code.rawValue)
     }

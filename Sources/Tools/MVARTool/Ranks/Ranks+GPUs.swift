@@ -3,8 +3,12 @@
 
 import MVARCUDA
 import MVARCollectives
+import Synchronization
 
 extension Ranks {
+  /// The ranks of this run with their GPUs connected, if they are.
+  private static let connected = Mutex<CUDACollectives?>(nil)
+
   /// The number of the GPU that this rank takes: its own number among the ranks of its machine, and from 0 again where
   /// there are fewer GPUs.
   ///
@@ -23,10 +27,10 @@ extension Ranks {
     guard ranks.count > 1, let engine = device as? CUDAEngine else { return ranks }
     do {
       switch try CUDACollectives.connect(ranks, engine) {
-      case .connected(let connected):
-        state.withLock { $0.gpus = connected }
-        Console.note("gradients are added up from GPU to GPU by \(connected.nameBetweenGPUs)")
-        return connected
+      case .connected(let gpus):
+        connected.withLock { $0 = gpus }
+        Console.note("gradients are added up from GPU to GPU by \(gpus.nameBetweenGPUs)")
+        return gpus
       case .hostOnly(let reason):
         Console.note("gradients are added up by \(ranks.name) through the host: \(reason)")
         return ranks
@@ -34,5 +38,10 @@ extension Ranks {
     } catch {
       throw Failure("\(error); MVAR_NCCL=off adds up through the host instead")
     }
+  }
+
+  /// Disconnects the GPUs at the end of a command that all have finished, before the processes leave one another.
+  static func disconnectGPUs() {
+    connected.withLock { $0 }?.finish()
   }
 }

@@ -3,7 +3,6 @@
 
 import ArgumentParser
 import Foundation
-import MVARCUDA
 import MVARCollectives
 import MVARFiles
 import MVARTraining
@@ -12,14 +11,12 @@ import TensorCore
 
 /// The processes that run this command together.
 enum Ranks {
-  struct State: Sendable {
+  private struct State: Sendable {
     var mpi: MPICollectives?
-    /// The same ranks with their GPUs connected, see Ranks+GPUs.swift.
-    var gpus: CUDACollectives?
     var agreed: [String: Bool] = [:]
   }
 
-  static let state = Mutex(State())
+  private static let state = Mutex(State())
   private static let launcher = MPILauncher(ProcessInfo.processInfo.environment)
 
   /// The processes of this run; this one alone unless `join` found others.
@@ -143,7 +140,6 @@ enum Ranks {
 
   /// Leaves the others at the end of a command that all have finished.
   static func leave() {
-    state.withLock { $0.gpus }?.finish()
     state.withLock { $0.mpi }?.finish()
   }
 
