@@ -40,7 +40,10 @@ struct RanksReport {
     for (title, rows) in [
       ("\(counted(batch, "image", "images")) on each rank", growing),
       ("\(counted(total, "image", "images")) in all, divided among the ranks", dividing),
-      ("memory of a rank with \(counted(batch, "image", "images"))", memory),
+      (
+        "memory of a rank with \(counted(batch, "image", "images")); --gradients and --moments are for the cpu engine",
+        memory
+      ),
     ] {
       try Console.print("\n\(title)")
       try Table.print(rows)
