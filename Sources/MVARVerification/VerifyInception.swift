@@ -43,7 +43,7 @@ extension Verifier {
       let names = file.checkpoint.tensors.map(\.name).filter { $0.hasSuffix(".of.\(name)") }
       let shape = stored.shape
       guard shape.count == 4, shape[1] == 3, shape.allSatisfy({ $0 >= 1 }), shape[2] <= 1 << 15, shape[3] <= 1 << 15,
-        let pixels = try? stored.integers().map { UInt8(exactly: $0) }, !pixels.contains(nil)
+        let pixels = try? stored.integers().map({ UInt8(exactly: $0) }), !pixels.contains(nil)
       else {
         rows.notJudged(
           "images.\(name)", "is \(stored.scalarType) \(shape), and images are bytes [N, 3, H, W] with at least one")
