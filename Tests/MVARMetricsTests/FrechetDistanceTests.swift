@@ -11,7 +11,7 @@ struct FrechetDistanceTests {
   private func features(_ rows: Int, _ columns: Int, seed: UInt64, scales: [Double] = []) -> FeatureMatrix {
     var random = RandomValues(seed: seed)
     let values = random.normal([rows, columns]).numbers.enumerated().map { place, value in
-      Float(scales.isEmpty ? value : value * scales[place % columns])
+      Float(scales.isEmpty ? value : value * scales[place % columns % scales.count])
     }
     return FeatureMatrix(values, rows: rows, columns: columns)
   }

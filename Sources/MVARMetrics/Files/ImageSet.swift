@@ -51,7 +51,9 @@ public struct ImageSet: Sendable {
 
   /// Calls `body` with all images in order, a batch at a time.
   ///
-  /// - Parameter size: how many images a batch has; the last may have fewer.
+  /// - Parameters:
+  ///   - size: how many images a batch has; the last may have fewer.
+  ///   - body: receives the images of a batch.
   /// - Throws: `FileError` where an image cannot be read; what `body` throws.
   public func forEachBatch(_ size: Int, _ body: ([PixelImage]) throws -> Void) throws {
     precondition(size >= 1, "batches of \(size) images")

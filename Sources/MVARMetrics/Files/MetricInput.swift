@@ -128,7 +128,10 @@ public struct MetricInput: Sendable {
 public enum FeatureCache {
   /// Writes features, which `MetricInput` reads again.
   ///
-  /// - Parameter network: the checksum of the weights of the network that computed them.
+  /// - Parameters:
+  ///   - features: those of one or more layers.
+  ///   - network: the checksum of the weights of the network that computed them.
+  ///   - path: the file to write (.npz).
   /// - Throws: `FileError` if the file cannot be written.
   public static func write(_ features: ImageFeatures, network: UInt32?, to path: String) throws {
     var arrays: [(name: String, tensor: StoredTensor)] = []

@@ -65,8 +65,9 @@ public struct Inception<B: FeatureBackend>: Sendable {
 
   /// Images [N, 3, 299, 299] as `InceptionInput` makes them → features.
   ///
-  /// - Parameter stage: receives the mean over positions of the maps on the way: `64` [N, 64], `192` [N, 192] and
-  ///   `768` [N, 768].
+  /// - Parameters:
+  ///   - images: normalized pixels.
+  ///   - stage: receives the mean over positions of the maps on the way: `64` [N, 64], `192` [N, 192] and `768` [N, 768].
   public func callAsFunction(_ images: Tensor<B>, stage: (String, Tensor<B>) throws -> Void) rethrows
     -> Outputs
   {

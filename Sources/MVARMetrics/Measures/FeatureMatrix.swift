@@ -22,7 +22,9 @@ public struct FeatureMatrix: Equatable, Sendable {
 
   /// Features from an array in a file.
   ///
-  /// - Parameter name: the array's name, for errors.
+  /// - Parameters:
+  ///   - stored: the array [N, D].
+  ///   - name: the array's name, for errors.
   /// - Throws: `FileError`, without a path, where it is no matrix with at least one row and one column, or holds numbers
   ///   that are not finite.
   public init(_ stored: StoredTensor, name: String) throws {

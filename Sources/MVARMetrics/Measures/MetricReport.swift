@@ -42,6 +42,8 @@ public struct MetricReport: Codable, Equatable, Sendable {
   /// Computes everything that the two sides allow.
   ///
   /// - Parameters:
+  ///   - samples: the images that are measured.
+  ///   - references: the images that they are compared with.
   ///   - shuffles: whether the parts of the Inception score take images in a random order, always the same one.
   ///   - onProgress: receives what is being computed, and the share that is done if it is known.
   /// - Throws: what `onProgress` throws; a measure that cannot be computed is none.

@@ -132,8 +132,10 @@ private struct PointSet {
           withUnsafeTemporaryAllocation(of: Double.self, capacity: columns.count) { estimates in
             let (square, start) = (squares[row], place * columns.count)
             for column in 0..<columns.count {
+              let product = Double(products[start + column])
+              // One that is too large for single precision says nothing.
               estimates[column] =
-                square + other.squares[columns.lowerBound + column] - 2 * Double(products[start + column])
+                product.isFinite ? square + other.squares[columns.lowerBound + column] - 2 * product : .nan
             }
             body(row, columns, estimates.baseAddress.unsafelyUnwrapped)
           }
