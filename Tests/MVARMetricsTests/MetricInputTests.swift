@@ -29,6 +29,46 @@ struct MetricInputTests {
     return try MetricInput(path: path, holdsFeatures: holdsFeatures)
   }
 
+  @Test("images of class folders are taken as they are, those that cannot be read are left out on request")
+  func classFolders() throws {
+    try withTemporaryFolder { folder in
+      var images: [PixelImage] = []
+      for (index, name) in ["a/0.png", "a/more/1.png", "b/0.png"].enumerated() {
+        let image = try PixelImage(
+          width: 5 + index, height: 7,
+          pixels: (0..<21 * (5 + index)).map { UInt8(truncatingIfNeeded: $0 * (3 + index)) })
+        let path = "\(folder)/\(name)"
+        try FileManager.default.createDirectory(
+          atPath: PathName.prefix(of: path), withIntermediateDirectories: true)
+        try image.writePNG(to: path)
+        images.append(image)
+      }
+      func found(_ set: ImageSet) throws -> [PixelImage] {
+        var all: [PixelImage] = []
+        try set.forEachBatch(2) { all += $0 }
+        return all
+      }
+      let whole = try ImageSet(classFolders: folder)
+      #expect(whole.count == 3)
+      #expect(try found(whole).map(\.pixels) == images.map(\.pixels))
+      try Data([1, 2, 3]).write(to: URL(filePath: "\(folder)/b/1.png"))
+      var problems: [String] = []
+      let rest = try ImageSet(classFolders: folder, skipsBadFiles: true) { problems.append($0) }
+      #expect(rest.count == 3 && problems.count == 1 && problems[0].hasPrefix("\(folder)/b/1.png: "))
+      #expect(throws: FileError.self) { _ = try found(ImageSet(classFolders: folder)) }
+    }
+  }
+
+  @Test("a file that names statistics is one of statistics, also where features are expected")
+  func namedStatistics() throws {
+    try withTemporaryFolder { folder in
+      let sigma = try StoredTensor([Double]([1, 0, 0, 1]), shape: [2, 2])
+      let mu = try StoredTensor([Double]([3, 4]), shape: [2])
+      let input = try open([("mu", mu), ("sigma", sigma)], in: folder, holdsFeatures: true)
+      #expect(input.features.pooled == nil && input.pooledStatistics != nil)
+    }
+  }
+
   @Test("images, features and statistics, also in one file")
   func contents() throws {
     try withTemporaryFolder { folder in

@@ -135,6 +135,7 @@ struct RankOutputTests {
           "has started 3 processes, and mvar reconstruct runs as one; train, train-tokenizer, sample, evaluate, cache and "
             + "encode share their work"
         ), (["sample"], "nothing would be written"),
+        (["mask", "-o", "mask.png"], "has started 3 processes, and mvar mask runs as one"),
       ] {
         let result = try mpi.run(3, arguments, in: folder)
         #expect(result.code != 0 && result.sentences.count == 1, "\(result.errors)")

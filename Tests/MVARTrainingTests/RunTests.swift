@@ -159,6 +159,13 @@ struct RunTests {
     #expect(pace.secondsPerStep == nil)
     pace.advance(to: 2, now: start + .seconds(95))
     #expect(pace.description == "12.0 steps/min, 8 min left")
+    // Two records at once are as fast as the time until the next one.
+    var shared = Pace(total: 100, now: start)
+    shared.advance(to: 8, now: start + .seconds(3))
+    shared.advance(to: 16, now: start + .seconds(3) + .microseconds(20))
+    #expect(shared.secondsPerStep == nil)
+    shared.advance(to: 24, now: start + .seconds(7))
+    #expect(shared.secondsPerStep == 0.25)
     #expect([59, 720, 12_000].map { Pace.text(seconds: $0) } == ["59 s", "12 min", "3 h 20 min"])
   }
 

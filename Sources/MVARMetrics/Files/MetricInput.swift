@@ -75,7 +75,8 @@ public struct MetricInput: Sendable {
       }
       return try FeatureStatistics(mean: stored.doubles(), covariance: matrix.doubles())
     }
-    if holdsFeatures, file["pooled"] == nil {
+    // A file that names statistics holds no features, whatever its matrices are.
+    if holdsFeatures, file["pooled"] == nil, file["mu"] == nil, file["mu_s"] == nil {
       let matrices = file.tensors.filter { $0.tensor.shape.count == 2 && $0.tensor.scalarType.isFloatingPoint }
       guard let only = matrices.first, matrices.count == 1 else {
         throw FileError(

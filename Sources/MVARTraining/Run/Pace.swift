@@ -19,6 +19,8 @@ public struct Pace: Sendable, CustomStringConvertible {
 
   private var last: ContinuousClock.Instant
   private var isWarm = false
+  /// Steps since `last`.
+  private var pending = 0.0
   private var measured = 0.0
 
   /// Starts the clock.
@@ -40,14 +42,17 @@ public struct Pace: Sendable, CustomStringConvertible {
   ///   - now: the current time.
   public mutating func advance(to step: Int, now: ContinuousClock.Instant = .now) {
     guard step > done else { return }
-    let steps = Double(step - done)
-    let seconds = (now - last) / .seconds(1) / steps
+    pending += Double(step - done)
     done = step
-    last = now
     guard isWarm else {
-      isWarm = true
+      (isWarm, last, pending) = (true, now, 0)
       return
     }
+    // What several processes have done together is recorded at once: only the next time says how long it took.
+    guard now - last >= .milliseconds(5) else { return }
+    let steps = pending
+    let seconds = (now - last) / .seconds(1) / steps
+    (last, pending) = (now, 0)
     measured += steps
     let share = max(1 - pow(0.95, steps), steps / measured)
     secondsPerStep = (secondsPerStep ?? seconds) * (1 - share) + seconds * share

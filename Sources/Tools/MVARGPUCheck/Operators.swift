@@ -41,6 +41,9 @@ struct Operators: ParsableCommand {
       for name in order { families[name]?.report(name, device.title(precision)) }
       failures += families.values.flatMap(\.failures).map { "\(precision.rawValue): \($0)" }
       failures += try goldenFailures(on: engine, precision)
+      if precision == .float32, only.isEmpty || "pooling".contains(only) {
+        failures += try PoolingCheck(engine: engine).failures(device.title(precision))
+      }
     }
     if only.isEmpty { launched.report(device.products) }
     for failure in failures { Measurement("Operators that failed", failure, "", "").report() }

@@ -54,6 +54,9 @@ package struct MVARTool: ParsableCommand {
     }
     do {
       var command = try parseAsRoot(Array(arguments.dropFirst(1 + words.count)))
+      let name = type(of: command)._commandName
+      // Commands with an engine know whether they share their work; help and devices are of use to each rank.
+      if !(command is any EngineCommand), !["help", "mvar", "devices"].contains(name) { try Ranks.refuseOthers(name) }
       try command.run()
       Ranks.disconnectGPUs()
       Ranks.leave()

@@ -54,7 +54,9 @@ struct RankCostOptions: ParsableArguments {
     }
     for (name, value) in [("--link", link), ("--rate", rate), ("--memory", memory)] {
       guard let value else { continue }
-      guard value > 0, value <= 1e9 else { throw ValidationError("\(name) is \(value); use a positive number") }
+      guard value >= 1e-6, value <= 1e9 else {
+        throw ValidationError("\(name) is \(value); use a number from 0.000001 to 1000000000")
+      }
     }
   }
 

@@ -129,6 +129,10 @@ enum Ranks {
     if let other = versions.indices.first(where: { versions[$0] != versions[0] }) {
       throw Failure("rank \(other) is mvar \(versions[other]), and rank 0 is \(versions[0])")
     }
+    let commands = try ranks.texts(arguments.first ?? "")
+    if let other = commands.indices.first(where: { commands[$0] != commands[0] }) {
+      throw Failure("rank \(other) runs mvar \(commands[other]), and rank 0 mvar \(commands[0])")
+    }
   }
 
   /// Divides the processors of a machine among its ranks, unless the launcher has done so.

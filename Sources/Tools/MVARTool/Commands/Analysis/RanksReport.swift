@@ -26,7 +26,7 @@ struct RanksReport {
     return [
       "\(configuration.depth) blocks of width \(configuration.width), \(training.cost.trajectory.pattern.rawValue), "
         + String(format: "%.3f M parameters; ", training.cost.parameters / 1e6)
-        + "\(ranks) ranks of \(Self.number(machine.rate / 1e12)) TFLOP/s and \(Self.number(machine.memory / 0x1p30)) GiB, "
+        + "\(ranks) rank\(ranks == 1 ? "" : "s") of \(Self.number(machine.rate / 1e12)) TFLOP/s and \(Self.number(machine.memory / 0x1p30)) GiB, "
         + "\(Self.number(machine.link / 1e9)) GB/s between neighbors",
       "a step's gradients are \(Self.megabytes(training.gradientBytes)); each rank sends \(Self.megabytes(sent))"
         + (training.options.sharesMoments ? ", with the weights that others update" : ""),

@@ -139,6 +139,7 @@ struct Evaluate: EngineCommand {
 
   func run<B: Backend, D: EngineDevice>(on engine: B.Type, device: D) throws where B.Device == D {
     if let published {
+      guard Ranks.isRoot else { return }
       return try published.show(model: model, tokenizer: tokenizer.isEmpty ? nil : tokenizer)
     }
     if predictions {

@@ -18,14 +18,29 @@ struct FeatureNetwork {
 extension Metrics {
   /// One side of the comparison.
   ///
-  /// - Parameter side: the side of the images of a folder of classes, which are cropped; nil for that of its tiles, or 256.
+  /// Images are taken as they are, except that a classifier sees those of a folder of classes as a training would: cropped.
+  ///
+  /// - Parameter side: the side of the other images; nil for that of its own.
   func input(_ path: String, side: Int? = nil, _ progress: Progress) throws -> MetricInput {
     guard OutputFile.isFolder(path) else { return try MetricInput(path: path, holdsFeatures: features) }
     let tile = try LabeledImages.tileSide(of: path)
     let names = try FolderListing(path).names.filter { !$0.hasPrefix(".") }
     let hasClasses = !names.isEmpty && names.allSatisfy { OutputFile.isFolder(PathName.join(path, $0)) }
-    guard !features, tile != nil || hasClasses else { return try MetricInput(path: path, holdsFeatures: features) }
-    let images = try dataset.images(in: path, side: side ?? tile ?? 256, progress)
+    guard !features, tile != nil || hasClasses else {
+      guard !features, dataset.badFiles == .skip else { return try MetricInput(path: path, holdsFeatures: features) }
+      let images = try ImageSet(classFolders: path, skipsBadFiles: true) { Console.note("skipped \($0)") }
+      return MetricInput(path: path, images: images)
+    }
+    if tile == nil {
+      let whole = try ImageSet(classFolders: path, skipsBadFiles: dataset.badFiles == .skip) {
+        Console.note("skipped \($0)")
+      }
+      guard classifier != nil else { return MetricInput(path: path, images: whole) }
+      let own = try whole.first()
+      let images = try dataset.images(in: path, side: side ?? min(own.width, own.height), progress)
+      return MetricInput(path: path, images: ImageSet((images.training + images.validation).map(\.image)))
+    }
+    let images = try dataset.images(in: path, side: tile ?? 256, progress)
     return MetricInput(path: path, images: ImageSet((images.training + images.validation).map(\.image)))
   }
 

@@ -62,7 +62,7 @@ struct Metrics: EngineCommand {
 
   @OptionGroup var dataset: DatasetOptions
 
-  @Flag(help: "Both files hold features: one matrix [images, features] of any name.")
+  @Flag(help: "Both files hold features: one matrix [images, features] of floating-point numbers, of any name.")
   var features = false
 
   @Flag(
