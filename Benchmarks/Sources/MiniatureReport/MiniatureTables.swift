@@ -68,7 +68,12 @@ public struct MiniatureTables {
       ]
     }
     return Self.table(
-      [["", "training step, validations included", "peak in training", "sampling, an image", "peak in sampling", "keys per query"]] + rows)
+      [
+        [
+          "", "training step, validations included", "peak in training", "sampling, an image", "peak in sampling",
+          "keys per query",
+        ]
+      ] + rows)
   }
 
   /// Nats a token, scale by scale.
