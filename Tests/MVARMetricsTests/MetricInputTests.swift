@@ -29,15 +29,15 @@ struct MetricInputTests {
     return try MetricInput(path: path, holdsFeatures: holdsFeatures)
   }
 
-  @Test("images of class folders are taken as they are, those that cannot be read are left out on request")
-  func classFolders() throws {
+  @Test("image files are taken as they are, those that cannot be read are left out on request")
+  func files() throws {
     try withTemporaryFolder { folder in
       var images: [PixelImage] = []
-      for (index, name) in ["a/0.png", "a/more/1.png", "b/0.png"].enumerated() {
+      var files = ["a/0.png", "a/more/1.png", "b/0.png"].map { "\(folder)/\($0)" }
+      for (index, path) in files.enumerated() {
         let image = try PixelImage(
           width: 5 + index, height: 7,
           pixels: (0..<21 * (5 + index)).map { UInt8(truncatingIfNeeded: $0 * (3 + index)) })
-        let path = "\(folder)/\(name)"
         try FileManager.default.createDirectory(
           atPath: PathName.prefix(of: path), withIntermediateDirectories: true)
         try image.writePNG(to: path)
@@ -48,14 +48,15 @@ struct MetricInputTests {
         try set.forEachBatch(2) { all += $0 }
         return all
       }
-      let whole = try ImageSet(classFolders: folder)
+      let whole = try ImageSet(files: files, of: folder)
       #expect(whole.count == 3)
       #expect(try found(whole).map(\.pixels) == images.map(\.pixels))
-      try Data([1, 2, 3]).write(to: URL(filePath: "\(folder)/b/1.png"))
+      files.append("\(folder)/b/1.png")
+      try Data([1, 2, 3]).write(to: URL(filePath: files[3]))
       var problems: [String] = []
-      let rest = try ImageSet(classFolders: folder, skipsBadFiles: true) { problems.append($0) }
+      let rest = try ImageSet(files: files, of: folder, skipsBadFiles: true) { problems.append($0) }
       #expect(rest.count == 3 && problems.count == 1 && problems[0].hasPrefix("\(folder)/b/1.png: "))
-      #expect(throws: FileError.self) { _ = try found(ImageSet(classFolders: folder)) }
+      #expect(throws: FileError.self) { _ = try found(ImageSet(files: files, of: folder)) }
     }
   }
 

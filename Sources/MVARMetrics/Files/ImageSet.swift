@@ -1,7 +1,6 @@
 // A set of images to measure: an array in an npz, a folder of image files, or images in memory. Images are handed out in
 // batches; an array is read piece by piece, also where it is compressed, so memory does not grow with their number.
 
-import Foundation
 import MVARCheckpoints
 import MVARFiles
 import MVARMedia
@@ -35,57 +34,42 @@ public struct ImageSet: Sendable {
 
   /// The image files (`.png`, `.jpg`, `.jpeg`) of a folder, in the order of their names.
   ///
+  /// - Parameters:
+  ///   - folder: the folder; folders in it do not count.
+  ///   - skipsBadFiles: whether a file that cannot be read is left out; each is then read twice.
+  ///   - onProblem: receives a sentence for each file that is left out.
   /// - Throws: `FileError` where there are none.
-  public init(folder: String) throws {
+  public init(folder: String, skipsBadFiles: Bool = false, onProblem: (String) -> Void = { _ in }) throws {
     let names = try FolderListing(folder).names.filter { name in
       !name.hasPrefix(".") && [".png", ".jpg", ".jpeg"].contains { name.lowercased().hasSuffix($0) }
     }
-    guard !names.isEmpty else { throw FileError(folder, "the folder holds no images (.png, .jpg)") }
-    (source, count) = (.files(names.map { PathName.join(folder, $0) }), names.count)
+    try self.init(
+      files: names.map { PathName.join(folder, $0) }, of: folder, skipsBadFiles: skipsBadFiles, onProblem: onProblem)
   }
 
-  /// The image files of class folders, class after class, in the order of their names, as they are.
+  /// Image files in a given order, as they are.
   ///
   /// - Parameters:
-  ///   - folder: the folder of the class folders, or of `train/` and `val/` with them; folders in these count as well.
-  ///   - skipsBadFiles: whether a file that cannot be read is left out; it is then read twice.
+  ///   - files: their paths.
+  ///   - folder: where they were found, for an error.
+  ///   - skipsBadFiles: whether a file that cannot be read is left out; each is then read twice.
   ///   - onProblem: receives a sentence for each file that is left out.
   /// - Throws: `FileError` where there are none.
   package init(
-    classFolders folder: String, skipsBadFiles: Bool = false, onProblem: (String) -> Void = { _ in }
+    files: [String], of folder: String, skipsBadFiles: Bool = false, onProblem: (String) -> Void = { _ in }
   ) throws {
-    var files: [String] = []
-    var seen: Set<[UInt8]> = []
-    func walk(_ folder: String) throws {
-      // A folder that links lead back to is read once.
-      guard let real = realpath(folder, nil) else { return }
-      defer { free(real) }
-      guard seen.insert(Array(String(cString: real).utf8)).inserted else { return }
-      for name in try FolderListing(folder).names where !name.hasPrefix(".") {
-        let path = PathName.join(folder, name)
-        var status = stat()
-        guard stat(path, &status) == 0 else { continue }
-        if status.st_mode & S_IFMT == S_IFDIR {
-          try walk(path)
-        } else if [".png", ".jpg", ".jpeg"].contains(where: { name.lowercased().hasSuffix($0) }) {
-          files.append(path)
-        }
+    let usable = files.filter { path in
+      guard skipsBadFiles else { return true }
+      do {
+        _ = try PixelImage.load(path)
+        return true
+      } catch {
+        onProblem("\(error)")
+        return false
       }
     }
-    try walk(folder)
-    if skipsBadFiles {
-      files = files.filter { path in
-        do {
-          _ = try PixelImage.load(path)
-          return true
-        } catch {
-          onProblem("\(error)")
-          return false
-        }
-      }
-    }
-    guard !files.isEmpty else { throw FileError(folder, "the folder holds no images (.png, .jpg)") }
-    (source, count) = (.files(files), files.count)
+    guard !usable.isEmpty else { throw FileError(folder, "the folder holds no images (.png, .jpg)") }
+    (source, count) = (.files(usable), usable.count)
   }
 
   /// Images in memory, at least one.

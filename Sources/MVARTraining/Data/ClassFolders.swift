@@ -47,6 +47,14 @@ package struct ClassFolders {
   /// What was found and is not used.
   private(set) var unused = UnusedFiles()
 
+  /// The paths of all images of a data set in class folders, class after class.
+  ///
+  /// - Throws: `FileError`.
+  package static func images(in path: String, badFiles: BadFilePolicy) throws(FileError) -> [String] {
+    let folders = try ClassFolders(path: path, .images(badFiles), heldOut: 0)
+    return (folders.training + folders.validation).map(\.path)
+  }
+
   /// Walks the folders.
   ///
   /// - Parameters:

@@ -22,26 +22,30 @@ extension Metrics {
   ///
   /// - Parameter side: the side of the other images; nil for that of its own.
   func input(_ path: String, side: Int? = nil, _ progress: Progress) throws -> MetricInput {
-    guard OutputFile.isFolder(path) else { return try MetricInput(path: path, holdsFeatures: features) }
-    let tile = try LabeledImages.tileSide(of: path)
-    let names = try FolderListing(path).names.filter { !$0.hasPrefix(".") }
-    let hasClasses = !names.isEmpty && names.allSatisfy { OutputFile.isFolder(PathName.join(path, $0)) }
-    guard !features, tile != nil || hasClasses else {
-      guard !features, dataset.badFiles == .skip else { return try MetricInput(path: path, holdsFeatures: features) }
-      let images = try ImageSet(classFolders: path, skipsBadFiles: true) { Console.note("skipped \($0)") }
-      return MetricInput(path: path, images: images)
+    guard !features, OutputFile.isFolder(path) else { return try MetricInput(path: path, holdsFeatures: features) }
+    let cropped: Int
+    if let tile = try LabeledImages.tileSide(of: path) {
+      cropped = tile
+    } else {
+      let (whole, hasClasses) = try imageFiles(in: path)
+      guard hasClasses, classifier != nil else { return MetricInput(path: path, images: whole) }
+      let first = try whole.first()
+      cropped = side ?? min(first.width, first.height)
     }
-    if tile == nil {
-      let whole = try ImageSet(classFolders: path, skipsBadFiles: dataset.badFiles == .skip) {
-        Console.note("skipped \($0)")
-      }
-      guard classifier != nil else { return MetricInput(path: path, images: whole) }
-      let own = try whole.first()
-      let images = try dataset.images(in: path, side: side ?? min(own.width, own.height), progress)
-      return MetricInput(path: path, images: ImageSet((images.training + images.validation).map(\.image)))
-    }
-    let images = try dataset.images(in: path, side: tile ?? 256, progress)
+    let images = try dataset.images(in: path, side: cropped, progress)
     return MetricInput(path: path, images: ImageSet((images.training + images.validation).map(\.image)))
+  }
+
+  /// The images of a folder without sheets, and whether they are in folders of classes.
+  private func imageFiles(in path: String) throws -> (ImageSet, hasClasses: Bool) {
+    func skipped(_ problem: String) { Console.note("skipped \(problem)") }
+    let skips = dataset.badFiles == .skip
+    let names = try FolderListing(path).names.filter { !$0.hasPrefix(".") }
+    guard !names.isEmpty, names.allSatisfy({ OutputFile.isFolder(PathName.join(path, $0)) }) else {
+      return (try ImageSet(folder: path, skipsBadFiles: skips, onProblem: skipped), false)
+    }
+    let files = try ClassFolders.images(in: path, badFiles: dataset.badFiles)
+    return (try ImageSet(files: files, of: path, skipsBadFiles: skips, onProblem: skipped), true)
   }
 
   /// The side of the first image there is; nil without images.
