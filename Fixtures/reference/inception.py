@@ -1,9 +1,12 @@
 """The network of FID (TensorFlow's Inception of 2015-12-05), and the measures of its features, in plain PyTorch and NumPy.
 
-    python inception.py [IMAGES [THREADS]]    times the network on random images of 256 × 256
+    python inception.py [MVAR]    times the network on random images of 256 × 256, beside `mvar metrics` if its path is given
 """
 import math
+import os
+import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -163,17 +166,46 @@ def inception_score(logits, part):
     return np.mean(scores)
 
 
-def main():
-    count, threads = int(sys.argv[1]) if len(sys.argv) > 1 else 16, int(sys.argv[2]) if len(sys.argv) > 2 else 2
-    torch.set_num_threads(threads)
-    images, model = torch.randint(0, 256, (count, 3, 256, 256), dtype=torch.uint8), Inception(0)
-    model(images[:1])
-    speeds = []
-    for _ in range(3):
+def features_per_second(mvar, model, folder):
+    """Images a second of `mvar metrics`, from sets of two sizes, so that what is done once does not count."""
+    weights, reference = os.path.join(folder, "inception.pth"), os.path.join(folder, "reference.npz")
+    sizes = (32, 160)
+    if not os.path.exists(weights):
+        torch.save(model.weights.tensors, weights)
+        for count in (2, *sizes):
+            images = np.random.default_rng(count).integers(0, 256, (count, 256, 256, 3), dtype=np.uint8)
+            np.savez(os.path.join(folder, f"{count}.npz"), arr_0=images)
+        quiet(mvar, "metrics", *2 * [os.path.join(folder, "2.npz")], "--inception", weights, "--save-features", reference)
+    seconds = []
+    for count in sizes:
         start = time.perf_counter()
-        model(images)
-        speeds.append(count / (time.perf_counter() - start))
-    print("images a second: " + ", ".join(f"{speed:.2f}" for speed in sorted(speeds)))
+        quiet(mvar, "metrics", os.path.join(folder, f"{count}.npz"), reference, "--inception", weights)
+        seconds.append(time.perf_counter() - start)
+    return (sizes[1] - sizes[0]) / (seconds[1] - seconds[0])
+
+
+def quiet(*command):
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@torch.no_grad()
+def main():
+    torch.set_num_threads(os.cpu_count())
+    model = Inception(0)
+    images = torch.randint(0, 256, (16, 3, 256, 256), dtype=torch.uint8)
+    model(images)
+    own, peer = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(3):
+            start, rounds = time.perf_counter(), 8
+            for _ in range(rounds):
+                model(images)
+            peer.append(rounds * len(images) / (time.perf_counter() - start))
+            if len(sys.argv) > 1:
+                own.append(features_per_second(os.path.abspath(sys.argv[1]), model, folder))
+    for name, speeds in (("PyTorch", peer), ("mvar", own)):
+        if speeds:
+            print(f"{name}: {sorted(speeds)[1]:.1f} images a second ({min(speeds):.1f} to {max(speeds):.1f})")
 
 
 if __name__ == "__main__":

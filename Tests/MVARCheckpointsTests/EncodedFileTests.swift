@@ -56,6 +56,24 @@ struct EncodedFileTests {
     }
   }
 
+  @Test func damageInStoredArraysIsNoticed() throws {
+    let values = (0..<600_000).map { Float($0) }
+    let bytes = NumPy.file(
+      "{'descr': '<f4', 'fortran_order': False, 'shape': (600000,), }", data: values.withUnsafeBytes { [UInt8]($0) })
+    let file = Zip.archive([
+      Zip.Entry(name: "x.npy", bytes: bytes, method: 0, size: UInt32(bytes.count), checksum: Zip.checksum(bytes))
+    ])
+    try withTemporaryFolder { folder in
+      let whole = try openBytes(file, in: folder)
+      #expect(try whole["x"]?.floats() == values)
+      #expect(try whole["x"]?.element([599_999]) == 599_999)
+      var damaged = file
+      damaged[file.count / 2] ^= 1
+      let error = #expect(throws: FileError.self) { try openBytes(damaged, in: folder)["x"]?.floats() }
+      #expect(error?.description.hasSuffix(": zip entry \"x.npy\": the contents do not match their checksum") == true)
+    }
+  }
+
   @Test func bigEndianFilesGiveTheSameValues() throws {
     let big = (0..<6).flatMap { withUnsafeBytes(of: Float($0).bitPattern.bigEndian) { [UInt8]($0) } }
     try withTemporaryFolder { folder in

@@ -139,6 +139,12 @@ enum NumPy {
     return [0x93] + Array("NUMPY".utf8) + [version, 0] + length + Array(header.utf8) + data
   }
   static let sample = file("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }          \n")
+
+  /// Where the first array of an archive begins, header and all.
+  static func start(in bytes: [UInt8]) -> Int? {
+    let magic = [0x93] + Array("NUMPY".utf8)
+    return bytes.indices.first { bytes[$0] == magic[0] && bytes[$0...].starts(with: magic) }
+  }
 }
 
 /// Writes bytes to a file in the folder and opens it.

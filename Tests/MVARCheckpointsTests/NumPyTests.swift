@@ -53,12 +53,14 @@ struct NumPyTests {
         for image in UInt8(1)...3 { try output.write([UInt8](repeating: image, count: 2 << 20)) }
       }
       let tensor = try #require(try Checkpoint.open(path)["arr_0"])
-      #expect(tensor.shape == [3, 2 << 20] && tensor.contiguousBytes().map { $0.offset % 64 } == 0)
+      #expect(tensor.shape == [3, 2 << 20])
+      // Elements are compared with the checksum, so they are not used in place.
+      #expect(tensor.contiguousBytes() == nil)
       #expect(try tensor.integers().enumerated().allSatisfy { $0.element == 1 + $0.offset >> 21 })
       // The header's checksum, which is filled in last, is that of the entry.
       let bytes = [UInt8](try Data(contentsOf: URL(filePath: path)))
-      let start = try #require(tensor.contiguousBytes()).offset - 128
-      #expect(Array(bytes[start..<(start + 6)]) == [0x93] + Array("NUMPY".utf8))
+      let start = try #require(NumPy.start(in: bytes))
+      #expect(start % 64 == 0)
       let checksum = Zip.checksum(Array(bytes[start..<(start + 128 + 3 * (2 << 20))]))
       #expect(Array(bytes[14..<18]) == le(checksum))
 

@@ -54,7 +54,7 @@ struct ResumableNPZTests {
       #expect(file["arr_0"]?.shape == [5, 2, 3])
       #expect(try file["arr_0"]?.integers() == (0..<5).flatMap { row($0).map { Int($0) } })
       #expect(try file["arr_1"]?.integers() == [0, 1, 2, 3, 4] && file["arr_1"]?.scalarType == .int64)
-      let start = try #require(file["arr_0"]?.contiguousBytes()).offset
+      let start = try #require(NumPy.start(in: whole)) + 128
       #expect(start % 64 == 0)
       // The first entry's checksum is that of NumPy's header and of all rows.
       #expect(Array(whole[14..<18]) == le(Zip.checksum(Array(whole[(start - 128)..<(start + 30)]))))
@@ -83,7 +83,7 @@ struct ResumableNPZTests {
       let (path, partial) = ("\(folder)/a.npz", "\(folder)/a.npz.partial")
       try complete(open(folder, resuming: false))
       let whole = try bytes(path)
-      let start = try #require(try Checkpoint.open(path)["arr_0"]?.contiguousBytes()).offset
+      let start = try #require(NumPy.start(in: whole)) + 128
       // In the middle of the third row, at the end of it, and before the first.
       for (length, done) in [(start + 15, 2), (start + 18, 2), (start, 0)] {
         unlink(path)

@@ -38,6 +38,40 @@ struct LatentCacheTests {
     }
   }
 
+  @Test("a cache of sheets has the classes in the order of the index, and says it in a file")
+  func classOrder() throws {
+    try withTemporaryFolder { path in
+      let folder = SampleFolder(path: path)
+      for (place, name) in ["z", "a"].enumerated() {
+        try folder.write(try pattern(16, 8, seed: place), "sheets/\(name).png")
+      }
+      let sheets = #"{"name": "z", "file": "z.png", "count": 2}, {"name": "a", "file": "a.png", "count": 2}"#
+      try folder.write(
+        #"{"tile": 8, "columns": 2, "background": "white", "classes": [\#(sheets)]}"#, "sheets/index.json")
+      let images = try LabeledImages(path: folder.at("sheets"), side: 8, heldOut: 2)
+      let cache = LatentCache(try makeTokenizer(CPU<Float>.self), on: HostDevice())
+      try cache.write(images, to: folder.at("cache"))
+      #expect(try String(contentsOfFile: folder.at("cache/classes.txt"), encoding: .utf8) == "z\na\n")
+      let latents = try open(folder)
+      #expect(latents.classNames == images.classNames)
+      #expect(latents.training.map(\.label) == images.training.map(\.label))
+      #expect(latents.validation.map(\.label) == images.validation.map(\.label))
+
+      for (text, reason) in [
+        ("z\nb\n", "line 2 names the class \"b\", which has no folder"),
+        ("z\na\nz\n", "line 3 names the class \"z\", which it has named before"),
+        ("a\n", "does not name the class \"z\", which has a folder"),
+        ("a\n\nz\n", "line 2 names the class \"\", which has no folder"),
+      ] {
+        try folder.write(text, "cache/classes.txt")
+        #expect(folder.sentence { _ = try open(folder) } == "./cache/classes.txt: \(reason)")
+      }
+      // Caching again mends it.
+      try cache.write(images, to: folder.at("cache"))
+      #expect(try open(folder).classNames == ["z", "a"])
+    }
+  }
+
   private func open(_ folder: SampleFolder) throws -> CachedLatents {
     try CachedLatents(
       path: folder.at("cache"), length: 21, codeWidth: 4, vocabulary: 16, heldOut: 0)
@@ -56,6 +90,7 @@ struct LatentCacheTests {
 
       let latents = try open(folder)
       #expect(latents.classNames == ["cat", "dog"])
+      #expect(!FileManager.default.fileExists(atPath: folder.at("cache/classes.txt")))
       #expect(latents.training.count == 10 && latents.validation.count == 2)
       var (different, mirrorsDiffer): (Set<[Int32]>, Int) = ([], 0)
       for (examples, cached) in [(images.training, latents.training), (images.validation, latents.validation)] {

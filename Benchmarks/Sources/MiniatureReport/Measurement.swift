@@ -3,33 +3,31 @@
 import Foundation
 
 /// One trained model.
-public struct Measurement: Decodable, Sendable {
+public struct Measurement: Codable, Sendable {
   /// A training as a whole.
-  public struct Training: Decodable, Sendable {
+  public struct Training: Codable, Sendable {
     /// Optimizer steps, of the fine-tuning alone where there is one.
     public let steps: Int
     /// Images per step.
     public let batch: Int
-    /// Of the whole command.
-    public let seconds: Double
-    /// The largest resident memory.
-    public let peakKiB: Double
   }
 
-  /// Sampling as a whole.
-  public struct Sampling: Decodable, Sendable {
-    /// How many images.
-    public let images: Int
-    /// Of the whole command, the tokenizer's decoder with it.
-    public let seconds: Double
-    /// The largest resident memory.
-    public let peakKiB: Double
+  /// Time and memory, with the machine to itself.
+  public struct Cost: Codable, Sendable {
+    /// Seconds of a step of training.
+    public let step: Double
+    /// The largest resident memory of the training.
+    public let stepKiB: Double
+    /// Seconds of a sampled image, the tokenizer's decoder included.
+    public let image: Double
+    /// The largest resident memory of sampling 24 images at a time.
+    public let imageKiB: Double
   }
 
   /// How well the tokens of the held-out images are predicted.
-  public struct Predictions: Decodable, Sendable {
+  public struct Predictions: Codable, Sendable {
     /// One scale, or all.
-    public struct Row: Decodable, Sendable {
+    public struct Row: Codable, Sendable {
       /// Tokens of an image.
       public let tokens: Int
       /// Cross-entropy of a token.
@@ -46,9 +44,9 @@ public struct Measurement: Decodable, Sendable {
   }
 
   /// How samples and real images differ in a small classifier's features.
-  public struct Distances: Decodable, Sendable {
+  public struct Distances: Codable, Sendable {
     /// A number, or none.
-    public struct Value: Decodable, Sendable {
+    public struct Value: Codable, Sendable {
       /// The number.
       public let value: Double?
     }
@@ -60,11 +58,11 @@ public struct Measurement: Decodable, Sendable {
     public let recall: Value
   }
 
-  /// What it costs by count.
-  public struct Cost: Decodable, Sendable {
+  /// Arithmetic by count.
+  public struct Arithmetic: Codable, Sendable {
     /// Multiply-accumulates of one pattern of attention.
-    public struct Pattern: Decodable, Sendable {
-      struct Products: Decodable, Sendable { let queriesKeys: Double }
+    public struct Pattern: Codable, Sendable {
+      struct Products: Codable, Sendable { let queriesKeys: Double }
       let products: Products
     }
     let depth: Int
@@ -80,7 +78,7 @@ public struct Measurement: Decodable, Sendable {
   }
 
   /// A validation during the training.
-  public struct Point: Decodable, Sendable {
+  public struct Point: Codable, Sendable {
     /// After so many steps.
     public let step: Int
     /// Nats a token.
@@ -94,16 +92,16 @@ public struct Measurement: Decodable, Sendable {
 
   /// SIZE/MODEL/SEED
   public let model: String
-  /// Of the training.
+  /// How it was trained.
   public let train: Training
-  /// Of the sampling.
-  public let measure: Sampling
   /// Of the held-out images.
   public let predictions: Predictions
   /// Of the samples.
   public let distances: Distances
-  /// By count.
-  public let cost: Cost
+  /// Where it was timed.
+  public let cost: Cost?
+  /// Where it was timed.
+  public let flops: Arithmetic?
   /// The validations.
   public let curve: [Point]
 
@@ -130,6 +128,15 @@ public struct Measurement: Decodable, Sendable {
         throw MiniatureError(description: "line \(index + 1) is no measurement: \(error)")
       }
     }
+  }
+}
+
+extension [Measurement] {
+  /// As lines of a file, with nothing but what the tables need.
+  public func lines() throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return try map { String(decoding: try encoder.encode($0), as: UTF8.self) + "\n" }.joined()
   }
 }
 

@@ -54,26 +54,22 @@ public struct MiniatureTables {
       [["", "seeds", "nats a token", "tokens right", "Fréchet distance", "precision", "recall"]] + rows)
   }
 
-  /// What the models cost: time and memory of training and sampling, keys of a query.
+  /// What the models cost: time and memory of training and sampling, keys of a query; of those that were timed.
   public func cost(_ size: String) -> String {
-    let rows = kinds(size).filter { !$0.hasPrefix("from-var-") }.map { kind -> [String] in
+    let rows = kinds(size).compactMap { kind -> [String]? in
       let found = of(size, kind)
+      let costs = found.compactMap(\.cost)
+      guard !costs.isEmpty else { return nil }
       return [
-        Self.title(kind),
-        Spread(found.map { $0.train.seconds / Double($0.train.steps) }).text(2) + " s",
-        Spread(found.map(\.train.peakKiB)).text(0, times: 1.0 / 1024) + " MiB",
-        Spread(found.map { $0.measure.seconds / Double($0.measure.images) }).text(1, times: 1000) + " ms",
-        Spread(found.map(\.measure.peakKiB)).text(0, times: 1.0 / 1024) + " MiB",
-        String(format: "%.1f", found.first?.cost.keysPerQuery ?? .nan),
+        Self.title(kind), Spread(costs.map(\.step)).text(2) + " s",
+        Spread(costs.map(\.stepKiB)).text(0, times: 1.0 / 1024) + " MiB",
+        Spread(costs.map(\.image)).text(1, times: 1000) + " ms",
+        Spread(costs.map(\.imageKiB)).text(0, times: 1.0 / 1024) + " MiB",
+        String(format: "%.1f", found.lazy.compactMap(\.flops?.keysPerQuery).first ?? .nan),
       ]
     }
     return Self.table(
-      [
-        [
-          "", "training step, validations included", "peak in training", "sampling, an image", "peak in sampling",
-          "keys per query",
-        ]
-      ] + rows)
+      [["", "training step", "peak in training", "sampling, an image", "peak in sampling", "keys per query"]] + rows)
   }
 
   /// Nats a token, scale by scale.

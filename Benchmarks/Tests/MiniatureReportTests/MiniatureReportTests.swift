@@ -19,11 +19,11 @@ struct MiniatureReportTests {
 
   private static func line(_ model: String, nats: Double, fid: Double) -> String {
     """
-    {"model": "\(model)", "train": {"steps": 10, "batch": 4, "seconds": 5.0, "peakKiB": 2048}, "measure": {"images": 4, \
-    "seconds": 0.1, "peakKiB": 1024}, "predictions": {"images": 2, "sides": [1, 2], "scales": [{"tokens": 1, "nats": \
+    {"model": "\(model)", "train": {"steps": 10, "batch": 4}, "predictions": {"images": 2, "sides": [1, 2], "scales": [{"tokens": 1, "nats": \
     \(nats - 1), "right": 0.5}, {"tokens": 4, "nats": \(nats), "right": 0.25}], "all": {"tokens": 5, "nats": \(nats), \
     "right": 0.3}}, "distances": {"fid": {"value": \(fid)}, "sfid": {"reason": "none"}, "precision": {"value": 0.5}, \
-    "recall": {"value": 0.25}}, "cost": {"depth": 2, "width": 8, "sides": [1, 2], "patterns": [{"attention": "mvar", \
+    "recall": {"value": 0.25}}, "cost": {"step": 0.5, "stepKiB": 2048, \
+    "image": 0.025, "imageKiB": 1024}, "flops": {"depth": 2, "width": 8, "sides": [1, 2], "patterns": [{"attention": "mvar", \
     "products": {"queriesKeys": 272}}]}, "curve": [{"step": 5, "val_loss": 3.5},{"step": 10, "val_loss": 3.0}]}
     """
   }
@@ -54,5 +54,17 @@ struct MiniatureReportTests {
     #expect(tables.scales("small").hasPrefix("| side | 1 | 2 |\n"))
     #expect(tables.curves("small").series.map(\.name) == ["VAR", "MVAR"])
     #expect(throws: MiniatureError.self) { try Measurement.lines("{}") }
+
+    let kept = try Measurement.lines(text).lines()
+    #expect(MiniatureTables(try Measurement.lines(kept)).quality("small") == tables.quality("small"))
+    #expect(!kept.contains("reason") && try Measurement.lines(kept).lines() == kept)
+
+    let report = MiniatureReport(try Measurement.lines(text))
+    let article = "a\n<!-- generated: small, cost -->\nold\n<!-- end -->\nb\n"
+    let updated = try report.updating(article)
+    #expect(updated == "a\n<!-- generated: small, cost -->\n\(tables.cost("small"))\n<!-- end -->\nb\n")
+    #expect(try report.updating(updated) == updated)
+    #expect(throws: MiniatureError.self) { try report.updating("<!-- generated: large, cost -->\n<!-- end -->") }
+    #expect(throws: MiniatureError.self) { try report.updating("<!-- generated: small, cost -->\n") }
   }
 }

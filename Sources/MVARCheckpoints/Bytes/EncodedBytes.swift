@@ -1,5 +1,5 @@
-// Bytes that a file holds in another form: compressed, or with the most significant byte of each number first. They are
-// decoded when they are read, a piece at a time, and never kept: a small file can claim any size.
+// Bytes that a file holds in another form: compressed, with a checksum, or with the most significant byte of each number
+// first. They are decoded when they are read, a piece at a time, and never kept: a small file can claim any size.
 
 import MVARFiles
 
@@ -9,6 +9,8 @@ package struct EncodedBytes: Sendable {
   package enum Form: Sendable {
     /// Compressed with DEFLATE; the checksum is that of the decoded bytes.
     case deflated(checksum: UInt32)
+    /// As they are, with a checksum to be compared.
+    case stored(checksum: UInt32)
     /// Numbers of this many bytes, the most significant byte first.
     case bigEndian(width: Int)
   }
@@ -49,18 +51,34 @@ package struct EncodedBytes: Sendable {
         }
         try swapped.withUnsafeBytes { try cutter.add($0, body) }
       }
-    case .deflated(let checksum):
-      do {
+    case .deflated(let checksum), .stored(let checksum):
+      try naming {
         var cutter = PieceCutter(range, from: 0, unit: unit)
         var found: UInt32 = 0
-        try Zlib.inflate(source, outputCount: count) { piece in
+        try forEachWholePiece { piece in
           found = Zlib.checksum(piece, after: found)
           try cutter.add(piece, body)
         }
         guard found == checksum else { throw FileError("the contents do not match their checksum") }
-      } catch let error as FileError where error.path == nil {
-        throw FileError(source.path, subject.isEmpty ? error.reason : "\(subject): \(error.reason)")
       }
+    }
+  }
+
+  /// Calls `body` with all decoded bytes, whatever their checksum.
+  private func forEachWholePiece(_ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+    if case .deflated = form {
+      try Zlib.inflate(source, outputCount: count, body)
+    } else {
+      try source.forEachPiece(unit: 1, body)
+    }
+  }
+
+  /// Says of an error what the bytes are.
+  private func naming(_ body: () throws -> Void) throws {
+    do {
+      try body()
+    } catch let error as FileError where error.path == nil {
+      throw FileError(source.path, subject.isEmpty ? error.reason : "\(subject): \(error.reason)")
     }
   }
 
@@ -68,17 +86,17 @@ package struct EncodedBytes: Sendable {
   ///
   /// - Throws: `FileError` if they are damaged.
   func prefix(_ length: Int) throws -> [UInt8] {
-    guard case .deflated = form else { throw FileError("only compressed bytes have a beginning of their own") }
+    if case .bigEndian = form { throw FileError("numbers in another byte order have no beginning of their own") }
     struct Enough: Error {}
     var bytes: [UInt8] = []
-    do {
-      try Zlib.inflate(source, outputCount: count) { piece in
-        bytes.append(contentsOf: piece.prefix(length - bytes.count))
-        if bytes.count == length, length < count { throw Enough() }
+    try naming {
+      do {
+        try forEachWholePiece { piece in
+          bytes.append(contentsOf: piece.prefix(length - bytes.count))
+          if bytes.count == length, length < count { throw Enough() }
+        }
+      } catch is Enough {
       }
-    } catch is Enough {
-    } catch let error as FileError where error.path == nil {
-      throw FileError(source.path, subject.isEmpty ? error.reason : "\(subject): \(error.reason)")
     }
     return bytes
   }

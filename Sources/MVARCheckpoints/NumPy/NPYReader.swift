@@ -18,7 +18,7 @@ enum NPYReader {
   ///
   /// - Throws: `FileError`.
   static func read(_ file: ByteRegion) throws -> StoredTensor {
-    // Compressed bytes have a copy of their beginning, which the header must fit.
+    // An archive's members have a copy of their beginning, which the header must fit.
     var start = file
     if case .encoded(let bytes) = file.owner {
       start = ByteRegion(try bytes.prefix(min(file.count, FileLimits.arrayHeaderBytes + 12)))

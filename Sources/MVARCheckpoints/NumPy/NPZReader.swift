@@ -1,7 +1,7 @@
 // Reads a NumPy archive: a zip archive whose entries are arrays.
 //
-// Stored members (`numpy.savez`) are used in place. Of deflated ones (`numpy.savez_compressed`) opening the file inflates
-// only the header; the elements are inflated whenever they are read. Members that are not arrays are an error.
+// Of a member, opening the file reads only the header. The elements are read whenever they are wanted, inflated if need be
+// (`numpy.savez_compressed`), and compared with the checksum, as NumPy does. Members that are not arrays are an error.
 
 import MVARFiles
 
@@ -19,7 +19,7 @@ enum NPZReader {
       throw FileError("holds \(archive.entries.count) arrays; at most \(FileLimits.tensors) are read")
     }
     return try archive.entries.map { entry in
-      let contents = try archive.contents(entry)
+      let contents = try archive.contents(entry, checked: true)
       do {
         return (String(entry.name.dropLast(".npy".count)), try NPYReader.read(contents))
       } catch let error as FileError where error.path == nil {

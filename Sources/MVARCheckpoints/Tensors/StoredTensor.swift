@@ -107,7 +107,8 @@ public struct StoredTensor: Sendable {
 
   /// Where the elements are in the mapped file, row-major and little-endian, for use without a copy.
   ///
-  /// - Returns: nil for a strided view and for a tensor that is not in a mapped file. The offset may be unaligned.
+  /// - Returns: nil for a strided view, for a tensor that is not in a mapped file, and for arrays in an npz file, which are
+  ///   compared with their checksum. The offset may be unaligned.
   public func contiguousBytes() -> (owner: MappedFile, offset: Int, count: Int)? {
     guard let region = contiguousRegion, case .mapped(let file) = region.owner else { return nil }
     return (file, region.start, region.count)

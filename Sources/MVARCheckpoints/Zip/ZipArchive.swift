@@ -92,20 +92,21 @@ struct ZipArchive {
     }
   }
 
-  /// The bytes of an entry: in place if stored, inflated and checked against the checksum whenever they are read if
-  /// deflated.
-  func contents(_ entry: ZipEntry) throws -> ByteRegion {
+  /// The bytes of an entry. Deflated ones are inflated and compared with the checksum whenever they are read.
+  ///
+  /// - Parameter checked: whether stored ones are compared as well, rather than used in place.
+  func contents(_ entry: ZipEntry, checked: Bool = false) throws -> ByteRegion {
+    let form: EncodedBytes.Form
     switch entry.method {
-    case 0: return entry.compressed
-    case 8:
-      return ByteRegion(
-        EncodedBytes(
-          entry.compressed, .deflated(checksum: entry.checksum), count: entry.size,
-          subject: "zip entry \"\(excerpt(entry.name))\""))
+    case 0 where !checked: return entry.compressed
+    case 0: form = .stored(checksum: entry.checksum)
+    case 8: form = .deflated(checksum: entry.checksum)
     default:
       throw FileError(
         "the zip entry \"\(excerpt(entry.name))\" uses compression method \(entry.method); only 0 and 8 are supported"
       )
     }
+    return ByteRegion(
+      EncodedBytes(entry.compressed, form, count: entry.size, subject: "zip entry \"\(excerpt(entry.name))\""))
   }
 }

@@ -1,5 +1,6 @@
 // Finds the files of a labeled data set: `train/<class>/…` with an optional `val/<class>/…`, or class folders directly.
-// Classes are numbered in the order of their folders' names, compared byte by byte as Python's `sorted` does. A class has
+// Classes are numbered in the order of their folders' names, compared byte by byte as Python's `sorted` does, those of
+// cached images in the order of the cache's own file if there is one (`ClassOrder`). A class has
 // the files of its folder and of all folders in it, in the order of torchvision's `ImageFolder`; a folder that links lead
 // back to is read once. What is not used is counted (`UnusedFiles`). It never looks into a file.
 
@@ -27,6 +28,8 @@ package struct ClassFolders {
     let badFiles: BadFilePolicy
     /// The names of the folders for training and validation, the first pair that exists.
     let parts: [(training: String, validation: String)]
+    /// Whether a file may say in which order the classes are.
+    var hasOrder = false
 
     static func images(_ badFiles: BadFilePolicy) -> Rule {
       Rule(endings: ["png", "jpg", "jpeg"], noun: "images", badFiles: badFiles, parts: [("train", "val")])
@@ -36,7 +39,7 @@ package struct ClassFolders {
     static func latents(_ badFiles: BadFilePolicy) -> Rule {
       Rule(
         endings: ["npz"], noun: "cached images", badFiles: badFiles,
-        parts: [("train_cache_mvar", "val_cache_mvar"), ("train", "val")])
+        parts: [("train_cache_mvar", "val_cache_mvar"), ("train", "val")], hasOrder: true)
     }
   }
 
@@ -71,7 +74,8 @@ package struct ClassFolders {
       let known = rule.parts.flatMap { [$0.training, $0.validation] } + ["train", "val", "test"]
       try walk.noteFolders(of: path, except: known)
     }
-    classNames = try walk.classes(in: roots.training)
+    let folderNames = try walk.classes(in: roots.training)
+    classNames = rule.hasOrder ? try ClassOrder.ordered(folderNames, in: path) : folderNames
     guard !classNames.isEmpty else {
       let files = try FolderListing(roots.training).names.contains { rule.endings.contains(PathName.ending($0)) }
       let part = PathName.last(of: roots.training)
@@ -102,15 +106,15 @@ package struct ClassFolders {
 
     if let validationRoot = roots.validation {
       training = groups.flatMap { $0 }
-      var held: [File] = []
+      var held: [[File]] = classNames.map { _ in [] }
       for name in try walk.classes(in: validationRoot) {
         let folder = PathName.join(validationRoot, name)
         guard let label = classNames.firstIndex(where: { $0.isExactly(name) }) else {
           throw FileError(folder, "is the folder of a class that \(PathName.last(of: roots.training))/ does not have")
         }
-        held += try walk.files(of: folder, label: label, className: name)
+        held[label] = try walk.files(of: folder, label: label, className: name)
       }
-      validation = held
+      validation = held.flatMap { $0 }
     } else {
       let split = HeldOut.split(groups, oneIn: heldOut, name: \.name)
       (training, validation) = (split.training, split.validation)

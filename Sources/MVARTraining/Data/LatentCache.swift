@@ -1,4 +1,5 @@
-// Writes images as cached tokens: one npz per image, in train/<class>/<name>.npz and likewise val/, as published.
+// Writes images as cached tokens: one npz per image, in train/<class>/<name>.npz and likewise val/, as published, and the
+// order of the classes in classes.txt.
 // Existing files that hold the tokens of the same pixels by the same tokenizer are kept, so an interrupted run resumes
 // where it stopped, or moved, where the image went from one part to the other; all others are written again.
 
@@ -68,7 +69,7 @@ public struct LatentCache<B: Backend> {
     let batches = parts.flatMap { entries in
       stride(from: 0, to: entries.count, by: batch).map { Array(entries[$0..<min($0 + batch, entries.count)]) }
     }
-    var counts = LatentCacheCounts()
+    var (counts, saysOrder) = (LatentCacheCounts(), false)
     for start in stride(from: 0, to: batches.count, by: collectives.count) {
       // A batch for each rank. Which of its images are needed is for the first one to say.
       let round = Array(batches[start..<min(start + collectives.count, batches.count)])
@@ -95,12 +96,15 @@ public struct LatentCache<B: Backend> {
           // Only now, so that a tokenizer that is refused leaves no empty folders.
           let path = round[batch][place].path
           try RunFolder.createFolder(PathName.folder(of: path))
+          if !saysOrder { try ClassOrder.write(images.classNames, to: folder) }
+          saysOrder = true
           try LatentFile(image: latents.plain[row], flipped: latents.flipped[row], origin: origin).write(to: path)
         }
       }
       onProgress(counts.total, total)
     }
     guard collectives.isRoot else { return counts }
+    try ClassOrder.write(images.classNames, to: folder)
     let others = Set(parts.joined().map { Array($0.otherPath.utf8) })
     for part in ["train", "val"] {
       for path in LatentCacheCounts.files(in: "\(folder)/\(part)") where !known.contains(Array(path.utf8)) {

@@ -15,7 +15,8 @@ struct Cache: EngineCommand {
     abstract: "Encode a folder of images into cached tokens for training.",
     discussion: """
       Writes train/<class>/<image>.npz (and likewise val/, with the held-out images) with the tokens and \
-      inputs of each image and of its mirror image, in the published layout, and what made them. A run that was \
+      inputs of each image and of its mirror image, in the published layout, and what made them; classes.txt names the \
+      classes in the order of their labels. A run that was \
       interrupted resumes where it stopped; images that changed, or tokens of another tokenizer, are encoded again.
 
         mvar cache --data Fixtures/emoji --tokenizer Fixtures/emoji/tokenizer.safetensors -o latents
