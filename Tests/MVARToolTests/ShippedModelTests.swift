@@ -51,8 +51,8 @@ import Testing
       let sums = try model.encode(Variable(input)).sums
       quality.add(originals, try model.decode(sums[sums.count - 1]).value.scalars(), images: 19)
     }
-    // 26.36 dB when it was trained; other processors round differently, which changes a few codes.
-    #expect(quality.psnr > 26)
+    // 28.33 dB when it was trained; other processors round differently, which changes a few codes.
+    #expect(quality.psnr > 28)
   }
 
   @Test func knowsWhatHeldOutImagesLookLike() throws {

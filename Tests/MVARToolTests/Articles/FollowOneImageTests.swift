@@ -102,10 +102,13 @@ struct FollowOneImageTests {
           ("scale.8.tokens", "drawn"), ("scale.8.codes", "their codes"), ("scale.8.phi", "what they add to f̂"),
           ("scale.8.f_hat", "f̂"),
         ]))
-      let kept = try (0..<10).map { scale -> String in
+      let left = try (0..<10).map { scale -> Double in
         let (shape, values) = try dump.values("scale.\(scale).filtered")
-        return String(format: "%.1f", Double(values.count(where: \.isFinite)) / Double(shape[1]))
+        return Double(values.count(where: \.isFinite)) / Double(shape[1])
       }
+      // Two to seven codes, says the article on experiments.
+      #expect(left.allSatisfy { (1.5..<7.5).contains($0) } && left.contains { $0 > 6.5 })
+      let kept = left.map { String(format: "%.1f", $0) }
       try article.expect(
         "filter", Article.table([["scale"] + (0..<10).map(String.init), ["codes left"] + kept]), tolerance: 0.2)
       try expect(
