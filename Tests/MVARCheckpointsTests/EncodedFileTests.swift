@@ -71,6 +71,16 @@ struct EncodedFileTests {
       damaged[file.count / 2] ^= 1
       let error = #expect(throws: FileError.self) { try openBytes(damaged, in: folder)["x"]?.floats() }
       #expect(error?.description.hasSuffix(": zip entry \"x.npy\": the contents do not match their checksum") == true)
+
+      // An array without elements has nothing that is read later.
+      let empty = NumPy.file("{'descr': '<f4', 'fortran_order': False, 'shape': (0, 8), }", data: [])
+      var other = empty
+      other[try #require(empty.firstIndex(of: UInt8(ascii: "8")))] = UInt8(ascii: "9")
+      for (bytes, isSound) in [(empty, true), (other, false)] {
+        let entry = Zip.Entry(
+          name: "x.npy", bytes: bytes, method: 0, size: UInt32(bytes.count), checksum: Zip.checksum(empty))
+        #expect((try? openBytes(Zip.archive([entry]), in: folder)["x"]?.shape) == (isSound ? [0, 8] : nil))
+      }
     }
   }
 

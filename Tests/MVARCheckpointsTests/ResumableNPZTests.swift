@@ -77,6 +77,24 @@ struct ResumableNPZTests {
     }
   }
 
+  @Test("a finished file that was damaged is not taken for whole")
+  func damaged() throws {
+    try withTemporaryFolder { folder in
+      let path = "\(folder)/a.npz"
+      try complete(open(folder, resuming: false))
+      #expect(refusal(folder, resuming: true) == nil)
+      let whole = try bytes(path)
+      let first = try #require(NumPy.start(in: whole)) + 128
+      let second = try #require(NumPy.start(in: Array(whole[first...]))) + first + 128
+      for place in [first + 7, second + 7] {
+        var damaged = whole
+        damaged[place] ^= 1
+        try Data(damaged).write(to: URL(filePath: path))
+        #expect(refusal(folder, resuming: true)?.hasPrefix("a.npz: ") == true, "\(place)")
+      }
+    }
+  }
+
   @Test("zeros at the end, which a power failure may leave, are drawn again with the row before them")
   func zeros() throws {
     try withTemporaryFolder { folder in

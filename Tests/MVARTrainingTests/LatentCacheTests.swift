@@ -68,7 +68,41 @@ struct LatentCacheTests {
       }
       // Caching again mends it.
       try cache.write(images, to: folder.at("cache"))
-      #expect(try open(folder).classNames == ["z", "a"])
+      var notes: [String] = []
+      let mended = try CachedLatents(
+        path: folder.at("cache"), length: 21, codeWidth: 4, vocabulary: 16, onNote: { notes.append($0) })
+      #expect(mended.classNames == ["z", "a"])
+      #expect(!notes.contains { $0.contains("not used") }, "\(notes)")
+      let part = try CachedLatents(path: folder.at("cache/train"), length: 21, codeWidth: 4, vocabulary: 16, heldOut: 0)
+      #expect(part.classNames == ["z", "a"])
+
+      // Not ours to replace.
+      for text in ["my notes\n", "z\na\nand more\n"] {
+        try folder.write(text, "cache/classes.txt")
+        let last = text.split(separator: "\n").last ?? ""
+        #expect(
+          folder.sentence { try cache.write(images, to: folder.at("cache")) }
+            == "./cache/classes.txt: would be replaced by the names of the classes, and \"\(last)\" is none of this cache: "
+            + "move the file, or cache into another folder")
+        #expect(try String(contentsOfFile: folder.at("cache/classes.txt"), encoding: .utf8) == text)
+      }
+    }
+  }
+
+  @Test("a class whose folder would be hidden is refused before anything is written")
+  func hiddenClass() throws {
+    try withTemporaryFolder { path in
+      let folder = SampleFolder(path: path)
+      try folder.write(try pattern(16, 8), "sheets/a.png")
+      try folder.write(
+        #"{"tile": 8, "columns": 2, "background": "white", "classes": [{"name": ".a", "file": "a.png", "count": 2}]}"#,
+        "sheets/index.json")
+      let images = try LabeledImages(path: folder.at("sheets"), side: 8, heldOut: 0)
+      let cache = LatentCache(try makeTokenizer(CPU<Float>.self), on: HostDevice())
+      #expect(
+        folder.sentence { try cache.write(images, to: folder.at("cache")) }
+          == "./cache: the class \".a\" would have a hidden folder, which no training reads")
+      #expect(!FileManager.default.fileExists(atPath: folder.at("cache")))
     }
   }
 

@@ -59,10 +59,12 @@ package struct EncodedBytes: Sendable {
           found = Zlib.checksum(piece, after: found)
           try cutter.add(piece, body)
         }
-        guard found == checksum else { throw FileError("the contents do not match their checksum") }
+        guard found == checksum else { throw Self.damage }
       }
     }
   }
+
+  private static var damage: FileError { FileError("the contents do not match their checksum") }
 
   /// Calls `body` with all decoded bytes, whatever their checksum.
   private func forEachWholePiece(_ body: (UnsafeRawBufferPointer) throws -> Void) throws {
@@ -82,11 +84,15 @@ package struct EncodedBytes: Sendable {
     }
   }
 
-  /// The first decoded bytes, without the others: what a header takes.
+  /// The first decoded bytes, without the others: what a header takes. Where these are all, they are compared with the checksum.
   ///
   /// - Throws: `FileError` if they are damaged.
   func prefix(_ length: Int) throws -> [UInt8] {
-    if case .bigEndian = form { throw FileError("numbers in another byte order have no beginning of their own") }
+    let checksum: UInt32
+    switch form {
+    case .deflated(let sum), .stored(let sum): checksum = sum
+    case .bigEndian: throw FileError("numbers in another byte order have no beginning of their own")
+    }
     struct Enough: Error {}
     var bytes: [UInt8] = []
     try naming {
@@ -95,6 +101,7 @@ package struct EncodedBytes: Sendable {
           bytes.append(contentsOf: piece.prefix(length - bytes.count))
           if bytes.count == length, length < count { throw Enough() }
         }
+        guard bytes.withUnsafeBytes({ Zlib.checksum($0) }) == checksum else { throw Self.damage }
       } catch is Enough {
       }
     }

@@ -99,7 +99,7 @@ public final class ResumableNPZ {
 
   private func open(resuming isResuming: Bool, _ onRead: (Double) -> Void) throws {
     guard let found = try RegularFile.openIfPresent(partialPath, for: .updating) else {
-      if isResuming { try findFinished() }
+      if isResuming { try findFinished(onRead) }
       return
     }
     guard isResuming else {
@@ -122,13 +122,22 @@ public final class ResumableNPZ {
     }
   }
 
-  /// Finds out whether the file is there already.
-  private func findFinished() throws {
+  /// Finds out whether the file is there already, and whole.
+  private func findFinished(_ onRead: (Double) -> Void) throws {
     guard let found = try RegularFile.openIfPresent(path, for: .reading) else { return }
     do {
       let start = try read(found.descriptor, of: path, at: 0, count: min(found.size, Self.mostBeginning))
       try check(start, of: path, isWhole: true)
-      guard try Checkpoint.open(path).tensors.count == 2 else { throw FileError(path, "is not complete") }
+      let arrays = try Checkpoint.open(path).tensors.map(\.tensor)
+      guard arrays.count == 2 else { throw FileError(path, "is not complete") }
+      var position = 0
+      // Reading compares with the checksums.
+      for array in arrays {
+        try array.forEachPiece { piece in
+          position += piece.count
+          onRead(Double(position) / Double(max(arrays.reduce(0) { $0 + $1.byteCount }, 1)))
+        }
+      }
     } catch let error as FileError {
       throw FileError(path, "\(error.reason), or leave --resume out to replace it")
     }

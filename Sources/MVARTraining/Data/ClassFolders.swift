@@ -72,10 +72,12 @@ package struct ClassFolders {
     var walk = FolderWalk(dataSet: path, rule)
     if roots.training != path {
       let known = rule.parts.flatMap { [$0.training, $0.validation] } + ["train", "val", "test"]
-      try walk.noteFolders(of: path, except: known)
+      try walk.noteFolders(of: path, except: known, and: rule.hasOrder ? [ClassOrder.fileName] : [])
     }
     let folderNames = try walk.classes(in: roots.training)
-    classNames = rule.hasOrder ? try ClassOrder.ordered(folderNames, in: path) : folderNames
+    classNames =
+      rule.hasOrder
+      ? try ClassOrder.ordered(folderNames, in: path, orAbove: rule.parts.map(\.training)) : folderNames
     guard !classNames.isEmpty else {
       let files = try FolderListing(roots.training).names.contains { rule.endings.contains(PathName.ending($0)) }
       let part = PathName.last(of: roots.training)

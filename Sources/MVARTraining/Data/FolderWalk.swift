@@ -131,8 +131,8 @@ struct FolderWalk {
   }
 
   /// Takes note of the folders that belong to no part of the data set, and of the files beside the parts.
-  mutating func noteFolders(of path: String, except known: [String]) throws(FileError) {
-    for name in try FolderListing(path).names {
+  mutating func noteFolders(of path: String, except known: [String], and files: [String]) throws(FileError) {
+    for name in try FolderListing(path).names where !files.contains(where: { $0.isExactly(name) }) {
       let place = PathName.join(path, name)
       if known.contains(where: { $0.isExactly(name) }), try ClassFolders.isFolder(place) { continue }
       if PathName.isHidden(name) {

@@ -63,6 +63,7 @@ public struct LatentCache<B: Backend> {
       parts.append(entries)
     }
     if collectives.isRoot {
+      try ClassOrder.check(images.classNames, of: folder)
       for entry in parts.joined() { try checkFolders(of: entry.path, in: folder, besides: known) }
     }
     let (digest, total) = (try LatentOrigin.digest(of: tokenizer), known.count)

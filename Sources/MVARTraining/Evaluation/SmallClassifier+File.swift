@@ -16,15 +16,23 @@ extension SmallClassifier {
   ///
   /// - Throws: `FileError` when the file cannot be written.
   public func write(to path: String) throws {
-    let tensors = try parameters.map { parameter in
+    try SafetensorsWriter.write(
+      try storedParameters(), metadata: [Self.classesKey: String(classes), Self.sideKey: String(side)], to: path)
+  }
+
+  /// The CRC-32 of the parameters with their names and shapes: features of classifiers with different ones are not compared.
+  package var checksum: UInt32 {
+    get throws { try MVARCheckpoints.checksum(of: try storedParameters()) }
+  }
+
+  private func storedParameters() throws -> [(name: String, tensor: StoredTensor)] {
+    try parameters.map { parameter in
       (
         name: parameter.name,
         tensor: try StoredTensor(
           try parameter.value.scalars().map { Float($0) }, shape: parameter.value.shape.dimensions)
       )
     }
-    try SafetensorsWriter.write(
-      tensors, metadata: [Self.classesKey: String(classes), Self.sideKey: String(side)], to: path)
   }
 
   /// The classifier that a file holds.

@@ -9,8 +9,8 @@ import TensorCore
 
 /// A network that looks at images.
 struct FeatureNetwork {
-  /// The checksum of its weights; nil where they are not in a file.
-  let checksum: UInt32?
+  /// The checksum of its weights.
+  let checksum: UInt32
   /// The features of a set of images; receives a closure that hears how many are done.
   let features: (ImageSet, (Int) throws -> Void) throws -> ImageFeatures
 }
@@ -97,7 +97,7 @@ extension Metrics {
     }
     let model: SmallClassifier<B> = try classifier(folder, side: side, device: device, progress)
     if let saveClassifier { try model.write(to: saveClassifier) }
-    return FeatureNetwork(checksum: nil) { images, onProgress in
+    return FeatureNetwork(checksum: try model.checksum) { images, onProgress in
       var (values, done): ([Float], Int) = ([], 0)
       try images.forEachBatch(64) { part in
         let pixels = try part.map { image -> [UInt8] in
@@ -123,6 +123,9 @@ extension Metrics {
   {
     var isFolder: ObjCBool = false
     if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), !isFolder.boolValue {
+      guard neverFlip.isEmpty else {
+        throw Failure("--never-flip is for a classifier that is trained, and \(path) is one already")
+      }
       let model = try SmallClassifier<B>(reading: path, on: device)
       guard model.side == side else {
         throw Failure("\(path): is for images of \(model.side) pixels a side, and these have \(side)")
