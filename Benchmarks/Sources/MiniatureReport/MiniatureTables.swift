@@ -32,6 +32,7 @@ public struct MiniatureTables {
     default:
       let value = kind.split(separator: "-").last.map(String.init) ?? ""
       if kind.hasPrefix("from-var-") { return "VAR, then \(value) steps as MVAR" }
+      if kind.hasPrefix("still-var-") { return "VAR, then \(value) steps more" }
       if kind.hasPrefix("window-") { return "MVAR, window \(value)" }
       return "MVAR, windowed from scale \(value)"
     }

@@ -68,4 +68,38 @@ struct MiniatureReportTests {
     #expect(throws: MiniatureError.self) { try report.updating("<!-- generated: large, cost -->\n<!-- end -->") }
     #expect(throws: MiniatureError.self) { try report.updating("<!-- generated: small, cost -->\n") }
   }
+
+  @Test("the article and its figure show what was measured")
+  func article() throws {
+    let package = (0..<4).reduce(URL(filePath: #filePath)) { folder, _ in folder.deletingLastPathComponent() }
+    func text(_ path: String) throws -> String {
+      try String(contentsOf: package.appending(path: path), encoding: .utf8)
+    }
+    let kept = try text("Fixtures/miniature/results.jsonl")
+    let measurements = try Measurement.lines(kept)
+    #expect(try measurements.lines() == kept)
+    let report = MiniatureReport(measurements)
+    let article = try text("Sources/MVARTraining/MVARTraining.docc/Miniature.md")
+    #expect(try report.updating(article) == article)
+
+    // What its sentences say.
+    let found = { (kind: String) in measurements.filter { $0.size == "small" && $0.kind == kind } }
+    func nats(_ kind: String) -> Spread { Spread(found(kind).map { $0.predictions.all.nats }) }
+    func distance(_ kind: String) -> Spread { Spread(found(kind).map { $0.distances.fid.value }) }
+    let losses = ["var", "markov", "mvar"].map { nats($0).mean }
+    #expect((losses.max() ?? 9) - (losses.min() ?? 0) < 0.01)
+    for kind in ["var", "markov"] {
+      #expect(nats(kind).differs(from: nats("mvar")) == false)
+      #expect(distance(kind).differs(from: distance("mvar")) == false)
+    }
+    #expect(abs(nats("from-var-500").mean - nats("still-var-500").mean) < 0.01)
+    #expect(nats("mvar").mean - nats("from-var-500").mean > 0.1)
+    func first(_ kind: String) -> Double { found(kind).first { $0.seed == "0" }?.predictions.all.nats ?? .nan }
+    let windows = ["window-3", "window-5", "mvar"].map(first)
+    #expect(windows.allSatisfy { (0.03..<0.05).contains(first("window-1") - $0) })
+    #expect((windows.max() ?? 9) - (windows.min() ?? 0) < 2 * (nats("mvar").deviation ?? 0))
+    let right = Spread(found("mvar").map { $0.predictions.all.right })
+    #expect(right.text(0, times: 100).hasPrefix("32"))
+    #expect(try report.figure.svg() == text("Sources/MVARTraining/MVARTraining.docc/miniature.svg"))
+  }
 }
