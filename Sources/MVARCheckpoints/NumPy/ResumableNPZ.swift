@@ -130,12 +130,13 @@ public final class ResumableNPZ {
       try check(start, of: path, isWhole: true)
       let arrays = try Checkpoint.open(path).tensors.map(\.tensor)
       guard arrays.count == 2 else { throw FileError(path, "is not complete") }
+      let total = arrays.reduce(0) { $0 + $1.byteCount }
       var position = 0
       // Reading compares with the checksums.
       for array in arrays {
         try array.forEachPiece { piece in
           position += piece.count
-          onRead(Double(position) / Double(max(arrays.reduce(0) { $0 + $1.byteCount }, 1)))
+          onRead(Double(position) / Double(total))
         }
       }
     } catch let error as FileError {

@@ -131,6 +131,11 @@ struct FolderWalk {
   }
 
   /// Takes note of the folders that belong to no part of the data set, and of the files beside the parts.
+  ///
+  /// - Parameters:
+  ///   - path: the folder of the data set.
+  ///   - known: the names of its parts.
+  ///   - files: the names of files that are used.
   mutating func noteFolders(of path: String, except known: [String], and files: [String]) throws(FileError) {
     for name in try FolderListing(path).names where !files.contains(where: { $0.isExactly(name) }) {
       let place = PathName.join(path, name)
